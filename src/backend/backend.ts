@@ -1,0 +1,62 @@
+import type { Family } from '../net/address.ts';
+import type { BackendName } from '../policy/settings.ts';
+import type { Ruleset } from '../ruleset/ruleset.ts';
+import type { Image } from './image.ts';
+
+/** Programs a command may run; `sh` is for the plain recover script alone. */
+export type Program = 'nft' | 'iptables-restore' | 'ip6tables-restore' | 'iptables-save' | 'ip6tables-save' | 'sh';
+
+/** One run of a program as a value: it can be printed, compared and run. */
+export interface Command {
+  readonly program: Program;
+  readonly args: readonly string[];
+  readonly stdin?: string;
+}
+
+/** What a run gave back. `status` is null when it did not end by itself. */
+export interface Output {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Commands that only check, then commands that each commit one packet-filter family whole, in this order. */
+export interface Transaction {
+  readonly check: readonly Command[];
+  readonly commit: readonly Command[];
+}
+
+/** A builtin chain's policy before us. */
+export interface ChainPolicy {
+  readonly family: Family;
+  readonly chain: 'INPUT' | 'FORWARD' | 'OUTPUT';
+  readonly policy: 'ACCEPT' | 'DROP';
+}
+
+/** What of ours is in the kernel. */
+export interface Survey {
+  readonly image: Image;
+  /** The policies of the builtin chains; empty with nftables, which has no builtin chains. */
+  readonly policies: readonly ChainPolicy[];
+  /** Whether anything of ours is there at all. */
+  readonly present: boolean;
+}
+
+/** One way to put a ruleset into the kernel. Pure: everything here is text to values and values to text. */
+export interface Backend {
+  readonly name: BackendName;
+  /** Commands that only read. */
+  readonly look: readonly Command[];
+  /** @throws KillswitchError COMMAND when an output cannot be read. */
+  survey(outputs: readonly Output[]): Survey;
+  /** The ruleset as the kernel should list it. */
+  image(ruleset: Ruleset): Image;
+  /** Brings whatever was found to exactly this ruleset, in one commit per packet-filter family. */
+  replace(ruleset: Ruleset, found: Survey): Transaction;
+  /** Adds what `to` has over `from` and touches nothing else; undefined when adding is not enough. */
+  add(from: Ruleset, to: Ruleset): Transaction | undefined;
+  /** Takes everything of ours away and puts the builtin chains' policies back. */
+  remove(found: Survey, before: readonly ChainPolicy[]): Transaction;
+  /** The text that loads this ruleset at boot, without knowing what is there: file name to content. */
+  bootText(ruleset: Ruleset): Readonly<Record<string, string>>;
+}

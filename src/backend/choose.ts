@@ -1,0 +1,77 @@
+import { KillswitchError } from '../errors.ts';
+import { FAMILIES, type Family } from '../net/address.ts';
+import type { BackendName } from '../policy/settings.ts';
+import type { Backend } from './backend.ts';
+import { iptables } from './iptables.ts';
+import { nftables } from './nftables.ts';
+
+/** All the choice may look at. */
+export interface World {
+  readonly setting: 'auto' | BackendName;
+  /** What the last `lock` chose, while it is locked. */
+  readonly locked: BackendName | undefined;
+  /** Programs that are installed. */
+  readonly has: Readonly<Record<'nft' | 'iptables' | 'ip6tables', boolean>>;
+  /** Whether the kernel has IPv6. */
+  readonly ipv6: boolean;
+  /** Programs that would flush iptables rules, or put theirs above ours. */
+  readonly neighbours: { readonly firewalld: boolean; readonly docker: boolean };
+}
+
+/** The backend, and each step of how it was found. */
+export interface Choice {
+  readonly backend: Backend;
+  readonly trace: readonly string[];
+}
+
+function auto({ has, neighbours }: World): { readonly name: BackendName; readonly why: string } {
+  if (!has.iptables) return { name: 'nftables', why: 'iptables is not installed' };
+  if (!has.nft) return { name: 'iptables', why: 'nft is not installed' };
+  if (neighbours.firewalld) return { name: 'nftables', why: 'firewalld is installed and flushes iptables rules when it reloads' };
+  if (neighbours.docker) return { name: 'nftables', why: 'docker is installed and puts its iptables rules above others' };
+  return { name: 'iptables', why: 'nothing here flushes iptables rules or puts its own above them' };
+}
+
+/**
+ * Which backend, and why. A locked machine keeps the backend it was locked with, so that a hook never leaves two sets behind.
+ * @throws KillswitchError NO_BACKEND, or NO_IPV6_BACKEND when IPv6 could leave unseen.
+ */
+export function choose(world: World): Choice {
+  const { has, ipv6, setting, locked } = world;
+  const chosen =
+    locked !== undefined
+      ? { name: locked, why: 'the machine is locked with it' }
+      : setting !== 'auto'
+        ? { name: setting, why: `KILLSWITCH_BACKEND says ${setting}` }
+        : auto(world);
+  const families: readonly Family[] = ipv6 ? FAMILIES : ['ipv4'];
+  const trace = [
+    `${chosen.name}: ${chosen.why}`,
+    ...(ipv6 ? [] : ['this kernel has no IPv6: only IPv4 is locked, and nothing else can leave']),
+  ];
+  if (chosen.name === 'nftables') {
+    if (!has.nft)
+      throw new KillswitchError(
+        'NO_BACKEND',
+        'nft is not installed',
+        'Install it: apt install nftables, dnf install nftables, apk add nftables',
+        trace,
+      );
+    return { backend: nftables, trace };
+  }
+  if (!has.iptables)
+    throw new KillswitchError(
+      'NO_BACKEND',
+      'iptables is not installed',
+      'Install it: apt install iptables, dnf install iptables-nft, apk add iptables',
+      trace,
+    );
+  if (ipv6 && !has.ip6tables)
+    throw new KillswitchError(
+      'NO_IPV6_BACKEND',
+      'this kernel has IPv6 but ip6tables is not installed, so IPv6 could not be locked',
+      'Install ip6tables (Debian: apt install iptables; Alpine: apk add ip6tables), or set KILLSWITCH_BACKEND=nftables',
+      trace,
+    );
+  return { backend: iptables(families), trace };
+}

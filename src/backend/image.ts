@@ -1,0 +1,101 @@
+import { RULE_IDS, type RuleId } from '../ruleset/ruleset.ts';
+
+/** One rule as the kernel lists it, brought to one spelling. `id` is undefined for rules that are not ours. */
+export interface ImageRule {
+  readonly id: RuleId | undefined;
+  readonly text: string;
+  /** Packets that matched since it was loaded; undefined in what should be there. */
+  readonly packets?: number;
+}
+
+/** One chain as the kernel lists it. `family` is undefined where one chain holds both. */
+export interface ImageChain {
+  readonly family: 'ipv4' | 'ipv6' | undefined;
+  readonly name: string;
+  /** The chain policy of a base chain. */
+  readonly policy: string | undefined;
+  /** Whether the order of the rules matters: chains that tunnels add to hold rules that exclude each other. */
+  readonly ordered: boolean;
+  readonly rules: readonly ImageRule[];
+}
+
+/** Our part of the kernel's rules: as it should be, or as it was found. */
+export type Image = readonly ImageChain[];
+
+/** Something that is not as it should be. `id` names the rule's reason where there is one. */
+export interface Difference {
+  readonly family: 'ipv4' | 'ipv6' | undefined;
+  readonly chain: string;
+  readonly id: RuleId | undefined;
+  readonly what: string;
+}
+
+export function ruleId(text: string | undefined): RuleId | undefined {
+  return RULE_IDS.find((id) => id === text);
+}
+
+function key(chain: ImageChain): string {
+  return `${chain.family ?? ''} ${chain.name}`;
+}
+
+/** Removes one occurrence of each of `taken` from `texts`. */
+function without(rules: readonly ImageRule[], taken: readonly ImageRule[]): readonly ImageRule[] {
+  const counts = new Map<string, number>();
+  for (const { text } of taken) counts.set(text, (counts.get(text) ?? 0) + 1);
+  return rules.filter(({ text }) => {
+    const left = counts.get(text) ?? 0;
+    counts.set(text, left - 1);
+    return left <= 0;
+  });
+}
+
+function chainDifferences(expected: ImageChain, found: ImageChain): readonly Difference[] {
+  const { family, name: chain } = expected;
+  const differences: Difference[] = [];
+  if (expected.policy !== found.policy)
+    differences.push({
+      family,
+      chain,
+      id: undefined,
+      what: `its policy is ${found.policy ?? 'missing'} and should be ${expected.policy ?? 'none'}`,
+    });
+  for (const rule of without(expected.rules, found.rules)) differences.push({ family, chain, id: rule.id, what: `missing: ${rule.text}` });
+  for (const rule of without(found.rules, expected.rules)) differences.push({ family, chain, id: rule.id, what: `not ours: ${rule.text}` });
+  const moved = expected.rules.findIndex((rule, index) => rule.text !== found.rules[index]?.text);
+  if (differences.length === 0 && expected.ordered && moved >= 0)
+    differences.push({ family, chain, id: expected.rules[moved]?.id, what: `out of order from rule ${moved + 1} on` });
+  return differences;
+}
+
+/**
+ * Whether two images have the same chains with the same policies, and in each the same reasons in the same order: all that can be said of a
+ * listing in words that a newer tool has changed.
+ */
+export function sameReasons(expected: Image, found: Image): boolean {
+  const shape = (image: Image) =>
+    image
+      .map((chain) => {
+        const ids = chain.rules.map(({ id }) => id ?? 'none');
+        return `${key(chain)} ${chain.policy ?? ''}: ${(chain.ordered ? ids : ids.sort()).join(' ')}`;
+      })
+      .sort()
+      .join('\n');
+  return shape(expected) === shape(found);
+}
+
+/** What must change for `found` to be `expected`; empty when they are the same rules in the same order. */
+export function differencesOf(expected: Image, found: Image): readonly Difference[] {
+  const present = new Map(found.map((chain) => [key(chain), chain]));
+  const wanted = new Set(expected.map(key));
+  return [
+    ...expected.flatMap((chain) => {
+      const other = present.get(key(chain));
+      return other === undefined
+        ? [{ family: chain.family, chain: chain.name, id: undefined, what: 'the chain is missing' }]
+        : chainDifferences(chain, other);
+    }),
+    ...found
+      .filter((chain) => !wanted.has(key(chain)))
+      .map(({ family, name }) => ({ family, chain: name, id: undefined, what: 'the chain should not be there' })),
+  ];
+}

@@ -1,0 +1,278 @@
+import { FAMILIES, type Family } from '../net/address.ts';
+import type { PortRange } from '../net/port.ts';
+import { additions } from '../ruleset/additions.ts';
+import {
+  type ChainName,
+  HOOKS,
+  type Hook,
+  isHook,
+  isOrdered,
+  type Match,
+  type Rule,
+  type Ruleset,
+  SHARED_CHAINS,
+} from '../ruleset/ruleset.ts';
+import { splitRefusal } from '../ruleset/split-refusal.ts';
+import type { Backend, ChainPolicy, Command, Program, Survey, Transaction } from './backend.ts';
+import type { Image, ImageChain } from './image.ts';
+import { comparable, readIptablesSave } from './iptables-survey.ts';
+
+/** xt_multiport takes this many ports in a rule; a range counts twice (iptables-extensions(8)). */
+const MULTIPORT_SLOTS = 15;
+/** Seconds to wait for the xtables lock, so that another program's rule change does not fail ours. */
+const LOCK_SECONDS = '5';
+
+const DEVICE_PREFIX: Readonly<Record<Hook, string>> = { input: 'KILLSWITCH-I-', forward: 'KILLSWITCH-F-', output: 'KILLSWITCH-O-' };
+
+/** A chain's name in iptables: at most 28 characters (XT_EXTENSION_MAXNAMELEN), so a device's chains are abbreviated. */
+export function chainText(name: ChainName): string {
+  if (isHook(name) || (SHARED_CHAINS as readonly string[]).includes(name)) return `KILLSWITCH-${name.toUpperCase()}`;
+  const hook = HOOKS.find((each) => name.startsWith(`${each}-`)) ?? 'output';
+  return `${DEVICE_PREFIX[hook]}${name.slice(hook.length + 1)}`;
+}
+
+function builtin(hook: Hook): ChainPolicy['chain'] {
+  switch (hook) {
+    case 'input':
+      return 'INPUT';
+    case 'forward':
+      return 'FORWARD';
+    case 'output':
+      return 'OUTPUT';
+    default:
+      return hook satisfies never;
+  }
+}
+
+function rangeText({ first, last }: PortRange): string {
+  return first === last ? String(first) : `${first}:${last}`;
+}
+
+/** Ranges in groups that fit one multiport match. */
+function groups(ranges: readonly PortRange[]): readonly (readonly PortRange[])[] {
+  const all: PortRange[][] = [];
+  let slots = MULTIPORT_SLOTS + 1;
+  for (const range of ranges) {
+    const needed = range.first === range.last ? 1 : 2;
+    slots += needed;
+    if (slots > MULTIPORT_SLOTS) {
+      all.push([]);
+      slots = needed;
+    }
+    all.at(-1)?.push(range);
+  }
+  return all;
+}
+
+/** The port words for each rule a match needs: `-m udp --sport 68 --dport 67`, or `-m multiport --dports 53,853`. */
+function portWords(transport: string, { fromPorts, toPorts }: Match): readonly string[] {
+  const single = (ranges: readonly PortRange[] | undefined) => ranges === undefined || ranges.length === 1;
+  if (fromPorts === undefined && toPorts === undefined) return [''];
+  if (single(fromPorts) && single(toPorts)) {
+    const source = (fromPorts ?? []).map((range) => ` --sport ${rangeText(range)}`);
+    const destination = (toPorts ?? []).map((range) => ` --dport ${rangeText(range)}`);
+    return [` -m ${transport}${source.join('')}${destination.join('')}`];
+  }
+  const several = (flag: string, ranges: readonly PortRange[] | undefined) =>
+    ranges === undefined ? [''] : groups(ranges).map((group) => ` -m multiport --${flag} ${group.map(rangeText).join(',')}`);
+  return several('sports', fromPorts).flatMap((source) => several('dports', toPorts).map((destination) => source + destination));
+}
+
+/** Transport, ports and ICMP type: everything from `-p` on that belongs to the payload. */
+function payloadWords(match: Match, family: Family): readonly string[] {
+  if (match.endpoints !== undefined) return [''];
+  if (match.icmp !== undefined)
+    return match.icmp.map((type) =>
+      family === 'ipv6' ? ` -p ipv6-icmp -m icmp6 --icmpv6-type ${type}` : ` -p icmp -m icmp --icmp-type ${type}`,
+    );
+  if (match.transports === undefined) return [''];
+  return match.transports.flatMap((transport) => portWords(transport, match).map((ports) => ` -p ${transport}${ports}`));
+}
+
+function ownerWords(owner: Match['owner']): string {
+  if (owner === undefined) return '';
+  return owner.kind === 'uid' ? ` -m owner --uid-owner ${owner.uid}` : ` -m mark --mark 0x${owner.mark.toString(16)}`;
+}
+
+/**
+ * A match as one line for each combination of its values, spelled and ordered as iptables-save spells it: source, destination, interfaces,
+ * protocol, then the matches in the order they were given.
+ */
+function matchLines(match: Match, family: Family): readonly string[] {
+  const host = family === 'ipv6' ? '/128' : '/32';
+  const sources = (match.from ?? [undefined]).map((network) => (network === undefined ? '' : ` -s ${network.text}`));
+  const destinations =
+    match.endpoints?.map(({ address, transport, port }) => ({
+      to: ` -d ${address.text}${host}`,
+      payload: ` -p ${transport} -m ${transport} --dport ${port}`,
+    })) ?? (match.to ?? [undefined]).map((network) => ({ to: network === undefined ? '' : ` -d ${network.text}`, payload: '' }));
+  const interfaces = [
+    match.in === undefined ? '' : ` -i ${match.in}`,
+    match.notIn === undefined ? '' : ` ! -i ${match.notIn}`,
+    match.out === undefined ? '' : ` -o ${match.out}`,
+  ].join('');
+  const states = match.conntrack?.map((state) => state.toUpperCase()).sort((a, b) => (a > b ? -1 : 1));
+  const tail = `${ownerWords(match.owner)}${states === undefined ? '' : ` -m conntrack --ctstate ${states.join(',')}`}`;
+  return sources.flatMap((from) =>
+    destinations.flatMap(({ to, payload }) =>
+      payloadWords(match, family).map((words) => `${from}${to}${interfaces}${payload}${words}${tail}`),
+    ),
+  );
+}
+
+function verdictLines({ id, match, verdict }: Rule, family: Family): readonly string[] {
+  const lines = matchLines(match, family);
+  const all = (target: string, head = '') => lines.map((line) => `${line}${head} -m comment --comment ${id} -j ${target}`.trimStart());
+  if (typeof verdict !== 'string' && 'log' in verdict) {
+    const unit = { second: 'sec', minute: 'min', hour: 'hour' }[verdict.log.unit];
+    return all(`LOG --log-prefix "killswitch ${id}: "`, ` -m limit --limit ${verdict.log.count}/${unit}`);
+  }
+  if (typeof verdict !== 'string') return all(chainText(verdict.jump));
+  switch (verdict) {
+    case 'accept':
+      return all('ACCEPT');
+    case 'drop':
+      return all('DROP');
+    case 'reject': {
+      const { tcp, others } = splitRefusal(match);
+      const refused = (parts: readonly Match[], how: string) =>
+        parts.flatMap((part) =>
+          matchLines(part, family).map((line) => `${line} -m comment --comment ${id} -j REJECT --reject-with ${how}`.trimStart()),
+        );
+      return [...refused(tcp, 'tcp-reset'), ...refused(others, family === 'ipv6' ? 'icmp6-port-unreachable' : 'icmp-port-unreachable')];
+    }
+    default:
+      return verdict satisfies never;
+  }
+}
+
+/** The lines of a rule in one family: none when it belongs to the other. */
+function ruleLines(rule: Rule, family: Family): readonly string[] {
+  return rule.match.family === undefined || rule.match.family === family ? verdictLines(rule, family) : [];
+}
+
+function chainLines(ruleset: Ruleset, family: Family): readonly string[] {
+  return ruleset.flatMap(({ name, rules }) =>
+    rules.flatMap((rule) => ruleLines(rule, family)).map((line) => `-A ${chainText(name)} ${line}`),
+  );
+}
+
+function programOf(family: Family): Program {
+  return family === 'ipv6' ? 'ip6tables-restore' : 'iptables-restore';
+}
+
+/** IPv6 first: between two commits IPv4 is the family people notice. One table in a script, because tables commit one by one. */
+function load(families: readonly Family[], script: (family: Family) => string | undefined): Transaction {
+  const command = (family: Family, stdin: string, ...args: readonly string[]): Command => ({
+    program: programOf(family),
+    args: ['--noflush', '-w', LOCK_SECONDS, ...args],
+    stdin,
+  });
+  const scripts = [...families]
+    .sort((a, b) => (a > b ? -1 : 1))
+    .flatMap((family) => {
+      const stdin = script(family);
+      return stdin === undefined ? [] : [{ family, stdin }];
+    });
+  return {
+    check: scripts.map(({ family, stdin }) => command(family, stdin, '--test')),
+    commit: scripts.map(({ family, stdin }) => command(family, stdin)),
+  };
+}
+
+function filterTable(lines: readonly string[]): string {
+  return `${['*filter', ...lines, 'COMMIT'].join('\n')}\n`;
+}
+
+function foundChains(found: Survey, family: Family): readonly ImageChain[] {
+  return found.image.filter((chain) => chain.family === family);
+}
+
+/** Lines that leave our jump alone at the top of a builtin chain, whatever was found there. */
+function jumpLines(found: Survey, family: Family): readonly string[] {
+  return HOOKS.flatMap((hook) => {
+    const jump = `-j ${chainText(hook)}`;
+    const rules = foundChains(found, family).find(({ name }) => name === builtin(hook))?.rules ?? [];
+    const ours = rules.filter(({ text }) => text === jump).length;
+    if (rules[0]?.text === jump && ours === 1) return [];
+    return [...Array.from({ length: ours }, () => `-D ${builtin(hook)} ${jump}`), `-I ${builtin(hook)} 1 ${jump}`];
+  });
+}
+
+function replaceScript(ruleset: Ruleset, found: Survey, family: Family): string {
+  const wanted = ruleset.map(({ name }) => chainText(name));
+  const stale = foundChains(found, family)
+    .map(({ name }) => name)
+    .filter((name) => name.startsWith('KILLSWITCH-') && !wanted.includes(name));
+  return filterTable([
+    ...HOOKS.map((hook) => `:${builtin(hook)} DROP [0:0]`),
+    ...[...wanted, ...stale].map((name) => `:${name} - [0:0]`),
+    ...chainLines(ruleset, family),
+    ...jumpLines(found, family),
+    ...stale.map((name) => `-X ${name}`),
+  ]);
+}
+
+function removeScript(found: Survey, before: readonly ChainPolicy[], family: Family): string | undefined {
+  const chains = foundChains(found, family);
+  const ours = chains.map(({ name }) => name).filter((name) => name.startsWith('KILLSWITCH-'));
+  const jumps = HOOKS.flatMap((hook) => {
+    const jump = `-j ${chainText(hook)}`;
+    const rules = chains.find(({ name }) => name === builtin(hook))?.rules ?? [];
+    return rules.filter(({ text }) => text === jump).map(() => `-D ${builtin(hook)} ${jump}`);
+  });
+  const now = new Map(found.policies.filter((each) => each.family === family).map(({ chain, policy }) => [chain, policy]));
+  const changed = before.filter((each) => each.family === family && now.get(each.chain) !== each.policy);
+  const policies = changed.map(({ chain, policy }) => `:${chain} ${policy} [0:0]`);
+  if (ours.length + jumps.length + policies.length === 0) return undefined;
+  return filterTable([...policies, ...ours.map((name) => `:${name} - [0:0]`), ...jumps, ...ours.map((name) => `-X ${name}`)]);
+}
+
+/** The shape of a builtin chain under the switch: policy drop, our jump first. */
+function builtinImage(family: Family): Image {
+  return HOOKS.map((hook) => ({
+    family,
+    name: builtin(hook),
+    policy: 'DROP',
+    ordered: true,
+    rules: [{ id: undefined, text: `-j ${chainText(hook)}` }],
+  }));
+}
+
+function imageOf(ruleset: Ruleset, families: readonly Family[]): Image {
+  return families.flatMap((family) => [
+    ...builtinImage(family),
+    ...ruleset.map(({ name, rules }) => ({
+      family,
+      name: chainText(name),
+      policy: undefined,
+      ordered: isOrdered(name),
+      rules: rules.flatMap((rule) => ruleLines(rule, family).map((line) => ({ id: rule.id, text: comparable(line) }))),
+    })),
+  ]);
+}
+
+/**
+ * Renders a ruleset as one restore script for each family, for the filter table alone. Works with iptables-nft and iptables-legacy
+ * (tested with 1.8.9 and 1.8.11).
+ */
+export function iptables(families: readonly Family[] = FAMILIES): Backend {
+  const empty: Survey = { image: [], policies: [], present: false };
+  return {
+    name: 'iptables',
+    look: families.map((family) => ({ program: family === 'ipv6' ? 'ip6tables-save' : 'iptables-save', args: ['-c', '-t', 'filter'] })),
+    survey: (outputs) => readIptablesSave(families, outputs),
+    image: (ruleset) => imageOf(ruleset, families),
+    replace: (ruleset, found) => load(families, (family) => replaceScript(ruleset, found, family)),
+    add: (from, to) => {
+      const added = additions(from, to);
+      if (added === undefined || added.length === 0) return undefined;
+      return load(families, (family) =>
+        filterTable([...added.filter(({ created }) => created).map(({ name }) => `-N ${chainText(name)}`), ...chainLines(added, family)]),
+      );
+    },
+    remove: (found, before) => load(families, (family) => removeScript(found, before, family)),
+    bootText: (ruleset) =>
+      Object.fromEntries(families.map((family) => [family === 'ipv6' ? 'base.v6' : 'base.v4', replaceScript(ruleset, empty, family)])),
+  };
+}

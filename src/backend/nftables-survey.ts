@@ -1,0 +1,140 @@
+import { KillswitchError } from '../errors.ts';
+import { mergedIntervals } from '../net/interval.ts';
+import { isOrdered } from '../ruleset/ruleset.ts';
+import { type Image, type ImageRule, ruleId } from './image.ts';
+
+/** Our table, of the inet family: IPv4 and IPv6 together. */
+export const TABLE = 'ovpn_killswitch';
+
+type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+type JsonObject = { readonly [key: string]: Json };
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The names libnftables gives to the ICMP types our rules use (its JSON has no numeric mode for them). */
+const ICMP_TYPES: Readonly<Record<string, string>> = {
+  'echo-request': '',
+  'mld-listener-query': '130',
+  'mld-listener-report': '131',
+  'mld-listener-done': '132',
+  'mld-listener-reduction': '132',
+  'nd-router-solicit': '133',
+  'nd-router-advert': '134',
+  'nd-neighbor-solicit': '135',
+  'nd-neighbor-advert': '136',
+  'mld2-listener-report': '143',
+};
+
+/** The left side of a match (libnftables-json(5), EXPRESSIONS) in nft's words. */
+function selector(left: Json | undefined): string {
+  if (!isObject(left)) return JSON.stringify(left ?? null);
+  const { meta, payload, ct, concat } = left;
+  if (isObject(meta) && typeof meta['key'] === 'string') return /^[io]ifname$/.test(meta['key']) ? meta['key'] : `meta ${meta['key']}`;
+  if (isObject(payload)) return `${String(payload['protocol'])} ${String(payload['field'])}`;
+  if (isObject(ct)) return `ct ${String(ct['key'])}`;
+  if (Array.isArray(concat)) return concat.map((each: Json) => selector(each)).join(' . ');
+  return JSON.stringify(left);
+}
+
+/** A set of addresses in one spelling: kernels and nft versions differ in whether neighbouring prefixes are listed as a range. */
+export function addressSet(values: readonly string[]): string {
+  return (mergedIntervals(values) ?? values).join(', ');
+}
+
+/** The right side of a match in nft's words; anonymous sets in a stable order. */
+function operand(name: string, right: Json | undefined): string {
+  if (typeof right === 'string') {
+    if (/^[io]ifname$/.test(name)) return `"${right}"`;
+    const number = /^icmp(v6)? type$/.test(name) ? ICMP_TYPES[right] : undefined;
+    if (number === '') return name.startsWith('icmpv6') ? '128' : '8';
+    return number ?? right;
+  }
+  if (typeof right === 'number') return name === 'meta mark' ? `0x${right.toString(16).padStart(8, '0')}` : String(right);
+  if (Array.isArray(right))
+    return right
+      .map((each: Json) => operand(name, each))
+      .sort()
+      .join(',');
+  if (!isObject(right)) return JSON.stringify(right ?? null);
+  const { set, prefix, range, concat, elem } = right;
+  if (Array.isArray(set)) {
+    const values = set.map((each: Json) => operand(name, each)).sort();
+    if (/^ip6? [sd]addr$/.test(name) && values.length > 1) return addressSet(values);
+    return values.length === 1 ? (values[0] ?? '') : `{ ${values.join(', ')} }`;
+  }
+  if (isObject(prefix)) return `${String(prefix['addr'])}/${String(prefix['len'])}`;
+  if (Array.isArray(range)) return range.map((each: Json) => operand(name, each)).join('-');
+  if (Array.isArray(concat)) return concat.map((each: Json) => operand('', each)).join(' . ');
+  if (isObject(elem)) return operand(name, elem['val']);
+  return JSON.stringify(right);
+}
+
+function expression(item: Json): string {
+  if (!isObject(item)) return JSON.stringify(item);
+  const { match, counter, limit, log, jump, reject } = item;
+  if (isObject(match)) {
+    const name = selector(match['left']);
+    const not = match['op'] === '!=' ? '!= ' : '';
+    return `${name} ${not}${operand(name, match['right'])}`;
+  }
+  if (counter !== undefined) return 'counter';
+  if (limit !== undefined) return 'limit rate';
+  if (isObject(log)) return `log prefix "${String(log['prefix'])}"`;
+  if (isObject(jump)) return `jump ${String(jump['target'])}`;
+  if (isObject(reject) && reject['type'] === 'tcp reset') return 'reject with tcp reset';
+  if (reject === null) return 'reject with icmpx port-unreachable';
+  if (isObject(reject)) return `reject with ${String(reject['type'])} ${String(reject['expr'] ?? 'port-unreachable')}`;
+  if ('accept' in item) return 'accept';
+  if ('drop' in item) return 'drop';
+  return JSON.stringify(item);
+}
+
+function ruleOf(rule: JsonObject): ImageRule {
+  const items = Array.isArray(rule['expr']) ? (rule['expr'] as readonly Json[]) : [];
+  const counter = items.map((item) => (isObject(item) ? item['counter'] : undefined)).find((each) => isObject(each));
+  const packets = isObject(counter) && typeof counter['packets'] === 'number' ? counter['packets'] : 0;
+  const comment = rule['comment'];
+  return { id: ruleId(typeof comment === 'string' ? comment : undefined), text: items.map(expression).join(' '), packets };
+}
+
+/**
+ * The output of `nft -j list table` as an Image. Words this does not know are kept as JSON: they then differ from what should be there.
+ * @throws KillswitchError COMMAND when it is not nft's JSON.
+ */
+export function readNftJson(text: string): Image {
+  let parsed: Json;
+  try {
+    parsed = JSON.parse(text) as Json;
+  } catch (cause) {
+    throw new KillswitchError(
+      'COMMAND',
+      'the output of "nft -j" is not JSON',
+      'Check that nft was built with JSON support: nft -j list tables',
+      [],
+      {
+        cause,
+      },
+    );
+  }
+  const list = isObject(parsed) && Array.isArray(parsed['nftables']) ? (parsed['nftables'] as readonly Json[]) : [];
+  const objects = list.filter(isObject);
+  const dormant = objects.some(({ table }) => isObject(table) && JSON.stringify(table['flags'] ?? '').includes('dormant'));
+  const rules = objects.flatMap(({ rule }) => (isObject(rule) ? [rule] : []));
+  return objects.flatMap(({ chain }) => {
+    if (!isObject(chain) || typeof chain['name'] !== 'string') return [];
+    const { name } = chain;
+    const priority = chain['prio'] === 0 ? '' : ` at priority ${String(chain['prio'])}`;
+    const policy = chain['hook'] === undefined ? undefined : `${String(chain['policy'])} on ${String(chain['hook'])}${priority}`;
+    return [
+      {
+        family: undefined,
+        name,
+        policy: dormant && policy !== undefined ? 'asleep (the table is dormant)' : policy,
+        ordered: isOrdered(name),
+        rules: rules.filter((rule) => rule['chain'] === name).map(ruleOf),
+      },
+    ];
+  });
+}

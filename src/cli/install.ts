@@ -1,0 +1,73 @@
+import { dirname, join } from 'node:path';
+import { EXIT, KillswitchError } from '../errors.ts';
+import { unsafeInterpreter } from '../host/interpreter.ts';
+import { PATHS } from '../host/paths.ts';
+import { firstFile, makeFolder, ownFolder, placeCopy, placeLink, placeText, runningInterpreter, textOf } from '../host/program-files.ts';
+import type { CliCommand } from './command.ts';
+import { parseArguments } from './parse-arguments.ts';
+import { settingsTemplate } from './settings-template.ts';
+
+const HOOKS = ['up', 'down', 'route-up'] as const;
+/** Fewer threads: Debian's openvpn@.service allows ten tasks, OpenVPN and its hooks together. */
+const NODE_FLAG = '--v8-pool-size=0';
+
+/** The interpreter the hooks will name, copied into our own folder when it must not be used where it lies. */
+function interpreter(print: (line: string) => void): string {
+  const running = runningInterpreter();
+  const why = unsafeInterpreter(running);
+  if (why === undefined) return running;
+  const own = join(PATHS.library, 'node');
+  placeCopy(own, running, 0o755);
+  print(`Copied ${running} to ${own}: ${why}.`);
+  return own;
+}
+
+function source(from: string, ...names: readonly string[]): string {
+  const found = firstFile(names.map((name) => join(from, name)));
+  if (found === undefined) throw new KillswitchError('FILES', `${names[0]} is missing in ${from}`, 'Build first: npm ci && npm run build');
+  return textOf(found);
+}
+
+function installFiles(print: (line: string) => void): void {
+  const from = ownFolder();
+  const programs = [
+    ...HOOKS.map((hook) => ({ to: join('hooks', hook), text: source(from, `hooks/${hook}.js`, `hooks/${hook}`) })),
+    { to: 'cli.js', text: source(from, 'cli.js') },
+  ];
+  const recover = source(from, 'recover');
+  makeFolder(PATHS.library);
+  makeFolder(join(PATHS.library, 'hooks'));
+  const node = interpreter(print);
+  // Node reads a file without an ending by the nearest package.json: this one keeps a stranger's from changing how ours are read.
+  placeText(join(PATHS.library, 'package.json'), '{ "type": "commonjs" }\n', 0o644);
+  for (const { to, text } of programs) placeText(join(PATHS.library, to), text.replace(/^#!.*/, `#!${node} ${NODE_FLAG}`), 0o755);
+  placeText(join(PATHS.library, 'recover'), recover, 0o755);
+  placeLink(PATHS.command, join(PATHS.library, 'cli.js'));
+  makeFolder(dirname(PATHS.settings));
+  if (firstFile([PATHS.settings]) === undefined) placeText(PATHS.settings, settingsTemplate(), 0o644);
+}
+
+export const install: CliCommand = {
+  name: 'install',
+  usage: 'install',
+  summary: `Put the hooks and this command under ${PATHS.library}, owned by root. Changes no rule.`,
+  examples: [['install', 'after npm ci && npm run build: node dist/cli.js install']],
+  needsRoot: true,
+  run: ({ args, print }) => {
+    parseArguments(install, args, {});
+    try {
+      installFiles(print);
+    } catch (cause) {
+      if (cause instanceof KillswitchError) throw cause;
+      const why = cause instanceof Error ? cause.message : String(cause);
+      const next = 'Mend what the line above says and install again: it starts over.';
+      throw new KillswitchError('FILES', 'the files could not be installed', next, [why], { cause });
+    }
+    print(`Installed in ${PATHS.library}. Nothing is locked yet: "ovpn-killswitch lock" does that.`);
+    print('Lines for a profile (.ovpn):');
+    print('  script-security 2');
+    for (const hook of HOOKS) print(`  ${hook} ${PATHS.library}/hooks/${hook}`);
+    print(`Settings: ${PATHS.settings}`);
+    return EXIT.ok;
+  },
+};

@@ -1,0 +1,62 @@
+import { asKillswitchError, EXIT, type ExitStatus, explainError, KillswitchError } from '../errors.ts';
+import { linuxHost } from '../host/linux.ts';
+import type { CliCommand } from './command.ts';
+import { explain } from './explain.ts';
+import { install } from './install.ts';
+import { lock } from './lock.ts';
+import { recover } from './recover.ts';
+import { render } from './render.ts';
+import { status } from './status.ts';
+import { uninstall } from './uninstall.ts';
+import { unlock } from './unlock.ts';
+
+/** Every command, in the order a new user needs them. */
+export const COMMANDS: readonly CliCommand[] = [install, lock, status, unlock, explain, render, recover, uninstall];
+
+/** A command waits for nobody longer than this. */
+const COMMAND_MILLISECONDS = 60_000;
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function help(): void {
+  print('ovpn-killswitch: nothing leaves this machine but your VPN.\n');
+  for (const { usage, summary } of COMMANDS) print(`  ovpn-killswitch ${usage}\n      ${summary}`);
+  print('\n"ovpn-killswitch COMMAND --help" shows examples. Nothing here but unlock, recover and uninstall opens the network.');
+}
+
+function commandHelp({ usage, summary, examples }: CliCommand): void {
+  print(`ovpn-killswitch ${usage}\n\n${summary}\n`);
+  for (const [call, what] of examples) print(`  ovpn-killswitch ${call}\n      ${what}`);
+}
+
+function run(argv: readonly string[]): ExitStatus {
+  const [name, ...args] = argv;
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    help();
+    return name === undefined ? EXIT.usage : EXIT.ok;
+  }
+  const command = COMMANDS.find((each) => each.name === name);
+  if (command === undefined)
+    throw new KillswitchError('USAGE', `there is no command "${name}"`, `Use one of: ${COMMANDS.map((each) => each.name).join(', ')}`);
+  if (args.includes('--help') || args.includes('-h')) {
+    commandHelp(command);
+    return EXIT.ok;
+  }
+  const host = linuxHost({ name, milliseconds: COMMAND_MILLISECONDS });
+  if (command.needsRoot && !host.mayChangeRules())
+    throw new KillswitchError('NOT_ROOT', `"${name}" needs root`, `Run: sudo ovpn-killswitch ${argv.join(' ')}`);
+  return command.run({ host, args, print });
+}
+
+/** The program `ovpn-killswitch`. */
+export function main(argv: readonly string[]): ExitStatus {
+  try {
+    return run(argv);
+  } catch (thrown) {
+    const error = asKillswitchError(thrown);
+    for (const line of explainError(error)) process.stderr.write(`ovpn-killswitch: ${line}\n`);
+    return error.exit;
+  }
+}

@@ -1,0 +1,66 @@
+#!/bin/sh
+# Opens a machine that ovpn-killswitch has locked: takes away its rules, in nftables and in every kind of iptables that is installed, and
+# gives the chain policies back. Needs nothing but this file: no Node, no network, nothing of the package. Run it as often as you like.
+PATH=/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin
+LC_ALL=C
+export PATH LC_ALL
+state=/var/lib/ovpn-killswitch
+failed=0
+
+if [ "$(id -u)" != 0 ]; then
+  echo "recover: this needs root: sudo $0" >&2
+  exit 77
+fi
+
+say() { echo "recover: $*"; }
+
+# policies FAMILY: the chain policies from before the lock, as iptables-restore lines
+policies() {
+  if [ -s "$state/before.policies" ]; then
+    while read -r family chain policy; do
+      [ "$family" = "$1" ] && echo ":$chain $policy [0:0]"
+    done < "$state/before.policies"
+  else
+    printf ':INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n'
+  fi
+}
+
+# open FAMILY TOOL: one restore script that removes our jumps and chains
+open() {
+  command -v "$2-save" >/dev/null 2>&1 || return 0
+  command -v "$2-restore" >/dev/null 2>&1 || return 0
+  rules=$("$2-save" -t filter 2>/dev/null) || return 0
+  chains=$(printf '%s\n' "$rules" | sed -n 's/^:\(KILLSWITCH-[^ ]*\) .*/\1/p')
+  jumps=$(printf '%s\n' "$rules" | sed -n 's/^-A \([A-Z]* -j KILLSWITCH-[A-Z]*\)$/-D \1/p')
+  # Chains that somebody flushed leave the policies behind: those go back too, where the record says that we set them.
+  if [ -z "$chains$jumps" ] && { [ "$2" != iptables ] && [ "$2" != ip6tables ] || [ ! -s "$state/before.policies" ]; }; then
+    return 0
+  fi
+  {
+    echo '*filter'
+    policies "$1"
+    for chain in $chains; do echo ":$chain - [0:0]"; done
+    [ -z "$jumps" ] || printf '%s\n' "$jumps"
+    for chain in $chains; do echo "-X $chain"; done
+    echo COMMIT
+  } | "$2-restore" --noflush -w 5 && say "$2: open" || { say "$2: could not remove the rules" >&2; failed=1; }
+}
+
+for kind in '' -nft -legacy; do
+  open ipv6 "ip6tables$kind"
+  open ipv4 "iptables$kind"
+done
+
+if command -v nft >/dev/null 2>&1 && nft list table inet ovpn_killswitch >/dev/null 2>&1; then
+  nft delete table inet ovpn_killswitch && say 'nft: open' || { say 'nft: could not delete the table' >&2; failed=1; }
+fi
+
+if [ "$failed" = 0 ]; then
+  # Hooks then leave the firewall alone until the next lock, and nothing loads the base at the next boot.
+  if [ -d "$state" ]; then
+    rm -f "$state/base.nft" "$state/base.v4" "$state/base.v6" "$state/before.policies" "$state/endpoints.json"
+    printf '{"version":1,"locked":false,"since":%s,"backend":"nftables","before":[]}\n' "$(date +%s)" > "$state/lock.json"
+  fi
+  say 'done: nothing is guarded until the next "ovpn-killswitch lock".'
+fi
+exit "$failed"

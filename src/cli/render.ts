@@ -1,0 +1,39 @@
+import { choose } from '../backend/choose.ts';
+import { iptables } from '../backend/iptables.ts';
+import { nftables } from '../backend/nftables.ts';
+import { EXIT, KillswitchError } from '../errors.ts';
+import { PATHS } from '../host/paths.ts';
+import { loadSettings } from '../machine/load-settings.ts';
+import { intend } from '../machine/report.ts';
+import { readWorld } from '../machine/world.ts';
+import { FAMILIES } from '../net/address.ts';
+import type { CliCommand } from './command.ts';
+import { parseArguments } from './parse-arguments.ts';
+
+export const render: CliCommand = {
+  name: 'render',
+  usage: 'render [--backend iptables|nftables]',
+  summary: 'Print the rules that lock would load now. Changes nothing.',
+  examples: [
+    ['render', 'the rules for this machine'],
+    ['render --backend nftables', 'the same rules for nft'],
+  ],
+  needsRoot: false,
+  run: ({ host, args, print }) => {
+    const { values } = parseArguments(render, args, { backend: { type: 'string' } });
+    const settings = loadSettings(host);
+    const named = values.backend;
+    if (named !== undefined && named !== 'iptables' && named !== 'nftables')
+      throw new KillswitchError('USAGE', `there is no backend "${named}"`, `Call it as: ovpn-killswitch ${render.usage}`);
+    const families = host.exists(PATHS.ipv6) ? FAMILIES : (['ipv4'] as const);
+    const backend =
+      named === undefined ? choose(readWorld(host, settings.backend)).backend : named === 'nftables' ? nftables : iptables(families);
+    const { replace } = backend;
+    const { commit } = replace(intend(host, settings).ruleset, { image: [], policies: [], present: false });
+    for (const { program, args: words, stdin } of commit) {
+      print(`# ${[program, ...words].join(' ')}`);
+      print((stdin ?? '').trimEnd());
+    }
+    return EXIT.ok;
+  },
+};

@@ -1,0 +1,86 @@
+import { EXIT, type ExitStatus } from '../errors.ts';
+import { loadSettings } from '../machine/load-settings.ts';
+import { type Report, readReport } from '../machine/report.ts';
+import { endpointText } from '../net/endpoint.ts';
+import { differenceLines, look } from '../transaction/apply.ts';
+import type { CliCommand } from './command.ts';
+import { parseArguments } from './parse-arguments.ts';
+
+function exitOf({ state, exact }: Report): ExitStatus {
+  if (state === 'unlocked') return EXIT.failed;
+  return exact ? EXIT.ok : EXIT.degraded;
+}
+
+function ago(seconds: number): string {
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 86400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86400)} days`;
+}
+
+function headline({ state, exact }: Report): string {
+  if (state === 'unlocked') return 'UNLOCKED: nothing is guarded';
+  if (!exact) return 'LOCKED, BUT NOT AS IT SHOULD BE';
+  return state === 'connected' ? 'LOCKED: connected' : 'LOCKED: blocked, no tunnel';
+}
+
+function* lines(report: Report, now: number): Generator<string> {
+  const { record, choice, intended, stale, differences } = report;
+  yield headline(report);
+  if (record !== undefined) yield `  since     ${ago(now - record.since)}`;
+  yield `  backend   ${choice.trace.join('; ')}`;
+  yield `  endpoints ${intended.policy.base.endpoints.length}`;
+  for (const { tunnel, since } of intended.live) {
+    const [endpoint] = tunnel.endpoints;
+    const resolvers = (intended.policy.base.dns ?? tunnel.resolvers).map(({ text }) => text).join(' ');
+    const gone = stale.some((each) => each.tunnel.device === tunnel.device) ? ', GONE: the next hook or lock takes its rules away' : '';
+    yield `  tunnel    ${tunnel.device}${endpoint === undefined ? '' : ` to ${endpointText(endpoint)}`}, resolvers ${resolvers || 'none'}, for ${ago(now - since)}${gone}`;
+  }
+  for (const line of differenceLines(differences, 20)) yield `  differs   ${line}`;
+  if (differences.length > 0) yield '  "ovpn-killswitch lock" puts it right.';
+}
+
+/** Version 1 of the machine-readable status. */
+function json(report: Report): string {
+  const { state, exact, record, choice, intended, stale, differences } = report;
+  return JSON.stringify(
+    {
+      version: 1,
+      state,
+      exact,
+      since: record?.since ?? null,
+      backend: choice.backend.name,
+      trace: choice.trace,
+      endpoints: intended.policy.base.endpoints.map(endpointText),
+      tunnels: intended.live.map(({ tunnel, since }) => ({
+        device: tunnel.device,
+        since,
+        endpoints: tunnel.endpoints.map(endpointText),
+        addresses: tunnel.addresses.map(({ text }) => text),
+        resolvers: (intended.policy.base.dns ?? tunnel.resolvers).map(({ text }) => text),
+        networks: tunnel.networks.map(({ text }) => text),
+        stale: stale.some((each) => each.tunnel.device === tunnel.device),
+      })),
+      differences: differences.map(({ family, chain, id, what }) => ({ family: family ?? null, chain, rule: id ?? null, what })),
+    },
+    null,
+    2,
+  );
+}
+
+export const status: CliCommand = {
+  name: 'status',
+  usage: 'status [--json]',
+  summary: 'Read the kernel and say whether it holds what it should: exit 0 locked and exact, 1 not locked, 2 locked but different.',
+  examples: [
+    ['status', 'a picture for people'],
+    ['status --json', 'the same for programs'],
+  ],
+  needsRoot: true,
+  run: ({ host, args, print }) => {
+    const { values } = parseArguments(status, args, { json: { type: 'boolean' } });
+    const report = readReport(host, loadSettings(host), ({ backend }) => look(host, backend));
+    if (values.json === true) print(json(report));
+    else for (const line of lines(report, host.now())) print(line);
+    return exitOf(report);
+  },
+};

@@ -1,0 +1,19 @@
+import { EXIT } from '../errors.ts';
+import { unlockMachine } from '../transaction/lock.ts';
+import type { CliCommand } from './command.ts';
+import { parseArguments } from './parse-arguments.ts';
+
+export const unlock: CliCommand = {
+  name: 'unlock',
+  usage: 'unlock',
+  summary: 'Open the machine: take away the rules and give the chain policies back as they were.',
+  examples: [['unlock', 'opens; hooks then leave the firewall alone until the next lock']],
+  needsRoot: true,
+  run: ({ host, args, print }) => {
+    parseArguments(unlock, args, {});
+    const { removed } = unlockMachine(host);
+    host.log({ level: 'warn', event: 'unlocked', message: 'unlocked: nothing is guarded until the next lock' });
+    print(removed ? 'Unlocked: nothing is guarded until the next lock.' : 'Nothing of ours was loaded: nothing is guarded.');
+    return EXIT.ok;
+  },
+};

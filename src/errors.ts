@@ -1,0 +1,86 @@
+/** Exit statuses, after sysexits.h where one fits. */
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  degraded: 2,
+  usage: 64,
+  unavailable: 69,
+  internal: 70,
+  kernel: 71,
+  files: 73,
+  permission: 77,
+  settings: 78,
+} as const;
+export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
+
+/** Every code an error of ours can carry, with its exit status and what is still safe when it is raised. */
+export const ERRORS = {
+  USAGE: { exit: EXIT.usage, safe: 'Nothing was changed.' },
+  NOT_ROOT: { exit: EXIT.permission, safe: 'Nothing was changed.' },
+  SETTINGS: { exit: EXIT.settings, safe: 'The rules that were loaded stay loaded.' },
+  ENVIRONMENT: { exit: EXIT.settings, safe: 'The rules that were loaded stay loaded.' },
+  NO_ENDPOINT: { exit: EXIT.settings, safe: 'Nothing was changed.' },
+  NO_BACKEND: { exit: EXIT.unavailable, safe: 'Nothing was changed.' },
+  NO_IPV6_BACKEND: { exit: EXIT.unavailable, safe: 'Nothing was changed.' },
+  COMMAND: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },
+  REFUSED: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },
+  PARTLY: { exit: EXIT.kernel, safe: 'Each family holds either its old rules or its new ones.' },
+  VERIFY: { exit: EXIT.kernel, safe: 'Every chain of ours ends in a drop.' },
+  BUSY: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },
+  DEADLINE: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },
+  FILES: { exit: EXIT.files, safe: 'The rules that were loaded stay loaded.' },
+  INTERNAL: { exit: EXIT.internal, safe: 'The rules that were loaded stay loaded.' },
+} as const satisfies Record<string, { readonly exit: ExitStatus; readonly safe: string }>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/**
+ * An error a person can act on: what happened (`message`), what is still safe (from the table) and what to do next.
+ * `detail` holds further lines, such as the command and its stderr, already escaped.
+ */
+export class KillswitchError extends Error {
+  override readonly name = 'KillswitchError';
+  readonly code: ErrorCode;
+  readonly next: string;
+  readonly detail: readonly string[];
+
+  constructor(code: ErrorCode, message: string, next: string, detail: readonly string[] = [], options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.next = next;
+    this.detail = detail;
+  }
+
+  get exit(): ExitStatus {
+    return ERRORS[this.code].exit;
+  }
+
+  get safe(): string {
+    return ERRORS[this.code].safe;
+  }
+}
+
+/** Anything thrown, as an error a person can act on. */
+export function asKillswitchError(thrown: unknown): KillswitchError {
+  if (thrown instanceof KillswitchError) return thrown;
+  const cause = thrown instanceof Error ? thrown : new Error(String(thrown));
+  return new KillswitchError(
+    'INTERNAL',
+    `unexpected: ${cause.message}`,
+    'Please report this with the lines below.',
+    (cause.stack ?? '').split('\n'),
+    {
+      cause,
+    },
+  );
+}
+
+/** The error as lines for a terminal: what happened, details, what is safe, what to do. */
+export function explainError(error: KillswitchError): readonly string[] {
+  return [
+    `${error.message} [${error.code}]`,
+    ...error.detail.map((line) => `  ${line}`),
+    `Still safe: ${error.safe}`,
+    `What to do: ${error.next}`,
+  ];
+}

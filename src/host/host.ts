@@ -1,0 +1,36 @@
+import type { Command, Output } from '../backend/backend.ts';
+import type { LogLevel } from '../policy/settings.ts';
+
+/** One event for the log file, and the same as a line for whoever reads stderr. */
+export interface LogEntry {
+  readonly level: 'info' | 'warn' | 'error';
+  /** A stable word for the kind of event. */
+  readonly event: string;
+  readonly message: string;
+  readonly fields?: Readonly<Record<string, unknown>>;
+}
+
+/** The only door to the system. Synchronous: OpenVPN waits for a hook anyway, and threads are scarce under its unit's TasksMax. */
+export interface Host {
+  /** Runs a program to its end. A non-zero status is a value; `status` is null when it could not run or was stopped at its time limit. */
+  run(command: Command): Output;
+  /** Whether a program is installed in one of the fixed folders. */
+  has(program: string): boolean;
+  /** A file's text; undefined when there is none. @throws KillswitchError FILES when it cannot be read. */
+  read(path: string): string | undefined;
+  /** Names in a folder; none when there is no such folder. */
+  list(folder: string): readonly string[];
+  exists(path: string): boolean;
+  /** Writes a file so that a reader sees the old text or the new one, and a power cut leaves one of them. */
+  write(path: string, text: string, mode?: number): void;
+  remove(path: string): void;
+  /** Runs `work` while no other holder of the same lock runs. The lock ends with this process, however that ends. */
+  exclusively<Result>(work: () => Result): Result;
+  log(entry: LogEntry): void;
+  /** Least important level that is logged. */
+  logLevel(level: LogLevel): void;
+  /** Seconds since 1970. */
+  now(): number;
+  /** Whether this process may change packet filters (CAP_NET_ADMIN in its network namespace). */
+  mayChangeRules(): boolean;
+}

@@ -1,0 +1,187 @@
+import { spawnSync } from 'node:child_process';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { execaSync } from 'execa';
+import type { Command, Output } from '../backend/backend.ts';
+import { KillswitchError } from '../errors.ts';
+import type { Host } from './host.ts';
+import { openLog } from './log.ts';
+import { PATHS, PROGRAM_FOLDERS } from './paths.ts';
+
+/** A child that takes longer is stopped. */
+const CHILD_MILLISECONDS = 10_000;
+/** CAP_NET_ADMIN (linux/capability.h). */
+const NET_ADMIN = 12n;
+
+/** Limits of one run. `deadline` is in milliseconds of `performance.now()`. */
+export interface Limits {
+  /** Who is running, for the log: a hook's or a command's name. */
+  readonly name: string;
+  /** Milliseconds the whole process may take. OpenVPN stands still while a hook runs. */
+  readonly milliseconds: number;
+}
+
+function errno(thrown: unknown): string | undefined {
+  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined;
+}
+
+function files<Result>(what: string, path: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof KillswitchError) throw cause;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new KillswitchError(
+      'FILES',
+      `could not ${what} ${path}`,
+      `Check that ${dirname(path)} is there, has room and belongs to root.`,
+      [why],
+      { cause },
+    );
+  }
+}
+
+/** The real system. */
+export function linuxHost({ name, milliseconds }: Limits): Host {
+  const deadline = performance.now() + milliseconds;
+  const log = openLog(name);
+  const found = new Map<string, string | undefined>();
+
+  const locate = (program: string): string | undefined => {
+    if (!found.has(program))
+      found.set(
+        program,
+        PROGRAM_FOLDERS.map((folder) => `${folder}/${program}`).find((path) => {
+          try {
+            accessSync(path, constants.X_OK);
+            return true;
+          } catch {
+            return false;
+          }
+        }),
+      );
+    return found.get(program);
+  };
+
+  const timeLeft = (): number => {
+    const left = Math.floor(deadline - performance.now());
+    if (left <= 0)
+      throw new KillswitchError(
+        'DEADLINE',
+        `${name} took longer than ${milliseconds / 1000} s`,
+        'Look for a program that holds the firewall: run "ovpn-killswitch status".',
+      );
+    return Math.min(CHILD_MILLISECONDS, left);
+  };
+
+  const child = (program: string, args: readonly string[], input: string | undefined): Output => {
+    const path = locate(program);
+    if (path === undefined) return { status: null, stdout: '', stderr: `${program} is not installed` };
+    const result = execaSync(path, args, {
+      cwd: '/',
+      env: { PATH: PROGRAM_FOLDERS.join(':'), LC_ALL: 'C' },
+      extendEnv: false,
+      reject: false,
+      stripFinalNewline: false,
+      timeout: timeLeft(),
+      killSignal: 'SIGKILL',
+      stdin: input === undefined ? 'ignore' : 'pipe',
+      ...(input === undefined ? {} : { input }),
+    });
+    const stopped = result.timedOut ? `${program} was stopped after ${Math.round(result.durationMs / 1000)} s` : '';
+    const stderr = [
+      String(result.stderr ?? ''),
+      stopped,
+      result.exitCode === undefined && !result.timedOut ? (result.originalMessage ?? '') : '',
+    ]
+      .filter((part) => part !== '')
+      .join('\n');
+    return { status: result.exitCode ?? null, stdout: String(result.stdout ?? ''), stderr };
+  };
+
+  return {
+    run: ({ program, args, stdin }: Command) => child(program, args, stdin),
+    has: (program) => locate(program) !== undefined,
+    exists: existsSync,
+    read: (path) =>
+      files('read', path, () => {
+        try {
+          return readFileSync(path, 'utf8');
+        } catch (thrown) {
+          if (errno(thrown) === 'ENOENT' || errno(thrown) === 'ENOTDIR') return undefined;
+          throw thrown;
+        }
+      }),
+    list: (folder) =>
+      files('list', folder, () => {
+        try {
+          return readdirSync(folder).sort();
+        } catch (thrown) {
+          if (errno(thrown) === 'ENOENT') return [];
+          throw thrown;
+        }
+      }),
+    write: (path, text, mode = 0o644) =>
+      files('write', path, () => {
+        mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+        const draft = `${dirname(path)}/.${basename(path)}.${process.pid}`;
+        const descriptor = openSync(draft, 'w', mode);
+        try {
+          writeFileSync(descriptor, text);
+          fsyncSync(descriptor);
+        } finally {
+          closeSync(descriptor);
+        }
+        renameSync(draft, path);
+      }),
+    remove: (path) => files('remove', path, () => rmSync(path, { recursive: true, force: true })),
+    exclusively: (work) => {
+      const descriptor = files('open', PATHS.lock, () => {
+        mkdirSync(PATHS.runtime, { recursive: true, mode: 0o755 });
+        return openSync(PATHS.lock, 'a', 0o600);
+      });
+      try {
+        const flock = locate('flock');
+        if (flock === undefined) return work();
+        // flock(1) locks the open file it inherits, and so for us: the lock stays when flock has ended and goes when we end, however we do.
+        // execa passes no descriptors above 2 to a synchronous child, hence node:child_process.
+        const seconds = Math.max(1, Math.floor(timeLeft() / 1000) - 1);
+        const { status } = spawnSync(flock, ['-w', String(seconds), '3'], {
+          cwd: '/',
+          env: {},
+          timeout: timeLeft(),
+          stdio: ['ignore', 'ignore', 'ignore', descriptor],
+        });
+        if (status !== 0)
+          throw new KillswitchError(
+            'BUSY',
+            `another ovpn-killswitch has held ${PATHS.lock} for ${seconds} s`,
+            `Wait for it, or look for it: fuser -v ${PATHS.lock}`,
+          );
+        return work();
+      } finally {
+        closeSync(descriptor);
+      }
+    },
+    log: (entry) => log.write(entry),
+    logLevel: (level) => log.level(level),
+    now: () => Math.floor(Date.now() / 1000),
+    mayChangeRules: () => {
+      const [, mask = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+      return ((BigInt(`0x${mask}`) >> NET_ADMIN) & 1n) === 1n;
+    },
+  };
+}

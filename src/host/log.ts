@@ -1,0 +1,46 @@
+import { closeSync, openSync } from 'node:fs';
+import pino from 'pino';
+import type { LogLevel } from '../policy/settings.ts';
+import type { LogEntry } from './host.ts';
+import { PATHS } from './paths.ts';
+
+/** Writes entries to the log file as JSON lines and to stderr as text; without a writable log file, to stderr alone. */
+export interface Log {
+  write(entry: LogEntry): void;
+  level(level: LogLevel): void;
+}
+
+const RANK: Readonly<Record<LogLevel, number>> = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, silent: 60 };
+
+function writable(path: string): boolean {
+  try {
+    closeSync(openSync(path, 'a', 0o640));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function openLog(name: string, path: string = PATHS.log): Log {
+  const destination = writable(path) ? pino.destination({ dest: path, sync: true, append: true }) : undefined;
+  const logger =
+    destination === undefined
+      ? undefined
+      : pino({ base: { name, pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  let least: LogLevel = 'info';
+  return {
+    write({ level, event, message, fields }) {
+      logger?.[level]({ event, ...fields }, message);
+      if (RANK[level] < RANK[least]) return;
+      try {
+        process.stderr.write(`ovpn-killswitch: ${name}: ${message}\n`);
+      } catch {
+        // OpenVPN under --daemon without a log gives hooks a stderr that may be closed; the log file has the entry.
+      }
+    },
+    level(level) {
+      least = level;
+      if (logger !== undefined) logger.level = level;
+    },
+  };
+}

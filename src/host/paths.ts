@@ -1,0 +1,20 @@
+/** All paths are fixed: a .ovpn file may set environment variables, and none of them may move a file of ours. */
+export const PATHS = {
+  settings: '/etc/ovpn-killswitch/killswitch.env',
+  /** What must survive a reboot. */
+  state: '/var/lib/ovpn-killswitch',
+  /** What must not. */
+  runtime: '/run/ovpn-killswitch',
+  tunnels: '/run/ovpn-killswitch/tunnels',
+  lock: '/run/ovpn-killswitch/lock',
+  log: '/var/log/ovpn-killswitch.log',
+  library: '/usr/local/lib/ovpn-killswitch',
+  command: '/usr/local/sbin/ovpn-killswitch',
+  passwd: '/etc/passwd',
+  /** Exists where the kernel has IPv6: absent without the module and with ipv6.disable=1 (net/ipv6/af_inet6.c). */
+  ipv6: '/proc/sys/net/ipv6',
+  devices: '/proc/net/dev',
+} as const;
+
+/** Where programs are looked for: OpenVPN passes no PATH. */
+export const PROGRAM_FOLDERS: readonly string[] = ['/usr/sbin', '/sbin', '/usr/bin', '/bin', '/usr/local/sbin', '/usr/local/bin'];

@@ -1,0 +1,109 @@
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { parseAddress } from '../net/address.ts';
+import { endpointText, parseEndpoint } from '../net/endpoint.ts';
+import { type InterfaceName, parseInterfaceName } from '../net/interface-name.ts';
+import { parseNetwork } from '../net/network.ts';
+import type { Tunnel } from '../tunnel/tunnel.ts';
+import { field, type Json, parseJson, texts } from './json.ts';
+
+/** The process that owns a tunnel. `start` tells it from a later process of the same number (proc(5), starttime). */
+export interface Daemon {
+  readonly pid: number;
+  readonly start: string;
+}
+
+/** A tunnel that `up` reported, and what to know it by when its end is never reported. */
+export interface LiveTunnel {
+  readonly tunnel: Tunnel;
+  /** Seconds since 1970. */
+  readonly since: number;
+  /** Undefined when it could not be seen. */
+  readonly daemon: Daemon | undefined;
+  /** Whether the device was there when `up` ran. */
+  readonly deviceSeen: boolean;
+}
+
+/** The time a process started at; undefined when there is no such process. */
+export function startOf(host: Host, pid: number): string | undefined {
+  const stat = host.read(`/proc/${pid}/stat`);
+  // The second field is the program's name in parentheses and may hold anything; starttime is the 20th after it.
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+}
+
+/** The interfaces of our network namespace. */
+export function devices(host: Host): ReadonlySet<string> {
+  const names = (host.read(PATHS.devices) ?? '').split('\n').flatMap((line) => /^\s*([^:\s]+):/.exec(line)?.[1] ?? []);
+  return new Set(names);
+}
+
+function pathOf(device: InterfaceName): string {
+  return `${PATHS.tunnels}/${device}`;
+}
+
+function parseLive(text: string): LiveTunnel | undefined {
+  const json = parseJson(text);
+  const string = (name: string): string => {
+    const value: Json | undefined = field(json, name);
+    return typeof value === 'string' ? value : '';
+  };
+  const device = parseInterfaceName(string('device'));
+  const endpoints = texts(field(json, 'endpoints'), parseEndpoint);
+  const addresses = texts(field(json, 'addresses'), parseAddress);
+  const resolvers = texts(field(json, 'resolvers'), parseAddress);
+  const networks = texts(field(json, 'networks'), parseNetwork);
+  const since = field(json, 'since');
+  const pid = field(field(json, 'daemon'), 'pid');
+  const start = field(field(json, 'daemon'), 'start');
+  if (!device || !endpoints || !addresses || !resolvers || !networks || typeof since !== 'number') return undefined;
+  return {
+    tunnel: { device, endpoints, addresses, resolvers, networks },
+    since,
+    daemon: typeof pid === 'number' && typeof start === 'string' ? { pid, start } : undefined,
+    deviceSeen: field(json, 'deviceSeen') === true,
+  };
+}
+
+/** The live tunnels. A file that does not parse is no tunnel: nothing passes through its device. */
+export function readLiveTunnels(host: Host): readonly LiveTunnel[] {
+  return host
+    .list(PATHS.tunnels)
+    .filter((name) => parseInterfaceName(name) !== undefined)
+    .flatMap((name) => {
+      const live = parseLive(host.read(`${PATHS.tunnels}/${name}`) ?? '');
+      return live?.tunnel.device === name ? [live] : [];
+    });
+}
+
+export function writeLiveTunnel(host: Host, live: LiveTunnel): void {
+  const { device, endpoints, addresses, resolvers, networks } = live.tunnel;
+  const facts = {
+    version: 1,
+    device,
+    endpoints: endpoints.map(endpointText),
+    addresses: addresses.map(({ text }) => text),
+    resolvers: resolvers.map(({ text }) => text),
+    networks: networks.map(({ text }) => text),
+    since: live.since,
+    daemon: live.daemon ?? null,
+    deviceSeen: live.deviceSeen,
+  };
+  host.write(pathOf(device), `${JSON.stringify(facts, null, 1)}\n`);
+}
+
+export function removeLiveTunnel(host: Host, device: InterfaceName): void {
+  host.remove(pathOf(device));
+}
+
+/**
+ * Tunnels whose end nobody reported: the device or the daemon was there when `up` ran and is not any more. What was never seen proves
+ * nothing.
+ */
+export function staleTunnels(host: Host, live: readonly LiveTunnel[]): readonly LiveTunnel[] {
+  const present = devices(host);
+  return live.filter(({ tunnel, deviceSeen, daemon }) => {
+    const deviceGone = deviceSeen && !present.has(tunnel.device);
+    const daemonGone = daemon !== undefined && startOf(host, daemon.pid) !== daemon.start;
+    return deviceGone || daemonGone;
+  });
+}

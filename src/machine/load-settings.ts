@@ -1,0 +1,30 @@
+import { EXIT, KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { printable } from '../net/printable.ts';
+import { defaultSettings, readSettings, type Settings } from '../policy/settings.ts';
+import { settingsText } from '../policy/settings-text.ts';
+
+/**
+ * The settings of this machine; the defaults when there is no file.
+ * @throws KillswitchError SETTINGS with one line for each problem of the file.
+ */
+export function loadSettings(host: Host): Settings {
+  const text = host.read(PATHS.settings);
+  if (text === undefined) return defaultSettings();
+  const read = readSettings(settingsText(text));
+  if ('settings' in read) {
+    host.logLevel(read.settings.logLevel);
+    return read.settings;
+  }
+  const lines = read.issues.map(({ line, key, problem }) =>
+    `${PATHS.settings}:${line}: ${printable(key)} ${printable(problem)}`.replace(/ {2,}/g, ' '),
+  );
+  const count = lines.length === 1 ? 'one problem' : `${lines.length} problems`;
+  throw new KillswitchError(
+    'SETTINGS',
+    `the settings have ${count}`,
+    `Mend ${PATHS.settings} and run the command again (exit status ${EXIT.settings}).`,
+    lines,
+  );
+}

@@ -1,0 +1,21 @@
+import type { World } from '../backend/choose.ts';
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import type { Settings } from '../policy/settings.ts';
+import { readLockRecord } from './lock-record.ts';
+
+/** What the choice of a backend may look at, on this machine. `relock`: the setting counts, not what it is locked with. */
+export function readWorld(host: Host, setting: Settings['backend'], relock = false): World {
+  const record = readLockRecord(host);
+  return {
+    setting,
+    locked: !relock && record?.locked === true ? record.backend : undefined,
+    has: {
+      nft: host.has('nft'),
+      iptables: host.has('iptables-restore') && host.has('iptables-save'),
+      ip6tables: host.has('ip6tables-restore') && host.has('ip6tables-save'),
+    },
+    ipv6: host.exists(PATHS.ipv6),
+    neighbours: { firewalld: host.has('firewalld'), docker: host.has('dockerd') },
+  };
+}

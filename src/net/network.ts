@@ -1,0 +1,61 @@
+import ipaddr from 'ipaddr.js';
+import { type Address, type Family, parseAddress } from './address.ts';
+import type { Branded } from './brand.ts';
+
+/** An IP prefix. `text` is canonical: host bits are zero, the length is always written (`10.8.0.0/24`, `10.8.0.1/32`). */
+export type Network = Branded<{ readonly family: Family; readonly text: string; readonly prefix: number }, 'Network'>;
+
+/** Bits in an address of the family. */
+export function width(family: Family): 32 | 128 {
+  return family === 'ipv4' ? 32 : 128;
+}
+
+function masked(address: Address, prefix: number): Network {
+  const bytes = ipaddr.parse(address.text).toByteArray();
+  const kept = bytes.map((byte, index) => byte & (0xff00 >> Math.min(8, Math.max(0, prefix - index * 8))) & 0xff);
+  const start = ipaddr.fromByteArray(kept);
+  const text = start instanceof ipaddr.IPv6 ? start.toRFC5952String() : start.toString();
+  return { family: address.family, prefix, text: `${text}/${prefix}` } as Network;
+}
+
+/** The network of this length around an address. Throws RangeError when the length does not fit the family: a bug of ours. */
+export function networkOf(address: Address, prefix: number = width(address.family)): Network {
+  if (!Number.isInteger(prefix) || prefix < 0 || prefix > width(address.family)) throw new RangeError(`prefix ${prefix}`);
+  return masked(address, prefix);
+}
+
+/** `10.8.0.0/24`, `fd00::/64`, or one address. Host bits are cleared, as iptables(8) does. */
+export function parseNetwork(text: string): Network | undefined {
+  const [head = '', length, ...more] = text.split('/');
+  const address = parseAddress(head);
+  if (address === undefined || more.length > 0) return undefined;
+  if (length === undefined) return networkOf(address);
+  if (!/^(0|[1-9]\d{0,2})$/.test(length) || Number(length) > width(address.family)) return undefined;
+  return masked(address, Number(length));
+}
+
+/** The length of a dotted mask (`255.255.255.0` is 24); undefined when its ones are not contiguous. */
+export function parseNetmask(text: string): number | undefined {
+  const address = parseAddress(text);
+  if (address?.family !== 'ipv4') return undefined;
+  return ipaddr.IPv4.parse(address.text).prefixLengthFromSubnetMask() ?? undefined;
+}
+
+/** The first address of the network. */
+function start(network: Network): string {
+  return network.text.slice(0, network.text.lastIndexOf('/'));
+}
+
+/** Whether every address of `inner` lies in `outer`. */
+export function contains(outer: Network, inner: Network): boolean {
+  if (outer.family !== inner.family || outer.prefix > inner.prefix) return false;
+  return ipaddr.parse(start(inner)).match(ipaddr.parse(start(outer)), outer.prefix);
+}
+
+/** The same addresses without a network that lies inside another: what a kernel interval set accepts, in a stable order. */
+export function disjoint(networks: readonly Network[]): readonly Network[] {
+  const unique = [...new Map(networks.map((network) => [network.text, network])).values()];
+  return unique
+    .filter((inner) => !unique.some((outer) => outer !== inner && contains(outer, inner)))
+    .sort((a, b) => (a.text < b.text ? -1 : 1));
+}

@@ -1,0 +1,71 @@
+import type { Family } from './address.ts';
+import { type InterfaceName, parseInterfaceName } from './interface-name.ts';
+import { type Network, parseNetwork } from './network.ts';
+import { type Port, parsePort } from './port.ts';
+
+function networks(...texts: readonly string[]): readonly Network[] {
+  return texts.map((text) => {
+    const network = parseNetwork(text);
+    if (network === undefined) throw new TypeError(text);
+    return network;
+  });
+}
+
+function port(number: number): Port {
+  const parsed = parsePort(String(number));
+  if (parsed === undefined) throw new TypeError(String(number));
+  return parsed;
+}
+
+function interfaceName(text: string): InterfaceName {
+  const parsed = parseInterfaceName(text);
+  if (parsed === undefined) throw new TypeError(text);
+  return parsed;
+}
+
+export const LOOPBACK: InterfaceName = interfaceName('lo');
+
+/** Private (RFC 1918), link-local (RFC 3927, RFC 4291) and unique local (RFC 4193) networks. */
+export const PRIVATE_NETWORKS: readonly Network[] = networks(
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '169.254.0.0/16',
+  'fc00::/7',
+  'fe80::/10',
+);
+
+/** Local multicast and broadcast: RFC 5771 (224.0.0/24), RFC 2365 (239/8), RFC 919, RFC 4291 2.7 (scopes 2 and 5). */
+export const LOCAL_MULTICAST: readonly Network[] = networks('224.0.0.0/24', '239.0.0.0/8', '255.255.255.255/32', 'ff02::/16', 'ff05::/16');
+
+/** DNS (RFC 1035), DNS over TLS and QUIC (RFC 7858, RFC 9250), LLMNR, which asks the whole LAN for names (RFC 4795). */
+export const DNS_PORT: Port = port(53);
+export const ENCRYPTED_DNS_PORT: Port = port(853);
+export const LLMNR_PORT: Port = port(5355);
+
+/** DHCP (RFC 2131 4.1, RFC 8415 7.2) and where its clients may send: broadcast, servers on private or shared space, RFC 8415 7.1. */
+export const DHCP: Readonly<Record<Family, { readonly client: Port; readonly server: Port; readonly to: readonly Network[] }>> = {
+  ipv4: {
+    client: port(68),
+    server: port(67),
+    to: networks('255.255.255.255/32', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', '100.64.0.0/10'),
+  },
+  ipv6: { client: port(546), server: port(547), to: networks('ff02::1:2/128', 'ff05::1:3/128', 'fe80::/10') },
+};
+export const LINK_LOCAL_IPV6: readonly Network[] = networks('fe80::/10');
+export const LINK_MULTICAST_IPV6: readonly Network[] = networks('ff02::/16');
+
+/** ICMP echo request: RFC 792, RFC 4443. */
+export const ECHO_REQUEST: Readonly<Record<Family, number>> = { ipv4: 8, ipv6: 128 };
+
+/** Neighbour discovery (RFC 4861 4) and multicast listener (RFC 2710, RFC 3810) message types. */
+export const ICMPV6 = {
+  listenerQuery: 130,
+  listenerReport: 131,
+  listenerDone: 132,
+  routerSolicitation: 133,
+  routerAdvertisement: 134,
+  neighbourSolicitation: 135,
+  neighbourAdvertisement: 136,
+  listenerReport2: 143,
+} as const;

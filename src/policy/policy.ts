@@ -1,0 +1,122 @@
+import type { Address } from '../net/address.ts';
+import { distinctEndpoints, type Endpoint, endpointText } from '../net/endpoint.ts';
+import type { InterfaceName } from '../net/interface-name.ts';
+import type { Service } from '../net/port.ts';
+import { LOCAL_MULTICAST, PRIVATE_NETWORKS } from '../net/well-known.ts';
+import type { Tunnel } from '../tunnel/tunnel.ts';
+import type { LanEntry, LogLimit, Refuse, Settings } from './settings.ts';
+
+/** Whose packets: those of sockets opened by a user, or those with a firewall mark (`--mark` in OpenVPN). */
+export type Owner = { readonly kind: 'uid'; readonly uid: number } | { readonly kind: 'mark'; readonly mark: number };
+
+/** What holds in every state: the settings with everything in them looked up. */
+export interface Base {
+  readonly endpoints: readonly Endpoint[];
+  /** undefined: anybody's packets. */
+  readonly owners: readonly Owner[] | undefined;
+  readonly lan: readonly LanEntry[];
+  readonly lanInbound: readonly Service[];
+  readonly lanDns: readonly Address[];
+  readonly tunnelPorts: readonly Service[] | undefined;
+  readonly tunnelInbound: readonly Service[];
+  readonly dns: readonly Address[] | undefined;
+  readonly ipv6: 'tunnel' | 'block';
+  readonly forward: readonly InterfaceName[];
+  readonly refuse: Refuse;
+  readonly logDrops: LogLimit | undefined;
+}
+
+/**
+ * What may pass: a closed set of states. There is no open one: opening is the human's command `unlock`, which removes the rules.
+ */
+export type Policy =
+  | { readonly state: 'blocked'; readonly base: Base }
+  | { readonly state: 'connected'; readonly base: Base; readonly tunnels: readonly [Tunnel, ...Tunnel[]] };
+
+/** What the settings name but do not hold themselves. */
+export interface Known {
+  /** Endpoints of the profiles. */
+  readonly endpoints: readonly Endpoint[];
+  /** User ids that `KILLSWITCH_ENDPOINT_OWNER` stands for; ignored for `any` and `mark`. */
+  readonly uids: readonly number[];
+}
+
+function ownersOf({ endpointOwner }: Settings, { uids }: Known): readonly Owner[] | undefined {
+  switch (endpointOwner.kind) {
+    case 'any':
+      return undefined;
+    case 'mark':
+      return [{ kind: 'mark', mark: endpointOwner.mark }];
+    case 'auto':
+    case 'root':
+    case 'user':
+      return [...new Set(uids)].sort((a, b) => a - b).map((uid) => ({ kind: 'uid', uid }));
+    default:
+      return endpointOwner satisfies never;
+  }
+}
+
+function lanOf({ lan }: Settings): readonly LanEntry[] {
+  switch (lan.kind) {
+    case 'off':
+      return [];
+    case 'private':
+      return [...PRIVATE_NETWORKS, ...LOCAL_MULTICAST].map((network) => ({ network, service: undefined }));
+    case 'list':
+      return lan.entries;
+    default:
+      return lan satisfies never;
+  }
+}
+
+/** The base that settings describe. */
+export function baseOf(settings: Settings, known: Known): Base {
+  const { lanInbound, lanDns, tunnelPorts, tunnelInbound, dns, ipv6, forward, refuse, logDrops } = settings;
+  const endpoints = distinctEndpoints([...settings.endpoints, ...known.endpoints]);
+  const allowed = ipv6 === 'block' ? endpoints.filter(({ address }) => address.family === 'ipv4') : endpoints;
+  return {
+    endpoints: allowed,
+    owners: ownersOf(settings, known),
+    lan: lanOf(settings),
+    lanInbound,
+    lanDns,
+    tunnelPorts,
+    tunnelInbound,
+    dns,
+    ipv6,
+    forward,
+    refuse,
+    logDrops,
+  };
+}
+
+/** The state that a base and the live tunnels make. Tunnels are ordered by device, so that the same facts give the same policy. */
+export function decide(base: Base, live: readonly Tunnel[]): Policy {
+  const [first, ...others] = [...live].sort((a, b) => (a.device < b.device ? -1 : 1));
+  return first === undefined ? { state: 'blocked', base } : { state: 'connected', base, tunnels: [first, ...others] };
+}
+
+/** The tunnels of a policy; none while it is blocked. */
+export function tunnelsOf(policy: Policy): readonly Tunnel[] {
+  return policy.state === 'connected' ? policy.tunnels : [];
+}
+
+/** The policy as one line for the log. */
+export function describe(policy: Policy): string {
+  const remotes = `${policy.base.endpoints.length} endpoint${policy.base.endpoints.length === 1 ? '' : 's'}`;
+  switch (policy.state) {
+    case 'blocked':
+      return `blocked, ${remotes}`;
+    case 'connected': {
+      const tunnels = policy.tunnels.map(({ device, endpoints, resolvers }) => {
+        const [endpoint] = endpoints;
+        const via = endpoint === undefined ? '' : ` to ${endpointText(endpoint)}`;
+        const dns = (policy.base.dns ?? resolvers).map(({ text }) => text);
+        return `${device}${via}, ${dns.length > 0 ? `resolvers ${dns.join(' ')}` : 'no resolver'}`;
+      });
+      return `connected, ${remotes}; ${tunnels.join('; ')}`;
+    }
+    default:
+      return policy satisfies never;
+  }
+}

@@ -1,0 +1,30 @@
+import type { Chain, Rule, Ruleset } from './ruleset.ts';
+import { isHook } from './ruleset.ts';
+
+/** Rules to put at the end of a chain. `created`: the chain is new. */
+export interface Addition extends Chain {
+  readonly created: boolean;
+}
+
+const text = (rule: Rule) => JSON.stringify(rule);
+
+/** What turns `from` into `to` by adding alone; undefined when something would have to go, change or come between. */
+export function additions(from: Ruleset, to: Ruleset): readonly Addition[] | undefined {
+  const old = new Map(from.map((chain) => [chain.name, chain]));
+  if (from.some(({ name }) => !to.some((chain) => chain.name === name))) return undefined;
+  const added: Addition[] = [];
+  for (const chain of to) {
+    const before = old.get(chain.name);
+    if (before === undefined) {
+      added.push({ ...chain, created: true });
+      continue;
+    }
+    const known = new Set(before.rules.map(text));
+    const wanted = new Set(chain.rules.map(text));
+    const fresh = chain.rules.filter((rule) => !known.has(text(rule)));
+    if (before.rules.some((rule) => !wanted.has(text(rule)))) return undefined;
+    if (fresh.length > 0 && (isHook(chain.name) || chain.name === 'endpoint')) return undefined;
+    if (fresh.length > 0) added.push({ name: chain.name, rules: fresh, created: false });
+  }
+  return added;
+}

@@ -1,0 +1,101 @@
+import { type Base, type Policy, tunnelsOf } from '../policy/policy.ts';
+import type { Tunnel } from '../tunnel/tunnel.ts';
+import type { Chain, Rule, Ruleset, SharedChain, Verdict } from './ruleset.ts';
+import {
+  dhcp,
+  endpoint,
+  endpointList,
+  endpointOthers,
+  established,
+  forward,
+  fromTunnel,
+  lan,
+  lanDns,
+  lanInbound,
+  liveEndpoint,
+  loopback,
+  neighbours,
+  noIpv6,
+  otherDns,
+  rest,
+  throughForward,
+  throughTunnel,
+  tunnel,
+  tunnelAddress,
+  tunnelDns,
+  tunnelInbound,
+  tunnelNetworks,
+} from './sections.ts';
+
+function to(chain: SharedChain, id: Rule['id']): Rule {
+  const verdict: Verdict = { jump: chain };
+  return { id, match: {}, verdict };
+}
+
+/** The base chains. Their order is the security argument: docs/security.md reads along it. */
+function baseChains(base: Base): readonly Chain[] {
+  return [
+    {
+      name: 'input',
+      rules: [
+        ...loopback('in'),
+        to('tunnel-address', 'tunnel-address'),
+        ...established(),
+        ...dhcp(base, 'in'),
+        ...neighbours(base, 'in'),
+        to('tunnel-input', 'tunnel-inbound'),
+        ...lanInbound(base),
+        ...rest(base, 'input'),
+      ],
+    },
+    { name: 'forward', rules: [to('tunnel-forward', 'forward'), ...rest(base, 'forward')] },
+    {
+      name: 'output',
+      rules: [
+        ...loopback('out'),
+        ...endpoint(base),
+        ...dhcp(base, 'out'),
+        ...neighbours(base, 'out'),
+        to('tunnel-output', 'tunnel'),
+        ...lanDns(base),
+        ...otherDns(base),
+        ...endpointOthers(base, base.endpoints),
+        to('tunnel-networks', 'tunnel-networks'),
+        ...lan(base),
+        ...rest(base, 'output'),
+      ],
+    },
+  ];
+}
+
+/** The chains that live tunnels add to. Without a tunnel only `endpoint` has rules. */
+function sharedChains(base: Base, tunnels: readonly Tunnel[]): readonly Chain[] {
+  const each = (rules: (live: Tunnel) => readonly Rule[]) => tunnels.flatMap(rules);
+  return [
+    { name: 'live-endpoint', rules: each((live) => liveEndpoint(base, live)) },
+    { name: 'endpoint', rules: endpointList(base) },
+    { name: 'tunnel-address', rules: each((live) => tunnelAddress(base, live)) },
+    { name: 'tunnel-networks', rules: each((live) => [...endpointOthers(base, live.endpoints), ...tunnelNetworks(base, live)]) },
+    { name: 'tunnel-input', rules: each(fromTunnel) },
+    { name: 'tunnel-forward', rules: each((live) => forward(base, live)) },
+    { name: 'tunnel-output', rules: each(tunnel) },
+  ];
+}
+
+/** A live tunnel's own chains. Each ends in a rule that decides: what leaves by a tunnel is judged nowhere else. */
+function deviceChains(base: Base, live: Tunnel): readonly Chain[] {
+  const { device } = live;
+  const output = [...noIpv6(base, live), ...tunnelDns(base, live), ...otherDns(base), ...throughTunnel(base)];
+  return [
+    { name: `input-${device}`, rules: tunnelInbound(base) },
+    ...(base.forward.length > 0 ? [{ name: `forward-${device}` as const, rules: throughForward(base, live) }] : []),
+    { name: `output-${device}`, rules: output },
+  ];
+}
+
+/** The rules that a policy stands for. Pure: the same policy always gives the same ruleset. */
+export function compile(policy: Policy): Ruleset {
+  const { base } = policy;
+  const tunnels = tunnelsOf(policy);
+  return [...tunnels.flatMap((live) => deviceChains(base, live)), ...sharedChains(base, tunnels), ...baseChains(base)];
+}

@@ -1,0 +1,19 @@
+import type { Address } from '../net/address.ts';
+import type { Hook } from './ruleset.ts';
+
+/** One packet at one netfilter hook, with what a rule can ask of it. Interfaces are undefined where the hook has none. */
+export interface Packet {
+  readonly hook: Hook;
+  readonly in: string | undefined;
+  readonly out: string | undefined;
+  readonly from: Address;
+  readonly to: Address;
+  readonly payload:
+    | { readonly transport: 'tcp' | 'udp'; readonly fromPort: number; readonly toPort: number }
+    | { readonly icmp: number }
+    | { readonly protocol: number };
+  readonly conntrack: 'new' | 'established' | 'related';
+  /** Who opened the socket; undefined for packets of no socket of ours. */
+  readonly uid: number | undefined;
+  readonly mark: number;
+}

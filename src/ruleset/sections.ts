@@ -1,0 +1,296 @@
+import { type Address, FAMILIES, type Family } from '../net/address.ts';
+import type { Endpoint } from '../net/endpoint.ts';
+import { contains, disjoint, type Network, networkOf } from '../net/network.ts';
+import { onlyPort, type Port, type PortRange, type Service, TRANSPORTS } from '../net/port.ts';
+import {
+  DHCP,
+  DNS_PORT,
+  ECHO_REQUEST,
+  ENCRYPTED_DNS_PORT,
+  ICMPV6,
+  LINK_LOCAL_IPV6,
+  LINK_MULTICAST_IPV6,
+  LLMNR_PORT,
+  LOCAL_MULTICAST,
+  LOOPBACK,
+} from '../net/well-known.ts';
+import type { Base } from '../policy/policy.ts';
+import type { Tunnel } from '../tunnel/tunnel.ts';
+import type { Match, Rule, RuleId, Verdict } from './ruleset.ts';
+
+const RESOLVER_PORTS: readonly PortRange[] = [onlyPort(DNS_PORT), onlyPort(ENCRYPTED_DNS_PORT)];
+const NAME_PORTS: readonly PortRange[] = [...RESOLVER_PORTS, onlyPort(LLMNR_PORT)];
+
+/** The section that an id names: functions of the base, and for a live tunnel of its facts. */
+function accept(id: RuleId, match: Match): Rule {
+  return { id, match, verdict: 'accept' };
+}
+
+/** A drop, with its log before it when the settings ask for one: `limit … drop` would drop only what is logged. */
+function drop(base: Base, id: RuleId, match: Match, verdict: Verdict = 'drop'): readonly Rule[] {
+  const last: Rule = { id, match, verdict };
+  return base.logDrops === undefined ? [last] : [{ id, match, verdict: { log: base.logDrops } }, last];
+}
+
+/** A drop on the way out, where `KILLSWITCH_REFUSE` may tell the program. */
+function refuse(base: Base, id: RuleId, match: Match): readonly Rule[] {
+  return drop(base, id, match, base.refuse);
+}
+
+/** The families that rules of this base may accept off the tunnel. */
+function families(base: Base): readonly Family[] {
+  return base.ipv6 === 'block' ? ['ipv4'] : FAMILIES;
+}
+
+/** One rule for each family that has networks here. */
+function perFamily(
+  base: Base,
+  networks: readonly Network[],
+  rule: (family: Family, networks: readonly Network[]) => readonly Rule[],
+): readonly Rule[] {
+  return families(base).flatMap((family) => {
+    const own = disjoint(networks.filter((network) => network.family === family));
+    return own.length === 0 ? [] : rule(family, own);
+  });
+}
+
+function hosts(addresses: readonly Address[]): readonly Network[] {
+  return addresses.map((address) => networkOf(address));
+}
+
+/** Ports of each transport in one match: `[tcp 80 443], [udp 443]`. */
+function perTransport(
+  services: readonly Service[],
+  rule: (match: Required<Pick<Match, 'transports' | 'toPorts'>>) => readonly Rule[],
+): readonly Rule[] {
+  return TRANSPORTS.flatMap((transport) => {
+    const toPorts = mergeRanges(services.filter((each) => each.transport === transport).map((each) => each.ports));
+    return toPorts.length === 0 ? [] : rule({ transports: [transport], toPorts });
+  });
+}
+
+/** Ranges in order, none of which overlaps or touches another: what both kernels' sets take. */
+function mergeRanges(ranges: readonly PortRange[]): readonly PortRange[] {
+  const merged: { first: Port; last: Port }[] = [];
+  for (const range of [...ranges].sort((a, b) => a.first - b.first)) {
+    const last = merged.at(-1);
+    if (last === undefined || range.first > last.last + 1) merged.push({ ...range });
+    else if (range.last > last.last) last.last = range.last;
+  }
+  return merged;
+}
+
+/** This machine talking to itself. */
+export function loopback(direction: 'in' | 'out'): readonly Rule[] {
+  return [accept('loopback', direction === 'in' ? { in: LOOPBACK } : { out: LOOPBACK })];
+}
+
+/** The VPN client's own packets to its endpoints. Whose they are is asked first, so nobody else's walk the list. */
+export function endpoint(base: Base): readonly Rule[] {
+  const verdict: Verdict = { jump: 'endpoint' };
+  if (base.owners === undefined) return [{ id: 'endpoint', match: {}, verdict }];
+  return base.owners.map((owner) => ({ id: 'endpoint', match: { owner }, verdict }));
+}
+
+/** The list of endpoints: those in use stand first. */
+export function endpointList(base: Base): readonly Rule[] {
+  return [{ id: 'endpoint', match: {}, verdict: { jump: 'live-endpoint' } }, ...toEndpoints(base, base.endpoints)];
+}
+
+/** The endpoint a live tunnel uses. */
+export function liveEndpoint(base: Base, tunnel: Tunnel): readonly Rule[] {
+  return toEndpoints(base, tunnel.endpoints);
+}
+
+function toEndpoints(base: Base, endpoints: readonly Endpoint[]): readonly Rule[] {
+  return families(base).flatMap((family) => {
+    const own = endpoints.filter(({ address }) => address.family === family);
+    return own.length === 0 ? [] : [accept('endpoint', { family, endpoints: own })];
+  });
+}
+
+/** Anybody else's packets to an endpoint inside the LAN, which `lan` would let out (TunnelCrack ServerIP, CVE-2023-36673). */
+export function endpointOthers(base: Base, endpoints: readonly Endpoint[]): readonly Rule[] {
+  const onLan = endpoints.filter(({ address }) => base.lan.some(({ network }) => contains(network, networkOf(address))));
+  return families(base).flatMap((family) => {
+    const own = onLan.filter(({ address }) => address.family === family);
+    return own.length === 0 ? [] : refuse(base, 'endpoint-others', { family, endpoints: own });
+  });
+}
+
+/** A DHCP client asking for and keeping its address. */
+export function dhcp(base: Base, direction: 'in' | 'out'): readonly Rule[] {
+  return families(base).map((family) => {
+    const { client, server, to } = DHCP[family];
+    const mine: Match = { family, transports: ['udp'], fromPorts: [onlyPort(client)], toPorts: [onlyPort(server)], to };
+    const theirs: Match = { family, transports: ['udp'], fromPorts: [onlyPort(server)], toPorts: [onlyPort(client)] };
+    if (direction === 'out') return accept('dhcp', mine);
+    return accept('dhcp', family === 'ipv6' ? { ...theirs, from: LINK_LOCAL_IPV6 } : theirs);
+  });
+}
+
+/** IPv6 neighbour discovery and multicast listener reports: without them a link carries no IPv6 at all. */
+export function neighbours(base: Base, direction: 'in' | 'out'): readonly Rule[] {
+  if (!families(base).includes('ipv6')) return [];
+  const { neighbourSolicitation, neighbourAdvertisement, routerSolicitation, routerAdvertisement } = ICMPV6;
+  const family = 'ipv6';
+  if (direction === 'in')
+    return [
+      accept('neighbours', { family, icmp: [neighbourSolicitation, neighbourAdvertisement] }),
+      accept('neighbours', { family, icmp: [ICMPV6.listenerQuery, routerAdvertisement], from: LINK_LOCAL_IPV6 }),
+    ];
+  return [
+    accept('neighbours', { family, icmp: [neighbourSolicitation, neighbourAdvertisement] }),
+    accept('neighbours', {
+      family,
+      icmp: [ICMPV6.listenerReport, ICMPV6.listenerDone, routerSolicitation, ICMPV6.listenerReport2],
+      to: LINK_MULTICAST_IPV6,
+    }),
+  ];
+}
+
+/** Packets that leave by a live tunnel: its own chain decides. */
+export function tunnel({ device }: Tunnel): readonly Rule[] {
+  return [{ id: 'tunnel', match: { out: device }, verdict: { jump: `output-${device}` } }];
+}
+
+/** IPv6 into a tunnel that has none of its own, or at all when the settings say so. */
+export function noIpv6(base: Base, { addresses }: Tunnel): readonly Rule[] {
+  const carried = base.ipv6 === 'tunnel' && addresses.some(({ family }) => family === 'ipv6');
+  return carried ? [] : refuse(base, 'no-ipv6', { family: 'ipv6' });
+}
+
+/** DNS to the resolvers of this tunnel, through it. */
+export function tunnelDns(base: Base, { resolvers }: Tunnel): readonly Rule[] {
+  return perFamily(base, hosts(base.dns ?? resolvers), (family, to) => [
+    accept('tunnel-dns', { family, to, transports: TRANSPORTS, toPorts: RESOLVER_PORTS }),
+  ]);
+}
+
+/** DNS to anybody else. */
+export function otherDns(base: Base): readonly Rule[] {
+  return refuse(base, 'other-dns', { transports: TRANSPORTS, toPorts: NAME_PORTS });
+}
+
+/** Everything else into the tunnel, or only the ports the settings list and ping. */
+export function throughTunnel(base: Base): readonly Rule[] {
+  if (base.tunnelPorts === undefined) return [accept('tunnel', {})];
+  return [
+    ...perTransport(base.tunnelPorts, (match) => [accept('tunnel', match)]),
+    ...FAMILIES.map((family) => accept('tunnel', { family, icmp: [ECHO_REQUEST[family]] })),
+    ...replies(base.tunnelInbound, 'tunnel-inbound', {}),
+    ...rest(base, 'output'),
+  ];
+}
+
+/** Answers of a service that the settings opened. */
+function replies(services: readonly Service[], id: RuleId, match: Match): readonly Rule[] {
+  return perTransport(services, ({ transports, toPorts }) => [
+    accept(id, { ...match, transports, fromPorts: toPorts, conntrack: ['established'] }),
+  ]);
+}
+
+/** DNS to the resolvers on the LAN that the settings name. */
+export function lanDns(base: Base): readonly Rule[] {
+  return perFamily(base, hosts(base.lanDns), (family, to) => [
+    accept('lan-dns', { family, to, transports: TRANSPORTS, toPorts: RESOLVER_PORTS }),
+  ]);
+}
+
+/** Off the tunnel, what the server routed into it: those networks are not the LAN's while it is connected. */
+export function tunnelNetworks(base: Base, { networks }: Tunnel): readonly Rule[] {
+  return FAMILIES.flatMap((family) => {
+    const to = disjoint(networks.filter((network) => network.family === family));
+    return to.length === 0 ? [] : refuse(base, 'tunnel-networks', { family, to });
+  });
+}
+
+/** The LAN as the settings describe it. */
+export function lan(base: Base): readonly Rule[] {
+  const whole = base.lan.filter(({ service }) => service === undefined).map(({ network }) => network);
+  const services = base.lan.flatMap(({ network, service }) => (service === undefined ? [] : [{ network, service }]));
+  return [
+    ...perFamily(base, whole, (family, to) => [accept('lan', { family, to })]),
+    ...services.flatMap(({ network, service }) =>
+      perFamily(base, [network], (family, to) => [
+        accept('lan', { family, to, transports: [service.transport], toPorts: [service.ports] }),
+      ]),
+    ),
+    ...lanReplies(base),
+  ];
+}
+
+/** Where hosts of the LAN are: nobody sends from a multicast address. */
+function lanHosts(base: Base): readonly Network[] {
+  return base.lan.map(({ network }) => network).filter((network) => !LOCAL_MULTICAST.some((other) => contains(other, network)));
+}
+
+/** Answers of opened services to hosts of which the LAN list names only single services; to all others everything goes. */
+function lanReplies(base: Base): readonly Rule[] {
+  const limited = base.lan.filter(({ service }) => service !== undefined).map(({ network }) => network);
+  return perFamily(base, limited, (family, to) => replies(base.lanInbound, 'lan-inbound', { family, to }));
+}
+
+/** Packets to a tunnel's own address that did not come through it: somebody on the LAN is guessing (CVE-2019-14899). */
+export function tunnelAddress(base: Base, { device, addresses }: Tunnel): readonly Rule[] {
+  return addresses.flatMap((address) => drop(base, 'tunnel-address', { family: address.family, notIn: device, to: [networkOf(address)] }));
+}
+
+/** Answers to what this machine asked, and the errors that belong to them. */
+export function established(): readonly Rule[] {
+  return [accept('established', { conntrack: ['related', 'established'] })];
+}
+
+/** Packets that come from a live tunnel: its own chain decides. */
+export function fromTunnel({ device }: Tunnel): readonly Rule[] {
+  return [{ id: 'tunnel-inbound', match: { in: device }, verdict: { jump: `input-${device}` } }];
+}
+
+/** Ports the settings open to the tunnel. */
+export function tunnelInbound(base: Base): readonly Rule[] {
+  return [...perTransport(base.tunnelInbound, (match) => [accept('tunnel-inbound', match)]), ...rest(base, 'input')];
+}
+
+/** Ports the settings open to the LAN. */
+export function lanInbound(base: Base): readonly Rule[] {
+  if (base.lanInbound.length === 0) return [];
+  return perFamily(base, lanHosts(base), (family, from) =>
+    perTransport(base.lanInbound, (match) => [accept('lan-inbound', { family, from, ...match })]),
+  );
+}
+
+/** Forwarded packets into a live tunnel or out of it: its own chain decides. */
+export function forward(base: Base, { device }: Tunnel): readonly Rule[] {
+  if (base.forward.length === 0) return [];
+  const verdict: Verdict = { jump: `forward-${device}` };
+  return [
+    { id: 'forward', match: { out: device }, verdict },
+    { id: 'forward', match: { in: device }, verdict },
+  ];
+}
+
+/** What the settings let be forwarded: into the tunnel under its rules, and the answers back. */
+export function throughForward(base: Base, live: Tunnel): readonly Rule[] {
+  const { device } = live;
+  const into = [...noIpv6(base, live), ...tunnelDns(base, live), ...otherDns(base), ...throughTunnel({ ...base, tunnelInbound: [] })];
+  return [
+    ...base.forward.flatMap((from) => [
+      ...into
+        .filter(({ id }) => id !== 'rest')
+        .map(
+          (rule): Rule => ({
+            ...rule,
+            match: { ...rule.match, in: from, out: device },
+            verdict: rule.verdict === 'reject' ? 'drop' : rule.verdict,
+          }),
+        ),
+      accept('forward', { in: device, out: from, conntrack: ['related', 'established'] }),
+    ]),
+    ...rest(base, 'forward'),
+  ];
+}
+
+/** Everything else. */
+export function rest(base: Base, direction: 'input' | 'forward' | 'output'): readonly Rule[] {
+  return direction === 'output' ? refuse(base, 'rest', {}) : drop(base, 'rest', {});
+}

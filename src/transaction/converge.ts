@@ -1,0 +1,55 @@
+import type { Backend } from '../backend/backend.ts';
+import type { Host } from '../host/host.ts';
+import { type LiveTunnel, readLiveTunnels, removeLiveTunnel, staleTunnels } from '../machine/live-tunnels.ts';
+import type { InterfaceName } from '../net/interface-name.ts';
+import { type Base, decide, type Policy } from '../policy/policy.ts';
+import { compile } from '../ruleset/compile.ts';
+import { type Applied, apply } from './apply.ts';
+
+/** What a convergence came to. */
+export interface Converged {
+  readonly policy: Policy;
+  readonly applied: Applied;
+}
+
+function sameTunnels(a: readonly LiveTunnel[], b: readonly LiveTunnel[]): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** Forgets tunnels whose end nobody reported, so that a later device of the same name inherits nothing. */
+function prune(host: Host, except: InterfaceName | undefined): void {
+  for (const { tunnel } of staleTunnels(host, readLiveTunnels(host))) {
+    if (tunnel.device === except) continue;
+    removeLiveTunnel(host, tunnel.device);
+    host.log({ level: 'warn', event: 'tunnel-stale', message: `${tunnel.device} is gone and nobody reported its end: its rules go too` });
+  }
+}
+
+/**
+ * Makes the kernel hold the base and every live tunnel. Each caller has written its own tunnel file before; whoever comes last reads all of
+ * them, so that hooks of several tunnels at once all end up in the kernel. `added` names a device whose rules may just be added.
+ */
+export function converge(host: Host, backend: Backend, base: Base, added?: InterfaceName): Converged {
+  return host.exclusively(() => {
+    prune(host, added);
+    let live = readLiveTunnels(host);
+    for (let rounds = 0; ; rounds++) {
+      const tunnels = live.map(({ tunnel }) => tunnel);
+      const policy = decide(base, tunnels);
+      const grown =
+        added === undefined
+          ? undefined
+          : compile(
+              decide(
+                base,
+                tunnels.filter(({ device }) => device !== added),
+              ),
+            );
+      const applied = apply(host, backend, compile(policy), grown);
+      const now = readLiveTunnels(host);
+      // Without flock(1) others may have come in between; with it the first round is the last. Either way it ends: each hook writes once.
+      if (sameTunnels(live, now) || rounds > 50) return { policy, applied };
+      live = now;
+    }
+  });
+}

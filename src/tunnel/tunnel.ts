@@ -1,0 +1,25 @@
+import type { Address } from '../net/address.ts';
+import type { Endpoint } from '../net/endpoint.ts';
+import type { InterfaceName } from '../net/interface-name.ts';
+import type { Network } from '../net/network.ts';
+
+/** The facts about one VPN connection. */
+export interface Tunnel {
+  /** The tunnel's interface. */
+  readonly device: InterfaceName;
+  /** Where its encrypted packets go now; several when OpenVPN does not say which transport it uses, none when it does not say the peer. */
+  readonly endpoints: readonly Endpoint[];
+  /** Our own addresses inside. */
+  readonly addresses: readonly Address[];
+  /** The DNS servers that the server pushed. */
+  readonly resolvers: readonly Address[];
+  /** Networks the server routed into it, without what stands for the default route. */
+  readonly networks: readonly Network[];
+}
+
+/** A value from outside that was left out, for the log. `value` is escaped. */
+export interface Refusal {
+  readonly variable: string;
+  readonly value: string;
+  readonly why: string;
+}
