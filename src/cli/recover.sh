@@ -14,6 +14,11 @@ fi
 
 say() { echo "recover: $*"; }
 
+# outcome STATUS TOOL
+outcome() {
+  if [ "$1" = 0 ]; then say "$2: open"; else say "$2: could not remove the rules" >&2; failed=1; fi
+}
+
 # policies FAMILY: the chain policies from before the lock, as iptables-restore lines
 policies() {
   if [ -s "$state/before.policies" ]; then
@@ -43,7 +48,8 @@ open() {
     [ -z "$jumps" ] || printf '%s\n' "$jumps"
     for chain in $chains; do echo "-X $chain"; done
     echo COMMIT
-  } | "$2-restore" --noflush -w 5 && say "$2: open" || { say "$2: could not remove the rules" >&2; failed=1; }
+  } | "$2-restore" --noflush -w 5
+  outcome $? "$2"
 }
 
 for kind in '' -nft -legacy; do
@@ -52,7 +58,8 @@ for kind in '' -nft -legacy; do
 done
 
 if command -v nft >/dev/null 2>&1 && nft list table inet ovpn_killswitch >/dev/null 2>&1; then
-  nft delete table inet ovpn_killswitch && say 'nft: open' || { say 'nft: could not delete the table' >&2; failed=1; }
+  nft delete table inet ovpn_killswitch
+  outcome $? nft
 fi
 
 if [ "$failed" = 0 ]; then
