@@ -1,0 +1,141 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { PROGRAM_FOLDERS } from './paths.ts';
+
+/** What a run inside gave back. */
+export interface Ran {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  /** The network namespace inside the sandbox: one made with `ip netns add`; without it the sandbox's own. */
+  readonly at?: string;
+  readonly stdin?: string;
+  /** Added to PATH and LC_ALL; `only` replaces them. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly only?: Readonly<Record<string, string>>;
+  readonly milliseconds?: number;
+}
+
+/**
+ * A private machine: network, mount, process, IPC and host name spaces of its own, with /etc, /usr/local and /var laid over with memory, and an
+ * empty /run. Everything in it ends when it is closed, or when this process ends.
+ */
+export interface Sandbox {
+  /** The process that holds it, as this machine numbers it. */
+  readonly pid: number;
+  /** Whether it has users besides root: not in a user namespace that could map only one. */
+  readonly hasOtherUsers: boolean;
+  run(argv: readonly string[], options?: RunOptions): Ran;
+  /** Starts a program and leaves it running. Its output is piped; it dies with the sandbox. */
+  start(argv: readonly string[], options?: Omit<RunOptions, 'stdin' | 'milliseconds'>): ChildProcess;
+  close(): void;
+}
+
+const SETUP = `
+set -e
+mount -t tmpfs tmpfs /mnt
+for folder in etc usr/local var; do
+  mkdir -p /mnt/$folder/upper /mnt/$folder/work
+  mount -t overlay overlay -o lowerdir=/$folder,upperdir=/mnt/$folder/upper,workdir=/mnt/$folder/work /$folder
+done
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /run/netns /run/lock
+ip link set lo up
+echo ready
+while read -r _; do :; done
+`;
+
+const SPACES = ['--mount', '--net', '--pid', '--ipc', '--uts'];
+
+/** Why a sandbox cannot be made here; undefined when it can. */
+export function sandboxObstacle(): string | undefined {
+  const { status, stderr } = spawnSync('unshare', [...userSpace(), ...SPACES, '--fork', '--mount-proc', 'true'], { encoding: 'utf8' });
+  return status === 0 ? undefined : `namespaces cannot be made here: ${stderr.trim() || 'unshare is missing'}`;
+}
+
+/** Without root a user namespace is needed; with newuidmap(1) it has all of /etc/subuid's users, else root alone. */
+function userSpace(): readonly string[] {
+  if (process.getuid?.() === 0) return [];
+  const all = ['--user', '--map-root-user', '--map-auto'];
+  return spawnSync('unshare', [...all, 'true']).status === 0 ? all : ['--user', '--map-root-user'];
+}
+
+/** @throws Error when the process shares the network namespace of this process or of the machine's first one. */
+function assertPrivate(pid: number): void {
+  const of = (who: string | number) => {
+    try {
+      return readlinkSync(`/proc/${who}/ns/net`);
+    } catch {
+      return `unknown ${who}`;
+    }
+  };
+  const own = of(pid);
+  if (own.startsWith('unknown') || own === of('self') || own === of(1))
+    throw new Error('refused: this is not a network namespace of its own');
+}
+
+function environment({ env, only }: RunOptions): Record<string, string> {
+  return { ...(only ?? { PATH: PROGRAM_FOLDERS.join(':'), LC_ALL: 'C', ...env }) };
+}
+
+/** The sandbox's first process: the only child of unshare(1). */
+function childOf(pid: number): number {
+  const child = Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+  if (!Number.isInteger(child) || child <= 0) throw new Error('the sandbox has no first process');
+  return child;
+}
+
+/** @throws Error when it cannot be made; ask `sandboxObstacle` first. */
+export async function openSandbox(): Promise<Sandbox> {
+  const user = userSpace();
+  const holder = spawn(
+    'unshare',
+    [...user, ...SPACES, '--fork', '--mount-proc', '--propagation', 'private', '--kill-child=SIGKILL', 'sh', '-c', SETUP],
+    {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    },
+  );
+  let said = '';
+  holder.stderr.on('data', (chunk) => {
+    said += String(chunk);
+  });
+  await Promise.race([
+    once(holder.stdout, 'data'),
+    once(holder, 'exit').then(() => Promise.reject(new Error(`no sandbox: ${said.trim()}`))),
+  ]);
+  const pid = childOf(holder.pid ?? 0);
+  assertPrivate(pid);
+  const enter = ({ at }: RunOptions, argv: readonly string[]) => [
+    ...['-t', String(pid), ...(user.length > 0 ? ['--user', '--preserve-credentials'] : []), ...SPACES, '--'],
+    ...(at === undefined ? [] : ['nsenter', `--net=/run/netns/${at}`, '--']),
+    ...argv,
+  ];
+  return {
+    pid,
+    hasOtherUsers: user.length !== 2,
+    run: (argv, options = {}) => {
+      assertPrivate(pid);
+      const { status, stdout, stderr } = spawnSync('nsenter', enter(options, argv), {
+        encoding: 'utf8',
+        env: environment(options),
+        timeout: options.milliseconds ?? 30_000,
+        killSignal: 'SIGKILL',
+        maxBuffer: 64 * 1024 * 1024,
+        ...(options.stdin === undefined ? {} : { input: options.stdin }),
+      });
+      return { status, stdout: stdout ?? '', stderr: stderr ?? '' };
+    },
+    start: (argv, options = {}) => {
+      assertPrivate(pid);
+      return spawn('nsenter', enter(options, argv), { env: environment(options), stdio: ['ignore', 'pipe', 'pipe'] });
+    },
+    close: () => {
+      holder.stdin.end();
+      holder.kill('SIGKILL');
+    },
+  };
+}
