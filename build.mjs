@@ -9,6 +9,10 @@ const programs = {
   'hooks/down.js': 'hooks/down.ts',
   'hooks/route-up.js': 'hooks/route-up.ts',
   'cli.js': 'src/cli/bin.ts',
+  'demo.js': 'src/proof/demo.ts',
+  'proof/prober.js': 'src/proof/prober.ts',
+  'proof/responder.js': 'src/proof/responder.ts',
+  'proof/visitor.js': 'src/proof/visitor.ts',
 };
 
 mkdirSync('dist', { recursive: true });

@@ -3,13 +3,22 @@ import { asKillswitchError, EXIT, explainError, KillswitchError } from './errors
 import type { Host } from './host/host.ts';
 import { linuxHost } from './host/linux.ts';
 import { gatherKnown, savedKnown } from './machine/known-endpoints.ts';
-import { devices, type LiveTunnel, readLiveTunnels, removeLiveTunnel, startOf, writeLiveTunnel } from './machine/live-tunnels.ts';
+import {
+  devices,
+  type LiveTunnel,
+  readLiveTunnels,
+  removeLiveTunnel,
+  sameLiveTunnel,
+  startOf,
+  writeLiveTunnel,
+} from './machine/live-tunnels.ts';
 import { loadSettings } from './machine/load-settings.ts';
 import { readLockRecord } from './machine/lock-record.ts';
 import { readWorld } from './machine/world.ts';
 import type { InterfaceName } from './net/interface-name.ts';
 import { baseOf, describe, type Known } from './policy/policy.ts';
 import type { Settings } from './policy/settings.ts';
+import { look } from './transaction/apply.ts';
 import { converge } from './transaction/converge.ts';
 import { lockMachine } from './transaction/lock.ts';
 import { type HookInput, readOpenvpnHook } from './tunnel/from-openvpn.ts';
@@ -17,6 +26,9 @@ import { type HookEvent, type HookName, peerEndpoints } from './tunnel/hook-even
 
 /** OpenVPN stands still while a hook runs and a server drops a silent client after a minute or so: a hook that is not done by then gives up. */
 const HOOK_MILLISECONDS = 20_000;
+
+/** How many refused values one entry of the log holds: a server can send thousands at each reconnect and must not fill the disk. */
+const MOST_REFUSED = 20;
 
 type TunnelUp = Extract<HookEvent, { kind: 'tunnel-up' }>;
 
@@ -28,7 +40,7 @@ function logRefused(host: Host, { refused, tunnel }: TunnelUp): void {
     level: 'warn',
     event: 'value-refused',
     message: `${tunnel.device}: left out what the server or OpenVPN gave: ${shown.join('; ')}${more}`,
-    fields: { device: tunnel.device, refused },
+    fields: { device: tunnel.device, refused: refused.slice(0, MOST_REFUSED), count: refused.length },
   });
 }
 
@@ -42,13 +54,14 @@ function liveTunnel(host: Host, event: TunnelUp, known: Parameters<typeof peerEn
   };
 }
 
-function sameFacts(a: LiveTunnel, b: LiveTunnel): boolean {
-  return JSON.stringify({ ...a, since: 0 }) === JSON.stringify({ ...b, since: 0 });
-}
-
 /** What the last `lock` read from the profiles; without one they are read now. */
 function knownOf(host: Host, settings: Settings): Known {
   return savedKnown(host) ?? gatherKnown(host, settings);
+}
+
+/** Whether any rule of ours is in the kernel. */
+function isLoaded(host: Host, settings: Settings): boolean {
+  return look(host, choose(readWorld(host, settings.backend)).backend).present;
 }
 
 /** The kernel as it should be now; locks a machine on which nobody has decided yet. */
@@ -66,7 +79,12 @@ function load(host: Host, settings: Settings, added?: InterfaceName): void {
   }
   const { backend } = choose(readWorld(host, settings.backend));
   const base = baseOf(settings, knownOf(host, settings));
-  const { policy, applied } = converge(host, backend, base, added);
+  const converged = converge(host, backend, base, added);
+  if (converged === undefined) {
+    host.log({ level: 'warn', event: 'not-locked', message: 'this machine was UNLOCKED meanwhile, nothing is guarded' });
+    return;
+  }
+  const { policy, applied } = converged;
   host.log({ level: 'info', event: 'applied', message: describe(policy), fields: { applied, backend: backend.name } });
 }
 
@@ -76,7 +94,7 @@ function tunnelUp(host: Host, event: TunnelUp): void {
   const before = readLiveTunnels(host).find(({ tunnel }) => tunnel.device === device);
   if (!host.mayChangeRules()) {
     const known = before?.tunnel.endpoints ?? [];
-    const right = before !== undefined && sameFacts(before, liveTunnel(host, event, known));
+    const right = before !== undefined && sameLiveTunnel(before, liveTunnel(host, event, known));
     const what = right
       ? 'the rules loaded before still fit'
       : 'nothing was changed; the rules loaded before are stricter than this connection needs';
@@ -86,7 +104,7 @@ function tunnelUp(host: Host, event: TunnelUp): void {
   const settings = loadSettings(host);
   const live = liveTunnel(host, event, baseOf(settings, knownOf(host, settings)).endpoints);
   // A tunnel that is known with these very facts keeps its time: `route-up` says again what `up` said.
-  if (before === undefined || !sameFacts(before, live)) writeLiveTunnel(host, live);
+  if (before === undefined || !sameLiveTunnel(before, live)) writeLiveTunnel(host, live);
   if (readLockRecord(host)?.locked === false) {
     host.log({
       level: 'warn',
@@ -109,8 +127,12 @@ function tunnelDown(host: Host, device: InterfaceName): void {
   }
   // First of all: whatever goes wrong below, the next hook or `lock` no longer counts this tunnel.
   removeLiveTunnel(host, device);
-  if (readLockRecord(host)?.locked !== true) return;
-  load(host, loadSettings(host));
+  const record = readLockRecord(host);
+  if (record?.locked === false) return;
+  const settings = loadSettings(host);
+  // Without a record that can be read the kernel alone tells whether this machine was ever locked.
+  if (record === undefined && !isLoaded(host, settings)) return;
+  load(host, settings);
 }
 
 function runEvent(host: Host, event: HookEvent): void {
@@ -149,6 +171,6 @@ export function runHook(hook: HookName, input: HookInput, host: Host): number {
 
 /** The body of the hooks' files. */
 export function main(hook: HookName): void {
-  const host = linuxHost({ name: hook, milliseconds: HOOK_MILLISECONDS });
+  const host = linuxHost({ name: hook, milliseconds: HOOK_MILLISECONDS, shown: 'info' });
   process.exitCode = runHook(hook, { argv: process.argv.slice(2), env: process.env }, host);
 }

@@ -34,7 +34,8 @@ function selector(left: Json | undefined): string {
   if (isObject(meta) && typeof meta['key'] === 'string') return /^[io]ifname$/.test(meta['key']) ? meta['key'] : `meta ${meta['key']}`;
   if (isObject(payload)) return `${String(payload['protocol'])} ${String(payload['field'])}`;
   if (isObject(ct)) return `ct ${String(ct['key'])}`;
-  if (Array.isArray(concat)) return concat.map((each: Json) => selector(each)).join(' . ');
+  // Where the rule's end asks for one transport, nft lists the port in a concatenation by that transport's name.
+  if (Array.isArray(concat)) return concat.map((each: Json) => selector(each).replace(/^(tcp|udp) (?=[sd]port$)/, 'th ')).join(' . ');
   return JSON.stringify(left);
 }
 
@@ -61,7 +62,8 @@ function operand(name: string, right: Json | undefined): string {
   const { set, prefix, range, concat, elem } = right;
   if (Array.isArray(set)) {
     const values = set.map((each: Json) => operand(name, each)).sort();
-    if (/^ip6? [sd]addr$/.test(name) && values.length > 1) return addressSet(values);
+    // Neighbouring prefixes that make one are listed as a set of one.
+    if (/^ip6? [sd]addr$/.test(name)) return addressSet(values);
     return values.length === 1 ? (values[0] ?? '') : `{ ${values.join(', ')} }`;
   }
   if (isObject(prefix)) return `${String(prefix['addr'])}/${String(prefix['len'])}`;
@@ -120,7 +122,8 @@ export function readNftJson(text: string): Image {
   }
   const list = isObject(parsed) && Array.isArray(parsed['nftables']) ? (parsed['nftables'] as readonly Json[]) : [];
   const objects = list.filter(isObject);
-  const dormant = objects.some(({ table }) => isObject(table) && JSON.stringify(table['flags'] ?? '').includes('dormant'));
+  // Ours has no flags. nft 1.0.6 prints stray memory in place of their names, so that they are there is all that can be known.
+  const dormant = objects.some(({ table }) => isObject(table) && table['flags'] !== undefined);
   const rules = objects.flatMap(({ rule }) => (isObject(rule) ? [rule] : []));
   return objects.flatMap(({ chain }) => {
     if (!isObject(chain) || typeof chain['name'] !== 'string') return [];

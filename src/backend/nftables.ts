@@ -122,7 +122,7 @@ function surveyOf(outputs: readonly Output[]): Survey {
   ]);
 }
 
-/** Renders a ruleset as one nft script for a table of its own. Needs nft 0.9.3 or newer; tested with 1.0.6 and 1.1.3. */
+/** Renders a ruleset as one nft script for a table of its own. Needs nft 1.0.6 or newer: older ones cannot read a script from a socket. */
 export const nftables: Backend = {
   name: 'nftables',
   look: [{ program: 'nft', args: ['-j', 'list', 'table', 'inet', TABLE] }],

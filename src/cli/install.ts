@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { EXIT, KillswitchError } from '../errors.ts';
-import { unsafeInterpreter } from '../host/interpreter.ts';
+import { firstLine, unsafeInterpreter } from '../host/interpreter.ts';
 import { PATHS } from '../host/paths.ts';
 import { firstFile, makeFolder, ownFolder, placeCopy, placeLink, placeText, runningInterpreter, textOf } from '../host/program-files.ts';
 import type { CliCommand } from './command.ts';
@@ -8,9 +8,6 @@ import { parseArguments } from './parse-arguments.ts';
 import { settingsTemplate } from './settings-template.ts';
 
 const HOOKS = ['up', 'down', 'route-up'] as const;
-/** Fewer threads: Debian's openvpn@.service allows ten tasks, OpenVPN and its hooks together. */
-const NODE_FLAG = '--v8-pool-size=0';
-
 /** The interpreter the hooks will name, copied into our own folder when it must not be used where it lies. */
 function interpreter(print: (line: string) => void): string {
   const running = runningInterpreter();
@@ -40,7 +37,7 @@ function installFiles(print: (line: string) => void): void {
   const node = interpreter(print);
   // Node reads a file without an ending by the nearest package.json: this one keeps a stranger's from changing how ours are read.
   placeText(join(PATHS.library, 'package.json'), '{ "type": "commonjs" }\n', 0o644);
-  for (const { to, text } of programs) placeText(join(PATHS.library, to), text.replace(/^#!.*/, `#!${node} ${NODE_FLAG}`), 0o755);
+  for (const { to, text } of programs) placeText(join(PATHS.library, to), text.replace(/^#!.*/, firstLine(node)), 0o755);
   placeText(join(PATHS.library, 'recover'), recover, 0o755);
   placeLink(PATHS.command, join(PATHS.library, 'cli.js'));
   makeFolder(dirname(PATHS.settings));

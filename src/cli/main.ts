@@ -44,7 +44,7 @@ function run(argv: readonly string[]): ExitStatus {
     commandHelp(command);
     return EXIT.ok;
   }
-  const host = linuxHost({ name, milliseconds: COMMAND_MILLISECONDS });
+  const host = linuxHost({ name, milliseconds: COMMAND_MILLISECONDS, shown: 'warn' });
   if (command.needsRoot && !host.mayChangeRules())
     throw new KillswitchError('NOT_ROOT', `"${name}" needs root`, `Run: sudo ovpn-killswitch ${argv.join(' ')}`);
   return command.run({ host, args, print });
@@ -52,6 +52,10 @@ function run(argv: readonly string[]): ExitStatus {
 
 /** The program `ovpn-killswitch`. */
 export function main(argv: readonly string[]): ExitStatus {
+  // A reader that has seen enough, such as head(1), is no failure: the exit status stays the command's own.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   try {
     return run(argv);
   } catch (thrown) {

@@ -52,6 +52,12 @@ open() {
   outcome $? "$2"
 }
 
+# A hook that runs meanwhile would load its rules again: it waits for the same lock, and then finds the machine unlocked.
+if [ -d /run/ovpn-killswitch ] && command -v flock >/dev/null 2>&1; then
+  exec 9>>/run/ovpn-killswitch/lock
+  flock -w 20 9 || say 'somebody holds the lock for 20 seconds: going on without it' >&2
+fi
+
 for kind in '' -nft -legacy; do
   open ipv6 "ip6tables$kind"
   open ipv4 "iptables$kind"

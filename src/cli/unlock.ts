@@ -12,7 +12,7 @@ export const unlock: CliCommand = {
   run: ({ host, args, print }) => {
     parseArguments(unlock, args, {});
     const { removed } = unlockMachine(host);
-    host.log({ level: 'warn', event: 'unlocked', message: 'unlocked: nothing is guarded until the next lock' });
+    host.log({ level: 'info', event: 'unlocked', message: 'unlocked: nothing is guarded until the next lock' });
     print(removed ? 'Unlocked: nothing is guarded until the next lock.' : 'Nothing of ours was loaded: nothing is guarded.');
     return EXIT.ok;
   },

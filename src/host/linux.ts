@@ -13,10 +13,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { execaSync } from 'execa';
 import type { Command, Output } from '../backend/backend.ts';
 import { KillswitchError } from '../errors.ts';
+import type { LogLevel } from '../policy/settings.ts';
 import type { Host } from './host.ts';
 import { openLog } from './log.ts';
 import { PATHS, PROGRAM_FOLDERS } from './paths.ts';
@@ -32,6 +33,8 @@ export interface Limits {
   readonly name: string;
   /** Milliseconds the whole process may take. OpenVPN stands still while a hook runs. */
   readonly milliseconds: number;
+  /** Least important level of what is said on stderr. */
+  readonly shown: LogLevel;
 }
 
 function errno(thrown: unknown): string | undefined {
@@ -54,10 +57,26 @@ function files<Result>(what: string, path: string, work: () => Result): Result {
   }
 }
 
+/** A file is written beside its place first, under this and the writer's process id. */
+function draftPrefix(path: string): string {
+  return `${dirname(path)}/.${basename(path)}.`;
+}
+
+/** Removes what writers of this file left that were killed before they could rename it. */
+function removeDrafts(path: string): void {
+  const prefix = basename(draftPrefix(path));
+  for (const name of readdirSync(dirname(path))) {
+    const writer = name.startsWith(prefix) ? name.slice(prefix.length) : '';
+    if (/^\d+$/.test(writer) && !existsSync(`/proc/${writer}`)) rmSync(join(dirname(path), name), { recursive: true, force: true });
+  }
+}
+
 /** The real system. */
-export function linuxHost({ name, milliseconds }: Limits): Host {
+export function linuxHost({ name, milliseconds, shown }: Limits): Host {
+  // OpenVPN's unit may say UMask=0077: hooks that run as another user must still read what root's hooks wrote.
+  process.umask(0o022);
   const deadline = performance.now() + milliseconds;
-  const log = openLog(name);
+  const log = openLog(name, shown);
   const found = new Map<string, string | undefined>();
 
   const locate = (program: string): string | undefined => {
@@ -137,7 +156,8 @@ export function linuxHost({ name, milliseconds }: Limits): Host {
     write: (path, text, mode = 0o644) =>
       files('write', path, () => {
         mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-        const draft = `${dirname(path)}/.${basename(path)}.${process.pid}`;
+        removeDrafts(path);
+        const draft = `${draftPrefix(path)}${process.pid}`;
         const descriptor = openSync(draft, 'w', mode);
         try {
           writeFileSync(descriptor, text);
@@ -159,12 +179,18 @@ export function linuxHost({ name, milliseconds }: Limits): Host {
         // flock(1) locks the open file it inherits, and so for us: the lock stays when flock has ended and goes when we end, however we do.
         // execa passes no descriptors above 2 to a synchronous child, hence node:child_process.
         const seconds = Math.max(1, Math.floor(timeLeft() / 1000) - 1);
-        const { status } = spawnSync(flock, ['-w', String(seconds), '3'], {
+        const { status, error } = spawnSync(flock, ['-w', String(seconds), '3'], {
           cwd: '/',
           env: {},
           timeout: timeLeft(),
           stdio: ['ignore', 'ignore', 'ignore', descriptor],
         });
+        if (error !== undefined && errno(error) !== 'ETIMEDOUT')
+          throw new KillswitchError(
+            'COMMAND',
+            `flock could not be started: ${error.message}`,
+            'Look at the limits of the service: OpenVPN and a hook need ten tasks (TasksMax).',
+          );
         if (status !== 0)
           throw new KillswitchError(
             'BUSY',

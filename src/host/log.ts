@@ -21,8 +21,13 @@ function writable(path: string): boolean {
   }
 }
 
-export function openLog(name: string, path: string = PATHS.log): Log {
+/** `shown` is the least important level that also goes to stderr: a command answers on stdout already. */
+export function openLog(name: string, shown: LogLevel, path: string = PATHS.log): Log {
   const destination = writable(path) ? pino.destination({ dest: path, sync: true, append: true }) : undefined;
+  // A full disk under the log and a reader of stderr that is gone are no reason to fail: `down` would end a reconnect. An entry that cannot be
+  // written is lost.
+  destination?.on('error', () => undefined);
+  process.stderr.on('error', () => undefined);
   const logger =
     destination === undefined
       ? undefined
@@ -31,7 +36,7 @@ export function openLog(name: string, path: string = PATHS.log): Log {
   return {
     write({ level, event, message, fields }) {
       logger?.[level]({ event, ...fields }, message);
-      if (RANK[level] < RANK[least]) return;
+      if (RANK[level] < Math.max(RANK[least], RANK[shown])) return;
       try {
         process.stderr.write(`ovpn-killswitch: ${name}: ${message}\n`);
       } catch {

@@ -30,18 +30,51 @@ export interface Sandbox {
   /** Whether it has users besides root: not in a user namespace that could map only one. */
   readonly hasOtherUsers: boolean;
   run(argv: readonly string[], options?: RunOptions): Ran;
+  /** The same without standing still: this process goes on meanwhile. */
+  ask(argv: readonly string[], options?: RunOptions): Promise<Ran>;
   /** Starts a program and leaves it running. Its output is piped; it dies with the sandbox. */
   start(argv: readonly string[], options?: Omit<RunOptions, 'stdin' | 'milliseconds'>): ChildProcess;
   close(): void;
 }
 
+/** What a sandbox is made of. */
+export interface SandboxPlan {
+  /** A folder with another system's files, laid over with memory, in place of this machine's; needs root. */
+  readonly root?: string;
+  /** Files and folders of this machine that are shown there at the same place, to be read. */
+  readonly show?: readonly string[];
+}
+
+/** Its arguments are the plan: the root, or nothing; then what to show. */
 const SETUP = `
 set -e
+umask 022
 mount -t tmpfs tmpfs /mnt
-for folder in etc usr/local var; do
-  mkdir -p /mnt/$folder/upper /mnt/$folder/work
-  mount -t overlay overlay -o lowerdir=/$folder,upperdir=/mnt/$folder/upper,workdir=/mnt/$folder/work /$folder
-done
+if [ -n "$1" ]; then
+  mkdir -p /mnt/root /mnt/upper /mnt/work
+  mount -t overlay overlay -o lowerdir=$1,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root
+  mount -t proc proc /mnt/root/proc
+  mount -t sysfs sysfs /mnt/root/sys
+  mount --rbind /dev /mnt/root/dev
+  shift
+  for path; do
+    if [ -d "$path" ]; then mkdir -p "/mnt/root$path"; else mkdir -p "/mnt/root\${path%/*}"; touch "/mnt/root$path"; fi
+    mount --bind "$path" "/mnt/root$path"
+  done
+  cd /mnt/root
+  mkdir -p .machine
+  pivot_root . .machine
+  umount -l /.machine
+  rmdir /.machine
+  cd /
+else
+  # A user namespace with one user: the machine's folders belong to nobody there. Those that must take new files are ours from the start.
+  mkdir -p /mnt/etc/upper/openvpn /mnt/usr/local/upper/lib /mnt/usr/local/upper/sbin /mnt/var/upper/lib /mnt/var/upper/log
+  for folder in etc usr/local var; do
+    mkdir -p /mnt/$folder/upper /mnt/$folder/work
+    mount -t overlay overlay -o lowerdir=/$folder,upperdir=/mnt/$folder/upper,workdir=/mnt/$folder/work /$folder
+  done
+fi
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/netns /run/lock
 ip link set lo up
@@ -53,8 +86,11 @@ const SPACES = ['--mount', '--net', '--pid', '--ipc', '--uts'];
 
 /** Why a sandbox cannot be made here; undefined when it can. */
 export function sandboxObstacle(): string | undefined {
-  const { status, stderr } = spawnSync('unshare', [...userSpace(), ...SPACES, '--fork', '--mount-proc', 'true'], { encoding: 'utf8' });
-  return status === 0 ? undefined : `namespaces cannot be made here: ${stderr.trim() || 'unshare is missing'}`;
+  const { status, stderr, error } = spawnSync('unshare', [...userSpace(), ...SPACES, '--fork', '--mount-proc', 'true'], {
+    encoding: 'utf8',
+  });
+  // Without a program to run there is no stderr either.
+  return status === 0 ? undefined : `namespaces cannot be made here: ${error?.message ?? stderr.trim()}`;
 }
 
 /** Without root a user namespace is needed; with newuidmap(1) it has all of /etc/subuid's users, else root alone. */
@@ -89,15 +125,30 @@ function childOf(pid: number): number {
   return child;
 }
 
-/** @throws Error when it cannot be made; ask `sandboxObstacle` first. */
-export async function openSandbox(): Promise<Sandbox> {
+/**
+ * Its processes are in sessions of their own: Ctrl-C in a terminal reaches this process alone, which then closes it in order.
+ * @throws Error when it cannot be made; ask `sandboxObstacle` first.
+ */
+export async function openSandbox({ root = '', show = [] }: SandboxPlan = {}): Promise<Sandbox> {
   const user = userSpace();
   const holder = spawn(
     'unshare',
-    [...user, ...SPACES, '--fork', '--mount-proc', '--propagation', 'private', '--kill-child=SIGKILL', 'sh', '-c', SETUP],
-    {
-      stdio: ['pipe', 'pipe', 'pipe'],
-    },
+    [
+      ...user,
+      ...SPACES,
+      '--fork',
+      '--mount-proc',
+      '--propagation',
+      'private',
+      '--kill-child=SIGKILL',
+      'sh',
+      '-c',
+      SETUP,
+      'sh',
+      root,
+      ...show,
+    ],
+    { stdio: ['pipe', 'pipe', 'pipe'], detached: true },
   );
   let said = '';
   holder.stderr.on('data', (chunk) => {
@@ -129,9 +180,32 @@ export async function openSandbox(): Promise<Sandbox> {
       });
       return { status, stdout: stdout ?? '', stderr: stderr ?? '' };
     },
+    ask: (argv, options = {}) => {
+      assertPrivate(pid);
+      const child = spawn('nsenter', enter(options, argv), {
+        env: environment(options),
+        stdio: ['pipe', 'pipe', 'pipe'],
+        detached: true,
+        timeout: options.milliseconds ?? 30_000,
+        killSignal: 'SIGKILL',
+      });
+      const said = { stdout: '', stderr: '' };
+      child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+        said.stdout += chunk;
+      });
+      child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+        said.stderr += chunk;
+      });
+      // A program that does not read what it is given ends as it likes.
+      child.stdin.on('error', () => undefined).end(options.stdin ?? '');
+      return new Promise((resolve, reject) => {
+        child.once('error', reject);
+        child.once('close', (status) => resolve({ status, ...said }));
+      });
+    },
     start: (argv, options = {}) => {
       assertPrivate(pid);
-      return spawn('nsenter', enter(options, argv), { env: environment(options), stdio: ['ignore', 'pipe', 'pipe'] });
+      return spawn('nsenter', enter(options, argv), { env: environment(options), stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     },
     close: () => {
       holder.stdin.end();

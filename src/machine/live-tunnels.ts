@@ -24,11 +24,12 @@ export interface LiveTunnel {
   readonly deviceSeen: boolean;
 }
 
-/** The time a process started at; undefined when there is no such process. */
+/** The time a process started at; undefined when there is no such process, or it is dead and only its parent has not noticed yet. */
 export function startOf(host: Host, pid: number): string | undefined {
   const stat = host.read(`/proc/${pid}/stat`);
-  // The second field is the program's name in parentheses and may hold anything; starttime is the 20th after it.
-  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  // The second field is the program's name in parentheses and may hold anything; then comes the state, and starttime 19 fields later.
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields?.[0] === 'Z' || fields?.[0] === 'X' ? undefined : fields?.[19];
 }
 
 /** The interfaces of our network namespace. */
@@ -75,8 +76,9 @@ export function readLiveTunnels(host: Host): readonly LiveTunnel[] {
     });
 }
 
-export function writeLiveTunnel(host: Host, live: LiveTunnel): void {
-  const { device, endpoints, addresses, resolvers, networks } = live.tunnel;
+/** A tunnel as its file holds it. */
+function liveText({ tunnel, since, daemon, deviceSeen }: LiveTunnel): string {
+  const { device, endpoints, addresses, resolvers, networks } = tunnel;
   const facts = {
     version: 1,
     device,
@@ -84,11 +86,20 @@ export function writeLiveTunnel(host: Host, live: LiveTunnel): void {
     addresses: addresses.map(({ text }) => text),
     resolvers: resolvers.map(({ text }) => text),
     networks: networks.map(({ text }) => text),
-    since: live.since,
-    daemon: live.daemon ?? null,
-    deviceSeen: live.deviceSeen,
+    since,
+    daemon: daemon ?? null,
+    deviceSeen,
   };
-  host.write(pathOf(device), `${JSON.stringify(facts, null, 1)}\n`);
+  return `${JSON.stringify(facts, null, 1)}\n`;
+}
+
+export function writeLiveTunnel(host: Host, live: LiveTunnel): void {
+  host.write(pathOf(live.tunnel.device), liveText(live));
+}
+
+/** Whether two reports of a tunnel say the same, whenever they were made. */
+export function sameLiveTunnel(a: LiveTunnel, b: LiveTunnel): boolean {
+  return liveText({ ...a, since: 0 }) === liveText({ ...b, since: 0 });
 }
 
 export function removeLiveTunnel(host: Host, device: InterfaceName): void {

@@ -6,6 +6,9 @@ import { field, type Json, parseJson } from './json.ts';
 
 const FILE = `${PATHS.state}/lock.json`;
 
+/** A builtin chain of one family. */
+export type BuiltinChain = Pick<ChainPolicy, 'family' | 'chain'>;
+
 /** What a human said last, and what the machine was like before the first `lock`. */
 export interface LockRecord {
   /** false after `unlock`: hooks then leave the kernel alone. */
@@ -15,23 +18,31 @@ export interface LockRecord {
   readonly backend: BackendName;
   /** The builtin chains' policies before the first change, for `unlock`. */
   readonly before: readonly ChainPolicy[];
+  /** The builtin chains that were not there before: `unlock` takes them away again. */
+  readonly made: readonly BuiltinChain[];
+}
+
+function parseChain(json: Json): readonly BuiltinChain[] {
+  const [family, chain] = ['family', 'chain'].map((name) => field(json, name));
+  const known = (family === 'ipv4' || family === 'ipv6') && (chain === 'INPUT' || chain === 'FORWARD' || chain === 'OUTPUT');
+  return known ? [{ family, chain }] : [];
 }
 
 function parsePolicy(json: Json): readonly ChainPolicy[] {
-  const [family, chain, policy] = ['family', 'chain', 'policy'].map((name) => field(json, name));
-  const known =
-    (family === 'ipv4' || family === 'ipv6') &&
-    (chain === 'INPUT' || chain === 'FORWARD' || chain === 'OUTPUT') &&
-    (policy === 'ACCEPT' || policy === 'DROP');
-  return known ? [{ family, chain, policy }] : [];
+  const policy = field(json, 'policy');
+  return policy === 'ACCEPT' || policy === 'DROP' ? parseChain(json).map((chain) => ({ ...chain, policy })) : [];
+}
+
+function list<Item>(json: Json | undefined, parse: (json: Json) => readonly Item[]): readonly Item[] {
+  return Array.isArray(json) ? json.flatMap((each: Json) => parse(each)) : [];
 }
 
 /** The record; undefined when nobody has locked or unlocked this machine yet, or it cannot be read as one. */
 export function readLockRecord(host: Host): LockRecord | undefined {
   const json = parseJson(host.read(FILE) ?? '');
-  const [locked, since, backend, before] = ['locked', 'since', 'backend', 'before'].map((name) => field(json, name));
+  const [locked, since, backend, before, made] = ['locked', 'since', 'backend', 'before', 'made'].map((name) => field(json, name));
   if (typeof locked !== 'boolean' || typeof since !== 'number' || (backend !== 'iptables' && backend !== 'nftables')) return undefined;
-  return { locked, since, backend, before: Array.isArray(before) ? before.flatMap((each: Json) => parsePolicy(each)) : [] };
+  return { locked, since, backend, before: list(before, parsePolicy), made: list(made, parseChain) };
 }
 
 /** Also writes the policies as plain lines, for the `recover` script, which has no JSON parser. */

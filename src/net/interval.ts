@@ -11,6 +11,7 @@ function bounds(text: string): readonly [bigint, bigint] | undefined {
       .toByteArray()
       .reduce((sum, byte) => sum * 256n + BigInt(byte), 0n);
   const bits = ipaddr.parse(start).kind() === 'ipv4' ? 32 : 128;
+  if (length !== undefined && (!/^\d{1,3}$/.test(length) || Number(length) > bits)) return undefined;
   const first = number(start);
   if (tail !== undefined) return [first, number(tail)];
   return [first, first + (1n << BigInt(bits - Number(length ?? bits))) - 1n];

@@ -96,7 +96,10 @@ function lanEntry(text: string): LanEntry | undefined {
   const [, head = '', ports, transport = ''] = /^(.*?)(?::(\d+(?:-\d+)?)\/(tcp|udp))?$/.exec(text) ?? [];
   const network = parseNetwork(head.replace(/^\[(.*)\]$/, '$1'));
   if (network === undefined || network.prefix < 8) return undefined;
-  return { network, service: ports === undefined ? undefined : parseService(`${ports}/${transport}`) };
+  if (ports === undefined) return { network, service: undefined };
+  // A service that does not parse must not stand for the whole network.
+  const service = parseService(`${ports}/${transport}`);
+  return service === undefined ? undefined : { network, service };
 }
 
 function lan(text: string): LanSetting | undefined {

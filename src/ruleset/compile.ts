@@ -40,7 +40,7 @@ function baseChains(base: Base): readonly Chain[] {
       rules: [
         ...loopback('in'),
         to('tunnel-address', 'tunnel-address'),
-        ...established(),
+        ...established(base),
         ...dhcp(base, 'in'),
         ...neighbours(base, 'in'),
         to('tunnel-input', 'tunnel-inbound'),
@@ -87,7 +87,7 @@ function deviceChains(base: Base, live: Tunnel): readonly Chain[] {
   const { device } = live;
   const output = [...noIpv6(base, live), ...tunnelDns(base, live), ...otherDns(base), ...throughTunnel(base)];
   return [
-    { name: `input-${device}`, rules: tunnelInbound(base) },
+    { name: `input-${device}`, rules: tunnelInbound(base, live) },
     ...(base.forward.length > 0 ? [{ name: `forward-${device}` as const, rules: throughForward(base, live) }] : []),
     { name: `output-${device}`, rules: output },
   ];

@@ -18,8 +18,11 @@ function inRanges(ranges: readonly PortRange[], port: number): boolean {
 export function matches(match: Match, packet: Packet): boolean {
   const { payload } = packet;
   const transport = 'transport' in payload ? payload : undefined;
-  const within = (networks: Match['to'], address: Packet['to']) =>
-    networks === undefined || networks.some((network) => contains(network, networkOf(address)));
+  const within = (networks: Match['to'], address: Packet['to']) => {
+    if (networks === undefined) return true;
+    const host = networkOf(address);
+    return networks.some((network) => contains(network, host));
+  };
   return (
     (match.family === undefined || match.family === packet.to.family) &&
     (match.in === undefined || match.in === packet.in) &&

@@ -24,14 +24,14 @@ export const RULE_IDS = [
   'tunnel',
   'no-ipv6',
   'tunnel-dns',
-  'other-dns',
   'lan-dns',
+  'other-dns',
   'tunnel-inbound',
-  'lan-inbound',
   'forward',
   'endpoint-others',
   'tunnel-networks',
   'lan',
+  'lan-inbound',
   'rest',
 ] as const;
 export type RuleId = (typeof RULE_IDS)[number];

@@ -154,10 +154,14 @@ export function tunnel({ device }: Tunnel): readonly Rule[] {
   return [{ id: 'tunnel', match: { out: device }, verdict: { jump: `output-${device}` } }];
 }
 
+/** Whether IPv6 may go through a tunnel: it has an address of its own, and the settings do not block IPv6. */
+function carriesIpv6(base: Base, { addresses }: Tunnel): boolean {
+  return base.ipv6 === 'tunnel' && addresses.some(({ family }) => family === 'ipv6');
+}
+
 /** IPv6 into a tunnel that has none of its own, or at all when the settings say so. */
-export function noIpv6(base: Base, { addresses }: Tunnel): readonly Rule[] {
-  const carried = base.ipv6 === 'tunnel' && addresses.some(({ family }) => family === 'ipv6');
-  return carried ? [] : refuse(base, 'no-ipv6', { family: 'ipv6' });
+export function noIpv6(base: Base, live: Tunnel): readonly Rule[] {
+  return carriesIpv6(base, live) ? [] : refuse(base, 'no-ipv6', { family: 'ipv6' });
 }
 
 /** DNS to the resolvers of this tunnel, through it. */
@@ -237,8 +241,8 @@ export function tunnelAddress(base: Base, { device, addresses }: Tunnel): readon
 }
 
 /** Answers to what this machine asked, and the errors that belong to them. */
-export function established(): readonly Rule[] {
-  return [accept('established', { conntrack: ['related', 'established'] })];
+export function established(base: Base): readonly Rule[] {
+  return [accept('established', { ...(base.ipv6 === 'block' ? { family: 'ipv4' } : {}), conntrack: ['related', 'established'] })];
 }
 
 /** Packets that come from a live tunnel: its own chain decides. */
@@ -247,8 +251,9 @@ export function fromTunnel({ device }: Tunnel): readonly Rule[] {
 }
 
 /** Ports the settings open to the tunnel. */
-export function tunnelInbound(base: Base): readonly Rule[] {
-  return [...perTransport(base.tunnelInbound, (match) => [accept('tunnel-inbound', match)]), ...rest(base, 'input')];
+export function tunnelInbound(base: Base, live: Tunnel): readonly Rule[] {
+  const carried: Match = carriesIpv6(base, live) ? {} : { family: 'ipv4' };
+  return [...perTransport(base.tunnelInbound, (match) => [accept('tunnel-inbound', { ...carried, ...match })]), ...rest(base, 'input')];
 }
 
 /** Ports the settings open to the LAN. */
@@ -272,6 +277,7 @@ export function forward(base: Base, { device }: Tunnel): readonly Rule[] {
 /** What the settings let be forwarded: into the tunnel under its rules, and the answers back. */
 export function throughForward(base: Base, live: Tunnel): readonly Rule[] {
   const { device } = live;
+  const carried: Match = carriesIpv6(base, live) ? {} : { family: 'ipv4' };
   const into = [...noIpv6(base, live), ...tunnelDns(base, live), ...otherDns(base), ...throughTunnel({ ...base, tunnelInbound: [] })];
   return [
     ...base.forward.flatMap((from) => [
@@ -284,7 +290,7 @@ export function throughForward(base: Base, live: Tunnel): readonly Rule[] {
             verdict: rule.verdict === 'reject' ? 'drop' : rule.verdict,
           }),
         ),
-      accept('forward', { in: device, out: from, conntrack: ['related', 'established'] }),
+      accept('forward', { ...carried, in: device, out: from, conntrack: ['related', 'established'] }),
     ]),
     ...rest(base, 'forward'),
   ];

@@ -13,7 +13,8 @@ import { type Base, baseOf, decide } from '../policy/policy.ts';
 import type { BackendName, Settings } from '../policy/settings.ts';
 import { compile } from '../ruleset/compile.ts';
 import { look, removeRules } from './apply.ts';
-import { type Converged, converge } from './converge.ts';
+import { type Converged, convergeAlone } from './converge.ts';
+import { missingChains, removeMadeChains } from './made-chains.ts';
 
 /** What `lock` did. */
 export interface Locked extends Converged {
@@ -44,6 +45,12 @@ function policiesBefore(record: LockRecord | undefined, present: boolean, polici
   return present ? policies.map((each) => ({ ...each, policy: 'ACCEPT' as const })) : policies;
 }
 
+/** The builtin chains that iptables makes for us: those of the record while locked, else those that are missing before its first rule. */
+function madeHere(host: Host, record: LockRecord | undefined, firstRules: boolean): LockRecord['made'] {
+  if (record?.locked === true && record.made.length > 0) return record.made;
+  return firstRules ? missingChains(host) : [];
+}
+
 /** The other backend, when something of ours is there from an earlier lock. */
 function removeOther(host: Host, name: BackendName, before: readonly ChainPolicy[]): void {
   const has = readWorld(host, 'auto').has;
@@ -57,6 +64,10 @@ function removeOther(host: Host, name: BackendName, before: readonly ChainPolicy
  * loads the base and every live tunnel, and keeps the base as text for the boot.
  */
 export function lockMachine(host: Host, settings: Settings): Locked {
+  return host.exclusively(() => lockAlone(host, settings));
+}
+
+function lockAlone(host: Host, settings: Settings): Locked {
   const record = readLockRecord(host);
   const choice = choose(readWorld(host, settings.backend, true));
   const { backend } = choice;
@@ -65,13 +76,14 @@ export function lockMachine(host: Host, settings: Settings): Locked {
   const found = look(host, backend);
   const before = policiesBefore(record, found.present, found.policies);
   if (record?.locked !== true && !found.present) saveDumps(host);
+  const made = madeHere(host, record, backend.name === 'iptables' && !found.present);
   // Recorded before the first change: if we die in between, `unlock` and `recover` still know what was there.
-  writeLockRecord(host, { locked: true, since: record?.locked === true ? record.since : host.now(), backend: backend.name, before });
+  writeLockRecord(host, { locked: true, since: record?.locked === true ? record.since : host.now(), backend: backend.name, before, made });
   saveKnown(host, known);
   const texts = backend.bootText(compile(decide(base, [])));
   for (const [file, text] of Object.entries(texts)) host.write(`${PATHS.state}/${file}`, text, 0o600);
   for (const file of BOOT_FILES) if (!(file in texts)) host.remove(`${PATHS.state}/${file}`);
-  const converged = converge(host, backend, base);
+  const converged = convergeAlone(host, backend, base);
   removeOther(host, backend.name, before);
   return { ...converged, base, choice };
 }
@@ -108,11 +120,13 @@ export function unlockMachine(host: Host): { readonly removed: boolean } {
       ...(world.has.iptables ? [removeIptables(host, families, record)] : []),
       ...(world.has.nft ? [removeRules(host, nftables, [])] : []),
     ];
+    removeMadeChains(host, record?.locked === true ? record.made : []);
     writeLockRecord(host, {
       locked: false,
       since: host.now(),
       backend: record?.backend ?? (world.has.iptables ? 'iptables' : 'nftables'),
       before: [],
+      made: [],
     });
     for (const file of [...BOOT_FILES, 'before', 'before.policies']) host.remove(`${PATHS.state}/${file}`);
     forgetKnown(host);

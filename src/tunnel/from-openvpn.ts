@@ -49,13 +49,15 @@ function transportOf(proto: string): Transport | undefined {
 /**
  * `trusted_ip`, `trusted_ip6` and `trusted_port` come from the socket (socket.c); with a static key they are missing and the
  * only remote tells. The transport in use is in no variable: it is known when every entry on this port has the same one, and
- * never since OpenVPN 2.7, which exports `proto_1` alone (options.c).
+ * never since OpenVPN 2.7, whose `proto_1` belongs to the local address and stays "udp" for `remote HOST 443 tcp` (options.c,
+ * setenv_local_entry). 2.7 always says `local_port_1`; an older client says it only without `nobind`.
  */
 function peerOf(env: HookInput['env'], refuse: Refuse): Peer | undefined {
+  const protoIsLocal = env['local_port_1'] !== undefined;
   const remotes = [...numbered(env, 'remote_')].map(([n, host]) => ({
     host,
     port: env[`remote_port_${n}`] ?? '',
-    proto: env[`proto_${n}`],
+    proto: protoIsLocal ? undefined : env[`proto_${n}`],
   }));
   const trusted = env['trusted_ip'] ?? env['trusted_ip6'];
   const only = remotes.length === 1 ? remotes[0] : undefined;

@@ -16,56 +16,77 @@ export interface Profile {
   readonly user: string | undefined;
 }
 
+/** What isspace(3) calls a blank; JavaScript's own class has more. */
+const BLANK = /[ \t\n\v\f\r]/;
+
 /**
- * The words of one line, as OpenVPN's `parse_line` cuts them (options_parse.c): blanks separate, `#` and `;` at the start of a
- * word end the line, quotes group, a backslash takes the next character as it is except within single quotes. A line whose quotes do not
- * close yields nothing, as OpenVPN refuses it.
+ * The words of one line, as OpenVPN's `parse_line` cuts them (options_parse.c): blanks separate, `#` and `;` at the start of a word end
+ * the line, a quote at the start of a word groups up to the next one, and a backslash takes a blank, a quotation mark or a backslash as it is,
+ * except within single quotes. A line that OpenVPN refuses (quotes that do not close, another character after a backslash) yields nothing.
  */
 export function words(line: string): readonly string[] {
   const found: string[] = [];
   let word: string | undefined;
-  let quote: '"' | "'" | undefined;
+  let quote: string | undefined;
   let escaped = false;
   for (const character of line) {
-    if (escaped) {
-      word = (word ?? '') + character;
-      escaped = false;
-    } else if (character === '\\' && quote !== "'") {
+    if (!escaped && character === '\\' && quote !== "'") {
       escaped = true;
-    } else if (quote !== undefined) {
-      if (character === quote) quote = undefined;
-      else word = (word ?? '') + character;
-    } else if (character === '"' || character === "'") {
-      quote = character;
-      word ??= '';
-    } else if (/\s/.test(character)) {
-      if (word !== undefined) found.push(word);
-      word = undefined;
-    } else if (word === undefined && (character === '#' || character === ';')) {
-      return found;
-    } else {
-      word = (word ?? '') + character;
+      continue;
     }
+    const plain = !escaped;
+    escaped = false;
+    const blank = BLANK.test(character);
+    const ends = quote === undefined ? word !== undefined && blank : character === quote;
+    if (plain && ends) {
+      found.push(word ?? '');
+      word = undefined;
+      quote = undefined;
+      continue;
+    }
+    if (word === undefined && quote === undefined) {
+      if (blank) continue;
+      if (character === '#' || character === ';') return found;
+      if (plain && (character === '"' || character === "'")) {
+        quote = character;
+        continue;
+      }
+    }
+    if (!plain && !blank && character !== '"' && character !== '\\') return [];
+    word = (word ?? '') + character;
   }
-  if (quote !== undefined || escaped) return [];
+  if (quote !== undefined || (escaped && word !== undefined)) return [];
   return word === undefined ? found : [...found, word];
 }
 
-/** The options of a profile in order, without inline files (`<ca>…</ca>`); a `<connection>` block opens and closes with its tags. */
+/**
+ * The options of a profile in order, without inline files (`<ca>…</ca>`); a `<connection>` block opens and closes with its tags. As in
+ * OpenVPN (read_inline_file) a closing tag need only be how a line starts.
+ */
 function* options(text: string): Generator<readonly string[]> {
+  let block = false;
   let inline: string | undefined;
-  for (const line of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
-    const [, slash, tag] = /^\s*<(\/?)([\w-]+)>\s*$/.exec(line) ?? [];
-    if (inline !== undefined) {
-      if (slash === '/' && tag === inline) inline = undefined;
-    } else if (tag === 'connection') {
-      yield [`<${slash}connection>`];
-    } else if (tag !== undefined && slash === '') {
-      inline = tag;
-    } else {
-      const [name, ...rest] = words(line);
-      if (name !== undefined) yield [name.replace(/^--/, ''), ...rest];
+  for (const line of text.replace(/^\uFEFF/, '').split('\n')) {
+    const content = line.trimStart();
+    if (block && content.startsWith('</connection>')) {
+      block = false;
+      inline = undefined;
+      yield ['</connection>'];
+      continue;
     }
+    if (inline !== undefined) {
+      if (content.startsWith(`</${inline}>`)) inline = undefined;
+      continue;
+    }
+    const [first, ...values] = words(line);
+    if (first === undefined) continue;
+    const name = first.replace(/^--(?=.)/, '');
+    const [, tag] = values.length === 0 ? (/^<(.*)>$/.exec(name) ?? []) : [];
+    if (tag === 'connection' && !block) {
+      block = true;
+      yield [name];
+    } else if (tag !== undefined) inline = tag;
+    else yield [name, ...values];
   }
 }
 
@@ -73,55 +94,63 @@ function transportOf(proto: string): Transport {
   return proto.startsWith('tcp') ? 'tcp' : 'udp';
 }
 
-interface Draft {
-  remotes: { host: string; port: string | undefined; proto: string | undefined }[];
-  port: string | undefined;
-  proto: string | undefined;
+/** What applies to a connection (OpenVPN's struct connection_entry). */
+interface Connection {
+  readonly host: string | undefined;
+  readonly port: string;
+  readonly proto: string;
 }
 
-/** Reads the options that say where OpenVPN connects to and as whom it runs. `remote HOST [PORT] [PROTO]`; port 1194 and UDP by default. */
+/**
+ * Reads the options that say where OpenVPN connects to and as whom it runs. `remote HOST [PORT] [PROTO]`; port 1194 and UDP by default.
+ * Precedence as in options.c: outside of blocks the words of `remote` win over `port` and `proto`, wherever these stand; a `<connection>`
+ * block starts with what stood above it, and in it the last word wins.
+ */
 export function readProfile(text: string): Profile {
-  const top: Draft = { remotes: [], port: undefined, proto: undefined };
-  const blocks: Draft[] = [];
-  let draft = top;
+  const remotes: { readonly host: string; readonly port: string | undefined; readonly proto: string | undefined }[] = [];
+  const blocks: Connection[] = [];
+  let top: Connection = { host: undefined, port: '1194', proto: 'udp' };
+  let block: Connection | undefined;
   let user: string | undefined;
-  for (const [name = '', ...values] of options(text)) {
-    const [first = '', second, third] = values;
+  const set = (change: Partial<Connection>) => {
+    if (block === undefined) top = { ...top, ...change };
+    else block = { ...block, ...change };
+  };
+  for (const [name = '', first, second, third] of options(text)) {
     switch (name) {
       case '<connection>':
-        draft = { remotes: [], port: undefined, proto: undefined };
-        blocks.push(draft);
+        block = top;
         break;
       case '</connection>':
-        draft = top;
+        if (block !== undefined) blocks.push(block);
+        block = undefined;
         break;
       case 'remote':
-        draft.remotes.push({ host: first, port: second, proto: third });
+        if (first === undefined) break;
+        if (block === undefined) remotes.push({ host: first, port: second, proto: third });
+        else block = { host: first, port: second ?? block.port, proto: third ?? block.proto };
         break;
       case 'port':
       case 'rport':
-        draft.port = first;
+        if (first !== undefined) set({ port: first });
         break;
       case 'proto':
-        draft.proto = first;
+        if (first !== undefined) set({ proto: first });
         break;
       case 'user':
-        user = first;
+        if (block === undefined) user = first;
         break;
       default:
         break;
     }
   }
   // With <connection> blocks OpenVPN takes its remotes from them alone (options.c, options_postprocess_mutate).
-  const drafts = blocks.length > 0 ? blocks : [top];
-  const remotes = drafts.flatMap((each) =>
-    each.remotes.map(({ host, port, proto }) => ({
-      host,
-      port: port ?? each.port ?? top.port ?? '1194',
-      transport: transportOf(proto ?? each.proto ?? top.proto ?? 'udp'),
-    })),
-  );
-  return { remotes, user };
+  const connections =
+    blocks.length > 0 ? blocks : remotes.map(({ host, port, proto }) => ({ host, port: port ?? top.port, proto: proto ?? top.proto }));
+  return {
+    remotes: connections.flatMap(({ host, port, proto }) => (host === undefined ? [] : [{ host, port, transport: transportOf(proto) }])),
+    user,
+  };
 }
 
 /** The endpoints of remotes that are literal addresses; names and ports that do not parse are left out. */

@@ -1,0 +1,113 @@
+import type { Sandbox } from '../host/sandbox.ts';
+import { LAN, ROUTER_SIDE } from './addresses.ts';
+import { type Packet, PROTOCOL, readFrame } from './frame.ts';
+import { pcapReader } from './pcap.ts';
+import type { Transport } from './probes.ts';
+import { type Service, startService } from './service.ts';
+import { sortPacket } from './sort-packet.ts';
+import { until } from './until.ts';
+
+/** What left the client in one stretch of time, in packets. */
+export interface Tally {
+  /** Everything that neither the VPN client nor a host on a LAN has to send. */
+  readonly clear: number;
+  /** The same by probe, or by protocol and destination for what is none. */
+  readonly byName: Readonly<Record<string, number>>;
+  readonly vpn: number;
+  readonly lan: number;
+  readonly neighbour: number;
+}
+
+/** tcpdump at the router's side of the client's uplink. */
+export interface Capture {
+  /** Waits until tcpdump listens. */
+  ready(): Promise<void>;
+  /** Which hardware address is the client's. Only what comes from it is counted. */
+  watch(client: string): void;
+  /** What left since the last call, up to this moment. The uplink must be up. */
+  tally(): Promise<Tally>;
+  /** What left so far, as far as it has been read. */
+  soFar(): Tally;
+  /** Ends it. @returns packets that tcpdump says it lost. */
+  end(): Promise<number>;
+}
+
+/** Enough for every header and a marker after it. */
+const SNAPLEN = 512;
+
+/** Network namespaces are made by their own process here, so that `at` can be its name. */
+export const ROUTER = 'router';
+
+function empty(): { clear: number; byName: Record<string, number>; vpn: number; lan: number; neighbour: number } {
+  return { clear: 0, byName: {}, vpn: 0, lan: 0, neighbour: 0 };
+}
+
+/**
+ * Starts the router's network namespace with tcpdump in it, which listens as soon as the router's side is up. tcpdump as root insists on
+ * changing its user, which a user namespace with a single user refuses: there it is another user, of a namespace within, that owns the router.
+ */
+export function startCapture(sandbox: Sandbox, transport: Transport): Capture & { readonly service: Service } {
+  const owner = sandbox.hasOtherUsers ? [] : ['--user', '--map-user=1', '--map-group=1', '--keep-caps'];
+  const up = `until ip link show dev ${ROUTER_SIDE} up 2>/dev/null | grep -q ${ROUTER_SIDE}; do sleep 0.02; done`;
+  const dump = `exec tcpdump -i ${ROUTER_SIDE} -nn -U --immediate-mode -B 16384 -s ${SNAPLEN} -Z root -w -`;
+  let client = '';
+  let syncs = 0;
+  let synced = 0;
+  let current = empty();
+  const whole = empty();
+  let failure: Error | undefined;
+
+  const count = (packet: Packet) => {
+    const sorted = sortPacket(packet, transport);
+    for (const tally of [current, whole]) {
+      tally[sorted.sort]++;
+      if (sorted.sort === 'clear') tally.byName[sorted.name] = (tally.byName[sorted.name] ?? 0) + 1;
+    }
+  };
+  // Frames come in order: once the router's own packet number n is seen, all that went before it is.
+  const sync = ({ protocol, icmpType, bytes }: Packet) => {
+    if (protocol !== PROTOCOL.icmp || icmpType !== 8) return;
+    const at = bytes.indexOf('SYNC');
+    if (at >= 0) synced = Math.max(synced, Number(bytes.toString('latin1', at + 4, at + 12)));
+  };
+  const read = pcapReader(({ bytes }) => {
+    const packet = readFrame(bytes);
+    if (packet.from === client) count(packet);
+    else sync(packet);
+  });
+  const service = startService(sandbox, ROUTER, ['unshare', ...owner, '--net', 'sh', '-c', `${up}; ${dump}`], {
+    onOutput: (chunk) => {
+      try {
+        read(chunk);
+      } catch (thrown) {
+        failure = thrown instanceof Error ? thrown : new Error(String(thrown));
+      }
+    },
+  });
+
+  return {
+    service,
+    ready: () => service.says('listening on'),
+    watch: (address) => {
+      client = address.toLowerCase();
+    },
+    tally: async () => {
+      const number = ++syncs;
+      const pattern = Buffer.from(`SYNC${String(number).padStart(8, '0')}end.`).toString('hex');
+      await until('the capture to catch up', async () => {
+        if (failure !== undefined) throw failure;
+        if (synced < number) await sandbox.ask(['ping', '-n', '-q', '-c1', '-W0.02', '-p', pattern, LAN.client4], { at: ROUTER });
+        return synced >= number;
+      });
+      const tally = current;
+      current = empty();
+      return tally;
+    },
+    soFar: () => whole,
+    end: async () => {
+      await service.end('TERM');
+      if (failure !== undefined) throw failure;
+      return Number(/(\d+) packets? dropped by kernel/.exec(service.said())?.[1] ?? 0);
+    },
+  };
+}

@@ -1,0 +1,40 @@
+/** The parts of DNS messages that the proof needs (RFC 1035 4.1): one question, one answer. */
+
+const TYPES = { A: 1, AAAA: 28 } as const;
+export type QuestionType = keyof typeof TYPES;
+
+/** A query for a name whose first label is `label`. */
+export function query(label: string, type: QuestionType = 'A', id = 1): Buffer {
+  const header = Buffer.from([id >> 8, id & 0xff, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+  const labels = [label, 'test'].map((each) => Buffer.concat([Buffer.from([each.length]), Buffer.from(each, 'latin1')]));
+  return Buffer.concat([header, ...labels, Buffer.from([0, 0, TYPES[type], 0, 1])]);
+}
+
+/** Where the question of a message ends; undefined when there is no whole one. */
+function endOfQuestion(message: Buffer): number | undefined {
+  let at = 12;
+  while (at < message.length) {
+    const length = message[at] ?? 0;
+    if (length === 0) return at + 5 <= message.length ? at + 5 : undefined;
+    at += length + 1;
+  }
+  return undefined;
+}
+
+/** The answer to a query: the address of its type, 4 or 16 bytes. Undefined for what is no query of ours. */
+export function answer(message: Buffer, addresses: Readonly<Record<QuestionType, Buffer>>): Buffer | undefined {
+  const end = endOfQuestion(message);
+  if (end === undefined) return undefined;
+  const type = message.readUInt16BE(end - 4);
+  const address = type === TYPES.A ? addresses.A : type === TYPES.AAAA ? addresses.AAAA : undefined;
+  if (address === undefined) return undefined;
+  const header = Buffer.concat([message.subarray(0, 2), Buffer.from([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0])]);
+  const record = Buffer.from([0xc0, 12, 0, type, 0, 1, 0, 0, 0, 60, 0, address.length]);
+  return Buffer.concat([header, message.subarray(12, end), record, address]);
+}
+
+/** The address bytes of an answer made by `answer`. */
+export function answeredAddress(message: Buffer): Buffer | undefined {
+  const end = endOfQuestion(message);
+  return end === undefined || message.length < end + 16 ? undefined : message.subarray(end + 12);
+}

@@ -1,0 +1,68 @@
+import ipaddr from 'ipaddr.js';
+
+/** What a frame carries, as far as the proof asks. Ports are undefined for what has none. */
+export interface Packet {
+  /** Source hardware address: `02:00:…`. */
+  readonly from: string;
+  readonly kind: 'ipv4' | 'ipv6' | 'arp' | 'other';
+  readonly source: string;
+  readonly destination: string;
+  readonly protocol: number;
+  readonly sourcePort: number | undefined;
+  readonly destinationPort: number | undefined;
+  readonly icmpType: number | undefined;
+  /** Everything after the Ethernet header. */
+  readonly bytes: Buffer;
+}
+
+const ETHERTYPE = { ipv4: 0x0800, arp: 0x0806, ipv6: 0x86dd } as const;
+/** IANA protocol numbers. */
+export const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58 } as const;
+/** IPv6 extension headers that may stand before the payload: hop-by-hop, routing, destination options (RFC 8200 4). */
+const EXTENSIONS = [0, 43, 60];
+
+function address(bytes: Buffer): string {
+  return bytes.length === 4 ? bytes.join('.') : new ipaddr.IPv6([...bytes]).toRFC5952String();
+}
+
+function payloadOf(protocol: number, bytes: Buffer): Pick<Packet, 'protocol' | 'sourcePort' | 'destinationPort' | 'icmpType'> {
+  const ported = (protocol === PROTOCOL.tcp || protocol === PROTOCOL.udp) && bytes.length >= 4;
+  const icmp = (protocol === PROTOCOL.icmp || protocol === PROTOCOL.icmpv6) && bytes.length >= 1;
+  return {
+    protocol,
+    sourcePort: ported ? bytes.readUInt16BE(0) : undefined,
+    destinationPort: ported ? bytes.readUInt16BE(2) : undefined,
+    icmpType: icmp ? bytes[0] : undefined,
+  };
+}
+
+function ipv6Payload(bytes: Buffer): ReturnType<typeof payloadOf> {
+  let next = bytes[6] ?? 0;
+  let at = 40;
+  while (EXTENSIONS.includes(next) && at + 2 <= bytes.length) {
+    next = bytes[at] ?? 0;
+    at += ((bytes[at + 1] ?? 0) + 1) * 8;
+  }
+  return payloadOf(next, bytes.subarray(at));
+}
+
+/** Reads an Ethernet frame. What is cut off or unknown becomes `other`, never nothing: a leak must not hide in a strange frame. */
+export function readFrame(frame: Buffer): Packet {
+  const from = frame
+    .subarray(6, 12)
+    .toString('hex')
+    .replace(/..(?=.)/g, '$&:');
+  const type = frame.length >= 14 ? frame.readUInt16BE(12) : 0;
+  const bytes = frame.subarray(14);
+  if (type === ETHERTYPE.ipv4 && bytes.length >= 20) {
+    const length = ((bytes[0] ?? 0) & 0x0f) * 4;
+    const ends = { source: address(bytes.subarray(12, 16)), destination: address(bytes.subarray(16, 20)) };
+    return { from, kind: 'ipv4', bytes, ...ends, ...payloadOf(bytes[9] ?? 0, bytes.subarray(length)) };
+  }
+  if (type === ETHERTYPE.ipv6 && bytes.length >= 40) {
+    const ends = { source: address(bytes.subarray(8, 24)), destination: address(bytes.subarray(24, 40)) };
+    return { from, kind: 'ipv6', bytes, ...ends, ...ipv6Payload(bytes) };
+  }
+  const kind = type === ETHERTYPE.arp ? 'arp' : 'other';
+  return { from, kind, bytes, source: '', destination: '', ...payloadOf(-1, bytes) };
+}

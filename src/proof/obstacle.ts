@@ -1,0 +1,29 @@
+import { PROGRAM_FOLDERS } from '../host/paths.ts';
+import { firstFile } from '../host/program-files.ts';
+import { sandboxObstacle } from '../host/sandbox.ts';
+
+/** Programs of the proof, each with its Debian package. */
+const NEEDED: Readonly<Record<string, string>> = {
+  openvpn: 'openvpn',
+  tcpdump: 'tcpdump',
+  ip: 'iproute2',
+  openssl: 'openssl',
+  ping: 'iputils-ping',
+  nsenter: 'util-linux',
+  unshare: 'util-linux',
+};
+const FILTERS = ['iptables-restore', 'nft'];
+
+function isInstalled(program: string): boolean {
+  return firstFile(PROGRAM_FOLDERS.map((folder) => `${folder}/${program}`)) !== undefined;
+}
+
+/** Why nothing can be proven on this machine, with what to do about it; undefined when all is there. */
+export function proofObstacle(): string | undefined {
+  const missing = Object.entries(NEEDED).filter(([program]) => !isInstalled(program));
+  const packages = [...new Set(missing.map(([, name]) => name)), ...(FILTERS.some(isInstalled) ? [] : ['nftables'])];
+  if (packages.length > 0) return `not installed: ${packages.join(', ')}. On Debian: sudo apt-get install ${packages.join(' ')}`;
+  if (firstFile(['/dev/net/tun']) === undefined)
+    return 'there is no /dev/net/tun. Load it: sudo modprobe tun; in a container: docker run --device /dev/net/tun --cap-add NET_ADMIN …';
+  return sandboxObstacle();
+}

@@ -1,0 +1,38 @@
+import { PATHS } from '../host/paths.ts';
+import type { Ran, Sandbox } from '../host/sandbox.ts';
+
+/** Folders of the product and of OpenVPN: a machine that has them already must not be seen through the sandbox. */
+export const PRODUCT_FOLDERS: readonly string[] = [PATHS.state, PATHS.library, '/etc/ovpn-killswitch', '/etc/openvpn'];
+
+/** The installed product inside a sandbox. */
+export interface Product {
+  /** Runs `ovpn-killswitch …`, as a user at a root shell does. */
+  command(...args: readonly string[]): Promise<Ran>;
+  /** The same. @throws Error with what it said when its exit status is not 0. */
+  must(...args: readonly string[]): Promise<string>;
+}
+
+/** Replaces the settings file; `lock` reads it. */
+export async function writeSettings(sandbox: Sandbox, settings: string): Promise<void> {
+  const { status, stderr } = await sandbox.ask(['sh', '-c', `cat >${PATHS.settings}`], { stdin: settings });
+  if (status !== 0) throw new Error(`${PATHS.settings}: ${stderr}`);
+}
+
+/**
+ * Installs what `dist` holds, with these settings.
+ * @throws Error with what the command said.
+ */
+export async function installProduct(sandbox: Sandbox, dist: string, settings: string): Promise<Product> {
+  await writeSettings(sandbox, settings);
+  const { status, stdout, stderr } = await sandbox.ask([process.execPath, `${dist}/cli.js`, 'install']);
+  if (status !== 0) throw new Error(`ovpn-killswitch install: ${stdout}${stderr}`);
+  const command = (...args: readonly string[]) => sandbox.ask([PATHS.command, ...args], { milliseconds: 60_000 });
+  return {
+    command,
+    must: async (...args) => {
+      const ran = await command(...args);
+      if (ran.status !== 0) throw new Error(`ovpn-killswitch ${args.join(' ')}: exit status ${ran.status}\n${ran.stdout}${ran.stderr}`);
+      return ran.stdout;
+    },
+  };
+}

@@ -1,0 +1,171 @@
+import { DEVICE } from './addresses.ts';
+import type { Tally } from './capture.ts';
+import { CONNECTED, RESTARTING } from './openvpn.ts';
+import type { ProberRun } from './prober-run.ts';
+import { installProduct, type Product } from './product.ts';
+import type { Service } from './service.ts';
+import { WEB_VISITS } from './services.ts';
+import { openWorld, type World } from './world.ts';
+
+/** What one chapter came to. */
+export interface Chapter {
+  readonly title: string;
+  /** Seconds since the story began, at the chapter's end. */
+  readonly at: number;
+  readonly tally: Tally;
+  /** Probes tried in it. */
+  readonly tried: number;
+  /** Of the things a user does with a VPN, how many worked; undefined where the chapter asks for none. */
+  readonly worked: number | undefined;
+}
+
+interface Scene {
+  readonly world: World;
+  readonly prober: ProberRun;
+  readonly server: Service;
+  readonly client: Service | undefined;
+}
+
+interface Act {
+  readonly title: string;
+  /** What happens; it gives what has changed. */
+  readonly play: (scene: Scene) => Promise<Partial<Pick<Scene, 'client' | 'server'>>>;
+  /** Whether the tunnel is there at its end, for a user to use. */
+  readonly visits?: true;
+}
+
+function clientOf({ client }: Scene): Service {
+  if (client === undefined) throw new Error('the client has not been started');
+  return client;
+}
+
+async function connect({ world }: Scene): Promise<{ readonly client: Service }> {
+  const client = world.startClient();
+  await client.says(CONNECTED);
+  return { client };
+}
+
+async function again(scene: Scene, work: (client: Service) => void | Promise<void>): Promise<void> {
+  const client = clientOf(scene);
+  const before = client.times(CONNECTED);
+  await work(client);
+  await client.says(CONNECTED, before + 1, 20_000);
+}
+
+const PAUSE = 1200;
+
+/** The story: each act while the prober sends all the time. */
+export const ACTS: readonly Act[] = [
+  { title: 'not connected yet', play: async () => ({}) },
+  { title: 'openvpn connects', play: connect },
+  { title: 'browsing, DNS, IPv6', play: async () => ({}), visits: true },
+  {
+    title: 'kill -9 of openvpn',
+    play: async (scene) => {
+      await clientOf(scene).end('KILL');
+      return {};
+    },
+  },
+  { title: 'openvpn starts again', play: connect, visits: true },
+  {
+    title: 'tun0 is deleted',
+    play: async ({ world }) => {
+      await world.sandbox.ask(['ip', 'link', 'delete', DEVICE]);
+      return {};
+    },
+  },
+  {
+    title: 'openvpn restarts (SIGHUP)',
+    play: async (scene) => {
+      await again(scene, (client) => client.signal('HUP'));
+      return {};
+    },
+    visits: true,
+  },
+  {
+    title: 'the VPN server dies',
+    play: async (scene) => {
+      const client = clientOf(scene);
+      const before = client.times(RESTARTING);
+      await scene.server.end('KILL');
+      await client.says(RESTARTING, before + 1);
+      return {};
+    },
+  },
+  {
+    title: 'the server is back',
+    play: async (scene) => {
+      const client = clientOf(scene);
+      const before = client.times(CONNECTED);
+      const server = await scene.world.startServer();
+      await client.says(CONNECTED, before + 1, 20_000);
+      return { server };
+    },
+    visits: true,
+  },
+  {
+    title: 'openvpn ends (SIGTERM)',
+    play: async (scene) => {
+      await clientOf(scene).end('TERM');
+      return {};
+    },
+  },
+];
+
+/** How many things a user does in an act with visits. */
+export const THINGS = WEB_VISITS.length;
+
+export interface StoryOptions {
+  readonly dist: string;
+  readonly withSwitch: boolean;
+  /** Called with the world as soon as it is there, so that it can be closed early. */
+  readonly onWorld: (world: World) => void;
+  readonly onChapter: (chapter: Chapter) => void;
+}
+
+/** What a story came to beyond its chapters. */
+export interface StoryEnd {
+  readonly missing: string | undefined;
+  /** Packets tcpdump lost: a count is only worth something without any. */
+  readonly lost: number;
+  /** What `status` said at the end; undefined without the switch. */
+  readonly status: string | undefined;
+}
+
+/** Plays it once, in a world of its own. @throws Error when a part of the world does not do what it should. */
+export async function playStory({ dist, withSwitch, onWorld, onChapter }: StoryOptions): Promise<StoryEnd> {
+  const world = await openWorld({ dist, transport: 'udp' });
+  onWorld(world);
+  try {
+    await world.writeProfile(withSwitch);
+    const product: Product | undefined = withSwitch ? await installProduct(world.sandbox, dist, '') : undefined;
+    let scene: Scene = {
+      world,
+      server: await world.startServer(),
+      prober: await world.startProber({ probes: world.probes, payloads: 1000, connects: 10, seconds: 120 }),
+      client: undefined,
+    };
+    await product?.must('lock');
+    await world.capture.tally();
+    const start = performance.now();
+    let tried = scene.prober.tried();
+    for (const { title, play, visits } of ACTS) {
+      scene = { ...scene, ...(await play(scene)) };
+      const visited = visits === true ? await world.visit(WEB_VISITS) : undefined;
+      await scene.prober.more(PAUSE);
+      const tally = await world.capture.tally();
+      onChapter({
+        title,
+        at: (performance.now() - start) / 1000,
+        tally,
+        tried: scene.prober.tried() - tried,
+        worked: visited === undefined ? undefined : Object.values(visited).filter((answer) => answer !== null).length,
+      });
+      tried = scene.prober.tried();
+    }
+    const status = await product?.must('status');
+    return { missing: world.missing, lost: await world.capture.end(), status: status?.split('\n')[0] };
+  } finally {
+    world.close();
+  }
+}

@@ -1,0 +1,3 @@
+import { specifyFlood } from './flood.ts';
+
+specifyFlood('iptables');

@@ -1,0 +1,3 @@
+import { specifyLeaks } from './leaks.ts';
+
+specifyLeaks({ backend: 'nftables', transport: 'tcp' });

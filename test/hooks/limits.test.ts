@@ -1,0 +1,153 @@
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Ran } from '../../src/host/sandbox.ts';
+import { tunnelCall } from './captures.ts';
+import { hookArgv, LIBRARY, LOG, machineObstacle, must, ran, STATE, TUNNELS, useMachine } from './installed-machine.ts';
+import { overlayPrograms, undoAll } from './obstacles.ts';
+
+const call = tunnelCall('tun0');
+/** The hook's command line for sh(1). */
+const line = (name: 'up' | 'down') =>
+  hookArgv(name, call)
+    .map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
+    .join(' ');
+
+/** The seconds after which a hook gives a hanging child up, and what a loaded machine may add. */
+const DEADLINE_SECONDS = 20;
+
+describe('a hook', () => {
+  const machine = useMachine((fresh) => fresh.relock('KILLSWITCH_BACKEND=nftables'));
+  const hanging = useMachine((fresh) => fresh.relock('KILLSWITCH_BACKEND=nftables'));
+  let hung: Promise<{ readonly ended: Ran; readonly seconds: number }> | undefined;
+
+  // It mostly waits: the other tests run meanwhile.
+  beforeAll(() => {
+    if (machineObstacle() !== undefined) return;
+    const it = hanging();
+    overlayPrograms(it, ['/usr/sbin', '/sbin']);
+    must(it.run('mv', '/usr/sbin/nft', '/run/nft'));
+    it.write('/run/hanging', '#!/bin/sh\nsleep 100\n:\n');
+    must(it.run('install', '-m', '755', '/run/hanging', '/usr/sbin/nft'));
+    const started = performance.now();
+    hung = it.sandbox
+      .ask(hookArgv('up', call), { milliseconds: 60_000 })
+      .then((ended) => ({ ended, seconds: (performance.now() - started) / 1000 }));
+  });
+
+  afterEach(() => {
+    machine().hook('down', call);
+    undoAll(machine());
+  });
+
+  test('has at most six tasks while a child runs, the child among them, and stays under 100 MB', () => {
+    const it = machine();
+    overlayPrograms(it, ['/usr/sbin', '/sbin']);
+    must(it.run('mv', '/usr/sbin/nft', '/run/nft'));
+    it.write(
+      '/run/counting',
+      '#!/bin/sh\ncount() { echo $(($# + 1)) >> /run/tasks; }\ncount /proc/$PPID/task/*\nwhile read -r key value _; do [ "$key" != VmHWM: ] || echo "$value" >> /run/kilobytes; done < /proc/$PPID/status\nexec /run/nft "$@"\n',
+    );
+    must(it.run('install', '-m', '755', '/run/counting', '/usr/sbin/nft'));
+    // A server that runs with push-peer-info can set any UV_*, and libuv reads some of them.
+    must(it.hook('up', tunnelCall('tun0', { UV_THREADPOOL_SIZE: '1024' })));
+    const numbers = (path: string) => it.read(path).trim().split('\n').map(Number);
+    expect(numbers('/run/tasks').length, 'children that counted').toBeGreaterThanOrEqual(3);
+    expect(Math.max(...numbers('/run/tasks'))).toBeLessThanOrEqual(6);
+    expect(Math.max(...numbers('/run/kilobytes'))).toBeLessThan(100 * 1024);
+  });
+
+  test('of a user with ten processes at most ends, and does not hang', (context) => {
+    const it = machine();
+    if (!it.sandbox.hasOtherUsers) context.skip('there is no other user here');
+    // The kernel counts a user's processes over the whole machine: this one has no others.
+    const uid = String(60_100 + (process.pid % 1000));
+    const unprivileged = ['setpriv', '--reuid', uid, '--regid', uid, '--clear-groups', 'prlimit', '--nproc=10'];
+    const ended = it.sandbox.run([...unprivileged, ...hookArgv('up', call)], { milliseconds: 20_000 });
+    expect(ended.status, ran(ended)).toBe(0);
+    expect(ended.stderr).toContain('runs without root');
+  });
+
+  /** A hook of a user who may change packet filters and nothing else, and may have so many tasks. */
+  function limited(tasks: number, more: Readonly<Record<string, string>> = {}): Ran {
+    const it = machine();
+    const uid = String(61_100 + (process.pid % 1000));
+    must(it.run('mkdir', '-p', TUNNELS));
+    must(it.run('chown', '-R', uid, '/run/ovpn-killswitch', STATE));
+    const capability = ['--inh-caps', '+net_admin', '--ambient-caps', '+net_admin', '--bounding-set', '+net_admin'];
+    const unprivileged = ['setpriv', '--reuid', uid, '--regid', uid, '--clear-groups', ...capability, 'prlimit', `--nproc=${tasks}`];
+    const ended = it.sandbox.run([...unprivileged, ...hookArgv('up', tunnelCall('tun0', more))], { milliseconds: 25_000 });
+    must(it.run('chown', '-R', '0', '/run/ovpn-killswitch', STATE));
+    return ended;
+  }
+
+  test('does all its work with six tasks', (context) => {
+    if (!machine().sandbox.hasOtherUsers) context.skip('there is no other user here');
+    const ended = limited(6);
+    expect(ended.status, ran(ended)).toBe(0);
+    expect(machine().status()).toMatchObject({ state: 'connected', exact: true });
+  });
+
+  // Node 20 turns io_uring on for UV_USE_IO_URING=1, which a server can set: its kernel threads would count as tasks.
+  test('of a server that would turn io_uring on needs no more than six tasks either', (context) => {
+    if (!machine().sandbox.hasOtherUsers) context.skip('there is no other user here');
+    const ended = limited(6, { UV_USE_IO_URING: '1' });
+    expect(ended.status, ran(ended)).toBe(0);
+    expect(machine().status()).toMatchObject({ state: 'connected', exact: true });
+  });
+
+  test('works with stdin, stdout and stderr closed', () => {
+    const it = machine();
+    must(it.sh(`exec ${line('up')} <&- >&- 2>&-`));
+    expect(it.status()).toMatchObject({ state: 'connected', exact: true });
+    must(it.sh(`exec ${line('down')} <&- >&- 2>&-`));
+    expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
+  });
+
+  test.each([
+    ['whose reader is gone', '{ HOOK; echo $? > /run/status; } 2>&1 | exec 0<&-'],
+    ['on a full disk', 'HOOK 2> /dev/full; echo $? > /run/status'],
+  ])('works with a stderr %s', (_, script) => {
+    const it = machine();
+    for (const name of ['up', 'down'] as const) {
+      it.sh(script.replace('HOOK', () => line(name)));
+      expect(it.read('/run/status').trim(), name).toBe('0');
+      expect(it.status()).toMatchObject({ state: name === 'up' ? 'connected' : 'blocked', exact: true });
+    }
+  });
+
+  test.each(['0077', '0000', '0777'])('gives its files and folders the same modes under umask %s', (mask) => {
+    const it = machine();
+    must(it.run('rm', '-rf', '/run/ovpn-killswitch', STATE, LOG));
+    must(it.sh(`umask ${mask}; exec ${line('up')}`));
+    const modes = must(
+      it.sh(`stat -c '%a %n' /run/ovpn-killswitch ${TUNNELS} ${TUNNELS}/tun0 ${STATE} ${STATE}/lock.json ${STATE}/base.nft`),
+    ).stdout;
+    expect(modes.trim().split('\n')).toEqual([
+      '755 /run/ovpn-killswitch',
+      `755 ${TUNNELS}`,
+      `644 ${TUNNELS}/tun0`,
+      `755 ${STATE}`,
+      `644 ${STATE}/lock.json`,
+      `600 ${STATE}/base.nft`,
+    ]);
+    expect(it.sh(`stat -c %a ${LOG}`).stdout.trim()).toMatch(/^6[04]0$/);
+  });
+
+  test('works in a folder that was deleted', () => {
+    const it = machine();
+    must(it.sh(`mkdir /run/gone; cd /run/gone; rmdir /run/gone; exec ${line('up')}`));
+    expect(it.status()).toMatchObject({ state: 'connected', exact: true });
+    must(it.sh(`mkdir /run/gone; cd /run/gone; rmdir /run/gone; exec ${LIBRARY}/cli.js status`));
+  });
+
+  test('whose child hangs gives it up before its deadline, fails, and leaves the base', async () => {
+    const it = hanging();
+    if (hung === undefined) throw new Error('it was not started');
+    const { ended, seconds } = await hung;
+    expect(ended.status, ran(ended)).toBe(71);
+    expect(ended.stderr).toContain('nft was stopped after 10 s');
+    expect(seconds).toBeLessThan(DEADLINE_SECONDS + 5);
+    undoAll(it);
+    must(it.hook('down', call));
+    expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
+  });
+});

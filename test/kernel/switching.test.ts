@@ -1,0 +1,119 @@
+import { describe, expect, test } from 'vitest';
+import type { Backend } from '../../src/backend/backend.ts';
+import { differencesOf } from '../../src/backend/image.ts';
+import { iptables } from '../../src/backend/iptables.ts';
+import { nftables } from '../../src/backend/nftables.ts';
+import type { Sandbox } from '../../src/host/sandbox.ts';
+import { baseOf, decide } from '../../src/policy/policy.ts';
+import type { BackendName } from '../../src/policy/settings.ts';
+import { compile } from '../../src/ruleset/compile.ts';
+import { look } from '../../src/transaction/apply.ts';
+import { lockMachine, unlockMachine } from '../../src/transaction/lock.ts';
+import { machineWith } from '../support/machine.ts';
+import { addOthersRules } from '../support/others-rules.ts';
+import { settingsOf } from '../support/policies.ts';
+import { installProduct, type Product } from '../support/product.ts';
+import { dumpRules, othersOf } from '../support/rule-dump.ts';
+import { sandboxHost } from '../support/sandbox-host.ts';
+
+const BACKENDS: Readonly<Record<BackendName, Backend>> = { iptables: iptables(), nftables };
+const VALUES = {
+  KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp,[2001:db8:10::10]:1194/udp',
+  KILLSWITCH_PROFILES: '/etc/nothing-is-here/*.conf',
+} as const;
+const BASE = compile(decide(baseOf(settingsOf(VALUES), { endpoints: [], uids: [0] }), []));
+
+/** The backends whose rules are exactly the base. */
+function exact(sandbox: Sandbox): readonly string[] {
+  const host = sandboxHost(sandbox);
+  return Object.values(BACKENDS)
+    .filter((backend) => differencesOf(backend.image(BASE), look(host, backend).image).length === 0)
+    .map(({ name }) => name);
+}
+
+function present(sandbox: Sandbox): readonly string[] {
+  const host = sandboxHost(sandbox);
+  return Object.values(BACKENDS)
+    .filter((backend) => look(host, backend).present)
+    .map(({ name }) => name);
+}
+
+const WAYS = [
+  ['iptables', 'nftables'],
+  ['nftables', 'iptables'],
+] as const satisfies readonly (readonly [BackendName, BackendName])[];
+
+describe.each(['iptables-nft', 'iptables-legacy'] as const)('with %s installed', (kind) => {
+  const machine = machineWith(kind, addOthersRules);
+
+  test.for(WAYS)('from %s to %s there is no moment without all the rules, and only one set afterwards', ([from, to], context) => {
+    const sandbox = machine.sandbox(context);
+    const before = dumpRules(sandbox);
+    lockMachine(sandboxHost(sandbox), settingsOf({ ...VALUES, KILLSWITCH_BACKEND: from }));
+    expect(exact(sandbox)).toEqual([from]);
+
+    const moments: (readonly string[])[] = [];
+    const host = sandboxHost(sandbox, {
+      intercept: (command, run) => {
+        const output = run(command);
+        if (command.stdin !== undefined) moments.push(exact(sandbox));
+        return output;
+      },
+    });
+    const { choice } = lockMachine(host, settingsOf({ ...VALUES, KILLSWITCH_BACKEND: to }));
+    expect(choice.backend.name).toBe(to);
+    expect(moments.length).toBeGreaterThan(2);
+    expect(moments.filter((backends) => backends.length === 0)).toEqual([]);
+    expect(moments).toContainEqual(['iptables', 'nftables']);
+    expect(exact(sandbox)).toEqual([to]);
+    expect(present(sandbox)).toEqual([to]);
+    expect(othersOf(dumpRules(sandbox))).toEqual(othersOf(before));
+
+    unlockMachine(sandboxHost(sandbox));
+    expect(present(sandbox)).toEqual([]);
+    expect(dumpRules(sandbox)).toEqual(before);
+  });
+
+  test('locking again with the same backend commits nothing', (context) => {
+    const sandbox = machine.sandbox(context);
+    for (const name of ['iptables', 'nftables'] as const) {
+      const settings = settingsOf({ ...VALUES, KILLSWITCH_BACKEND: name });
+      lockMachine(sandboxHost(sandbox), settings);
+      const host = sandboxHost(sandbox);
+      expect(lockMachine(host, settings).applied).toBe('unchanged');
+      expect(host.commands.filter(({ stdin }) => stdin !== undefined)).toEqual([]);
+      unlockMachine(sandboxHost(sandbox));
+    }
+  });
+});
+
+describe('the installed product', () => {
+  let product: Product | undefined;
+  const machine = machineWith('iptables-nft', (sandbox) => {
+    product = installProduct(sandbox);
+  });
+
+  test.for(WAYS)(
+    'takes live tunnels from %s to %s, and a hook keeps to what the machine is locked with until then',
+    ([from, to], context) => {
+      const sandbox = machine.sandbox(context);
+      if (product === undefined) throw new Error('not installed');
+      product.set({ ...VALUES, KILLSWITCH_BACKEND: from });
+      product.succeed('lock');
+      expect(product.hook('up').status).toBe(0);
+      product.set({ ...VALUES, KILLSWITCH_BACKEND: to });
+      // The settings have changed but nobody has locked again: two sets of rules must not come of it.
+      expect(product.hook('route-up').status).toBe(0);
+      expect(present(sandbox)).toEqual([from]);
+      expect(product.report()).toMatchObject({ exit: 0, backend: from, state: 'connected' });
+
+      product.succeed('lock');
+      expect(present(sandbox)).toEqual([to]);
+      expect(product.report()).toMatchObject({ exit: 0, backend: to, state: 'connected' });
+      expect(product.hook('down').status).toBe(0);
+      expect(product.report()).toMatchObject({ exit: 0, backend: to, state: 'blocked' });
+      product.succeed('unlock');
+      expect(present(sandbox)).toEqual([]);
+    },
+  );
+});

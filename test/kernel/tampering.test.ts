@@ -1,0 +1,248 @@
+import { describe, expect, test } from 'vitest';
+import type { RuleId } from '../../src/ruleset/ruleset.ts';
+import { KINDS } from '../support/kinds.ts';
+import { machineWith } from '../support/machine.ts';
+import { addOthersRules } from '../support/others-rules.ts';
+import { installProduct, type Product } from '../support/product.ts';
+import { dumpRules, type RuleDump } from '../support/rule-dump.ts';
+
+/** One way to spoil the rules, and what `status` must say of it. */
+interface Tampering {
+  readonly name: string;
+  readonly script: string;
+  readonly chain: string;
+  readonly rule?: RuleId;
+  readonly family?: 'ipv4' | 'ipv6';
+  readonly what: RegExp;
+}
+
+/** The number of the first rule with this reason in a chain. */
+const numberOf = (tool: string, chain: string, id: RuleId) =>
+  `$(${tool} -S ${chain} | grep '^-A' | grep -n -- '--comment ${id} ' | head -n 1 | cut -d: -f1)`;
+
+const IPTABLES: readonly Tampering[] = [
+  {
+    name: 'every chain is flushed (iptables -F)',
+    script: 'iptables -F',
+    family: 'ipv4',
+    chain: 'KILLSWITCH-OUTPUT',
+    rule: 'other-dns',
+    what: /^missing/,
+  },
+  {
+    name: 'the jump is flushed away with the rest',
+    script: 'iptables -F',
+    family: 'ipv4',
+    chain: 'OUTPUT',
+    what: /^missing: -j KILLSWITCH-OUTPUT/,
+  },
+  { name: 'only IPv6 is flushed', script: 'ip6tables -F', family: 'ipv6', chain: 'KILLSWITCH-INPUT', rule: 'rest', what: /^missing/ },
+  {
+    name: 'a policy is opened',
+    script: 'iptables -P OUTPUT ACCEPT',
+    family: 'ipv4',
+    chain: 'OUTPUT',
+    what: /policy is ACCEPT and should be DROP/,
+  },
+  { name: 'a policy of IPv6 is opened', script: 'ip6tables -P FORWARD ACCEPT', family: 'ipv6', chain: 'FORWARD', what: /policy is ACCEPT/ },
+  {
+    name: 'our jump is moved below a rule of somebody else',
+    script: 'iptables -A OUTPUT -j MINE; iptables -D OUTPUT -j KILLSWITCH-OUTPUT; iptables -A OUTPUT -j KILLSWITCH-OUTPUT',
+    family: 'ipv4',
+    chain: 'OUTPUT',
+    what: /^not ours: -j MINE/,
+  },
+  {
+    name: 'somebody else accepts above our jump',
+    script: 'iptables -I OUTPUT 1 -p tcp --dport 443 -j ACCEPT',
+    family: 'ipv4',
+    chain: 'OUTPUT',
+    what: /^not ours: -p tcp -m tcp --dport 443 -j ACCEPT/,
+  },
+  {
+    name: 'one of our rules is deleted',
+    script: `iptables -D KILLSWITCH-OUTPUT ${numberOf('iptables', 'KILLSWITCH-OUTPUT', 'other-dns')}`,
+    family: 'ipv4',
+    chain: 'KILLSWITCH-OUTPUT',
+    rule: 'other-dns',
+    what: /^missing/,
+  },
+  {
+    name: 'one of our rules is deleted for IPv6',
+    script: `ip6tables -D KILLSWITCH-O-tun0 ${numberOf('ip6tables', 'KILLSWITCH-O-tun0', 'tunnel-dns')}`,
+    family: 'ipv6',
+    chain: 'KILLSWITCH-O-tun0',
+    rule: 'tunnel-dns',
+    what: /^missing/,
+  },
+  {
+    name: 'an accept is put into our chain',
+    script: 'iptables -I KILLSWITCH-OUTPUT 1 -j ACCEPT',
+    family: 'ipv4',
+    chain: 'KILLSWITCH-OUTPUT',
+    what: /^not ours: -j ACCEPT/,
+  },
+  {
+    name: 'an accept that bears one of our comments is put into our chain',
+    script: 'iptables -I KILLSWITCH-OUTPUT 1 -m comment --comment lan -j ACCEPT',
+    family: 'ipv4',
+    chain: 'KILLSWITCH-OUTPUT',
+    rule: 'lan',
+    what: /^not ours/,
+  },
+  {
+    name: 'two of our rules change places',
+    script: `n=${numberOf('iptables', 'KILLSWITCH-OUTPUT', 'rest')}; iptables -D KILLSWITCH-OUTPUT $n; iptables -I KILLSWITCH-OUTPUT 1 -m comment --comment rest -j DROP`,
+    family: 'ipv4',
+    chain: 'KILLSWITCH-OUTPUT',
+    what: /^out of order/,
+  },
+  {
+    name: 'a shared chain of the tunnels is flushed',
+    script: 'iptables -F KILLSWITCH-TUNNEL-ADDRESS',
+    family: 'ipv4',
+    chain: 'KILLSWITCH-TUNNEL-ADDRESS',
+    rule: 'tunnel-address',
+    what: /^missing/,
+  },
+  {
+    name: 'a chain is made under our name',
+    script: 'iptables -N KILLSWITCH-O-tun7',
+    family: 'ipv4',
+    chain: 'KILLSWITCH-O-tun7',
+    what: /should not be there/,
+  },
+];
+
+const handleOf = (chain: string, id: RuleId) =>
+  `$(nft -a list chain inet ovpn_killswitch ${chain} | grep 'comment "${id}"' | head -n 1 | sed 's/.*# handle //')`;
+
+const NFTABLES: readonly Tampering[] = [
+  { name: 'the table is deleted', script: 'nft delete table inet ovpn_killswitch', chain: 'output', what: /missing/ },
+  { name: 'all rules of the machine are flushed (nft flush ruleset)', script: 'nft flush ruleset', chain: 'input', what: /missing/ },
+  {
+    name: 'one of our rules is deleted',
+    script: `nft delete rule inet ovpn_killswitch output handle ${handleOf('output', 'other-dns')}`,
+    chain: 'output',
+    rule: 'other-dns',
+    what: /^missing/,
+  },
+  {
+    name: 'a chain is flushed',
+    script: 'nft flush chain inet ovpn_killswitch output-tun0',
+    chain: 'output-tun0',
+    rule: 'tunnel-dns',
+    what: /^missing/,
+  },
+  {
+    name: 'a policy is opened',
+    script: "nft chain inet ovpn_killswitch output '{ policy accept; }'",
+    chain: 'output',
+    what: /policy is accept on output and should be drop/,
+  },
+  {
+    name: 'the table is put to sleep',
+    script: "nft add table inet ovpn_killswitch '{ flags dormant; }'",
+    chain: 'output',
+    what: /dormant/,
+  },
+  {
+    name: 'an accept is put into our chain',
+    script: 'nft insert rule inet ovpn_killswitch output accept',
+    chain: 'output',
+    what: /^not ours: accept/,
+  },
+  {
+    name: 'an accept that bears one of our comments is put into our chain',
+    script: `nft insert rule inet ovpn_killswitch output counter accept comment '"lan"'`,
+    chain: 'output',
+    rule: 'lan',
+    what: /^not ours/,
+  },
+  {
+    name: 'two of our rules change places',
+    script: `nft delete rule inet ovpn_killswitch output handle ${handleOf('output', 'rest')}; nft insert rule inet ovpn_killswitch output counter drop comment '"rest"'`,
+    chain: 'output',
+    what: /^out of order/,
+  },
+  {
+    name: 'a chain is made in our table',
+    script: "nft add chain inet ovpn_killswitch early '{ type filter hook output priority -10; policy accept; }'",
+    chain: 'early',
+    what: /should not be there/,
+  },
+];
+
+/** The policies of the builtin chains. */
+function policyLines({ ipv4, ipv6 }: RuleDump): readonly string[] {
+  return [ipv4, ipv6].flatMap((text) =>
+    text
+      .split('\n')
+      .filter((line) => /^:(INPUT|FORWARD|OUTPUT) /.test(line))
+      .sort(),
+  );
+}
+
+describe.each(KINDS)('%s', (kind) => {
+  let product: Product | undefined;
+  /** Whether the last test left the rules as they should be. */
+  let clean = false;
+  let policies: readonly string[] = [];
+  const machine = machineWith(kind, (sandbox) => {
+    product = installProduct(sandbox);
+    product.set({
+      KILLSWITCH_BACKEND: kind === 'nftables' ? 'nftables' : 'iptables',
+      KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp,[2001:db8:10::10]:1194/udp',
+    });
+    addOthersRules(sandbox);
+    policies = policyLines(dumpRules(sandbox));
+    product.succeed('lock');
+    const { status, stderr } = product.hook('up');
+    if (status !== 0) throw new Error(stderr);
+  });
+
+  test.for(kind === 'nftables' ? NFTABLES : IPTABLES)('when $name: status says where and lock repairs it', (tampering, context) => {
+    const { script, chain, family, rule, what } = tampering;
+    const sandbox = machine.sandbox(context);
+    if (product === undefined) throw new Error('not installed');
+    if (!clean) product.succeed('lock');
+    clean = false;
+    const spoilt = sandbox.run(['sh', '-s'], { stdin: `set -e\n${script}\n` });
+    expect({ status: spoilt.status, stderr: spoilt.stderr }).toEqual({ status: 0, stderr: '' });
+
+    const { exit, differences } = product.report();
+    expect(exit).toBe(2);
+    const found = differences.filter((each) => each.chain === chain && each.family === (family ?? null));
+    expect(found.map((each) => each.what).some((each) => what.test(each))).toBe(true);
+    if (rule !== undefined) expect(found.map((each) => each.rule)).toContain(rule);
+
+    product.succeed('lock');
+    expect(product.report()).toMatchObject({ exit: 0, state: 'connected', differences: [] });
+    clean = true;
+  });
+
+  test('status says it to people too', (context) => {
+    const sandbox = machine.sandbox(context);
+    if (product === undefined) throw new Error('not installed');
+    product.succeed('lock');
+    const [tampering] = kind === 'nftables' ? NFTABLES : IPTABLES;
+    sandbox.run(['sh', '-s'], { stdin: tampering?.script ?? '' });
+    const { status, stdout } = product.run('status');
+    expect(status).toBe(2);
+    expect(stdout).toContain('LOCKED, BUT NOT AS IT SHOULD BE');
+    expect(stdout).toContain(`${tampering?.chain}`);
+    expect(stdout).toContain('"ovpn-killswitch lock" puts it right.');
+    product.succeed('lock');
+    expect(product.run('status').stdout).toContain('LOCKED: connected');
+  });
+
+  test('unlock after all this gives back the chain policies from before the first lock', (context) => {
+    const sandbox = machine.sandbox(context);
+    if (product === undefined) throw new Error('not installed');
+    product.succeed('unlock');
+    const dump = dumpRules(sandbox);
+    // "nft flush ruleset" took what iptables-nft held too, and gave its policies up with it.
+    if (kind !== 'nftables') expect(policyLines(dump)).toEqual(policies);
+    expect(`${dump.ipv4}${dump.ipv6}${dump.nft}`).not.toMatch(/KILLSWITCH|ovpn_killswitch/);
+  });
+});

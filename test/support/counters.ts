@@ -1,0 +1,41 @@
+import type { Survey } from '../../src/backend/backend.ts';
+import { chainText } from '../../src/backend/iptables.ts';
+import type { BackendName } from '../../src/policy/settings.ts';
+import { evaluate } from '../../src/ruleset/evaluate.ts';
+import type { Packet } from '../../src/ruleset/packet.ts';
+import type { Ruleset } from '../../src/ruleset/ruleset.ts';
+
+/** Packets that each reason decided about: `output: endpoint` to a number. */
+export type Counters = Readonly<Record<string, number>>;
+
+/** A jump or a log does not decide. */
+const UNDECIDED = /(^| )(jump |log prefix|-j KILLSWITCH-|-j LOG )/;
+
+/** The counters of a survey. With iptables both families' packets count together. */
+export function countersOf({ image }: Survey): Counters {
+  const counters: Record<string, number> = {};
+  for (const { name, rules } of image)
+    for (const { id, text, packets = 0 } of rules) {
+      if (id === undefined || UNDECIDED.test(text) || packets === 0) continue;
+      const key = `${name}: ${id}`;
+      counters[key] = (counters[key] ?? 0) + packets;
+    }
+  return counters;
+}
+
+/** What `after` has over `before`, without zeros. */
+export function growth(before: Counters, after: Counters): Counters {
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
+  return Object.fromEntries(keys.map((key) => [key, (after[key] ?? 0) - (before[key] ?? 0)]).filter(([, count]) => count !== 0));
+}
+
+/** The counters that these packets must make grow, as the pure evaluation has it. */
+export function expectedGrowth(ruleset: Ruleset, backend: BackendName, packets: readonly Packet[]): Counters {
+  const counters: Record<string, number> = {};
+  for (const packet of packets) {
+    const { rule, chain } = evaluate(ruleset, packet);
+    const key = `${backend === 'iptables' ? chainText(chain) : chain}: ${rule?.id ?? 'chain policy'}`;
+    counters[key] = (counters[key] ?? 0) + 1;
+  }
+  return growth({}, counters);
+}

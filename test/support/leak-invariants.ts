@@ -1,0 +1,173 @@
+import { type Policy, tunnelsOf } from '../../src/policy/policy.ts';
+import type { Packet } from '../../src/ruleset/packet.ts';
+import { asksNames, asksResolver, carries, endpointsOf, goesTo, isOwners, liesIn } from './specification.ts';
+
+/** A sentence that no accepted packet may break, whatever the policy. */
+export interface LeakInvariant {
+  readonly name: string;
+  /** Whether an accepted packet breaks it. `acceptedAsNew`: whether the same packet passes as the first of its connection. */
+  broken(policy: Policy, packet: Packet, acceptedAsNew: () => boolean): boolean;
+}
+
+const DHCP_PORTS = { ipv4: [68, 67], ipv6: [546, 547] } as const;
+
+const isDhcp = ({ to, payload }: Packet, side: 'client' | 'server') => {
+  if (!('transport' in payload) || payload.transport !== 'udp') return false;
+  const [client, server] = DHCP_PORTS[to.family];
+  return side === 'client'
+    ? payload.fromPort === client && payload.toPort === server
+    : payload.fromPort === server && payload.toPort === client;
+};
+/** Neighbour discovery and multicast listener messages: they never leave the link. */
+const isNeighbours = ({ to, payload }: Packet) => to.family === 'ipv6' && 'icmp' in payload && payload.icmp >= 130 && payload.icmp <= 143;
+const isOneOf = ({ text }: Packet['to'], addresses: readonly Packet['to'][]) => addresses.some((address) => address.text === text);
+const tunnelOut = (policy: Policy, { out }: Packet) => tunnelsOf(policy).find(({ device }) => device === out);
+const tunnelIn = (policy: Policy, packet: Packet) => tunnelsOf(policy).find(({ device }) => device === packet.in);
+const isClients = (policy: Policy, packet: Packet) => isOwners(policy, packet) && goesTo(endpointsOf(policy), packet);
+const asksLan = (policy: Policy, packet: Packet) => asksResolver(packet) && isOneOf(packet.to, policy.base.lanDns);
+/** Out of the machine by an interface that is neither loopback nor a live tunnel. */
+const leavesBare = (policy: Policy, packet: Packet) =>
+  packet.hook === 'output' && packet.out !== 'lo' && tunnelOut(policy, packet) === undefined;
+const arrives = (packet: Packet) => packet.hook === 'input' && packet.in !== 'lo';
+const isOpened = (services: Policy['base']['lanInbound'], { payload }: Packet) =>
+  'transport' in payload &&
+  services.some(({ ports, transport }) => transport === payload.transport && ports.first <= payload.toPort && payload.toPort <= ports.last);
+const onLan = ({ base }: Policy, packet: Packet) =>
+  base.lan.some(
+    ({ network, service }) =>
+      liesIn(packet.to, network.text) &&
+      (service === undefined || isOpened([service], packet) || (packet.conntrack === 'established' && base.lanInbound.length > 0)),
+  );
+
+export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
+  {
+    name: 'off the tunnel nothing leaves but the client’s packets, DHCP, neighbours, and what goes to the LAN',
+    broken: (policy, packet) =>
+      leavesBare(policy, packet) &&
+      !isClients(policy, packet) &&
+      !isDhcp(packet, 'client') &&
+      !isNeighbours(packet) &&
+      !asksLan(policy, packet) &&
+      !onLan(policy, packet),
+  },
+  {
+    name: 'to an endpoint’s address and port nobody but the client gets off the tunnel',
+    broken: (policy, packet) =>
+      leavesBare(policy, packet) && goesTo(endpointsOf(policy), packet) && !isOwners(policy, packet) && !asksLan(policy, packet),
+  },
+  {
+    name: 'names are asked of the tunnel’s resolvers through the tunnel, of the LAN’s that the settings name, and of nobody else',
+    broken: (policy, packet) => {
+      if (packet.hook === 'input' || packet.out === 'lo' || !asksNames(packet)) return false;
+      const tunnel = tunnelOut(policy, packet);
+      const resolvers = tunnel === undefined ? [] : (policy.base.dns ?? tunnel.resolvers);
+      const asksTunnel = asksResolver(packet) && isOneOf(packet.to, resolvers);
+      const isAnswer = packet.hook === 'forward' && packet.conntrack !== 'new' && tunnelIn(policy, packet) !== undefined;
+      const mayAskElsewhere = packet.hook === 'output' && (isClients(policy, packet) || (tunnel === undefined && asksLan(policy, packet)));
+      return !asksTunnel && !isAnswer && !mayAskElsewhere;
+    },
+  },
+  {
+    name: 'what the server routed into the tunnel does not leave beside it',
+    broken: (policy, packet) =>
+      leavesBare(policy, packet) &&
+      tunnelsOf(policy).some(({ networks }) => networks.some(({ text }) => liesIn(packet.to, text))) &&
+      !isClients(policy, packet) &&
+      !isDhcp(packet, 'client') &&
+      !isNeighbours(packet) &&
+      !asksLan(policy, packet),
+  },
+  {
+    name: 'an old connection alone opens nothing off the tunnel, but for answers of services opened to the LAN',
+    broken: (policy, packet, acceptedAsNew) =>
+      leavesBare(policy, packet) &&
+      packet.conntrack !== 'new' &&
+      !acceptedAsNew() &&
+      !(
+        packet.conntrack === 'established' &&
+        'transport' in packet.payload &&
+        isOpened(policy.base.lanInbound, { ...packet, payload: { ...packet.payload, toPort: packet.payload.fromPort } })
+      ),
+  },
+  {
+    name: 'with IPv6 blocked there is none but on loopback',
+    broken: ({ base }, packet) => base.ipv6 === 'block' && packet.to.family === 'ipv6' && packet.in !== 'lo' && packet.out !== 'lo',
+  },
+  {
+    name: 'a tunnel without an IPv6 address carries none',
+    broken: (policy, packet) => {
+      const from = packet.hook === 'forward' ? tunnelIn(policy, packet) : undefined;
+      if (from !== undefined && !carries(policy, from, packet)) return true;
+      const tunnel = tunnelOut(policy, packet);
+      if (tunnel === undefined || carries(policy, tunnel, packet)) return false;
+      return packet.hook === 'forward' || !(isClients(policy, packet) || isDhcp(packet, 'client') || isNeighbours(packet));
+    },
+  },
+  {
+    name: 'only the ports of the settings go through the tunnel, apart from pings, names and answers',
+    broken: (policy, packet) => {
+      const { tunnelPorts, tunnelInbound } = policy.base;
+      if (tunnelPorts === undefined || tunnelOut(policy, packet) === undefined || isOpened(tunnelPorts, packet) || asksResolver(packet))
+        return false;
+      if ('icmp' in packet.payload && packet.payload.icmp === (packet.to.family === 'ipv6' ? 128 : 8)) return false;
+      if (packet.hook === 'forward') return packet.conntrack === 'new' || tunnelIn(policy, packet) === undefined;
+      const isAnswer =
+        packet.conntrack === 'established' &&
+        'transport' in packet.payload &&
+        isOpened(tunnelInbound, { ...packet, payload: { ...packet.payload, toPort: packet.payload.fromPort } });
+      return !isAnswer && !isClients(policy, packet) && !isDhcp(packet, 'client') && !isNeighbours(packet);
+    },
+  },
+  {
+    name: 'nothing new comes in but DHCP, neighbours and what the settings open to where it comes from',
+    broken: (policy, packet) => {
+      if (!arrives(packet) || packet.conntrack !== 'new' || isDhcp(packet, 'server') || isNeighbours(packet)) return false;
+      const tunnel = tunnelIn(policy, packet);
+      if (tunnel !== undefined) return !isOpened(policy.base.tunnelInbound, packet) || !carries(policy, tunnel, packet);
+      return !isOpened(policy.base.lanInbound, packet) || !policy.base.lan.some(({ network }) => liesIn(packet.from, network.text));
+    },
+  },
+  {
+    name: 'router advertisements, listener queries and IPv6 DHCP come from the link itself',
+    broken: ({ base }, packet) => {
+      if (!arrives(packet) || packet.to.family !== 'ipv6' || packet.conntrack !== 'new') return false;
+      const type = 'icmp' in packet.payload ? packet.payload.icmp : undefined;
+      const opened = isOpened([...base.lanInbound, ...base.tunnelInbound], packet);
+      return (type === 130 || type === 134 || (isDhcp(packet, 'server') && !opened)) && !liesIn(packet.from, 'fe80::/10');
+    },
+  },
+  {
+    name: 'DHCP leaves towards servers of the link alone',
+    broken: (policy, packet) =>
+      leavesBare(policy, packet) &&
+      isDhcp(packet, 'client') &&
+      !onLan(policy, packet) &&
+      !['255.255.255.255/32', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', '100.64.0.0/10'].some((prefix) =>
+        liesIn(packet.to, prefix),
+      ) &&
+      !['ff02::1:2/128', 'ff05::1:3/128', 'fe80::/10'].some((prefix) => liesIn(packet.to, prefix)),
+  },
+  {
+    name: 'neighbour messages leave as the protocol has them: reports and solicitations to groups of the link, no query, no advertisement of a router',
+    broken: (policy, packet) => {
+      if (!leavesBare(policy, packet) || !isNeighbours(packet) || onLan(policy, packet) || !('icmp' in packet.payload)) return false;
+      const { icmp } = packet.payload;
+      return !(icmp === 135 || icmp === 136 || ([131, 132, 133, 143].includes(icmp) && liesIn(packet.to, 'ff02::/16')));
+    },
+  },
+  {
+    name: 'nobody but the tunnel brings packets to the tunnel’s own address, not even of an old connection',
+    broken: (policy, packet) =>
+      arrives(packet) && tunnelsOf(policy).some(({ device, addresses }) => device !== packet.in && isOneOf(packet.to, addresses)),
+  },
+  {
+    name: 'nothing is forwarded but from listed interfaces into a live tunnel, and the answers',
+    broken: (policy, packet) => {
+      if (packet.hook !== 'forward') return false;
+      const listed = (name: string | undefined) => policy.base.forward.some((each) => each === name);
+      const into = listed(packet.in) && tunnelOut(policy, packet) !== undefined;
+      const answer = listed(packet.out) && tunnelIn(policy, packet) !== undefined && packet.conntrack !== 'new';
+      return !into && !answer;
+    },
+  },
+];

@@ -1,0 +1,44 @@
+import type { Sandbox } from '../../src/host/sandbox.ts';
+
+/** Every packet filter rule of a machine, in the words of the tools, without counters and dates. */
+export interface RuleDump {
+  readonly ipv4: string;
+  readonly ipv6: string;
+  readonly nft: string;
+}
+
+/** Reads iptables-save, ip6tables-save and nft. @throws Error when one of them fails. */
+export function dumpRules(sandbox: Sandbox): RuleDump {
+  const read = (...argv: readonly string[]) => {
+    const { status, stdout, stderr } = sandbox.run(argv);
+    if (status !== 0) throw new Error(`${argv.join(' ')}: ${stderr}`);
+    return stdout
+      .split('\n')
+      .filter((line) => !line.startsWith('#'))
+      .map((line) => line.replace(/ \[\d+:\d+\]$/, ''))
+      .join('\n');
+  };
+  return { ipv4: read('iptables-save'), ipv6: read('ip6tables-save'), nft: read('nft', '-s', 'list', 'ruleset') };
+}
+
+function othersOfSave(text: string): string {
+  return text
+    .split('\n')
+    .filter((line) => !/^(-A|:)\s?\S*KILLSWITCH-|-j KILLSWITCH-/.test(line))
+    .map((line) => line.replace(/^:(INPUT|FORWARD|OUTPUT) (ACCEPT|DROP)$/, ':$1 POLICY'))
+    .join('\n');
+}
+
+function othersOfNft(text: string): string {
+  return text
+    .replace(/^table inet ovpn_killswitch \{\n[\s\S]*?\n\}\n/m, '')
+    .replace(/^\tchain KILLSWITCH-\S+ \{\n[\s\S]*?^\t\}\n/gm, '')
+    .replace(/^.* jump KILLSWITCH-.*\n/gm, '')
+    .replace(/^(\t\ttype filter hook (?:input|forward|output) priority filter; policy) (?:accept|drop);$/gm, '$1 any;')
+    .replace(/\n{2,}/g, '\n');
+}
+
+/** What is left of a dump without all that is ours; the policies of the builtin chains are ours while it is locked. */
+export function othersOf({ ipv4, ipv6, nft }: RuleDump): RuleDump {
+  return { ipv4: othersOfSave(ipv4), ipv6: othersOfSave(ipv6), nft: othersOfNft(nft) };
+}

@@ -1,0 +1,197 @@
+import type { Address } from '../../src/net/address.ts';
+import type { Endpoint } from '../../src/net/endpoint.ts';
+import type { Network } from '../../src/net/network.ts';
+import type { Service } from '../../src/net/port.ts';
+import { type Policy, tunnelsOf } from '../../src/policy/policy.ts';
+import type { Packet } from '../../src/ruleset/packet.ts';
+import type { Tunnel } from '../../src/tunnel/tunnel.ts';
+import { addressNumber, prefixBounds } from './address-number.ts';
+
+/**
+ * What the product promises about a packet, written as sentences about packets and without its rules, sections, chains or library: the tests hold
+ * the one against the other.
+ */
+
+const numbers = new Map<string, bigint>();
+const bounds = new Map<string, readonly [bigint, bigint]>();
+
+function numberOf(text: string): bigint {
+  const known = numbers.get(text) ?? addressNumber(text);
+  numbers.set(text, known);
+  return known;
+}
+
+/** Whether an address lies in a prefix such as `10.8.0.0/24`. */
+export function liesIn(address: Address, prefix: string): boolean {
+  if ((address.family === 'ipv6') !== prefix.includes(':')) return false;
+  const [first, last] = bounds.get(prefix) ?? prefixBounds(prefix);
+  bounds.set(prefix, [first, last]);
+  const number = numberOf(address.text);
+  return first <= number && number <= last;
+}
+
+const liesInAny = (address: Address, prefixes: readonly string[]) => prefixes.some((prefix) => liesIn(address, prefix));
+const prefixesOf = (networks: readonly Network[]) => networks.map(({ text }) => text);
+const isOneOf = (address: Address, addresses: readonly Address[]) => addresses.some(({ text }) => text === address.text);
+
+const DHCP_SERVERS = [
+  '255.255.255.255/32',
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '169.254.0.0/16',
+  '100.64.0.0/10',
+  'ff02::1:2/128',
+  'ff05::1:3/128',
+  'fe80::/10',
+];
+const GROUPS = ['224.0.0.0/24', '239.0.0.0/8', '255.255.255.255/32', 'ff02::/16', 'ff05::/16'];
+const LINK_LOCAL = 'fe80::/10';
+const LINK_GROUPS = 'ff02::/16';
+
+const transportOf = ({ payload }: Packet) => ('transport' in payload ? payload : undefined);
+const icmpOf = ({ payload }: Packet) => ('icmp' in payload ? payload.icmp : undefined);
+const isIpv6 = ({ to }: Packet) => to.family === 'ipv6';
+
+/** To a resolver's port: DNS, or DNS over TLS and QUIC. */
+export function asksResolver(packet: Packet): boolean {
+  const port = transportOf(packet)?.toPort;
+  return port === 53 || port === 853;
+}
+
+/** To any port names are asked on, LLMNR's among them. */
+export function asksNames(packet: Packet): boolean {
+  return asksResolver(packet) || transportOf(packet)?.toPort === 5355;
+}
+
+/** To an endpoint's very address, port and transport. */
+export function goesTo(endpoints: readonly Endpoint[], packet: Packet): boolean {
+  const payload = transportOf(packet);
+  return endpoints.some(
+    ({ address, port, transport }) => address.text === packet.to.text && port === payload?.toPort && transport === payload.transport,
+  );
+}
+
+export function endpointsOf(policy: Policy): readonly Endpoint[] {
+  return [...policy.base.endpoints, ...tunnelsOf(policy).flatMap(({ endpoints }) => endpoints)];
+}
+
+/** Whether a packet is the VPN client's own. */
+export function isOwners({ base }: Policy, { uid, mark }: Packet): boolean {
+  if (base.owners === undefined) return true;
+  return base.owners.some((owner) => (owner.kind === 'uid' ? owner.uid === uid : owner.mark === mark));
+}
+
+const uses = (services: readonly Service[], packet: Packet, port: 'fromPort' | 'toPort') => {
+  const payload = transportOf(packet);
+  return (
+    payload !== undefined &&
+    services.some(({ ports, transport }) => transport === payload.transport && ports.first <= payload[port] && payload[port] <= ports.last)
+  );
+};
+
+/** Whether a tunnel may carry packets of this one's family. */
+export function carries({ base }: Policy, { addresses }: Tunnel, packet: Packet): boolean {
+  return !isIpv6(packet) || (base.ipv6 === 'tunnel' && addresses.some(({ family }) => family === 'ipv6'));
+}
+
+const isDhcp = (packet: Packet, from: 'client' | 'server') => {
+  const payload = transportOf(packet);
+  if (payload?.transport !== 'udp') return false;
+  const [client, server] = isIpv6(packet) ? [546, 547] : [68, 67];
+  return from === 'client'
+    ? payload.fromPort === client && payload.toPort === server && liesInAny(packet.to, DHCP_SERVERS)
+    : payload.fromPort === server && payload.toPort === client && (!isIpv6(packet) || liesIn(packet.from, LINK_LOCAL));
+};
+
+const isNeighbours = (packet: Packet) => {
+  const type = icmpOf(packet);
+  if (!isIpv6(packet) || type === undefined) return false;
+  if (type === 135 || type === 136) return true;
+  return packet.hook === 'output'
+    ? [131, 132, 133, 143].includes(type) && liesIn(packet.to, LINK_GROUPS)
+    : [130, 134].includes(type) && liesIn(packet.from, LINK_LOCAL);
+};
+
+const isPing = (packet: Packet) => icmpOf(packet) === (isIpv6(packet) ? 128 : 8);
+
+/** Into a tunnel: its resolvers, then what the settings let through it. */
+function mayEnter(policy: Policy, tunnel: Tunnel, packet: Packet): boolean {
+  const { base } = policy;
+  if (!carries(policy, tunnel, packet)) return false;
+  if (asksResolver(packet) && isOneOf(packet.to, base.dns ?? tunnel.resolvers)) return true;
+  if (asksNames(packet)) return false;
+  return base.tunnelPorts === undefined || uses(base.tunnelPorts, packet, 'toPort') || isPing(packet);
+}
+
+/** Off the tunnels, apart from the client's packets, DHCP and neighbours: the LAN, and nothing that goes to a resolver, an endpoint or a tunnel's network. */
+function mayReachLan(policy: Policy, packet: Packet): boolean {
+  const { base } = policy;
+  if (asksResolver(packet) && isOneOf(packet.to, base.lanDns)) return true;
+  if (asksNames(packet) || goesTo(endpointsOf(policy), packet)) return false;
+  if (tunnelsOf(policy).some(({ networks }) => liesInAny(packet.to, prefixesOf(networks)))) return false;
+  return base.lan.some(({ network, service }) => {
+    if (!liesIn(packet.to, network.text)) return false;
+    if (service === undefined || uses([service], packet, 'toPort')) return true;
+    return packet.conntrack === 'established' && uses(base.lanInbound, packet, 'fromPort');
+  });
+}
+
+function mayLeave(policy: Policy, packet: Packet): boolean {
+  const { base } = policy;
+  if (packet.out === 'lo') return true;
+  const tunnel = tunnelsOf(policy).find(({ device }) => device === packet.out);
+  const blocked = isIpv6(packet) && base.ipv6 === 'block';
+  if (!blocked) {
+    if (isOwners(policy, packet) && goesTo(endpointsOf(policy), packet)) return true;
+    if (isDhcp(packet, 'client') || isNeighbours(packet)) return true;
+  }
+  if (tunnel === undefined) return !blocked && mayReachLan(policy, packet);
+  if (mayEnter(policy, tunnel, packet)) return true;
+  const answers = packet.conntrack === 'established' && uses(base.tunnelInbound, packet, 'fromPort');
+  return answers && carries(policy, tunnel, packet) && !asksNames(packet);
+}
+
+function mayComeIn(policy: Policy, packet: Packet): boolean {
+  const { base } = policy;
+  if (packet.in === 'lo') return true;
+  const tunnels = tunnelsOf(policy);
+  if (tunnels.some(({ device, addresses }) => packet.in !== device && isOneOf(packet.to, addresses))) return false;
+  if (isIpv6(packet) && base.ipv6 === 'block') return false;
+  if (packet.conntrack !== 'new' || isDhcp(packet, 'server') || isNeighbours(packet)) return true;
+  const tunnel = tunnels.find(({ device }) => device === packet.in);
+  if (tunnel !== undefined) return carries(policy, tunnel, packet) && uses(base.tunnelInbound, packet, 'toPort');
+  const lan = prefixesOf(base.lan.map(({ network }) => network)).filter((prefix) => !isGroupPrefix(prefix));
+  return liesInAny(packet.from, lan) && uses(base.lanInbound, packet, 'toPort');
+}
+
+function isGroupPrefix(prefix: string): boolean {
+  const [first, last] = prefixBounds(prefix);
+  return GROUPS.some((group) => {
+    const [from, to] = prefixBounds(group);
+    return group.includes(':') === prefix.includes(':') && from <= first && last <= to;
+  });
+}
+
+function mayBeForwarded(policy: Policy, packet: Packet): boolean {
+  const listed = (name: string | undefined) => policy.base.forward.some((each) => each === name);
+  const tunnels = tunnelsOf(policy);
+  const into = tunnels.find(({ device }) => device === packet.out);
+  if (into !== undefined && listed(packet.in)) return mayEnter(policy, into, packet);
+  const outOf = tunnels.find(({ device }) => device === packet.in);
+  return outOf !== undefined && listed(packet.out) && packet.conntrack !== 'new' && carries(policy, outOf, packet);
+}
+
+/** The verdict that a packet must get under a policy. */
+export function promised(policy: Policy, packet: Packet): 'accept' | 'drop' | 'reject' {
+  switch (packet.hook) {
+    case 'output':
+      return mayLeave(policy, packet) ? 'accept' : policy.base.refuse;
+    case 'input':
+      return mayComeIn(policy, packet) ? 'accept' : 'drop';
+    case 'forward':
+      return mayBeForwarded(policy, packet) ? 'accept' : 'drop';
+    default:
+      return packet.hook satisfies never;
+  }
+}

@@ -1,0 +1,4 @@
+import { describe } from 'vitest';
+import { describeLoads } from '../support/loads.ts';
+
+describe('nftables', () => describeLoads('nftables'));

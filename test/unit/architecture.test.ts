@@ -1,0 +1,160 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const ROOT = new URL('../../', import.meta.url).pathname;
+
+/** The rooms of src/ from the first, which knows nobody, to the last. A file may import its own room and those before it. */
+const ROOMS = [
+  'errors',
+  'net',
+  'tunnel',
+  'policy',
+  'ruleset',
+  'backend',
+  'machine',
+  'transaction',
+  'dns',
+  'boot',
+  'proof',
+  'cli',
+  'run-hook',
+  'index',
+  'demo',
+  'hooks',
+];
+/** Rooms beside the pipeline: see the tests below. */
+const HOST = 'host';
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly typesOnly: boolean;
+}
+
+const files = (folder: string): readonly string[] =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => join(folder, file));
+const SOURCES = [...files('src'), ...files('hooks')];
+const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+const withoutComments = (text: string) => text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
+
+function importsOf(file: string): readonly Import[] {
+  const statements = withoutComments(textOf(file)).matchAll(/^\s*(?:import|export)\s+(type\s)?([^;'"]*?from\s+)?['"]([^'"]+)['"]/gm);
+  return [...statements].map(([, type, names = '', to = '']) => ({
+    from: file,
+    to: to.startsWith('.') ? relative(ROOT, join(ROOT, dirname(file), to)) : to,
+    typesOnly: type !== undefined || /^\{\s*(type\s+\w+(\s+as\s+\w+)?\s*,?\s*)+\}\s*from\s+$/.test(names),
+  }));
+}
+
+function roomOf(file: string): string {
+  const [top = '', room = ''] = file.split('/');
+  return top === 'hooks' ? 'hooks' : room.replace(/\.ts$/, '');
+}
+
+const IMPORTS = SOURCES.flatMap(importsOf);
+const OWN = IMPORTS.filter(({ to }) => /^(src|hooks)\//.test(to));
+const shown = (imports: readonly Import[]) => imports.map(({ from, to }) => `${from} imports ${to}`);
+
+describe('the rooms of the source', () => {
+  test('are all known', () => {
+    expect([...new Set(SOURCES.map(roomOf))].filter((room) => room !== HOST && !ROOMS.includes(room))).toEqual([]);
+  });
+
+  test('are found by their imports', () => {
+    // Not vacuous: the pipeline is there.
+    expect(shown(OWN)).toEqual(
+      expect.arrayContaining(['src/ruleset/compile.ts imports src/policy/policy.ts', 'hooks/up.ts imports src/run-hook.ts']),
+    );
+  });
+
+  test('import one way only: nothing before knows what comes after', () => {
+    const backwards = OWN.filter(
+      ({ from, to }) => roomOf(from) !== HOST && roomOf(to) !== HOST && ROOMS.indexOf(roomOf(to)) > ROOMS.indexOf(roomOf(from)),
+    );
+    expect(shown(backwards)).toEqual([]);
+  });
+
+  test('have no circle of files', () => {
+    const state = new Map<string, 'open' | 'done'>();
+    const circles: string[] = [];
+    const visit = (file: string, path: readonly string[]): void => {
+      if (state.get(file) === 'done') return;
+      if (state.get(file) === 'open') {
+        circles.push([...path.slice(path.indexOf(file)), file].join(' > '));
+        return;
+      }
+      state.set(file, 'open');
+      for (const { to } of OWN.filter(({ from, typesOnly }) => from === file && !typesOnly)) visit(to, [...path, file]);
+      state.set(file, 'done');
+    };
+    for (const file of SOURCES) visit(file, []);
+    expect(circles).toEqual([]);
+  });
+});
+
+describe('the host, the only door to the system', () => {
+  const fromOthers = OWN.filter(({ from, to }) => roomOf(to) === HOST && roomOf(from) !== HOST);
+
+  test('is known as a type and by its paths from machine on, and not before', () => {
+    const early = fromOthers.filter(({ from }) => ROOMS.indexOf(roomOf(from)) < ROOMS.indexOf('machine'));
+    expect(shown(early)).toEqual([]);
+  });
+
+  test('is opened by commands, proofs and the hooks’ body alone', () => {
+    const openers = ['proof', 'cli', 'run-hook', 'demo', 'hooks'];
+    const opened = fromOthers.filter(
+      ({ from, to }) => !['src/host/host.ts', 'src/host/paths.ts'].includes(to) && !openers.includes(roomOf(from)),
+    );
+    expect(shown(opened)).toEqual([]);
+  });
+
+  test('takes from the other rooms types, errors, and what is only text and values', () => {
+    const taken = OWN.filter(({ from, to, typesOnly }) => roomOf(from) === HOST && roomOf(to) !== HOST && !typesOnly);
+    expect(shown(taken.filter(({ to }) => !['errors', 'net'].includes(roomOf(to))))).toEqual([]);
+  });
+
+  test('is the only room that reaches for files and processes', () => {
+    const reaching = IMPORTS.filter(
+      ({ from, to }) => roomOf(from) !== HOST && /^(node:)?(fs|child_process|os|worker_threads)(\/|$)|^execa$|^pino$/.test(to),
+    );
+    expect(shown(reaching)).toEqual([]);
+  });
+
+  test('and the proofs, which send the packets that must not get through, are the only rooms that may open sockets', () => {
+    const sockets = IMPORTS.filter(
+      ({ from, to }) => ![HOST, 'proof'].includes(roomOf(from)) && /^(node:)?(net|dgram|dns|http|https|http2|tls)(\/|$)/.test(to),
+    );
+    // It only tells an address from other text.
+    expect(shown(sockets)).toEqual(['src/net/address.ts imports node:net']);
+  });
+});
+
+describe('the source', () => {
+  test.each(SOURCES.filter((file) => !/^(src\/(run-hook|host\/.*)|hooks\/.*)\.ts$/.test(file)))(
+    '%s reads no environment variable of its process',
+    (file) => {
+      // What a terminal may show in colour is the one thing a person's environment decides (no-color.org).
+      const text = withoutComments(textOf(file)).replaceAll("process.env['NO_COLOR']", '');
+      expect(text).not.toMatch(/process\.env|process\[['"]env/);
+    },
+  );
+
+  test.each(SOURCES)('%s keeps the rules of the house', (file) => {
+    const text = withoutComments(textOf(file));
+    expect(text).not.toMatch(/^export default/m);
+    expect(text).not.toMatch(/\bas any\b|: any\b|<any>/);
+    expect(text).not.toMatch(/^\s*(export )?(const )?enum\s/m);
+    expect(text).not.toMatch(/\bshell:\s*(true|['"])|\beval\(|new Function\(/);
+    for (const { to } of importsOf(file)) if (to.startsWith('src/') || to.startsWith('hooks/')) expect(to).toMatch(/\.ts$/);
+    for (const [, name] of text.matchAll(/^\s*export (?:abstract )?class (\w+)/gm)) expect(name).toMatch(/Error$/);
+  });
+
+  test('has no place for what has no name', () => {
+    expect(
+      SOURCES.filter((file) => /(^|\/)(utils?|helpers?|managers?|common|misc|index)(\.ts|\/)/.test(file) && file !== 'src/index.ts'),
+    ).toEqual([]);
+  });
+});

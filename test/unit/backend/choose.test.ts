@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest';
+import { choose, type World } from '../../../src/backend/choose.ts';
+import { KillswitchError } from '../../../src/errors.ts';
+
+const WORLD: World = {
+  setting: 'auto',
+  locked: undefined,
+  has: { nft: true, iptables: true, ip6tables: true },
+  ipv6: true,
+  neighbours: { firewalld: false, docker: false },
+};
+const only = (...programs: readonly (keyof World['has'])[]): World['has'] => ({
+  nft: programs.includes('nft'),
+  iptables: programs.includes('iptables'),
+  ip6tables: programs.includes('ip6tables'),
+});
+const NO_IPV6 = 'this kernel has no IPv6: only IPv4 is locked, and nothing else can leave';
+
+describe('the backend', () => {
+  test.each<readonly [string, Partial<World>, string, readonly string[]]>([
+    [
+      'all is there and nothing is in the way',
+      {},
+      'iptables',
+      ['iptables: nothing here flushes iptables rules or puts its own above them'],
+    ],
+    ['iptables is missing', { has: only('nft') }, 'nftables', ['nftables: iptables is not installed']],
+    ['nft is missing', { has: only('iptables', 'ip6tables') }, 'iptables', ['iptables: nft is not installed']],
+    [
+      'nft is missing, whatever firewalld does',
+      { has: only('iptables', 'ip6tables'), neighbours: { firewalld: true, docker: true } },
+      'iptables',
+      ['iptables: nft is not installed'],
+    ],
+    [
+      'firewalld is there',
+      { neighbours: { firewalld: true, docker: false } },
+      'nftables',
+      ['nftables: firewalld is installed and flushes iptables rules when it reloads'],
+    ],
+    [
+      'docker is there',
+      { neighbours: { firewalld: false, docker: true } },
+      'nftables',
+      ['nftables: docker is installed and puts its iptables rules above others'],
+    ],
+    [
+      'the settings say iptables',
+      { setting: 'iptables', neighbours: { firewalld: true, docker: true } },
+      'iptables',
+      ['iptables: KILLSWITCH_BACKEND says iptables'],
+    ],
+    ['the settings say nftables', { setting: 'nftables' }, 'nftables', ['nftables: KILLSWITCH_BACKEND says nftables']],
+    ['it is locked with iptables', { locked: 'iptables', setting: 'nftables' }, 'iptables', ['iptables: the machine is locked with it']],
+    ['it is locked with nftables', { locked: 'nftables', setting: 'iptables' }, 'nftables', ['nftables: the machine is locked with it']],
+    [
+      'the kernel has no IPv6',
+      { ipv6: false, has: only('nft', 'iptables') },
+      'iptables',
+      ['iptables: nothing here flushes iptables rules or puts its own above them', NO_IPV6],
+    ],
+    [
+      'the kernel has no IPv6 and iptables is missing',
+      { ipv6: false, has: only('nft') },
+      'nftables',
+      ['nftables: iptables is not installed', NO_IPV6],
+    ],
+  ])('when %s', (_, change, name, trace) => {
+    const choice = choose({ ...WORLD, ...change });
+    expect(choice.backend.name).toBe(name);
+    expect(choice.trace).toEqual(trace);
+  });
+
+  test('of iptables reads and writes IPv6 only where the kernel has it', () => {
+    expect(choose(WORLD).backend.look.map(({ program }) => program)).toEqual(['iptables-save', 'ip6tables-save']);
+    expect(choose({ ...WORLD, ipv6: false }).backend.look.map(({ program }) => program)).toEqual(['iptables-save']);
+  });
+
+  test.each<readonly [string, Partial<World>, string, string]>([
+    ['nothing is installed', { has: only() }, 'NO_BACKEND', 'nft is not installed'],
+    ['the settings name what is not installed', { setting: 'iptables', has: only('nft') }, 'NO_BACKEND', 'iptables is not installed'],
+    ['it is locked with what is gone', { locked: 'nftables', has: only('iptables', 'ip6tables') }, 'NO_BACKEND', 'nft is not installed'],
+    ['IPv6 could leave unseen', { setting: 'iptables', has: only('nft', 'iptables') }, 'NO_IPV6_BACKEND', 'ip6tables is not installed'],
+    ['IPv6 could leave unseen by default', { has: only('iptables') }, 'NO_IPV6_BACKEND', 'ip6tables is not installed'],
+  ])('is an error that says what to install when %s', (_, change, code, what) => {
+    try {
+      choose({ ...WORLD, ...change });
+      expect.fail('no error');
+    } catch (error) {
+      if (!(error instanceof KillswitchError)) throw error;
+      expect(error.code).toBe(code);
+      expect(error.message).toContain(what);
+      expect(error.next).toMatch(/[Ii]nstall/);
+      expect(error.detail[0]).toMatch(/^(iptables|nftables): /);
+    }
+  });
+});

@@ -1,0 +1,392 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { COMMANDS } from '../../src/cli/main.ts';
+import { ERRORS, EXIT } from '../../src/errors.ts';
+import { parseAddress } from '../../src/net/address.ts';
+import { endpointText } from '../../src/net/endpoint.ts';
+import { type InterfaceName, parseInterfaceName } from '../../src/net/interface-name.ts';
+import { ECHO_REQUEST } from '../../src/net/well-known.ts';
+import { baseOf, decide } from '../../src/policy/policy.ts';
+import { KEYS, readSettings, type Settings } from '../../src/policy/settings.ts';
+import { settingsText } from '../../src/policy/settings-text.ts';
+import { compile } from '../../src/ruleset/compile.ts';
+import { evaluate } from '../../src/ruleset/evaluate.ts';
+import type { Packet } from '../../src/ruleset/packet.ts';
+import { HOOKS, RULE_IDS } from '../../src/ruleset/ruleset.ts';
+import { literalEndpoints, readProfile } from '../../src/tunnel/profile.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+function interfaceName(text: string): InterfaceName {
+  const name = parseInterfaceName(text);
+  if (name === undefined) throw new Error(`${text} is no interface name`);
+  return name;
+}
+
+function read(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8');
+}
+
+function filesOf(folder: string, ending: string): readonly string[] {
+  return readdirSync(join(ROOT, folder))
+    .filter((name) => name.endsWith(ending))
+    .sort()
+    .map((name) => join(folder, name));
+}
+
+const TUN0 = interfaceName('tun0');
+const DECISIONS = filesOf('docs/decisions', '.md').filter((path) => /\/\d{4}-[^/]+$/.test(path));
+const PROFILES = filesOf('openvpn-examples', '.ovpn');
+const SETTINGS_FILES = filesOf('openvpn-examples', '.env');
+const DOCUMENTS = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  ...filesOf('docs', '.md'),
+  ...filesOf('docs/decisions', '.md'),
+  ...filesOf('openvpn-examples', '.md'),
+];
+/** Documents and examples: everything a user reads. */
+const TEXTS = [...DOCUMENTS, ...PROFILES, ...SETTINGS_FILES, 'LICENSE'];
+
+/** The text of a document's headings of one level. */
+function headings(path: string, level: number): readonly string[] {
+  return read(path)
+    .split('\n')
+    .flatMap((line) => {
+      const [, marks, text] = /^(#+) (.+)$/.exec(line) ?? [];
+      return marks?.length === level && text !== undefined ? [text] : [];
+    });
+}
+
+/** Heading to the text below it, down to the next heading of the same level or above. */
+function parts(path: string, level: number): ReadonlyMap<string, string> {
+  const cut = new RegExp(`^#{${level}} `, 'm');
+  return new Map(
+    read(path)
+      .split(cut)
+      .slice(1)
+      .map((part) => {
+        const [title = '', ...lines] = part.split('\n');
+        const end = lines.findIndex((line) => new RegExp(`^#{1,${level}} `).test(line));
+        return [title, lines.slice(0, end < 0 ? undefined : end).join('\n')];
+      }),
+  );
+}
+
+/** The cells of table rows whose first cell is code: the code, then the other cells. */
+function codeRows(text: string): readonly (readonly string[])[] {
+  return text.split('\n').flatMap((line) => {
+    const cells = line.split('|').map((cell) => cell.trim());
+    const [, code] = /^`([^`]+)`$/.exec(cells[1] ?? '') ?? [];
+    return code === undefined ? [] : [[code, ...cells.slice(2, -1)]];
+  });
+}
+
+/** Code as a reader would type it: spans in backquotes, and the lines of indented blocks. */
+function code(text: string): readonly string[] {
+  return text.split('\n').flatMap((line) => {
+    const [, block] = /^ {4,}(\S.*)$/.exec(line) ?? [];
+    return block !== undefined ? [block] : [...line.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span);
+  });
+}
+
+function settingsOf(path: string): Settings {
+  const result = readSettings(settingsText(read(path)));
+  if ('issues' in result) throw new Error(`${path}: ${JSON.stringify(result.issues)}`);
+  return result.settings;
+}
+
+/** How GitHub and others turn a heading into an anchor. */
+function anchor(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replace(/[^\w\- ]/g, '')
+    .replaceAll(' ', '-');
+}
+
+describe('docs/security.md', () => {
+  test('has one heading for each rule, in the order of the rules', () => {
+    expect([...parts('docs/security.md', 3).keys()]).toEqual([...RULE_IDS]);
+  });
+
+  test.each(RULE_IDS)('says of %s what passes, why, and which settings change it', (id) => {
+    const text = parts('docs/security.md', 3).get(id) ?? '';
+    for (const word of ['What', 'Why', 'Settings']) expect(text).toContain(`* **${word}:** `);
+  });
+});
+
+describe('docs/errors.md', () => {
+  const codes = parts('docs/errors.md', 2);
+
+  test('has one heading for each error code, in the order of the table', () => {
+    expect(headings('docs/errors.md', 2).filter((heading) => /^[A-Z0-9_]+$/.test(heading))).toEqual(Object.keys(ERRORS));
+  });
+
+  test.each(Object.entries(ERRORS))('says of %s its exit status and what is still safe, as the program does', (name, { exit, safe }) => {
+    const text = codes.get(name) ?? '';
+    expect(text).toContain(`* **Exit status:** ${exit}\n`);
+    expect(text).toContain(`* **Still safe:** ${safe}\n`);
+    expect(text).toContain('* **Meaning:** ');
+    expect(text).toContain('* **What to do:** ');
+  });
+});
+
+describe('README.md', () => {
+  const chapters = parts('README.md', 2);
+
+  test('lists every settings key with its default, in the order of the code, and no other', () => {
+    const rows = codeRows(chapters.get('Settings') ?? '').map(([key, initial]) => [key, initial]);
+    const keys = Object.entries(KEYS).map(([key, { initial }]) => [key, initial === '' ? 'empty' : `\`${initial}\``]);
+    expect(rows).toEqual(keys);
+  });
+
+  test('lists every exit status, and no other', () => {
+    const rows = [...(chapters.get('Exit statuses') ?? '').matchAll(/^\| (\d+) \|/gm)].map(([, status]) => Number(status));
+    expect(rows).toEqual(Object.values(EXIT));
+  });
+
+  test.each(COMMANDS.map(({ name }) => name))('shows how %s is called', (name) => {
+    expect(code(read('README.md')).some((line) => new RegExp(`(ovpn-killswitch|dist/cli\\.js) ${name}\\b`).test(line))).toBe(true);
+  });
+
+  test('gives the lines for a profile that install prints', () => {
+    const wanted = [
+      'script-security 2',
+      ...['up', 'down', 'route-up'].map((hook) => `${hook} /usr/local/lib/ovpn-killswitch/hooks/${hook}`),
+    ];
+    const lines = code(chapters.get('The lines for your profile') ?? '');
+    expect(lines.filter((line) => wanted.includes(line))).toEqual(wanted);
+    for (const path of PROFILES) expect(read(path).split('\n')).toEqual(expect.arrayContaining(wanted));
+  });
+
+  test('names the rule that explain names, for each packet it shows', () => {
+    const settings = settingsText('KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp');
+    const result = readSettings(settings);
+    if ('issues' in result) throw new Error('the settings of the example do not parse');
+    const [address, resolver] = ['10.8.0.6', '10.8.0.1'].map(parseAddress);
+    const base = baseOf(result.settings, { endpoints: [], uids: [0] });
+    const tunnel = {
+      device: TUN0,
+      endpoints: base.endpoints,
+      addresses: address ? [address] : [],
+      resolvers: resolver ? [resolver] : [],
+      networks: [],
+    };
+    const ruleset = compile(decide(base, [tunnel]));
+    const shown = [...read('README.md').matchAll(/\$ ovpn-killswitch explain (.+)\n\s+(\w+): (\S+), in the chain (\S+) /g)];
+    expect(shown.length).toBeGreaterThanOrEqual(3);
+    for (const [, call = '', verdict, id, chain] of shown) {
+      const decision = evaluate(ruleset, packetOf(call));
+      expect([call, decision.verdict, decision.rule?.id, decision.chain]).toEqual([call, verdict, id, chain]);
+    }
+  });
+});
+
+/** The packet that an `explain` call describes, with the command's own defaults. */
+function packetOf(call: string): Packet {
+  const [direction = '', protocol = '', text = '', port = ''] = call.split(' ');
+  const option = (name: string) => new RegExp(`--${name} (\\S+)`).exec(call)?.[1];
+  const far = parseAddress(text);
+  const here = parseAddress(far?.family === 'ipv6' ? '2001:db8::1' : '192.0.2.1');
+  if (far === undefined || here === undefined) throw new Error(`no address in "${call}"`);
+  const hook = direction === 'in' ? 'input' : 'output';
+  const device = option('device') ?? 'uplink';
+  return {
+    hook,
+    in: hook === 'input' ? device : undefined,
+    out: hook === 'output' ? device : undefined,
+    from: hook === 'input' ? far : here,
+    to: hook === 'input' ? here : far,
+    payload:
+      protocol === 'icmp'
+        ? { icmp: ECHO_REQUEST[far.family] }
+        : { transport: protocol === 'tcp' ? 'tcp' : 'udp', fromPort: 40000, toPort: Number(port) },
+    conntrack: 'new',
+    uid: Number(option('as') ?? 1000),
+    mark: 0,
+  };
+}
+
+/** What `find` yields for each text, with the file it stands in; there must be something to check. */
+function everywhere<Found>(
+  paths: readonly string[],
+  find: (text: string) => readonly Found[],
+): readonly (readonly [path: string, found: Found])[] {
+  const all = paths.flatMap((path) => find(read(path)).map((found) => [path, found] as const));
+  expect(all.length).toBeGreaterThan(0);
+  return all;
+}
+
+describe('all documents', () => {
+  test('name only commands that exist, with flags that they take', () => {
+    const calls = everywhere(TEXTS, (text) =>
+      code(text).flatMap((line) => [...line.matchAll(/\bovpn-killswitch ([A-Za-z][\w-]*)([^`"]*)/g)]),
+    );
+    const wrong = calls.filter(([, [, name = '', rest = '']]) => {
+      const command = COMMANDS.find((each) => each.name === name);
+      const flags = [...rest.matchAll(/--[a-z-]+/g)].map(([flag]) => flag);
+      const known = `${command?.usage ?? ''} --help`.split(/[^\w-]+/);
+      return (command === undefined && name !== 'COMMAND') || flags.some((flag) => !known.includes(flag));
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  test('name only settings keys that exist', () => {
+    const keys = everywhere(TEXTS, (text) => [...text.matchAll(/KILLSWITCH_\w+/g)].map(([key]) => key));
+    expect(keys.filter(([, key]) => !Object.hasOwn(KEYS, key))).toEqual([]);
+  });
+
+  test('give only settings that the parser accepts', () => {
+    const lines = everywhere(TEXTS, (text) => code(text).filter((line) => /^KILLSWITCH_\w+=/.test(line)));
+    expect(lines.filter(([, line]) => 'issues' in readSettings(settingsText(line)))).toEqual([]);
+  });
+
+  test('link only to files and headings that are there', () => {
+    const links = everywhere(DOCUMENTS, (text) => [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target));
+    const broken = links.filter(([path, link]) => {
+      if (/^https?:/.test(link)) return false;
+      const [file = '', heading] = link.split('#');
+      const target = file === '' ? path : normalize(join(dirname(path), file));
+      if (!existsSync(join(ROOT, target))) return true;
+      return (
+        heading !== undefined &&
+        ![1, 2, 3]
+          .flatMap((level) => headings(target, level))
+          .map(anchor)
+          .includes(heading)
+      );
+    });
+    expect(broken).toEqual([]);
+  });
+
+  test('name no absolute path that a Linux machine would not have', () => {
+    const roots = ['bin', 'dev', 'etc', 'home', 'proc', 'root', 'run', 'sbin', 'sys', 'usr', 'var'];
+    const paths = everywhere(TEXTS, (text) => [...text.matchAll(/(?:^|[\s`"'(=,:!])\/([a-z]+)\//gm)].map(([, root = '']) => root));
+    expect(paths.filter(([, root]) => !roots.includes(root))).toEqual([]);
+  });
+
+  test('name only files and folders of this project that are there', () => {
+    const outside = /^(dist|hooks\/(up|down|route-up)$)|^[^/]+\/(tcp|udp)$/;
+    const named = everywhere(DOCUMENTS, (text) =>
+      code(text).filter((span) => /^\.?[a-z][\w-]*(\/[\w.-]+)+$/.test(span) && !outside.test(span)),
+    );
+    expect(named.filter(([, file]) => !existsSync(join(ROOT, file)))).toEqual([]);
+  });
+});
+
+test('CHANGELOG.md has an Unreleased part first, and only the kinds of changes that Keep a Changelog knows', () => {
+  expect(headings('CHANGELOG.md', 2)[0]).toBe('[Unreleased]');
+  const kinds = ['Added', 'Changed', 'Deprecated', 'Removed', 'Fixed', 'Security'];
+  expect(headings('CHANGELOG.md', 3).filter((heading) => !kinds.includes(heading))).toEqual([]);
+});
+
+describe('docs/architecture.md', () => {
+  test('lists every room of src, and no other', () => {
+    const rooms = codeRows(parts('docs/architecture.md', 2).get('Rooms') ?? '').map(([room = '']) => room);
+    const folders = readdirSync(join(ROOT, 'src'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => `src/${name}`);
+    expect([...rooms].sort()).toEqual([...folders, 'hooks'].sort());
+  });
+
+  test('lists the tiers that vitest runs', () => {
+    const [, list = ''] = /const tiers = \[([^\]]+)\]/.exec(read('vitest.config.ts')) ?? [];
+    const tiers = [...list.matchAll(/'([^']+)'/g)].map(([, tier]) => tier);
+    expect(tiers.length).toBeGreaterThan(0);
+    expect(codeRows(parts('docs/architecture.md', 2).get('Tests') ?? '').map(([tier]) => tier)).toEqual(tiers);
+  });
+});
+
+describe('docs/decisions', () => {
+  test('are numbered from 1 without gaps, and titled with their number', () => {
+    const numbers = DECISIONS.map((path) => Number(/(\d{4})-/.exec(path)?.[1]));
+    expect(numbers).toEqual(DECISIONS.map((_, index) => index + 1));
+    for (const path of DECISIONS) expect(headings(path, 1)[0]).toMatch(new RegExp(`^${/(\d{4})-/.exec(path)?.[1]}: `));
+  });
+
+  test.each(DECISIONS)('%s says context, decision, alternatives and consequences', (path) => {
+    expect(headings(path, 2)).toEqual(['Context', 'Decision', 'Alternatives', 'Consequences']);
+  });
+
+  test('are all in the list, and the list holds no other', () => {
+    const listed = [...read('docs/decisions/README.md').matchAll(/\]\((\d{4}-[^)]+)\)/g)].map(([, file]) => `docs/decisions/${file}`);
+    expect(listed).toEqual(DECISIONS);
+  });
+});
+
+describe('openvpn-examples', () => {
+  test('are all in the list, and the list holds no other', () => {
+    const listed = [...read('openvpn-examples/README.md').matchAll(/\]\(([\w-]+\.(?:ovpn|env))\)/g)].map(
+      ([, file]) => `openvpn-examples/${file}`,
+    );
+    expect([...listed].sort()).toEqual([...PROFILES, ...SETTINGS_FILES].sort());
+  });
+
+  test.each([
+    ['minimal-udp.ovpn', ['203.0.113.10:1194/udp'], undefined],
+    ['tcp-443.ovpn', ['203.0.113.10:443/tcp'], undefined],
+    ['several-remotes.ovpn', ['203.0.113.10:1194/udp', '203.0.113.11:1194/udp', '203.0.113.11:443/tcp'], undefined],
+    ['user-nobody.ovpn', ['203.0.113.10:1194/udp'], 'nobody'],
+    ['ipv6-endpoint.ovpn', ['[2001:db8::10]:1194/udp'], undefined],
+    ['http-proxy.ovpn', ['203.0.113.10:443/tcp'], undefined],
+    ['hardened.ovpn', ['203.0.113.10:1194/udp'], undefined],
+  ])('%s has the endpoints that it seems to have', (name, endpoints, user) => {
+    const profile = readProfile(read(`openvpn-examples/${name}`));
+    expect(literalEndpoints(profile).map(endpointText)).toEqual([...endpoints].sort());
+    expect(profile.user).toBe(user);
+  });
+
+  test('every profile is expected above', () => {
+    expect(PROFILES).toHaveLength(7);
+  });
+
+  test.each(SETTINGS_FILES)('%s is accepted by the parser of settings', (path) => {
+    expect(settingsOf(path).endpoints.length).toBeGreaterThan(0);
+  });
+
+  test.each([
+    ['cafe.env', 'out tcp 192.168.1.20 631', 'reject', 'rest'],
+    ['cafe.env', 'out udp 203.0.113.10 1194 --as 0', 'accept', 'endpoint'],
+    ['home.env', 'out tcp 192.168.1.20 631', 'accept', 'lan'],
+    ['home.env', 'out udp 224.0.0.251 5353', 'accept', 'lan'],
+    ['home.env', 'in udp 192.168.1.20 5353', 'accept', 'lan-inbound'],
+    ['home.env', 'out udp 192.168.1.1 53', 'drop', 'other-dns'],
+    ['home.env', 'out tcp 192.168.2.20 631', 'drop', 'rest'],
+    ['server-ssh.env', 'in tcp 192.168.1.5 22', 'accept', 'lan-inbound'],
+    ['server-ssh.env', 'in tcp 198.51.100.7 22', 'accept', 'lan-inbound'],
+    ['server-ssh.env', 'in tcp 198.51.100.8 22', 'drop', 'rest'],
+    ['server-ssh.env', 'out tcp 198.51.100.7 443', 'drop', 'rest'],
+    ['ports-only.env', 'out tcp 192.0.2.7 443 --device tun0', 'accept', 'tunnel'],
+    ['ports-only.env', 'out tcp 192.0.2.7 8080 --device tun0', 'drop', 'rest'],
+    ['ports-only.env', 'out icmp 192.0.2.7 --device tun0', 'accept', 'tunnel'],
+    ['ports-only.env', 'out udp 9.9.9.9 53 --device tun0', 'accept', 'tunnel-dns'],
+    ['ports-only.env', 'out udp 9.9.9.9 53', 'drop', 'other-dns'],
+    ['ports-only.env', 'out tcp 2001:db8::7 443 --device tun0', 'drop', 'no-ipv6'],
+  ])('with %s, "%s" is: %s by %s', (name, call, verdict, id) => {
+    const base = baseOf(settingsOf(`openvpn-examples/${name}`), { endpoints: [], uids: [0] });
+    const tunnel = { device: TUN0, endpoints: [], addresses: [], resolvers: [], networks: [] };
+    const decision = evaluate(compile(decide(base, [tunnel])), packetOf(call));
+    expect([decision.verdict, decision.rule?.id]).toEqual([verdict, id]);
+  });
+
+  test('server-ssh.env lets the answers of an open SSH session leave, as README promises for SSH', () => {
+    const base = baseOf(settingsOf('openvpn-examples/server-ssh.env'), { endpoints: [], uids: [0] });
+    const answer = { ...packetOf('out tcp 198.51.100.7 40000'), conntrack: 'established' } as const;
+    const ruleset = compile(decide(base, []));
+    const fromSsh = evaluate(ruleset, { ...answer, payload: { transport: 'tcp', fromPort: 22, toPort: 40000 } });
+    expect([fromSsh.verdict, fromSsh.rule?.id]).toEqual(['accept', 'lan-inbound']);
+    const fromElse = evaluate(ruleset, { ...answer, payload: { transport: 'tcp', fromPort: 80, toPort: 40000 } });
+    expect(fromElse.verdict).toBe('drop');
+  });
+});
+
+test('the words of docs/glossary.md stand once each', () => {
+  const words = [...read('docs/glossary.md').matchAll(/^\| ([^|]+) \| [^|]+ \|$/gm)]
+    .map(([, word = '']) => word)
+    .filter((word) => !/^(word|-+)$/.test(word));
+  expect(words.length).toBeGreaterThan(HOOKS.length);
+  expect(words).toEqual([...new Set(words)]);
+});
