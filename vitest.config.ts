@@ -6,7 +6,7 @@ const tiers = ['unit', 'text', 'kernel', 'hooks', 'e2e', 'regressions'] as const
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     reporters: ['default', './test/support/closing-line.ts'],
     projects: tiers.map((name) => ({
       test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout: name === 'unit' ? 20_000 : 120_000, hookTimeout: 60_000 },
