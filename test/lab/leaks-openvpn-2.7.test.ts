@@ -1,0 +1,4 @@
+import { specifyLeaks } from '../e2e/leaks.ts';
+import { debianRoot } from '../support/debian-root.ts';
+
+specifyLeaks({ backend: 'nftables', transport: 'udp', plan: debianRoot('2.7') });
