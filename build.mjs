@@ -9,6 +9,7 @@ const programs = {
   'hooks/down.js': 'hooks/down.ts',
   'hooks/route-up.js': 'hooks/route-up.ts',
   'cli.js': 'src/cli/bin.ts',
+  'resolver.js': 'src/host/resolver.ts',
   'demo.js': 'src/proof/demo.ts',
   'proof/prober.js': 'src/proof/prober.ts',
   'proof/responder.js': 'src/proof/responder.ts',

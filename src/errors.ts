@@ -19,6 +19,8 @@ export const ERRORS = {
   NOT_ROOT: { exit: EXIT.permission, safe: 'Nothing was changed.' },
   SETTINGS: { exit: EXIT.settings, safe: 'The rules that were loaded stay loaded.' },
   ENVIRONMENT: { exit: EXIT.settings, safe: 'The rules that were loaded stay loaded.' },
+  PROFILE: { exit: EXIT.settings, safe: 'No profile was changed.' },
+  NO_ENDPOINT: { exit: EXIT.settings, safe: 'Nothing was changed.' },
   NO_BACKEND: { exit: EXIT.unavailable, safe: 'Nothing was changed.' },
   NO_IPV6_BACKEND: { exit: EXIT.unavailable, safe: 'Nothing was changed.' },
   COMMAND: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },

@@ -1,7 +1,7 @@
-import { choose } from './backend/choose.ts';
 import { asKillswitchError, EXIT, explainError, KillswitchError } from './errors.ts';
 import type { Host } from './host/host.ts';
 import { linuxHost } from './host/linux.ts';
+import { PATHS } from './host/paths.ts';
 import { gatherKnown, savedKnown } from './machine/known-endpoints.ts';
 import {
   devices,
@@ -14,13 +14,16 @@ import {
 } from './machine/live-tunnels.ts';
 import { loadSettings } from './machine/load-settings.ts';
 import { readLockRecord } from './machine/lock-record.ts';
-import { readWorld } from './machine/world.ts';
+import { settingsInForce } from './machine/settings-in-force.ts';
+import { installedBackends } from './machine/world.ts';
+import type { Endpoint } from './net/endpoint.ts';
 import type { InterfaceName } from './net/interface-name.ts';
-import { baseOf, describe, type Known } from './policy/policy.ts';
-import type { Settings } from './policy/settings.ts';
+import { printable } from './net/printable.ts';
+import { LOOPBACK } from './net/well-known.ts';
+import { baseOf, describe } from './policy/policy.ts';
 import { look } from './transaction/apply.ts';
-import { converge } from './transaction/converge.ts';
-import { lockMachine } from './transaction/lock.ts';
+import { follow } from './transaction/follow.ts';
+import { readChainedCall } from './tunnel/chained-call.ts';
 import { type HookInput, readOpenvpnHook } from './tunnel/from-openvpn.ts';
 import { type HookEvent, type HookName, peerEndpoints } from './tunnel/hook-event.ts';
 
@@ -54,38 +57,51 @@ function liveTunnel(host: Host, event: TunnelUp, known: Parameters<typeof peerEn
   };
 }
 
-/** What the last `lock` read from the profiles; without one they are read now. */
-function knownOf(host: Host, settings: Settings): Known {
-  return savedKnown(host) ?? gatherKnown(host, settings);
+/** The endpoints the client may use, as the last `lock` left them; without one they are read now. */
+function knownEndpoints(host: Host): readonly Endpoint[] {
+  const settings = settingsInForce(host);
+  return baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings)).endpoints;
 }
 
-/** Whether any rule of ours is in the kernel. */
-function isLoaded(host: Host, settings: Settings): boolean {
-  return look(host, choose(readWorld(host, settings.backend)).backend).present;
+/** Whether any rule of ours is in the kernel, of whichever backend. */
+function isLoaded(host: Host): boolean {
+  return installedBackends(host).some((backend) => look(host, backend).present);
 }
 
 /** The kernel as it should be now; locks a machine on which nobody has decided yet. */
-function load(host: Host, settings: Settings, added?: InterfaceName): void {
-  const record = readLockRecord(host);
-  if (record === undefined) {
-    const { policy, applied, choice } = lockMachine(host, settings);
-    host.log({
-      level: 'warn',
-      event: 'locked',
-      message: `locked by this hook: ${describe(policy)} (${choice.trace.join('; ')}); "ovpn-killswitch unlock" opens`,
-      fields: { applied },
-    });
-    return;
+function load(host: Host, added?: InterfaceName): void {
+  const followed = follow(host, added);
+  switch (followed.kind) {
+    case 'locked-now': {
+      const { policy, applied, choice } = followed.locked;
+      const message = `locked by this hook: ${describe(policy)} (${choice.trace.join('; ')}); "ovpn-killswitch unlock" opens`;
+      host.log({ level: 'warn', event: 'locked', message, fields: { applied } });
+      return;
+    }
+    case 'unlocked': {
+      const what = added === undefined ? '' : `${added}: `;
+      const message = `${what}this machine is UNLOCKED, nothing is guarded; "ovpn-killswitch lock" guards it`;
+      host.log({ level: 'warn', event: 'not-locked', message });
+      return;
+    }
+    case 'followed': {
+      const { policy, applied } = followed.converged;
+      host.log({ level: 'info', event: 'applied', message: describe(policy), fields: { applied, backend: followed.backend } });
+      return;
+    }
+    default:
+      followed satisfies never;
   }
-  const { backend } = choose(readWorld(host, settings.backend));
-  const base = baseOf(settings, knownOf(host, settings));
-  const converged = converge(host, backend, base, added);
-  if (converged === undefined) {
-    host.log({ level: 'warn', event: 'not-locked', message: 'this machine was UNLOCKED meanwhile, nothing is guarded' });
-    return;
-  }
-  const { policy, applied } = converged;
-  host.log({ level: 'info', event: 'applied', message: describe(policy), fields: { applied, backend: backend.name } });
+}
+
+/** A VPN makes its own device: what is loopback or a network card is somebody's mistake, or worse. */
+function refuseOtherDevices(host: Host, device: InterfaceName): void {
+  if (device !== LOOPBACK && !host.exists(`/sys/class/net/${device}/device`)) return;
+  throw new KillswitchError(
+    'ENVIRONMENT',
+    `${device} is not a tunnel but an interface of this machine`,
+    'Look at the dev line of the profile, and do not start hooks by hand.',
+  );
 }
 
 function tunnelUp(host: Host, event: TunnelUp): void {
@@ -101,19 +117,21 @@ function tunnelUp(host: Host, event: TunnelUp): void {
     host.log({ level: right ? 'info' : 'warn', event: 'unprivileged', message: `${device}: this hook runs without root, so ${what}` });
     return;
   }
-  const settings = loadSettings(host);
-  const live = liveTunnel(host, event, baseOf(settings, knownOf(host, settings)).endpoints);
+  refuseOtherDevices(host, device);
+  // What is in force is what `lock` read; a file with mistakes is still said now, while somebody is looking.
+  loadSettings(host);
+  const live = liveTunnel(host, event, knownEndpoints(host));
   // A tunnel that is known with these very facts keeps its time: `route-up` says again what `up` said.
   if (before === undefined || !sameLiveTunnel(before, live)) writeLiveTunnel(host, live);
-  if (readLockRecord(host)?.locked === false) {
-    host.log({
-      level: 'warn',
-      event: 'not-locked',
-      message: `${device}: this machine is UNLOCKED, nothing is guarded; "ovpn-killswitch lock" guards it`,
-    });
-    return;
+  try {
+    load(host, device);
+  } catch (thrown) {
+    // OpenVPN gives up then: a tunnel that never was must not be loaded by the next hook.
+    if (before === undefined) removeLiveTunnel(host, device);
+    throw thrown;
   }
-  load(host, settings, device);
+  // DNS through the tunnel cannot work before OpenVPN goes on, and it waits for us.
+  if ((savedKnown(host)?.named.length ?? 0) > 0) host.startAfterwards(PATHS.command, ['refresh']);
 }
 
 function tunnelDown(host: Host, device: InterfaceName): void {
@@ -129,10 +147,9 @@ function tunnelDown(host: Host, device: InterfaceName): void {
   removeLiveTunnel(host, device);
   const record = readLockRecord(host);
   if (record?.locked === false) return;
-  const settings = loadSettings(host);
   // Without a record that can be read the kernel alone tells whether this machine was ever locked.
-  if (record === undefined && !isLoaded(host, settings)) return;
-  load(host, settings);
+  if (record === undefined && !isLoaded(host)) return;
+  load(host);
 }
 
 function runEvent(host: Host, event: HookEvent): void {
@@ -154,19 +171,43 @@ function runEvent(host: Host, event: HookEvent): void {
   }
 }
 
-/**
- * One hook, from what OpenVPN gave to its exit status: `up` fails when the rules are not in force, so that OpenVPN gives up; `down` and
- * `route-up` are always 0, because a failing `down` ends a reconnect and a failing `route-up` is ignored (openvpn init.c).
- */
-export function runHook(hook: HookName, input: HookInput, host: Host): number {
+/** Our part of a hook: the error that it met, which is logged already. */
+function runOwn(hook: HookName, input: HookInput, host: Host): KillswitchError | undefined {
   try {
     runEvent(host, readOpenvpnHook(hook, input));
-    return EXIT.ok;
+    return undefined;
   } catch (thrown) {
     const error = asKillswitchError(thrown);
     for (const line of explainError(error)) host.log({ level: 'error', event: 'failed', message: line, fields: { code: error.code } });
-    return hook === 'up' ? error.exit : EXIT.ok;
+    return error;
   }
+}
+
+/** The command of the profile that ours took the place of, called as OpenVPN would have called it. */
+function callInTurn(hook: HookName, command: readonly string[], env: HookInput['env'], host: Host): number {
+  const { status, why } = host.callInTurn(command, env);
+  if (status !== 0) {
+    const ended = why === undefined ? `ended with status ${status}` : `failed: ${printable(why)}`;
+    const message = `${printable(command[0] ?? '')}, which the profile calls after ${hook}, ${ended}`;
+    host.log({ level: 'error', event: 'chained-failed', message, fields: { status } });
+  }
+  return status;
+}
+
+/**
+ * One hook, from what OpenVPN gave to its exit status: `up` fails when the rules are not in force, so that OpenVPN gives up; `down` and
+ * `route-up` are always 0, because a failing `down` ends a reconnect and a failing `route-up` is ignored (openvpn init.c). What the profile
+ * calls in turn (`--then`) is called once the rules are in force, after `down` whatever happened; `up` fails with its status.
+ */
+export function runHook(hook: HookName, given: HookInput, host: Host): number {
+  const { input, command } = readChainedCall(hook, given);
+  const error = runOwn(hook, input, host);
+  if (error !== undefined && hook !== 'down') return hook === 'up' ? error.exit : EXIT.ok;
+  const status = command === undefined ? EXIT.ok : callInTurn(hook, command, given.env, host);
+  if (hook !== 'up' || status === EXIT.ok) return EXIT.ok;
+  // OpenVPN ends without calling `down` when the first `up` fails.
+  runOwn('down', input, host);
+  return status;
 }
 
 /** The body of the hooks' files. */

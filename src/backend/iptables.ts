@@ -157,14 +157,17 @@ function chainLines(ruleset: Ruleset, family: Family): readonly string[] {
   );
 }
 
-function programOf(family: Family): Program {
-  return family === 'ipv6' ? 'ip6tables-restore' : 'iptables-restore';
+/** Which implementation: the machine's own choice, or one of the two by name. */
+export type IptablesKind = '' | '-nft' | '-legacy';
+
+function programOf(family: Family, kind: IptablesKind, end: 'restore' | 'save'): Program {
+  return `${family === 'ipv6' ? 'ip6tables' : 'iptables'}${kind}-${end}`;
 }
 
 /** IPv6 first: between two commits IPv4 is the family people notice. One table in a script, because tables commit one by one. */
-function load(families: readonly Family[], script: (family: Family) => string | undefined): Transaction {
+function load(families: readonly Family[], kind: IptablesKind, script: (family: Family) => string | undefined): Transaction {
   const command = (family: Family, stdin: string, ...args: readonly string[]): Command => ({
-    program: programOf(family),
+    program: programOf(family, kind, 'restore'),
     args: ['--noflush', '-w', LOCK_SECONDS, ...args],
     stdin,
   });
@@ -256,22 +259,22 @@ function imageOf(ruleset: Ruleset, families: readonly Family[]): Image {
  * Renders a ruleset as one restore script for each family, for the filter table alone. Works with iptables-nft and iptables-legacy
  * (tested with 1.8.9 and 1.8.11).
  */
-export function iptables(families: readonly Family[] = FAMILIES): Backend {
+export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesKind = ''): Backend {
   const empty: Survey = { image: [], policies: [], present: false };
   return {
     name: 'iptables',
-    look: families.map((family) => ({ program: family === 'ipv6' ? 'ip6tables-save' : 'iptables-save', args: ['-c', '-t', 'filter'] })),
+    look: families.map((family) => ({ program: programOf(family, kind, 'save'), args: ['-c', '-t', 'filter'] })),
     survey: (outputs) => readIptablesSave(families, outputs),
     image: (ruleset) => imageOf(ruleset, families),
-    replace: (ruleset, found) => load(families, (family) => replaceScript(ruleset, found, family)),
+    replace: (ruleset, found) => load(families, kind, (family) => replaceScript(ruleset, found, family)),
     add: (from, to) => {
       const added = additions(from, to);
       if (added === undefined || added.length === 0) return undefined;
-      return load(families, (family) =>
+      return load(families, kind, (family) =>
         filterTable([...added.filter(({ created }) => created).map(({ name }) => `-N ${chainText(name)}`), ...chainLines(added, family)]),
       );
     },
-    remove: (found, before) => load(families, (family) => removeScript(found, before, family)),
+    remove: (found, before) => load(families, kind, (family) => removeScript(found, before, family)),
     bootText: (ruleset) =>
       Object.fromEntries(families.map((family) => [family === 'ipv6' ? 'base.v6' : 'base.v4', replaceScript(ruleset, empty, family)])),
   };

@@ -1,6 +1,6 @@
 import { EXIT, KillswitchError } from '../errors.ts';
-import { loadSettings } from '../machine/load-settings.ts';
 import { intend } from '../machine/report.ts';
+import { settingsInForce } from '../machine/settings-in-force.ts';
 import { type Address, parseAddress } from '../net/address.ts';
 import { parseInterfaceName } from '../net/interface-name.ts';
 import { parsePort } from '../net/port.ts';
@@ -63,7 +63,7 @@ export const explain: CliCommand = {
       uid: values.as === undefined ? 1000 : Number(values.as),
       mark: 0,
     };
-    const { verdict, rule, chain } = evaluate(intend(host, loadSettings(host)).ruleset, packet);
+    const { verdict, rule, chain } = evaluate(intend(host, settingsInForce(host)).ruleset, packet);
     const id = rule?.id ?? 'chain policy';
     print(`${verdict}: ${id}, in the chain ${chain} (docs/security.md, "${id}")`);
     return EXIT.ok;

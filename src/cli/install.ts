@@ -30,6 +30,7 @@ function installFiles(print: (line: string) => void): void {
   const programs = [
     ...HOOKS.map((hook) => ({ to: join('hooks', hook), text: source(from, `hooks/${hook}.js`, `hooks/${hook}`) })),
     { to: 'cli.js', text: source(from, 'cli.js') },
+    { to: 'resolver.js', text: source(from, 'resolver.js') },
   ];
   const recover = source(from, 'recover');
   makeFolder(PATHS.library);

@@ -1,5 +1,5 @@
 import { EXIT } from '../errors.ts';
-import { loadSettings } from '../machine/load-settings.ts';
+import { unknownNames } from '../machine/known-endpoints.ts';
 import { endpointText } from '../net/endpoint.ts';
 import { describe } from '../policy/policy.ts';
 import { lockMachine } from '../transaction/lock.ts';
@@ -8,18 +8,22 @@ import { parseArguments } from './parse-arguments.ts';
 
 export const lock: CliCommand = {
   name: 'lock',
-  usage: 'lock',
+  usage: 'lock [--force]',
   summary: 'Let nothing leave but the VPN client, what the settings allow on the LAN, and what goes through the tunnel.',
-  examples: [['lock', 'locks, or brings a locked machine to changed settings and profiles']],
+  examples: [
+    ['lock', 'locks, or brings a locked machine to changed settings and profiles'],
+    ['lock --force', 'locks even when no profile names a server that can be found'],
+  ],
   needsRoot: true,
   run: ({ host, args, print }) => {
-    parseArguments(lock, args, {});
-    const { policy, choice, base } = lockMachine(host, loadSettings(host));
+    const { values } = parseArguments(lock, args, { force: { type: 'boolean' } });
+    const { policy, choice, base, known } = lockMachine(host, { asks: true, needsEndpoint: values.force !== true });
     host.log({ level: 'info', event: 'locked', message: describe(policy) });
     print(`Locked: ${describe(policy)}.`);
     for (const line of choice.trace) print(`  ${line}`);
     for (const endpoint of base.endpoints.slice(0, 5)) print(`  endpoint ${endpointText(endpoint)}`);
     if (base.endpoints.length > 5) print(`  and ${base.endpoints.length - 5} more endpoints`);
+    for (const line of unknownNames(known)) print(`  ${line}: it cannot be reached by name until "refresh" has found one`);
     if (base.endpoints.length === 0)
       print(
         '  No endpoint is known, so no VPN can connect: name one in KILLSWITCH_ENDPOINTS, or an address in the remote line of a profile.',

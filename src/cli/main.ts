@@ -1,20 +1,35 @@
 import { asKillswitchError, EXIT, type ExitStatus, explainError, KillswitchError } from '../errors.ts';
 import { linuxHost } from '../host/linux.ts';
+import { attach } from './attach.ts';
 import type { CliCommand } from './command.ts';
+import { detach } from './detach.ts';
 import { explain } from './explain.ts';
 import { install } from './install.ts';
 import { lock } from './lock.ts';
 import { recover } from './recover.ts';
+import { refresh } from './refresh.ts';
 import { render } from './render.ts';
 import { status } from './status.ts';
 import { uninstall } from './uninstall.ts';
 import { unlock } from './unlock.ts';
 
 /** Every command, in the order a new user needs them. */
-export const COMMANDS: readonly CliCommand[] = [install, lock, status, unlock, explain, render, recover, uninstall];
+export const COMMANDS: readonly CliCommand[] = [
+  install,
+  attach,
+  lock,
+  status,
+  unlock,
+  refresh,
+  explain,
+  render,
+  recover,
+  detach,
+  uninstall,
+];
 
 /** A command waits for nobody longer than this. */
-const COMMAND_MILLISECONDS = 60_000;
+const COMMAND_MILLISECONDS = 90_000;
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);

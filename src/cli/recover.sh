@@ -59,6 +59,8 @@ if [ -d /run/ovpn-killswitch ] && command -v flock >/dev/null 2>&1; then
 fi
 
 for kind in '' -nft -legacy; do
+  # Asking for legacy tables makes them: only where the kernel has them already.
+  [ "$kind" != -legacy ] || [ -s /proc/net/ip_tables_names ] || [ -s /proc/net/ip6_tables_names ] || continue
   open ipv6 "ip6tables$kind"
   open ipv4 "iptables$kind"
 done
@@ -68,10 +70,17 @@ if command -v nft >/dev/null 2>&1 && nft list table inet ovpn_killswitch >/dev/n
   outcome $? nft
 fi
 
+# The pinned names of VPN servers. Written in place, so that owner, mode and mounts stay.
+hosts=/etc/hosts
+if grep -q '^# >>> ovpn-killswitch' "$hosts" 2>/dev/null; then
+  kept=$(sed '/^# >>> ovpn-killswitch/,/^# <<< ovpn-killswitch$/d' "$hosts"; echo .)
+  printf '%s' "${kept%.}" > "$hosts"
+fi
+
 if [ "$failed" = 0 ]; then
   # Hooks then leave the firewall alone until the next lock, and nothing loads the base at the next boot.
-  if [ -d "$state" ]; then
-    rm -f "$state/base.nft" "$state/base.v4" "$state/base.v6" "$state/before.policies" "$state/endpoints.json"
+  if mkdir -p "$state" 2>/dev/null; then
+    rm -f "$state/base.nft" "$state/base.v4" "$state/base.v6" "$state/before.policies" "$state/endpoints.json" "$state/settings.env"
     printf '{"version":1,"locked":false,"since":%s,"backend":"nftables","before":[]}\n' "$(date +%s)" > "$state/lock.json"
   fi
   say 'done: nothing is guarded until the next "ovpn-killswitch lock".'

@@ -3,6 +3,7 @@ import { iptables } from '../backend/iptables.ts';
 import { nftables } from '../backend/nftables.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import { PATHS } from '../host/paths.ts';
+import { gatherKnown } from '../machine/known-endpoints.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { intend } from '../machine/report.ts';
 import { readWorld } from '../machine/world.ts';
@@ -27,9 +28,9 @@ export const render: CliCommand = {
       throw new KillswitchError('USAGE', `there is no backend "${named}"`, `Call it as: ovpn-killswitch ${render.usage}`);
     const families = host.exists(PATHS.ipv6) ? FAMILIES : (['ipv4'] as const);
     const backend =
-      named === undefined ? choose(readWorld(host, settings.backend)).backend : named === 'nftables' ? nftables : iptables(families);
+      named === undefined ? choose(readWorld(host, settings.backend, true)).backend : named === 'nftables' ? nftables : iptables(families);
     const { replace } = backend;
-    const { commit } = replace(intend(host, settings).ruleset, { image: [], policies: [], present: false });
+    const { commit } = replace(intend(host, settings, gatherKnown(host, settings)).ruleset, { image: [], policies: [], present: false });
     for (const { program, args: words, stdin } of commit) {
       print(`# ${[program, ...words].join(' ')}`);
       print((stdin ?? '').trimEnd());

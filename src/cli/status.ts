@@ -1,8 +1,8 @@
 import { EXIT, type ExitStatus } from '../errors.ts';
-import { loadSettings } from '../machine/load-settings.ts';
 import { type Report, readReport } from '../machine/report.ts';
+import { settingsInForce } from '../machine/settings-in-force.ts';
 import { endpointText } from '../net/endpoint.ts';
-import { differenceLines, look } from '../transaction/apply.ts';
+import { differenceLines, lookIfItWorks } from '../transaction/apply.ts';
 import type { CliCommand } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
 
@@ -19,6 +19,7 @@ function ago(seconds: number): string {
 
 function headline({ state, exact }: Report): string {
   if (state === 'unlocked') return 'UNLOCKED: nothing is guarded';
+  if (state === 'open') return 'OPEN: this machine was locked, but no rule is loaded';
   if (!exact) return 'LOCKED, BUT NOT AS IT SHOULD BE';
   return state === 'connected' ? 'LOCKED: connected' : 'LOCKED: blocked, no tunnel';
 }
@@ -37,6 +38,7 @@ function* lines(report: Report, now: number): Generator<string> {
   }
   for (const line of differenceLines(differences, 20)) yield `  differs   ${line}`;
   if (differences.length > 0) yield '  "ovpn-killswitch lock" puts it right.';
+  if (report.settingsChanged) yield '  settings  changed since the last lock: "ovpn-killswitch lock" loads them';
 }
 
 /** Version 1 of the machine-readable status. */
@@ -48,6 +50,7 @@ function json(report: Report): string {
       state,
       exact,
       since: record?.since ?? null,
+      settingsChanged: report.settingsChanged,
       backend: choice.backend.name,
       trace: choice.trace,
       endpoints: intended.policy.base.endpoints.map(endpointText),
@@ -78,7 +81,7 @@ export const status: CliCommand = {
   needsRoot: true,
   run: ({ host, args, print }) => {
     const { values } = parseArguments(status, args, { json: { type: 'boolean' } });
-    const report = readReport(host, loadSettings(host), ({ backend }) => look(host, backend));
+    const report = readReport(host, settingsInForce(host), (backend) => lookIfItWorks(host, backend));
     if (values.json === true) print(json(report));
     else for (const line of lines(report, host.now())) print(line);
     return exitOf(report);

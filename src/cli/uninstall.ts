@@ -1,18 +1,42 @@
 import { dirname, join } from 'node:path';
 import { EXIT, KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import { profilePaths } from '../machine/known-endpoints.ts';
+import { loadSettings } from '../machine/load-settings.ts';
+import { defaultSettings, type Settings } from '../policy/settings.ts';
 import { unlockMachine } from '../transaction/lock.ts';
+import { detach, markerDamage } from '../tunnel/attachment.ts';
 import type { CliCommand } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
+import { planProfiles, writeProfiles } from './rewrite-profiles.ts';
+
+/** Our lines in the profiles that the settings name go first: a profile that names missing hooks does not start. */
+function detachAll(host: Host, print: (line: string) => void): void {
+  const changes = planProfiles(host, profilePaths(host, settingsOrDefaults(host)), (text) => ({
+    text: markerDamage(text) === undefined ? detach(text) : text,
+  })).filter(({ before, after }) => before !== after);
+  writeProfiles(host, changes);
+  for (const { path } of changes) print(`${path}: detached`);
+}
+
+function settingsOrDefaults(host: Host): Settings {
+  try {
+    return loadSettings(host);
+  } catch {
+    return defaultSettings();
+  }
+}
 
 export const uninstall: CliCommand = {
   name: 'uninstall',
   usage: 'uninstall',
-  summary: 'Open the machine and remove every file of ours, settings included.',
-  examples: [['uninstall', 'take the lines out of your profiles too: OpenVPN does not start without its hooks']],
+  summary: 'Take our lines out of the profiles, open the machine and remove every file of ours, settings included.',
+  examples: [['uninstall', 'profiles outside of KILLSWITCH_PROFILES are yours to detach first']],
   needsRoot: true,
   run: ({ host, args, print }) => {
     parseArguments(uninstall, args, {});
+    detachAll(host, print);
     const recover = join(PATHS.library, 'recover');
     if (host.exists(recover)) {
       const { status, stderr } = host.run({ program: 'sh', args: [recover] });
@@ -22,7 +46,9 @@ export const uninstall: CliCommand = {
     } else unlockMachine(host);
     for (const path of [PATHS.command, PATHS.library, dirname(PATHS.settings), PATHS.state, PATHS.runtime, PATHS.log]) host.remove(path);
     print('Removed: the rules, the hooks, the command, the settings and everything kept. Nothing is guarded.');
-    print('Take the up, down and route-up lines out of your profiles: OpenVPN does not start while they name missing files.');
+    print(
+      'Hook lines that you wrote yourself, or profiles elsewhere, are still there: OpenVPN does not start while they name missing files.',
+    );
     return EXIT.ok;
   },
 };

@@ -18,14 +18,33 @@ export interface Host {
   has(program: string): boolean;
   /** A file's text; undefined when there is none. @throws KillswitchError FILES when it cannot be read. */
   read(path: string): string | undefined;
+  /** A file as it is, for text that is not ours; undefined when there is none. @throws KillswitchError FILES when it cannot be read. */
+  readBytes(path: string): Uint8Array | undefined;
   /** Names in a folder; none when there is no such folder. */
   list(folder: string): readonly string[];
   exists(path: string): boolean;
   /** Writes a file so that a reader sees the old text or the new one, and a power cut leaves one of them. */
-  write(path: string, text: string, mode?: number): void;
+  write(path: string, text: string | Uint8Array, mode?: number): void;
+  /** Replaces the text of somebody else's file: its owner, mode and place stay, also behind a symbolic link or a bind mount. */
+  rewrite(path: string, text: string | Uint8Array): void;
   remove(path: string): void;
   /** Runs `work` while no other holder of the same lock runs. The lock ends with this process, however that ends. */
   exclusively<Result>(work: () => Result): Result;
+  /**
+   * Asks DNS for the addresses of names, all at once; names without an answer are missing. `servers` are asked instead of the system's
+   * resolvers. It takes `seconds` at most.
+   */
+  resolve(names: readonly string[], servers: readonly string[] | undefined, seconds: number): ReadonlyMap<string, readonly string[]>;
+  /**
+   * Runs a command in our place: it gets this environment and nothing else, our open files and folder, and the time it needs. Its exit status,
+   * as a shell gives it: 128 and more after a signal, 127 when it is not there, 126 when it cannot be run; then `why` says so.
+   */
+  callInTurn(
+    command: readonly string[],
+    env: Readonly<Record<string, string | undefined>>,
+  ): { readonly status: number; readonly why?: string };
+  /** Starts a program of ours that runs when this process has ended, and leaves it. */
+  startAfterwards(path: string, args: readonly string[]): void;
   log(entry: LogEntry): void;
   /** Least important level that is logged. */
   logLevel(level: LogLevel): void;

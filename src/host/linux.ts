@@ -1,6 +1,8 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import {
   accessSync,
+  chmodSync,
+  chownSync,
   closeSync,
   constants,
   existsSync,
@@ -9,21 +11,28 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
+import { constants as system } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { execaSync } from 'execa';
 import type { Command, Output } from '../backend/backend.ts';
-import { KillswitchError } from '../errors.ts';
+import { EXIT, KillswitchError } from '../errors.ts';
 import type { LogLevel } from '../policy/settings.ts';
 import type { Host } from './host.ts';
 import { openLog } from './log.ts';
 import { PATHS, PROGRAM_FOLDERS } from './paths.ts';
+import { ownFolder } from './program-files.ts';
+import { readAnswers } from './resolver-answers.ts';
 
 /** A child that takes longer is stopped. */
 const CHILD_MILLISECONDS = 10_000;
+/** The recover script itself waits for a lock, and runs many programs. */
+const SCRIPT_MILLISECONDS = 60_000;
 /** CAP_NET_ADMIN (linux/capability.h). */
 const NET_ADMIN = 12n;
 
@@ -57,6 +66,15 @@ function files<Result>(what: string, path: string, work: () => Result): Result {
   }
 }
 
+function unlessMissing<Result>(work: () => Result): Result | undefined {
+  try {
+    return work();
+  } catch (thrown) {
+    if (errno(thrown) === 'ENOENT' || errno(thrown) === 'ENOTDIR') return undefined;
+    throw thrown;
+  }
+}
+
 /** A file is written beside its place first, under this and the writer's process id. */
 function draftPrefix(path: string): string {
   return `${dirname(path)}/.${basename(path)}.`;
@@ -74,7 +92,7 @@ function removeDrafts(path: string): void {
 /** The real system. */
 export function linuxHost({ name, milliseconds, shown }: Limits): Host {
   // OpenVPN's unit may say UMask=0077: hooks that run as another user must still read what root's hooks wrote.
-  process.umask(0o022);
+  const inheritedUmask = process.umask(0o022);
   const deadline = performance.now() + milliseconds;
   const log = openLog(name, shown);
   const found = new Map<string, string | undefined>();
@@ -95,7 +113,7 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
     return found.get(program);
   };
 
-  const timeLeft = (): number => {
+  const timeLeft = (most: number = CHILD_MILLISECONDS): number => {
     const left = Math.floor(deadline - performance.now());
     if (left <= 0)
       throw new KillswitchError(
@@ -103,7 +121,7 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
         `${name} took longer than ${milliseconds / 1000} s`,
         'Look for a program that holds the firewall: run "ovpn-killswitch status".',
       );
-    return Math.min(CHILD_MILLISECONDS, left);
+    return Math.min(most, left);
   };
 
   const child = (program: string, args: readonly string[], input: string | undefined): Output => {
@@ -115,7 +133,7 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
       extendEnv: false,
       reject: false,
       stripFinalNewline: false,
-      timeout: timeLeft(),
+      timeout: timeLeft(program === 'sh' ? SCRIPT_MILLISECONDS : CHILD_MILLISECONDS),
       killSignal: 'SIGKILL',
       stdin: input === undefined ? 'ignore' : 'pipe',
       ...(input === undefined ? {} : { input }),
@@ -135,15 +153,8 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
     run: ({ program, args, stdin }: Command) => child(program, args, stdin),
     has: (program) => locate(program) !== undefined,
     exists: existsSync,
-    read: (path) =>
-      files('read', path, () => {
-        try {
-          return readFileSync(path, 'utf8');
-        } catch (thrown) {
-          if (errno(thrown) === 'ENOENT' || errno(thrown) === 'ENOTDIR') return undefined;
-          throw thrown;
-        }
-      }),
+    read: (path) => files('read', path, () => unlessMissing(() => readFileSync(path, 'utf8'))),
+    readBytes: (path) => files('read', path, () => unlessMissing(() => readFileSync(path))),
     list: (folder) =>
       files('list', folder, () => {
         try {
@@ -166,6 +177,27 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
           closeSync(descriptor);
         }
         renameSync(draft, path);
+      }),
+    rewrite: (path, text) =>
+      files('rewrite', path, () => {
+        const place = realpathSync(path);
+        const found = statSync(place);
+        // A link to a device, /dev/null say, must not become a file in its place.
+        if (!found.isFile()) throw new Error('not a regular file');
+        const draft = `${draftPrefix(place)}${process.pid}`;
+        removeDrafts(place);
+        try {
+          writeFileSync(draft, text, { mode: 0o600, flush: true });
+          chownSync(draft, found.uid, found.gid);
+          chmodSync(draft, found.mode & 0o7777);
+          renameSync(draft, place);
+        } catch (thrown) {
+          rmSync(draft, { force: true });
+          // A file that is a mount point itself, as containers have /etc/hosts, or in a folder that takes no other, cannot be replaced: only
+          // filled anew.
+          if (!['EBUSY', 'EXDEV', 'EROFS', 'EACCES', 'EPERM'].includes(errno(thrown) ?? '')) throw thrown;
+          writeFileSync(place, text, { flush: true });
+        }
       }),
     remove: (path) => files('remove', path, () => rmSync(path, { recursive: true, force: true })),
     exclusively: (work) => {
@@ -201,6 +233,51 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
       } finally {
         closeSync(descriptor);
       }
+    },
+    resolve: (names, servers, seconds) => {
+      if (names.length === 0) return new Map();
+      // Its own process, because only Node's asynchronous resolver leaves /etc/hosts out, which holds our pins.
+      const program = join(ownFolder(), 'resolver.js');
+      const { stdout } = execaSync(process.execPath, ['--v8-pool-size=0', program], {
+        cwd: '/',
+        env: {},
+        extendEnv: false,
+        reject: false,
+        timeout: Math.min(timeLeft(), (seconds + 2) * 1000),
+        killSignal: 'SIGKILL',
+        input: JSON.stringify({ names, servers: servers ?? null, seconds }),
+      });
+      return readAnswers(String(stdout ?? ''));
+    },
+    callInTurn: ([program = '', ...args], env) => {
+      const ours = process.umask(inheritedUmask);
+      // execve(2), by which OpenVPN would start it, takes a bare name for a file in this folder and looks nowhere else.
+      const path = program.includes('/') ? program : `./${program}`;
+      const { status, signal, error } = spawnSync(path, args, { argv0: program, env, stdio: 'inherit' });
+      process.umask(ours);
+      if (error !== undefined) return { status: errno(error) === 'ENOENT' ? 127 : 126, why: error.message };
+      if (signal !== null) return { status: 128 + system.signals[signal], why: `it was stopped by ${signal}` };
+      return { status: status ?? EXIT.failed };
+    },
+    startAfterwards: (path, args) => {
+      const flock = locate('flock');
+      if (flock === undefined) return;
+      files('open', PATHS.refreshLock, () => {
+        mkdirSync(PATHS.runtime, { recursive: true, mode: 0o755 });
+        // Held until we end. One flock(1) waits for that, a single task where another Node would be five more under TasksMax.
+        const held = openSync(PATHS.refreshLock, 'a', 0o600);
+        const { status } = spawnSync(flock, ['-n', '3'], {
+          cwd: '/',
+          env: {},
+          timeout: timeLeft(),
+          stdio: ['ignore', 'ignore', 'ignore', held],
+        });
+        // Somebody else's is under way.
+        if (status !== 0) return;
+        spawn(flock, ['-w', '60', PATHS.refreshLock, path, ...args], { cwd: '/', env: {}, detached: true, stdio: 'ignore' })
+          .on('error', () => undefined)
+          .unref();
+      });
     },
     log: (entry) => log.write(entry),
     logLevel: (level) => log.level(level),

@@ -11,6 +11,9 @@ export const PATHS = {
   library: '/usr/local/lib/ovpn-killswitch',
   command: '/usr/local/sbin/ovpn-killswitch',
   passwd: '/etc/passwd',
+  hosts: '/etc/hosts',
+  /** Held by a hook that starts a refresh, and by the refresh itself. */
+  refreshLock: '/run/ovpn-killswitch/refresh.lock',
   /** Exists where the kernel has IPv6: absent without the module and with ipv6.disable=1 (net/ipv6/af_inet6.c). */
   ipv6: '/proc/sys/net/ipv6',
   devices: '/proc/net/dev',

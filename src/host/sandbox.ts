@@ -161,7 +161,8 @@ export async function openSandbox({ root = '', show = [] }: SandboxPlan = {}): P
   const pid = childOf(holder.pid ?? 0);
   assertPrivate(pid);
   const enter = ({ at }: RunOptions, argv: readonly string[]) => [
-    ...['-t', String(pid), ...(user.length > 0 ? ['--user', '--preserve-credentials'] : []), ...SPACES, '--'],
+    // Its root as well: in a chroot the mount namespace's own root is another system's.
+    ...['-t', String(pid), ...(user.length > 0 ? ['--user', '--preserve-credentials'] : []), ...SPACES, '--root', '--'],
     ...(at === undefined ? [] : ['nsenter', `--net=/run/netns/${at}`, '--']),
     ...argv,
   ];

@@ -1,12 +1,17 @@
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { distinctEndpoints, endpointText, parseEndpoint } from '../net/endpoint.ts';
+import { type Address, type Family, parseAddress } from '../net/address.ts';
+import { distinctEndpoints, type Endpoint, endpointText, parseEndpoint } from '../net/endpoint.ts';
+import { type HostName, parseHostName } from '../net/host-name.ts';
+import { type Port, parsePort, type Transport } from '../net/port.ts';
 import { printable } from '../net/printable.ts';
 import type { Known } from '../policy/policy.ts';
 import type { Settings } from '../policy/settings.ts';
 import { literalEndpoints, type Profile, readProfile } from '../tunnel/profile.ts';
+import { ownEntries } from './hosts-file.ts';
 import { field, parseJson, texts } from './json.ts';
+import { type Pin, parsePins, pinsJson, renewPins } from './pins.ts';
 
 const FILE = `${PATHS.state}/endpoints.json`;
 
@@ -61,31 +66,120 @@ function uidsOf(host: Host, settings: Settings, profiles: readonly Profile[]): r
   }
 }
 
-/** Reads the profiles: the endpoints that are written in them as addresses, and the accounts they run as. */
-export function gatherKnown(host: Host, settings: Settings): Known {
-  const paths = [...new Set(settings.profiles.flatMap((pattern) => expand(host, pattern)))];
-  const profiles = paths.map((path) => readProfile(host.read(path) ?? ''));
-  return { endpoints: distinctEndpoints(profiles.flatMap(literalEndpoints)), uids: [...new Set(uidsOf(host, settings, profiles))] };
+/** A place that a profile names by a host's name. */
+export interface NamedRemote {
+  readonly name: HostName;
+  readonly port: Port;
+  readonly transport: Transport;
+  /** The only family whose addresses OpenVPN takes for it; without it either. */
+  readonly family?: Family;
 }
 
-/** Keeps what was gathered, so that a hook need not read a thousand profiles. */
-export function saveKnown(host: Host, { endpoints, uids }: Known): void {
-  host.write(FILE, `${JSON.stringify({ version: 1, endpoints: endpoints.map(endpointText), uids }, null, 1)}\n`);
+/** What the profiles say, and the addresses their names stand for. */
+export interface Gathered extends Known {
+  readonly literal: readonly Endpoint[];
+  readonly named: readonly NamedRemote[];
+  readonly pins: readonly Pin[];
+}
+
+function namedRemotes(profiles: readonly Profile[]): readonly NamedRemote[] {
+  const all = profiles.flatMap(({ remotes }) =>
+    remotes.flatMap(({ host, port: portText, transport, family }): readonly NamedRemote[] => {
+      const [name, port] = [parseHostName(host), parsePort(portText)];
+      return name === undefined || port === undefined || parseAddress(host) !== undefined
+        ? []
+        : [{ name, port, transport, ...(family && { family }) }];
+    }),
+  );
+  return [...new Map(all.map((remote) => [remoteText(remote), remote])).values()];
+}
+
+/** `vpn.example:1194/udp`, or `/udp4`, `/tcp6` where only one family counts. */
+function remoteText({ name, port, transport, family }: NamedRemote): string {
+  return `${name}:${port}/${transport}${family === undefined ? '' : family === 'ipv4' ? '4' : '6'}`;
+}
+
+function parseRemote(text: string): NamedRemote | undefined {
+  const [, host = '', portText = '', transport, digit] = /^([^:]+):(\d+)\/(tcp|udp)([46]?)$/.exec(text) ?? [];
+  const [name, port] = [parseHostName(host), parsePort(portText)];
+  if (name === undefined || port === undefined) return undefined;
+  const family = digit === '4' ? 'ipv4' : digit === '6' ? 'ipv6' : undefined;
+  return { name, port, transport: transport === 'tcp' ? 'tcp' : 'udp', ...(family && { family }) };
+}
+
+function gathered(literal: readonly Endpoint[], uids: readonly number[], named: readonly NamedRemote[], pins: readonly Pin[]): Gathered {
+  const addresses = new Map(pins.map((pin) => [pin.name, pin.addresses]));
+  const resolved = named.flatMap(({ name, port, transport, family }) =>
+    (addresses.get(name) ?? [])
+      .filter(({ address }) => family === undefined || address.family === family)
+      .map(({ address }) => ({ address, port, transport })),
+  );
+  return { endpoints: distinctEndpoints([...literal, ...resolved]), uids, literal, named, pins };
+}
+
+/** How names are asked for: undefined where nobody can be asked, and what is pinned already has to do. */
+export type Ask = (names: readonly HostName[]) => ReadonlyMap<string, readonly Address[]>;
+
+/**
+ * Asks hosts(5), as far as it is not ours, then DNS: `servers` instead of the system's resolvers; with none of them nobody is asked.
+ */
+export function askHosts(host: Host, servers: readonly string[] | undefined, seconds: number): Ask {
+  return (names) => {
+    const own = ownEntries(host.read(PATHS.hosts) ?? '');
+    const left = names.filter((name) => !own.has(name));
+    const answers = servers?.length === 0 ? [] : [...host.resolve(left, servers, seconds)];
+    const parsed = answers.map(([name, texts]) => [name, texts.flatMap((text) => parseAddress(text) ?? [])] as const);
+    return new Map([...[...own].filter(([name]) => names.some((each) => each === name)), ...parsed]);
+  };
+}
+
+/** The profiles that the settings name and that are there. */
+export function profilePaths(host: Host, settings: Settings): readonly string[] {
+  return [...new Set(settings.profiles.flatMap((pattern) => expand(host, pattern)))];
+}
+
+/** Reads the profiles: their endpoints, the accounts they run as, and with `ask` the addresses of their names anew. */
+export function gatherKnown(host: Host, settings: Settings, ask?: Ask): Gathered {
+  const profiles = profilePaths(host, settings).map((path) => readProfile(host.read(path) ?? ''));
+  const named = namedRemotes(profiles);
+  const names = [...new Set(named.map(({ name }) => name))];
+  // A damaged file is written anew: what can be read of it still serves.
+  const old = parsePins(field(parseJson(host.read(FILE) ?? ''), 'pins'));
+  const pins = renewPins(names, old, ask?.(names) ?? new Map(), host.now());
+  return gathered(distinctEndpoints(profiles.flatMap(literalEndpoints)), [...new Set(uidsOf(host, settings, profiles))], named, pins);
+}
+
+/** Keeps what was gathered, so that a hook need not read a thousand profiles, nor ask for a name. */
+export function saveKnown(host: Host, { literal, uids, named, pins }: Gathered): void {
+  const json = { version: 1, endpoints: literal.map(endpointText), uids, named: named.map(remoteText), pins: pinsJson(pins) };
+  host.write(FILE, `${JSON.stringify(json, null, 1)}\n`);
 }
 
 /**
- * What the last `lock` gathered; undefined when there was none.
+ * What the last `lock` or `refresh` gathered; undefined when there was none.
  * @throws KillswitchError FILES when the file is damaged.
  */
-export function savedKnown(host: Host): Known | undefined {
+export function savedKnown(host: Host): Gathered | undefined {
   const text = host.read(FILE);
   if (text === undefined) return undefined;
   const json = parseJson(text);
-  const endpoints = texts(field(json, 'endpoints'), parseEndpoint);
+  const literal = texts(field(json, 'endpoints'), parseEndpoint);
   const uids = field(json, 'uids');
-  if (endpoints === undefined || !Array.isArray(uids) || !uids.every((uid): uid is number => typeof uid === 'number'))
+  if (literal === undefined || !Array.isArray(uids) || !uids.every((uid): uid is number => typeof uid === 'number'))
     throw new KillswitchError('FILES', `${FILE} is damaged: ${printable(text)}`, 'Run "ovpn-killswitch lock", which writes it anew.');
-  return { endpoints, uids };
+  return gathered(literal, uids, texts(field(json, 'named'), parseRemote) ?? [], parsePins(field(json, 'pins')));
+}
+
+/** The same with the addresses of its names asked for again. */
+export function renewKnown(host: Host, { literal, uids, named, pins }: Gathered, ask: Ask): Gathered {
+  const names = [...new Set(named.map(({ name }) => name))];
+  return gathered(literal, uids, named, renewPins(names, pins, ask(names), host.now()));
+}
+
+/** Names that no address is known for, one line each. */
+export function unknownNames({ named, pins }: Gathered): readonly string[] {
+  const known = new Set<string>(pins.map(({ name }) => name));
+  return [...new Set(named.map(({ name }) => name).filter((name) => !known.has(name)))].map((name) => `no address is known for ${name}`);
 }
 
 export function forgetKnown(host: Host): void {

@@ -1,9 +1,23 @@
-import { EXIT, KillswitchError } from '../errors.ts';
+import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { printable } from '../net/printable.ts';
 import { defaultSettings, readSettings, type Settings } from '../policy/settings.ts';
 import { settingsText } from '../policy/settings-text.ts';
+
+/**
+ * The settings of a file's text.
+ * @throws KillswitchError SETTINGS with one line for each problem.
+ */
+export function readSettingsFile(path: string, text: string): Settings {
+  const read = readSettings(settingsText(text));
+  if ('settings' in read) return read.settings;
+  const lines = read.issues.map(({ line, key, problem }) =>
+    `${path}:${line}: ${printable(key)} ${printable(problem)}`.replace(/ {2,}/g, ' '),
+  );
+  const count = lines.length === 1 ? 'one problem' : `${lines.length} problems`;
+  throw new KillswitchError('SETTINGS', `the settings have ${count}`, `Mend ${path}, then run "ovpn-killswitch lock".`, lines);
+}
 
 /**
  * The settings of this machine; the defaults when there is no file.
@@ -12,19 +26,7 @@ import { settingsText } from '../policy/settings-text.ts';
 export function loadSettings(host: Host): Settings {
   const text = host.read(PATHS.settings);
   if (text === undefined) return defaultSettings();
-  const read = readSettings(settingsText(text));
-  if ('settings' in read) {
-    host.logLevel(read.settings.logLevel);
-    return read.settings;
-  }
-  const lines = read.issues.map(({ line, key, problem }) =>
-    `${PATHS.settings}:${line}: ${printable(key)} ${printable(problem)}`.replace(/ {2,}/g, ' '),
-  );
-  const count = lines.length === 1 ? 'one problem' : `${lines.length} problems`;
-  throw new KillswitchError(
-    'SETTINGS',
-    `the settings have ${count}`,
-    `Mend ${PATHS.settings} and run the command again (exit status ${EXIT.settings}).`,
-    lines,
-  );
+  const settings = readSettingsFile(PATHS.settings, text);
+  host.logLevel(settings.logLevel);
+  return settings;
 }

@@ -1,15 +1,16 @@
-import type { Survey } from '../backend/backend.ts';
+import type { Backend, Survey } from '../backend/backend.ts';
 import { type Choice, choose } from '../backend/choose.ts';
 import { type Difference, differencesOf } from '../backend/image.ts';
 import type { Host } from '../host/host.ts';
-import { baseOf, decide, type Policy } from '../policy/policy.ts';
+import { baseOf, decide, type Known, type Policy } from '../policy/policy.ts';
 import type { Settings } from '../policy/settings.ts';
 import { compile } from '../ruleset/compile.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import { gatherKnown, savedKnown } from './known-endpoints.ts';
 import { type LiveTunnel, readLiveTunnels, staleTunnels } from './live-tunnels.ts';
 import { type LockRecord, readLockRecord } from './lock-record.ts';
-import { readWorld } from './world.ts';
+import { settingsChanged } from './settings-in-force.ts';
+import { installedBackends, readWorld } from './world.ts';
 
 /** What should be loaded now, from settings, profiles and live tunnels. */
 export interface Intended {
@@ -18,9 +19,9 @@ export interface Intended {
   readonly live: readonly LiveTunnel[];
 }
 
-export function intend(host: Host, settings: Settings): Intended {
+export function intend(host: Host, settings: Settings, known: Known = savedKnown(host) ?? gatherKnown(host, settings)): Intended {
   const live = readLiveTunnels(host);
-  const base = baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings));
+  const base = baseOf(settings, known);
   const policy = decide(
     base,
     live.map(({ tunnel }) => tunnel),
@@ -30,7 +31,8 @@ export function intend(host: Host, settings: Settings): Intended {
 
 /** The machine's state, read from the kernel a moment ago. */
 export interface Report {
-  readonly state: 'unlocked' | Policy['state'];
+  /** `open`: somebody locked it, but no rule of ours is loaded. */
+  readonly state: 'unlocked' | 'open' | Policy['state'];
   /** Whether the kernel holds exactly what it should. */
   readonly exact: boolean;
   readonly record: LockRecord | undefined;
@@ -38,23 +40,46 @@ export interface Report {
   readonly intended: Intended;
   readonly stale: readonly LiveTunnel[];
   readonly differences: readonly Difference[];
+  /** Whether the settings file says something else than what is in force. */
+  readonly settingsChanged: boolean;
+}
+
+/** Reads the kernel; undefined where the backend does not work. */
+export type Look = (backend: Backend) => Survey | undefined;
+
+/** The backend to compare with: without a record that says so, whichever has rules of ours. */
+function chosen(host: Host, settings: Settings, record: LockRecord | undefined, look: Look): Choice {
+  const choice = choose(readWorld(host, settings.backend));
+  if (record !== undefined || look(choice.backend)?.present === true) return choice;
+  const loaded = installedBackends(host).find((backend) => look(backend)?.present === true);
+  return loaded === undefined ? choice : { backend: loaded, trace: [`${loaded.name}: its rules are loaded`] };
 }
 
 /** `look` reads the kernel; it is given so that reading a report stays free of how rules are applied. */
-export function readReport(host: Host, settings: Settings, look: (choice: Choice) => Survey): Report {
+export function readReport(host: Host, settings: Settings, look: Look): Report {
   const record = readLockRecord(host);
-  const choice = choose(readWorld(host, settings.backend));
+  const choice = chosen(host, settings, record, look);
   const intended = intend(host, settings);
-  const found = look(choice);
-  const locked = record?.locked === true || found.present;
-  const differences = locked ? differencesOf(choice.backend.image(intended.ruleset), found.image) : [];
+  const found = look(choice.backend) ?? { image: [], policies: [], present: false };
+  const others = installedBackends(host).filter(({ name }) => name !== choice.backend.name);
+  const left = others.filter((backend) => look(backend)?.present === true);
+  const locked = record?.locked === true || found.present || left.length > 0;
+  const what = 'rules of an earlier lock are still loaded here too';
+  const differences = [
+    ...(locked ? differencesOf(choice.backend.image(intended.ruleset), found.image) : []),
+    ...left.map(({ name }) => ({ family: undefined, chain: name, id: undefined, what })),
+  ];
+  // Chains that somebody flushed leave the policies behind: then nothing at all passes.
+  const shut = found.policies.length > 0 && found.policies.every(({ policy }) => policy === 'DROP');
+  const nothing = !found.present && left.length === 0 && !shut;
   return {
-    state: locked ? intended.policy.state : 'unlocked',
+    state: !locked ? 'unlocked' : nothing ? 'open' : intended.policy.state,
     exact: differences.length === 0,
     record,
     choice,
     intended,
     stale: staleTunnels(host, intended.live),
     differences,
+    settingsChanged: settingsChanged(host),
   };
 }

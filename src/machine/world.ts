@@ -1,6 +1,10 @@
+import type { Backend } from '../backend/backend.ts';
 import type { World } from '../backend/choose.ts';
+import { iptables } from '../backend/iptables.ts';
+import { nftables } from '../backend/nftables.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import { FAMILIES } from '../net/address.ts';
 import type { Settings } from '../policy/settings.ts';
 import { readLockRecord } from './lock-record.ts';
 
@@ -18,4 +22,11 @@ export function readWorld(host: Host, setting: Settings['backend'], relock = fal
     ipv6: host.exists(PATHS.ipv6),
     neighbours: { firewalld: host.has('firewalld'), docker: host.has('dockerd') },
   };
+}
+
+/** Every backend that can be asked here, whichever this machine uses. */
+export function installedBackends(host: Host): readonly Backend[] {
+  const { has, ipv6 } = readWorld(host, 'auto');
+  const families = ipv6 && has.ip6tables ? FAMILIES : (['ipv4'] as const);
+  return [...(has.iptables ? [iptables(families)] : []), ...(has.nft ? [nftables] : [])];
 }

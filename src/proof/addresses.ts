@@ -14,11 +14,16 @@ export const LAN = {
 /** Hosts beyond the router (RFC 5737, RFC 3849). */
 export const INTERNET = {
   vpn4: '203.0.113.10',
+  /** Where the VPN server can be reached too; its own resolvers give this address for its name. */
+  moved4: '203.0.113.11',
   resolver4: '203.0.113.53',
   resolver6: '2001:db8:ffff::53',
   web4: '203.0.113.80',
   web6: '2001:db8:ffff::80',
 } as const;
+
+/** The VPN server's name. */
+export const VPN_NAME = 'vpn.test';
 
 /** Inside the tunnel. */
 export const VPN = {

@@ -21,14 +21,25 @@ function endOfQuestion(message: Buffer): number | undefined {
   return undefined;
 }
 
-/** The answer to a query: the address of its type, 4 or 16 bytes. Undefined for what is no query of ours. */
-export function answer(message: Buffer, addresses: Readonly<Record<QuestionType, Buffer>>): Buffer | undefined {
+/** The name a message asks for, in lower case; undefined when there is no whole question. */
+export function questionName(message: Buffer): string | undefined {
+  const end = endOfQuestion(message);
+  if (end === undefined) return undefined;
+  const labels: string[] = [];
+  for (let at = 12; at < end - 5; at += (message[at] ?? 0) + 1)
+    labels.push(message.toString('latin1', at + 1, at + 1 + (message[at] ?? 0)));
+  return labels.join('.').toLowerCase();
+}
+
+/** The answer to a query: the address of its type, 4 or 16 bytes, or none of that type. Undefined for what is no query of ours. */
+export function answer(message: Buffer, addresses: Readonly<Partial<Record<QuestionType, Buffer>>>): Buffer | undefined {
   const end = endOfQuestion(message);
   if (end === undefined) return undefined;
   const type = message.readUInt16BE(end - 4);
-  const address = type === TYPES.A ? addresses.A : type === TYPES.AAAA ? addresses.AAAA : undefined;
-  if (address === undefined) return undefined;
-  const header = Buffer.concat([message.subarray(0, 2), Buffer.from([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0])]);
+  if (type !== TYPES.A && type !== TYPES.AAAA) return undefined;
+  const address = type === TYPES.A ? addresses.A : addresses.AAAA;
+  const header = Buffer.concat([message.subarray(0, 2), Buffer.from([0x81, 0x80, 0, 1, 0, address === undefined ? 0 : 1, 0, 0, 0, 0])]);
+  if (address === undefined) return Buffer.concat([header, message.subarray(12, end)]);
   const record = Buffer.from([0xc0, 12, 0, type, 0, 1, 0, 0, 0, 60, 0, address.length]);
   return Buffer.concat([header, message.subarray(12, end), record, address]);
 }

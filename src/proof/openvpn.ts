@@ -1,6 +1,6 @@
 import { PATHS } from '../host/paths.ts';
 import type { Sandbox } from '../host/sandbox.ts';
-import { DEVICE, INTERNET, PORTS, VPN } from './addresses.ts';
+import { DEVICE, PORTS, VPN } from './addresses.ts';
 import { PKI } from './pki.ts';
 import type { Transport } from './probes.ts';
 
@@ -34,7 +34,8 @@ export async function serverConfig(sandbox: Sandbox, transport: Transport): Prom
     'topology subnet',
     `server ${VPN.network4} ${VPN.mask4}`,
     `server-ipv6 ${VPN.network6}`,
-    `local ${INTERNET.vpn4}`,
+    // It answers from whichever of its addresses it was asked at.
+    ...(transport === 'udp' ? ['multihome'] : []),
     `port ${PORTS.vpn}`,
     `proto ${transport === 'udp' ? 'udp4' : 'tcp4-server'}`,
     ...keys('server'),
@@ -53,12 +54,12 @@ export async function serverConfig(sandbox: Sandbox, transport: Transport): Prom
 }
 
 /** The client's profile, as a user has it; with the switch's three hooks, or without. */
-export async function clientProfile(sandbox: Sandbox, transport: Transport, hooks: boolean): Promise<string> {
+export async function clientProfile(sandbox: Sandbox, transport: Transport, hooks: boolean, remote: string): Promise<string> {
   return [
     'client',
     `dev ${DEVICE}`,
     `proto ${transport === 'udp' ? 'udp4' : 'tcp4-client'}`,
-    `remote ${INTERNET.vpn4} ${PORTS.vpn}`,
+    `remote ${remote} ${PORTS.vpn}`,
     'nobind',
     ...keys('client'),
     'remote-cert-tls server',

@@ -1,9 +1,10 @@
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
+import { VPN_NAME } from './addresses.ts';
 import { become } from './become.ts';
-import { answer } from './dns-message.ts';
+import { answer, questionName } from './dns-message.ts';
 import type { Listener, ResponderOrders } from './services.ts';
-import { WEB_ADDRESSES } from './services.ts';
+import { vpnAddresses, WEB_ADDRESSES } from './services.ts';
 
 const { listeners, uid }: ResponderOrders = JSON.parse(process.argv[2] ?? '');
 
@@ -13,7 +14,8 @@ function listen({ service, address, port }: Listener): Promise<void> {
     case 'dns': {
       const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
       socket.on('message', (message, { address: to, port: toPort }) => {
-        const reply = service === 'echo' ? message : answer(message, WEB_ADDRESSES);
+        const reply =
+          service === 'echo' ? message : answer(message, questionName(message) === VPN_NAME ? vpnAddresses(address) : WEB_ADDRESSES);
         // Whoever asked may be gone, or behind a firewall that has just closed.
         if (reply !== undefined) socket.send(reply, toPort, to, () => undefined);
       });

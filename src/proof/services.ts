@@ -43,6 +43,12 @@ export const WEB_ADDRESSES = {
   AAAA: Buffer.from('20010db8ffff00000000000000000080', 'hex'),
 } as const;
 
+/** What a resolver says of the VPN server's name: the VPN's own resolvers know that it has moved. */
+export function vpnAddresses(resolver: string): { readonly A: Buffer } {
+  const moved = resolver === VPN.resolver4 || resolver === VPN.resolver6;
+  return { A: Buffer.from((moved ? INTERNET.moved4 : INTERNET.vpn4).split('.').map(Number)) };
+}
+
 /** One thing an unprivileged program asks for once. */
 export interface Visit {
   readonly name: string;

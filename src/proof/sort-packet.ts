@@ -29,7 +29,11 @@ function isOfProber({ protocol, sourcePort }: Packet): boolean {
 }
 
 function isVpn({ destination, destinationPort, protocol }: Packet, transport: Transport): boolean {
-  return destination === INTERNET.vpn4 && destinationPort === PORTS.vpn && protocol === PROTOCOL[transport];
+  return (
+    [INTERNET.vpn4, INTERNET.moved4].some((address) => address === destination) &&
+    destinationPort === PORTS.vpn &&
+    protocol === PROTOCOL[transport]
+  );
 }
 
 function isLan({ destination, destinationPort }: Packet): boolean {

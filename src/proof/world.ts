@@ -39,7 +39,7 @@ export interface World {
   readonly missing: string | undefined;
   startServer(): Promise<Service>;
   /** Writes the client's profile, for `lock` to read. */
-  writeProfile(hooks: boolean): Promise<void>;
+  writeProfile(hooks: boolean, remote?: string): Promise<void>;
   startClient(): Service;
   startProber(orders: Pick<ProberOrders, 'probes' | 'payloads' | 'connects' | 'seconds'>): Promise<ProberRun>;
   /** Asks for something as an unprivileged user, and waits so long for each answer. */
@@ -87,7 +87,7 @@ at ${INTERNET_SPACE} sh -eu <<'END'
 ip addr add 198.51.100.2/30 dev isp0
 ip addr add 2001:db8:1::2/64 dev isp0 nodad
 ip link set isp0 up
-for each in ${INTERNET.vpn4} ${INTERNET.resolver4} ${INTERNET.web4}; do ip addr add $each/32 dev lo; done
+for each in ${INTERNET.vpn4} ${INTERNET.moved4} ${INTERNET.resolver4} ${INTERNET.web4}; do ip addr add $each/32 dev lo; done
 for each in ${INTERNET.resolver6} ${INTERNET.web6}; do ip addr add $each/128 dev lo nodad; done
 ip route add default via 198.51.100.1
 ip -6 route add default via 2001:db8:1::1
@@ -154,8 +154,8 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
       await server.says(CONNECTED);
       return server;
     },
-    writeProfile: async (hooks) => {
-      sandbox.run(['sh', '-c', `cat >${PROFILE}`], { stdin: await clientProfile(sandbox, transport, hooks) });
+    writeProfile: async (hooks, remote = INTERNET.vpn4) => {
+      sandbox.run(['sh', '-c', `cat >${PROFILE}`], { stdin: await clientProfile(sandbox, transport, hooks, remote) });
     },
     startClient: () => startService(sandbox, 'client', ['openvpn', '--config', PROFILE]),
     startProber: async (orders) => {

@@ -23,10 +23,30 @@ export function look(host: Host, backend: Backend): Survey {
   return backend.survey(backend.look.map((command) => host.run(command)));
 }
 
+/** The same; undefined where the backend does not work, so that it can hold nothing of ours. */
+export function lookIfItWorks(host: Host, backend: Backend): Survey | undefined {
+  try {
+    return look(host, backend);
+  } catch (thrown) {
+    if (thrown instanceof KillswitchError && thrown.code === 'COMMAND') return undefined;
+    throw thrown;
+  }
+}
+
 interface Failure {
   readonly stage: 'check' | 'commit';
   readonly committed: number;
   readonly detail: readonly string[];
+}
+
+/** A commit that cannot even start, as when the time is over, is one that failed: what was committed before it must be told. */
+function runOrSay(host: Host, command: Command): Output {
+  try {
+    return host.run(command);
+  } catch (thrown) {
+    if (!(thrown instanceof KillswitchError)) throw thrown;
+    return { status: null, stdout: '', stderr: thrown.message };
+  }
 }
 
 /** Checks all, then commits all. A commit that fails does not keep the next family from being locked. */
@@ -35,7 +55,7 @@ function attempt(host: Host, { check, commit }: Transaction): Failure | undefine
     const output = host.run(command);
     if (output.status !== 0) return { stage: 'check', committed: 0, detail: transcript(command, output) };
   }
-  const outputs = commit.map((command) => ({ command, output: host.run(command) }));
+  const outputs = commit.map((command) => ({ command, output: runOrSay(host, command) }));
   const failed = outputs.filter(({ output }) => output.status !== 0);
   if (failed.length === 0) return undefined;
   return {
@@ -50,6 +70,15 @@ function refused({ stage, committed, detail }: Failure): KillswitchError {
   return committed > 0
     ? new KillswitchError('PARTLY', 'the kernel took the rules of one family and refused those of the other', next, detail)
     : new KillswitchError('REFUSED', `the kernel refused the rules (${stage})`, next, detail);
+}
+
+/** What is there after half a commit; when even that cannot be read, the half commit is what has to be told. */
+function lookAfter(host: Host, backend: Backend, failure: Failure): Survey {
+  try {
+    return look(host, backend);
+  } catch {
+    throw refused(failure);
+  }
 }
 
 function sameRules(a: Survey, b: Survey): boolean {
@@ -79,7 +108,7 @@ export function apply(host: Host, backend: Backend, target: Ruleset, grown?: Rul
     const canGrow = grown !== undefined && tries === 0 && differencesOf(backend.image(grown), found.image).length === 0;
     const growth = canGrow ? backend.add(grown, target) : undefined;
     const failure = attempt(host, growth ?? backend.replace(target, found));
-    const after = look(host, backend);
+    const after = failure !== undefined && failure.committed > 0 ? lookAfter(host, backend, failure) : look(host, backend);
     if (failure !== undefined) {
       // Refused because somebody else was faster: the survey it was made for no longer holds. Otherwise one more try, then it is final.
       if (sameRules(found, after) && ++unexplained > 1) throw refused(failure);

@@ -1,7 +1,6 @@
 import type { Backend } from '../backend/backend.ts';
 import type { Host } from '../host/host.ts';
 import { type LiveTunnel, readLiveTunnels, removeLiveTunnel, staleTunnels } from '../machine/live-tunnels.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { type Base, decide, type Policy } from '../policy/policy.ts';
 import { compile } from '../ruleset/compile.ts';
@@ -27,15 +26,10 @@ function prune(host: Host, except: InterfaceName | undefined): void {
 }
 
 /**
- * Makes the kernel hold the base and every live tunnel. Each caller has written its own tunnel file before; whoever comes last reads all of
- * them, so that hooks of several tunnels at once all end up in the kernel. `added` names a device whose rules may just be added. Undefined when
- * the machine is not locked (any more): a hook that waited while a human said `unlock` must not lock it again.
+ * Makes the kernel hold the base and every live tunnel, for a caller that holds the lock. Each hook has written its own tunnel file before;
+ * whoever comes last reads all of them, so that hooks of several tunnels at once all end up in the kernel. `added` names a device whose rules may
+ * just be added.
  */
-export function converge(host: Host, backend: Backend, base: Base, added?: InterfaceName): Converged | undefined {
-  return host.exclusively(() => (readLockRecord(host)?.locked === true ? convergeAlone(host, backend, base, added) : undefined));
-}
-
-/** The same for a caller that holds the lock already. */
 export function convergeAlone(host: Host, backend: Backend, base: Base, added?: InterfaceName): Converged {
   prune(host, added);
   let live = readLiveTunnels(host);

@@ -1,12 +1,25 @@
 import type { ChainPolicy, Command } from '../backend/backend.ts';
 import { type Choice, choose } from '../backend/choose.ts';
-import { iptables } from '../backend/iptables.ts';
+import { type IptablesKind, iptables } from '../backend/iptables.ts';
 import { nftables } from '../backend/nftables.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { forgetKnown, gatherKnown, saveKnown } from '../machine/known-endpoints.ts';
+import { pinHosts } from '../machine/hosts-file.ts';
+import {
+  type Ask,
+  askHosts,
+  forgetKnown,
+  type Gathered,
+  gatherKnown,
+  profilePaths,
+  saveKnown,
+  unknownNames,
+} from '../machine/known-endpoints.ts';
+import { readLiveTunnels } from '../machine/live-tunnels.ts';
+import { loadSettings } from '../machine/load-settings.ts';
 import { type LockRecord, readLockRecord, writeLockRecord } from '../machine/lock-record.ts';
+import { forgetSettings, keepSettings } from '../machine/settings-in-force.ts';
 import { readWorld } from '../machine/world.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
 import { type Base, baseOf, decide } from '../policy/policy.ts';
@@ -16,9 +29,21 @@ import { look, removeRules } from './apply.ts';
 import { type Converged, convergeAlone } from './converge.ts';
 import { missingChains, removeMadeChains } from './made-chains.ts';
 
+/** Seconds to wait for DNS: of the system while nothing is locked, through a tunnel that may only just have come up. */
+const UNLOCKED_SECONDS = 8;
+const TUNNEL_SECONDS = 30;
+
+export interface LockOptions {
+  /** Whether the names of VPN servers are asked for; else what is pinned has to do. */
+  readonly asks?: boolean;
+  /** Whether an open machine is left open when its profiles name no endpoint: its owner would have locked themselves out. */
+  readonly needsEndpoint?: boolean;
+}
+
 /** What `lock` did. */
 export interface Locked extends Converged {
   readonly base: Base;
+  readonly known: Gathered;
   readonly choice: Choice;
 }
 
@@ -54,45 +79,94 @@ function madeHere(host: Host, record: LockRecord | undefined, firstRules: boolea
 /** The other backend, when something of ours is there from an earlier lock. */
 function removeOther(host: Host, name: BackendName, before: readonly ChainPolicy[]): void {
   const has = readWorld(host, 'auto').has;
-  if (name === 'iptables' && has.nft) removeRules(host, nftables, []);
+  if (name === 'iptables' && has.nft) unlessUnused(undefined, 'nftables', () => removeRules(host, nftables, []));
   if (name === 'nftables' && has.iptables)
-    removeRules(host, iptables(host.exists(PATHS.ipv6) && has.ip6tables ? FAMILIES : ['ipv4']), before);
+    unlessUnused(undefined, 'iptables', () =>
+      removeRules(host, iptables(host.exists(PATHS.ipv6) && has.ip6tables ? FAMILIES : ['ipv4']), before),
+    );
 }
 
 /**
  * Locks the machine, or brings a locked one to its settings: reads profiles and settings anew, saves what was there before the first change,
  * loads the base and every live tunnel, and keeps the base as text for the boot.
  */
-export function lockMachine(host: Host, settings: Settings): Locked {
-  return host.exclusively(() => lockAlone(host, settings));
+export function lockMachine(host: Host, options: LockOptions = {}): Locked {
+  return host.exclusively(() => lockAlone(host, options));
 }
 
-function lockAlone(host: Host, settings: Settings): Locked {
+/** How names of VPN servers can be asked for now: through a live tunnel, or while nothing is locked; else not at all. */
+export function askNow(host: Host, settings: Settings): Ask {
+  if (readLockRecord(host)?.locked !== true) return askHosts(host, undefined, UNLOCKED_SECONDS);
+  const resolvers = readLiveTunnels(host).flatMap(({ tunnel }) => settings.dns ?? tunnel.resolvers);
+  return askHosts(host, [...new Set(resolvers.map(({ text }) => text))], TUNNEL_SECONDS);
+}
+
+/** The same for a caller that holds the lock already. */
+export function lockAlone(host: Host, { asks = false, needsEndpoint = false }: LockOptions): Locked {
+  const settings = loadSettings(host);
+  const ask = asks ? askNow(host, settings) : undefined;
   const record = readLockRecord(host);
   const choice = choose(readWorld(host, settings.backend, true));
   const { backend } = choice;
-  const known = gatherKnown(host, settings);
+  const known = gatherKnown(host, settings, ask);
   const base = baseOf(settings, known);
+  const profiles = profilePaths(host, settings);
+  if (needsEndpoint && record?.locked !== true && base.endpoints.length === 0 && profiles.length > 0)
+    throw new KillswitchError(
+      'NO_ENDPOINT',
+      'no profile names a VPN server that can be found, so nothing could connect once this machine is locked',
+      'Name a server in KILLSWITCH_ENDPOINTS, or by address in a profile; "ovpn-killswitch lock --force" locks all the same.',
+      [`read: ${profiles.slice(0, 5).join(', ')}`, ...unknownNames(known)],
+    );
   const found = look(host, backend);
   const before = policiesBefore(record, found.present, found.policies);
   if (record?.locked !== true && !found.present) saveDumps(host);
   const made = madeHere(host, record, backend.name === 'iptables' && !found.present);
   // Recorded before the first change: if we die in between, `unlock` and `recover` still know what was there.
   writeLockRecord(host, { locked: true, since: record?.locked === true ? record.since : host.now(), backend: backend.name, before, made });
+  keepSettings(host);
   saveKnown(host, known);
+  pinHosts(host, known.pins);
   const texts = backend.bootText(compile(decide(base, [])));
   for (const [file, text] of Object.entries(texts)) host.write(`${PATHS.state}/${file}`, text, 0o600);
   for (const file of BOOT_FILES) if (!(file in texts)) host.remove(`${PATHS.state}/${file}`);
   const converged = convergeAlone(host, backend, base);
   removeOther(host, backend.name, before);
-  return { ...converged, base, choice };
+  return { ...converged, base, known, choice };
+}
+
+/**
+ * The kinds of iptables that may hold rules of ours: the machine's own, and the other two where somebody has switched between them. Asking
+ * for legacy tables makes them, so they are asked for only where the kernel has them (proc(5), ip_tables_names).
+ */
+function iptablesKinds(host: Host): readonly IptablesKind[] {
+  const legacy = ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names'].some((path) => (host.read(path) ?? '') !== '');
+  const installed = (kind: IptablesKind) =>
+    ['iptables', 'ip6tables'].every((each) => host.has(`${each}${kind}-save`) && host.has(`${each}${kind}-restore`));
+  return ['', ...(['-nft', '-legacy'] as const).filter((kind) => installed(kind) && (kind !== '-legacy' || legacy))];
+}
+
+/** A backend that does not work here holds nothing of ours, unless it is the one this machine was locked with. */
+function unlessUnused<Result>(record: LockRecord | undefined, name: BackendName, work: () => Result): Result | 'unchanged' {
+  try {
+    return work();
+  } catch (thrown) {
+    if (record?.backend === name || !(thrown instanceof KillswitchError) || thrown.code !== 'COMMAND') throw thrown;
+    return 'unchanged';
+  }
 }
 
 /** Without a record of what was there, the policies become what Linux starts with, but only where we are. */
-function removeIptables(host: Host, families: readonly Family[], record: LockRecord | undefined): 'unchanged' | 'removed' {
-  const backend = iptables(families);
+function removeIptables(
+  host: Host,
+  families: readonly Family[],
+  kind: IptablesKind,
+  record: LockRecord | undefined,
+): 'unchanged' | 'removed' {
+  const backend = iptables(families, kind);
   const { present, policies } = look(host, backend);
-  const known = record?.locked === true && record.before.length > 0;
+  // Of a kind that is not the machine's own now, only what holds rules of ours was ever changed.
+  const known = record?.locked === true && record.before.length > 0 && (kind === '' || present);
   return removeRules(
     host,
     backend,
@@ -106,7 +180,6 @@ function removeIptables(host: Host, families: readonly Family[], record: LockRec
  * @throws KillswitchError when something of ours could not be removed; the machine then stays locked.
  */
 export function unlockMachine(host: Host): { readonly removed: boolean } {
-  const record = readLockRecord(host);
   const world = readWorld(host, 'auto');
   if (!world.has.nft && !world.has.iptables)
     throw new KillswitchError(
@@ -115,10 +188,13 @@ export function unlockMachine(host: Host): { readonly removed: boolean } {
       'Install the one that was used to lock: apt install iptables nftables',
     );
   return host.exclusively(() => {
+    const record = readLockRecord(host);
     const families = world.ipv6 && world.has.ip6tables ? FAMILIES : (['ipv4'] as const);
     const results = [
-      ...(world.has.iptables ? [removeIptables(host, families, record)] : []),
-      ...(world.has.nft ? [removeRules(host, nftables, [])] : []),
+      ...(world.has.iptables
+        ? iptablesKinds(host).map((kind) => unlessUnused(record, 'iptables', () => removeIptables(host, families, kind, record)))
+        : []),
+      ...(world.has.nft ? [unlessUnused(record, 'nftables', () => removeRules(host, nftables, []))] : []),
     ];
     removeMadeChains(host, record?.locked === true ? record.made : []);
     writeLockRecord(host, {
@@ -130,6 +206,8 @@ export function unlockMachine(host: Host): { readonly removed: boolean } {
     });
     for (const file of [...BOOT_FILES, 'before', 'before.policies']) host.remove(`${PATHS.state}/${file}`);
     forgetKnown(host);
+    forgetSettings(host);
+    pinHosts(host, []);
     return { removed: results.includes('removed') };
   });
 }

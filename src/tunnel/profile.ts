@@ -1,12 +1,15 @@
-import { parseAddress } from '../net/address.ts';
+import { type Family, parseAddress } from '../net/address.ts';
 import { distinctEndpoints, type Endpoint, parseEndpoint } from '../net/endpoint.ts';
 import { parsePort, type Transport } from '../net/port.ts';
+import { options } from './profile-options.ts';
 
-/** One place a profile may connect to. `host` is as written: an address or a name. */
+/** One place a profile may connect to: with a proxy, the proxy. `host` is as written: an address or a name. */
 export interface Remote {
   readonly host: string;
   readonly port: string;
   readonly transport: Transport;
+  /** The only family whose addresses OpenVPN takes for it (`udp4`, `tcp6`, …); without it either. */
+  readonly family?: Family;
 }
 
 /** What the kill switch needs to know of a profile (.ovpn, .conf). */
@@ -16,82 +19,9 @@ export interface Profile {
   readonly user: string | undefined;
 }
 
-/** What isspace(3) calls a blank; JavaScript's own class has more. */
-const BLANK = /[ \t\n\v\f\r]/;
-
-/**
- * The words of one line, as OpenVPN's `parse_line` cuts them (options_parse.c): blanks separate, `#` and `;` at the start of a word end
- * the line, a quote at the start of a word groups up to the next one, and a backslash takes a blank, a quotation mark or a backslash as it is,
- * except within single quotes. A line that OpenVPN refuses (quotes that do not close, another character after a backslash) yields nothing.
- */
-export function words(line: string): readonly string[] {
-  const found: string[] = [];
-  let word: string | undefined;
-  let quote: string | undefined;
-  let escaped = false;
-  for (const character of line) {
-    if (!escaped && character === '\\' && quote !== "'") {
-      escaped = true;
-      continue;
-    }
-    const plain = !escaped;
-    escaped = false;
-    const blank = BLANK.test(character);
-    const ends = quote === undefined ? word !== undefined && blank : character === quote;
-    if (plain && ends) {
-      found.push(word ?? '');
-      word = undefined;
-      quote = undefined;
-      continue;
-    }
-    if (word === undefined && quote === undefined) {
-      if (blank) continue;
-      if (character === '#' || character === ';') return found;
-      if (plain && (character === '"' || character === "'")) {
-        quote = character;
-        continue;
-      }
-    }
-    if (!plain && !blank && character !== '"' && character !== '\\') return [];
-    word = (word ?? '') + character;
-  }
-  if (quote !== undefined || (escaped && word !== undefined)) return [];
-  return word === undefined ? found : [...found, word];
-}
-
-/**
- * The options of a profile in order, without inline files (`<ca>…</ca>`); a `<connection>` block opens and closes with its tags. As in
- * OpenVPN (read_inline_file) a closing tag need only be how a line starts.
- */
-function* options(text: string): Generator<readonly string[]> {
-  let block = false;
-  let inline: string | undefined;
-  for (const line of text.replace(/^\uFEFF/, '').split('\n')) {
-    const content = line.trimStart();
-    if (block && content.startsWith('</connection>')) {
-      block = false;
-      inline = undefined;
-      yield ['</connection>'];
-      continue;
-    }
-    if (inline !== undefined) {
-      if (content.startsWith(`</${inline}>`)) inline = undefined;
-      continue;
-    }
-    const [first, ...values] = words(line);
-    if (first === undefined) continue;
-    const name = first.replace(/^--(?=.)/, '');
-    const [, tag] = values.length === 0 ? (/^<(.*)>$/.exec(name) ?? []) : [];
-    if (tag === 'connection' && !block) {
-      block = true;
-      yield [name];
-    } else if (tag !== undefined) inline = tag;
-    else yield [name, ...values];
-  }
-}
-
-function transportOf(proto: string): Transport {
-  return proto.startsWith('tcp') ? 'tcp' : 'udp';
+interface Proxy {
+  readonly host: string;
+  readonly port: string;
 }
 
 /** What applies to a connection (OpenVPN's struct connection_entry). */
@@ -99,12 +29,31 @@ interface Connection {
   readonly host: string | undefined;
   readonly port: string;
   readonly proto: string;
+  readonly httpProxy?: Proxy;
+  readonly socksProxy?: Proxy;
+}
+
+function transportOf(proto: string): Transport {
+  return proto.startsWith('tcp') ? 'tcp' : 'udp';
+}
+
+function familyOf(proto: string): Pick<Remote, 'family'> {
+  const [, digit] = /^(?:udp|tcp)([46])/.exec(proto) ?? [];
+  if (digit === undefined) return {};
+  return { family: digit === '4' ? 'ipv4' : 'ipv6' };
+}
+
+function remoteOf({ host, port, proto, httpProxy, socksProxy }: Connection): readonly Remote[] {
+  if (host === undefined) return [];
+  const proxy = httpProxy ?? socksProxy;
+  const family = familyOf(proto);
+  return [proxy === undefined ? { host, port, transport: transportOf(proto), ...family } : { ...proxy, transport: 'tcp', ...family }];
 }
 
 /**
  * Reads the options that say where OpenVPN connects to and as whom it runs. `remote HOST [PORT] [PROTO]`; port 1194 and UDP by default.
  * Precedence as in options.c: outside of blocks the words of `remote` win over `port` and `proto`, wherever these stand; a `<connection>`
- * block starts with what stood above it, and in it the last word wins.
+ * block starts with what stood above it, and in it the last word wins. `proto-force` leaves out the remotes of the other transport.
  */
 export function readProfile(text: string): Profile {
   const remotes: { readonly host: string; readonly port: string | undefined; readonly proto: string | undefined }[] = [];
@@ -112,6 +61,7 @@ export function readProfile(text: string): Profile {
   let top: Connection = { host: undefined, port: '1194', proto: 'udp' };
   let block: Connection | undefined;
   let user: string | undefined;
+  let forced: Transport | undefined;
   const set = (change: Partial<Connection>) => {
     if (block === undefined) top = { ...top, ...change };
     else block = { ...block, ...change };
@@ -128,7 +78,7 @@ export function readProfile(text: string): Profile {
       case 'remote':
         if (first === undefined) break;
         if (block === undefined) remotes.push({ host: first, port: second, proto: third });
-        else block = { host: first, port: second ?? block.port, proto: third ?? block.proto };
+        else block = { ...block, host: first, port: second ?? block.port, proto: third ?? block.proto };
         break;
       case 'port':
       case 'rport':
@@ -136,6 +86,15 @@ export function readProfile(text: string): Profile {
         break;
       case 'proto':
         if (first !== undefined) set({ proto: first });
+        break;
+      case 'proto-force':
+        if (first !== undefined && block === undefined) forced = transportOf(first);
+        break;
+      case 'http-proxy':
+        if (first !== undefined && second !== undefined) set({ httpProxy: { host: first, port: second } });
+        break;
+      case 'socks-proxy':
+        if (first !== undefined) set({ socksProxy: { host: first, port: second ?? '1080' } });
         break;
       case 'user':
         if (block === undefined) user = first;
@@ -146,19 +105,20 @@ export function readProfile(text: string): Profile {
   }
   // With <connection> blocks OpenVPN takes its remotes from them alone (options.c, options_postprocess_mutate).
   const connections =
-    blocks.length > 0 ? blocks : remotes.map(({ host, port, proto }) => ({ host, port: port ?? top.port, proto: proto ?? top.proto }));
-  return {
-    remotes: connections.flatMap(({ host, port, proto }) => (host === undefined ? [] : [{ host, port, transport: transportOf(proto) }])),
-    user,
-  };
+    blocks.length > 0
+      ? blocks
+      : remotes.map(({ host, port, proto }) => ({ ...top, host, port: port ?? top.port, proto: proto ?? top.proto }));
+  const usable = connections.filter(({ proto }) => forced === undefined || transportOf(proto) === forced);
+  return { remotes: usable.flatMap(remoteOf), user };
 }
 
-/** The endpoints of remotes that are literal addresses; names and ports that do not parse are left out. */
+/** The endpoints of remotes that are literal addresses; names, ports that do not parse and addresses of another family are left out. */
 export function literalEndpoints(profile: Profile): readonly Endpoint[] {
   return distinctEndpoints(
-    profile.remotes.flatMap(({ host, port, transport }) => {
+    profile.remotes.flatMap(({ host, port, transport, family }) => {
       const address = parseAddress(host);
       if (address === undefined || parsePort(port) === undefined) return [];
+      if (family !== undefined && address.family !== family) return [];
       const text = address.family === 'ipv6' ? `[${host}]:${port}/${transport}` : `${host}:${port}/${transport}`;
       return parseEndpoint(text) ?? [];
     }),

@@ -35,6 +35,7 @@ describe('install', () => {
         `0:0 755 d ${LIBRARY}/hooks`,
         ...['up', 'down', 'route-up'].map((hook) => `0:0 755 f ${LIBRARY}/hooks/${hook}`),
         `0:0 755 f ${LIBRARY}/cli.js`,
+        `0:0 755 f ${LIBRARY}/resolver.js`,
         `0:0 755 f ${LIBRARY}/recover`,
         `0:0 644 f ${LIBRARY}/package.json`,
         // In a user namespace that maps root alone, no Node of the machine belongs to root.

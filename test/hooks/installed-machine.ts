@@ -28,8 +28,9 @@ export type Rules = Readonly<Record<string, readonly string[]>>;
 
 /** Version 1 of `status --json`. */
 export interface Status {
-  readonly state: 'unlocked' | 'blocked' | 'connected';
+  readonly state: 'unlocked' | 'open' | 'blocked' | 'connected';
   readonly exact: boolean;
+  readonly settingsChanged: boolean;
   readonly backend: BackendName;
   readonly trace: readonly string[];
   readonly endpoints: readonly string[];

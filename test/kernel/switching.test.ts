@@ -3,12 +3,14 @@ import type { Backend } from '../../src/backend/backend.ts';
 import { differencesOf } from '../../src/backend/image.ts';
 import { iptables } from '../../src/backend/iptables.ts';
 import { nftables } from '../../src/backend/nftables.ts';
+import type { Host } from '../../src/host/host.ts';
+import { PATHS } from '../../src/host/paths.ts';
 import type { Sandbox } from '../../src/host/sandbox.ts';
 import { baseOf, decide } from '../../src/policy/policy.ts';
 import type { BackendName } from '../../src/policy/settings.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import { look } from '../../src/transaction/apply.ts';
-import { lockMachine, unlockMachine } from '../../src/transaction/lock.ts';
+import { type Locked, lockMachine, unlockMachine } from '../../src/transaction/lock.ts';
 import { machineWith } from '../support/machine.ts';
 import { addOthersRules } from '../support/others-rules.ts';
 import { settingsOf } from '../support/policies.ts';
@@ -38,6 +40,13 @@ function present(sandbox: Sandbox): readonly string[] {
     .map(({ name }) => name);
 }
 
+/** Writes the settings and locks, as a person does. */
+function lockWith(host: Host, backend: BackendName): Locked {
+  const lines = Object.entries({ ...VALUES, KILLSWITCH_BACKEND: backend }).map(([key, value]) => `${key}=${value}\n`);
+  host.write(PATHS.settings, lines.join(''));
+  return lockMachine(host);
+}
+
 const WAYS = [
   ['iptables', 'nftables'],
   ['nftables', 'iptables'],
@@ -49,7 +58,7 @@ describe.each(['iptables-nft', 'iptables-legacy'] as const)('with %s installed',
   test.for(WAYS)('from %s to %s there is no moment without all the rules, and only one set afterwards', ([from, to], context) => {
     const sandbox = machine.sandbox(context);
     const before = dumpRules(sandbox);
-    lockMachine(sandboxHost(sandbox), settingsOf({ ...VALUES, KILLSWITCH_BACKEND: from }));
+    lockWith(sandboxHost(sandbox), from);
     expect(exact(sandbox)).toEqual([from]);
 
     const moments: (readonly string[])[] = [];
@@ -60,7 +69,7 @@ describe.each(['iptables-nft', 'iptables-legacy'] as const)('with %s installed',
         return output;
       },
     });
-    const { choice } = lockMachine(host, settingsOf({ ...VALUES, KILLSWITCH_BACKEND: to }));
+    const { choice } = lockWith(host, to);
     expect(choice.backend.name).toBe(to);
     expect(moments.length).toBeGreaterThan(2);
     expect(moments.filter((backends) => backends.length === 0)).toEqual([]);
@@ -77,10 +86,9 @@ describe.each(['iptables-nft', 'iptables-legacy'] as const)('with %s installed',
   test('locking again with the same backend commits nothing', (context) => {
     const sandbox = machine.sandbox(context);
     for (const name of ['iptables', 'nftables'] as const) {
-      const settings = settingsOf({ ...VALUES, KILLSWITCH_BACKEND: name });
-      lockMachine(sandboxHost(sandbox), settings);
+      lockWith(sandboxHost(sandbox), name);
       const host = sandboxHost(sandbox);
-      expect(lockMachine(host, settings).applied).toBe('unchanged');
+      expect(lockWith(host, name).applied).toBe('unchanged');
       expect(host.commands.filter(({ stdin }) => stdin !== undefined)).toEqual([]);
       unlockMachine(sandboxHost(sandbox));
     }

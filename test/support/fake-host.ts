@@ -6,6 +6,10 @@ export interface FakeHost extends Host {
   readonly files: Map<string, string>;
   readonly commands: Command[];
   readonly logged: LogEntry[];
+  /** Programs that were left to run afterwards. */
+  readonly started: (readonly string[])[];
+  /** Commands that were called in turn. */
+  readonly called: { readonly command: readonly string[]; readonly env: Readonly<Record<string, string | undefined>> }[];
 }
 
 export interface FakeMachine {
@@ -15,22 +19,42 @@ export interface FakeMachine {
   /** What a program answers; by default it ends well and says nothing. */
   readonly answer?: (command: Command, host: FakeHost) => Partial<Output>;
   readonly root?: boolean;
+  /** How a command that is called in turn ends. */
+  readonly inTurn?: { readonly status: number; readonly why?: string };
+  /** What DNS answers: names to addresses. */
+  readonly answers?: Readonly<Record<string, readonly string[]>>;
   readonly now?: number;
 }
 
-export function fakeHost({ files = {}, programs = [], answer = () => ({}), root = true, now = 1_800_000_000 }: FakeMachine = {}): FakeHost {
+const textOf = (content: string | Uint8Array) => (typeof content === 'string' ? content : Buffer.from(content).toString());
+
+export function fakeHost({
+  files = {},
+  programs = [],
+  answer = () => ({}),
+  root = true,
+  answers = {},
+  inTurn = { status: 0 },
+  now = 1_800_000_000,
+}: FakeMachine = {}): FakeHost {
   const tree = new Map(Object.entries(files));
   const isFolder = (path: string) => [...tree.keys()].some((file) => file.startsWith(`${path}/`));
   const host: FakeHost = {
     files: tree,
     commands: [],
     logged: [],
+    started: [],
+    called: [],
     run: (command) => {
       host.commands.push(command);
       return { status: 0, stdout: '', stderr: '', ...answer(command, host) };
     },
     has: (program) => programs.includes(program),
     read: (path) => tree.get(path),
+    readBytes: (path) => {
+      const text = tree.get(path);
+      return text === undefined ? undefined : Buffer.from(text);
+    },
     list: (folder) => [
       ...new Set(
         [...tree.keys()].filter((file) => file.startsWith(`${folder}/`)).map((file) => file.slice(folder.length + 1).split('/')[0] ?? ''),
@@ -38,10 +62,21 @@ export function fakeHost({ files = {}, programs = [], answer = () => ({}), root 
     ],
     exists: (path) => tree.has(path) || isFolder(path),
     write: (path, text) => {
-      tree.set(path, text);
+      tree.set(path, textOf(text));
     },
     remove: (path) => {
       tree.delete(path);
+    },
+    rewrite: (path, text) => {
+      tree.set(path, textOf(text));
+    },
+    resolve: (names) => new Map(names.flatMap((name) => (answers[name] === undefined ? [] : [[name, answers[name]] as const]))),
+    callInTurn: (command, env) => {
+      host.called.push({ command, env });
+      return inTurn;
+    },
+    startAfterwards: (path, args) => {
+      host.started.push([path, ...args]);
     },
     exclusively: (work) => work(),
     log: (entry) => {

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -144,6 +145,8 @@ export interface Lan {
 }
 
 const SENDER = fileURLToPath(new URL('sender.mjs', import.meta.url));
+/** Where every user may read it, wherever this repository lies. */
+const SENDER_INSIDE = '/run/senders/sender.mjs';
 
 function must(sandbox: Sandbox, argv: readonly string[], stdin?: string, at?: string): void {
   const { status, stderr } = sandbox.run(argv, { ...(stdin === undefined ? {} : { stdin }), ...(at === undefined ? {} : { at }) });
@@ -157,11 +160,12 @@ export async function buildLan(sandbox: Sandbox): Promise<Lan> {
   must(sandbox, ['nft', '-f', '-'], FAR, 'peer');
   must(sandbox, ['nft', '-f', '-'], FAR, 'guest');
   must(sandbox, ['install', '-d', '-m', '777', '/run/senders']);
+  must(sandbox, ['sh', '-c', `cat > ${SENDER_INSIDE}`], readFileSync(SENDER, 'utf8'));
   const started = new Map<SenderName, Promise<(line: string) => Promise<string>>>();
   const start = async (name: SenderName) => {
     const as = name === 'nobody' ? ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'] : [];
     const path = `/run/senders/${name}`;
-    const argv = [...as, process.execPath, SENDER, path];
+    const argv = [...as, process.execPath, SENDER_INSIDE, path];
     const child = sandbox.start(argv, name === 'peer' || name === 'guest' ? { at: name } : {});
     let said = '';
     child.stderr?.on('data', (chunk) => {

@@ -45,12 +45,17 @@ export function sandboxHost(sandbox: Sandbox, { intercept, milliseconds = 10_000
     has: (program) => PROGRAM_FOLDERS.some((folder) => existsSync(inside(`${folder}/${program}`))),
     exists: (path) => existsSync(inside(path)),
     read: (path) => orNothing(() => readFileSync(inside(path), 'utf8')),
+    readBytes: (path) => orNothing(() => readFileSync(inside(path))),
     list: (folder) => orNothing(() => readdirSync(inside(folder)).sort()) ?? [],
     write: (path, text, mode = 0o644) => {
       mkdirSync(dirname(inside(path)), { recursive: true });
       writeFileSync(inside(path), text, { mode });
     },
+    rewrite: (path, text) => writeFileSync(inside(path), text),
     remove: (path) => rmSync(inside(path), { recursive: true, force: true }),
+    resolve: () => new Map(),
+    startAfterwards: () => undefined,
+    callInTurn: () => ({ status: 127, why: 'hooks do not run on this host' }),
     exclusively: (work) => work(),
     log: (entry) => {
       entries.push(entry);

@@ -176,7 +176,7 @@ describe('README.md', () => {
       networks: [],
     };
     const ruleset = compile(decide(base, [tunnel]));
-    const shown = [...read('README.md').matchAll(/\$ ovpn-killswitch explain (.+)\n\s+(\w+): (\S+), in the chain (\S+) /g)];
+    const shown = [...read('README.md').matchAll(/\$ sudo ovpn-killswitch explain (.+)\n\s+(\w+): (\S+), in the chain (\S+) /g)];
     expect(shown.length).toBeGreaterThanOrEqual(3);
     for (const [, call = '', verdict, id, chain] of shown) {
       const decision = evaluate(ruleset, packetOf(call));
@@ -332,7 +332,7 @@ describe('openvpn-examples', () => {
     ['several-remotes.ovpn', ['203.0.113.10:1194/udp', '203.0.113.11:1194/udp', '203.0.113.11:443/tcp'], undefined],
     ['user-nobody.ovpn', ['203.0.113.10:1194/udp'], 'nobody'],
     ['ipv6-endpoint.ovpn', ['[2001:db8::10]:1194/udp'], undefined],
-    ['http-proxy.ovpn', ['203.0.113.10:443/tcp'], undefined],
+    ['http-proxy.ovpn', ['192.168.1.8:3128/tcp'], undefined],
     ['hardened.ovpn', ['203.0.113.10:1194/udp'], undefined],
   ])('%s has the endpoints that it seems to have', (name, endpoints, user) => {
     const profile = readProfile(read(`openvpn-examples/${name}`));

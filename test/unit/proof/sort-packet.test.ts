@@ -51,7 +51,7 @@ test('a packet to the VPN server is the VPN’s, unless it carries a marker', ()
 test('a packet to another port, another protocol or another host is not the VPN’s', () => {
   expect(sorted(ipv4(UDP, VPN_SERVER, ports(40000, 1195, 'x'))).sort).toBe('clear');
   expect(sorted(ipv4(TCP, VPN_SERVER, ports(40000, 1194, ''))).sort).toBe('clear');
-  expect(sorted(ipv4(UDP, '203.0.113.11', ports(40000, 1194, 'x'))).sort).toBe('clear');
+  expect(sorted(ipv4(UDP, '203.0.113.12', ports(40000, 1194, 'x'))).sort).toBe('clear');
 });
 
 test('over TCP, a SYN to the VPN server from a port of the prober is a leak', () => {

@@ -1,50 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { endpointText } from '../../../src/net/endpoint.ts';
-import { literalEndpoints, readProfile, words } from '../../../src/tunnel/profile.ts';
+import { literalEndpoints, readProfile } from '../../../src/tunnel/profile.ts';
 import { anyEndpoint } from '../../support/arbitraries.ts';
 import { HOSTILE_TEXT } from '../../support/hostile-text.ts';
 
 const remotes = (text: string) => readProfile(text).remotes.map(({ host, port, transport }) => `${host} ${port} ${transport}`);
-
-describe('a line of a profile is cut into words', () => {
-  test.each([
-    ['remote vpn.example.test 1194', ['remote', 'vpn.example.test', '1194']],
-    ['\t remote\t \tvpn  ', ['remote', 'vpn']],
-    ['remote vpn\r', ['remote', 'vpn']],
-    ['', []],
-    ['   ', []],
-    ['# remote vpn', []],
-    ['; remote vpn', []],
-    ['  #remote vpn', []],
-    ['remote vpn # the first', ['remote', 'vpn']],
-    ['remote vpn ;the first', ['remote', 'vpn']],
-    ['remote vpn#1', ['remote', 'vpn#1']],
-    ['remote "vpn one" 1194', ['remote', 'vpn one', '1194']],
-    ["remote 'vpn one' 1194", ['remote', 'vpn one', '1194']],
-    ['remote ""', ['remote', '']],
-    ['remote "a # b"', ['remote', 'a # b']],
-    ['remote "it\'s"', ['remote', "it's"]],
-    ['remote \'say "x"\'', ['remote', 'say "x"']],
-    ['remote "say \\"x\\""', ['remote', 'say "x"']],
-    ['remote a\\ b', ['remote', 'a b']],
-    ['remote c:\\\\vpn', ['remote', 'c:\\vpn']],
-    ["remote 'c:\\vpn'", ['remote', 'c:\\vpn']],
-    // A quote groups at the start of a word only, and ends the word where it ends.
-    ['remote vpn"one"', ['remote', 'vpn"one"']],
-    ['remote "vpn"one', ['remote', 'vpn', 'one']],
-    ['remote vpn\u00a01194', ['remote', 'vpn\u00a01194']],
-  ])('%j is %j', (line, expected) => {
-    expect(words(line)).toEqual(expected);
-  });
-
-  test.each(['remote "vpn', "remote 'vpn", 'remote vp\\n', 'remote \\vpn', 'remote vpn\\'])(
-    '%j is refused whole, as OpenVPN refuses it',
-    (line) => {
-      expect(words(line)).toEqual([]);
-    },
-  );
-});
 
 describe('the remotes of a profile', () => {
   test.each<readonly [string, string, readonly string[]]>([
@@ -112,6 +73,68 @@ describe('the remotes of a profile', () => {
 
   test('are not looked for behind an inline file that never ends: OpenVPN does not start with it', () => {
     expect(remotes('remote vpn\n<ca>\nremote evil')).toEqual(['vpn 1194 udp']);
+  });
+});
+
+describe('the family of a remote', () => {
+  test.each<readonly [string, string | undefined]>([
+    ['remote vpn 1194 udp', undefined],
+    ['remote vpn 1194 tcp-client', undefined],
+    ['remote vpn 1194 udp4', 'ipv4'],
+    ['remote vpn 1194 tcp6-client', 'ipv6'],
+    ['proto udp6\nremote vpn', 'ipv6'],
+    ['proto udp6\nremote vpn 1194 udp', undefined],
+    ['proto tcp4-client\nremote vpn\nhttp-proxy proxy 3128', 'ipv4'],
+  ])('of %j is %s', (text, family) => {
+    expect(readProfile(text).remotes.map((remote) => remote.family)).toEqual([family]);
+  });
+
+  test('leaves out addresses of the other one', () => {
+    const text = 'remote 203.0.113.10 1194 udp6\nremote 2001:db8::1 1194 udp4\nremote 203.0.113.11 1194 udp4\nremote 2001:db8::2 1194 udp6';
+    expect(literalEndpoints(readProfile(text)).map(endpointText)).toEqual(['203.0.113.11:1194/udp', '[2001:db8::2]:1194/udp']);
+  });
+});
+
+describe('the remotes of a profile with a proxy', () => {
+  test.each<readonly [string, string, readonly string[]]>([
+    ['are the HTTP proxy, over TCP', 'remote vpn 443 tcp\nhttp-proxy 192.0.2.8 3128', ['192.0.2.8 3128 tcp']],
+    ['are the proxy that is named above them', 'http-proxy proxy 8080 auth.txt basic\nproto tcp\nremote vpn 443', ['proxy 8080 tcp']],
+    ['are none without a port, which OpenVPN refuses', 'remote vpn 443 tcp\nhttp-proxy 192.0.2.8', ['vpn 443 tcp']],
+    ['are the SOCKS proxy, on port 1080', 'remote vpn 443 tcp\nsocks-proxy proxy', ['proxy 1080 tcp']],
+    ['are the SOCKS proxy, on its port', 'remote vpn 443 tcp\nsocks-proxy proxy 9050', ['proxy 9050 tcp']],
+    ['are the SOCKS proxy over TCP, whatever goes through it', 'remote vpn 443 udp\nsocks-proxy proxy', ['proxy 1080 tcp']],
+    ['are that proxy for each of them', 'remote a 443 tcp\nremote b 443 tcp\nsocks-proxy p', ['p 1080 tcp', 'p 1080 tcp']],
+    [
+      'are that of their block alone',
+      '<connection>\nremote a 443 tcp\nhttp-proxy p 3128\n</connection>\n<connection>\nremote b 443 tcp\n</connection>',
+      ['p 3128 tcp', 'b 443 tcp'],
+    ],
+    [
+      'are in a block the one that stands above it',
+      'http-proxy p 3128\n<connection>\nremote a 443 tcp\n</connection>\nhttp-proxy q 1',
+      ['p 3128 tcp'],
+    ],
+    ['are not those of its other options', 'remote vpn 443 tcp\nhttp-proxy-option AGENT x\nsocks-proxy-retry', ['vpn 443 tcp']],
+  ])('%s', (_, text, expected) => {
+    expect(remotes(text)).toEqual(expected);
+  });
+});
+
+describe('proto-force', () => {
+  const both = 'remote a 1194 udp\nremote b 443 tcp-client\nremote c 443 tcp6-client';
+  test.each<readonly [string, readonly string[]]>([
+    ['proto-force udp', ['a 1194 udp']],
+    ['proto-force tcp-client', ['b 443 tcp', 'c 443 tcp']],
+    ['proto-force udp\nproto-force tcp', ['b 443 tcp', 'c 443 tcp']],
+    ['setenv opt proto-force udp', ['a 1194 udp']],
+    ['# proto-force udp', ['a 1194 udp', 'b 443 tcp', 'c 443 tcp']],
+  ])('%j leaves the remotes of that transport', (line, expected) => {
+    expect(remotes(`${both}\n${line}`)).toEqual(expected);
+    expect(remotes(`${line}\n${both}`)).toEqual(expected);
+  });
+
+  test('looks at what goes to the server, not at the way to the proxy', () => {
+    expect(remotes('remote a 1194 udp\nsocks-proxy p\nproto-force udp')).toEqual(['p 1080 tcp']);
   });
 });
 

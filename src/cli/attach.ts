@@ -1,0 +1,64 @@
+import { join } from 'node:path';
+import { EXIT, KillswitchError } from '../errors.ts';
+import { PATHS } from '../host/paths.ts';
+import { attach as attachText, detach } from '../tunnel/attachment.ts';
+import { readProfile } from '../tunnel/profile.ts';
+import { readProfileFacts } from '../tunnel/profile-facts.ts';
+import { warningsOf } from '../tunnel/profile-warnings.ts';
+import type { CliCommand, Context } from './command.ts';
+import { parseArguments } from './parse-arguments.ts';
+import { keepOriginal, needRoot, type ProfileChange, planProfiles, writeProfiles } from './rewrite-profiles.ts';
+import { unifiedDiff } from './unified-diff.ts';
+
+const FOLDER = join(PATHS.library, 'hooks');
+
+function printWarnings(print: Context['print'], { before }: ProfileChange, harden: boolean): void {
+  const own = detach(before);
+  for (const { what, fix } of warningsOf({ profile: readProfile(own), facts: readProfileFacts(own), folder: FOLDER, harden })) {
+    print(`  warning: ${what}`);
+    print(`      ${fix}`);
+  }
+}
+
+export const attach: CliCommand = {
+  name: 'attach',
+  usage: 'attach FILE… [--dry-run] [--harden]',
+  summary: 'Write the lines that the hooks need into profiles. What their own up, down and route-up call is called in turn.',
+  examples: [
+    ['attach /etc/openvpn/client/my-vpn.conf', 'writes the lines at its end, and keeps a copy of the original'],
+    ['attach --dry-run my-vpn.ovpn', 'shows the change and writes nothing'],
+    ['attach --harden my-vpn.ovpn', 'refuses also what a server need not push'],
+  ],
+  needsRoot: false,
+  run: ({ host, args, print }) => {
+    const flags = { 'dry-run': { type: 'boolean' }, harden: { type: 'boolean' } } as const;
+    const { values, positionals } = parseArguments(attach, args, flags, { least: 1, most: Number.POSITIVE_INFINITY });
+    const harden = values.harden === true;
+    const dryRun = values['dry-run'] === true;
+    const changes = planProfiles(host, positionals, (text) => attachText(text, { folder: FOLDER, harden }));
+    if (!dryRun) {
+      needRoot(host, 'attach');
+      if (!host.exists(join(FOLDER, 'up')))
+        throw new KillswitchError(
+          'FILES',
+          `${FOLDER} holds no hooks, and OpenVPN does not start without them`,
+          'Install first: see README.md',
+        );
+    }
+    const backups = dryRun ? [] : changes.map((change) => keepOriginal(host, change));
+    if (!dryRun)
+      writeProfiles(
+        host,
+        changes.filter(({ before, after }) => before !== after),
+      );
+    for (const [index, change] of changes.entries()) {
+      const { path, before, after } = change;
+      if (dryRun) for (const line of unifiedDiff(path, before, after)) print(line);
+      const done = before === after ? 'is attached already' : dryRun ? 'would be attached' : `attached; the original is ${backups[index]}`;
+      print(`${dryRun ? '# ' : ''}${path}: ${done}`);
+      printWarnings((line) => print(`${dryRun ? '# ' : ''}${line}`), change, harden);
+    }
+    if (!dryRun) print('Run "ovpn-killswitch lock", so that their servers may be reached, and start OpenVPN again.');
+    return EXIT.ok;
+  },
+};

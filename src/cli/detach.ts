@@ -1,0 +1,44 @@
+import { EXIT } from '../errors.ts';
+import { detach as detachText, markerDamage } from '../tunnel/attachment.ts';
+import type { CliCommand } from './command.ts';
+import { parseArguments } from './parse-arguments.ts';
+import { forgetOriginal, needRoot, planProfiles, writeProfiles } from './rewrite-profiles.ts';
+import { unifiedDiff } from './unified-diff.ts';
+
+export const detach: CliCommand = {
+  name: 'detach',
+  usage: 'detach FILE… [--dry-run]',
+  summary: 'Take the lines of attach out of profiles again: every other byte stays.',
+  examples: [
+    ['detach /etc/openvpn/client/my-vpn.conf', 'after that OpenVPN calls no hook of ours'],
+    ['detach --dry-run my-vpn.ovpn', 'shows the change and writes nothing'],
+  ],
+  needsRoot: false,
+  run: ({ host, args, print }) => {
+    const flags = { 'dry-run': { type: 'boolean' } } as const;
+    const { values, positionals } = parseArguments(detach, args, flags, { least: 1, most: Number.POSITIVE_INFINITY });
+    const changes = planProfiles(host, positionals, (text) => {
+      const damage = markerDamage(text);
+      return damage === undefined ? { text: detachText(text) } : { problems: [`${damage}: take that line out by hand`] };
+    });
+    const dryRun = values['dry-run'] === true;
+    if (!dryRun) {
+      needRoot(host, 'detach');
+      writeProfiles(
+        host,
+        changes.filter(({ before, after }) => before !== after),
+      );
+    }
+    for (const change of changes) {
+      const { path, before, after } = change;
+      if (before === after) {
+        print(`${dryRun ? '# ' : ''}${path}: holds no lines of ours`);
+        continue;
+      }
+      if (dryRun) for (const line of unifiedDiff(path, before, after)) print(line);
+      else forgetOriginal(host, change);
+      print(dryRun ? `# ${path}: would be detached` : `${path}: detached`);
+    }
+    return EXIT.ok;
+  },
+};

@@ -1,0 +1,36 @@
+import { EXIT } from '../errors.ts';
+import { unknownNames } from '../machine/known-endpoints.ts';
+import { refreshMachine } from '../transaction/refresh.ts';
+import type { CliCommand } from './command.ts';
+import { parseArguments } from './parse-arguments.ts';
+
+export const refresh: CliCommand = {
+  name: 'refresh',
+  usage: 'refresh',
+  summary: 'Ask for the names of the VPN servers again, through the tunnel, and follow them. The hooks do this after each connect.',
+  examples: [['refresh', 'after a provider has moved a server']],
+  needsRoot: true,
+  run: ({ host, args, print }) => {
+    parseArguments(refresh, args, {});
+    const { known, converged } = refreshMachine(host);
+    const names = new Set(known?.named.map(({ name }) => name) ?? []).size;
+    if (converged === undefined || known === undefined) {
+      print(
+        names === 0
+          ? 'No profile names a server by a host name: nothing to ask for.'
+          : 'Not locked: nothing is pinned, and nothing was asked.',
+      );
+      return EXIT.ok;
+    }
+    const addresses = known.pins.flatMap((pin) => pin.addresses).length;
+    host.log({
+      level: 'info',
+      event: 'refreshed',
+      message: `${names} names, ${addresses} addresses`,
+      fields: { applied: converged.applied },
+    });
+    print(`Asked for ${names} ${names === 1 ? 'name' : 'names'}: ${addresses} addresses are pinned.`);
+    for (const line of unknownNames(known)) print(`  ${line}`);
+    return EXIT.ok;
+  },
+};

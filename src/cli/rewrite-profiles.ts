@@ -1,0 +1,94 @@
+import { isUtf8 } from 'node:buffer';
+import { createHash } from 'node:crypto';
+import { basename, join, resolve } from 'node:path';
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { detach } from '../tunnel/attachment.ts';
+
+/** A profile as it is and as it will be. Bytes that are not UTF-8 stand for themselves, so that every one of them comes back. */
+export interface ProfileChange {
+  readonly path: string;
+  readonly encoding: 'utf8' | 'latin1';
+  readonly before: string;
+  readonly after: string;
+}
+
+/** A profile's new text, or why it has none. */
+export type Changed = { readonly text: string } | { readonly problems: readonly string[] };
+
+/** A file, or why it cannot be read. */
+function bytesOf(host: Host, path: string): Uint8Array | string {
+  try {
+    return host.readBytes(path) ?? 'there is no such file';
+  } catch (thrown) {
+    if (thrown instanceof KillswitchError && thrown.code === 'FILES') return thrown.detail[0] ?? thrown.message;
+    throw thrown;
+  }
+}
+
+/**
+ * What `change` would make of each file; nothing is written.
+ * @throws KillswitchError PROFILE with everything that is wrong in any of them.
+ */
+export function planProfiles(host: Host, files: readonly string[], change: (text: string) => Changed): readonly ProfileChange[] {
+  const problems: string[] = [];
+  const changes: ProfileChange[] = [];
+  for (const path of new Set(files.map((file) => resolve(file)))) {
+    const bytes = bytesOf(host, path);
+    if (typeof bytes === 'string') {
+      problems.push(`${path}: ${bytes}`);
+      continue;
+    }
+    const encoding = isUtf8(bytes) ? 'utf8' : 'latin1';
+    const before = Buffer.from(bytes).toString(encoding);
+    const changed = change(before);
+    if ('problems' in changed) problems.push(...changed.problems.map((problem) => `${path}: ${problem}`));
+    else changes.push({ path, encoding, before, after: changed.text });
+  }
+  if (problems.length === 0) return changes;
+  const many = files.length === 1 ? 'the profile' : `the ${files.length} profiles`;
+  throw new KillswitchError('PROFILE', `${many} cannot be changed like this`, 'Mend what the lines above say, and try again.', problems);
+}
+
+/** Where a profile's original is kept: one file for each content it ever had. */
+function backupOf({ path, encoding }: ProfileChange, original: string): string {
+  const hash = createHash('sha256').update(path).update('\0').update(Buffer.from(original, encoding)).digest('hex');
+  return join(PATHS.state, 'profiles', `${basename(path)}.${hash.slice(0, 16)}`);
+}
+
+/** Keeps the profile as it is without our lines, and says where. It may hold keys: only root may read it. */
+export function keepOriginal(host: Host, change: ProfileChange): string {
+  const original = detach(change.before);
+  const backup = backupOf(change, original);
+  if (!host.exists(backup)) host.write(backup, Buffer.from(original, change.encoding), 0o600);
+  return backup;
+}
+
+/** Forgets the backup of a profile that is that original again. */
+export function forgetOriginal(host: Host, change: ProfileChange): void {
+  host.remove(backupOf(change, change.after));
+}
+
+/**
+ * Writes all of them or none: when one cannot be written, those before it are put back.
+ * @throws KillswitchError FILES
+ */
+export function writeProfiles(host: Host, changes: readonly ProfileChange[]): void {
+  const written: ProfileChange[] = [];
+  try {
+    for (const change of changes) {
+      host.rewrite(change.path, Buffer.from(change.after, change.encoding));
+      written.push(change);
+    }
+  } catch (thrown) {
+    for (const { path, before, encoding } of written) host.rewrite(path, Buffer.from(before, encoding));
+    throw thrown;
+  }
+}
+
+/** @throws KillswitchError NOT_ROOT */
+export function needRoot(host: Host, call: string): void {
+  if (!host.mayChangeRules())
+    throw new KillswitchError('NOT_ROOT', `"${call}" needs root`, `Run it with sudo; --dry-run shows the change without.`);
+}
