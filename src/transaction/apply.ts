@@ -55,7 +55,8 @@ function attempt(host: Host, { check, commit }: Transaction): Failure | undefine
     const output = host.run(command);
     if (output.status !== 0) return { stage: 'check', committed: 0, detail: transcript(command, output) };
   }
-  const outputs = commit.map((command) => ({ command, output: runOrSay(host, command) }));
+  // Before the first commit nothing has changed: then what was thrown says all.
+  const outputs = commit.map((command, index) => ({ command, output: index === 0 ? host.run(command) : runOrSay(host, command) }));
   const failed = outputs.filter(({ output }) => output.status !== 0);
   if (failed.length === 0) return undefined;
   return {

@@ -234,6 +234,32 @@ describe('bringing the kernel to a ruleset', () => {
   });
 });
 
+describe('half a commit', () => {
+  test('is told as such when the time is up before the other half', () => {
+    const { host } = machine(imageOf(ONE));
+    const halves: Backend = {
+      ...BACKEND,
+      replace: (ruleset, found) => {
+        const { check, commit } = BACKEND.replace(ruleset, found);
+        return { check, commit: [...commit, ...commit] };
+      },
+    };
+    let commits = 0;
+    let late = false;
+    const slow: FakeHost = {
+      ...host,
+      run: (command) => {
+        if (command.args[0] === 'commit') late = ++commits > 1;
+        if (late) throw new KillswitchError('DEADLINE', 'the time is up', 'Try again.');
+        return host.run(command);
+      },
+    };
+    const told = error(() => apply(slow, halves, TWO));
+    expect(told.code).toBe('PARTLY');
+    expect(told.detail.join(' ')).toContain('the time is up');
+  });
+});
+
 describe('looking', () => {
   test('runs what the backend says and nothing else', () => {
     const { host, steps } = machine(imageOf(ONE));
