@@ -46,6 +46,11 @@ function commandHelp({ usage, summary, examples }: CliCommand): void {
   for (const [call, what] of examples) print(`  ovpn-killswitch ${call}\n      ${what}`);
 }
 
+/** How root calls this program: before `install` there is no command of that name. */
+function ownName(command: string): string {
+  return command === 'install' ? `"${process.execPath}" dist/cli.js` : 'ovpn-killswitch';
+}
+
 function run(argv: readonly string[]): ExitStatus {
   const [name, ...args] = argv;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
@@ -61,7 +66,7 @@ function run(argv: readonly string[]): ExitStatus {
   }
   const host = linuxHost({ name, milliseconds: COMMAND_MILLISECONDS, shown: 'warn' });
   if (command.needsRoot && !host.mayChangeRules())
-    throw new KillswitchError('NOT_ROOT', `"${name}" needs root`, `Run: sudo ovpn-killswitch ${argv.join(' ')}`);
+    throw new KillswitchError('NOT_ROOT', `"${name}" needs root`, `Run it as root: sudo ${ownName(name)} ${argv.join(' ')}`);
   return command.run({ host, args, print });
 }
 

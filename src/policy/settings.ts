@@ -167,7 +167,7 @@ function wrapAddresses(addresses: readonly Address[] | undefined): { readonly ad
   return addresses === undefined || addresses.length === 0 ? undefined : { addresses };
 }
 
-/** The keys and values of a settings file with the line each stands on; `unreadable` are lines that are neither. */
+/** The keys and values of a settings file with the line each stands on; a line that is neither has no key. */
 export interface SettingsText {
   readonly values: Readonly<Record<string, string>>;
   readonly lines: readonly { readonly line: number; readonly key: string | undefined }[];

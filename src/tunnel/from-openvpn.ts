@@ -150,7 +150,7 @@ export function readOpenvpnHook(hook: HookName, input: HookInput): HookEvent {
   if ('why' in named) return { kind: 'unreadable', why: named.why };
   const { device } = named;
   const { env } = input;
-  if (hook === 'down') return { kind: 'tunnel-down', device, restarting: env['script_context'] === 'restart' };
+  if (hook === 'down') return { kind: 'tunnel-down', device };
   const refused: Refusal[] = [];
   const refuse: Refuse = (variable, value, why) => {
     refused.push({ variable, value: printable(value), why });

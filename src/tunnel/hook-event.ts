@@ -25,7 +25,7 @@ export type HookEvent =
       readonly daemon: DaemonPid | undefined;
       readonly refused: readonly Refusal[];
     }
-  | { readonly kind: 'tunnel-down'; readonly device: InterfaceName; readonly restarting: boolean }
+  | { readonly kind: 'tunnel-down'; readonly device: InterfaceName }
   | { readonly kind: 'unreadable'; readonly why: string };
 
 /** The endpoints of a peer; when OpenVPN told no transport, those already `known`, else both. */

@@ -64,7 +64,12 @@ describe.each(BACKENDS)('with %s', (backend) => {
     it.relock(setting);
     const base = it.rules();
     for (const name of ['lock', 'unlock', 'status', 'recover', 'uninstall', 'install'])
-      expectError(it.run(...NOBODY, '/usr/local/sbin/ovpn-killswitch', name), 77, `"${name}" needs root`, `sudo ovpn-killswitch ${name}`);
+      expectError(
+        it.run(...NOBODY, '/usr/local/sbin/ovpn-killswitch', name),
+        77,
+        `"${name}" needs root`,
+        name === 'install' ? 'dist/cli.js install' : `sudo ovpn-killswitch ${name}`,
+      );
     expect(it.rules()).toEqual(base);
   });
 

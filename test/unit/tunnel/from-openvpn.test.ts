@@ -69,14 +69,12 @@ describe('every captured up and route-up', () => {
 });
 
 describe('every captured down', () => {
-  const restarts = ['ovpn2.6.persist-sigusr1-restart.down.env', 'ovpn2.6.persist-pingrestart-restart.down.env'];
   const captures = CAPTURES.filter(({ script }) => script === 'down' || script === 'down-root-plugin');
 
   test.each(captures.map((capture) => [capture.file, capture.situation, capture] as const))('%s: %s', (file, _, capture) => {
     expect(readOpenvpnHook('down', capture)).toEqual({
       kind: 'tunnel-down',
       device: file.includes('.tap.') ? 'tap0' : 'tun0',
-      restarting: restarts.includes(file),
     });
   });
 
