@@ -1,4 +1,5 @@
 import { RULE_IDS, type RuleId } from '../ruleset/ruleset.ts';
+import { without } from '../ruleset/without.ts';
 
 /** One rule as the kernel lists it, brought to one spelling. `id` is undefined for rules that are not ours. */
 export interface ImageRule {
@@ -38,16 +39,7 @@ function key(chain: ImageChain): string {
   return `${chain.family ?? ''} ${chain.name}`;
 }
 
-/** Removes one occurrence of each of `taken` from `texts`. */
-function without(rules: readonly ImageRule[], taken: readonly ImageRule[]): readonly ImageRule[] {
-  const counts = new Map<string, number>();
-  for (const { text } of taken) counts.set(text, (counts.get(text) ?? 0) + 1);
-  return rules.filter(({ text }) => {
-    const left = counts.get(text) ?? 0;
-    counts.set(text, left - 1);
-    return left <= 0;
-  });
-}
+const textOf = ({ text }: ImageRule) => text;
 
 function chainDifferences(expected: ImageChain, found: ImageChain): readonly Difference[] {
   const { family, name: chain } = expected;
@@ -59,8 +51,10 @@ function chainDifferences(expected: ImageChain, found: ImageChain): readonly Dif
       id: undefined,
       what: `its policy is ${found.policy ?? 'missing'} and should be ${expected.policy ?? 'none'}`,
     });
-  for (const rule of without(expected.rules, found.rules)) differences.push({ family, chain, id: rule.id, what: `missing: ${rule.text}` });
-  for (const rule of without(found.rules, expected.rules)) differences.push({ family, chain, id: rule.id, what: `not ours: ${rule.text}` });
+  for (const rule of without(expected.rules, found.rules, textOf))
+    differences.push({ family, chain, id: rule.id, what: `missing: ${rule.text}` });
+  for (const rule of without(found.rules, expected.rules, textOf))
+    differences.push({ family, chain, id: rule.id, what: `not ours: ${rule.text}` });
   const moved = expected.rules.findIndex((rule, index) => rule.text !== found.rules[index]?.text);
   if (differences.length === 0 && expected.ordered && moved >= 0)
     differences.push({ family, chain, id: expected.rules[moved]?.id, what: `out of order from rule ${moved + 1} on` });

@@ -1,48 +1,18 @@
-import { readFileSync } from 'node:fs';
 import type { HookName } from '../../src/tunnel/hook-event.ts';
+import { type Capture as Captured, CAPTURES as EVERY } from '../support/captures.ts';
 import type { Call } from './installed-machine.ts';
 
-const FOLDER = new URL('../fixtures/openvpn/', import.meta.url);
-
 /** What a real OpenVPN gave a hook: see the folder's index.json. */
-export interface Capture extends Call {
-  readonly file: string;
+export interface Capture extends Call, Pick<Captured, 'file' | 'situation' | 'bytes'> {
   readonly hook: HookName;
-  readonly situation: string;
-  /** The environment's bytes: `NAME=value` and a newline, which no value can hold. */
-  readonly bytes: Uint8Array;
-}
-
-interface IndexEntry {
-  readonly file: string;
-  readonly program: string;
-  readonly hook: string;
-  readonly situation: string;
-  readonly argv: readonly string[];
-}
-
-function environment(bytes: Uint8Array): Readonly<Record<string, string>> {
-  const entries = Buffer.from(bytes)
-    .toString('utf8')
-    .split('\n')
-    .filter((entry) => entry !== '')
-    .map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)] as const);
-  return Object.fromEntries(entries);
 }
 
 const isHook = (name: string): name is HookName => name === 'up' || name === 'down' || name === 'route-up';
 
-function readCaptures(): readonly Capture[] {
-  const index = JSON.parse(readFileSync(new URL('index.json', FOLDER), 'utf8')) as readonly IndexEntry[];
-  return index.flatMap(({ file, program, hook, situation, argv }) => {
-    if (!program.startsWith('OpenVPN') || !isHook(hook)) return [];
-    const bytes = readFileSync(new URL(file, FOLDER));
-    return [{ file, hook, situation, argv: argv.slice(1), env: environment(bytes), bytes }];
-  });
-}
-
 /** Every captured up, route-up and down of OpenVPN itself. */
-export const CAPTURES = readCaptures();
+export const CAPTURES: readonly Capture[] = EVERY.flatMap(({ script, ...capture }) =>
+  isHook(script) ? [{ ...capture, hook: script }] : [],
+);
 
 /** @throws Error when there is no such capture. */
 export function capture(file: string): Capture {

@@ -10,6 +10,8 @@ export interface Capture extends HookInput {
   readonly script: string;
   readonly situation: string;
   readonly env: Readonly<Record<string, string>>;
+  /** The environment's bytes: `NAME=value` and a newline, which no value can hold. */
+  readonly bytes: Uint8Array;
 }
 
 interface IndexEntry {
@@ -27,10 +29,11 @@ function readCaptures(): readonly Capture[] {
     .filter(({ program }) => program.startsWith('OpenVPN'))
     .map(({ file, hook, situation, argv, env_count: count }) => {
       // UTF-8 with replacement characters, as Node reads its own environment.
-      const entries = readFileSync(new URL(file, FOLDER), 'utf8').split('\n').filter(Boolean);
+      const bytes = readFileSync(new URL(file, FOLDER));
+      const entries = bytes.toString('utf8').split('\n').filter(Boolean);
       if (entries.length !== count) throw new Error(`${file} has ${entries.length} variables, the index says ${count}`);
       const env = Object.fromEntries(entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]));
-      return { file, script: hook, situation, argv: argv.slice(1), env };
+      return { file, script: hook, situation, argv: argv.slice(1), env, bytes };
     });
 }
 
