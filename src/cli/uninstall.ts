@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import { EXIT, KillswitchError } from '../errors.ts';
+import { asKillswitchError, EXIT, explainError, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { profilePaths } from '../machine/known-endpoints.ts';
@@ -36,7 +36,12 @@ export const uninstall: CliCommand = {
   needsRoot: true,
   run: ({ host, args, print }) => {
     parseArguments(uninstall, args, {});
-    detachAll(host, print);
+    try {
+      detachAll(host, print);
+    } catch (thrown) {
+      // A profile that cannot be read must not keep anybody from getting out.
+      for (const line of explainError(asKillswitchError(thrown))) print(line);
+    }
     const recover = join(PATHS.library, 'recover');
     if (host.exists(recover)) {
       const { status, stderr } = host.run({ program: 'sh', args: [recover] });

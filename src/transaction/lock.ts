@@ -29,9 +29,8 @@ import { look, removeRules } from './apply.ts';
 import { type Converged, convergeAlone } from './converge.ts';
 import { missingChains, removeMadeChains } from './made-chains.ts';
 
-/** Seconds to wait for DNS: of the system while nothing is locked, through a tunnel that may only just have come up. */
-const UNLOCKED_SECONDS = 8;
-const TUNNEL_SECONDS = 30;
+/** Seconds that a person who locks waits for DNS. */
+const LOCK_SECONDS = 8;
 
 export interface LockOptions {
   /** Whether the names of VPN servers are asked for; else what is pinned has to do. */
@@ -91,20 +90,31 @@ function removeOther(host: Host, name: BackendName, before: readonly ChainPolicy
  * loads the base and every live tunnel, and keeps the base as text for the boot.
  */
 export function lockMachine(host: Host, options: LockOptions = {}): Locked {
-  return host.exclusively(() => lockAlone(host, options));
+  // DNS may take its time: hooks must not wait for it, so it is asked before the lock is taken.
+  const answers = options.asks === true ? askFirst(host) : undefined;
+  return host.exclusively(() => lockAlone(host, { ...options, ...(answers && { ask: () => answers }) }));
+}
+
+function askFirst(host: Host): ReturnType<Ask> {
+  const settings = loadSettings(host);
+  let answers: ReturnType<Ask> = new Map();
+  gatherKnown(host, settings, (names) => {
+    answers = askNow(host, settings, LOCK_SECONDS)(names);
+    return answers;
+  });
+  return answers;
 }
 
 /** How names of VPN servers can be asked for now: through a live tunnel, or while nothing is locked; else not at all. */
-export function askNow(host: Host, settings: Settings): Ask {
-  if (readLockRecord(host)?.locked !== true) return askHosts(host, undefined, UNLOCKED_SECONDS);
+export function askNow(host: Host, settings: Settings, seconds: number): Ask {
+  if (readLockRecord(host)?.locked !== true) return askHosts(host, undefined, seconds);
   const resolvers = readLiveTunnels(host).flatMap(({ tunnel }) => settings.dns ?? tunnel.resolvers);
-  return askHosts(host, [...new Set(resolvers.map(({ text }) => text))], TUNNEL_SECONDS);
+  return askHosts(host, [...new Set(resolvers.map(({ text }) => text))], seconds);
 }
 
 /** The same for a caller that holds the lock already. */
-export function lockAlone(host: Host, { asks = false, needsEndpoint = false }: LockOptions): Locked {
+export function lockAlone(host: Host, { ask, needsEndpoint = false }: LockOptions & { readonly ask?: Ask }): Locked {
   const settings = loadSettings(host);
-  const ask = asks ? askNow(host, settings) : undefined;
   const record = readLockRecord(host);
   const choice = choose(readWorld(host, settings.backend, true));
   const { backend } = choice;

@@ -7,6 +7,9 @@ import type { Converged } from './converge.ts';
 import { follow } from './follow.ts';
 import { askNow } from './lock.ts';
 
+/** Seconds to wait for DNS through a tunnel that may only just have come up. */
+const TUNNEL_SECONDS = 30;
+
 /** What `refresh` came to: nothing to ask for, or the pins and rules as they are now. */
 export interface Refreshed {
   readonly known: Gathered | undefined;
@@ -21,7 +24,7 @@ export function refreshMachine(host: Host): Refreshed {
   const saved = savedKnown(host);
   if (readLockRecord(host)?.locked !== true || saved === undefined || saved.named.length === 0)
     return { known: saved, converged: undefined };
-  const known = renewKnown(host, saved, askNow(host, settingsInForce(host)));
+  const known = renewKnown(host, saved, askNow(host, settingsInForce(host), TUNNEL_SECONDS));
   const kept = host.exclusively(() => {
     // Somebody may have unlocked while DNS was asked.
     if (readLockRecord(host)?.locked !== true) return false;
