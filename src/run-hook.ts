@@ -2,10 +2,11 @@ import { asKillswitchError, EXIT, explainError, KillswitchError } from './errors
 import type { Host } from './host/host.ts';
 import { linuxHost } from './host/linux.ts';
 import { PATHS } from './host/paths.ts';
-import { gatherKnown, savedKnown } from './machine/known-endpoints.ts';
+import { gatherKnown, hasNames, savedKnown } from './machine/known-endpoints.ts';
 import {
   devices,
   type LiveTunnel,
+  readLiveTunnel,
   readLiveTunnels,
   removeLiveTunnel,
   sameLiveTunnel,
@@ -18,9 +19,11 @@ import { settingsInForce } from './machine/settings-in-force.ts';
 import { installedBackends } from './machine/world.ts';
 import type { Endpoint } from './net/endpoint.ts';
 import type { InterfaceName } from './net/interface-name.ts';
+import { disjoint } from './net/network.ts';
 import { printable } from './net/printable.ts';
 import { LOOPBACK } from './net/well-known.ts';
-import { baseOf, describe } from './policy/policy.ts';
+import { baseOf, describe, describeTunnels } from './policy/policy.ts';
+import type { Change } from './transaction/amend.ts';
 import { look } from './transaction/apply.ts';
 import { follow } from './transaction/follow.ts';
 import { readChainedCall } from './tunnel/chained-call.ts';
@@ -47,10 +50,12 @@ function logRefused(host: Host, { refused, tunnel }: TunnelUp): void {
   });
 }
 
-function liveTunnel(host: Host, event: TunnelUp, known: Parameters<typeof peerEndpoints>[1]): LiveTunnel {
+/** The tunnel of an event; `before` is what was known of its device. */
+function liveTunnel(host: Host, event: TunnelUp, before: LiveTunnel | undefined, known: readonly Endpoint[]): LiveTunnel {
   const start = event.daemon === undefined ? undefined : startOf(host, event.daemon);
+  const kept = event.kept ? (before?.tunnel.networks ?? []) : [];
   return {
-    tunnel: { ...event.tunnel, endpoints: peerEndpoints(event.peer, known) },
+    tunnel: { ...event.tunnel, networks: disjoint([...event.tunnel.networks, ...kept]), endpoints: peerEndpoints(event.peer, known) },
     since: host.now(),
     daemon: event.daemon === undefined || start === undefined ? undefined : { pid: event.daemon, start },
     deviceSeen: devices(host).has(event.tunnel.device),
@@ -69,8 +74,8 @@ function isLoaded(host: Host): boolean {
 }
 
 /** The kernel as it should be now; locks a machine on which nobody has decided yet. */
-function load(host: Host, added?: InterfaceName): void {
-  const followed = follow(host, added);
+function load(host: Host, change?: Change): void {
+  const followed = follow(host, change);
   switch (followed.kind) {
     case 'locked-now': {
       const { policy, applied, choice } = followed.locked;
@@ -79,14 +84,14 @@ function load(host: Host, added?: InterfaceName): void {
       return;
     }
     case 'unlocked': {
-      const what = added === undefined ? '' : `${added}: `;
+      const what = change !== undefined && 'came' in change ? `${change.came.tunnel.device}: ` : '';
       const message = `${what}this machine is UNLOCKED, nothing is guarded; "ovpn-killswitch lock" guards it`;
       host.log({ level: 'warn', event: 'not-locked', message });
       return;
     }
     case 'followed': {
       const { policy, applied } = followed.converged;
-      host.log({ level: 'info', event: 'applied', message: describe(policy), fields: { applied, backend: followed.backend } });
+      host.log({ level: 'info', event: 'applied', message: describeTunnels(policy), fields: { applied, backend: followed.backend } });
       return;
     }
     default:
@@ -110,7 +115,7 @@ function tunnelUp(host: Host, event: TunnelUp): void {
   const before = readLiveTunnels(host).find(({ tunnel }) => tunnel.device === device);
   if (!host.mayChangeRules()) {
     const known = before?.tunnel.endpoints ?? [];
-    const right = before !== undefined && sameLiveTunnel(before, liveTunnel(host, event, known));
+    const right = before !== undefined && sameLiveTunnel(before, liveTunnel(host, event, before, known));
     const what = right
       ? 'the rules loaded before still fit'
       : 'nothing was changed; the rules loaded before are stricter than this connection needs';
@@ -120,18 +125,25 @@ function tunnelUp(host: Host, event: TunnelUp): void {
   refuseOtherDevices(host, device);
   // What is in force is what `lock` read; a file with mistakes is still said now, while somebody is looking.
   loadSettings(host);
-  const live = liveTunnel(host, event, knownEndpoints(host));
+  // There may be thousands, and OpenVPN mostly tells the transport itself.
+  const known = event.peer?.transports.length === 0 ? knownEndpoints(host) : [];
+  const live = liveTunnel(host, event, before, known);
   // A tunnel that is known with these very facts keeps its time: `route-up` says again what `up` said.
   if (before === undefined || !sameLiveTunnel(before, live)) writeLiveTunnel(host, live);
   try {
-    load(host, device);
+    load(host, { came: live });
   } catch (thrown) {
     // OpenVPN gives up then: a tunnel that never was must not be loaded by the next hook.
     if (before === undefined) removeLiveTunnel(host, device);
     throw thrown;
   }
   // DNS through the tunnel cannot work before OpenVPN goes on, and it waits for us.
-  if ((savedKnown(host)?.named.length ?? 0) > 0) host.startAfterwards(PATHS.command, ['refresh']);
+  if (hasNames(host)) host.startAfterwards(PATHS.command, ['refresh']);
+}
+
+/** Nothing passes a tunnel without a server. Its rules stay: without them, what is routed into it would belong to the LAN for a while. */
+function tunnelWaiting(host: Host, device: InterfaceName): void {
+  host.log({ level: 'info', event: 'waiting', message: `${device}: its rules stay while OpenVPN connects again` });
 }
 
 function tunnelDown(host: Host, device: InterfaceName): void {
@@ -143,19 +155,23 @@ function tunnelDown(host: Host, device: InterfaceName): void {
     });
     return;
   }
+  const went = readLiveTunnel(host, device);
   // First of all: whatever goes wrong below, the next hook or `lock` no longer counts this tunnel.
   removeLiveTunnel(host, device);
   const record = readLockRecord(host);
   if (record?.locked === false) return;
   // Without a record that can be read the kernel alone tells whether this machine was ever locked.
   if (record === undefined && !isLoaded(host)) return;
-  load(host);
+  load(host, went && { went });
 }
 
 function runEvent(host: Host, event: HookEvent): void {
   switch (event.kind) {
     case 'tunnel-up':
       tunnelUp(host, event);
+      return;
+    case 'tunnel-waiting':
+      tunnelWaiting(host, event.device);
       return;
     case 'tunnel-down':
       tunnelDown(host, event.device);

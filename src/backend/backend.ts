@@ -1,5 +1,6 @@
 import type { Family } from '../net/address.ts';
 import type { BackendName } from '../policy/settings.ts';
+import type { Amendment } from '../ruleset/amendment.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { Image } from './image.ts';
 
@@ -11,6 +12,8 @@ export interface Command {
   readonly program: Program;
   readonly args: readonly string[];
   readonly stdin?: string;
+  /** How long it may take; without it ten seconds, and a minute for `sh`. */
+  readonly milliseconds?: number;
 }
 
 /** What a run gave back. `status` is null when it did not end by itself. */
@@ -55,6 +58,15 @@ export interface Backend {
   replace(ruleset: Ruleset, found: Survey): Transaction;
   /** Adds what `to` has over `from` and touches nothing else; undefined when adding is not enough. */
   add(from: Ruleset, to: Ruleset): Transaction | undefined;
+  /** Commands whose outputs stand for the rules as they are; none where `amend` itself asks for each rule. */
+  readonly fingerprint: readonly Command[];
+  /** Amends `from` to `to` on the word of the last transaction, in one run per packet-filter family; without a change it only asks. */
+  amend(from: Ruleset, to: Ruleset, change: Amendment): readonly Command[];
+  /**
+   * The fingerprint after `amend`; undefined when the rules were not as `fingerprint` says, or were not amended. Long lists of endpoints are
+   * left out of it.
+   */
+  amended(fingerprint: string, to: Ruleset, change: Amendment, outputs: readonly Output[]): string | undefined;
   /** Takes everything of ours away and puts the builtin chains' policies back. */
   remove(found: Survey, before: readonly ChainPolicy[]): Transaction;
   /** The text that loads this ruleset at boot, without knowing what is there: file name to content. */

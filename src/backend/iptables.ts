@@ -1,6 +1,7 @@
 import { FAMILIES, type Family } from '../net/address.ts';
 import type { PortRange } from '../net/port.ts';
-import { additions } from '../ruleset/additions.ts';
+import { type Addition, additions } from '../ruleset/additions.ts';
+import { isEmpty } from '../ruleset/amendment.ts';
 import {
   type ChainName,
   HOOKS,
@@ -14,7 +15,7 @@ import {
 } from '../ruleset/ruleset.ts';
 import { splitRefusal } from '../ruleset/split-refusal.ts';
 import type { Backend, ChainPolicy, Command, Program, Survey, Transaction } from './backend.ts';
-import type { Image, ImageChain } from './image.ts';
+import { differencesOf, type Image, type ImageChain } from './image.ts';
 import { comparable, readIptablesSave } from './iptables-survey.ts';
 
 /** xt_multiport takes this many ports in a rule; a range counts twice (iptables-extensions(8)). */
@@ -157,6 +158,20 @@ function chainLines(ruleset: Ruleset, family: Family): readonly string[] {
   );
 }
 
+function additionLines(added: readonly Addition[], family: Family): readonly string[] {
+  return [...added.filter(({ created }) => created).map(({ name }) => `-N ${chainText(name)}`), ...chainLines(added, family)];
+}
+
+function removalLines(removed: readonly Addition[], family: Family): readonly string[] {
+  const shared = removed.filter(({ created }) => !created);
+  const whole = removed.filter(({ created }) => created).map(({ name }) => chainText(name));
+  return [
+    ...chainLines(shared, family).map((line) => line.replace(/^-A/, '-D')),
+    ...whole.map((name) => `-F ${name}`),
+    ...whole.map((name) => `-X ${name}`),
+  ];
+}
+
 /** Which implementation: the machine's own choice, or one of the two by name. */
 export type IptablesKind = '' | '-nft' | '-legacy';
 
@@ -261,18 +276,35 @@ function imageOf(ruleset: Ruleset, families: readonly Family[]): Image {
  */
 export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesKind = ''): Backend {
   const empty: Survey = { image: [], policies: [], present: false };
+  const look = families.map((family): Command => ({ program: programOf(family, kind, 'save'), args: ['-c', '-t', 'filter'] }));
   return {
     name: 'iptables',
-    look: families.map((family) => ({ program: programOf(family, kind, 'save'), args: ['-c', '-t', 'filter'] })),
+    look,
     survey: (outputs) => readIptablesSave(families, outputs),
     image: (ruleset) => imageOf(ruleset, families),
     replace: (ruleset, found) => load(families, kind, (family) => replaceScript(ruleset, found, family)),
     add: (from, to) => {
       const added = additions(from, to);
       if (added === undefined || added.length === 0) return undefined;
-      return load(families, kind, (family) =>
-        filterTable([...added.filter(({ created }) => created).map(({ name }) => `-N ${chainText(name)}`), ...chainLines(added, family)]),
-      );
+      return load(families, kind, (family) => filterTable(additionLines(added, family)));
+    },
+    fingerprint: [],
+    amend: (from, _to, change) =>
+      isEmpty(change)
+        ? look
+        : load(families, kind, (family) =>
+            filterTable([
+              ...HOOKS.map((hook) => `-C ${builtin(hook)} -j ${chainText(hook)}`),
+              ...chainLines(from, family).map((line) => line.replace(/^-A/, '-C')),
+              ...removalLines(change.removed, family),
+              ...additionLines(change.added, family),
+            ]),
+          ).commit,
+    amended: (_fingerprint, to, change, outputs) => {
+      if (outputs.length < families.length || outputs.some(({ status }) => status !== 0)) return undefined;
+      if (!isEmpty(change)) return '';
+      const differences = differencesOf(imageOf(to, families), readIptablesSave(families, outputs).image);
+      return differences.every(({ chain }) => chain === chainText('endpoint')) ? '' : undefined;
     },
     remove: (found, before) => load(families, kind, (family) => removeScript(found, before, family)),
     bootText: (ruleset) =>

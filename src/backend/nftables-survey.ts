@@ -44,8 +44,12 @@ export function addressSet(values: readonly string[]): string {
   return (mergedIntervals(values) ?? values).join(', ');
 }
 
-/** The right side of a match in nft's words; anonymous sets in a stable order. */
-function operand(name: string, right: Json | undefined): string {
+/** The elements of the table's named sets, by name. */
+type Sets = ReadonlyMap<string, readonly Json[]>;
+
+/** The right side of a match in nft's words; sets, named or not, as their elements in a stable order. */
+function operand(name: string, right: Json | undefined, sets: Sets): string {
+  if (typeof right === 'string' && right.startsWith('@')) return operand(name, { set: sets.get(right.slice(1)) ?? [] }, sets);
   if (typeof right === 'string') {
     if (/^[io]ifname$/.test(name)) return `"${right}"`;
     const number = /^icmp(v6)? type$/.test(name) ? ICMP_TYPES[right] : undefined;
@@ -55,31 +59,31 @@ function operand(name: string, right: Json | undefined): string {
   if (typeof right === 'number') return name === 'meta mark' ? `0x${right.toString(16).padStart(8, '0')}` : String(right);
   if (Array.isArray(right))
     return right
-      .map((each: Json) => operand(name, each))
+      .map((each: Json) => operand(name, each, sets))
       .sort()
       .join(',');
   if (!isObject(right)) return JSON.stringify(right ?? null);
   const { set, prefix, range, concat, elem } = right;
   if (Array.isArray(set)) {
-    const values = set.map((each: Json) => operand(name, each)).sort();
+    const values = set.map((each: Json) => operand(name, each, sets)).sort();
     // Neighbouring prefixes that make one are listed as a set of one.
     if (/^ip6? [sd]addr$/.test(name)) return addressSet(values);
     return values.length === 1 ? (values[0] ?? '') : `{ ${values.join(', ')} }`;
   }
   if (isObject(prefix)) return `${String(prefix['addr'])}/${String(prefix['len'])}`;
-  if (Array.isArray(range)) return range.map((each: Json) => operand(name, each)).join('-');
-  if (Array.isArray(concat)) return concat.map((each: Json) => operand('', each)).join(' . ');
-  if (isObject(elem)) return operand(name, elem['val']);
+  if (Array.isArray(range)) return range.map((each: Json) => operand(name, each, sets)).join('-');
+  if (Array.isArray(concat)) return concat.map((each: Json) => operand('', each, sets)).join(' . ');
+  if (isObject(elem)) return operand(name, elem['val'], sets);
   return JSON.stringify(right);
 }
 
-function expression(item: Json): string {
+function expression(item: Json, sets: Sets): string {
   if (!isObject(item)) return JSON.stringify(item);
   const { match, counter, limit, log, jump, reject } = item;
   if (isObject(match)) {
     const name = selector(match['left']);
     const not = match['op'] === '!=' ? '!= ' : '';
-    return `${name} ${not}${operand(name, match['right'])}`;
+    return `${name} ${not}${operand(name, match['right'], sets)}`;
   }
   if (counter !== undefined) return 'counter';
   if (limit !== undefined) return 'limit rate';
@@ -93,12 +97,16 @@ function expression(item: Json): string {
   return JSON.stringify(item);
 }
 
-function ruleOf(rule: JsonObject): ImageRule {
+function ruleOf(rule: JsonObject, sets: Sets): ImageRule {
   const items = Array.isArray(rule['expr']) ? (rule['expr'] as readonly Json[]) : [];
   const counter = items.map((item) => (isObject(item) ? item['counter'] : undefined)).find((each) => isObject(each));
   const packets = isObject(counter) && typeof counter['packets'] === 'number' ? counter['packets'] : 0;
   const comment = rule['comment'];
-  return { id: ruleId(typeof comment === 'string' ? comment : undefined), text: items.map(expression).join(' '), packets };
+  return {
+    id: ruleId(typeof comment === 'string' ? comment : undefined),
+    text: items.map((item) => expression(item, sets)).join(' '),
+    packets,
+  };
 }
 
 /**
@@ -125,6 +133,11 @@ export function readNftJson(text: string): Image {
   // Ours has no flags. nft 1.0.6 prints stray memory in place of their names, so that they are there is all that can be known.
   const dormant = objects.some(({ table }) => isObject(table) && table['flags'] !== undefined);
   const rules = objects.flatMap(({ rule }) => (isObject(rule) ? [rule] : []));
+  const sets: Sets = new Map(
+    objects.flatMap(({ set }) =>
+      isObject(set) ? [[String(set['name']), Array.isArray(set['elem']) ? (set['elem'] as readonly Json[]) : []]] : [],
+    ),
+  );
   return objects.flatMap(({ chain }) => {
     if (!isObject(chain) || typeof chain['name'] !== 'string') return [];
     const { name } = chain;
@@ -136,7 +149,7 @@ export function readNftJson(text: string): Image {
         name,
         policy: dormant && policy !== undefined ? 'asleep (the table is dormant)' : policy,
         ordered: isOrdered(name),
-        rules: rules.filter((rule) => rule['chain'] === name).map(ruleOf),
+        rules: rules.filter((rule) => rule['chain'] === name).map((rule) => ruleOf(rule, sets)),
       },
     ];
   });

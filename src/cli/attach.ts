@@ -1,6 +1,10 @@
 import { join } from 'node:path';
 import { EXIT, KillswitchError } from '../errors.ts';
 import { PATHS } from '../host/paths.ts';
+import { keepAttached } from '../machine/attached-profiles.ts';
+import { gaps } from '../machine/known-endpoints.ts';
+import { readLockRecord } from '../machine/lock-record.ts';
+import { learnProfiles } from '../transaction/refresh.ts';
 import { attach as attachText, detach } from '../tunnel/attachment.ts';
 import { readProfile } from '../tunnel/profile.ts';
 import { readProfileFacts } from '../tunnel/profile-facts.ts';
@@ -58,7 +62,17 @@ export const attach: CliCommand = {
       print(`${dryRun ? '# ' : ''}${path}: ${done}`);
       printWarnings((line) => print(`${dryRun ? '# ' : ''}${line}`), change, harden);
     }
-    if (!dryRun) print('Run "ovpn-killswitch lock", so that their servers may be reached, and start OpenVPN again.');
+    if (dryRun) return EXIT.ok;
+    keepAttached(
+      host,
+      changes.map(({ path }) => path),
+    );
+    for (const line of gaps(learnProfiles(host))) print(`  ${line}`);
+    print(
+      readLockRecord(host)?.locked === true
+        ? 'Their servers may be reached. Start OpenVPN again.'
+        : 'Run "ovpn-killswitch lock", and start OpenVPN again.',
+    );
     return EXIT.ok;
   },
 };

@@ -1,4 +1,6 @@
 import { EXIT } from '../errors.ts';
+import { forgetAttached } from '../machine/attached-profiles.ts';
+import { unlearnProfiles } from '../transaction/refresh.ts';
 import { detach as detachText, markerDamage } from '../tunnel/attachment.ts';
 import type { CliCommand } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
@@ -38,6 +40,13 @@ export const detach: CliCommand = {
       if (dryRun) for (const line of unifiedDiff(path, before, after)) print(line);
       else forgetOriginal(host, change);
       print(dryRun ? `# ${path}: would be detached` : `${path}: detached`);
+    }
+    if (!dryRun) {
+      forgetAttached(
+        host,
+        changes.map(({ path }) => path),
+      );
+      unlearnProfiles(host);
     }
     return EXIT.ok;
   },

@@ -1,5 +1,5 @@
 import { EXIT } from '../errors.ts';
-import { unknownNames } from '../machine/known-endpoints.ts';
+import { gaps } from '../machine/known-endpoints.ts';
 import { endpointText } from '../net/endpoint.ts';
 import { describe } from '../policy/policy.ts';
 import { lockMachine } from '../transaction/lock.ts';
@@ -12,7 +12,7 @@ export const lock: CliCommand = {
   summary: 'Let nothing leave but the VPN client, what the settings allow on the LAN, and what goes through the tunnel.',
   examples: [
     ['lock', 'locks, or brings a locked machine to changed settings and profiles'],
-    ['lock --force', 'locks even when no profile names a server that can be found'],
+    ['lock --force', 'locks even when no server can be found that could be reached then'],
   ],
   needsRoot: true,
   run: ({ host, args, print }) => {
@@ -23,7 +23,7 @@ export const lock: CliCommand = {
     for (const line of choice.trace) print(`  ${line}`);
     for (const endpoint of base.endpoints.slice(0, 5)) print(`  endpoint ${endpointText(endpoint)}`);
     if (base.endpoints.length > 5) print(`  and ${base.endpoints.length - 5} more endpoints`);
-    for (const line of unknownNames(known)) print(`  ${line}: it cannot be reached by name until "refresh" has found one`);
+    for (const line of gaps(known)) print(`  ${line}`);
     if (base.endpoints.length === 0)
       print(
         '  No endpoint is known, so no VPN can connect: name one in KILLSWITCH_ENDPOINTS, or an address in the remote line of a profile.',

@@ -1,5 +1,5 @@
 import { EXIT } from '../errors.ts';
-import { unknownNames } from '../machine/known-endpoints.ts';
+import { gaps } from '../machine/known-endpoints.ts';
 import { refreshMachine } from '../transaction/refresh.ts';
 import type { CliCommand } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
@@ -30,7 +30,7 @@ export const refresh: CliCommand = {
       fields: { applied: converged.applied },
     });
     print(`Asked for ${names} ${names === 1 ? 'name' : 'names'}: ${addresses} addresses are pinned.`);
-    for (const line of unknownNames(known)) print(`  ${line}`);
+    for (const line of gaps(known)) print(`  ${line}`);
     return EXIT.ok;
   },
 };

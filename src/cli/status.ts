@@ -1,4 +1,5 @@
-import { EXIT, type ExitStatus } from '../errors.ts';
+import { EXIT, type ExitStatus, KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
 import { type Report, readReport } from '../machine/report.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import { endpointText } from '../net/endpoint.ts';
@@ -70,6 +71,22 @@ function json(report: Report): string {
   );
 }
 
+function read(host: Host): Report {
+  return readReport(host, settingsInForce(host), (backend) => lookIfItWorks(host, backend));
+}
+
+/** A hook may be in the middle of its change: what is not as it should be is read again when nobody changes anything. */
+function readSettled(host: Host): Report {
+  const report = read(host);
+  if (report.exact) return report;
+  try {
+    return host.exclusively(() => read(host));
+  } catch (thrown) {
+    if (thrown instanceof KillswitchError && thrown.code === 'BUSY') return report;
+    throw thrown;
+  }
+}
+
 export const status: CliCommand = {
   name: 'status',
   usage: 'status [--json]',
@@ -81,7 +98,7 @@ export const status: CliCommand = {
   needsRoot: true,
   run: ({ host, args, print }) => {
     const { values } = parseArguments(status, args, { json: { type: 'boolean' } });
-    const report = readReport(host, settingsInForce(host), (backend) => lookIfItWorks(host, backend));
+    const report = readSettled(host);
     if (values.json === true) print(json(report));
     else for (const line of lines(report, host.now())) print(line);
     return exitOf(report);

@@ -33,6 +33,8 @@ import { readAnswers } from './resolver-answers.ts';
 const CHILD_MILLISECONDS = 10_000;
 /** The recover script itself waits for a lock, and runs many programs. */
 const SCRIPT_MILLISECONDS = 60_000;
+/** systemd answers at once, or is busy with something that may wait for OpenVPN itself. */
+const SYSTEMD_MILLISECONDS = 2_000;
 /** CAP_NET_ADMIN (linux/capability.h). */
 const NET_ADMIN = 12n;
 
@@ -124,7 +126,12 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
     return Math.min(most, left);
   };
 
-  const child = (program: string, args: readonly string[], input: string | undefined): Output => {
+  const child = ({
+    program,
+    args,
+    stdin: input,
+    milliseconds = program === 'sh' ? SCRIPT_MILLISECONDS : CHILD_MILLISECONDS,
+  }: Command): Output => {
     const path = locate(program);
     if (path === undefined) return { status: null, stdout: '', stderr: `${program} is not installed` };
     const result = execaSync(path, args, {
@@ -133,7 +140,7 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
       extendEnv: false,
       reject: false,
       stripFinalNewline: false,
-      timeout: timeLeft(program === 'sh' ? SCRIPT_MILLISECONDS : CHILD_MILLISECONDS),
+      timeout: timeLeft(milliseconds),
       killSignal: 'SIGKILL',
       stdin: input === undefined ? 'ignore' : 'pipe',
       ...(input === undefined ? {} : { input }),
@@ -149,8 +156,25 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
     return { status: result.exitCode ?? null, stdout: String(result.stdout ?? ''), stderr };
   };
 
+  /**
+   * Has systemd run a command as a unit of its own, where systemd runs the machine. In OpenVPN's unit it would need the tasks of the next hook,
+   * which TasksMax counts, and end when OpenVPN is stopped.
+   */
+  const runsAsUnit = (command: readonly string[]): boolean => {
+    const systemdRun = existsSync(PATHS.systemd) ? locate('systemd-run') : undefined;
+    if (systemdRun === undefined) return false;
+    const { status } = spawnSync(systemdRun, ['--quiet', '--collect', '--no-block', '--', ...command], {
+      cwd: '/',
+      env: {},
+      timeout: timeLeft(SYSTEMD_MILLISECONDS),
+      killSignal: 'SIGKILL',
+      stdio: 'ignore',
+    });
+    return status === 0;
+  };
+
   return {
-    run: ({ program, args, stdin }: Command) => child(program, args, stdin),
+    run: child,
     has: (program) => locate(program) !== undefined,
     exists: existsSync,
     read: (path) => files('read', path, () => unlessMissing(() => readFileSync(path, 'utf8'))),
@@ -274,7 +298,9 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
         });
         // Somebody else's is under way.
         if (status !== 0) return;
-        spawn(flock, ['-w', '60', PATHS.refreshLock, path, ...args], { cwd: '/', env: {}, detached: true, stdio: 'ignore' })
+        const command = [flock, '-w', '60', PATHS.refreshLock, path, ...args];
+        if (runsAsUnit(command)) return;
+        spawn(flock, command.slice(1), { cwd: '/', env: {}, detached: true, stdio: 'ignore' })
           .on('error', () => undefined)
           .unref();
       });

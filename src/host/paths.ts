@@ -17,6 +17,8 @@ export const PATHS = {
   /** Exists where the kernel has IPv6: absent without the module and with ipv6.disable=1 (net/ipv6/af_inet6.c). */
   ipv6: '/proc/sys/net/ipv6',
   devices: '/proc/net/dev',
+  /** Exists where systemd runs the machine (sd_booted(3)). */
+  systemd: '/run/systemd/system',
 } as const;
 
 /** Where programs are looked for: OpenVPN passes no PATH. */

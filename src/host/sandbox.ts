@@ -82,7 +82,8 @@ echo ready
 while read -r _; do :; done
 `;
 
-const SPACES = ['--mount', '--net', '--pid', '--ipc', '--uts'];
+/** The name spaces of a sandbox, as unshare(1) and nsenter(1) call them. */
+export const SPACES: readonly string[] = ['--mount', '--net', '--pid', '--ipc', '--uts'];
 
 /** Why a sandbox cannot be made here; undefined when it can. */
 export function sandboxObstacle(): string | undefined {
@@ -101,7 +102,7 @@ function userSpace(): readonly string[] {
 }
 
 /** @throws Error when the process shares the network namespace of this process or of the machine's first one. */
-function assertPrivate(pid: number): void {
+export function assertPrivate(pid: number): void {
   const of = (who: string | number) => {
     try {
       return readlinkSync(`/proc/${who}/ns/net`);
@@ -118,57 +119,22 @@ function environment({ env, only }: RunOptions): Record<string, string> {
   return { ...(only ?? { PATH: PROGRAM_FOLDERS.join(':'), LC_ALL: 'C', ...env }) };
 }
 
-/** The sandbox's first process: the only child of unshare(1). */
-function childOf(pid: number): number {
+/** The first process of new name spaces: the only child of unshare(1), or of nsenter(1). */
+export function childOf(pid: number): number {
   const child = Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
   if (!Number.isInteger(child) || child <= 0) throw new Error('the sandbox has no first process');
   return child;
 }
 
-/**
- * Its processes are in sessions of their own: Ctrl-C in a terminal reaches this process alone, which then closes it in order.
- * @throws Error when it cannot be made; ask `sandboxObstacle` first.
- */
-export async function openSandbox({ root = '', show = [] }: SandboxPlan = {}): Promise<Sandbox> {
-  const user = userSpace();
-  const holder = spawn(
-    'unshare',
-    [
-      ...user,
-      ...SPACES,
-      '--fork',
-      '--mount-proc',
-      '--propagation',
-      'private',
-      '--kill-child=SIGKILL',
-      'sh',
-      '-c',
-      SETUP,
-      'sh',
-      root,
-      ...show,
-    ],
-    { stdio: ['pipe', 'pipe', 'pipe'], detached: true },
-  );
-  let said = '';
-  holder.stderr.on('data', (chunk) => {
-    said += String(chunk);
-  });
-  await Promise.race([
-    once(holder.stdout, 'data'),
-    once(holder, 'exit').then(() => Promise.reject(new Error(`no sandbox: ${said.trim()}`))),
-  ]);
-  const pid = childOf(holder.pid ?? 0);
-  assertPrivate(pid);
+/** The way into the name spaces of a process; `spaces` are options of nsenter(1). What is started there dies with that process. */
+export function entrance(pid: number, spaces: readonly string[]): Pick<Sandbox, 'run' | 'ask' | 'start'> {
   const enter = ({ at }: RunOptions, argv: readonly string[]) => [
     // Its root as well: in a chroot the mount namespace's own root is another system's.
-    ...['-t', String(pid), ...(user.length > 0 ? ['--user', '--preserve-credentials'] : []), ...SPACES, '--root', '--'],
+    ...['-t', String(pid), ...spaces, '--root', '--'],
     ...(at === undefined ? [] : ['nsenter', `--net=/run/netns/${at}`, '--']),
     ...argv,
   ];
   return {
-    pid,
-    hasOtherUsers: user.length !== 2,
     run: (argv, options = {}) => {
       assertPrivate(pid);
       const { status, stdout, stderr } = spawnSync('nsenter', enter(options, argv), {
@@ -208,6 +174,48 @@ export async function openSandbox({ root = '', show = [] }: SandboxPlan = {}): P
       assertPrivate(pid);
       return spawn('nsenter', enter(options, argv), { env: environment(options), stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     },
+  };
+}
+
+/**
+ * Its processes are in sessions of their own: Ctrl-C in a terminal reaches this process alone, which then closes it in order.
+ * @throws Error when it cannot be made; ask `sandboxObstacle` first.
+ */
+export async function openSandbox({ root = '', show = [] }: SandboxPlan = {}): Promise<Sandbox> {
+  const user = userSpace();
+  const holder = spawn(
+    'unshare',
+    [
+      ...user,
+      ...SPACES,
+      '--fork',
+      '--mount-proc',
+      '--propagation',
+      'private',
+      '--kill-child=SIGKILL',
+      'sh',
+      '-c',
+      SETUP,
+      'sh',
+      root,
+      ...show,
+    ],
+    { stdio: ['pipe', 'pipe', 'pipe'], detached: true },
+  );
+  let said = '';
+  holder.stderr.on('data', (chunk) => {
+    said += String(chunk);
+  });
+  await Promise.race([
+    once(holder.stdout, 'data'),
+    once(holder, 'exit').then(() => Promise.reject(new Error(`no sandbox: ${said.trim()}`))),
+  ]);
+  const pid = childOf(holder.pid ?? 0);
+  assertPrivate(pid);
+  return {
+    pid,
+    hasOtherUsers: user.length !== 2,
+    ...entrance(pid, [...(user.length > 0 ? ['--user', '--preserve-credentials'] : []), ...SPACES]),
     close: () => {
       holder.stdin.end();
       holder.kill('SIGKILL');

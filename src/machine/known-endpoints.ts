@@ -9,6 +9,7 @@ import { printable } from '../net/printable.ts';
 import type { Known } from '../policy/policy.ts';
 import type { Settings } from '../policy/settings.ts';
 import { literalEndpoints, type Profile, readProfile } from '../tunnel/profile.ts';
+import { attachedProfiles } from './attached-profiles.ts';
 import { ownEntries } from './hosts-file.ts';
 import { field, parseJson, texts } from './json.ts';
 import { type Pin, parsePins, pinsJson, renewPins } from './pins.ts';
@@ -80,6 +81,8 @@ export interface Gathered extends Known {
   readonly literal: readonly Endpoint[];
   readonly named: readonly NamedRemote[];
   readonly pins: readonly Pin[];
+  /** Profiles that could not be read, a line for each. */
+  readonly unread: readonly string[];
 }
 
 function namedRemotes(profiles: readonly Profile[]): readonly NamedRemote[] {
@@ -114,7 +117,7 @@ function gathered(literal: readonly Endpoint[], uids: readonly number[], named: 
       .filter(({ address }) => family === undefined || address.family === family)
       .map(({ address }) => ({ address, port, transport })),
   );
-  return { endpoints: distinctEndpoints([...literal, ...resolved]), uids, literal, named, pins };
+  return { endpoints: distinctEndpoints([...literal, ...resolved]), uids, literal, named, pins, unread: [] };
 }
 
 /** How names are asked for: undefined where nobody can be asked, and what is pinned already has to do. */
@@ -133,20 +136,42 @@ export function askHosts(host: Host, servers: readonly string[] | undefined, sec
   };
 }
 
-/** The profiles that the settings name and that are there. */
+/** The profiles that the settings name or that are attached, and that are there. */
 export function profilePaths(host: Host, settings: Settings): readonly string[] {
-  return [...new Set(settings.profiles.flatMap((pattern) => expand(host, pattern)))];
+  const attached = attachedProfiles(host).filter((path) => host.exists(path));
+  return [...new Set([...settings.profiles.flatMap((pattern) => expand(host, pattern)), ...attached])];
+}
+
+/** The profiles that can be read, and a line for each that cannot: its servers stay shut. */
+function readProfiles(host: Host, settings: Settings): { readonly profiles: readonly Profile[]; readonly unread: readonly string[] } {
+  const unread: string[] = [];
+  const profiles = profilePaths(host, settings).flatMap((path) => {
+    try {
+      return [readProfile(host.read(path) ?? '')];
+    } catch (thrown) {
+      if (!(thrown instanceof KillswitchError)) throw thrown;
+      unread.push(`${printable(path)} could not be read: ${thrown.detail.join('; ')}`);
+      return [];
+    }
+  });
+  return { profiles, unread };
 }
 
 /** Reads the profiles: their endpoints, the accounts they run as, and with `ask` the addresses of their names anew. */
 export function gatherKnown(host: Host, settings: Settings, ask?: Ask): Gathered {
-  const profiles = profilePaths(host, settings).map((path) => readProfile(host.read(path) ?? ''));
+  const { profiles, unread } = readProfiles(host, settings);
   const named = namedRemotes(profiles);
   const names = [...new Set(named.map(({ name }) => name))];
   // A damaged file is written anew: what can be read of it still serves.
   const old = parsePins(field(parseJson(host.read(FILE) ?? ''), 'pins'));
   const pins = renewPins(names, old, ask?.(names) ?? new Map(), host.now());
-  return gathered(distinctEndpoints(profiles.flatMap(literalEndpoints)), [...new Set(uidsOf(host, settings, profiles))], named, pins);
+  const known = gathered(
+    distinctEndpoints(profiles.flatMap(literalEndpoints)),
+    [...new Set(uidsOf(host, settings, profiles))],
+    named,
+    pins,
+  );
+  return { ...known, unread };
 }
 
 /** Keeps what was gathered, so that a hook need not read a thousand profiles, nor ask for a name. */
@@ -170,16 +195,32 @@ export function savedKnown(host: Host): Gathered | undefined {
   return gathered(literal, uids, texts(field(json, 'named'), parseRemote) ?? [], parsePins(field(json, 'pins')));
 }
 
+/** The accounts of the last `lock` or `refresh`, without reading the endpoints. */
+export function savedUids(host: Host): readonly number[] {
+  const uids = field(parseJson(host.read(FILE) ?? ''), 'uids');
+  return Array.isArray(uids) ? uids.filter((uid): uid is number => typeof uid === 'number') : [];
+}
+
+/** Whether the last `lock` or `refresh` knew of a name to ask for. */
+export function hasNames(host: Host): boolean {
+  const named = field(parseJson(host.read(FILE) ?? ''), 'named');
+  return Array.isArray(named) && named.length > 0;
+}
+
 /** The same with the addresses of its names asked for again. */
 export function renewKnown(host: Host, { literal, uids, named, pins }: Gathered, ask: Ask): Gathered {
   const names = [...new Set(named.map(({ name }) => name))];
   return gathered(literal, uids, named, renewPins(names, pins, ask(names), host.now()));
 }
 
-/** Names that no address is known for, one line each. */
-export function unknownNames({ named, pins }: Gathered): readonly string[] {
+/** What of the profiles will not connect, one line each: names without an address, and profiles that could not be read. */
+export function gaps({ named, pins, unread }: Gathered): readonly string[] {
   const known = new Set<string>(pins.map(({ name }) => name));
-  return [...new Set(named.map(({ name }) => name).filter((name) => !known.has(name)))].map((name) => `no address is known for ${name}`);
+  const missing = [...new Set(named.map(({ name }) => name).filter((name) => !known.has(name)))];
+  return [
+    ...missing.map((name) => `no address is known for ${name}: it cannot be reached by name until "refresh" has found one`),
+    ...unread,
+  ];
 }
 
 export function forgetKnown(host: Host): void {

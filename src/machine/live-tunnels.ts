@@ -1,3 +1,4 @@
+import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { parseAddress } from '../net/address.ts';
@@ -76,6 +77,17 @@ export function readLiveTunnels(host: Host): readonly LiveTunnel[] {
     });
 }
 
+/** One live tunnel; undefined when its file cannot be read, whatever the reason. */
+export function readLiveTunnel(host: Host, device: InterfaceName): LiveTunnel | undefined {
+  try {
+    const live = parseLive(host.read(pathOf(device)) ?? '');
+    return live?.tunnel.device === device ? live : undefined;
+  } catch (thrown) {
+    if (thrown instanceof KillswitchError) return undefined;
+    throw thrown;
+  }
+}
+
 /** A tunnel as its file holds it. */
 function liveText({ tunnel, since, daemon, deviceSeen }: LiveTunnel): string {
   const { device, endpoints, addresses, resolvers, networks } = tunnel;
@@ -97,9 +109,13 @@ export function writeLiveTunnel(host: Host, live: LiveTunnel): void {
   host.write(pathOf(live.tunnel.device), liveText(live));
 }
 
-/** Whether two reports of a tunnel say the same, whenever they were made. */
+/** The same for two reports of a tunnel that say the same, whenever they were made. */
+export function liveTunnelKey(live: LiveTunnel): string {
+  return liveText({ ...live, since: 0 });
+}
+
 export function sameLiveTunnel(a: LiveTunnel, b: LiveTunnel): boolean {
-  return liveText({ ...a, since: 0 }) === liveText({ ...b, since: 0 });
+  return liveTunnelKey(a) === liveTunnelKey(b);
 }
 
 export function removeLiveTunnel(host: Host, device: InterfaceName): void {

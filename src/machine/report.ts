@@ -59,7 +59,7 @@ function chosen(host: Host, settings: Settings, record: LockRecord | undefined, 
 export function readReport(host: Host, settings: Settings, look: Look): Report {
   const record = readLockRecord(host);
   const choice = chosen(host, settings, record, look);
-  const intended = intend(host, settings);
+  const intended = intend(host, settings, record?.locked === true ? undefined : gatherKnown(host, settings));
   const found = look(choice.backend) ?? { image: [], policies: [], present: false };
   const others = installedBackends(host).filter(({ name }) => name !== choice.backend.name);
   const left = others.filter((backend) => look(backend)?.present === true);

@@ -101,22 +101,22 @@ export function tunnelsOf(policy: Policy): readonly Tunnel[] {
   return policy.state === 'connected' ? policy.tunnels : [];
 }
 
-/** The policy as one line for the log. */
+function tunnelTexts(policy: Policy): readonly string[] {
+  return tunnelsOf(policy).map(({ device, endpoints, resolvers }) => {
+    const [endpoint] = endpoints;
+    const via = endpoint === undefined ? '' : ` to ${endpointText(endpoint)}`;
+    const dns = (policy.base.dns ?? resolvers).map(({ text }) => text);
+    return `${device}${via}, ${dns.length > 0 ? `resolvers ${dns.join(' ')}` : 'no resolver'}`;
+  });
+}
+
+/** The state and its tunnels as one line for the log. */
+export function describeTunnels(policy: Policy): string {
+  return [policy.state, ...tunnelTexts(policy)].join('; ');
+}
+
+/** The policy as one line for people. */
 export function describe(policy: Policy): string {
-  const remotes = `${policy.base.endpoints.length} endpoint${policy.base.endpoints.length === 1 ? '' : 's'}`;
-  switch (policy.state) {
-    case 'blocked':
-      return `blocked, ${remotes}`;
-    case 'connected': {
-      const tunnels = policy.tunnels.map(({ device, endpoints, resolvers }) => {
-        const [endpoint] = endpoints;
-        const via = endpoint === undefined ? '' : ` to ${endpointText(endpoint)}`;
-        const dns = (policy.base.dns ?? resolvers).map(({ text }) => text);
-        return `${device}${via}, ${dns.length > 0 ? `resolvers ${dns.join(' ')}` : 'no resolver'}`;
-      });
-      return `connected, ${remotes}; ${tunnels.join('; ')}`;
-    }
-    default:
-      return policy satisfies never;
-  }
+  const { length } = policy.base.endpoints;
+  return [`${policy.state}, ${length} endpoint${length === 1 ? '' : 's'}`, ...tunnelTexts(policy)].join('; ');
 }

@@ -16,6 +16,7 @@ export const INTERNET = {
   vpn4: '203.0.113.10',
   /** Where the VPN server can be reached too; its own resolvers give this address for its name. */
   moved4: '203.0.113.11',
+  vpn6: '2001:db8:ffff::10',
   resolver4: '203.0.113.53',
   resolver6: '2001:db8:ffff::53',
   web4: '203.0.113.80',
@@ -34,7 +35,16 @@ export const VPN = {
   resolver6: 'fd00:8::1',
 } as const;
 
-export const PORTS = { dns: 53, encryptedDns: 853, web: 80, echo: 7, vpn: 1194 } as const;
+/** Inside the tunnel to another VPN server. */
+export const OTHER_VPN = {
+  network4: '10.9.0.0',
+  mask4: '255.255.255.0',
+  network6: 'fd00:9::/64',
+  resolver4: '10.9.0.1',
+  resolver6: 'fd00:9::1',
+} as const;
+
+export const PORTS = { dns: 53, encryptedDns: 853, web: 80, echo: 7, vpn: 1194, otherVpn: 1195 } as const;
 
 /** Interfaces: the client's uplink, the router's side of it, and the client's tunnel. */
 export const UPLINK = 'up0';

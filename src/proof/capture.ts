@@ -24,6 +24,8 @@ export interface Capture {
   ready(): Promise<void>;
   /** Which hardware address is the client's. Only what comes from it is counted. */
   watch(client: string): void;
+  /** Which transport the VPN takes from now on. */
+  expect(transport: Transport): void;
   /** What left since the last call, up to this moment. The uplink must be up. */
   tally(): Promise<Tally>;
   /** What left so far, as far as it has been read. */
@@ -46,11 +48,12 @@ function empty(): { clear: number; byName: Record<string, number>; vpn: number; 
  * Starts the router's network namespace with tcpdump in it, which listens as soon as the router's side is up. tcpdump as root insists on
  * changing its user, which a user namespace with a single user refuses: there it is another user, of a namespace within, that owns the router.
  */
-export function startCapture(sandbox: Sandbox, transport: Transport): Capture & { readonly service: Service } {
+export function startCapture(sandbox: Sandbox): Capture & { readonly service: Service } {
   const owner = sandbox.hasOtherUsers ? [] : ['--user', '--map-user=1', '--map-group=1', '--keep-caps'];
   const up = `until ip link show dev ${ROUTER_SIDE} up 2>/dev/null | grep -q ${ROUTER_SIDE}; do sleep 0.02; done`;
   const dump = `exec tcpdump -i ${ROUTER_SIDE} -nn -U --immediate-mode -B 16384 -s ${SNAPLEN} -Z root -w -`;
   let client = '';
+  let transport: Transport = 'udp';
   let syncs = 0;
   let synced = 0;
   let current = empty();
@@ -90,6 +93,9 @@ export function startCapture(sandbox: Sandbox, transport: Transport): Capture & 
     ready: () => service.says('listening on'),
     watch: (address) => {
       client = address.toLowerCase();
+    },
+    expect: (over) => {
+      transport = over;
     },
     tally: async () => {
       const number = ++syncs;

@@ -1,11 +1,14 @@
 import { PATHS } from '../host/paths.ts';
 import type { Sandbox } from '../host/sandbox.ts';
+import type { Family } from '../net/address.ts';
 import { DEVICE, PORTS, VPN } from './addresses.ts';
 import { PKI } from './pki.ts';
 import type { Transport } from './probes.ts';
 
 export const PROFILE = '/etc/openvpn/client/proof.conf';
 export const CONNECTED = 'Initialization Sequence Completed';
+/** Said by a server, and by a peer that waits for the other: it can be connected to. */
+export const LISTENING = 'link remote: [AF_UNSPEC]';
 /** Said when it has noticed that the server is gone: by silence over UDP, by the closed connection over TCP. */
 export const RESTARTING = 'received, process restarting';
 
@@ -26,48 +29,89 @@ function keys(name: 'server' | 'client'): readonly string[] {
   return [`ca ${PKI}/ca.crt`, `cert ${PKI}/${name}.crt`, `key ${PKI}/${name}.key`, `tls-crypt ${PKI}/tc.key`];
 }
 
-/** The server's configuration: all IPv4 and IPv6 through the tunnel, its own resolvers. */
-export async function serverConfig(sandbox: Sandbox, transport: Transport): Promise<string> {
+/** What both ends must agree on; where a part is missing, the proof's own VPN has it. */
+interface Plan {
+  readonly transport?: Transport;
+  /** Between client and server, outside the tunnel. */
+  readonly family?: Family;
+  /** Lines that say who may connect, instead of certificates. */
+  readonly trust?: readonly string[];
+  /** Any further lines. */
+  readonly more?: readonly string[];
+}
+
+export interface ServerPlan extends Plan {
+  /** Lines for the server's device and the addresses in the tunnel. */
+  readonly tunnel?: readonly string[];
+  /** What clients are told, each in the words of a profile. */
+  readonly pushes?: readonly string[];
+}
+
+export interface ClientPlan extends Plan {
+  /** Lines for the client's device, and where its addresses in the tunnel come from. */
+  readonly tunnel?: readonly string[];
+}
+
+type Planned<P extends Plan> = P & { readonly transport: Transport };
+
+const SERVER_TUNNEL: readonly string[] = [
+  'dev srv0',
+  'dev-type tun',
+  'topology subnet',
+  `server ${VPN.network4} ${VPN.mask4}`,
+  `server-ipv6 ${VPN.network6}`,
+];
+
+/** Without its timers a client would not notice soon that the server is gone. */
+export const PUSHED_TIMERS: readonly string[] = [`ping ${TIMERS.ping}`, `ping-restart ${TIMERS.restart}`];
+
+/** All IPv4 and IPv6 through the tunnel, its own resolvers. */
+export const PUSHES: readonly string[] = [
+  ...PUSHED_TIMERS,
+  'redirect-gateway def1 ipv6',
+  `dhcp-option DNS ${VPN.resolver4}`,
+  `dhcp-option DNS ${VPN.resolver6}`,
+];
+
+function proto({ transport, family = 'ipv4' }: Planned<Plan>, end: 'server' | 'client'): string {
+  const version = family === 'ipv4' ? 4 : 6;
+  return `proto ${transport === 'udp' ? `udp${version}` : `tcp${version}-${end}`}`;
+}
+
+/** The server's configuration. */
+export async function serverConfig(sandbox: Sandbox, plan: Planned<ServerPlan>): Promise<string> {
+  const { transport, tunnel = SERVER_TUNNEL, trust = [...keys('server'), 'dh none'], pushes = PUSHES, more = [] } = plan;
   return [
-    'dev srv0',
-    'dev-type tun',
-    'topology subnet',
-    `server ${VPN.network4} ${VPN.mask4}`,
-    `server-ipv6 ${VPN.network6}`,
+    ...tunnel,
     // It answers from whichever of its addresses it was asked at.
     ...(transport === 'udp' ? ['multihome'] : []),
     `port ${PORTS.vpn}`,
-    `proto ${transport === 'udp' ? 'udp4' : 'tcp4-server'}`,
-    ...keys('server'),
-    'dh none',
+    proto(plan, 'server'),
+    ...trust,
     `ping ${TIMERS.ping}`,
     `ping-restart ${TIMERS.restart}`,
-    `push "ping ${TIMERS.ping}"`,
-    `push "ping-restart ${TIMERS.restart}"`,
-    'push "redirect-gateway def1 ipv6"',
-    `push "dhcp-option DNS ${VPN.resolver4}"`,
-    `push "dhcp-option DNS ${VPN.resolver6}"`,
+    ...pushes.map((option) => `push "${option}"`),
     ...(await offloadOff(sandbox)),
     'verb 3',
+    ...more,
     '',
   ].join('\n');
 }
 
 /** The client's profile, as a user has it; with the switch's three hooks, or without. */
-export async function clientProfile(sandbox: Sandbox, transport: Transport, hooks: boolean, remote: string): Promise<string> {
+export async function clientProfile(sandbox: Sandbox, hooks: boolean, remote: string, plan: Planned<ClientPlan>): Promise<string> {
+  const { tunnel = ['client', `dev ${DEVICE}`], trust = [...keys('client'), 'remote-cert-tls server', 'tls-timeout 1'], more = [] } = plan;
   return [
-    'client',
-    `dev ${DEVICE}`,
-    `proto ${transport === 'udp' ? 'udp4' : 'tcp4-client'}`,
+    ...tunnel,
+    proto(plan, 'client'),
     `remote ${remote} ${PORTS.vpn}`,
     'nobind',
-    ...keys('client'),
-    'remote-cert-tls server',
+    ...trust,
     'connect-retry 1 1',
     'server-poll-timeout 2',
-    'tls-timeout 1',
     ...(await offloadOff(sandbox)),
     'verb 3',
+    ...more,
     ...(hooks ? ['script-security 2', ...['up', 'down', 'route-up'].map((hook) => `${hook} ${PATHS.library}/hooks/${hook}`)] : []),
     '',
   ].join('\n');

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { PATHS } from '../host/paths.ts';
 import type { Ran, Sandbox } from '../host/sandbox.ts';
 
@@ -14,7 +15,9 @@ export interface Product {
 
 /** Replaces the settings file; `lock` reads it. */
 export async function writeSettings(sandbox: Sandbox, settings: string): Promise<void> {
-  const { status, stderr } = await sandbox.ask(['sh', '-c', `cat >${PATHS.settings}`], { stdin: settings });
+  const { status, stderr } = await sandbox.ask(['sh', '-euc', `mkdir -p ${dirname(PATHS.settings)}; cat >${PATHS.settings}`], {
+    stdin: settings,
+  });
   if (status !== 0) throw new Error(`${PATHS.settings}: ${stderr}`);
 }
 

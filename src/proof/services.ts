@@ -1,4 +1,4 @@
-import { INTERNET, LAN, PORTS, VPN } from './addresses.ts';
+import { INTERNET, LAN, OTHER_VPN, PORTS, VPN } from './addresses.ts';
 
 /** What a responder answers: a datagram with itself, a DNS query with the web host, a request with the visitor's address. */
 export type Service = 'echo' | 'dns' | 'web';
@@ -24,6 +24,7 @@ export const INTERNET_LISTENERS: readonly Listener[] = [
   ...on('echo', PORTS.echo, INTERNET.web4, INTERNET.web6),
   ...on('web', PORTS.web, INTERNET.web4, INTERNET.web6),
   ...on('dns', PORTS.dns, INTERNET.resolver4, INTERNET.resolver6, VPN.resolver4, VPN.resolver6),
+  ...on('dns', PORTS.dns, OTHER_VPN.resolver4, OTHER_VPN.resolver6),
 ];
 
 /** The router's own resolver, and another host of the LAN. */

@@ -29,9 +29,11 @@ function isOfProber({ protocol, sourcePort }: Packet): boolean {
 }
 
 function isVpn({ destination, destinationPort, protocol }: Packet, transport: Transport): boolean {
+  const servers: readonly string[] =
+    destinationPort === PORTS.otherVpn ? [INTERNET.moved4] : [INTERNET.vpn4, INTERNET.moved4, INTERNET.vpn6];
   return (
-    [INTERNET.vpn4, INTERNET.moved4].some((address) => address === destination) &&
-    destinationPort === PORTS.vpn &&
+    servers.includes(destination) &&
+    (destinationPort === PORTS.vpn || destinationPort === PORTS.otherVpn) &&
     protocol === PROTOCOL[transport]
   );
 }

@@ -1,21 +1,14 @@
 import { openSandbox, type Sandbox, type SandboxPlan } from '../host/sandbox.ts';
 import { FOLDER, INTERNET, LAN, ROUTER_SIDE, UPLINK } from './addresses.ts';
 import { type Capture, ROUTER, startCapture } from './capture.ts';
-import { CONNECTED, clientProfile, PROFILE, serverConfig } from './openvpn.ts';
+import { proofProgram, startProberIn, visitFrom } from './client-programs.ts';
+import { type ClientPlan, clientProfile, LISTENING, PROFILE, type ServerPlan, serverConfig } from './openvpn.ts';
 import { makePki } from './pki.ts';
-import { type ProberRun, proberRun, reportReader } from './prober-run.ts';
+import type { ProberRun } from './prober-run.ts';
 import { ENDPOINT_PROBES, NOBODY, PROBES, type Probe, type ProberOrders, type Transport } from './probes.ts';
 import { PRODUCT_FOLDERS } from './product.ts';
 import { type Service, startService } from './service.ts';
-import {
-  INTERNET_LISTENERS,
-  LAN_LISTENERS,
-  type Listener,
-  type ResponderOrders,
-  type Visit,
-  type Visited,
-  type VisitorOrders,
-} from './services.ts';
+import { INTERNET_LISTENERS, LAN_LISTENERS, type Listener, type ResponderOrders, type Visit, type Visited } from './services.ts';
 import { until } from './until.ts';
 
 export interface WorldOptions {
@@ -28,7 +21,7 @@ export interface WorldOptions {
 
 /**
  * A small internet: the client, which is the sandbox itself; its LAN with a router and another host; beyond the router the VPN server, the ISP's
- * resolver and a web host. IPv4 and IPv6 everywhere but between client and VPN server, who speak IPv4.
+ * resolver and a web host. IPv4 and IPv6 everywhere; client and VPN server speak IPv4 unless their plans say otherwise.
  */
 export interface World {
   readonly sandbox: Sandbox;
@@ -37,11 +30,12 @@ export interface World {
   readonly probes: readonly Probe[];
   /** Why some probes cannot be sent; undefined when all can. */
   readonly missing: string | undefined;
-  startServer(): Promise<Service>;
+  startServer(plan?: ServerPlan): Promise<Service>;
   /** Writes the client's profile, for `lock` to read. */
-  writeProfile(hooks: boolean, remote?: string): Promise<void>;
+  writeProfile(hooks: boolean, remote?: string, plan?: ClientPlan): Promise<void>;
   startClient(): Service;
-  startProber(orders: Pick<ProberOrders, 'probes' | 'payloads' | 'connects' | 'seconds'>): Promise<ProberRun>;
+  /** Its user is nobody, where the sandbox has one, unless `uid` says another. */
+  startProber(orders: Omit<ProberOrders, 'uid'> & Partial<Pick<ProberOrders, 'uid'>>): Promise<ProberRun>;
   /** Asks for something as an unprivileged user, and waits so long for each answer. */
   visit(visits: readonly Visit[], milliseconds?: number): Promise<Visited>;
   /** Whether the client gets an answer to a ping. */
@@ -88,7 +82,7 @@ ip addr add 198.51.100.2/30 dev isp0
 ip addr add 2001:db8:1::2/64 dev isp0 nodad
 ip link set isp0 up
 for each in ${INTERNET.vpn4} ${INTERNET.moved4} ${INTERNET.resolver4} ${INTERNET.web4}; do ip addr add $each/32 dev lo; done
-for each in ${INTERNET.resolver6} ${INTERNET.web6}; do ip addr add $each/128 dev lo nodad; done
+for each in ${INTERNET.vpn6} ${INTERNET.resolver6} ${INTERNET.web6}; do ip addr add $each/128 dev lo nodad; done
 ip route add default via 198.51.100.1
 ip -6 route add default via 2001:db8:1::1
 END
@@ -114,12 +108,11 @@ async function script(sandbox: Sandbox, text: string): Promise<string> {
 
 async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promise<World> {
   const uid = sandbox.hasOtherUsers ? NOBODY : undefined;
-  const program = (name: string, orders: object) => [process.execPath, `${dist}/proof/${name}.js`, JSON.stringify(orders)];
   await script(
     sandbox,
     [`mkdir -p ${FOLDER}`, ...PRODUCT_FOLDERS.map((folder) => `mkdir -p ${folder}; mount -t tmpfs -o mode=755 tmpfs ${folder}`)].join('\n'),
   );
-  const { service: router, ...capture } = startCapture(sandbox, transport);
+  const { service: router, ...capture } = startCapture(sandbox);
   await until('the router', async () => (await sandbox.ask(['test', '-s', `${FOLDER}/${ROUTER}.pid`])).status === 0);
   // The namespace is the router's own once the program that makes it has started the next one.
   await until('the router to have its network', async () => {
@@ -134,7 +127,7 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
   const [links] = await Promise.all([script(sandbox, LINKS), makePki(sandbox)]);
   capture.watch(/link\/ether (\S+)/.exec(links)?.[1] ?? '');
   const responder = (name: string, at: string, listeners: readonly Listener[]) =>
-    startService(sandbox, name, program('responder', { listeners, uid } satisfies ResponderOrders), { at });
+    startService(sandbox, name, proofProgram(dist, 'responder', { listeners, uid } satisfies ResponderOrders), { at });
   const responders = [responder('lan', ROUTER, LAN_LISTENERS), responder('isp', INTERNET_SPACE, INTERNET_LISTENERS)];
   await Promise.all([capture.ready(), ...responders.map((each) => each.says('ready'))]);
   await script(sandbox, 'mkdir -p /etc/openvpn/client');
@@ -148,32 +141,19 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
     missing: sandbox.hasOtherUsers
       ? undefined
       : "the probes to the VPN server's own address and port: they must come from another user than OpenVPN's, and this user namespace has only one (install uidmap, or run as root)",
-    startServer: async () => {
-      sandbox.run(['sh', '-c', `cat >${config}`], { stdin: await serverConfig(sandbox, transport) });
+    startServer: async (plan = {}) => {
+      capture.expect(plan.transport ?? transport);
+      sandbox.run(['sh', '-c', `cat >${config}`], { stdin: await serverConfig(sandbox, { transport, ...plan }) });
       const server = startService(sandbox, 'server', ['openvpn', '--config', config], { at: INTERNET_SPACE });
-      await server.says(CONNECTED);
+      await server.says(LISTENING);
       return server;
     },
-    writeProfile: async (hooks, remote = INTERNET.vpn4) => {
-      sandbox.run(['sh', '-c', `cat >${PROFILE}`], { stdin: await clientProfile(sandbox, transport, hooks, remote) });
+    writeProfile: async (hooks, remote = INTERNET.vpn4, plan = {}) => {
+      sandbox.run(['sh', '-c', `cat >${PROFILE}`], { stdin: await clientProfile(sandbox, hooks, remote, { transport, ...plan }) });
     },
     startClient: () => startService(sandbox, 'client', ['openvpn', '--config', PROFILE]),
-    startProber: async (orders) => {
-      const { onOutput, report } = reportReader();
-      const service = startService(sandbox, `prober-${probers++}`, program('prober', { ...orders, uid } satisfies ProberOrders), {
-        onOutput,
-      });
-      await until(
-        () => `the prober: ${service.said()}`,
-        () => report() !== undefined,
-      );
-      return proberRun(service, report);
-    },
-    visit: async (visits, milliseconds = 1500) => {
-      const { status, stdout, stderr } = await sandbox.ask(program('visitor', { visits, milliseconds, uid } satisfies VisitorOrders));
-      if (status !== 0) throw new Error(`the visitor: ${stderr.trim()}`);
-      return JSON.parse(stdout) as Visited;
-    },
+    startProber: (orders) => startProberIn(sandbox, dist, `prober-${probers++}`, { uid, ...orders }),
+    visit: (visits, milliseconds = 1500) => visitFrom(sandbox, dist, { visits, milliseconds, uid }),
     ping: async (address) => (await sandbox.ask(['ping', '-n', '-q', '-c1', '-W1', address])).status === 0,
     uplinkDown: async () => void (await script(sandbox, `ip link set ${UPLINK} down`)),
     uplinkUp: async () => void (await script(sandbox, UPLINK_ADDRESSES)),

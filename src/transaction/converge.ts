@@ -1,6 +1,7 @@
 import type { Backend } from '../backend/backend.ts';
 import type { Host } from '../host/host.ts';
-import { type LiveTunnel, readLiveTunnels, removeLiveTunnel, staleTunnels } from '../machine/live-tunnels.ts';
+import { forgetLastTransaction, writeLastTransaction } from '../machine/last-transaction.ts';
+import { type LiveTunnel, liveTunnelKey, readLiveTunnels, removeLiveTunnel, staleTunnels } from '../machine/live-tunnels.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { type Base, decide, type Policy } from '../policy/policy.ts';
 import { compile } from '../ruleset/compile.ts';
@@ -45,10 +46,18 @@ export function convergeAlone(host: Host, backend: Backend, base: Base, added?: 
               tunnels.filter(({ device }) => device !== added),
             ),
           );
+    forgetLastTransaction(host);
     const applied = apply(host, backend, compile(policy), grown);
+    const outputs = backend.fingerprint.map((command) => host.run(command));
     const now = readLiveTunnels(host);
-    // Without flock(1) others may have come in between; with it the first round is the last. Either way it ends: each hook writes once.
-    if (sameTunnels(live, now) || rounds > 50) return { policy, applied };
+    // A hook that takes the short way, or one without flock(1), may have come in between. It ends: each hook writes once.
+    if (sameTunnels(live, now) || rounds > 50) {
+      if (outputs.every(({ status }) => status === 0)) {
+        const fingerprint = outputs.map(({ stdout }) => stdout).join('');
+        writeLastTransaction(host, { backend: backend.name, tunnels: live.map(liveTunnelKey), fingerprint });
+      }
+      return { policy, applied };
+    }
     live = now;
   }
 }

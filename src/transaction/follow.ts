@@ -1,12 +1,12 @@
 import { choose } from '../backend/choose.ts';
 import type { Host } from '../host/host.ts';
-import { gatherKnown, savedKnown } from '../machine/known-endpoints.ts';
+import { gatherKnown, savedKnown, savedUids } from '../machine/known-endpoints.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import { readWorld } from '../machine/world.ts';
-import type { InterfaceName } from '../net/interface-name.ts';
 import { baseOf } from '../policy/policy.ts';
 import type { BackendName } from '../policy/settings.ts';
+import { amendRules, type Change } from './amend.ts';
 import { type Converged, convergeAlone } from './converge.ts';
 import { type Locked, lockAlone } from './lock.ts';
 
@@ -18,17 +18,33 @@ export type Followed =
 
 /**
  * Brings the kernel to the live tunnels, for a hook: with the settings, endpoints and backend of the last `lock`, all read while nobody else
- * changes them. A machine that a human unlocked stays unlocked; one that nobody has decided about is locked. `added` names a device whose rules
- * may just be added.
+ * changes them. A machine that a human unlocked stays unlocked; one that nobody has decided about is locked. `change` is what the hook has
+ * written: then the short way is tried first.
  */
-export function follow(host: Host, added?: InterfaceName): Followed {
+export function follow(host: Host, change?: Change): Followed {
+  const amended = change === undefined ? undefined : amend(host, change);
+  if (amended !== undefined) return amended;
   return host.exclusively(() => {
     const record = readLockRecord(host);
     if (record === undefined) return { kind: 'locked-now', locked: lockAlone(host, {}) };
-    if (!record.locked) return { kind: 'unlocked' };
-    const settings = settingsInForce(host);
-    const { backend } = choose(readWorld(host, settings.backend));
-    const base = baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings));
-    return { kind: 'followed', converged: convergeAlone(host, backend, base, added), backend: backend.name };
+    return record.locked ? followAlone(host, change) : { kind: 'unlocked' };
   });
+}
+
+/** The long way on a locked machine, for a caller that holds the lock. */
+export function followAlone(host: Host, change?: Change): Extract<Followed, { kind: 'followed' }> {
+  const settings = settingsInForce(host);
+  const { backend } = choose(readWorld(host, settings.backend));
+  const base = baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings));
+  const added = change !== undefined && 'came' in change ? change.came.tunnel.device : undefined;
+  return { kind: 'followed', converged: convergeAlone(host, backend, base, added), backend: backend.name };
+}
+
+/** The short way, on a locked machine. */
+function amend(host: Host, change: Change): Followed | undefined {
+  if (readLockRecord(host)?.locked !== true) return undefined;
+  const settings = settingsInForce(host);
+  const { backend } = choose(readWorld(host, settings.backend));
+  const converged = amendRules(host, backend, baseOf(settings, { endpoints: [], uids: savedUids(host) }), change);
+  return converged && { kind: 'followed', converged, backend: backend.name };
 }

@@ -6,17 +6,9 @@ import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { pinHosts } from '../machine/hosts-file.ts';
-import {
-  type Ask,
-  askHosts,
-  forgetKnown,
-  type Gathered,
-  gatherKnown,
-  profilePaths,
-  saveKnown,
-  unknownNames,
-} from '../machine/known-endpoints.ts';
-import { readLiveTunnels } from '../machine/live-tunnels.ts';
+import { type Ask, askHosts, forgetKnown, type Gathered, gaps, gatherKnown, profilePaths, saveKnown } from '../machine/known-endpoints.ts';
+import { forgetLastTransaction } from '../machine/last-transaction.ts';
+import { readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { type LockRecord, readLockRecord, writeLockRecord } from '../machine/lock-record.ts';
 import { forgetSettings, keepSettings } from '../machine/settings-in-force.ts';
@@ -30,12 +22,12 @@ import { type Converged, convergeAlone } from './converge.ts';
 import { missingChains, removeMadeChains } from './made-chains.ts';
 
 /** Seconds that a person who locks waits for DNS. */
-const LOCK_SECONDS = 8;
+export const LOCK_SECONDS = 8;
 
 export interface LockOptions {
   /** Whether the names of VPN servers are asked for; else what is pinned has to do. */
   readonly asks?: boolean;
-  /** Whether an open machine is left open when its profiles name no endpoint: its owner would have locked themselves out. */
+  /** Whether an open machine is left open when no endpoint is known: its owner would have locked themselves out. */
   readonly needsEndpoint?: boolean;
 }
 
@@ -108,8 +100,26 @@ function askFirst(host: Host): ReturnType<Ask> {
 /** How names of VPN servers can be asked for now: through a live tunnel, or while nothing is locked; else not at all. */
 export function askNow(host: Host, settings: Settings, seconds: number): Ask {
   if (readLockRecord(host)?.locked !== true) return askHosts(host, undefined, seconds);
-  const resolvers = readLiveTunnels(host).flatMap(({ tunnel }) => settings.dns ?? tunnel.resolvers);
+  const live = readLiveTunnels(host);
+  // Whoever locks would wait in vain for the resolvers of a tunnel that is gone.
+  const gone = staleTunnels(host, live);
+  const resolvers = live.flatMap((each) => (gone.includes(each) ? [] : (settings.dns ?? each.tunnel.resolvers)));
   return askHosts(host, [...new Set(resolvers.map(({ text }) => text))], seconds);
+}
+
+/** Whoever is connected already has an endpoint; nobody else may lock themselves out. */
+function refuseWithoutEndpoint(host: Host, settings: Settings, known: Gathered): void {
+  if (readLiveTunnels(host).some(({ tunnel }) => tunnel.endpoints.length > 0)) return;
+  const profiles = profilePaths(host, settings);
+  throw new KillswitchError(
+    'NO_ENDPOINT',
+    'no profile names a VPN server that can be found, so nothing could connect once this machine is locked',
+    'Name a server in KILLSWITCH_ENDPOINTS, or by address in a profile; "ovpn-killswitch attach FILE" makes one known, "lock --force" locks all the same.',
+    [
+      profiles.length > 0 ? `read: ${profiles.slice(0, 5).join(', ')}` : `there is no profile at ${settings.profiles.join(', ')}`,
+      ...gaps(known),
+    ],
+  );
 }
 
 /** The same for a caller that holds the lock already. */
@@ -120,14 +130,7 @@ export function lockAlone(host: Host, { ask, needsEndpoint = false }: LockOption
   const { backend } = choice;
   const known = gatherKnown(host, settings, ask);
   const base = baseOf(settings, known);
-  const profiles = profilePaths(host, settings);
-  if (needsEndpoint && record?.locked !== true && base.endpoints.length === 0 && profiles.length > 0)
-    throw new KillswitchError(
-      'NO_ENDPOINT',
-      'no profile names a VPN server that can be found, so nothing could connect once this machine is locked',
-      'Name a server in KILLSWITCH_ENDPOINTS, or by address in a profile; "ovpn-killswitch lock --force" locks all the same.',
-      [`read: ${profiles.slice(0, 5).join(', ')}`, ...unknownNames(known)],
-    );
+  if (needsEndpoint && record?.locked !== true && base.endpoints.length === 0) refuseWithoutEndpoint(host, settings, known);
   const found = look(host, backend);
   const before = policiesBefore(record, found.present, found.policies);
   if (record?.locked !== true && !found.present) saveDumps(host);
@@ -199,6 +202,7 @@ export function unlockMachine(host: Host): { readonly removed: boolean } {
     );
   return host.exclusively(() => {
     const record = readLockRecord(host);
+    forgetLastTransaction(host);
     const families = world.ipv6 && world.has.ip6tables ? FAMILIES : (['ipv4'] as const);
     const results = [
       ...(world.has.iptables

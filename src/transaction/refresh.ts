@@ -1,11 +1,11 @@
 import type { Host } from '../host/host.ts';
 import { pinHosts } from '../machine/hosts-file.ts';
-import { type Gathered, renewKnown, savedKnown, saveKnown } from '../machine/known-endpoints.ts';
+import { forgetKnown, type Gathered, gatherKnown, renewKnown, savedKnown, saveKnown } from '../machine/known-endpoints.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import type { Converged } from './converge.ts';
-import { follow } from './follow.ts';
-import { askNow } from './lock.ts';
+import { followAlone } from './follow.ts';
+import { askNow, LOCK_SECONDS } from './lock.ts';
 
 /** Seconds to wait for DNS through a tunnel that may only just have come up. */
 const TUNNEL_SECONDS = 30;
@@ -14,6 +14,17 @@ const TUNNEL_SECONDS = 30;
 export interface Refreshed {
   readonly known: Gathered | undefined;
   readonly converged: Converged | undefined;
+}
+
+/** Keeps what is known on a machine that still is locked, and brings hosts file and rules to it; undefined when it is not locked. */
+function followKnown(host: Host, known: Gathered): Converged | undefined {
+  return host.exclusively(() => {
+    // Somebody may have unlocked while DNS was asked.
+    if (readLockRecord(host)?.locked !== true) return undefined;
+    saveKnown(host, known);
+    pinHosts(host, known.pins);
+    return followAlone(host).converged;
+  });
 }
 
 /**
@@ -25,13 +36,23 @@ export function refreshMachine(host: Host): Refreshed {
   if (readLockRecord(host)?.locked !== true || saved === undefined || saved.named.length === 0)
     return { known: saved, converged: undefined };
   const known = renewKnown(host, saved, askNow(host, settingsInForce(host), TUNNEL_SECONDS));
-  const kept = host.exclusively(() => {
-    // Somebody may have unlocked while DNS was asked.
-    if (readLockRecord(host)?.locked !== true) return false;
-    saveKnown(host, known);
-    pinHosts(host, known.pins);
-    return true;
-  });
-  const followed = kept ? follow(host) : undefined;
-  return { known, converged: followed?.kind === 'followed' ? followed.converged : undefined };
+  return { known, converged: followKnown(host, known) };
+}
+
+/**
+ * Reads the profiles again after one was attached, and asks for names as far as anybody can be asked. A locked machine follows; on an open one the
+ * answers are kept for the lock to come.
+ */
+export function learnProfiles(host: Host): Gathered {
+  const settings = settingsInForce(host);
+  const known = gatherKnown(host, settings, askNow(host, settings, LOCK_SECONDS));
+  if (readLockRecord(host)?.locked === true) followKnown(host, known);
+  else host.exclusively(() => saveKnown(host, known));
+  return known;
+}
+
+/** Reads the profiles again after one was detached: a locked machine follows, an open one forgets what it kept for the lock to come. */
+export function unlearnProfiles(host: Host): void {
+  if (readLockRecord(host)?.locked === true) followKnown(host, gatherKnown(host, settingsInForce(host)));
+  else forgetKnown(host);
 }

@@ -150,7 +150,8 @@ export function readOpenvpnHook(hook: HookName, input: HookInput): HookEvent {
   if ('why' in named) return { kind: 'unreadable', why: named.why };
   const { device } = named;
   const { env } = input;
-  if (hook === 'down') return { kind: 'tunnel-down', device };
+  const kept = env['script_context'] === 'restart';
+  if (hook === 'down') return { kind: kept ? 'tunnel-waiting' : 'tunnel-down', device };
   const refused: Refusal[] = [];
   const refuse: Refuse = (variable, value, why) => {
     refused.push({ variable, value: printable(value), why });
@@ -163,5 +164,6 @@ export function readOpenvpnHook(hook: HookName, input: HookInput): HookEvent {
     peer: peerOf(env, refuse),
     daemon: pid !== undefined && /^[1-9]\d{0,9}$/.test(pid) ? Number(pid) : undefined,
     refused,
+    kept,
   };
 }

@@ -24,7 +24,11 @@ export type HookEvent =
       readonly peer: Peer | undefined;
       readonly daemon: DaemonPid | undefined;
       readonly refused: readonly Refusal[];
+      /** OpenVPN has connected again over a device that it never closed. The routes into it are still there, and it names none of them. */
+      readonly kept: boolean;
     }
+  /** The connection broke; the device and the routes into it stay, while OpenVPN connects again (persist-tun with up-restart). */
+  | { readonly kind: 'tunnel-waiting'; readonly device: InterfaceName }
   | { readonly kind: 'tunnel-down'; readonly device: InterfaceName }
   | { readonly kind: 'unreadable'; readonly why: string };
 

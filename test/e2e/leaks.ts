@@ -3,6 +3,7 @@ import { DEVICE, INTERNET, LAN, VPN } from '../../src/proof/addresses.ts';
 import { RESTARTING } from '../../src/proof/openvpn.ts';
 import { writeSettings } from '../../src/proof/product.ts';
 import { FOREIGN_DNS_VISITS, LAN_VISITS, WEB_VISITS } from '../../src/proof/services.ts';
+import { everyProbeIsSeen, nothingLeaves as watch } from '../support/watched.ts';
 import { type Stage, type StageSetting, stageWith } from './stage.ts';
 
 /** What breaks, and how the client comes back. It probes all the time. */
@@ -94,18 +95,7 @@ export function specifyLeaks(setting: StageSetting): void {
     const settings = (more: readonly string[]) => [`KILLSWITCH_BACKEND=${backend}`, ...more, ''].join('\n');
 
     async function nothingLeaves(stage: Stage, work: () => Promise<void>): Promise<number> {
-      const { capture } = stage.world;
-      await capture.tally();
-      const before = stage.prober.report().tried;
-      await work();
-      await stage.probing();
-      const tally = await capture.tally();
-      tell(tally);
-      const { tried } = stage.prober.report();
-      for (const { name } of stage.world.probes) expect(tried[name], `probes of ${name}`).toBeGreaterThan(before[name] ?? 0);
-      expect(tally.byName).toEqual({});
-      expect(tally.clear).toBe(0);
-      return tally.vpn;
+      return (await watch(stage, work, tell)).vpn;
     }
 
     /** Whether the rules in the kernel are exactly those of this state. */
@@ -122,13 +112,6 @@ export function specifyLeaks(setting: StageSetting): void {
       expect(visited).toMatchObject({ echo4: 'echo', echo6: 'echo', dns4: 'web host', dns6: 'web host' });
       expect(visited['page4']).toMatch(/^10\.8\.0\./);
       expect(visited['page6']).toMatch(/^fd00:8::/);
-    }
-
-    async function everyProbeIsSeen(stage: Stage): Promise<void> {
-      await stage.world.capture.tally();
-      await stage.probing();
-      const { byName } = await stage.world.capture.tally();
-      for (const { name } of stage.world.probes) expect(byName[name], `packets of ${name} at the router`).toBeGreaterThan(0);
     }
 
     test('every kind of probe is seen at the router while nothing is locked', async (context) => {

@@ -37,7 +37,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
       `${SETTINGS}:2: KILLSWITCH_LAN`,
       `${SETTINGS}:4: KILLSWITCH_COLOUR`,
     ];
-    expectError(it.command('lock'), 78, ...named);
+    expectError(it.command('lock', '--force'), 78, ...named);
     expectError(it.hook('up', tunnelCall('tun1')), 78, ...named);
     expectError(it.hook('route-up', { ...call, argv: [] }), 0, ...named);
     expect(it.rules()).toEqual(connected);
@@ -46,7 +46,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     must(it.hook('down', call));
     expect(it.rules()).toEqual(blocked);
     it.settings(setting);
-    must(it.command('lock'));
+    must(it.command('lock', '--force'));
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true, tunnels: [], settingsChanged: false });
   });
 
@@ -96,7 +96,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const connected = it.rules();
     const show = hideHere(it, ...FILTERS);
     const packages = backend === 'iptables' ? 'apt install iptables' : 'apt install nftables';
-    expectError(it.command('lock'), 69, 'is not installed', packages);
+    expectError(it.command('lock', '--force'), 69, 'is not installed', packages);
     expectError(it.command('status'), 69, packages);
     expectError(it.command('unlock'), 69, 'apt install');
     expectError(it.hook('up', tunnelCall('tun1')), 69, packages);
@@ -121,7 +121,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     it.relock(setting);
     must(it.command('unlock'));
     const umount = mountHere(it, '/proc/sys/net', '-t', 'tmpfs', 'tmpfs');
-    const locked = must(it.command('lock'));
+    const locked = must(it.command('lock', '--force'));
     expect(locked.stdout).toContain('this kernel has no IPv6');
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
     must(it.hook('up', call));
@@ -176,7 +176,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
         const down = it.hook('down', tunnelCall('tun9'));
         expect(down.status).toBe(0);
         expect(`${up.stderr}${down.stderr}`).not.toMatch(/INTERNAL|^\s+at /m);
-        must(it.command('lock'));
+        must(it.command('lock', '--force'));
         expect(it.status()).toMatchObject({ state: 'connected', exact: true });
       }
       must(it.hook('down', call));
@@ -193,7 +193,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     it.write(`${STATE}/lock.json`, '{');
     must(it.hook('down', call));
     expect(it.rules()).toEqual(base);
-    must(it.command('lock'));
+    must(it.command('lock', '--force'));
   });
 
   test.each([
@@ -220,7 +220,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const base = it.rules();
     const umount = mountHere(it, STATE, '-o', 'bind', STATE);
     must(it.run('mount', '-o', 'remount,bind,ro', STATE));
-    expectError(it.command('lock'), 73, '[FILES]');
+    expectError(it.command('lock', '--force'), 73, '[FILES]');
     expect(it.rules()).toEqual(base);
     must(it.hook('up', call));
     expect(it.status()).toMatchObject({ state: 'connected', exact: true });
@@ -236,10 +236,10 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const open = it.rules();
     const umount = mountHere(it, STATE, '-t', 'tmpfs', '-o', 'size=4k', 'tmpfs');
     it.sh(`head -c 65536 /dev/zero > ${STATE}/full`);
-    expectError(it.command('lock'), 73, '[FILES]');
+    expectError(it.command('lock', '--force'), 73, '[FILES]');
     expect(it.rules()).toEqual(open);
     umount();
-    must(it.command('lock'));
+    must(it.command('lock', '--force'));
   });
 
   test('a log file that cannot be written is no reason to fail', () => {
@@ -279,7 +279,7 @@ describe('with iptables', () => {
     must(it.command('unlock'));
     const open = it.rules();
     const show = hideHere(it, ...FILTERS);
-    expectError(it.command('lock'), 69, '[NO_BACKEND]', 'nft is not installed', 'apt install nftables');
+    expectError(it.command('lock', '--force'), 69, '[NO_BACKEND]', 'nft is not installed', 'apt install nftables');
     expectError(it.hook('up', tunnelCall('tun0')), 0, 'UNLOCKED');
     show();
     expect(it.rules()).toEqual(open);
@@ -290,7 +290,7 @@ describe('with iptables', () => {
     it.relock('KILLSWITCH_BACKEND=iptables');
     const base = it.rules();
     const show = hideHere(it, 'ip6tables-save', 'ip6tables-restore');
-    expectError(it.command('lock'), 69, '[NO_IPV6_BACKEND]', 'IPv6 could not be locked', 'apt install iptables');
+    expectError(it.command('lock', '--force'), 69, '[NO_IPV6_BACKEND]', 'IPv6 could not be locked', 'apt install iptables');
     expectError(it.hook('up', tunnelCall('tun0')), 69, '[NO_IPV6_BACKEND]');
     show();
     expect(it.rules()).toEqual(base);

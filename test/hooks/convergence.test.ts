@@ -52,7 +52,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
 
   test('nothing is left of the hooks but the log', () => {
     expect(machine().list(TUNNELS)).toEqual([]);
-    expect(machine().list('/run/ovpn-killswitch')).toEqual(['lock', 'tunnels']);
+    expect(machine().list('/run/ovpn-killswitch')).toEqual(['last-transaction', 'lock', 'tunnels']);
     expect(
       machine()
         .list(STATE)
@@ -68,7 +68,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect(unlocked.exitCode).toBe(0);
     expect(it.status()).toMatchObject({ state: 'unlocked' });
     expect(JSON.stringify(it.rules())).not.toContain('tun');
-    must(it.command('lock'));
+    must(it.command('lock', '--force'));
     expectLive(DEVICES.slice(0, 6));
     await atOnce(DEVICES.slice(0, 6).map((device) => ['down', device]));
   });

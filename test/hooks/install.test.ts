@@ -192,7 +192,7 @@ describe('uninstall', () => {
           .stdout.trim()
           .split('\n');
       must(sandbox.run([process.execPath, BUILT_COMMAND, ...install]));
-      must(sandbox.run([COMMAND, 'lock']));
+      must(sandbox.run([COMMAND, 'lock', '--force']));
       must(sandbox.run(hookArgv('up', call)));
       expect(files()).toContain(`/mnt${LOG.replace('/var', '/var/upper')}`);
       must(sandbox.run([COMMAND, 'uninstall']));

@@ -76,7 +76,7 @@ export interface LogLine {
   readonly name: string;
   readonly event: string;
   readonly msg: string;
-  readonly applied?: 'unchanged' | 'added' | 'replaced';
+  readonly applied?: 'unchanged' | 'added' | 'removed' | 'replaced';
 }
 
 export function hookArgv(name: HookName, { argv, env }: Call): readonly string[] {
@@ -198,7 +198,7 @@ export async function installMachine(): Promise<Machine> {
     relock: (...lines) => {
       rmSync(path(TUNNELS), { recursive: true, force: true });
       machine.settings(...lines);
-      must(command('lock'));
+      must(command('lock', '--force'));
     },
   };
   return machine;

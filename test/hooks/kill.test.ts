@@ -81,7 +81,7 @@ describe('with nftables', () => {
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true, tunnels: [] });
     must(it.hook('up', call));
     must(it.hook('up', tunnelCall('tun1')));
-    must(it.command('lock'));
+    must(it.command('lock', '--force'));
     expect(it.list(TUNNELS)).toEqual(['tun0', 'tun1']);
     expect(it.list(STATE).filter((name) => name.startsWith('.'))).toEqual([]);
     must(it.hook('down', call));

@@ -36,7 +36,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect(up.stderr).toContain('UNLOCKED');
     expect(it.rules()).toEqual(open);
     expect(it.command('status').status).toBe(1);
-    must(it.command('lock'));
+    must(it.command('lock', '--force'));
     expect(it.status()).toMatchObject({ state: 'connected', exact: true, tunnels: [{ device: 'tun0' }] });
     must(it.hook('down', tunnelCall('tun0')));
   });
@@ -46,7 +46,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     must(it.hook('up', tunnelCall('tun0')));
     must(it.command('unlock'));
     must(it.hook('down', tunnelCall('tun0')));
-    must(it.command('lock'));
+    must(it.command('lock', '--force'));
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true, tunnels: [] });
   });
 

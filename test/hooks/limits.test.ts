@@ -50,7 +50,7 @@ describe('a hook', () => {
     // A server that runs with push-peer-info can set any UV_*, and libuv reads some of them.
     must(it.hook('up', tunnelCall('tun0', { UV_THREADPOOL_SIZE: '1024' })));
     const numbers = (path: string) => it.read(path).trim().split('\n').map(Number);
-    expect(numbers('/run/tasks').length, 'children that counted').toBeGreaterThanOrEqual(3);
+    expect(numbers('/run/tasks').length, 'children that counted').toBeGreaterThanOrEqual(1);
     expect(Math.max(...numbers('/run/tasks'))).toBeLessThanOrEqual(6);
     expect(Math.max(...numbers('/run/kilobytes'))).toBeLessThan(100 * 1024);
   });

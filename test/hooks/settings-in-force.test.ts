@@ -14,7 +14,7 @@ describe.each(['iptables', 'nftables'] as const)('with %s', (backend) => {
   ])('a settings file that is %s after lock widens nothing when a hook runs', (_, change) => {
     const it = machine();
     it.settings(setting, 'KILLSWITCH_LAN=off');
-    must(it.command('lock'));
+    must(it.command('lock', '--force'));
     const base = it.rules();
     must(it.hook('up', call));
     change(it);

@@ -13,7 +13,7 @@ describe('uninstall', () => {
     it.write(PROFILE, TEXT);
     must(it.command('attach', PROFILE));
     expect(it.read(PROFILE)).toContain('/usr/local/lib/ovpn-killswitch/hooks/up');
-    must(it.command('lock'));
+    must(it.command('lock', '--force'));
     const ended = must(it.command('uninstall'));
     expect(ended.stdout).toContain(`${PROFILE}: detached`);
     expect(it.read(PROFILE)).toBe(TEXT);

@@ -12,11 +12,11 @@ const SECOND = { ...OPENVPN_ENVIRONMENT, dev: 'tun1', ifconfig_local: '10.9.0.6'
 
 /** What a machine goes through while it is locked. */
 const LIFE: readonly (readonly [step: string, run: (product: Product) => { readonly status: number | null; readonly stderr: string }])[] = [
-  ['lock', (product) => product.run('lock')],
+  ['lock', (product) => product.run('lock', '--force')],
   ['up', (product) => product.hook('up')],
   ['route-up', (product) => product.hook('route-up')],
   ['up of a second tunnel', (product) => product.hook('up', SECOND)],
-  ['lock again', (product) => product.run('lock')],
+  ['lock again', (product) => product.run('lock', '--force')],
   ['down', (product) => product.hook('down')],
   ['down of the second tunnel', (product) => product.hook('down', SECOND)],
 ];
@@ -54,7 +54,7 @@ describe.each(KINDS)('%s', (kind) => {
     test('what others change while it is locked stays after unlock', (context) => {
       const sandbox = machine.sandbox(context);
       if (product === undefined) throw new Error('not installed');
-      product.succeed('lock');
+      product.succeed('lock', '--force');
       const change = (tool: string) => sandbox.run([tool, '-A', 'MINE', '-p', 'udp', '--dport', '99', '-j', 'ACCEPT']).status;
       expect([change('iptables'), change('ip6tables')]).toEqual([0, 0]);
       expect(product.run('status').status).toBe(0);
@@ -92,7 +92,7 @@ describe.each(KINDS)('%s', (kind) => {
     test('rules that others made while it was locked stay after unlock, with the chains they stand in', (context) => {
       const sandbox = machine.sandbox(context);
       if (product === undefined) throw new Error('not installed');
-      product.succeed('lock');
+      product.succeed('lock', '--force');
       expect(sandbox.run(['iptables', '-A', 'FORWARD', '-p', 'tcp', '--dport', '7', '-j', 'DROP']).status).toBe(0);
       expect(sandbox.run(['ip6tables', '-N', 'THEIRS']).status).toBe(0);
       product.succeed('unlock');

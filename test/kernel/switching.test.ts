@@ -107,7 +107,7 @@ describe('the installed product', () => {
       const sandbox = machine.sandbox(context);
       if (product === undefined) throw new Error('not installed');
       product.set({ ...VALUES, KILLSWITCH_BACKEND: from });
-      product.succeed('lock');
+      product.succeed('lock', '--force');
       expect(product.hook('up').status).toBe(0);
       product.set({ ...VALUES, KILLSWITCH_BACKEND: to });
       // The settings have changed but nobody has locked again: two sets of rules must not come of it.
@@ -115,7 +115,7 @@ describe('the installed product', () => {
       expect(present(sandbox)).toEqual([from]);
       expect(product.report()).toMatchObject({ exit: 0, backend: from, state: 'connected' });
 
-      product.succeed('lock');
+      product.succeed('lock', '--force');
       expect(present(sandbox)).toEqual([to]);
       expect(product.report()).toMatchObject({ exit: 0, backend: to, state: 'connected' });
       expect(product.hook('down').status).toBe(0);

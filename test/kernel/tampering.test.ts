@@ -196,7 +196,7 @@ describe.each(KINDS)('%s', (kind) => {
     });
     addOthersRules(sandbox);
     policies = policyLines(dumpRules(sandbox));
-    product.succeed('lock');
+    product.succeed('lock', '--force');
     const { status, stderr } = product.hook('up');
     if (status !== 0) throw new Error(stderr);
   });
@@ -205,7 +205,7 @@ describe.each(KINDS)('%s', (kind) => {
     const { script, chain, family, rule, what } = tampering;
     const sandbox = machine.sandbox(context);
     if (product === undefined) throw new Error('not installed');
-    if (!clean) product.succeed('lock');
+    if (!clean) product.succeed('lock', '--force');
     clean = false;
     const spoilt = sandbox.run(['sh', '-s'], { stdin: `set -e\n${script}\n` });
     expect({ status: spoilt.status, stderr: spoilt.stderr }).toEqual({ status: 0, stderr: '' });
@@ -216,7 +216,7 @@ describe.each(KINDS)('%s', (kind) => {
     expect(found.map((each) => each.what).some((each) => what.test(each))).toBe(true);
     if (rule !== undefined) expect(found.map((each) => each.rule)).toContain(rule);
 
-    product.succeed('lock');
+    product.succeed('lock', '--force');
     expect(product.report()).toMatchObject({ exit: 0, state: 'connected', differences: [] });
     clean = true;
   });
@@ -224,7 +224,7 @@ describe.each(KINDS)('%s', (kind) => {
   test('status says it to people too', (context) => {
     const sandbox = machine.sandbox(context);
     if (product === undefined) throw new Error('not installed');
-    product.succeed('lock');
+    product.succeed('lock', '--force');
     const [tampering] = kind === 'nftables' ? NFTABLES : IPTABLES;
     sandbox.run(['sh', '-s'], { stdin: tampering?.script ?? '' });
     const { status, stdout } = product.run('status');
@@ -232,7 +232,7 @@ describe.each(KINDS)('%s', (kind) => {
     expect(stdout).toMatch(/^(LOCKED, BUT NOT AS IT SHOULD BE|OPEN: this machine was locked, but no rule is loaded)\n/);
     expect(stdout).toContain(`${tampering?.chain}`);
     expect(stdout).toContain('"ovpn-killswitch lock" puts it right.');
-    product.succeed('lock');
+    product.succeed('lock', '--force');
     expect(product.run('status').stdout).toContain('LOCKED: connected');
   });
 

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { differencesOf, type Image } from '../../src/backend/image.ts';
 import { decide, type Policy, tunnelsOf } from '../../src/policy/policy.ts';
+import { amendment } from '../../src/ruleset/amendment.ts';
 import { compile } from '../../src/ruleset/compile.ts';
+import type { Ruleset } from '../../src/ruleset/ruleset.ts';
 import { apply, look, removeRules } from '../../src/transaction/apply.ts';
 import { backendOf, type Kind } from './kinds.ts';
 import { type MachinePlan, machineWith } from './machine.ts';
@@ -9,7 +11,7 @@ import { baseWith, POLICIES, POLICY_NAMES, TUN0, tunnelOf } from './policies.ts'
 import { sandboxHost } from './sandbox-host.ts';
 
 /** The same policy before its last tunnel came. */
-function before(policy: Policy): Policy {
+function withoutLast(policy: Policy): Policy {
   return decide(policy.base, tunnelsOf(policy).slice(0, -1));
 }
 
@@ -56,7 +58,7 @@ export function describeLoads(kind: Kind, plan?: MachinePlan): void {
 
     test('is the same whether its last tunnel is added or everything is replaced', (context) => {
       const host = sandboxHost(machine.withUsers(context));
-      const smaller = compile(before(policy));
+      const smaller = compile(withoutLast(policy));
       apply(host, backend, smaller);
       expect(apply(host, backend, ruleset, smaller)).toBe('added');
       const added = still(look(host, backend).image);
@@ -65,6 +67,25 @@ export function describeLoads(kind: Kind, plan?: MachinePlan): void {
       expect(still(look(host, backend).image)).toEqual(added);
       expect(apply(host, backend, smaller)).toBe('replaced');
       expect(differencesOf(backend.image(smaller), look(host, backend).image)).toEqual([]);
+    });
+
+    test('is the same by the short way of the hooks, there and back, each step on the word of the one before', (context) => {
+      const host = sandboxHost(machine.withUsers(context));
+      const smaller = compile(withoutLast(policy));
+      apply(host, backend, smaller);
+      const step = (from: Ruleset, to: Ruleset, word: string): string => {
+        const change = amendment(from, to) ?? { added: [], removed: [] };
+        const outputs = backend.amend(from, to, change).map((command) => host.run(command));
+        expect(outputs.map(({ status, stderr }) => `${status} ${stderr}`)).toEqual(outputs.map(() => '0 '));
+        expect(differencesOf(backend.image(to), look(host, backend).image)).toEqual([]);
+        const after = backend.amended(word, to, change, outputs);
+        expect(after).toBeDefined();
+        return after ?? '';
+      };
+      const first = backend.fingerprint.map((command) => host.run(command).stdout).join('');
+      const grown = step(smaller, ruleset, first);
+      const back = step(ruleset, smaller, step(ruleset, ruleset, grown));
+      step(smaller, ruleset, step(smaller, smaller, back));
     });
   });
 

@@ -16,6 +16,7 @@ import { evaluate } from '../../src/ruleset/evaluate.ts';
 import type { Packet } from '../../src/ruleset/packet.ts';
 import { HOOKS, RULE_IDS } from '../../src/ruleset/ruleset.ts';
 import { literalEndpoints, readProfile } from '../../src/tunnel/profile.ts';
+import { EXCEPTIONS } from '../lab/comebacks.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -299,6 +300,27 @@ describe('docs/architecture.md', () => {
     expect(tiers.length).toBeGreaterThan(0);
     expect(codeRows(parts('docs/architecture.md', 2).get('Tests') ?? '').map(([tier]) => tier)).toEqual([...tiers, lab]);
   });
+});
+
+test('docs/openvpn-versions.md lists what the lab has measured, and nothing else', () => {
+  const rows = read('docs/openvpn-versions.md')
+    .split('\n')
+    .filter((line) => /^\| 2\./.test(line))
+    .map((line) =>
+      line
+        .split(' | ')
+        .map((cell) => cell.replace(/^\| | \|$/g, ''))
+        .slice(0, 6),
+    );
+  const measured = EXCEPTIONS.map(({ versions, persistTun, users, events, comeback, why }) => [
+    versions.join(', '),
+    persistTun ? 'with' : 'without',
+    users.join(', '),
+    events.join(', '),
+    comeback,
+    why,
+  ]);
+  expect(rows).toEqual(measured);
 });
 
 describe('docs/decisions', () => {

@@ -1,14 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { PATHS } from '../../../src/host/paths.ts';
-import {
-  askHosts,
-  forgetKnown,
-  gatherKnown,
-  renewKnown,
-  savedKnown,
-  saveKnown,
-  unknownNames,
-} from '../../../src/machine/known-endpoints.ts';
+import { askHosts, forgetKnown, gaps, gatherKnown, renewKnown, savedKnown, saveKnown } from '../../../src/machine/known-endpoints.ts';
 import { endpointText } from '../../../src/net/endpoint.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 import { settingsOf } from '../../support/policies.ts';
@@ -102,7 +94,7 @@ describe('names in profiles', () => {
       '[2001:db8::1]:1194/udp',
       '[2001:db8::1]:443/tcp',
     ]);
-    expect(unknownNames(known)).toEqual(['no address is known for gone.test']);
+    expect(gaps(known)).toEqual(['no address is known for gone.test: it cannot be reached by name until "refresh" has found one']);
   });
 
   test('are what they were pinned to where nobody can be asked', () => {

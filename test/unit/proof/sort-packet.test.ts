@@ -28,12 +28,12 @@ function ipv4(protocol: number, destination: string, payload: Buffer): Buffer {
   return ethernet('0800', Buffer.concat([header, payload]));
 }
 
-/** From fe80::1 to ff02::1. */
-function ipv6(next: number, payload: Buffer): Buffer {
+/** From fe80::1; the destination in full, without colons. */
+function ipv6(next: number, payload: Buffer, destination = 'ff020000000000000000000000000001'): Buffer {
   const header = Buffer.alloc(40);
   header[0] = 0x60;
   header[6] = next;
-  Buffer.from('fe80000000000000000000000000000fff020000000000000000000000000001', 'hex').copy(header, 8);
+  Buffer.from(`fe80000000000000000000000000000f${destination}`, 'hex').copy(header, 8);
   return ethernet('86dd', Buffer.concat([header, payload]));
 }
 
@@ -42,9 +42,12 @@ function sorted(frame: Buffer, transport: 'udp' | 'tcp' = 'udp') {
 }
 
 const VPN_SERVER = '203.0.113.10';
+const VPN_SERVER6 = '20010db8ffff00000000000000000010';
 
 test('a packet to the VPN server is the VPN’s, unless it carries a marker', () => {
   expect(sorted(ipv4(UDP, VPN_SERVER, ports(40000, 1194, 'x')))).toEqual({ sort: 'vpn' });
+  expect(sorted(ipv6(UDP, ports(40000, 1194, 'x'), VPN_SERVER6))).toEqual({ sort: 'vpn' });
+  expect(sorted(ipv4(UDP, '203.0.113.11', ports(40000, 1195, 'x')))).toEqual({ sort: 'vpn' });
   expect(sorted(ipv4(UDP, VPN_SERVER, ports(40000, 1194, marker('endpoint-udp', 7))))).toEqual({ sort: 'clear', name: 'endpoint-udp' });
 });
 

@@ -44,6 +44,9 @@ const BACKEND: Backend = {
   image: imageOf,
   replace: (ruleset) => transaction('replace', imageOf(ruleset)),
   add: (_, to) => transaction('add', imageOf(to)),
+  fingerprint: [],
+  amend: () => [],
+  amended: () => undefined,
   remove: (found) => (found.present ? transaction('replace', []) : { check: [], commit: [] }),
   bootText: () => ({}),
 };

@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest';
-import { lockMachine } from '../../../src/transaction/lock.ts';
+import { PATHS } from '../../../src/host/paths.ts';
+import { writeLiveTunnel } from '../../../src/machine/live-tunnels.ts';
+import { writeLockRecord } from '../../../src/machine/lock-record.ts';
+import { askNow, lockMachine } from '../../../src/transaction/lock.ts';
 import { fakeHost } from '../../support/fake-host.ts';
+import { settingsOf, TUN0, TUN1 } from '../../support/policies.ts';
 
 test('DNS is asked before the lock is taken, so that no hook waits for it', () => {
   const steps: string[] = [];
@@ -17,4 +21,19 @@ test('DNS is asked before the lock is taken, so that no hook waits for it', () =
   };
   expect(() => lockMachine(host, { asks: true })).toThrow('far enough');
   expect(steps).toEqual(['asks for vpn.test', 'takes the lock']);
+});
+
+test('the resolvers of a tunnel that is gone are not asked: whoever locks would wait for them in vain', () => {
+  const asked: (readonly string[] | undefined)[] = [];
+  const host = {
+    ...fakeHost({ files: { [PATHS.devices]: '  tun1: 0\n' } }),
+    resolve: (_: readonly string[], servers: readonly string[] | undefined) => {
+      asked.push(servers);
+      return new Map();
+    },
+  };
+  writeLockRecord(host, { locked: true, since: 0, backend: 'nftables', before: [], made: [] });
+  for (const tunnel of [TUN0, TUN1]) writeLiveTunnel(host, { tunnel, since: 0, daemon: undefined, deviceSeen: true });
+  askNow(host, settingsOf({}), 1)([]);
+  expect(asked).toEqual([TUN1.resolvers.map(({ text }) => text)]);
 });

@@ -73,7 +73,7 @@ describe('every captured down', () => {
 
   test.each(captures.map((capture) => [capture.file, capture.situation, capture] as const))('%s: %s', (file, _, capture) => {
     expect(readOpenvpnHook('down', capture)).toEqual({
-      kind: 'tunnel-down',
+      kind: capture.env['script_context'] === 'restart' ? 'tunnel-waiting' : 'tunnel-down',
       device: file.includes('.tap.') ? 'tap0' : 'tun0',
     });
   });
@@ -239,7 +239,7 @@ function expectOnlyParsed(event: HookEvent, env: HookInput['env']): void {
     expect(event.why).toMatch(/^[\x20-\x7e]*$/);
     return;
   }
-  if (event.kind === 'tunnel-down') {
+  if (event.kind !== 'tunnel-up') {
     expect(parseInterfaceName(event.device)).toBe(event.device);
     return;
   }
@@ -308,6 +308,17 @@ describe('any capture of any script', () => {
       }
     }
   });
+});
+
+test('a device that was kept open is known by the context, which OpenVPN alone sets', () => {
+  expect(up({}).kept).toBe(false);
+  expect(up({ script_context: 'restart' }).kept).toBe(true);
+  for (const [context, kind] of [
+    ['init', 'tunnel-down'],
+    ['restart', 'tunnel-waiting'],
+    [undefined, 'tunnel-down'],
+  ] as const)
+    expect(readOpenvpnHook('down', { argv: ['tun0'], env: { ...ENV, script_context: context } })).toEqual({ kind, device: 'tun0' });
 });
 
 describe('any environment', () => {

@@ -1,0 +1,98 @@
+import type { Addition } from '../ruleset/additions.ts';
+import { type Amendment, isEmpty } from '../ruleset/amendment.ts';
+import type { Ruleset } from '../ruleset/ruleset.ts';
+import type { Command, Output } from './backend.ts';
+import { ruleTexts } from './nftables-rule.ts';
+import { TABLE } from './nftables-survey.ts';
+
+/** Lists our table without counters and without the elements of named sets: the fingerprint of its rules. */
+export const LIST: Command = { program: 'nft', args: ['-s', '-t', 'list', 'table', 'inet', TABLE] };
+
+interface ChainOfRules {
+  readonly chain: string;
+  readonly rules: readonly string[];
+}
+
+function names(changes: readonly Addition[], created: boolean): readonly string[] {
+  return changes.filter((each) => each.created === created).map(({ name }) => name);
+}
+
+/** The rules that an amendment adds: what is added, and what stays in chains that are filled anew, because only a flush needs no handles. */
+function addedRules(to: Ruleset, { added, removed }: Amendment): readonly ChainOfRules[] {
+  const refilled = to.filter(({ name }) => names(removed, false).includes(name));
+  return [...refilled, ...added].map(({ name, rules }) => ({ chain: name, rules: rules.flatMap((rule) => ruleTexts(rule)) }));
+}
+
+function ruleLines(added: readonly ChainOfRules[]): readonly string[] {
+  return added.flatMap(({ chain, rules }) => rules.map((rule) => `add rule inet ${TABLE} ${chain} ${rule}`));
+}
+
+/** Lines that add alone. */
+export function additionLines(added: readonly Addition[]): readonly string[] {
+  return [...names(added, true).map((name) => `create chain inet ${TABLE} ${name}`), ...ruleLines(addedRules([], { added, removed: [] }))];
+}
+
+/** One run that lists the table as it was, and amends it. */
+export function amendCommand(to: Ruleset, change: Amendment): Command {
+  const { added, removed } = change;
+  if (isEmpty(change)) return LIST;
+  const lines = [
+    `list table inet ${TABLE}`,
+    ...names(removed, false).map((name) => `flush chain inet ${TABLE} ${name}`),
+    ...names(removed, true).flatMap((name) => [`flush chain inet ${TABLE} ${name}`, `delete chain inet ${TABLE} ${name}`]),
+    ...names(added, true).map((name) => `create chain inet ${TABLE} ${name}`),
+    ...ruleLines(addedRules(to, change)),
+  ];
+  return { program: 'nft', args: ['-s', '-t', '-f', '-'], stdin: `${lines.join('\n')}\n` };
+}
+
+/** Where a chain stands in a listing: its first line, its first rule or its end, and what follows it. */
+function chainPlace(listing: string, chain: string): { readonly start: number; readonly end: number } | undefined {
+  const start = listing.indexOf(`\tchain ${chain} {\n`);
+  const end = listing.indexOf('\t}\n', start);
+  return start < 0 || end < 0 ? undefined : { start, end };
+}
+
+function withoutChain(listing: string, chain: string): string {
+  const place = chainPlace(listing, chain);
+  // A blank line stands between two chains.
+  return place === undefined ? listing : listing.slice(0, place.start - 1) + listing.slice(place.end + '\t}\n'.length);
+}
+
+function withEmptyChain(listing: string, chain: string): string {
+  return `${listing.slice(0, -'}\n'.length)}\n\tchain ${chain} {\n\t}\n}\n`;
+}
+
+function emptied(listing: string, chain: string): string {
+  const place = chainPlace(listing, chain);
+  return place === undefined ? listing : `${listing.slice(0, place.start)}\tchain ${chain} {\n${listing.slice(place.end)}`;
+}
+
+function withRules(listing: string, { chain, rules }: ChainOfRules): string {
+  const place = chainPlace(listing, chain);
+  if (place === undefined) return listing;
+  return `${listing.slice(0, place.end)}${rules.map((rule) => `\t\t${rule}\n`).join('')}${listing.slice(place.end)}`;
+}
+
+/** A listing in our own words: the elements of sets in one order, and no names for what our rules name by number or in full. */
+function spelled(listing: string): string {
+  return listing
+    .replace(/\{ ([^{}\n]+) \}/g, (_, elements: string) => `{ ${elements.split(', ').sort().join(', ')} }`)
+    .replaceAll('icmp type echo-request', 'icmp type 8')
+    .replaceAll('icmpv6 type echo-request', 'icmpv6 type 128')
+    .replace(/ reject(?: with icmpx type port-unreachable)? comment /g, ' reject with icmpx port-unreachable comment ');
+}
+
+/**
+ * What the table's listing is after an amendment; undefined when it was not `listing` before, or was not amended. `list` in a script answers
+ * from what nft read before its commit, less the chains that the script deletes and with those it makes; a kernel whose rules changed in between
+ * refuses the commit (NFNL_BATCH_GENID), and nft starts over. `--echo` would tell more, but nft 1.0.6 aborts when it echoes anonymous sets.
+ */
+export function amendedListing(listing: string, to: Ruleset, change: Amendment, { status, stdout }: Output): string | undefined {
+  const { added, removed } = change;
+  const kept = names(removed, true).reduce(withoutChain, spelled(listing));
+  const before = names(added, true).reduce(withEmptyChain, kept);
+  if (status !== 0 || spelled(stdout) !== before) return undefined;
+  const flushed = names(removed, false).reduce(emptied, before);
+  return spelled(addedRules(to, change).reduce(withRules, flushed));
+}

@@ -1,0 +1,80 @@
+import type { Family } from '../net/address.ts';
+import type { Endpoint } from '../net/endpoint.ts';
+import type { PortRange } from '../net/port.ts';
+import type { ChainName, Match, Rule } from '../ruleset/ruleset.ts';
+import { splitRefusal } from '../ruleset/split-refusal.ts';
+
+/** One value as it is, several as an anonymous set in a stable order. */
+function anyOf(values: readonly string[]): string {
+  const [only, ...more] = values;
+  return only !== undefined && more.length === 0 ? only : `{ ${[...values].sort().join(', ')} }`;
+}
+
+function rangeText({ first, last }: PortRange): string {
+  return first === last ? String(first) : `${first}-${last}`;
+}
+
+function hostText(text: string): string {
+  return text.replace(/\/(32|128)$/, '');
+}
+
+function ownerText(owner: NonNullable<Match['owner']>): string {
+  return owner.kind === 'uid' ? `meta skuid ${owner.uid}` : `meta mark 0x${owner.mark.toString(16).padStart(8, '0')}`;
+}
+
+/** The set that holds the long list of endpoints of one family: `nft -t list` leaves its elements out. */
+export function setName(family: Family): string {
+  return family === 'ipv6' ? 'endpoint6' : 'endpoint4';
+}
+
+export function elementsText(endpoints: readonly Endpoint[]): string {
+  return endpoints
+    .map(({ address, transport, port }) => `${address.text} . ${transport} . ${port}`)
+    .sort()
+    .join(', ');
+}
+
+/** Whether a chain's endpoints stand in a named set: there may be thousands, and a hook that looks at the rules need not read them. */
+export function hasSets(chain: ChainName): boolean {
+  return chain === 'endpoint';
+}
+
+/** A match in nft(8)'s words, spelled as `nft list` spells it; `named`: its endpoints stand in the set of their family. */
+function matchText(match: Match, named = false): readonly string[] {
+  const { family, endpoints, transports, fromPorts, toPorts } = match;
+  const ip = family === 'ipv6' ? 'ip6' : 'ip';
+  const hasAddress = match.from !== undefined || match.to !== undefined || endpoints !== undefined || match.icmp !== undefined;
+  const transport = transports?.length === 1 ? transports[0] : undefined;
+  const hasPorts = fromPorts !== undefined || toPorts !== undefined;
+  const ports = transport ?? 'th';
+  return [
+    ...(match.in === undefined ? [] : [`iifname "${match.in}"`]),
+    ...(match.notIn === undefined ? [] : [`iifname != "${match.notIn}"`]),
+    ...(match.out === undefined ? [] : [`oifname "${match.out}"`]),
+    ...(match.owner === undefined ? [] : [ownerText(match.owner)]),
+    ...(family !== undefined && !hasAddress ? [`meta nfproto ${family}`] : []),
+    ...(match.from === undefined ? [] : [`${ip} saddr ${anyOf(match.from.map(({ text }) => hostText(text)))}`]),
+    ...(match.to === undefined ? [] : [`${ip} daddr ${anyOf(match.to.map(({ text }) => hostText(text)))}`]),
+    ...(endpoints === undefined
+      ? []
+      : [`${ip} daddr . meta l4proto . th dport ${named ? `@${setName(family ?? 'ipv4')}` : `{ ${elementsText(endpoints)} }`}`]),
+    ...(transports === undefined || (transport !== undefined && hasPorts) ? [] : [`meta l4proto ${anyOf(transports)}`]),
+    ...(fromPorts === undefined ? [] : [`${ports} sport ${anyOf(fromPorts.map(rangeText))}`]),
+    ...(toPorts === undefined ? [] : [`${ports} dport ${anyOf(toPorts.map(rangeText))}`]),
+    ...(match.icmp === undefined ? [] : [`${family === 'ipv6' ? 'icmpv6' : 'icmp'} type ${anyOf(match.icmp.map(String))}`]),
+    ...(match.conntrack === undefined ? [] : [`ct state ${[...match.conntrack].sort().join(',')}`]),
+  ];
+}
+
+/** A rule as one or two kernel rules: TCP is refused with a reset, everything else with an ICMP error. */
+export function ruleTexts({ id, match, verdict }: Rule, named = false): readonly string[] {
+  const words = matchText(match, named);
+  const line = (...last: readonly string[]) => [...words, ...last, `comment "${id}"`].join(' ');
+  if (typeof verdict !== 'string' && 'log' in verdict)
+    return [line(`limit rate ${verdict.log.count}/${verdict.log.unit}`, 'counter', `log prefix "killswitch ${id}: "`)];
+  if (typeof verdict !== 'string') return [line('counter', `jump ${verdict.jump}`)];
+  if (verdict !== 'reject') return [line('counter', verdict)];
+  const { tcp, others } = splitRefusal(match);
+  const refused = (part: Match, how: string) => [...matchText(part), 'counter', `reject with ${how}`, `comment "${id}"`].join(' ');
+  return [...tcp.map((part) => refused(part, 'tcp reset')), ...others.map((part) => refused(part, 'icmpx port-unreachable'))];
+}

@@ -1,0 +1,33 @@
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import type { BackendName } from '../policy/settings.ts';
+import { field, parseJson, texts } from './json.ts';
+
+const FILE = `${PATHS.runtime}/last-transaction`;
+
+/** What the last transaction left in the kernel, so that the next hook can add to it without reading all of it. */
+export interface LastTransaction {
+  readonly backend: BackendName;
+  /** The live tunnels that it loaded, by `liveTunnelKey`. */
+  readonly tunnels: readonly string[];
+  /** The backend's fingerprint of the rules. */
+  readonly fingerprint: string;
+}
+
+/** Undefined when it is not known: then everything is read. */
+export function readLastTransaction(host: Host): LastTransaction | undefined {
+  const json = parseJson(host.read(FILE) ?? '');
+  const [backend, fingerprint] = [field(json, 'backend'), field(json, 'fingerprint')];
+  const tunnels = texts(field(json, 'tunnels'), (text) => text);
+  if ((backend !== 'iptables' && backend !== 'nftables') || typeof fingerprint !== 'string' || tunnels === undefined) return undefined;
+  return { backend, tunnels, fingerprint };
+}
+
+export function writeLastTransaction(host: Host, last: LastTransaction): void {
+  host.write(FILE, `${JSON.stringify({ version: 1, ...last })}\n`, 0o600);
+}
+
+/** Before any other change: whoever dies in the middle of it leaves no word that could be wrong. */
+export function forgetLastTransaction(host: Host): void {
+  host.remove(FILE);
+}

@@ -1,0 +1,58 @@
+import type { Backend, Output } from '../backend/backend.ts';
+import type { Host } from '../host/host.ts';
+import { readLastTransaction, writeLastTransaction } from '../machine/last-transaction.ts';
+import { type LiveTunnel, liveTunnelKey, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
+import { type Base, decide } from '../policy/policy.ts';
+import { amendment, isEmpty } from '../ruleset/amendment.ts';
+import { compile } from '../ruleset/compile.ts';
+import type { Converged } from './converge.ts';
+
+/** A program that has not ended by then leaves the hook time for the long way. */
+const SHORT_MILLISECONDS = 6_000;
+
+/** The one tunnel that a hook is about: it has come, or it has gone. */
+export type Change = { readonly came: LiveTunnel } | { readonly went: LiveTunnel };
+
+/**
+ * The short way of the hooks: adds the rules of one live tunnel to what the last transaction left, or takes them away, without the lock and
+ * without reading and comparing every rule. The run that commits also shows that the rules still are as they were left. Undefined whenever
+ * anything is not as expected; then `convergeAlone` puts it right. `base` need not hold the profiles' endpoints: no tunnel changes them.
+ */
+export function amendRules(host: Host, backend: Backend, base: Base, change: Change): Converged | undefined {
+  const last = readLastTransaction(host);
+  const live = readLiveTunnels(host);
+  if (last?.backend !== backend.name || staleTunnels(host, live).length > 0) return undefined;
+  const loaded = loadedBefore(live, last.tunnels, change);
+  if (!sameKeys(last.tunnels, loaded.map(liveTunnelKey))) return undefined;
+  const rules = (tunnels: readonly LiveTunnel[]) =>
+    decide(
+      base,
+      tunnels.map(({ tunnel }) => tunnel),
+    );
+  const policy = rules(live);
+  const [from, to] = [compile(rules(loaded)), compile(policy)];
+  const amended = amendment(from, to);
+  if (amended === undefined) return undefined;
+  const outputs: Output[] = [];
+  for (const command of backend.amend(from, to, amended)) {
+    const output = host.run({ ...command, milliseconds: SHORT_MILLISECONDS });
+    outputs.push(output);
+    if (output.status !== 0) break;
+  }
+  const fingerprint = backend.amended(last.fingerprint, to, amended, outputs);
+  if (fingerprint === undefined) return undefined;
+  if (isEmpty(amended)) return { policy, applied: 'unchanged' };
+  writeLastTransaction(host, { backend: backend.name, tunnels: live.map(liveTunnelKey), fingerprint });
+  return { policy, applied: amended.added.length > 0 ? 'added' : 'removed' };
+}
+
+/** The tunnels that were loaded before, when nothing but this change has happened since. */
+function loadedBefore(live: readonly LiveTunnel[], last: readonly string[], change: Change): readonly LiveTunnel[] {
+  if ('went' in change) return [...live, change.went];
+  const key = liveTunnelKey(change.came);
+  return last.includes(key) ? live : live.filter((each) => liveTunnelKey(each) !== key);
+}
+
+function sameKeys(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((key) => b.includes(key));
+}

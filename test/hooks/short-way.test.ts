@@ -1,0 +1,125 @@
+import { describe, expect, test } from 'vitest';
+import { tunnelCall } from './captures.ts';
+import { BACKENDS, type Machine, must, useMachine } from './installed-machine.ts';
+
+const CALLS = '/run/calls';
+
+/** Programs that are counted: something of the same name, which notes the call, lies over each. */
+const COUNTED = ['nft', 'iptables-save', 'ip6tables-save', 'iptables-restore', 'ip6tables-restore'];
+const COUNT = COUNTED.map(
+  (name) => `
+    at=$(readlink -f /usr/sbin/${name})
+    mkdir -p /run/real/${name}; cp "$at" /run/real/${name}/
+    printf '#!/bin/sh\\necho ${name} >>${CALLS}\\nexec -a ${name} /run/real/${name}/%s "$@"\\n' "\${at##*/}" | sed 's|/bin/sh|/bin/bash|' >/run/real/${name}/counting
+    chmod 755 /run/real/${name}/counting
+    mkdir -p /run/over; cp -P /usr/sbin/${name} /run/over/ 2>/dev/null || true`,
+).join('\n');
+
+/** Puts a folder over /usr/sbin in which the counted programs are the counting ones. */
+function count(it: Machine): void {
+  must(
+    it.sh(`set -e
+    ${COUNT}
+    rm -rf /run/over; mkdir -p /run/upper /run/work
+    for name in ${COUNTED.join(' ')}; do cp /run/real/$name/counting /run/upper/$name; done
+    mkdir /run/layers; mount -t tmpfs tmpfs /run/layers; mkdir /run/layers/upper /run/layers/work
+    cp /run/upper/* /run/layers/upper/
+    mount -t overlay overlay -o lowerdir=/usr/sbin,upperdir=/run/layers/upper,workdir=/run/layers/work /usr/sbin`),
+  );
+}
+
+function callsOf(it: Machine, work: () => void): readonly string[] {
+  it.write(CALLS, '');
+  work();
+  return it
+    .read(CALLS)
+    .split('\n')
+    .filter((line) => line !== '')
+    .sort();
+}
+
+/** A thousand profiles with three servers each. */
+const PROFILES = `
+  mkdir -p /etc/openvpn/client
+  for i in $(seq 1 1000); do
+    printf 'client\\ndev tun\\nremote 198.18.%d.%d 1194 udp\\nremote 198.19.%d.%d 443 tcp\\nremote 2001:db8::%x 1194 udp\\n' \\
+      $((i / 250)) $((i % 250 + 1)) $((i / 250)) $((i % 250 + 1)) $i >/etc/openvpn/client/p$i.conf
+  done`;
+
+describe.each(BACKENDS)('with %s', (backend) => {
+  const machine = useMachine((fresh) => {
+    must(fresh.sh(PROFILES));
+    fresh.relock(`KILLSWITCH_BACKEND=${backend}`);
+    count(fresh);
+  });
+  const families = (program: string) => [`ip6${program}`, `ip${program}`];
+
+  test('a machine with a thousand profiles knows their three thousand endpoints', () => {
+    expect(machine().status()).toMatchObject({ state: 'blocked', exact: true, backend });
+    expect(machine().status().endpoints).toHaveLength(3000);
+  });
+
+  test('up, route-up and down run one program for each packet-filter family, however many profiles there are', () => {
+    const it = machine();
+    const base = it.rules();
+    const change = backend === 'nftables' ? ['nft'] : families('tables-restore');
+    const look = backend === 'nftables' ? ['nft'] : families('tables-save');
+    expect(callsOf(it, () => must(it.hook('up', tunnelCall('tun0'))))).toEqual(change);
+    expect(callsOf(it, () => must(it.hook('route-up', { ...tunnelCall('tun0'), argv: [] })))).toEqual(look);
+    expect(it.status()).toMatchObject({ state: 'connected', exact: true });
+    expect(callsOf(it, () => must(it.hook('down', tunnelCall('tun0'))))).toEqual(change);
+    expect(it.rules()).toEqual(base);
+  });
+
+  test('a second tunnel comes and goes the same way, and the first stays', () => {
+    const it = machine();
+    const second = tunnelCall('tun1', { trusted_ip: '198.51.100.20', ifconfig_local: '10.9.0.2' });
+    must(it.hook('up', tunnelCall('tun0')));
+    const one = it.rules();
+    const logged = it.logMark();
+    must(it.hook('up', second));
+    expect(it.status()).toMatchObject({ exact: true, tunnels: [{ device: 'tun0' }, { device: 'tun1' }] });
+    must(it.hook('down', second));
+    expect(logged().flatMap(({ applied }) => applied ?? [])).toEqual(['added', 'removed']);
+    expect(it.rules()).toEqual(one);
+    must(it.hook('down', tunnelCall('tun0')));
+  });
+
+  const tampering =
+    backend === 'nftables'
+      ? 'nft flush chain inet ovpn_killswitch tunnel-networks; nft add rule inet ovpn_killswitch lan accept 2>/dev/null || nft insert rule inet ovpn_killswitch output accept'
+      : 'iptables -D KILLSWITCH-OUTPUT -m comment --comment rest -j DROP';
+
+  test.each(['up', 'down'] as const)('%s sees that somebody has changed the rules, and puts them right', (hook) => {
+    const it = machine();
+    if (hook === 'down') must(it.hook('up', tunnelCall('tun0')));
+    must(it.sh(tampering));
+    expect(it.status().exact).toBe(false);
+    const logged = it.logMark();
+    must(it.hook(hook, tunnelCall('tun0')));
+    expect(logged().flatMap(({ applied }) => applied ?? [])).toEqual(['replaced']);
+    expect(it.status().exact).toBe(true);
+    must(it.hook('down', tunnelCall('tun0')));
+  });
+
+  test('after flushed rules up still ends in all of them', () => {
+    const it = machine();
+    must(it.sh(backend === 'nftables' ? 'nft delete table inet ovpn_killswitch' : 'iptables -F; ip6tables -F'));
+    must(it.hook('up', tunnelCall('tun0')));
+    expect(it.status()).toMatchObject({ state: 'connected', exact: true });
+    must(it.hook('down', tunnelCall('tun0')));
+    expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
+  });
+
+  test('a word that was lost or made up is not trusted', () => {
+    const it = machine();
+    for (const word of ['', '{}', 'no json', `{"version":1,"backend":"${backend}","tunnels":["x"],"fingerprint":""}`]) {
+      it.write('/run/ovpn-killswitch/last-transaction', word);
+      must(it.hook('up', tunnelCall('tun0')));
+      expect(it.status()).toMatchObject({ state: 'connected', exact: true });
+      it.write('/run/ovpn-killswitch/last-transaction', word);
+      must(it.hook('down', tunnelCall('tun0')));
+      expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
+    }
+  });
+});

@@ -1,0 +1,3 @@
+import { specifyLifecycle } from './lifecycle.ts';
+
+specifyLifecycle({ version: '2.5', backend: () => 'iptables' });
