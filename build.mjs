@@ -8,6 +8,7 @@ const programs = {
   'hooks/up.js': 'hooks/up.ts',
   'hooks/down.js': 'hooks/down.ts',
   'hooks/route-up.js': 'hooks/route-up.ts',
+  'hooks/nm-dispatcher.js': 'hooks/nm-dispatcher.ts',
   'cli.js': 'src/cli/bin.ts',
   'resolver.js': 'src/host/resolver.ts',
   'demo.js': 'src/proof/demo.ts',
@@ -15,6 +16,9 @@ const programs = {
   'proof/responder.js': 'src/proof/responder.ts',
   'proof/visitor.js': 'src/proof/visitor.ts',
 };
+
+/** Shell scripts, as they are. */
+const scripts = ['recover', 'nm-dispatcher'];
 
 mkdirSync('dist', { recursive: true });
 const draft = mkdtempSync('dist/.build-');
@@ -35,8 +39,8 @@ try {
     ),
   );
   writeFileSync(join(draft, 'package.json'), '{ "type": "commonjs" }\n');
-  copyFileSync('src/cli/recover.sh', join(draft, 'recover'));
-  for (const file of [...Object.keys(programs), 'recover', 'package.json']) {
+  for (const name of scripts) copyFileSync(`src/cli/${name}.sh`, join(draft, name));
+  for (const file of [...Object.keys(programs), ...scripts, 'package.json']) {
     if (file !== 'package.json') chmodSync(join(draft, file), 0o755);
     mkdirSync(dirname(join('dist', file)), { recursive: true });
     renameSync(join(draft, file), join('dist', file));

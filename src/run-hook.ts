@@ -31,14 +31,14 @@ import { type HookInput, readOpenvpnHook } from './tunnel/from-openvpn.ts';
 import { type HookEvent, type HookName, peerEndpoints } from './tunnel/hook-event.ts';
 
 /** OpenVPN stands still while a hook runs and a server drops a silent client after a minute or so: a hook that is not done by then gives up. */
-const HOOK_MILLISECONDS = 20_000;
+export const HOOK_MILLISECONDS = 20_000;
 
 /** How many refused values one entry of the log holds: a server can send thousands at each reconnect and must not fill the disk. */
 const MOST_REFUSED = 20;
 
 type TunnelUp = Extract<HookEvent, { kind: 'tunnel-up' }>;
 
-function logRefused(host: Host, { refused, tunnel }: TunnelUp): void {
+export function logRefused(host: Host, { refused, tunnel }: Pick<TunnelUp, 'refused' | 'tunnel'>): void {
   if (refused.length === 0) return;
   const shown = refused.slice(0, 4).map(({ variable, value, why }) => `${variable} "${value}" is ${why}`);
   const more = refused.length > shown.length ? `, and ${refused.length - shown.length} more` : '';
@@ -63,7 +63,7 @@ function liveTunnel(host: Host, event: TunnelUp, before: LiveTunnel | undefined,
 }
 
 /** The endpoints the client may use, as the last `lock` left them; without one they are read now. */
-function knownEndpoints(host: Host): readonly Endpoint[] {
+export function knownEndpoints(host: Host): readonly Endpoint[] {
   const settings = settingsInForce(host);
   return baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings)).endpoints;
 }
@@ -122,12 +122,20 @@ function tunnelUp(host: Host, event: TunnelUp): void {
     host.log({ level: right ? 'info' : 'warn', event: 'unprivileged', message: `${device}: this hook runs without root, so ${what}` });
     return;
   }
+  // There may be thousands, and OpenVPN mostly tells the transport itself.
+  const known = event.peer?.transports.length === 0 ? knownEndpoints(host) : [];
+  admit(host, liveTunnel(host, event, before, known), before);
+}
+
+/**
+ * Takes a tunnel into the rules. `before` is what was known of its device.
+ * @throws KillswitchError when the rules are not in force.
+ */
+export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefined): void {
+  const { device } = live.tunnel;
   refuseOtherDevices(host, device);
   // What is in force is what `lock` read; a file with mistakes is still said now, while somebody is looking.
   loadSettings(host);
-  // There may be thousands, and OpenVPN mostly tells the transport itself.
-  const known = event.peer?.transports.length === 0 ? knownEndpoints(host) : [];
-  const live = liveTunnel(host, event, before, known);
   // A tunnel that is known with these very facts keeps its time: `route-up` says again what `up` said.
   if (before === undefined || !sameLiveTunnel(before, live)) writeLiveTunnel(host, live);
   try {
@@ -158,6 +166,11 @@ function tunnelDown(host: Host, device: InterfaceName): void {
   const went = readLiveTunnel(host, device);
   // First of all: whatever goes wrong below, the next hook or `lock` no longer counts this tunnel.
   removeLiveTunnel(host, device);
+  loadRemaining(host, went);
+}
+
+/** The kernel with the tunnels that are left, when `went` alone has gone or nobody knows; an open machine stays open. */
+export function loadRemaining(host: Host, went?: LiveTunnel): void {
   const record = readLockRecord(host);
   if (record?.locked === false) return;
   // Without a record that can be read the kernel alone tells whether this machine was ever locked.
@@ -189,8 +202,13 @@ function runEvent(host: Host, event: HookEvent): void {
 
 /** Our part of a hook: the error that it met, which is logged already. */
 function runOwn(hook: HookName, input: HookInput, host: Host): KillswitchError | undefined {
+  return logged(host, () => runEvent(host, readOpenvpnHook(hook, input)));
+}
+
+/** The error that `work` met, after it was logged. */
+export function logged(host: Host, work: () => void): KillswitchError | undefined {
   try {
-    runEvent(host, readOpenvpnHook(hook, input));
+    work();
     return undefined;
   } catch (thrown) {
     const error = asKillswitchError(thrown);

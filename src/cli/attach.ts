@@ -9,6 +9,7 @@ import { attach as attachText, detach } from '../tunnel/attachment.ts';
 import { readProfile } from '../tunnel/profile.ts';
 import { readProfileFacts } from '../tunnel/profile-facts.ts';
 import { warningsOf } from '../tunnel/profile-warnings.ts';
+import { attachConnections, CONNECTIONS, FILES } from './attach-connections.ts';
 import type { CliCommand, Context } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { keepOriginal, needRoot, type ProfileChange, planProfiles, writeProfiles } from './rewrite-profiles.ts';
@@ -26,19 +27,31 @@ function printWarnings(print: Context['print'], { before }: ProfileChange, harde
 
 export const attach: CliCommand = {
   name: 'attach',
-  usage: 'attach FILE… [--dry-run] [--harden]',
+  usage: 'attach FILE… | --networkmanager NAME [--dry-run] [--harden]',
   summary: 'Write the lines that the hooks need into profiles. What their own up, down and route-up call is called in turn.',
   examples: [
     ['attach /etc/openvpn/client/my-vpn.conf', 'writes the lines at its end, and keeps a copy of the original'],
     ['attach --dry-run my-vpn.ovpn', 'shows the change and writes nothing'],
     ['attach --harden my-vpn.ovpn', 'refuses also what a server need not push'],
+    ['attach --networkmanager "My VPN"', 'has NetworkManager ask only the resolvers of that VPN while it is up'],
   ],
   needsRoot: false,
-  run: ({ host, args, print }) => {
-    const flags = { 'dry-run': { type: 'boolean' }, harden: { type: 'boolean' } } as const;
-    const { values, positionals } = parseArguments(attach, args, flags, { least: 1, most: Number.POSITIVE_INFINITY });
-    const harden = values.harden === true;
+  run: (context) => {
+    const { host, args, print } = context;
+    const flags = {
+      'dry-run': { type: 'boolean' },
+      harden: { type: 'boolean' },
+      networkmanager: { type: 'string', multiple: true },
+    } as const;
+    const words = args.some((each) => each.startsWith('--networkmanager')) ? CONNECTIONS : FILES;
+    const { values, positionals } = parseArguments(attach, args, flags, words);
     const dryRun = values['dry-run'] === true;
+    if (values.networkmanager !== undefined) {
+      needRoot(host, 'attach');
+      attachConnections(context, values.networkmanager, dryRun);
+      return EXIT.ok;
+    }
+    const harden = values.harden === true;
     const changes = planProfiles(host, positionals, (text) => attachText(text, { folder: FOLDER, harden }));
     if (!dryRun) {
       needRoot(host, 'attach');

@@ -2,6 +2,7 @@ import { EXIT } from '../errors.ts';
 import { forgetAttached } from '../machine/attached-profiles.ts';
 import { unlearnProfiles } from '../transaction/refresh.ts';
 import { detach as detachText, markerDamage } from '../tunnel/attachment.ts';
+import { CONNECTIONS, detachConnections, FILES } from './attach-connections.ts';
 import type { CliCommand } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { forgetOriginal, needRoot, planProfiles, writeProfiles } from './rewrite-profiles.ts';
@@ -9,21 +10,29 @@ import { unifiedDiff } from './unified-diff.ts';
 
 export const detach: CliCommand = {
   name: 'detach',
-  usage: 'detach FILE… [--dry-run]',
+  usage: 'detach FILE… | --networkmanager NAME [--dry-run]',
   summary: 'Take the lines of attach out of profiles again: every other byte stays.',
   examples: [
     ['detach /etc/openvpn/client/my-vpn.conf', 'after that OpenVPN calls no hook of ours'],
     ['detach --dry-run my-vpn.ovpn', 'shows the change and writes nothing'],
+    ['detach --networkmanager "My VPN"', "gives NetworkManager's connection its earlier order of resolvers back"],
   ],
   needsRoot: false,
-  run: ({ host, args, print }) => {
-    const flags = { 'dry-run': { type: 'boolean' } } as const;
-    const { values, positionals } = parseArguments(detach, args, flags, { least: 1, most: Number.POSITIVE_INFINITY });
+  run: (context) => {
+    const { host, args, print } = context;
+    const flags = { 'dry-run': { type: 'boolean' }, networkmanager: { type: 'string', multiple: true } } as const;
+    const words = args.some((each) => each.startsWith('--networkmanager')) ? CONNECTIONS : FILES;
+    const { values, positionals } = parseArguments(detach, args, flags, words);
+    const dryRun = values['dry-run'] === true;
+    if (values.networkmanager !== undefined) {
+      needRoot(host, 'detach');
+      detachConnections(context, values.networkmanager, dryRun);
+      return EXIT.ok;
+    }
     const changes = planProfiles(host, positionals, (text) => {
       const damage = markerDamage(text);
       return damage === undefined ? { text: detachText(text) } : { problems: [`${damage}: take that line out by hand`] };
     });
-    const dryRun = values['dry-run'] === true;
     if (!dryRun) {
       needRoot(host, 'detach');
       writeProfiles(

@@ -1,9 +1,11 @@
 import { dirname, join } from 'node:path';
 import { EXIT, KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
 import { firstLine, unsafeInterpreter } from '../host/interpreter.ts';
 import { PATHS } from '../host/paths.ts';
 import { firstFile, makeFolder, ownFolder, placeCopy, placeLink, placeText, runningInterpreter, textOf } from '../host/program-files.ts';
 import type { CliCommand } from './command.ts';
+import { placeDispatcher } from './dispatcher-scripts.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { settingsTemplate } from './settings-template.ts';
 
@@ -25,14 +27,14 @@ function source(from: string, ...names: readonly string[]): string {
   return textOf(found);
 }
 
-function installFiles(print: (line: string) => void): void {
+function installFiles(host: Host, print: (line: string) => void, networkManager: boolean): void {
   const from = ownFolder();
   const programs = [
-    ...HOOKS.map((hook) => ({ to: join('hooks', hook), text: source(from, `hooks/${hook}.js`, `hooks/${hook}`) })),
+    ...[...HOOKS, 'nm-dispatcher'].map((hook) => ({ to: join('hooks', hook), text: source(from, `hooks/${hook}.js`, `hooks/${hook}`) })),
     { to: 'cli.js', text: source(from, 'cli.js') },
     { to: 'resolver.js', text: source(from, 'resolver.js') },
   ];
-  const recover = source(from, 'recover');
+  const [recover, dispatcher] = [source(from, 'recover'), source(from, 'nm-dispatcher')];
   makeFolder(PATHS.library);
   makeFolder(join(PATHS.library, 'hooks'));
   const node = interpreter(print);
@@ -40,6 +42,8 @@ function installFiles(print: (line: string) => void): void {
   placeText(join(PATHS.library, 'package.json'), '{ "type": "commonjs" }\n', 0o644);
   for (const { to, text } of programs) placeText(join(PATHS.library, to), text.replace(/^#!.*/, firstLine(node)), 0o755);
   placeText(join(PATHS.library, 'recover'), recover, 0o755);
+  placeText(join(PATHS.library, 'nm-dispatcher'), dispatcher, 0o755);
+  if (networkManager) placeDispatcher(host, dispatcher);
   placeLink(PATHS.command, join(PATHS.library, 'cli.js'));
   makeFolder(dirname(PATHS.settings));
   if (firstFile([PATHS.settings]) === undefined) placeText(PATHS.settings, settingsTemplate(), 0o644);
@@ -47,14 +51,19 @@ function installFiles(print: (line: string) => void): void {
 
 export const install: CliCommand = {
   name: 'install',
-  usage: 'install',
+  usage: 'install [--networkmanager]',
   summary: `Put the hooks and this command under ${PATHS.library}, owned by root. Changes no rule.`,
-  examples: [['install', 'after npm ci && npm run build: node dist/cli.js install']],
+  examples: [
+    ['install', 'after npm ci && npm run build: node dist/cli.js install'],
+    ['install --networkmanager', 'guards also the VPNs that NetworkManager starts'],
+  ],
   needsRoot: true,
-  run: ({ args, print }) => {
-    parseArguments(install, args, {});
+  run: ({ host, args, print }) => {
+    const { values } = parseArguments(install, args, { networkmanager: { type: 'boolean' } });
+    // Once there, it is kept like the hooks.
+    const networkManager = values.networkmanager === true || host.exists(PATHS.dispatcher);
     try {
-      installFiles(print);
+      installFiles(host, print, networkManager);
     } catch (cause) {
       if (cause instanceof KillswitchError) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
@@ -65,6 +74,7 @@ export const install: CliCommand = {
     print('Lines for a profile (.ovpn):');
     print('  script-security 2');
     for (const hook of HOOKS) print(`  ${hook} ${PATHS.library}/hooks/${hook}`);
+    if (networkManager) print(`NetworkManager: its VPNs are guarded, by ${PATHS.dispatcher}.`);
     print(`Settings: ${PATHS.settings}`);
     return EXIT.ok;
   },

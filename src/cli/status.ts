@@ -55,9 +55,10 @@ function json(report: Report): string {
       backend: choice.backend.name,
       trace: choice.trace,
       endpoints: intended.policy.base.endpoints.map(endpointText),
-      tunnels: intended.live.map(({ tunnel, since }) => ({
+      tunnels: intended.live.map(({ tunnel, since, connection }) => ({
         device: tunnel.device,
         since,
+        connection: connection ?? null,
         endpoints: tunnel.endpoints.map(endpointText),
         addresses: tunnel.addresses.map(({ text }) => text),
         resolvers: (intended.policy.base.dns ?? tunnel.resolvers).map(({ text }) => text),

@@ -4,10 +4,12 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { profilePaths } from '../machine/known-endpoints.ts';
 import { loadSettings } from '../machine/load-settings.ts';
+import { exclusiveConnections, restoreDns } from '../machine/vpn-dns.ts';
 import { defaultSettings, type Settings } from '../policy/settings.ts';
 import { unlockMachine } from '../transaction/lock.ts';
 import { detach, markerDamage } from '../tunnel/attachment.ts';
 import type { CliCommand } from './command.ts';
+import { DISPATCHER_PATHS } from './dispatcher-scripts.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { planProfiles, writeProfiles } from './rewrite-profiles.ts';
 
@@ -18,6 +20,15 @@ function detachAll(host: Host, print: (line: string) => void): void {
   })).filter(({ before, after }) => before !== after);
   writeProfiles(host, changes);
   for (const { path } of changes) print(`${path}: detached`);
+}
+
+/** What cannot be given back must not keep anybody from getting out. */
+function attempt(print: (line: string) => void, work: () => void): void {
+  try {
+    work();
+  } catch (thrown) {
+    for (const line of explainError(asKillswitchError(thrown))) print(line);
+  }
 }
 
 function settingsOrDefaults(host: Host): Settings {
@@ -36,12 +47,11 @@ export const uninstall: CliCommand = {
   needsRoot: true,
   run: ({ host, args, print }) => {
     parseArguments(uninstall, args, {});
-    try {
-      detachAll(host, print);
-    } catch (thrown) {
-      // A profile that cannot be read must not keep anybody from getting out.
-      for (const line of explainError(asKillswitchError(thrown))) print(line);
-    }
+    attempt(print, () => detachAll(host, print));
+    for (const connection of exclusiveConnections(host))
+      attempt(print, () => {
+        if (restoreDns(host, connection)) print(`NetworkManager's connection ${connection}: detached`);
+      });
     const recover = join(PATHS.library, 'recover');
     if (host.exists(recover)) {
       const { status, stderr } = host.run({ program: 'sh', args: [recover] });
@@ -49,7 +59,8 @@ export const uninstall: CliCommand = {
       if (status !== 0)
         throw new KillswitchError('REFUSED', 'the rules could not be removed, so no file was either', next, stderr.trim().split('\n'));
     } else unlockMachine(host);
-    for (const path of [PATHS.command, PATHS.library, dirname(PATHS.settings), PATHS.state, PATHS.runtime, PATHS.log]) host.remove(path);
+    for (const path of [...DISPATCHER_PATHS, PATHS.command, PATHS.library, dirname(PATHS.settings), PATHS.state, PATHS.runtime, PATHS.log])
+      host.remove(path);
     print('Removed: the rules, the hooks, the command, the settings and everything kept. Nothing is guarded.');
     print(
       'Hook lines that you wrote yourself, or profiles elsewhere, are still there: OpenVPN does not start while they name missing files.',

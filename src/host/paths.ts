@@ -6,10 +6,14 @@ export const PATHS = {
   /** What must not. */
   runtime: '/run/ovpn-killswitch',
   tunnels: '/run/ovpn-killswitch/tunnels',
+  /** Tunnels of NetworkManager's connections from `vpn-up` to `vpn-down`, live or not; the dispatcher script looks here too. */
+  connections: '/run/ovpn-killswitch/networkmanager',
   lock: '/run/ovpn-killswitch/lock',
   log: '/var/log/ovpn-killswitch.log',
   library: '/usr/local/lib/ovpn-killswitch',
   command: '/usr/local/sbin/ovpn-killswitch',
+  /** The script that NetworkManager's dispatcher runs; under the same name also in pre-up.d and pre-down.d. */
+  dispatcher: '/etc/NetworkManager/dispatcher.d/00-ovpn-killswitch',
   passwd: '/etc/passwd',
   hosts: '/etc/hosts',
   /** Held by a hook that starts a refresh, and by the refresh itself. */

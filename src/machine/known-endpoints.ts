@@ -13,6 +13,7 @@ import { attachedProfiles } from './attached-profiles.ts';
 import { ownEntries } from './hosts-file.ts';
 import { field, parseJson, texts } from './json.ts';
 import { type Pin, parsePins, pinsJson, renewPins } from './pins.ts';
+import { guardedConnections } from './vpn-connections.ts';
 
 const FILE = `${PATHS.state}/endpoints.json`;
 
@@ -110,6 +111,11 @@ function parseRemote(text: string): NamedRemote | undefined {
   return { name, port, transport: transport === 'tcp' ? 'tcp' : 'udp', ...(family && { family }) };
 }
 
+/** Endpoints of a profile: its addresses, and those pinned for its names. */
+export function profileEndpoints(profile: Profile, pins: readonly Pin[]): readonly Endpoint[] {
+  return gathered(literalEndpoints(profile), [], namedRemotes([profile]), pins).endpoints;
+}
+
 function gathered(literal: readonly Endpoint[], uids: readonly number[], named: readonly NamedRemote[], pins: readonly Pin[]): Gathered {
   const addresses = new Map(pins.map((pin) => [pin.name, pin.addresses]));
   const resolved = named.flatMap(({ name, port, transport, family }) =>
@@ -157,9 +163,10 @@ function readProfiles(host: Host, settings: Settings): { readonly profiles: read
   return { profiles, unread };
 }
 
-/** Reads the profiles: their endpoints, the accounts they run as, and with `ask` the addresses of their names anew. */
+/** Reads the profiles, NetworkManager's too: their endpoints, the accounts they run as, and with `ask` the addresses of their names anew. */
 export function gatherKnown(host: Host, settings: Settings, ask?: Ask): Gathered {
-  const { profiles, unread } = readProfiles(host, settings);
+  const { profiles: read, unread } = readProfiles(host, settings);
+  const profiles = [...read, ...guardedConnections(host).map(({ profile }) => profile)];
   const named = namedRemotes(profiles);
   const names = [...new Set(named.map(({ name }) => name))];
   // A damaged file is written anew: what can be read of it still serves.
@@ -205,6 +212,18 @@ export function savedUids(host: Host): readonly number[] {
 export function hasNames(host: Host): boolean {
   const named = field(parseJson(host.read(FILE) ?? ''), 'named');
   return Array.isArray(named) && named.length > 0;
+}
+
+/** The same with what NetworkManager has got meanwhile. */
+export function withNewConnections(host: Host, settings: Settings, { literal, uids, named, pins }: Gathered): Gathered {
+  const profiles = guardedConnections(host).map(({ profile }) => profile);
+  const places = [...named, ...namedRemotes(profiles)].map((remote) => [remoteText(remote), remote] as const);
+  return gathered(
+    distinctEndpoints([...literal, ...profiles.flatMap(literalEndpoints)]),
+    [...new Set([...uids, ...uidsOf(host, settings, profiles)])],
+    [...new Map(places).values()],
+    pins,
+  );
 }
 
 /** The same with the addresses of its names asked for again. */

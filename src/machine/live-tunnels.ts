@@ -5,6 +5,7 @@ import { parseAddress } from '../net/address.ts';
 import { endpointText, parseEndpoint } from '../net/endpoint.ts';
 import { type InterfaceName, parseInterfaceName } from '../net/interface-name.ts';
 import { parseNetwork } from '../net/network.ts';
+import { type ConnectionUuid, parseConnectionUuid } from '../tunnel/networkmanager-event.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 import { field, type Json, parseJson, texts } from './json.ts';
 
@@ -23,6 +24,8 @@ export interface LiveTunnel {
   readonly daemon: Daemon | undefined;
   /** Whether the device was there when `up` ran. */
   readonly deviceSeen: boolean;
+  /** NetworkManager's connection, where NetworkManager made the tunnel: it then also sets the system's resolvers. */
+  readonly connection?: ConnectionUuid;
 }
 
 /** The time a process started at; undefined when there is no such process, or it is dead and only its parent has not noticed yet. */
@@ -54,6 +57,7 @@ function parseLive(text: string): LiveTunnel | undefined {
   const addresses = texts(field(json, 'addresses'), parseAddress);
   const resolvers = texts(field(json, 'resolvers'), parseAddress);
   const networks = texts(field(json, 'networks'), parseNetwork);
+  const connection = parseConnectionUuid(string('connection'));
   const since = field(json, 'since');
   const pid = field(field(json, 'daemon'), 'pid');
   const start = field(field(json, 'daemon'), 'start');
@@ -63,18 +67,24 @@ function parseLive(text: string): LiveTunnel | undefined {
     since,
     daemon: typeof pid === 'number' && typeof start === 'string' ? { pid, start } : undefined,
     deviceSeen: field(json, 'deviceSeen') === true,
+    ...(connection !== undefined && { connection }),
   };
 }
 
-/** The live tunnels. A file that does not parse is no tunnel: nothing passes through its device. */
-export function readLiveTunnels(host: Host): readonly LiveTunnel[] {
+/** The tunnels that a folder has files of, each named after its device. A file that does not parse is no tunnel. */
+export function readTunnels(host: Host, folder: string): readonly LiveTunnel[] {
   return host
-    .list(PATHS.tunnels)
+    .list(folder)
     .filter((name) => parseInterfaceName(name) !== undefined)
     .flatMap((name) => {
-      const live = parseLive(host.read(`${PATHS.tunnels}/${name}`) ?? '');
+      const live = parseLive(host.read(`${folder}/${name}`) ?? '');
       return live?.tunnel.device === name ? [live] : [];
     });
+}
+
+/** The live tunnels: nothing passes through any other device. */
+export function readLiveTunnels(host: Host): readonly LiveTunnel[] {
+  return readTunnels(host, PATHS.tunnels);
 }
 
 /** One live tunnel; undefined when its file cannot be read, whatever the reason. */
@@ -89,7 +99,7 @@ export function readLiveTunnel(host: Host, device: InterfaceName): LiveTunnel | 
 }
 
 /** A tunnel as its file holds it. */
-function liveText({ tunnel, since, daemon, deviceSeen }: LiveTunnel): string {
+export function liveText({ tunnel, since, daemon, deviceSeen, connection }: LiveTunnel): string {
   const { device, endpoints, addresses, resolvers, networks } = tunnel;
   const facts = {
     version: 1,
@@ -101,6 +111,7 @@ function liveText({ tunnel, since, daemon, deviceSeen }: LiveTunnel): string {
     since,
     daemon: daemon ?? null,
     deviceSeen,
+    connection: connection ?? null,
   };
   return `${JSON.stringify(facts, null, 1)}\n`;
 }

@@ -12,8 +12,10 @@ import { readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { type LockRecord, readLockRecord, writeLockRecord } from '../machine/lock-record.ts';
 import { forgetSettings, keepSettings } from '../machine/settings-in-force.ts';
+import { guardedConnections } from '../machine/vpn-connections.ts';
 import { readWorld } from '../machine/world.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
+import { printable } from '../net/printable.ts';
 import { type Base, baseOf, decide } from '../policy/policy.ts';
 import type { BackendName, Settings } from '../policy/settings.ts';
 import { compile } from '../ruleset/compile.ts';
@@ -110,7 +112,7 @@ export function askNow(host: Host, settings: Settings, seconds: number): Ask {
 /** Whoever is connected already has an endpoint; nobody else may lock themselves out. */
 function refuseWithoutEndpoint(host: Host, settings: Settings, known: Gathered): void {
   if (readLiveTunnels(host).some(({ tunnel }) => tunnel.endpoints.length > 0)) return;
-  const profiles = profilePaths(host, settings);
+  const profiles = [...profilePaths(host, settings), ...guardedConnections(host).map(({ name }) => printable(name))];
   throw new KillswitchError(
     'NO_ENDPOINT',
     'no profile names a VPN server that can be found, so nothing could connect once this machine is locked',

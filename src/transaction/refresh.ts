@@ -1,6 +1,14 @@
 import type { Host } from '../host/host.ts';
 import { pinHosts } from '../machine/hosts-file.ts';
-import { forgetKnown, type Gathered, gatherKnown, renewKnown, savedKnown, saveKnown } from '../machine/known-endpoints.ts';
+import {
+  forgetKnown,
+  type Gathered,
+  gatherKnown,
+  renewKnown,
+  savedKnown,
+  saveKnown,
+  withNewConnections,
+} from '../machine/known-endpoints.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import type { Converged } from './converge.ts';
@@ -28,14 +36,16 @@ function followKnown(host: Host, known: Gathered): Converged | undefined {
 }
 
 /**
- * Asks for the names of a locked machine's VPN servers again, through the tunnel: pins, endpoints and rules follow. Earlier addresses stay as a
+ * Reads NetworkManager's connections and asks for the names of a locked machine's VPN servers again, through the tunnel: pins, endpoints and rules follow. Earlier addresses stay as a
  * fallback. A machine that is not locked has no pins and needs none.
  */
 export function refreshMachine(host: Host): Refreshed {
   const saved = savedKnown(host);
-  if (readLockRecord(host)?.locked !== true || saved === undefined || saved.named.length === 0)
-    return { known: saved, converged: undefined };
-  const known = renewKnown(host, saved, askNow(host, settingsInForce(host), TUNNEL_SECONDS));
+  if (readLockRecord(host)?.locked !== true || saved === undefined) return { known: saved, converged: undefined };
+  const settings = settingsInForce(host);
+  const read = withNewConnections(host, settings, saved);
+  if (read.named.length === 0 && read.literal.length === saved.literal.length) return { known: saved, converged: undefined };
+  const known = renewKnown(host, read, askNow(host, settings, TUNNEL_SECONDS));
   return { known, converged: followKnown(host, known) };
 }
 

@@ -37,7 +37,8 @@ function transportOf(proto: string): Transport {
   return proto.startsWith('tcp') ? 'tcp' : 'udp';
 }
 
-function familyOf(proto: string): Pick<Remote, 'family'> {
+/** The family that `udp4`, `tcp6-client` and the like name. */
+export function familyOf(proto: string): Pick<Remote, 'family'> {
   const [, digit] = /^(?:udp|tcp)([46])/.exec(proto) ?? [];
   if (digit === undefined) return {};
   return { family: digit === '4' ? 'ipv4' : 'ipv6' };

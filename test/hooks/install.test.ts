@@ -33,10 +33,11 @@ describe('install', () => {
       [
         `0:0 755 d ${LIBRARY}`,
         `0:0 755 d ${LIBRARY}/hooks`,
-        ...['up', 'down', 'route-up'].map((hook) => `0:0 755 f ${LIBRARY}/hooks/${hook}`),
+        ...['up', 'down', 'route-up', 'nm-dispatcher'].map((hook) => `0:0 755 f ${LIBRARY}/hooks/${hook}`),
         `0:0 755 f ${LIBRARY}/cli.js`,
         `0:0 755 f ${LIBRARY}/resolver.js`,
         `0:0 755 f ${LIBRARY}/recover`,
+        `0:0 755 f ${LIBRARY}/nm-dispatcher`,
         `0:0 644 f ${LIBRARY}/package.json`,
         // In a user namespace that maps root alone, no Node of the machine belongs to root.
         ...(it.sandbox.hasOtherUsers ? [] : [`0:0 755 f ${LIBRARY}/node`]),
@@ -49,7 +50,7 @@ describe('install', () => {
 
   test('names the interpreter by its absolute path, so that everything starts in an empty environment', () => {
     const it = machine();
-    for (const file of ['cli.js', 'hooks/up', 'hooks/down', 'hooks/route-up']) {
+    for (const file of ['cli.js', 'hooks/up', 'hooks/down', 'hooks/route-up', 'hooks/nm-dispatcher']) {
       const [, interpreter = ''] =
         /^#!\/usr\/bin\/env -S (?:-u [A-Z_]+ )+(\/\S+) --v8-pool-size=0\n/.exec(it.read(`${LIBRARY}/${file}`)) ?? [];
       expect(interpreter).not.toBe('');

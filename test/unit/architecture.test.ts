@@ -19,6 +19,7 @@ const ROOMS = [
   'proof',
   'cli',
   'run-hook',
+  'run-dispatcher',
   'index',
   'demo',
   'hooks',
@@ -104,7 +105,7 @@ describe('the host, the only door to the system', () => {
   });
 
   test('is opened by commands, proofs and the hooks’ body alone', () => {
-    const openers = ['proof', 'cli', 'run-hook', 'demo', 'hooks'];
+    const openers = ['proof', 'cli', 'run-hook', 'run-dispatcher', 'demo', 'hooks'];
     const opened = fromOthers.filter(
       ({ from, to }) => !['src/host/host.ts', 'src/host/paths.ts'].includes(to) && !openers.includes(roomOf(from)),
     );
@@ -133,7 +134,7 @@ describe('the host, the only door to the system', () => {
 });
 
 describe('the source', () => {
-  test.each(SOURCES.filter((file) => !/^(src\/(run-hook|host\/.*)|hooks\/.*)\.ts$/.test(file)))(
+  test.each(SOURCES.filter((file) => !/^(src\/(run-hook|run-dispatcher|host\/.*)|hooks\/.*)\.ts$/.test(file)))(
     '%s reads no environment variable of its process',
     (file) => {
       // What a terminal may show in colour is the one thing a person's environment decides (no-color.org).

@@ -15,6 +15,8 @@ import { compile } from '../../src/ruleset/compile.ts';
 import { evaluate } from '../../src/ruleset/evaluate.ts';
 import type { Packet } from '../../src/ruleset/packet.ts';
 import { HOOKS, RULE_IDS } from '../../src/ruleset/ruleset.ts';
+import { readKeyfile } from '../../src/tunnel/keyfile.ts';
+import { readVpnConnection } from '../../src/tunnel/networkmanager-profile.ts';
 import { literalEndpoints, readProfile } from '../../src/tunnel/profile.ts';
 import { EXCEPTIONS } from '../lab/comebacks.ts';
 
@@ -48,6 +50,7 @@ const DOCUMENTS = [
   ...filesOf('docs', '.md'),
   ...filesOf('docs/decisions', '.md'),
   ...filesOf('openvpn-examples', '.md'),
+  ...filesOf('openvpn-examples/networkmanager', '.md'),
 ];
 /** Documents and examples: everything a user reads. */
 const TEXTS = [...DOCUMENTS, ...PROFILES, ...SETTINGS_FILES, 'LICENSE'];
@@ -324,9 +327,9 @@ test('docs/openvpn-versions.md lists what the lab has measured, and nothing else
 });
 
 describe('docs/decisions', () => {
-  test('are numbered from 1 without gaps, and titled with their number', () => {
+  test('are numbered upwards, each number once, and titled with their number', () => {
     const numbers = DECISIONS.map((path) => Number(/(\d{4})-/.exec(path)?.[1]));
-    expect(numbers).toEqual(DECISIONS.map((_, index) => index + 1));
+    expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
     for (const path of DECISIONS) expect(headings(path, 1)[0]).toMatch(new RegExp(`^${/(\d{4})-/.exec(path)?.[1]}: `));
   });
 
@@ -360,6 +363,13 @@ describe('openvpn-examples', () => {
     const profile = readProfile(read(`openvpn-examples/${name}`));
     expect(literalEndpoints(profile).map(endpointText)).toEqual([...endpoints].sort());
     expect(profile.user).toBe(user);
+  });
+
+  test('networkmanager/office.nmconnection has the endpoints that it seems to have, and the resolvers that attach gives it', () => {
+    const text = read('openvpn-examples/networkmanager/office.nmconnection');
+    const profile = readVpnConnection(text)?.profile;
+    expect(profile && literalEndpoints(profile).map(endpointText)).toEqual(['203.0.113.10:1194/udp', '203.0.113.11:443/tcp']);
+    for (const family of ['ipv4', 'ipv6']) expect(Number(readKeyfile(text).get(family)?.get('dns-priority'))).toBeLessThan(0);
   });
 
   test('every profile is expected above', () => {

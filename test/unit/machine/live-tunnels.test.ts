@@ -9,9 +9,11 @@ import {
   startOf,
   writeLiveTunnel,
 } from '../../../src/machine/live-tunnels.ts';
+import type { ConnectionUuid } from '../../../src/tunnel/networkmanager-event.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 import { TUN0, TUN1 } from '../../support/policies.ts';
 
+const CONNECTION = 'fae21da8-4440-48b0-bdf8-0d3ad6826b17' as ConnectionUuid;
 const LIVE: LiveTunnel = { tunnel: TUN0, since: 1_800_000_000, daemon: { pid: 4711, start: '8765' }, deviceSeen: true };
 const stat = (start: string, name = 'openvpn', state = 'S') =>
   `4711 (${name}) ${state} ${Array.from({ length: 18 }, (_, n) => n).join(' ')} ${start} 0 0\n`;
@@ -26,6 +28,7 @@ describe('a live tunnel', () => {
     ['with all facts', LIVE],
     ['whose daemon was not seen', { ...LIVE, daemon: undefined }],
     ['whose device was not seen', { ...LIVE, deviceSeen: false }],
+    ['of a connection of NetworkManager', { ...LIVE, connection: CONNECTION }],
     [
       'with no facts but its device',
       { ...LIVE, tunnel: { device: TUN1.device, endpoints: [], addresses: [], resolvers: [], networks: [] } },

@@ -1,0 +1,3 @@
+import { main } from '../src/run-dispatcher.ts';
+
+main();

@@ -1,0 +1,69 @@
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { vpnConnections } from '../machine/vpn-connections.ts';
+import { makeDnsExclusive, restoreDns } from '../machine/vpn-dns.ts';
+import { printable } from '../net/printable.ts';
+import type { ConnectionUuid } from '../tunnel/networkmanager-event.ts';
+import type { Context } from './command.ts';
+
+/** Words besides the flags: profiles, or with `--networkmanager` none. */
+export const FILES = { least: 1, most: Number.POSITIVE_INFINITY };
+export const CONNECTIONS = { least: 0, most: 0 };
+
+interface Named {
+  readonly uuid: ConnectionUuid;
+  /** Fit for a terminal. */
+  readonly name: string;
+}
+
+/** The connections that these names or uuids mean, each one alone. @throws KillswitchError PROFILE with everything that is wrong. */
+function find(host: Host, names: readonly string[]): readonly Named[] {
+  const all = [...new Map(vpnConnections(host).map((each) => [each.uuid, each])).values()];
+  const problems: string[] = [];
+  const found = names.flatMap((name): readonly Named[] => {
+    const [first, ...others] = all.filter((each) => each.uuid === name.toLowerCase() || each.name === name);
+    const shown = printable(name);
+    if (first === undefined) problems.push(`${shown}: NetworkManager keeps no VPN of that name`);
+    else if (others.length > 0)
+      problems.push(
+        `${shown}: ${others.length + 1} VPNs have that name; use a uuid: ${[first, ...others].map(({ uuid }) => uuid).join(', ')}`,
+      );
+    else if (first.profile === undefined) problems.push(`${shown}: not an OpenVPN connection`);
+    else return [{ uuid: first.uuid, name: printable(first.name) }];
+    return [];
+  });
+  if (problems.length === 0) return found;
+  const known = all.filter(({ profile }) => profile !== undefined).map(({ name }) => printable(name));
+  const next =
+    known.length === 0 ? 'Import a profile into NetworkManager first.' : `NetworkManager's OpenVPN connections: ${known.join(', ')}`;
+  throw new KillswitchError('PROFILE', 'a connection cannot be changed like this', next, problems);
+}
+
+/** Makes the tunnel's resolvers the only ones while one of these connections is up. @throws KillswitchError PROFILE, FILES */
+export function attachConnections({ host, print }: Context, names: readonly string[], dryRun: boolean): void {
+  const found = find(host, names);
+  if (!host.exists(PATHS.dispatcher) && !dryRun && found.length > 0)
+    throw new KillswitchError(
+      'FILES',
+      `there is no ${PATHS.dispatcher}, so nobody would report the tunnel`,
+      'Install it first: ovpn-killswitch install --networkmanager',
+    );
+  for (const { uuid, name } of found) {
+    if (dryRun) print(`# ${name}: ipv4.dns-priority and ipv6.dns-priority would be below zero`);
+    else
+      print(
+        makeDnsExclusive(host, uuid)
+          ? `${name}: attached; only its own resolvers are asked from the next connect on`
+          : `${name}: is attached already`,
+      );
+  }
+}
+
+/** Puts back what `attachConnections` changed. @throws KillswitchError PROFILE */
+export function detachConnections({ host, print }: Context, names: readonly string[], dryRun: boolean): void {
+  for (const { uuid, name } of find(host, names)) {
+    if (dryRun) print(`# ${name}: what attach changed would be put back`);
+    else print(restoreDns(host, uuid) ? `${name}: detached` : `${name}: holds nothing of ours`);
+  }
+}

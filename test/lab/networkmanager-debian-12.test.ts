@@ -1,0 +1,3 @@
+import { specifyNetworkManager } from './networkmanager.ts';
+
+specifyNetworkManager('12', 'iptables');
