@@ -29,6 +29,7 @@ export const ERRORS = {
   VERIFY: { exit: EXIT.kernel, safe: 'Every chain of ours ends in a drop.' },
   BUSY: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },
   DEADLINE: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },
+  RESOLVERS: { exit: EXIT.files, safe: 'The rules are in force: DNS goes to the resolvers of the tunnel or nowhere.' },
   FILES: { exit: EXIT.files, safe: 'The rules that were loaded stay loaded.' },
   INTERNAL: { exit: EXIT.internal, safe: 'The rules that were loaded stay loaded.' },
 } as const satisfies Record<string, { readonly exit: ExitStatus; readonly safe: string }>;

@@ -1,3 +1,7 @@
+import { demandsOf } from './dns/demand.ts';
+import { describeResolvers } from './dns/describe-resolvers.ts';
+import { followResolversOrSay } from './dns/follow-resolvers.ts';
+import { strategiesInUse } from './dns/world.ts';
 import { asKillswitchError, EXIT, explainError, KillswitchError } from './errors.ts';
 import type { Host } from './host/host.ts';
 import { linuxHost } from './host/linux.ts';
@@ -99,6 +103,13 @@ function load(host: Host, change?: Change): void {
   }
 }
 
+/** The system asks the resolvers of the live tunnels. When that fails the rules hold all the same: nobody else can be asked. */
+function setResolvers(host: Host): void {
+  const followed = followResolversOrSay(host);
+  if (followed instanceof KillswitchError || followed.kind === 'unchanged') return;
+  host.log({ level: 'info', event: 'resolvers', message: describeResolvers(followed) });
+}
+
 /** A VPN makes its own device: what is loopback or a network card is somebody's mistake, or worse. */
 function refuseOtherDevices(host: Host, device: InterfaceName): void {
   if (device !== LOOPBACK && !host.exists(`/sys/class/net/${device}/device`)) return;
@@ -135,9 +146,10 @@ export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefin
   const { device } = live.tunnel;
   refuseOtherDevices(host, device);
   // What is in force is what `lock` read; a file with mistakes is still said now, while somebody is looking.
-  loadSettings(host);
+  const settings = loadSettings(host);
   // A tunnel that is known with these very facts keeps its time: `route-up` says again what `up` said.
-  if (before === undefined || !sameLiveTunnel(before, live)) writeLiveTunnel(host, live);
+  const isNew = before === undefined || !sameLiveTunnel(before, live);
+  if (isNew) writeLiveTunnel(host, live);
   try {
     load(host, { came: live });
   } catch (thrown) {
@@ -145,6 +157,13 @@ export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefin
     if (before === undefined) removeLiveTunnel(host, device);
     throw thrown;
   }
+  setResolvers(host);
+  if (isNew && readLockRecord(host)?.locked === true && demandsOf(settings, [live]).length === 0)
+    host.log({
+      level: 'warn',
+      event: 'no-resolver',
+      message: `${device}: the server pushed no resolver that can be asked, and DNS stays shut; KILLSWITCH_DNS can name one`,
+    });
   // DNS through the tunnel cannot work before OpenVPN goes on, and it waits for us.
   if (hasNames(host)) host.startAfterwards(PATHS.command, ['refresh']);
 }
@@ -156,10 +175,11 @@ function tunnelWaiting(host: Host, device: InterfaceName): void {
 
 function tunnelDown(host: Host, device: InterfaceName): void {
   if (!host.mayChangeRules()) {
+    const left = strategiesInUse(host).length > 0 ? ', and the next hook or command with root gives the resolvers back' : '';
     host.log({
       level: 'info',
       event: 'unprivileged',
-      message: `${device}: this hook runs without root; what the rules let into ${device} ends with it`,
+      message: `${device}: this hook runs without root; what the rules let into ${device} ends with it${left}`,
     });
     return;
   }
@@ -175,7 +195,11 @@ export function loadRemaining(host: Host, went?: LiveTunnel): void {
   if (record?.locked === false) return;
   // Without a record that can be read the kernel alone tells whether this machine was ever locked.
   if (record === undefined && !isLoaded(host)) return;
-  load(host, went && { went });
+  try {
+    load(host, went && { went });
+  } finally {
+    setResolvers(host);
+  }
 }
 
 function runEvent(host: Host, event: HookEvent): void {

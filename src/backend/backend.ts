@@ -5,7 +5,13 @@ import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { Image } from './image.ts';
 
 /** Programs a command may run; `sh` is for the plain recover script alone. */
-export type Program = 'nft' | `${'iptables' | 'ip6tables'}${'' | '-nft' | '-legacy'}-${'restore' | 'save'}` | 'nmcli' | 'sh';
+export type Program =
+  | 'nft'
+  | `${'iptables' | 'ip6tables'}${'' | '-nft' | '-legacy'}-${'restore' | 'save'}`
+  | 'resolvectl'
+  | 'resolvconf'
+  | 'nmcli'
+  | 'sh';
 
 /** One run of a program as a value: it can be printed, compared and run. */
 export interface Command {

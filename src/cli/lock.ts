@@ -1,4 +1,6 @@
-import { EXIT } from '../errors.ts';
+import { describeResolvers } from '../dns/describe-resolvers.ts';
+import { followResolversOrSay } from '../dns/follow-resolvers.ts';
+import { EXIT, KillswitchError } from '../errors.ts';
 import { gaps } from '../machine/known-endpoints.ts';
 import { endpointText } from '../net/endpoint.ts';
 import { describe } from '../policy/policy.ts';
@@ -28,6 +30,9 @@ export const lock: CliCommand = {
       print(
         '  No endpoint is known, so no VPN can connect: name one in KILLSWITCH_ENDPOINTS, or an address in the remote line of a profile.',
       );
+    const resolvers = followResolversOrSay(host, true);
+    if (resolvers instanceof KillswitchError) return resolvers.exit;
+    if (resolvers.kind !== 'unchanged') print(`  ${describeResolvers(resolvers)}`);
     return EXIT.ok;
   },
 };

@@ -1,16 +1,26 @@
 #!/bin/sh
 # Opens a machine that ovpn-killswitch has locked: takes away its rules, in nftables and in every kind of iptables that is installed, and
-# gives the chain policies back. Needs nothing but this file: no Node, no network, nothing of the package. Run it as often as you like.
+# gives the chain policies and the system's resolvers back. Needs nothing but this file: no Node, no network, nothing of the package. Run it as
+# often as you like.
+#   recover             opens
+#   recover resolvers   gives back only the resolvers, as after a power cut: the rules stay
 PATH=/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin
 LC_ALL=C
 export PATH LC_ALL
 state=/var/lib/ovpn-killswitch
+dns=/run/ovpn-killswitch/dns
 failed=0
+stuck=0
 
 if [ "$(id -u)" != 0 ]; then
   echo "recover: this needs root: sudo $0" >&2
   exit 77
 fi
+
+case $*:$# in
+  :0 | resolvers:1) ;;
+  *) echo "recover: the only argument is: resolvers" >&2; exit 64 ;;
+esac
 
 say() { echo "recover: $*"; }
 
@@ -52,10 +62,44 @@ open() {
   outcome $? "$2"
 }
 
+# give_back_resolvers: each who was told of a tunnel's is told to forget them, and a file that we wrote becomes what it was.
+give_back_resolvers() {
+  if [ -s "$dns/resolved" ]; then
+    while IFS='	' read -r device link _; do
+      [ "$(cat "/sys/class/net/$device/ifindex" 2>/dev/null)" != "$link" ] || resolvectl revert "$device" >/dev/null 2>&1
+    done < "$dns/resolved"
+  fi
+  if [ -e "$dns/openresolv" ] || [ -e "$dns/resolvconf" ]; then resolvconf -d tun.ovpn-killswitch >/dev/null 2>&1; fi
+  if [ -s "$dns/networkmanager" ]; then
+    rm -f "$(cat "$dns/networkmanager")"
+    nmcli general reload conf >/dev/null 2>&1
+  fi
+  for kept in "$state/dns" "$dns"; do
+    [ -s "$kept/place" ] || continue
+    place=$(cat "$kept/place")
+    case $(head -n 1 "$place" 2>/dev/null) in
+      '# ovpn-killswitch: '*) ours=yes ;;
+      *) ours=no; if [ -e "$kept/written" ] && cmp -s "$place" "$kept/written"; then ours=yes; fi ;;
+    esac
+    # Written in place, so that owner, mode and mounts stay.
+    if [ "$ours" = no ]; then :
+    elif [ -e "$kept/before" ]; then cat "$kept/before" > "$place" || { say "$place: could not be given back" >&2; stuck=1; continue; }
+    else rm -f "$place"
+    fi
+    rm -rf "$kept"
+  done
+  [ "$stuck" != 0 ] || rm -rf "$dns"
+}
+
 # A hook that runs meanwhile would load its rules again: it waits for the same lock, and then finds the machine unlocked.
 if [ -d /run/ovpn-killswitch ] && command -v flock >/dev/null 2>&1; then
   exec 9>>/run/ovpn-killswitch/lock
   flock -w 20 9 || say 'somebody holds the lock for 20 seconds: going on without it' >&2
+fi
+
+if [ "${1:-}" = resolvers ]; then
+  give_back_resolvers
+  exit "$stuck"
 fi
 
 for kind in '' -nft -legacy; do
@@ -77,6 +121,8 @@ if grep -q '^# >>> ovpn-killswitch' "$hosts" 2>/dev/null; then
   printf '%s' "${kept%.}" > "$hosts"
 fi
 
+give_back_resolvers
+
 if [ "$failed" = 0 ]; then
   # Hooks then leave the firewall alone until the next lock, and nothing loads the base at the next boot.
   if mkdir -p "$state" 2>/dev/null; then
@@ -85,4 +131,5 @@ if [ "$failed" = 0 ]; then
   fi
   say 'done: nothing is guarded until the next "ovpn-killswitch lock".'
 fi
+[ "$stuck" = 0 ] || failed=1
 exit "$failed"

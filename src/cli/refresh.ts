@@ -1,4 +1,5 @@
-import { EXIT } from '../errors.ts';
+import { followResolversOrSay } from '../dns/follow-resolvers.ts';
+import { EXIT, KillswitchError } from '../errors.ts';
 import { gaps } from '../machine/known-endpoints.ts';
 import { refreshMachine } from '../transaction/refresh.ts';
 import type { CliCommand } from './command.ts';
@@ -13,6 +14,7 @@ export const refresh: CliCommand = {
   run: ({ host, args, print }) => {
     parseArguments(refresh, args, {});
     const { known, converged } = refreshMachine(host);
+    const resolvers = followResolversOrSay(host);
     const names = new Set(known?.named.map(({ name }) => name) ?? []).size;
     if (converged === undefined || known === undefined) {
       print(
@@ -20,7 +22,7 @@ export const refresh: CliCommand = {
           ? 'No profile names a server by a host name: nothing to ask for.'
           : 'Not locked: nothing is pinned, and nothing was asked.',
       );
-      return EXIT.ok;
+      return resolvers instanceof KillswitchError ? resolvers.exit : EXIT.ok;
     }
     const addresses = known.pins.flatMap((pin) => pin.addresses).length;
     host.log({
@@ -31,6 +33,6 @@ export const refresh: CliCommand = {
     });
     print(`Asked for ${names} ${names === 1 ? 'name' : 'names'}: ${addresses} addresses are pinned.`);
     for (const line of gaps(known)) print(`  ${line}`);
-    return EXIT.ok;
+    return resolvers instanceof KillswitchError ? resolvers.exit : EXIT.ok;
   },
 };

@@ -1,3 +1,6 @@
+import { STRATEGIES } from '../dns/choose.ts';
+import { describeResolvers } from '../dns/describe-resolvers.ts';
+import { followResolversOrSay, type ResolverState, readResolvers } from '../dns/follow-resolvers.ts';
 import { EXIT, type ExitStatus, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { type Report, readReport } from '../machine/report.ts';
@@ -25,7 +28,20 @@ function headline({ state, exact }: Report): string {
   return state === 'connected' ? 'LOCKED: connected' : 'LOCKED: blocked, no tunnel';
 }
 
-function* lines(report: Report, now: number): Generator<string> {
+/** What tunnels that are gone left behind of DNS is given back; nothing else is repaired here. */
+function giveBackResolvers(host: Host, { stale, intended }: Report): string | undefined {
+  if (stale.length < intended.live.length) return undefined;
+  const followed = followResolversOrSay(host);
+  return followed instanceof KillswitchError || followed.kind === 'unchanged' ? undefined : describeResolvers(followed);
+}
+
+function* resolverLines({ setting, demands, inUse, differences }: ResolverState): Generator<string> {
+  if (inUse.length > 0) yield `  dns       set in ${inUse.map((name) => STRATEGIES[name].title).join(', ')}`;
+  else if (setting === 'off') yield '  dns       left alone: KILLSWITCH_RESOLVER says off';
+  for (const line of differences) yield `  dns       ${line}${demands.length > 0 ? ': "ovpn-killswitch lock" sets it' : ''}`;
+}
+
+function* lines(report: Report, resolvers: ResolverState, givenBack: string | undefined, now: number): Generator<string> {
   const { record, choice, intended, stale, differences } = report;
   yield headline(report);
   if (record !== undefined) yield `  since     ${ago(now - record.since)}`;
@@ -37,13 +53,15 @@ function* lines(report: Report, now: number): Generator<string> {
     const gone = stale.some((each) => each.tunnel.device === tunnel.device) ? ', GONE: the next hook or lock takes its rules away' : '';
     yield `  tunnel    ${tunnel.device}${endpoint === undefined ? '' : ` to ${endpointText(endpoint)}`}, resolvers ${resolvers || 'none'}, for ${ago(now - since)}${gone}`;
   }
+  yield* resolverLines(resolvers);
+  if (givenBack !== undefined) yield `  dns       ${givenBack}`;
   for (const line of differenceLines(differences, 20)) yield `  differs   ${line}`;
   if (differences.length > 0) yield '  "ovpn-killswitch lock" puts it right.';
   if (report.settingsChanged) yield '  settings  changed since the last lock: "ovpn-killswitch lock" loads them';
 }
 
 /** Version 1 of the machine-readable status. */
-function json(report: Report): string {
+function json(report: Report, { inUse, differences: dnsDifferences }: ResolverState): string {
   const { state, exact, record, choice, intended, stale, differences } = report;
   return JSON.stringify(
     {
@@ -65,6 +83,7 @@ function json(report: Report): string {
         networks: tunnel.networks.map(({ text }) => text),
         stale: stale.some((each) => each.tunnel.device === tunnel.device),
       })),
+      dns: { setBy: inUse, differences: dnsDifferences },
       differences: differences.map(({ family, chain, id, what }) => ({ family: family ?? null, chain, rule: id ?? null, what })),
     },
     null,
@@ -100,8 +119,10 @@ export const status: CliCommand = {
   run: ({ host, args, print }) => {
     const { values } = parseArguments(status, args, { json: { type: 'boolean' } });
     const report = readSettled(host);
-    if (values.json === true) print(json(report));
-    else for (const line of lines(report, host.now())) print(line);
+    const givenBack = giveBackResolvers(host, report);
+    const resolvers = readResolvers(host, true);
+    if (values.json === true) print(json(report, resolvers));
+    else for (const line of lines(report, resolvers, givenBack, host.now())) print(line);
     return exitOf(report);
   },
 };

@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { asKillswitchError, EXIT, explainError, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
@@ -58,7 +59,10 @@ export const uninstall: CliCommand = {
       const next = `Run ${recover} and mend what it says.`;
       if (status !== 0)
         throw new KillswitchError('REFUSED', 'the rules could not be removed, so no file was either', next, stderr.trim().split('\n'));
-    } else unlockMachine(host);
+    } else {
+      unlockMachine(host);
+      followResolversOrSay(host);
+    }
     for (const path of [...DISPATCHER_PATHS, PATHS.command, PATHS.library, dirname(PATHS.settings), PATHS.state, PATHS.runtime, PATHS.log])
       host.remove(path);
     print('Removed: the rules, the hooks, the command, the settings and everything kept. Nothing is guarded.');

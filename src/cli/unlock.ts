@@ -1,4 +1,5 @@
-import { EXIT } from '../errors.ts';
+import { followResolversOrSay } from '../dns/follow-resolvers.ts';
+import { EXIT, KillswitchError } from '../errors.ts';
 import { unlockMachine } from '../transaction/lock.ts';
 import type { CliCommand } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
@@ -14,6 +15,7 @@ export const unlock: CliCommand = {
     const { removed } = unlockMachine(host);
     host.log({ level: 'info', event: 'unlocked', message: 'unlocked: nothing is guarded until the next lock' });
     print(removed ? 'Unlocked: nothing is guarded until the next lock.' : 'Nothing of ours was loaded: nothing is guarded.');
-    return EXIT.ok;
+    const resolvers = followResolversOrSay(host);
+    return resolvers instanceof KillswitchError ? resolvers.exit : EXIT.ok;
   },
 };

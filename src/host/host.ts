@@ -23,6 +23,8 @@ export interface Host {
   /** Names in a folder; none when there is no such folder. */
   list(folder: string): readonly string[];
   exists(path: string): boolean;
+  /** Where a path leads through symbolic links, whether anything is there or not; undefined when nothing has that name. */
+  place(path: string): string | undefined;
   /** Writes a file so that a reader sees the old text or the new one, and a power cut leaves one of them. */
   write(path: string, text: string | Uint8Array, mode?: number): void;
   /** Replaces the text of somebody else's file: its owner, mode and place stay, also behind a symbolic link or a bind mount. */

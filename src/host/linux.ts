@@ -11,6 +11,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -18,7 +19,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { constants as system } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { execaSync } from 'execa';
 import type { Command, Output } from '../backend/backend.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
@@ -177,6 +178,12 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
     run: child,
     has: (program) => locate(program) !== undefined,
     exists: existsSync,
+    place: (path) =>
+      files(
+        'follow',
+        path,
+        () => unlessMissing(() => realpathSync(path)) ?? unlessMissing(() => resolve(dirname(path), readlinkSync(path))),
+      ),
     read: (path) => files('read', path, () => unlessMissing(() => readFileSync(path, 'utf8'))),
     readBytes: (path) => files('read', path, () => unlessMissing(() => readFileSync(path))),
     list: (folder) =>

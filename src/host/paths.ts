@@ -16,6 +16,7 @@ export const PATHS = {
   dispatcher: '/etc/NetworkManager/dispatcher.d/00-ovpn-killswitch',
   passwd: '/etc/passwd',
   hosts: '/etc/hosts',
+  resolvConf: '/etc/resolv.conf',
   /** Held by a hook that starts a refresh, and by the refresh itself. */
   refreshLock: '/run/ovpn-killswitch/refresh.lock',
   /** Exists where the kernel has IPv6: absent without the module and with ipv6.disable=1 (net/ipv6/af_inet6.c). */

@@ -15,10 +15,15 @@ export function field(value: Json | undefined, name: string): Json | undefined {
   return (value as { readonly [key: string]: Json })[name];
 }
 
-/** A list of texts, each read by `parse`; undefined when it is no list or one of them does not parse. */
-export function texts<Item>(value: Json | undefined, parse: (text: string) => Item | undefined): readonly Item[] | undefined {
+/** A list, each item of it read by `parse`; undefined when it is no list or one of them does not parse. */
+export function items<Item>(value: Json | undefined, parse: (json: Json) => Item | undefined): readonly Item[] | undefined {
   if (!Array.isArray(value)) return undefined;
-  const items = value.map((each: Json) => (typeof each === 'string' ? parse(each) : undefined));
-  const known = items.filter((item) => item !== undefined);
-  return known.length === items.length ? known : undefined;
+  const all = value.map((each: Json) => parse(each));
+  const known = all.filter((item) => item !== undefined);
+  return known.length === all.length ? known : undefined;
+}
+
+/** The same for a list of texts. */
+export function texts<Item>(value: Json | undefined, parse: (text: string) => Item | undefined): readonly Item[] | undefined {
+  return items(value, (each) => (typeof each === 'string' ? parse(each) : undefined));
 }

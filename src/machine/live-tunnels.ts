@@ -3,11 +3,13 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { parseAddress } from '../net/address.ts';
 import { endpointText, parseEndpoint } from '../net/endpoint.ts';
+import { parseHostName } from '../net/host-name.ts';
 import { type InterfaceName, parseInterfaceName } from '../net/interface-name.ts';
 import { parseNetwork } from '../net/network.ts';
 import { type ConnectionUuid, parseConnectionUuid } from '../tunnel/networkmanager-event.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
-import { field, type Json, parseJson, texts } from './json.ts';
+import { field, items, type Json, parseJson, texts } from './json.ts';
+import { parseResolver, resolverJson } from './resolver-json.ts';
 
 /** The process that owns a tunnel. `start` tells it from a later process of the same number (proc(5), starttime). */
 export interface Daemon {
@@ -55,15 +57,17 @@ function parseLive(text: string): LiveTunnel | undefined {
   const device = parseInterfaceName(string('device'));
   const endpoints = texts(field(json, 'endpoints'), parseEndpoint);
   const addresses = texts(field(json, 'addresses'), parseAddress);
-  const resolvers = texts(field(json, 'resolvers'), parseAddress);
+  const resolvers = items(field(json, 'resolvers'), parseResolver);
+  // Files of earlier versions have none.
+  const searchDomains = texts(field(json, 'searchDomains') ?? [], parseHostName);
   const networks = texts(field(json, 'networks'), parseNetwork);
   const connection = parseConnectionUuid(string('connection'));
   const since = field(json, 'since');
   const pid = field(field(json, 'daemon'), 'pid');
   const start = field(field(json, 'daemon'), 'start');
-  if (!device || !endpoints || !addresses || !resolvers || !networks || typeof since !== 'number') return undefined;
+  if (!device || !endpoints || !addresses || !resolvers || !searchDomains || !networks || typeof since !== 'number') return undefined;
   return {
-    tunnel: { device, endpoints, addresses, resolvers, networks },
+    tunnel: { device, endpoints, addresses, resolvers, ...(searchDomains.length > 0 ? { searchDomains } : {}), networks },
     since,
     daemon: typeof pid === 'number' && typeof start === 'string' ? { pid, start } : undefined,
     deviceSeen: field(json, 'deviceSeen') === true,
@@ -100,13 +104,14 @@ export function readLiveTunnel(host: Host, device: InterfaceName): LiveTunnel | 
 
 /** A tunnel as its file holds it. */
 export function liveText({ tunnel, since, daemon, deviceSeen, connection }: LiveTunnel): string {
-  const { device, endpoints, addresses, resolvers, networks } = tunnel;
+  const { device, endpoints, addresses, resolvers, searchDomains = [], networks } = tunnel;
   const facts = {
     version: 1,
     device,
     endpoints: endpoints.map(endpointText),
     addresses: addresses.map(({ text }) => text),
-    resolvers: resolvers.map(({ text }) => text),
+    resolvers: resolvers.map(resolverJson),
+    searchDomains,
     networks: networks.map(({ text }) => text),
     since,
     daemon: daemon ?? null,

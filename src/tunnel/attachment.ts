@@ -19,6 +19,9 @@ export const PULL_FILTERS: readonly string[] = [
   'bind-dev',
 ];
 
+/** `up` is told the resolvers only when OpenVPN 2.7 sets them by no program of its own; clients before it do not know the option (options.c). */
+const NO_DNS_UPDOWN = 'setenv opt dns-updown disable';
+
 /** Between the path of a hook and the command that it calls in turn. */
 export const THEN = '--then';
 
@@ -67,6 +70,7 @@ function isOurs(line: string): boolean {
     closes(line) ||
     text === 'script-security 2' ||
     text === 'up-restart' ||
+    text === NO_DNS_UPDOWN ||
     PULL_FILTERS.some((start) => text === `pull-filter ignore "${start}"`) ||
     /^(up|route-up|down) "?\/.*\/hooks\/\1( --then .*)?"?$/.test(text)
   );
@@ -165,6 +169,7 @@ export function attach(text: string, { folder, harden }: AttachOptions): Attache
     ...(facts.scriptSecurity < 2 ? ['script-security 2'] : []),
     ...hooks.flatMap((each) => ('line' in each ? [each.line] : [])),
     ...(wantsUpRestart(facts) ? ['up-restart'] : []),
+    ...(facts.dnsUpdown === undefined || facts.dnsUpdown === 'disable' ? [] : [NO_DNS_UPDOWN]),
     ...(harden ? PULL_FILTERS.filter((start) => !facts.filtered.includes(start)).map((start) => `pull-filter ignore "${start}"`) : []),
     CLOSES,
   ];

@@ -4,15 +4,15 @@ import { disjoint, type Network, parseNetmask, parseNetwork } from '../net/netwo
 import { parsePort, type Transport } from '../net/port.ts';
 import { printable } from '../net/printable.ts';
 import type { HookEvent, HookName, Peer } from './hook-event.ts';
-import type { Refusal } from './tunnel.ts';
+import { numbered } from './numbered.ts';
+import { pushedResolvers } from './pushed-resolvers.ts';
+import type { Refusal, Refuse } from './tunnel.ts';
 
 /** What OpenVPN gives a hook: its arguments after `$0`, and its environment. */
 export interface HookInput {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
 }
-
-type Refuse = (variable: string, value: string, why: string) => undefined;
 
 /**
  * A pushed route shorter than this stands for the default route (`0.0.0.0/1`, `::/3`, `fc00::/7`: OpenVPN's
@@ -30,15 +30,6 @@ function deviceOf({ argv, env }: HookInput, hook: HookName): { readonly device: 
     return { why: `dev=${printable(named)} but the first argument is ${printable(argument)}` };
   const device = parseInterfaceName(text);
   return device === undefined ? { why: `"${printable(text)}" is not an interface name that a rule can match` } : { device };
-}
-
-/** Values of `PREFIX1`, `PREFIX2`, …: OpenVPN counts from 1 without gaps. */
-function* numbered(env: HookInput['env'], prefix: string): Generator<readonly [number, string]> {
-  for (let n = 1; ; n++) {
-    const value = env[`${prefix}${n}`];
-    if (value === undefined) return;
-    yield [n, value];
-  }
 }
 
 function transportOf(proto: string): Transport | undefined {
@@ -77,24 +68,6 @@ function peerOf(env: HookInput['env'], refuse: Refuse): Peer | undefined {
   const transports = candidates.map(({ proto }) => (proto === undefined ? undefined : transportOf(proto)));
   const known = transports.filter((transport) => transport !== undefined);
   return { address, port, transports: known.length === transports.length ? [...new Set(known)] : [] };
-}
-
-function resolversOf(env: HookInput['env'], refuse: Refuse): readonly Address[] {
-  const resolvers = new Map<string, Address>();
-  const add = (variable: string, value: string, text: string, family?: 'ipv6') => {
-    const address = parseAddress(text);
-    if (address === undefined || (family !== undefined && address.family !== family)) return refuse(variable, value, 'not an address');
-    if (!isUnicast(address)) return refuse(variable, value, 'not the address of another host');
-    resolvers.set(address.text, address);
-    return undefined;
-  };
-  for (const [n, value] of numbered(env, 'foreign_option_')) {
-    const [, type, text = ''] = /^dhcp-option (DNS6?) (.*)$/.exec(value) ?? [];
-    if (type !== undefined) add(`foreign_option_${n}`, value, text, type === 'DNS6' ? 'ipv6' : undefined);
-  }
-  for (let server = 1; env[`dns_server_${server}_address_1`] !== undefined; server++)
-    for (const [n, value] of numbered(env, `dns_server_${server}_address_`)) add(`dns_server_${server}_address_${n}`, value, value);
-  return [...resolvers.values()];
 }
 
 function addressesOf(env: HookInput['env'], refuse: Refuse): readonly Address[] {
@@ -160,7 +133,7 @@ export function readOpenvpnHook(hook: HookName, input: HookInput): HookEvent {
   const pid = env['daemon_pid'];
   return {
     kind: 'tunnel-up',
-    tunnel: { device, addresses: addressesOf(env, refuse), resolvers: resolversOf(env, refuse), networks: networksOf(env, refuse) },
+    tunnel: { device, addresses: addressesOf(env, refuse), ...pushedResolvers(env, refuse), networks: networksOf(env, refuse) },
     peer: peerOf(env, refuse),
     daemon: pid !== undefined && /^[1-9]\d{0,9}$/.test(pid) ? Number(pid) : undefined,
     refused,

@@ -13,6 +13,8 @@ export interface ProfileFacts {
   /** The folder OpenVPN takes for its root after it has started. */
   readonly chroot: string | undefined;
   readonly persistTun: boolean;
+  /** What OpenVPN 2.7 sets resolvers by: `force`, `disable` or a program. */
+  readonly dnsUpdown: string | undefined;
   readonly upRestart: boolean;
   /** Commands that a plugin which keeps root runs when the tunnel ends. */
   readonly downRoot: readonly string[];
@@ -59,6 +61,7 @@ export function readProfileFacts(text: string): ProfileFacts {
     group: last.get('group'),
     chroot: last.get('chroot'),
     persistTun: last.has('persist-tun'),
+    dnsUpdown: last.get('dns-updown'),
     upRestart: last.has('up-restart'),
     downRoot: all.flatMap(([name, path, ...command]) =>
       name === 'plugin' && path?.includes('down-root') === true ? [command.join(' ')] : [],

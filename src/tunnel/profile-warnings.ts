@@ -91,6 +91,22 @@ function socksWarning({ profile: { remotes }, facts: { socksProxy } }: WarnedPro
   ];
 }
 
+/** Scripts that Debian and others ship to set resolvers, which ours does by itself. */
+const DNS_SCRIPTS = /\/(update-resolv-conf|update-systemd-resolved)(\.sh)?$/;
+
+function dnsScriptWarning({ facts: { commands } }: WarnedProfile): readonly Warning[] {
+  const script = Object.values(commands)
+    .flatMap(words)
+    .find((word) => DNS_SCRIPTS.test(word));
+  if (script === undefined) return [];
+  return [
+    {
+      what: `${script} sets the system's resolvers after ours, and not for every name: some questions then go where the rules drop them`,
+      fix: `take out the up and down lines that call ${script}`,
+    },
+  ];
+}
+
 function pushWarning({ facts: { pulls, filtered }, harden }: WarnedProfile): readonly Warning[] {
   const open = PULL_FILTERS.filter((start) => !filtered.includes(start));
   if (!pulls || harden || open.length === 0) return [];
@@ -112,6 +128,7 @@ export function warningsOf(warned: WarnedProfile): readonly Warning[] {
     socksWarning,
     securityWarning,
     accountWarning,
+    dnsScriptWarning,
     pushWarning,
   ].flatMap((warning) => warning(warned));
 }

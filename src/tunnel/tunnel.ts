@@ -1,7 +1,9 @@
 import type { Address } from '../net/address.ts';
 import type { Endpoint } from '../net/endpoint.ts';
+import type { HostName } from '../net/host-name.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import type { Network } from '../net/network.ts';
+import type { Resolver } from './resolvers.ts';
 
 /** The facts about one VPN connection. */
 export interface Tunnel {
@@ -11,8 +13,10 @@ export interface Tunnel {
   readonly endpoints: readonly Endpoint[];
   /** Our own addresses inside. */
   readonly addresses: readonly Address[];
-  /** The DNS servers that the server pushed. */
-  readonly resolvers: readonly Address[];
+  /** The DNS servers that the server pushed, the preferred first. */
+  readonly resolvers: readonly Resolver[];
+  /** Domains in which short names are looked for; none when it is missing. */
+  readonly searchDomains?: readonly HostName[];
   /** Networks the server routed into it, without what stands for the default route. */
   readonly networks: readonly Network[];
 }
@@ -23,3 +27,6 @@ export interface Refusal {
   readonly value: string;
   readonly why: string;
 }
+
+/** Leaves a value of a variable out, and says why. */
+export type Refuse = (variable: string, value: string, why: string) => undefined;

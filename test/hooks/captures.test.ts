@@ -16,20 +16,21 @@ function addressesIn({ env }: Capture) {
   return Object.values(env).flatMap((value) => value.split(/[\s/,]+/).flatMap((word) => parseAddress(word) ?? []));
 }
 
-/** The resolvers a reader of openvpn(8) would take from an environment. */
+/** The resolvers a reader of openvpn(8) would take from an environment: on the ports of DNS, and the first eight. */
 function pushedResolvers({ env }: Capture): readonly string[] {
-  const texts = Object.entries(env).flatMap(([name, value]) =>
-    /^foreign_option_\d+$/.test(name)
-      ? (/^dhcp-option DNS6? (\S+)$/.exec(value)?.[1] ?? [])
-      : /^dns_server_\d+_address_\d+$/.test(name)
-        ? [value]
-        : [],
-  );
+  const newer = Object.keys(env).some((name) => name.startsWith('dns_server_'));
+  const texts = Object.entries(env)
+    .sort(([one], [other]) => one.localeCompare(other, 'en', { numeric: true }))
+    .flatMap(([name, value]) => {
+      const port = env[name.replace('_address_', '_port_')];
+      if (/^dns_server_\d+_address_\d+$/.test(name)) return port === undefined || port === '53' || port === '853' ? [value] : [];
+      return !newer && /^foreign_option_\d+$/.test(name) ? (/^dhcp-option DNS6? (\S+)$/.exec(value)?.[1] ?? []) : [];
+    });
   // 0.0.0.0, loopback and multicast answer nobody's DNS.
   const hosts = texts
     .flatMap((text) => parseAddress(text)?.text ?? [])
     .filter((text) => !/^(0\.|127\.|22[4-9]\.|23\d\.|255\.|::1?$|ff)/.test(text));
-  return [...new Set(hosts)].sort();
+  return [...new Set(hosts)].slice(0, 8).sort();
 }
 
 const SETTINGS = ['KILLSWITCH_ENDPOINTS=198.51.100.7:443/tcp'];

@@ -135,11 +135,17 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect(refusals.length).toBeLessThanOrEqual(1);
     for (const { msg } of refusals) expect(msg).toMatch(/^[\x20-\x7e]*$/);
     const written = it
-      .sh('find /etc /usr/local /var /run -xdev -type f -newer /run/marker ! -name tripwire')
+      .sh('find /etc /usr/local /var/lib /var/log /run -xdev -type f -newer /run/marker ! -name tripwire')
       .stdout.trim()
       .split('\n')
       .sort();
-    expect(written).toEqual(['/run/ovpn-killswitch/last-transaction', `${TUNNELS}/${each.env['dev']}`, LOG].sort());
+    const resolvers = it.status().tunnels.some((tunnel) => tunnel.resolvers.length > 0);
+    const dns = ['/etc/resolv.conf', '/var/lib/ovpn-killswitch/dns/before', '/var/lib/ovpn-killswitch/dns/place'];
+    expect(written).toEqual(
+      ['/run/ovpn-killswitch/last-transaction', `${TUNNELS}/${each.env['dev']}`, LOG, ...(resolvers ? dns : [])].sort(),
+    );
+    // Text that the server chose is in there only as addresses and names.
+    expect(it.read('/etc/resolv.conf').replace(/^#.*/gm, '')).toMatch(/^[\w.:\n -]*$/);
     must(it.hook('down', { argv: [], env: { dev: each.env['dev'] ?? '' } }));
   });
 

@@ -189,14 +189,19 @@ describe('uninstall', () => {
       const places = ['/mnt/etc/upper', '/mnt/usr/local/upper', '/mnt/var/upper', '/run'];
       const ours = ['(', '-type', 'f', '-o', '-type', 'l', '-o', '-name', '*killswitch*', ')'];
       const files = () =>
-        must(sandbox.run(['find', ...places, ...ours, '!', '-name', 'xtables.lock']))
+        must(sandbox.run(['find', ...places, ...ours, '!', '-name', 'xtables.lock', '!', '-path', '/mnt/etc/upper/resolv.conf']))
           .stdout.trim()
           .split('\n');
+      // This one is changed and given back.
+      const resolvers = () => must(sandbox.run(['cat', '/etc/resolv.conf'])).stdout;
+      const before = resolvers();
       must(sandbox.run([process.execPath, BUILT_COMMAND, ...install]));
       must(sandbox.run([COMMAND, 'lock', '--force']));
       must(sandbox.run(hookArgv('up', call)));
       expect(files()).toContain(`/mnt${LOG.replace('/var', '/var/upper')}`);
+      expect(resolvers()).not.toBe(before);
       must(sandbox.run([COMMAND, 'uninstall']));
+      expect(resolvers()).toBe(before);
       expect(files()).toEqual(['']);
       expect(must(sandbox.run(['sh', '-c', 'iptables-save; ip6tables-save; nft list ruleset'])).stdout).not.toMatch(
         /killswitch|policy drop| DROP/i,

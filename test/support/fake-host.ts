@@ -14,6 +14,8 @@ export interface FakeHost extends Host {
 
 export interface FakeMachine {
   readonly files?: Readonly<Record<string, string>>;
+  /** Symbolic links: where each leads. */
+  readonly links?: Readonly<Record<string, string>>;
   /** Installed programs. */
   readonly programs?: readonly string[];
   /** What a program answers; by default it ends well and says nothing. */
@@ -30,6 +32,7 @@ const textOf = (content: string | Uint8Array) => (typeof content === 'string' ? 
 
 export function fakeHost({
   files = {},
+  links = {},
   programs = [],
   answer = () => ({}),
   root = true,
@@ -38,6 +41,7 @@ export function fakeHost({
   now = 1_800_000_000,
 }: FakeMachine = {}): FakeHost {
   const tree = new Map(Object.entries(files));
+  const at = (path: string) => links[path] ?? path;
   const isFolder = (path: string) => [...tree.keys()].some((file) => file.startsWith(`${path}/`));
   const host: FakeHost = {
     files: tree,
@@ -50,9 +54,9 @@ export function fakeHost({
       return { status: 0, stdout: '', stderr: '', ...answer(command, host) };
     },
     has: (program) => programs.includes(program),
-    read: (path) => tree.get(path),
+    read: (path) => tree.get(at(path)),
     readBytes: (path) => {
-      const text = tree.get(path);
+      const text = tree.get(at(path));
       return text === undefined ? undefined : Buffer.from(text);
     },
     list: (folder) => [
@@ -60,7 +64,8 @@ export function fakeHost({
         [...tree.keys()].filter((file) => file.startsWith(`${folder}/`)).map((file) => file.slice(folder.length + 1).split('/')[0] ?? ''),
       ),
     ],
-    exists: (path) => tree.has(path) || isFolder(path),
+    exists: (path) => tree.has(at(path)) || isFolder(path),
+    place: (path) => links[path] ?? (tree.has(path) ? path : undefined),
     write: (path, text) => {
       tree.set(path, textOf(text));
     },
@@ -68,7 +73,7 @@ export function fakeHost({
       tree.delete(path);
     },
     rewrite: (path, text) => {
-      tree.set(path, textOf(text));
+      tree.set(at(path), textOf(text));
     },
     resolve: (names) => new Map(names.flatMap((name) => (answers[name] === undefined ? [] : [[name, answers[name]] as const]))),
     callInTurn: (command, env) => {

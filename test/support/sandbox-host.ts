@@ -44,6 +44,7 @@ export function sandboxHost(sandbox: Sandbox, { intercept, milliseconds = 10_000
     },
     has: (program) => PROGRAM_FOLDERS.some((folder) => existsSync(inside(`${folder}/${program}`))),
     exists: (path) => existsSync(inside(path)),
+    place: (path) => (existsSync(inside(path)) ? sandbox.run(['readlink', '-f', path]).stdout.trim() : undefined),
     read: (path) => orNothing(() => readFileSync(inside(path), 'utf8')),
     readBytes: (path) => orNothing(() => readFileSync(inside(path))),
     list: (folder) => orNothing(() => readdirSync(inside(folder)).sort()) ?? [],

@@ -34,6 +34,13 @@ describe('attach writes', () => {
     ['no script-security where it is 3', 'script-security 3\n', HOOKS],
     ['script-security 2 where it is less', 'script-security 0\n', ['script-security 2', ...HOOKS]],
     ['up-restart with persist-tun', 'script-security 2\npersist-tun\n', [...HOOKS, 'up-restart']],
+    [
+      'what keeps DNS in up where OpenVPN 2.7 is to set it',
+      'script-security 2\ndns-updown force\n',
+      [...HOOKS, 'setenv opt dns-updown disable'],
+    ],
+    ['the same for a program of its own', 'script-security 2\nsetenv opt dns-updown /a\n', [...HOOKS, 'setenv opt dns-updown disable']],
+    ['nothing about DNS where that is off', 'script-security 2\ndns-updown /a\ndns-updown disable\n', HOOKS],
     ['no up-restart where it is already', 'script-security 2\npersist-tun\nup-restart\n', HOOKS],
     ['no up-restart after a change of user', 'script-security 2\npersist-tun\nuser nobody\n', HOOKS],
     ['no up-restart after a change of group', 'script-security 2\npersist-tun\ngroup nogroup\n', HOOKS],

@@ -55,6 +55,7 @@ describe('every captured up and route-up', () => {
       device: event.tunnel.device,
       addresses: texts(event.tunnel.addresses),
       resolvers: texts(event.tunnel.resolvers),
+      searchDomains: event.tunnel.searchDomains,
       networks: texts(event.tunnel.networks),
       peer: event.peer === undefined ? undefined : [event.peer.address.text, event.peer.port, ...event.peer.transports],
       refused: event.refused.map(({ variable }) => variable),
@@ -199,14 +200,14 @@ describe('what the server pushed', () => {
   test.each([
     ['dhcp-option DNS6 10.8.0.1', 'refused'],
     ['dhcp-option DNS fd00::1', 'taken'],
-    ['dhcp-option dns 10.8.0.1', 'ignored'],
-    ['dhcp-option  DNS 10.8.0.1', 'ignored'],
+    ['dhcp-option dns 10.8.0.1', 'refused'],
+    ['dhcp-option  DNS 10.8.0.1', 'refused'],
     ['dhcp-option DNS  10.8.0.1', 'refused'],
-    ['dhcp-option DOMAIN 10.8.0.1', 'ignored'],
-    ['x dhcp-option DNS 10.8.0.1', 'ignored'],
+    ['dhcp-option DOMAIN 10.8.0.1', 'refused'],
+    ['x dhcp-option DNS 10.8.0.1', 'refused'],
   ])('"%s" is %s', (value, fate) => {
     const { tunnel, refused } = up({ foreign_option_1: value });
-    expect([tunnel.resolvers.length, refused.length]).toEqual({ taken: [1, 0], refused: [0, 1], ignored: [0, 0] }[fate]);
+    expect([tunnel.resolvers.length, refused.length]).toEqual({ taken: [1, 0], refused: [0, 1] }[fate]);
   });
 
   test.each([
@@ -248,7 +249,7 @@ function expectOnlyParsed(event: HookEvent, env: HookInput['env']): void {
   const isGiven = (text: string) => given.some((address) => address.text === text);
   expect(parseInterfaceName(tunnel.device)).toBe(tunnel.device);
   for (const address of [...tunnel.addresses, ...tunnel.resolvers, ...(peer === undefined ? [] : [peer.address])]) {
-    expect(parseAddress(address.text)).toEqual(address);
+    expect(parseAddress(address.text)?.family).toBe(address.family);
     expect(isUnicast(address)).toBe(true);
     expect(isGiven(address.text)).toBe(true);
   }
@@ -271,7 +272,9 @@ const isIn = <Item>(list: readonly Item[], key: (item: Item) => string) => {
 function expectNoWider(before: TunnelUp, after: TunnelUp, removed: string, env: HookInput['env']): void {
   expect(after.tunnel.device).toBe(before.tunnel.device);
   expect(after.tunnel.addresses.every(isIn(before.tunnel.addresses, ({ text }) => text))).toBe(true);
-  expect(after.tunnel.resolvers.every(isIn(before.tunnel.resolvers, ({ text }) => text))).toBe(true);
+  // A server's port can be what refused it, and without its address those of the older options count: through the tunnel, all of them.
+  if (!removed.startsWith('dns_server_'))
+    expect(after.tunnel.resolvers.every(isIn(before.tunnel.resolvers, ({ text }) => text))).toBe(true);
   if (after.peer !== undefined) {
     // Without `trusted_ip` the only remote tells; nothing else may move the peer.
     const address = removed.startsWith('trusted_ip') ? [env['remote_1']] : [before.peer?.address.text];

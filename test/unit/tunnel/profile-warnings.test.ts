@@ -21,6 +21,11 @@ describe('a profile is warned of', () => {
     ['remote a\nremote-random-hostname', /another name at each connect/, 'take out: remote-random-hostname'],
     ['remote a\nconfig more.conf', /reads options from another file/, 'put the lines of more.conf in place of: config more.conf'],
     ['remote a 443 tcp\nsocks-proxy p', /only TCP is let out/, 'use, if you do not already: proto tcp-client'],
+    [
+      'remote a\nscript-security 2\nup /etc/openvpn/update-resolv-conf\ndown /etc/openvpn/update-resolv-conf',
+      /update-resolv-conf sets the system's resolvers after ours/,
+      'take out the up and down lines that call /etc/openvpn/update-resolv-conf',
+    ],
     ['remote a\nup /x', /script-security is 1/, 'take out the up, down and route-up lines that you do not want'],
     ['client\nremote a', /may push .*route-delay/, 'run attach with --harden, or add: pull-filter ignore "setenv-safe", and so on'],
   ])('%j', (text, what, fix) => {

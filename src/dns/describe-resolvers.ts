@@ -1,0 +1,17 @@
+import type { FollowedResolvers } from './follow-resolvers.ts';
+
+/** What was done with the system's resolvers, as one line. */
+export function describeResolvers(followed: FollowedResolvers): string {
+  switch (followed.kind) {
+    case 'unchanged':
+      return 'the resolvers are as they were';
+    case 'given-back':
+      return 'the resolvers from before the tunnel are back';
+    case 'set': {
+      const servers = [...new Set(followed.demands.flatMap(({ resolvers }) => resolvers.map(({ text }) => text)))];
+      return `the system asks ${servers.join(' ')} (${followed.choice.trace.join('; ')})`;
+    }
+    default:
+      return followed satisfies never;
+  }
+}

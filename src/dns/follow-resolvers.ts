@@ -1,0 +1,113 @@
+import { asKillswitchError, explainError, type KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
+import { readLockRecord } from '../machine/lock-record.ts';
+import { settingsInForce } from '../machine/settings-in-force.ts';
+import type { Settings } from '../policy/settings.ts';
+import { type Choice, choose, STRATEGIES, type StrategyName } from './choose.ts';
+import { type Demand, demandsOf } from './demand.ts';
+import { readBefore } from './resolv-conf-before.ts';
+import { giveBack } from './resolv-conf-file.ts';
+import { readWorld, strategiesInUse } from './world.ts';
+
+/** What following the resolvers came to. */
+export type FollowedResolvers =
+  | { readonly kind: 'unchanged' | 'given-back' }
+  | { readonly kind: 'set'; readonly choice: Choice; readonly demands: readonly Demand[] };
+
+/** What the system's DNS should be now, and who holds something of ours. */
+export interface ResolverState {
+  readonly setting: Settings['resolver'];
+  /** None while the machine is unlocked: nothing is guarded then, and nothing of ours is left. */
+  readonly demands: readonly Demand[];
+  readonly inUse: readonly StrategyName[];
+  /** What is not as it should be. */
+  readonly differences: readonly string[];
+}
+
+/** With `asks` it also asks the programs that hold the resolvers; without, it reads files only. */
+export function readResolvers(host: Host, asks: boolean): ResolverState {
+  const live = readLiveTunnels(host);
+  const stale = new Set(staleTunnels(host, live));
+  // Whatever the settings say, an unlocked machine gets its own resolvers back.
+  const settings = readLockRecord(host)?.locked === true ? settingsInForce(host) : undefined;
+  const demands =
+    settings === undefined || settings.resolver === 'off'
+      ? []
+      : demandsOf(
+          settings,
+          // NetworkManager itself sets what its own connections bring.
+          live.filter((each) => !stale.has(each) && each.connection === undefined),
+        );
+  const inUse = strategiesInUse(host);
+  const differences =
+    demands.length > 0
+      ? inUse.length > 0
+        ? inUse.flatMap((name) => STRATEGIES[name].differences(host, demands, asks))
+        : ['the resolvers of the tunnel are not set']
+      : // Without anybody in use, what was kept is from before a reboot.
+        inUse.length > 0 || readBefore(host) !== undefined
+        ? ['the resolvers of a tunnel that is gone are still set']
+        : [];
+  return { setting: settings?.resolver ?? 'auto', demands, inUse, differences };
+}
+
+function restoreAll(host: Host, names: readonly StrategyName[]): void {
+  for (const name of names) STRATEGIES[name].restore(host);
+  giveBack(host);
+}
+
+/** Who generates /etc/resolv.conf may not run, or not do as told: it then is a file like any other. */
+function setOr(host: Host, name: StrategyName, demands: readonly Demand[]): void {
+  try {
+    STRATEGIES[name].set(host, demands);
+  } catch (thrown) {
+    if (name !== 'networkmanager' && name !== 'openresolv') throw thrown;
+    const { message } = asKillswitchError(thrown);
+    host.log({ level: 'warn', event: 'resolvers', message: `${STRATEGIES[name].title}: ${message}; /etc/resolv.conf is written instead` });
+    STRATEGIES[name].restore(host);
+    STRATEGIES.file.set(host, demands);
+  }
+}
+
+function bring(host: Host, asks: boolean): FollowedResolvers {
+  const { setting, demands, inUse, differences } = readResolvers(host, asks);
+  if (demands.length === 0) {
+    restoreAll(host, inUse);
+    return { kind: differences.length > 0 ? 'given-back' : 'unchanged' };
+  }
+  if (inUse.length === 0) giveBack(host);
+  const choice = choose(readWorld(host, setting));
+  const others = inUse.filter((name) => !choice.names.includes(name));
+  if (differences.length === 0 && others.length === 0) return { kind: 'unchanged' };
+  for (const name of others) STRATEGIES[name].restore(host);
+  for (const name of choice.names) {
+    const strategy = STRATEGIES[name];
+    // A program that has forgotten what it was told must be told anew, as if it never had been.
+    if (asks && strategy.inUse(host) && strategy.differences(host, demands, false).length === 0) strategy.restore(host);
+    setOr(host, name, demands);
+  }
+  return { kind: 'set', choice, demands };
+}
+
+/**
+ * Brings the system's DNS to exactly what the live tunnels demand; with none left, to what was there before. Tunnels that are gone without a word
+ * demand nothing. With `asks` it also looks behind what files tell, for a human's command. It takes the lock only when there is something to do.
+ * @throws KillswitchError RESOLVERS or FILES when it cannot; the rules are in force all the same.
+ */
+export function followResolvers(host: Host, asks = false): FollowedResolvers {
+  const { differences, demands, inUse } = readResolvers(host, asks);
+  if (differences.length === 0 && (!asks || demands.length === 0 || inUse.length === 0)) return { kind: 'unchanged' };
+  return host.exclusively(() => bring(host, asks));
+}
+
+/** The same; what goes wrong is logged and given back, because the rules come first. */
+export function followResolversOrSay(host: Host, asks = false): FollowedResolvers | KillswitchError {
+  try {
+    return followResolvers(host, asks);
+  } catch (thrown) {
+    const error = asKillswitchError(thrown);
+    for (const line of explainError(error)) host.log({ level: 'error', event: 'resolvers', message: line, fields: { code: error.code } });
+    return error;
+  }
+}

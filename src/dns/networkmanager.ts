@@ -1,0 +1,48 @@
+import type { Command } from '../backend/backend.ts';
+import { PATHS } from '../host/paths.ts';
+import type { Demand } from './demand.ts';
+import { readNote, removeNote, writeNote } from './note.ts';
+import { generated } from './resolv-conf-before.ts';
+import { giveBack } from './resolv-conf-file.ts';
+import { nameserverDifferences, nameserversOf } from './resolv-conf-text.ts';
+import { mustRun, type Strategy } from './strategy.ts';
+
+/** NetworkManager.conf(5) reads this folder after its own, and a reboot empties it. */
+const DROP_IN = '/run/NetworkManager/conf.d/90-ovpn-killswitch.conf';
+
+/** Global DNS takes the place of what every connection brings, whatever connects meanwhile. */
+function dropIn(demands: readonly Demand[]): string {
+  const domains = [...new Set(demands.flatMap(({ searchDomains }) => searchDomains))];
+  return [
+    '[global-dns]',
+    ...(domains.length > 0 ? [`searches=${domains.join(',')}`] : []),
+    '[global-dns-domain-*]',
+    `servers=${nameserversOf(demands).join(',')}`,
+    '',
+  ].join('\n');
+}
+
+const RELOAD: Command = { program: 'nmcli', args: ['general', 'reload', 'conf'] };
+
+/** NetworkManager, where it writes /etc/resolv.conf: it would write over any file of ours. */
+export const networkmanager: Strategy = {
+  title: 'NetworkManager',
+  inUse: (host) => readNote(host, 'networkmanager') !== undefined,
+  differences: (host, demands, asks) => {
+    if (host.read(DROP_IN) !== dropIn(demands)) return [`${DROP_IN} is not as it was written for the tunnel`];
+    return asks ? nameserverDifferences(host.read(PATHS.resolvConf), demands, true) : [];
+  },
+  set: (host, demands) =>
+    generated(host, () => {
+      writeNote(host, 'networkmanager', `${DROP_IN}\n`);
+      host.write(DROP_IN, dropIn(demands));
+      mustRun(host, RELOAD);
+    }),
+  restore: (host) => {
+    host.remove(DROP_IN);
+    // When it does not run any more, the file is as it left it.
+    host.run(RELOAD);
+    removeNote(host, 'networkmanager');
+    giveBack(host);
+  },
+};

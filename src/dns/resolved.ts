@@ -1,0 +1,107 @@
+import type { Host } from '../host/host.ts';
+import type { Dnssec, Resolver } from '../tunnel/resolvers.ts';
+import type { Demand } from './demand.ts';
+import { readNote, removeNote, writeNote } from './note.ts';
+import { mustRun, type Strategy } from './strategy.ts';
+
+/** The words of resolvectl(1). */
+const DNSSEC: Readonly<Record<Dnssec, string>> = { yes: 'yes', optional: 'allow-downgrade', no: 'no' };
+
+/** One interface of its own number: a device of the same name that comes later has another. */
+function linkOf(host: Host, device: string): string | undefined {
+  return host.read(`/sys/class/net/${device}/ifindex`)?.trim();
+}
+
+function serverText({ text, serverName }: Resolver): string {
+  return serverName === undefined ? text : `${text}#${serverName}`;
+}
+
+/** What every resolver of the link wants alike; a link has one answer for all of them. */
+function agreed<Value>(resolvers: readonly Resolver[], of: (resolver: Resolver) => Value | undefined): Value | undefined {
+  const [first, ...others] = resolvers.map(of);
+  return others.every((other) => other === first) ? first : undefined;
+}
+
+/** The calls of resolvectl for a link. With the routing domain `~.` it is asked for every name. */
+function calls({ device, resolvers, searchDomains }: Demand): readonly (readonly string[])[] {
+  const dnssec = agreed(resolvers, (each) => each.dnssec);
+  const overTls = agreed(resolvers, (each) => each.transport) === 'tls';
+  return [
+    ['dns', device, ...resolvers.map(serverText)],
+    ['domain', device, '~.', ...searchDomains],
+    ['default-route', device, 'yes'],
+    ...(dnssec === undefined ? [] : [['dnssec', device, DNSSEC[dnssec]]]),
+    ...(overTls ? [['dnsovertls', device, 'yes']] : []),
+  ];
+}
+
+/** A line for each link: its device, its number, and what it was told. */
+function noteLine(host: Host, demand: Demand): string {
+  return [demand.device, linkOf(host, demand.device) ?? '-', ...calls(demand).map((call) => call.join(' '))].join('\t');
+}
+
+/** Stands in the note until it has been told everything. */
+const UNFINISHED = '-\t-';
+
+function notedLines(host: Host): readonly string[] {
+  return (readNote(host, 'resolved') ?? '').split('\n').filter((line) => line !== '');
+}
+
+function resolvectl(host: Host, ...args: readonly string[]): void {
+  mustRun(host, { program: 'resolvectl', args });
+}
+
+/** Forgets what it was told of links that are still there: those that are gone took it with them. */
+function revert(host: Host, lines: readonly string[]): void {
+  for (const line of lines) {
+    const [device = '', link = ''] = line.split('\t');
+    if (linkOf(host, device) === link) resolvectl(host, 'revert', device);
+  }
+}
+
+/** Whether it still has for a link what it was told. */
+function linkDifferences(host: Host, { device, resolvers }: Demand): readonly string[] {
+  // What it says after the link's name; nothing when it does not answer.
+  const held = (what: 'dns' | 'domain') => {
+    const { stdout } = host.run({ program: 'resolvectl', args: [what, device] });
+    return stdout
+      .slice(stdout.indexOf('):') + 2)
+      .trim()
+      .split(/\s+/);
+  };
+  const servers = held('dns').join(' ');
+  const wanted = resolvers.map(serverText).join(' ');
+  return servers === wanted && held('domain').includes('~.')
+    ? []
+    : [`systemd-resolved asks ${servers || 'nobody'} for ${device} instead of ${wanted}`];
+}
+
+/** systemd-resolved, link by link. */
+export const resolved: Strategy = {
+  title: 'systemd-resolved',
+  inUse: (host) => readNote(host, 'resolved') !== undefined,
+  differences: (host, demands, asks) => {
+    const wanted = demands.map((demand) => noteLine(host, demand));
+    if (wanted.join('\n') !== notedLines(host).join('\n')) return ['systemd-resolved was told something else for the tunnels'];
+    return asks ? demands.flatMap((demand) => linkDifferences(host, demand)) : [];
+  },
+  set: (host, demands) => {
+    const noted = notedLines(host);
+    const told = new Set(noted.includes(UNFINISHED) ? [] : noted);
+    const wanted = new Map(demands.map((demand) => [noteLine(host, demand), demand]));
+    const note = (lines: Iterable<string>) => writeNote(host, 'resolved', [...lines].map((line) => `${line}\n`).join(''));
+    note(new Set([...noted, ...wanted.keys(), UNFINISHED]));
+    revert(
+      host,
+      noted.filter((line) => !wanted.has(line)),
+    );
+    const added = [...wanted].filter(([line]) => !told.has(line));
+    for (const [, demand] of added) for (const call of calls(demand)) resolvectl(host, ...call);
+    if (added.length > 0) resolvectl(host, 'flush-caches');
+    note(wanted.keys());
+  },
+  restore: (host) => {
+    revert(host, notedLines(host));
+    removeNote(host, 'resolved');
+  },
+};

@@ -1,0 +1,33 @@
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import type { Settings } from '../policy/settings.ts';
+import { isOfResolvconf, STRATEGIES, type StrategyName, type World } from './choose.ts';
+
+const NAMES = Object.keys(STRATEGIES) as readonly StrategyName[];
+
+/** The strategies that hold resolvers of ours now. */
+export function strategiesInUse(host: Host): readonly StrategyName[] {
+  return NAMES.filter((name) => STRATEGIES[name].inUse(host));
+}
+
+/** One more program to run, so it is asked only where it counts. Debian's refuses the question, openresolv and systemd's name themselves. */
+function resolvconfKind(host: Host): World['resolvconf'] {
+  if (!host.has('resolvconf')) return undefined;
+  const { stdout } = host.run({ program: 'resolvconf', args: ['--version'] });
+  if (/^openresolv\b/.test(stdout)) return 'openresolv';
+  return /^systemd\b/.test(stdout) ? 'resolved' : 'debian';
+}
+
+/** What the choice may look at, on this machine. */
+export function readWorld(host: Host, setting: Settings['resolver']): World {
+  const [, sources = ''] = /^\s*hosts:([^#\n]*)/m.exec(host.read('/etc/nsswitch.conf') ?? '') ?? [];
+  const resolvConf = { place: host.place(PATHS.resolvConf) ?? PATHS.resolvConf, text: host.read(PATHS.resolvConf) ?? '' };
+  return {
+    setting,
+    inUse: strategiesInUse(host),
+    resolvConf,
+    resolvconf: setting === 'resolvconf' || isOfResolvconf(resolvConf) ? resolvconfKind(host) : undefined,
+    hasNmcli: host.has('nmcli'),
+    switchAsksResolved: /\bresolve\b/.test(sources) && host.exists('/run/systemd/resolve/io.systemd.Resolve'),
+  };
+}
