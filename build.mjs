@@ -17,8 +17,8 @@ const programs = {
   'proof/visitor.js': 'src/proof/visitor.ts',
 };
 
-/** Shell scripts, as they are. */
-const scripts = ['recover', 'nm-dispatcher'];
+/** Plain sh, for when there is no Node. */
+const scripts = { boot: 'src/boot/boot.sh', recover: 'src/cli/recover.sh', 'nm-dispatcher': 'src/cli/nm-dispatcher.sh' };
 
 mkdirSync('dist', { recursive: true });
 const draft = mkdtempSync('dist/.build-');
@@ -39,8 +39,8 @@ try {
     ),
   );
   writeFileSync(join(draft, 'package.json'), '{ "type": "commonjs" }\n');
-  for (const name of scripts) copyFileSync(`src/cli/${name}.sh`, join(draft, name));
-  for (const file of [...Object.keys(programs), ...scripts, 'package.json']) {
+  for (const [script, source] of Object.entries(scripts)) copyFileSync(source, join(draft, script));
+  for (const file of [...Object.keys(programs), ...Object.keys(scripts), 'package.json']) {
     if (file !== 'package.json') chmodSync(join(draft, file), 0o755);
     mkdirSync(dirname(join('dist', file)), { recursive: true });
     renameSync(join(draft, file), join('dist', file));

@@ -4,13 +4,15 @@ import type { Amendment } from '../ruleset/amendment.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { Image } from './image.ts';
 
-/** Programs a command may run; `sh` is for the plain recover script alone. */
+/** Programs a command may run; `sh` is for the plain scripts alone. */
 export type Program =
   | 'nft'
   | `${'iptables' | 'ip6tables'}${'' | '-nft' | '-legacy'}-${'restore' | 'save'}`
   | 'resolvectl'
   | 'resolvconf'
   | 'nmcli'
+  | 'systemctl'
+  | 'rc-update'
   | 'sh';
 
 /** One run of a program as a value: it can be printed, compared and run. */

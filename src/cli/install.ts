@@ -34,16 +34,15 @@ function installFiles(host: Host, print: (line: string) => void, networkManager:
     { to: 'cli.js', text: source(from, 'cli.js') },
     { to: 'resolver.js', text: source(from, 'resolver.js') },
   ];
-  const [recover, dispatcher] = [source(from, 'recover'), source(from, 'nm-dispatcher')];
+  const scripts = ['boot', 'recover', 'nm-dispatcher'].map((name) => ({ name, text: source(from, name) }));
   makeFolder(PATHS.library);
   makeFolder(join(PATHS.library, 'hooks'));
   const node = interpreter(print);
   // Node reads a file without an ending by the nearest package.json: this one keeps a stranger's from changing how ours are read.
   placeText(join(PATHS.library, 'package.json'), '{ "type": "commonjs" }\n', 0o644);
   for (const { to, text } of programs) placeText(join(PATHS.library, to), text.replace(/^#!.*/, firstLine(node)), 0o755);
-  placeText(join(PATHS.library, 'recover'), recover, 0o755);
-  placeText(join(PATHS.library, 'nm-dispatcher'), dispatcher, 0o755);
-  if (networkManager) placeDispatcher(host, dispatcher);
+  for (const { name, text } of scripts) placeText(join(PATHS.library, name), text, 0o755);
+  if (networkManager) placeDispatcher(host, source(from, 'nm-dispatcher'));
   placeLink(PATHS.command, join(PATHS.library, 'cli.js'));
   makeFolder(dirname(PATHS.settings));
   if (firstFile([PATHS.settings]) === undefined) placeText(PATHS.settings, settingsTemplate(), 0o644);

@@ -1,3 +1,4 @@
+import { followBoot } from '../boot/enable.ts';
 import { describeResolvers } from '../dns/describe-resolvers.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
@@ -20,6 +21,7 @@ export const lock: CliCommand = {
   run: ({ host, args, print }) => {
     const { values } = parseArguments(lock, args, { force: { type: 'boolean' } });
     const { policy, choice, base, known } = lockMachine(host, { asks: true, needsEndpoint: values.force !== true });
+    followBoot(host);
     host.log({ level: 'info', event: 'locked', message: describe(policy) });
     print(`Locked: ${describe(policy)}.`);
     for (const line of choice.trace) print(`  ${line}`);

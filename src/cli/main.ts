@@ -1,6 +1,7 @@
 import { asKillswitchError, EXIT, type ExitStatus, explainError, KillswitchError } from '../errors.ts';
 import { linuxHost } from '../host/linux.ts';
 import { attach } from './attach.ts';
+import { boot } from './boot.ts';
 import type { CliCommand } from './command.ts';
 import { detach } from './detach.ts';
 import { explain } from './explain.ts';
@@ -18,6 +19,7 @@ export const COMMANDS: readonly CliCommand[] = [
   install,
   attach,
   lock,
+  boot,
   status,
   unlock,
   refresh,

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Opens a machine that ovpn-killswitch has locked: takes away its rules, in nftables and in every kind of iptables that is installed, and
-# gives the chain policies and the system's resolvers back. Needs nothing but this file: no Node, no network, nothing of the package. Run it as
-# often as you like.
-#   recover             opens
-#   recover resolvers   gives back only the resolvers, as after a power cut: the rules stay
+# gives the chain policies and the system's resolvers back, and takes away what loads the rules at boot. Needs nothing but this file: no Node,
+# no network, nothing of the package. Run it as often as you like.
+#   recover                    opens
+#   recover resolvers          gives back only the resolvers, as after a power cut: the rules stay
+#   recover --boot-off NAME…   takes away only what loads the rules at boot: systemd, netfilter-persistent, sysconfig, openrc; and sysctl
 PATH=/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin
 LC_ALL=C
 export PATH LC_ALL
@@ -18,11 +19,83 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 case $*:$# in
-  :0 | resolvers:1) ;;
-  *) echo "recover: the only argument is: resolvers" >&2; exit 64 ;;
+  :0 | resolvers:1 | --boot-off\ *) ;;
+  *) echo 'recover: the only arguments are: resolvers, or --boot-off NAME…' >&2; exit 64 ;;
 esac
 
 say() { echo "recover: $*"; }
+
+systemd_off() {
+  units=/etc/systemd/system
+  found=
+  for path in "$units"/ovpn-killswitch.service "$units"/ovpn-killswitch-early.service "$units"/*.d/ovpn-killswitch-boot.conf; do
+    if [ ! -e "$path" ] && [ ! -L "$path" ]; then continue; fi
+    found=yes
+    rm -f "$path"
+    case $path in *.d/*) rmdir "${path%/*}" 2>/dev/null ;; esac
+  done
+  if [ -n "$found" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+}
+
+netfilter_persistent_off() { rm -f /usr/share/netfilter-persistent/plugins.d/50-ovpn-killswitch; }
+
+openrc_off() {
+  [ -e /etc/init.d/ovpn-killswitch ] || return 0
+  rm -f /etc/runlevels/*/ovpn-killswitch /etc/init.d/ovpn-killswitch
+  if command -v rc-update >/dev/null 2>&1; then rc-update -u >/dev/null 2>&1; fi
+}
+
+# What is still as we wrote it becomes what it was; of what somebody has saved since, our lines go.
+sysconfig_off() {
+  for name in iptables ip6tables iptables-config ip6tables-config; do
+    ours=$state/boot/sysconfig/$name.ours
+    file=/etc/sysconfig/$name
+    [ -e "$ours" ] || continue
+    if cmp -s "$ours" "$file"; then
+      if [ -e "$ours.before" ]; then cat "$ours.before" >"$file"; else rm -f "$file"; fi
+    elif [ "${name%-config}" != "$name" ]; then
+      say "$file was changed since: look at its lines IPTABLES_SAVE_ON_STOP and IPTABLES_SAVE_ON_RESTART yourself" >&2
+    elif grep -q KILLSWITCH- "$file" 2>/dev/null; then
+      kept=$(sed -e '/KILLSWITCH-/d' -e 's/^:\(INPUT\|FORWARD\|OUTPUT\) DROP/:\1 ACCEPT/' "$file")
+      printf '%s\n' "$kept" >"$file"
+      say "$file was changed since: our lines are out of it and its policies are ACCEPT, the rest is as it was saved" >&2
+    fi
+    rm -f "$ours" "$ours.before"
+  done
+}
+
+# Kernel settings as they were: those that another program has changed since stay.
+sysctl_off() {
+  rm -f /etc/sysctl.d/99-ovpn-killswitch.conf
+  [ -e "$state/boot/sysctl" ] || return 0
+  # First look at all: the settings for "all" change others.
+  while read -r key ours before; do
+    if [ "$(cat "/proc/sys/$key" 2>/dev/null)" = "$ours" ]; then echo "$key $before"; fi
+  done <"$state/boot/sysctl" >"$state/boot/sysctl.back"
+  while read -r key before; do
+    echo "$before" >"/proc/sys/$key"
+  done <"$state/boot/sysctl.back"
+  rm -f "$state/boot/sysctl" "$state/boot/sysctl.back"
+}
+
+boot_off() {
+  for name; do
+    case $name in
+      systemd) systemd_off ;;
+      netfilter-persistent) netfilter_persistent_off ;;
+      openrc) openrc_off ;;
+      sysconfig) sysconfig_off ;;
+      sysctl) sysctl_off ;;
+      *) say "nothing of ours is called $name" >&2; return 64 ;;
+    esac
+  done
+}
+
+if [ "${1:-}" = --boot-off ]; then
+  shift
+  boot_off "$@"
+  exit
+fi
 
 # outcome STATUS TOOL
 outcome() {
@@ -92,7 +165,7 @@ give_back_resolvers() {
 }
 
 # A hook that runs meanwhile would load its rules again: it waits for the same lock, and then finds the machine unlocked.
-if [ -d /run/ovpn-killswitch ] && command -v flock >/dev/null 2>&1; then
+if [ -w /run/ovpn-killswitch ] && command -v flock >/dev/null 2>&1; then
   exec 9>>/run/ovpn-killswitch/lock
   flock -w 20 9 || say 'somebody holds the lock for 20 seconds: going on without it' >&2
 fi
@@ -114,6 +187,27 @@ if command -v nft >/dev/null 2>&1 && nft list table inet ovpn_killswitch >/dev/n
   outcome $? nft
 fi
 
+# What the boot script did on a machine without a tool that loads rules.
+if [ -e /run/ovpn-killswitch/no-network ]; then
+  for family in -6 -4; do ip $family rule del pref 1 prohibit; done
+  say 'interfaces that were set down stay down: start your network again, or restart the machine' >&2
+fi
+rm -f /run/ovpn-killswitch/no-network /run/ovpn-killswitch/boot.problem /run/motd.d/ovpn-killswitch
+
+# Builtin chains that iptables made for us, and their table, when nobody uses them by now: what nft lists of an empty one is five lines.
+if [ -s "$state/before.made" ] && command -v nft >/dev/null 2>&1; then
+  while read -r family chain; do
+    table=ip
+    if [ "$family" = ipv6 ]; then table=ip6; fi
+    listed=$(nft list chain $table filter "$chain" 2>/dev/null) || continue
+    case $listed in *'policy accept;'*) ;; *) continue ;; esac
+    if [ "$(printf '%s\n' "$listed" | wc -l)" = 5 ]; then nft delete chain $table filter "$chain" 2>/dev/null; fi
+  done <"$state/before.made"
+  for table in ip ip6; do
+    if [ "$(nft list table $table filter 2>/dev/null | wc -l)" = 2 ]; then nft delete table $table filter; fi
+  done
+fi
+
 # The pinned names of VPN servers. Written in place, so that owner, mode and mounts stay.
 hosts=/etc/hosts
 if grep -q '^# >>> ovpn-killswitch' "$hosts" 2>/dev/null; then
@@ -124,9 +218,12 @@ fi
 give_back_resolvers
 
 if [ "$failed" = 0 ]; then
-  # Hooks then leave the firewall alone until the next lock, and nothing loads the base at the next boot.
-  if mkdir -p "$state" 2>/dev/null; then
-    rm -f "$state/base.nft" "$state/base.v4" "$state/base.v6" "$state/before.policies" "$state/endpoints.json" "$state/settings.env"
+  boot_off systemd netfilter-persistent sysconfig openrc sysctl
+  # Hooks then leave the firewall alone until the next lock. A machine that never had the product gets no record.
+  if [ -d "$state" ] || { [ -d /usr/local/lib/ovpn-killswitch ] && mkdir -p "$state"; }; then
+    rm -f "$state/base.nft" "$state/base.v4" "$state/base.v6" "$state/before.policies" "$state/before.made" "$state/endpoints.json" "$state/settings.env"
+    rm -rf "${state:?}/boot"
+    echo unlocked > "$state/lock.plain"
     printf '{"version":1,"locked":false,"since":%s,"backend":"nftables","before":[]}\n' "$(date +%s)" > "$state/lock.json"
   fi
   say 'done: nothing is guarded until the next "ovpn-killswitch lock".'

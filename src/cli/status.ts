@@ -1,3 +1,4 @@
+import { type BootReport, readBoot } from '../boot/boot-report.ts';
 import { STRATEGIES } from '../dns/choose.ts';
 import { describeResolvers } from '../dns/describe-resolvers.ts';
 import { followResolversOrSay, type ResolverState, readResolvers } from '../dns/follow-resolvers.ts';
@@ -60,8 +61,15 @@ function* lines(report: Report, resolvers: ResolverState, givenBack: string | un
   if (report.settingsChanged) yield '  settings  changed since the last lock: "ovpn-killswitch lock" loads them';
 }
 
+function* bootLines({ strategy, sysctl, problems }: BootReport): Generator<string> {
+  const loaded =
+    strategy === undefined ? 'the rules are not loaded at boot: "ovpn-killswitch boot enable"' : `loaded by ${strategy.loader}`;
+  yield `  boot      ${loaded}${sysctl ? '; kernel settings too' : ''}`;
+  for (const problem of problems) yield `  boot      PROBLEM: ${problem}`;
+}
+
 /** Version 1 of the machine-readable status. */
-function json(report: Report, { inUse, differences: dnsDifferences }: ResolverState): string {
+function json(report: Report, { inUse, differences: dnsDifferences }: ResolverState, boot: BootReport): string {
   const { state, exact, record, choice, intended, stale, differences } = report;
   return JSON.stringify(
     {
@@ -72,6 +80,7 @@ function json(report: Report, { inUse, differences: dnsDifferences }: ResolverSt
       settingsChanged: report.settingsChanged,
       backend: choice.backend.name,
       trace: choice.trace,
+      boot: { with: boot.strategy?.name ?? null, sysctl: boot.sysctl, problems: boot.problems },
       endpoints: intended.policy.base.endpoints.map(endpointText),
       tunnels: intended.live.map(({ tunnel, since, connection }) => ({
         device: tunnel.device,
@@ -121,8 +130,9 @@ export const status: CliCommand = {
     const report = readSettled(host);
     const givenBack = giveBackResolvers(host, report);
     const resolvers = readResolvers(host, true);
-    if (values.json === true) print(json(report, resolvers));
-    else for (const line of lines(report, resolvers, givenBack, host.now())) print(line);
+    const boot = readBoot(host);
+    if (values.json === true) print(json(report, resolvers, boot));
+    else for (const line of [...lines(report, resolvers, givenBack, host.now()), ...bootLines(boot)]) print(line);
     return exitOf(report);
   },
 };

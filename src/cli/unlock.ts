@@ -1,3 +1,4 @@
+import { followBoot } from '../boot/enable.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import { unlockMachine } from '../transaction/lock.ts';
@@ -13,6 +14,7 @@ export const unlock: CliCommand = {
   run: ({ host, args, print }) => {
     parseArguments(unlock, args, {});
     const { removed } = unlockMachine(host);
+    followBoot(host);
     host.log({ level: 'info', event: 'unlocked', message: 'unlocked: nothing is guarded until the next lock' });
     print(removed ? 'Unlocked: nothing is guarded until the next lock.' : 'Nothing of ours was loaded: nothing is guarded.');
     const resolvers = followResolversOrSay(host);

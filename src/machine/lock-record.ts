@@ -5,6 +5,8 @@ import type { BackendName } from '../policy/settings.ts';
 import { field, type Json, parseJson } from './json.ts';
 
 const FILE = `${PATHS.state}/lock.json`;
+/** As one word whether it is locked. */
+const PLAIN_FILE = `${PATHS.state}/lock.plain`;
 
 /** A builtin chain of one family. */
 export type BuiltinChain = Pick<ChainPolicy, 'family' | 'chain'>;
@@ -45,9 +47,21 @@ export function readLockRecord(host: Host): LockRecord | undefined {
   return { locked, since, backend, before: list(before, parsePolicy), made: list(made, parseChain) };
 }
 
-/** Also writes the policies as plain lines, for the `recover` script, which has no JSON parser. */
+/** Whether the script `boot` has a word to go by; without one it takes the machine for locked. */
+export function hasPlainRecord(host: Host): boolean {
+  return host.exists(PLAIN_FILE);
+}
+
+export function writePlainRecord(host: Host, locked: boolean): void {
+  host.write(PLAIN_FILE, locked ? 'locked\n' : 'unlocked\n');
+}
+
+/** Also writes what the scripts `recover` and `boot` must know as plain lines: they have no JSON parser. */
 export function writeLockRecord(host: Host, record: LockRecord): void {
-  const lines = record.before.map(({ family, chain, policy }) => `${family} ${chain} ${policy}\n`);
-  host.write(`${PATHS.state}/before.policies`, lines.join(''));
+  const policies = record.before.map(({ family, chain, policy }) => `${family} ${chain} ${policy}\n`);
+  const made = record.made.map(({ family, chain }) => `${family} ${chain}\n`);
+  host.write(`${PATHS.state}/before.policies`, policies.join(''));
+  host.write(`${PATHS.state}/before.made`, made.join(''));
+  writePlainRecord(host, record.locked);
   host.write(FILE, `${JSON.stringify({ version: 1, ...record }, null, 1)}\n`);
 }

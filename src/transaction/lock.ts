@@ -5,6 +5,7 @@ import { nftables } from '../backend/nftables.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import { forgetBaseTexts, keepBaseTexts } from '../machine/base-texts.ts';
 import { pinHosts } from '../machine/hosts-file.ts';
 import { type Ask, askHosts, forgetKnown, type Gathered, gaps, gatherKnown, profilePaths, saveKnown } from '../machine/known-endpoints.ts';
 import { forgetLastTransaction } from '../machine/last-transaction.ts';
@@ -45,8 +46,6 @@ const DUMPS: readonly { readonly file: string; readonly command: Command }[] = [
   { file: 'ip6tables', command: { program: 'ip6tables-save', args: ['-c'] } },
   { file: 'nft', command: { program: 'nft', args: ['list', 'ruleset'] } },
 ];
-
-const BOOT_FILES = ['base.nft', 'base.v4', 'base.v6'];
 
 /** Keeps a copy of every rule that was there, for people: `unlock` itself needs only the chain policies. */
 function saveDumps(host: Host): void {
@@ -142,9 +141,7 @@ export function lockAlone(host: Host, { ask, needsEndpoint = false }: LockOption
   keepSettings(host);
   saveKnown(host, known);
   pinHosts(host, known.pins);
-  const texts = backend.bootText(compile(decide(base, [])));
-  for (const [file, text] of Object.entries(texts)) host.write(`${PATHS.state}/${file}`, text, 0o600);
-  for (const file of BOOT_FILES) if (!(file in texts)) host.remove(`${PATHS.state}/${file}`);
+  keepBaseTexts(host, backend.bootText(compile(decide(base, []))));
   const converged = convergeAlone(host, backend, base);
   removeOther(host, backend.name, before);
   return { ...converged, base, known, choice };
@@ -220,7 +217,8 @@ export function unlockMachine(host: Host): { readonly removed: boolean } {
       before: [],
       made: [],
     });
-    for (const file of [...BOOT_FILES, 'before', 'before.policies']) host.remove(`${PATHS.state}/${file}`);
+    for (const file of ['before', 'before.policies', 'before.made']) host.remove(`${PATHS.state}/${file}`);
+    forgetBaseTexts(host);
     forgetKnown(host);
     forgetSettings(host);
     pinHosts(host, []);

@@ -36,6 +36,7 @@ describe('install', () => {
         ...['up', 'down', 'route-up', 'nm-dispatcher'].map((hook) => `0:0 755 f ${LIBRARY}/hooks/${hook}`),
         `0:0 755 f ${LIBRARY}/cli.js`,
         `0:0 755 f ${LIBRARY}/resolver.js`,
+        `0:0 755 f ${LIBRARY}/boot`,
         `0:0 755 f ${LIBRARY}/recover`,
         `0:0 755 f ${LIBRARY}/nm-dispatcher`,
         `0:0 644 f ${LIBRARY}/package.json`,

@@ -44,6 +44,7 @@ export interface Status {
     readonly networks: readonly string[];
     readonly stale: boolean;
   }[];
+  readonly boot: { readonly with: string | null; readonly sysctl: boolean; readonly problems: readonly string[] };
   readonly differences: readonly unknown[];
 }
 

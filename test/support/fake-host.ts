@@ -70,7 +70,7 @@ export function fakeHost({
       tree.set(path, textOf(text));
     },
     remove: (path) => {
-      tree.delete(path);
+      for (const file of [...tree.keys()]) if (file === path || file.startsWith(`${path}/`)) tree.delete(file);
     },
     rewrite: (path, text) => {
       tree.set(at(path), textOf(text));

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { systemd } from '../../src/boot/systemd.ts';
 import { COMMANDS } from '../../src/cli/main.ts';
 import { ERRORS, EXIT } from '../../src/errors.ts';
 import { parseAddress } from '../../src/net/address.ts';
@@ -43,6 +44,7 @@ const TUN0 = interfaceName('tun0');
 const DECISIONS = filesOf('docs/decisions', '.md').filter((path) => /\/\d{4}-[^/]+$/.test(path));
 const PROFILES = filesOf('openvpn-examples', '.ovpn');
 const SETTINGS_FILES = filesOf('openvpn-examples', '.env');
+const DROP_INS = filesOf('openvpn-examples', '.conf');
 const DOCUMENTS = [
   'README.md',
   'CONTRIBUTING.md',
@@ -53,7 +55,7 @@ const DOCUMENTS = [
   ...filesOf('openvpn-examples/networkmanager', '.md'),
 ];
 /** Documents and examples: everything a user reads. */
-const TEXTS = [...DOCUMENTS, ...PROFILES, ...SETTINGS_FILES, 'LICENSE'];
+const TEXTS = [...DOCUMENTS, ...PROFILES, ...SETTINGS_FILES, ...DROP_INS, 'LICENSE'];
 
 /** The text of a document's headings of one level. */
 function headings(path: string, level: number): readonly string[] {
@@ -345,10 +347,10 @@ describe('docs/decisions', () => {
 
 describe('openvpn-examples', () => {
   test('are all in the list, and the list holds no other', () => {
-    const listed = [...read('openvpn-examples/README.md').matchAll(/\]\(([\w-]+\.(?:ovpn|env))\)/g)].map(
+    const listed = [...read('openvpn-examples/README.md').matchAll(/\]\(([\w.-]+\.(?:ovpn|env|conf))\)/g)].map(
       ([, file]) => `openvpn-examples/${file}`,
     );
-    expect([...listed].sort()).toEqual([...PROFILES, ...SETTINGS_FILES].sort());
+    expect([...listed].sort()).toEqual([...PROFILES, ...SETTINGS_FILES, ...DROP_INS].sort());
   });
 
   test.each([
@@ -378,6 +380,18 @@ describe('openvpn-examples', () => {
 
   test.each(SETTINGS_FILES)('%s is accepted by the parser of settings', (path) => {
     expect(settingsOf(path).endpoints.length).toBeGreaterThan(0);
+  });
+
+  test.each(DROP_INS)('%s starts its service after the unit that boot enable writes, and not without it', (path) => {
+    const unit = 'ovpn-killswitch.service';
+    expect(systemd.plan({ read: () => undefined, exists: () => false, locked: true, base: {} }).files.map((file) => file.path)).toContain(
+      `/etc/systemd/system/${unit}`,
+    );
+    const lines = read(path).split('\n');
+    expect(lines).toContain(`Requires=${unit}`);
+    expect(lines.some((line) => line.startsWith('After=') && line.includes(unit))).toBe(true);
+    expect(lines.filter((line) => !/^(#.*|\[(Unit|Service)\]|[A-Z]\w+=.*|)$/.test(line))).toEqual([]);
+    expect(lines[0]).toMatch(/^# \/etc\/systemd\/system\/[\w@-]+\.service\.d\/killswitch\.conf, then: systemctl daemon-reload$/);
   });
 
   test.each([

@@ -1,0 +1,48 @@
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { BOOT_SCRIPT } from './boot-script.ts';
+import type { BootPlan, BootStrategy } from './boot-strategy.ts';
+import { readBootMachine } from './boot-world.ts';
+import { enabledStrategy } from './enabled-strategy.ts';
+import { SYSCTL_FILE } from './sysctl.ts';
+
+/** What loads the base rules at boot, and what is wrong with that. */
+export interface BootReport {
+  /** undefined: nothing. */
+  readonly strategy: BootStrategy | undefined;
+  readonly sysctl: boolean;
+  /** One line each. */
+  readonly problems: readonly string[];
+}
+
+export function readBoot(host: Host): BootReport {
+  const strategy = enabledStrategy(host);
+  const last = host.read(`${PATHS.runtime}/boot.problem`)?.trim();
+  return {
+    strategy,
+    sysctl: host.exists(SYSCTL_FILE),
+    problems: [...(last === undefined ? [] : [last]), ...(strategy === undefined ? [] : problemsOf(host, strategy))],
+  };
+}
+
+function problemsOf(host: Host, strategy: BootStrategy): readonly string[] {
+  const machine = readBootMachine(host);
+  const damaged = Object.entries(machine.base).flatMap(([file, text]) => (text === 'damaged' ? [`${PATHS.state}/${file} is damaged`] : []));
+  const missing = machine.locked && Object.keys(machine.base).length === 0 ? [`${PATHS.state} holds no base rules`] : [];
+  const script = host.exists(BOOT_SCRIPT) ? [] : [`${BOOT_SCRIPT} is missing`];
+  return [...damaged, ...missing, ...script, ...planProblems(host, () => strategy.plan(machine))];
+}
+
+function planProblems(host: Host, plan: () => BootPlan): readonly string[] {
+  try {
+    const { files, links } = plan();
+    return [
+      ...files.filter(({ path, text }) => host.read(path) !== text).map(({ path }) => `${path} is not what it should be`),
+      ...links.filter((path) => !host.exists(path)).map((path) => `${path} is missing`),
+    ];
+  } catch (thrown) {
+    if (thrown instanceof KillswitchError) return [thrown.message];
+    throw thrown;
+  }
+}

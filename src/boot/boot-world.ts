@@ -1,0 +1,23 @@
+import type { Host } from '../host/host.ts';
+import { readBaseTexts } from '../machine/base-texts.ts';
+import { readLockRecord } from '../machine/lock-record.ts';
+import type { BootMachine } from './boot-strategy.ts';
+import type { BootWorld } from './choose.ts';
+import { PLUGINS } from './netfilter-persistent.ts';
+
+/** What the choice may look at, on this machine. The two folders are how systemd and OpenRC tell themselves (sd_booted(3)). */
+export function readBootWorld(host: Host): BootWorld {
+  return {
+    init: host.exists('/run/systemd/system') ? 'systemd' : host.exists('/run/openrc/softlevel') ? 'openrc' : undefined,
+    has: {
+      systemd: host.has('systemctl'),
+      openrc: host.has('rc-update'),
+      'netfilter-persistent': host.exists(PLUGINS),
+      sysconfig: host.exists('/etc/sysconfig/iptables-config'),
+    },
+  };
+}
+
+export function readBootMachine(host: Host): BootMachine {
+  return { read: host.read, exists: host.exists, locked: readLockRecord(host)?.locked === true, base: readBaseTexts(host) };
+}

@@ -1,0 +1,224 @@
+#!/bin/sh
+# Loads the base rules of ovpn-killswitch, from the plain text that "ovpn-killswitch lock" keeps: at boot, before the network, without Node.
+#   boot            the base rules; whatever is wrong with them, rules that drop everything; without any tool that loads rules, no network
+#   boot --sysctl   the kernel settings of /etc/sysctl.d/99-ovpn-killswitch.conf, now
+#   boot --reopen   the network again, after "lock" has loaded rules where this script could not
+# It never opens anything. Only a machine that is recorded as unlocked is left alone.
+PATH=/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin
+LC_ALL=C
+export PATH LC_ALL
+state=/var/lib/ovpn-killswitch
+run=/run/ovpn-killswitch
+recover=/usr/local/lib/ovpn-killswitch/recover
+sysctls=/etc/sysctl.d/99-ovpn-killswitch.conf
+problem=$run/boot.problem
+motd=/run/motd.d/ovpn-killswitch
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# loud TEXT: for the journal or the console, the kernel's log, whoever is logged in, whoever logs in, and "status"
+loud() {
+  echo "ovpn-killswitch: $1" >&2
+  echo "<2>ovpn-killswitch: $1" 2>/dev/null >/dev/kmsg
+  mkdir -p "$run" /run/motd.d 2>/dev/null
+  echo "$1" 2>/dev/null >"$problem"
+  echo "ovpn-killswitch: $1" 2>/dev/null >"$motd"
+  if has wall; then wall "ovpn-killswitch: $1" 2>/dev/null; fi
+}
+
+# whole FILE: the last line holds the checksum of all lines before it
+whole() {
+  [ -s "$1" ] || return 1
+  sum=$(sed '$d' "$1" | sha256sum) || return 1
+  [ "$(sed -n '$p' "$1")" = "# sha256 ${sum%% *}" ]
+}
+
+# restore TOOL: a filter table's lines on stdin, in place of whatever of ours is there
+restore() {
+  has "$1-restore" && has "$1-save" || return 1
+  base=$(cat)
+  there=$("$1-save" -t filter 2>/dev/null) || return 1
+  {
+    echo '*filter'
+    printf '%s\n' "$there" | sed -n 's/^-A \([A-Z]* -j KILLSWITCH-[A-Z]*\)$/-D \1/p'
+    chains=$(printf '%s\n' "$there" | sed -n 's/^:\(KILLSWITCH-[^ ]*\) .*/\1/p')
+    for chain in $chains; do echo ":$chain - [0:0]"; done
+    for chain in $chains; do echo "-X $chain"; done
+    printf '%s\n' "$base" | sed '/^\*filter$/d'
+  } | "$1-restore" --noflush -w 5
+}
+
+# Families that this kernel has: IPv6 first.
+families() {
+  if [ -d /proc/sys/net/ipv6 ]; then echo ip6tables; fi
+  echo iptables
+}
+
+# base: the text that "lock" kept
+base() {
+  if [ -e "$state/base.nft" ]; then
+    whole "$state/base.nft" || { echo "$state/base.nft is damaged"; return 1; }
+    nft -f "$state/base.nft" || { echo "nft did not take $state/base.nft"; return 1; }
+    return 0
+  fi
+  for tool in $(families); do
+    file=$state/base.v4
+    if [ "$tool" = ip6tables ]; then file=$state/base.v6; fi
+    whole "$file" || { echo "$file is missing or damaged"; return 1; }
+    restore "$tool" <"$file" || { echo "$tool-restore did not take $file"; return 1; }
+  done
+  # What an earlier run of this script may have loaded instead.
+  nft delete table inet ovpn_killswitch 2>/dev/null
+  return 0
+}
+
+drop_nft() {
+  has nft || return 1
+  nft -f - <<'END'
+table inet ovpn_killswitch
+delete table inet ovpn_killswitch
+table inet ovpn_killswitch {
+  chain input {
+    type filter hook input priority filter; policy drop;
+    iifname "lo" counter accept comment "loopback"
+    counter drop comment "rest"
+  }
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    counter drop comment "rest"
+  }
+  chain output {
+    type filter hook output priority filter; policy drop;
+    oifname "lo" counter accept comment "loopback"
+    counter drop comment "rest"
+  }
+}
+END
+}
+
+# drop_iptables TOOL
+drop_iptables() {
+  restore "$1" <<'END'
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT DROP [0:0]
+:KILLSWITCH-INPUT - [0:0]
+:KILLSWITCH-FORWARD - [0:0]
+:KILLSWITCH-OUTPUT - [0:0]
+-A KILLSWITCH-INPUT -i lo -m comment --comment loopback -j ACCEPT
+-A KILLSWITCH-INPUT -m comment --comment rest -j DROP
+-A KILLSWITCH-FORWARD -m comment --comment rest -j DROP
+-A KILLSWITCH-OUTPUT -o lo -m comment --comment loopback -j ACCEPT
+-A KILLSWITCH-OUTPUT -m comment --comment rest -j DROP
+-I INPUT 1 -j KILLSWITCH-INPUT
+-I FORWARD 1 -j KILLSWITCH-FORWARD
+-I OUTPUT 1 -j KILLSWITCH-OUTPUT
+COMMIT
+END
+}
+
+# drop_all: with the first tool that works; one of nft's shuts both families
+drop_all() {
+  drop_nft 2>/dev/null && return 0
+  for family in $(families); do
+    for kind in '' -nft -legacy; do
+      drop_iptables "$family$kind" 2>/dev/null && continue 2
+    done
+    return 1
+  done
+}
+
+# no_network: no route for anybody, and no interface up but lo
+no_network() {
+  mkdir -p "$run" 2>/dev/null
+  echo 2>/dev/null >"$run/no-network"
+  if has ip; then
+    for family in -6 -4; do
+      ip $family rule del pref 1 prohibit 2>/dev/null
+      ip $family rule add pref 1 prohibit
+    done
+  fi
+  # Of this network namespace alone, which /sys may not be.
+  sed -n 's/^ *\([^: ]*\):.*/\1/p' /proc/net/dev | while read -r device; do
+    [ "$device" != lo ] || continue
+    ip link set dev "$device" down 2>/dev/null || ifconfig "$device" down
+  done
+}
+
+reopen() {
+  rm -f "$problem" "$motd"
+  [ -e "$run/no-network" ] || return 0
+  for family in -6 -4; do ip $family rule del pref 1 prohibit; done
+  rm -f "$run/no-network"
+}
+
+# Live tunnels and our rules: this is no boot, and the base alone would cut the tunnels off.
+in_use() {
+  for tunnel in "$run"/tunnels/*; do
+    [ -e "$tunnel" ] || continue
+    nft list table inet ovpn_killswitch >/dev/null 2>&1 && return 0
+    iptables-save -t filter 2>/dev/null | grep -q '^-A OUTPUT -j KILLSWITCH-OUTPUT$' && return 0
+  done
+  return 1
+}
+
+load() {
+  # Only these very words count: a record that is lost or damaged does not open.
+  [ "$(cat "$state/lock.plain" 2>/dev/null)" != unlocked ] || return 0
+  if in_use; then
+    echo 'ovpn-killswitch: the rules are in use: left as they are' >&2
+    return 0
+  fi
+  if why=$(base 2>&1); then
+    reopen
+    return 0
+  fi
+  why=$(echo "$why" | tr '\n\t' '  ' | cut -c1-300)
+  if drop_all; then
+    loud "the base rules could not be loaded ($why). EVERYTHING is dropped, the VPN too. To mend: sudo ovpn-killswitch lock"
+    return 0
+  fi
+  no_network
+  loud "no rules could be loaded ($why), so the network is off. To mend: install nftables or iptables, then: sudo ovpn-killswitch lock"
+  return 1
+}
+
+apply_sysctls() {
+  failed=0
+  while read -r key _ value; do
+    # The leading "-" is sysctl.d(5)'s word for: if it is there.
+    path=/proc/sys/${key#-}
+    case $key in -net/*) [ -e "$path" ] || continue ;; *) continue ;; esac
+    if ! echo "$value" >"$path"; then
+      echo "boot: $path cannot be set" >&2
+      failed=1
+    fi
+  done <"$sysctls"
+  return "$failed"
+}
+
+if [ "$(id -u)" != 0 ]; then
+  echo "boot: this needs root: sudo $0" >&2
+  exit 77
+fi
+# A redirection that fails ends a shell at "exec" and ":" (POSIX, special built-ins): nothing of /run may keep the rules from being loaded.
+if [ -w "$run" ] && has flock; then
+  exec 9>>"$run/lock"
+  flock -w 20 9
+fi
+case ${1:-} in
+  '')
+    rm -f "$run/boot.done"
+    load || exit
+    # Network managers look for it before they start.
+    mkdir -p "$run"
+    echo >"$run/boot.done"
+    # What a tunnel of the last session left in /etc/resolv.conf. It waits for the lock itself.
+    exec 9>&-
+    [ ! -x "$recover" ] || "$recover" resolvers || echo "boot: the system's resolvers could not be given back" >&2
+    exit 0
+    ;;
+  --sysctl) apply_sysctls ;;
+  --reopen) reopen ;;
+  *) echo "boot: unknown: $1" >&2; exit 64 ;;
+esac

@@ -1,0 +1,113 @@
+import { basename } from 'node:path';
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { devices, readLiveTunnels } from '../machine/live-tunnels.ts';
+import { hasPlainRecord, readLockRecord, writePlainRecord } from '../machine/lock-record.ts';
+import type { Settings } from '../policy/settings.ts';
+import { BOOT_SCRIPT } from './boot-script.ts';
+import { type BootFile, type BootPlan, type BootStrategy, STRATEGY_NAMES, type StrategyName } from './boot-strategy.ts';
+import { readBootMachine, readBootWorld } from './boot-world.ts';
+import { type BootChoice, chooseBoot } from './choose.ts';
+import { BOOT_FOLDER, enabledStrategy, keepStrategy } from './enabled-strategy.ts';
+import { withoutRules } from './sysconfig.ts';
+import { keepValues, keptText, SYSCTL_FILE, type Sysctl, sysctlsOf, sysctlText } from './sysctl.ts';
+
+const SYSCTL_BEFORE = `${BOOT_FOLDER}/sysctl`;
+const RECOVER_SCRIPT = `${PATHS.library}/recover`;
+
+/** @throws KillswitchError NO_BOOT with what the script said. */
+function script(host: Host, path: string, ...args: readonly string[]): void {
+  const { status, stderr } = host.run({ program: 'sh', args: [path, ...args] });
+  if (status !== 0)
+    throw new KillswitchError(
+      'NO_BOOT',
+      `${basename(path)} ${args.join(' ')} failed`,
+      'Mend what the lines above say, and try again.',
+      stderr.trim().split('\n'),
+    );
+}
+
+/** Ways back live in the script `recover` alone, so that they work without us. */
+function takeAway(host: Host, names: readonly string[]): void {
+  if (names.length > 0) script(host, RECOVER_SCRIPT, '--boot-off', ...names);
+}
+
+/** Somebody else's file is kept as they left it last; lines of ours that a save of theirs has caught are no part of that. */
+function keepShared(host: Host, { path, text }: BootFile): void {
+  const ours = `${BOOT_FOLDER}/sysconfig/${basename(path)}.ours`;
+  const now = host.read(path);
+  if (now !== undefined && now !== host.read(ours)) host.write(`${ours}.before`, withoutRules(now), 0o600);
+  host.write(ours, text, 0o600);
+}
+
+function writeFiles(host: Host, { files }: BootPlan): void {
+  for (const file of files) {
+    if (file.shared === true) keepShared(host, file);
+    if (file.shared === true && host.exists(file.path)) host.rewrite(file.path, file.text);
+    else host.write(file.path, file.text, file.mode);
+  }
+}
+
+function carryOut(host: Host, plan: BootPlan): void {
+  writeFiles(host, plan);
+  for (const command of plan.commands) {
+    const { status, stderr } = host.run(command);
+    if (status !== 0)
+      throw new KillswitchError(
+        'NO_BOOT',
+        `${[command.program, ...command.args].join(' ')} failed`,
+        'Mend what the lines above say, and try again.',
+        [stderr.trim()],
+      );
+  }
+}
+
+/** Has the base rules loaded at each boot from now on. Changes no rule now. @throws KillswitchError NO_BOOT or FILES */
+export function enableBoot(host: Host, wanted: 'auto' | StrategyName): BootChoice & { readonly plan: BootPlan } {
+  if (!host.exists(BOOT_SCRIPT)) throw new KillswitchError('FILES', `${BOOT_SCRIPT} is missing`, 'Install first: see README.md');
+  const choice = chooseBoot(readBootWorld(host), wanted);
+  const machine = readBootMachine(host);
+  const plan = choice.strategy.plan(machine);
+  // Without it the script would take an open machine for one whose record is lost, and shut it.
+  if (!hasPlainRecord(host)) writePlainRecord(host, machine.locked);
+  carryOut(host, plan);
+  keepStrategy(host, choice.strategy);
+  takeAway(
+    host,
+    STRATEGY_NAMES.filter((name) => name !== choice.strategy.name && name !== 'plain'),
+  );
+  return { ...choice, plan };
+}
+
+/** Writes the kernel settings for each boot, and sets them now. */
+export function enableSysctls(host: Host, settings: Settings): readonly Sysctl[] {
+  const live = new Set<string>(readLiveTunnels(host).map(({ tunnel }) => tunnel.device));
+  const cards = [...devices(host)].filter((device) => !live.has(device)).sort();
+  const sysctls = sysctlsOf(settings, cards).filter(({ key }) => host.exists(`/proc/sys/${key}`));
+  // Kernel settings of an earlier run that do not fit any more go back first.
+  takeAway(host, ['sysctl']);
+  const kept = keepValues(sysctls, host.read(SYSCTL_BEFORE) ?? '', (key) => host.read(`/proc/sys/${key}`)?.trim());
+  host.write(SYSCTL_BEFORE, keptText(kept));
+  host.write(SYSCTL_FILE, sysctlText(sysctls));
+  script(host, BOOT_SCRIPT, '--sysctl');
+  return sysctls;
+}
+
+/** Nothing of ours happens at boot any more; the kernel settings are what they were. The rules of now stay. */
+export function disableBoot(host: Host): BootStrategy | undefined {
+  const strategy = enabledStrategy(host);
+  takeAway(host, [...STRATEGY_NAMES.filter((name) => name !== 'plain'), 'sysctl']);
+  host.remove(BOOT_FOLDER);
+  return strategy;
+}
+
+/** Brings what is loaded at boot in step after `lock` and `unlock`, where it is not the kept text itself; opens what the boot script shut. */
+export function followBoot(host: Host): void {
+  const strategy = enabledStrategy(host);
+  if (strategy?.name === 'sysconfig') {
+    if (readLockRecord(host)?.locked === true) carryOut(host, strategy.plan(readBootMachine(host)));
+    else takeAway(host, ['sysconfig']);
+  }
+  if (host.exists(`${PATHS.runtime}/boot.problem`)) script(host, BOOT_SCRIPT, '--reopen');
+}

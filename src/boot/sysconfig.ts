@@ -1,0 +1,85 @@
+import { KillswitchError } from '../errors.ts';
+import type { BaseFile } from '../machine/base-texts.ts';
+import type { BootFile, BootMachine, BootStrategy } from './boot-strategy.ts';
+
+const FOLDER = '/etc/sysconfig';
+
+const RULES: readonly { readonly name: string; readonly base: BaseFile }[] = [
+  { name: 'ip6tables', base: 'base.v6' },
+  { name: 'iptables', base: 'base.v4' },
+];
+
+const BUILTIN_POLICY = /^:(INPUT|FORWARD|OUTPUT) \S+/;
+
+/** A saved rule file without lines of ours; the policies that were ours become ACCEPT. */
+export function withoutRules(saved: string): string {
+  if (!saved.includes('KILLSWITCH-')) return saved;
+  return saved
+    .split('\n')
+    .filter((line) => !line.includes('KILLSWITCH-'))
+    .map((line) => line.replace(/^:(INPUT|FORWARD|OUTPUT) DROP/, ':$1 ACCEPT'))
+    .join('\n');
+}
+
+/**
+ * A saved rule file that loads the base rules too: `iptables-restore` empties a table at its heading, so ours go into the filter table that is
+ * there, with our jumps at the top. Its other tables stay; lines of ours that a save has caught go.
+ */
+export function withRules(saved: string | undefined, base: string): string {
+  const ours = base.split('\n').filter((line) => line !== '' && line !== '*filter' && line !== 'COMMIT');
+  const chains = ours.filter((line) => line.startsWith(':'));
+  const rules = ours.filter((line) => !line.startsWith(':'));
+  const lines = withoutRules(saved ?? '').split('\n');
+  const head = lines.indexOf('*filter');
+  const commit = lines.indexOf('COMMIT', head);
+  if (head < 0 || commit < 0) return `${lines.join('\n')}${['*filter', ...chains, ...rules, 'COMMIT', ''].join('\n')}`;
+  const theirs = lines.slice(head + 1, commit).filter((line) => !BUILTIN_POLICY.test(line));
+  return [...lines.slice(0, head + 1), ...chains, ...theirs, ...rules, ...lines.slice(commit)].join('\n');
+}
+
+/** The service's settings with both of its saves switched off. */
+export function withoutSaves(config: string): string {
+  return config.replace(/^(IP6?TABLES_SAVE_ON_(?:STOP|RESTART))=.*$/gm, '$1="no"');
+}
+
+function ruleFiles({ read, base }: BootMachine): readonly BootFile[] {
+  if (base['base.nft'] !== undefined)
+    throw new KillswitchError(
+      'NO_BOOT',
+      `this machine is locked with nftables, and ${FOLDER}/iptables holds rules of iptables`,
+      'Use "boot enable --with systemd", or set KILLSWITCH_BACKEND=iptables and run "ovpn-killswitch lock".',
+    );
+  return RULES.flatMap(({ name, base: file }) => {
+    const text = base[file];
+    if (text === undefined) return [];
+    if (text === 'damaged')
+      throw new KillswitchError('NO_BOOT', `${file} is damaged`, 'Run "ovpn-killswitch lock", which writes it anew, and try again.');
+    const path = `${FOLDER}/${name}`;
+    return [{ path, text: withRules(read(path), text), mode: 0o600, shared: true }];
+  });
+}
+
+function configFiles({ read }: BootMachine): readonly BootFile[] {
+  return RULES.flatMap(({ name }) => {
+    const path = `${FOLDER}/${name}-config`;
+    const config = read(path);
+    if (config === undefined) return [];
+    return [{ path, text: withoutSaves(config), mode: 0o600, shared: true }];
+  });
+}
+
+/** Red Hat's iptables service, which restores two files. */
+export const sysconfig: BootStrategy = {
+  name: 'sysconfig',
+  loader: `the iptables service, from ${FOLDER}/iptables`,
+  plan: (machine) => ({
+    files: machine.locked ? [...ruleFiles(machine), ...configFiles(machine)] : [],
+    commands: [],
+    links: [],
+    notes: [
+      'It is on only while the services iptables and ip6tables are started at boot. "lock" and "unlock" keep the files in step.',
+      'IPTABLES_SAVE_ON_STOP and IPTABLES_SAVE_ON_RESTART are "no": a save while a tunnel is up would bring its rules back at the next boot.',
+      'Stopping the iptables service flushes every rule and opens the machine: that is its way.',
+    ],
+  }),
+};

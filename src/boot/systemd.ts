@@ -1,0 +1,96 @@
+import { BOOT_DONE, BOOT_SCRIPT } from './boot-script.ts';
+import type { BootFile, BootStrategy } from './boot-strategy.ts';
+
+const UNITS = '/etc/systemd/system';
+const UNIT = 'ovpn-killswitch.service';
+const EARLY_UNIT = 'ovpn-killswitch-early.service';
+const DROP_IN = 'ovpn-killswitch-boot.conf';
+
+/** Services that may flush or replace rules when they start. */
+const FIREWALLS = ['nftables', 'netfilter-persistent', 'iptables', 'ip6tables', 'firewalld', 'ufw', 'shorewall', 'shorewall6', 'ferm'];
+
+/** Services that bring an interface up, or lead the packets of containers and guests out. */
+const NETWORKS = [
+  'NetworkManager',
+  'systemd-networkd',
+  'networking',
+  'ifup@',
+  'network',
+  'wicked',
+  'wickedd',
+  'connman',
+  'dhcpcd',
+  'dhcpcd@',
+  'iwd',
+  'wpa_supplicant',
+  'wpa_supplicant@',
+  'docker',
+  'libvirtd',
+  'virtnetworkd',
+  'lxc-net',
+].map((name) => `${name}.service`);
+
+/** Before any service that waits for the start of the system, as nearly all do. Firewalls that start later load their rules over it. */
+const EARLY = `[Unit]
+Description=Base rules of the VPN kill switch, as soon as their text can be read
+DefaultDependencies=no
+After=local-fs.target
+Before=sysinit.target network-pre.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStartSec=60
+ExecStart=${BOOT_SCRIPT}
+`;
+
+/** What the script does when it fails, for when there is no script. */
+const NO_NETWORK = 'for each in /sys/class/net/*; do test "$${each##*/}" = lo || ip link set dev "$${each##*/}" down; done; exit 1';
+
+const MAIN = `[Unit]
+Description=Base rules of the VPN kill switch, before the network
+DefaultDependencies=no
+Wants=network-pre.target
+After=local-fs.target ${EARLY_UNIT} ${FIREWALLS.map((name) => `${name}.service`).join(' ')}
+Before=network-pre.target ${NETWORKS.filter((name) => !name.includes('@')).join(' ')}
+# Stopping it would stop every network manager, and open nothing.
+RefuseManualStop=yes
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStartSec=60
+ExecStart=/bin/sh -c '${BOOT_SCRIPT} || { ${NO_NETWORK}; }'
+`;
+
+/**
+ * A manager that requires the unit does not start when that fails. That it is masked systemd forgives while it boots, and where orders go in
+ * a circle it drops one; so what the script leaves when nothing can get out must be there too.
+ */
+const REQUIRES = `[Unit]
+Requires=${UNIT}
+After=${EARLY_UNIT} ${UNIT}
+AssertPathExists=${BOOT_DONE}
+`;
+
+function dropIn(unit: string, text: string): BootFile {
+  return { path: `${UNITS}/${unit}.d/${DROP_IN}`, text, mode: 0o644 };
+}
+
+/** Units without links: what pulls them in are files too, so that presets and `systemctl disable` leave them alone. */
+export const systemd: BootStrategy = {
+  name: 'systemd',
+  loader: `systemd (${UNIT}), before the network`,
+  plan: ({ exists }) => ({
+    files: [
+      { path: `${UNITS}/${EARLY_UNIT}`, text: EARLY, mode: 0o644 },
+      { path: `${UNITS}/${UNIT}`, text: MAIN, mode: 0o644 },
+      dropIn('sysinit.target', `[Unit]\nWants=${EARLY_UNIT}\n`),
+      dropIn('multi-user.target', `[Unit]\nWants=${UNIT}\n`),
+      ...NETWORKS.map((name) => dropIn(name, REQUIRES)),
+    ],
+    commands: exists('/run/systemd/system') ? [{ program: 'systemctl', args: ['daemon-reload'] }] : [],
+    links: [],
+    notes: ['Network managers, docker and libvirt start after it, and not at all when it fails.'],
+  }),
+};

@@ -1,0 +1,68 @@
+import { readBoot } from '../boot/boot-report.ts';
+import { STRATEGY_NAMES, type StrategyName } from '../boot/boot-strategy.ts';
+import { disableBoot, enableBoot, enableSysctls } from '../boot/enable.ts';
+import { EXIT, KillswitchError } from '../errors.ts';
+import { loadSettings } from '../machine/load-settings.ts';
+import { readLockRecord } from '../machine/lock-record.ts';
+import type { CliCommand, Context } from './command.ts';
+import { parseArguments } from './parse-arguments.ts';
+
+function strategyName(text: string): 'auto' | StrategyName {
+  const known = (['auto', ...STRATEGY_NAMES] as const).find((each) => each === text);
+  if (known === undefined)
+    throw new KillswitchError('USAGE', `nothing called "${text}" loads rules at boot`, `Call it as: ovpn-killswitch ${boot.usage}`);
+  return known;
+}
+
+function enable({ host, print }: Context, wanted: 'auto' | StrategyName, sysctl: boolean): void {
+  // A mistake in the settings is said before anything is written.
+  const settings = sysctl ? loadSettings(host) : undefined;
+  const { strategy, trace, plan } = enableBoot(host, wanted);
+  print(`The base rules are loaded at boot by ${strategy.loader}.`);
+  for (const line of [...trace, ...plan.notes]) print(`  ${line}`);
+  if (settings !== undefined) for (const { key, value } of enableSysctls(host, settings)) print(`  /proc/sys/${key} is ${value}`);
+  for (const problem of readBoot(host).problems) print(`  problem: ${problem}`);
+  if (readLockRecord(host)?.locked !== true) print('This machine is not locked now: it boots open until you say "ovpn-killswitch lock".');
+}
+
+export const boot: CliCommand = {
+  name: 'boot',
+  usage: `boot enable [--with auto|${STRATEGY_NAMES.join('|')}] [--sysctl] | boot disable`,
+  summary: 'Have the base rules of a locked machine loaded at boot, before the network; or no longer. Changes no rule now.',
+  examples: [
+    ['boot enable', 'finds what fits this machine, and says why'],
+    ['boot enable --sysctl', 'also sets kernel settings that fit the settings, now and at each boot'],
+    ['boot disable', 'takes all of that back, and gives kernel settings their old values'],
+  ],
+  needsRoot: true,
+  run: (context) => {
+    const flags = { with: { type: 'string' }, sysctl: { type: 'boolean' } } as const;
+    const { values, positionals } = parseArguments(boot, context.args, flags, { least: 1, most: 1 });
+    switch (positionals[0]) {
+      case 'enable':
+        enable(context, strategyName(values.with ?? 'auto'), values.sysctl === true);
+        return EXIT.ok;
+      case 'disable': {
+        if (values.with !== undefined || values.sysctl === true)
+          throw new KillswitchError(
+            'USAGE',
+            'boot disable takes everything back: it has no flags',
+            'Call it as: ovpn-killswitch boot disable',
+          );
+        const before = disableBoot(context.host);
+        context.print(
+          before === undefined
+            ? 'Nothing of ours was loaded at boot.'
+            : 'Nothing of ours is loaded at boot any more: after a reboot this machine is open.',
+        );
+        return EXIT.ok;
+      }
+      default:
+        throw new KillswitchError(
+          'USAGE',
+          `"${positionals[0]}" is neither enable nor disable`,
+          `Call it as: ovpn-killswitch ${boot.usage}`,
+        );
+    }
+  },
+};

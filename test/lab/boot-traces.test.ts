@@ -1,0 +1,167 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { STRATEGY_NAMES, type StrategyName } from '../../src/boot/boot-strategy.ts';
+import type { BackendName } from '../../src/policy/settings.ts';
+import { BUILT_COMMAND, installMachine, LIBRARY, LOG, type Machine, machineObstacle, must, SETTINGS } from '../hooks/installed-machine.ts';
+import { mountHere, undoAll } from '../hooks/obstacles.ts';
+
+const COMMAND = '/usr/local/sbin/ovpn-killswitch';
+
+/** What somebody else has saved, and their settings of the service. */
+const SAVED = '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n';
+const CONFIG = 'IPTABLES_SAVE_ON_STOP="yes"\nIPTABLES_SAVE_ON_RESTART="yes"\n';
+
+/** A machine that looks to the product as if it had this way to boot; rc-update does what the real one does (lab: boot-others). */
+const WORLDS: Readonly<Record<StrategyName, string>> = {
+  systemd: ':',
+  plain: ':',
+  openrc: `printf '#!/bin/sh\\n[ "$1" = -u ] && exit 0\\nmkdir -p /etc/runlevels/$3 && ln -s /etc/init.d/$2 /etc/runlevels/$3/$2\\n' >/usr/local/sbin/rc-update
+    chmod 755 /usr/local/sbin/rc-update; mkdir -p /etc/runlevels/sysinit /etc/init.d`,
+  'netfilter-persistent': 'mkdir -p /usr/share/netfilter-persistent/plugins.d',
+  sysconfig: `mkdir -p /etc/sysconfig; printf '${SAVED.replaceAll('\n', '\\n')}' >/etc/sysconfig/iptables; chmod 600 /etc/sysconfig/iptables
+    for each in iptables ip6tables; do printf '${CONFIG.replaceAll('\n', '\\n').replaceAll('"', '\\"')}' >/etc/sysconfig/$each-config; done`,
+};
+
+/** All that could be left: files and folders with owner, mode, size and link, the content of those in /etc, every rule, and kernel settings of the network. */
+function traces(it: Machine): string {
+  const places = '/etc /usr/local /var/lib /var/log /usr/share/netfilter-persistent /run';
+  // A folder's size is its file system's own, and grows when something was in it.
+  const known = `find ${places} -xdev ! -path '/run/netns/*' ! -name xtables.lock \\( -type d -printf '%p %u:%g %m\\n' -o -printf '%p %u:%g %m %s %l\\n' \\) 2>/dev/null | sort`;
+  const content = 'find /etc -xdev -type f -print0 | sort -z | xargs -0 cat | sha256sum';
+  const sysctls = 'grep -rs . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward | grep -v stable_secret | sort';
+  const rules = "{ iptables-save; ip6tables-save; } | grep -v '^#' | sed 's/\\[.*//'; nft -s list ruleset";
+  return must(it.sh([known, content, sysctls, rules].join('; echo ====; '))).stdout;
+}
+
+const CELLS: readonly (readonly [StrategyName, BackendName])[] = STRATEGY_NAMES.map((name, index) => [
+  name,
+  name === 'sysconfig' || index % 2 === 0 ? 'iptables' : 'nftables',
+]);
+
+/** A machine that has never had the product. */
+async function cleanMachine(world: string): Promise<Machine> {
+  const it = await installMachine();
+  must(it.sh('mkdir -p /mnt/share/upper /mnt/share/work'));
+  mountHere(it, '/usr/share', '-t', 'overlay', 'overlay', '-o', 'lowerdir=/usr/share,upperdir=/mnt/share/upper,workdir=/mnt/share/work');
+  must(it.sh(`rm -rf ${LIBRARY} ${COMMAND} ${LOG} /etc/ovpn-killswitch; ${world}`));
+  must(it.sh('ip link add up0 type veth peer name far0; ip link set up0 up; ip link set far0 up'));
+  return it;
+}
+
+describe.each(CELLS)('boot enable --with %s, with %s,', (name, backend) => {
+  let open: Machine | undefined;
+  afterEach(() => {
+    if (open !== undefined) undoAll(open);
+    open?.sandbox.close();
+    open = undefined;
+  });
+
+  test('is seen by status, and leaves no trace after uninstall', async (context) => {
+    const why = machineObstacle();
+    if (why !== undefined) context.skip(why);
+    open = await cleanMachine(WORLDS[name]);
+    const it = open;
+    const before = traces(it);
+
+    must(it.run(process.execPath, BUILT_COMMAND, 'install'));
+    it.write(SETTINGS, `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_IPV6=block\nKILLSWITCH_FORWARD=up0\n`);
+    must(it.command('lock'));
+    must(it.command('boot', 'enable', '--with', name, '--sysctl'));
+    expect(it.status()).toMatchObject({ exact: true, boot: { with: name, sysctl: true, problems: [] } });
+    expect(must(it.sh('cat /proc/sys/net/ipv6/conf/up0/disable_ipv6 /proc/sys/net/ipv4/ip_forward')).stdout).toBe('1\n1\n');
+    expect(traces(it)).not.toBe(before);
+
+    must(it.command('uninstall'));
+    expect(traces(it)).toBe(before);
+  });
+});
+
+describe('what boot enable does', () => {
+  test('is taken back by "boot disable" and by the script recover alone, and one way takes the place of another', async (context) => {
+    const why = machineObstacle();
+    if (why !== undefined) context.skip(why);
+    const it = await installMachine();
+    try {
+      must(it.sh(`${WORLDS.openrc}; ${WORLDS.sysconfig}`));
+      const boot = () =>
+        must(
+          it.sh(
+            'find /etc/systemd /etc/init.d /etc/runlevels /etc/sysconfig /etc/sysctl.d -type f -o -type l | sort | xargs sha256sum 2>/dev/null',
+          ),
+        ).stdout;
+      it.settings('KILLSWITCH_BACKEND=iptables');
+      must(it.command('lock'));
+      const before = boot();
+      must(it.command('boot', 'enable', '--with', 'systemd', '--sysctl'));
+      must(it.command('boot', 'enable', '--with', 'openrc'));
+      expect(boot()).not.toContain('/etc/systemd/system/ovpn-killswitch');
+      expect(it.status().boot).toEqual({ with: 'openrc', sysctl: true, problems: [] });
+      must(it.command('boot', 'enable', '--with', 'sysconfig'));
+      expect(boot()).not.toContain('/etc/init.d/ovpn-killswitch');
+      must(it.command('boot', 'disable'));
+      expect(boot()).toBe(before);
+      expect(it.status().boot).toEqual({ with: null, sysctl: false, problems: [] });
+      must(it.command('boot', 'enable', '--with', 'openrc', '--sysctl'));
+      must(it.sh(`cp ${LIBRARY}/recover /run/recover; rm -rf ${LIBRARY} ${COMMAND}; exec /usr/bin/env -i /run/recover`));
+      expect(boot()).toBe(before);
+      must(it.run('/usr/bin/env', '-i', '/run/recover'));
+      expect(boot()).toBe(before);
+    } finally {
+      it.sandbox.close();
+    }
+  });
+
+  test('with sysconfig follows lock and unlock, and the file loads the base as the service does', async (context) => {
+    const why = machineObstacle();
+    if (why !== undefined) context.skip(why);
+    const it = await installMachine();
+    // What /usr/libexec/iptables/iptables.init does to start: a restore that empties the tables which the file names.
+    const start = 'iptables-restore /etc/sysconfig/iptables && ip6tables-restore /etc/sysconfig/ip6tables';
+    try {
+      must(it.sh(WORLDS.sysconfig));
+      it.settings('KILLSWITCH_BACKEND=iptables');
+      must(it.command('lock'));
+      must(it.command('boot', 'enable', '--with', 'sysconfig'));
+      must(it.sh('nft flush ruleset'));
+      must(it.sh(start));
+      expect(it.status()).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
+      expect(it.rules()['ipv4 INPUT']).toContain('-p tcp -m tcp --dport 22 -j ACCEPT');
+      expect(it.read('/etc/sysconfig/iptables-config')).toBe(CONFIG.replaceAll('yes', 'no'));
+
+      it.settings('KILLSWITCH_BACKEND=iptables', 'KILLSWITCH_ENDPOINTS=203.0.113.99:1194/udp');
+      must(it.command('lock'));
+      expect(it.read('/etc/sysconfig/iptables')).toContain('203.0.113.99');
+      must(it.command('unlock'));
+      expect(it.read('/etc/sysconfig/iptables')).toBe(SAVED);
+      expect(it.exists('/etc/sysconfig/ip6tables')).toBe(false);
+      must(it.command('lock'));
+      expect(it.status().boot).toEqual({ with: 'sysconfig', sysctl: false, problems: [] });
+      // Somebody saves while a tunnel is up, whatever the settings say.
+      must(it.sh('iptables-save >/etc/sysconfig/iptables'));
+      expect(it.status().boot.problems).not.toEqual([]);
+      must(it.command('boot', 'disable'));
+      expect(it.read('/etc/sysconfig/iptables')).not.toMatch(/KILLSWITCH|DROP/);
+    } finally {
+      it.sandbox.close();
+    }
+  });
+
+  test('lets IPv6 be used in a tunnel with KILLSWITCH_IPV6=tunnel, and nowhere with block, also on a card that comes later', async (context) => {
+    const why = machineObstacle();
+    if (why !== undefined) context.skip(why);
+    const it = await installMachine();
+    const add = 'ip tuntap add tun7 mode tun && ip link set tun7 up && ip -6 addr add fd00:8::2/64 dev tun7';
+    try {
+      must(it.command('boot', 'enable', '--with', 'plain', '--sysctl'));
+      must(it.sh(add));
+      must(it.sh('ip link del tun7'));
+      it.settings('KILLSWITCH_IPV6=block');
+      must(it.command('boot', 'enable', '--with', 'plain', '--sysctl'));
+      expect(it.sh(add).status).not.toBe(0);
+      must(it.sh('ip link del tun7'));
+      must(it.command('boot', 'disable'));
+      must(it.sh(add));
+    } finally {
+      it.sandbox.close();
+    }
+  });
+});

@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest';
+import { readBoot } from '../../../src/boot/boot-report.ts';
+import { disableBoot, enableBoot, followBoot } from '../../../src/boot/enable.ts';
+import { sealed } from '../../../src/machine/base-texts.ts';
+import { type FakeHost, type FakeMachine, fakeHost } from '../../support/fake-host.ts';
+
+const LIBRARY = '/usr/local/lib/ovpn-killswitch';
+const STATE = '/var/lib/ovpn-killswitch';
+const LOCKED = JSON.stringify({ locked: true, since: 1, backend: 'nftables', before: [], made: [] });
+
+const INSTALLED = { [`${LIBRARY}/boot`]: '', [`${LIBRARY}/recover`]: '' };
+const LOCKED_FILES = { ...INSTALLED, [`${STATE}/lock.json`]: LOCKED, [`${STATE}/base.nft`]: sealed('table inet ovpn_killswitch\n') };
+const SYSTEMD: FakeMachine = { files: { ...LOCKED_FILES, '/run/systemd/system/x': '' }, programs: ['systemctl'] };
+const calls = (host: FakeHost) => host.commands.map(({ program, args }) => [program, ...args].join(' '));
+
+describe('boot enable', () => {
+  test('writes the new way, calls what belongs to it, and only then takes the others away', () => {
+    const host = fakeHost({
+      files: { ...LOCKED_FILES, '/run/openrc/softlevel': '', '/etc/debian_version': '12' },
+      programs: ['rc-update'],
+    });
+    expect(enableBoot(host, 'auto').strategy.name).toBe('openrc');
+    expect(calls(host)).toEqual([
+      'rc-update add ovpn-killswitch sysinit',
+      `sh ${LIBRARY}/recover --boot-off systemd netfilter-persistent sysconfig`,
+    ]);
+    expect(host.files.has('/etc/init.d/ovpn-killswitch')).toBe(true);
+  });
+
+  test('on a machine nobody has decided about says to the boot script that it is unlocked, and decides nothing', () => {
+    const host = fakeHost({ ...SYSTEMD, files: { ...INSTALLED, '/run/systemd/system/x': '' } });
+    enableBoot(host, 'auto');
+    expect(host.files.get(`${STATE}/lock.plain`)).toBe('unlocked\n');
+    expect(host.files.has(`${STATE}/lock.json`)).toBe(false);
+  });
+
+  test('writes nothing before install, and says what fails', () => {
+    const bare = fakeHost({ programs: ['systemctl'] });
+    expect(() => enableBoot(bare, 'systemd')).toThrow('/boot is missing');
+    expect([...bare.files.keys()]).toEqual([]);
+    const failing = fakeHost({ ...SYSTEMD, answer: ({ program }) => (program === 'systemctl' ? { status: 1, stderr: 'no bus' } : {}) });
+    expect(() => enableBoot(failing, 'auto')).toThrow('systemctl daemon-reload failed');
+  });
+
+  test('is followed by disable, which leaves nothing in the state', () => {
+    const host = fakeHost(SYSTEMD);
+    enableBoot(host, 'auto');
+    expect(disableBoot(host)?.name).toBe('systemd');
+    expect(calls(host).at(-1)).toBe(`sh ${LIBRARY}/recover --boot-off systemd openrc netfilter-persistent sysconfig sysctl`);
+    expect(readBoot(host).strategy).toBeUndefined();
+  });
+});
+
+describe('the report', () => {
+  const enabled = () => {
+    const host = fakeHost(SYSTEMD);
+    enableBoot(host, 'auto');
+    return host;
+  };
+
+  test('has no problem when all is as it was written', () => {
+    expect(readBoot(enabled())).toMatchObject({ strategy: { name: 'systemd' }, sysctl: false, problems: [] });
+  });
+
+  test.each([
+    ['a unit that is masked', '/etc/systemd/system/ovpn-killswitch.service', '', 'is not what it should be'],
+    [
+      'a drop-in that is gone',
+      '/etc/systemd/system/NetworkManager.service.d/ovpn-killswitch-boot.conf',
+      undefined,
+      'is not what it should be',
+    ],
+    ['a base that is damaged', `${STATE}/base.nft`, 'table inet', 'is damaged'],
+    ['a base that is gone', `${STATE}/base.nft`, undefined, 'holds no base rules'],
+    ['a script that is gone', `${LIBRARY}/boot`, undefined, 'is missing'],
+    ['what the last boot could not load', '/run/ovpn-killswitch/boot.problem', 'nft did not take it\n', 'nft did not take it'],
+  ])('names %s', (_, path, text, problem) => {
+    const host = enabled();
+    if (text === undefined) host.remove(path);
+    else host.files.set(path, text);
+    expect(readBoot(host).problems).toEqual([expect.stringContaining(problem)]);
+  });
+});
+
+describe('after lock and unlock', () => {
+  test('a network that the boot script took away is given back', () => {
+    const host = fakeHost({ files: { ...LOCKED_FILES, '/run/ovpn-killswitch/boot.problem': 'no tool\n' } });
+    followBoot(host);
+    expect(calls(host)).toEqual([`sh ${LIBRARY}/boot --reopen`]);
+  });
+
+  test('nothing is called when nothing has to follow', () => {
+    const host = fakeHost(SYSTEMD);
+    enableBoot(host, 'auto');
+    const before = host.commands.length;
+    followBoot(host);
+    expect(host.commands).toHaveLength(before);
+  });
+});

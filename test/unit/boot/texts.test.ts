@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import { type BootMachine, STRATEGY_NAMES } from '../../../src/boot/boot-strategy.ts';
+import { strategyOf } from '../../../src/boot/choose.ts';
+import { sealed, unsealed } from '../../../src/machine/base-texts.ts';
+
+const machine: BootMachine = { read: () => undefined, exists: () => false, locked: true, base: { 'base.v4': '*filter\nCOMMIT\n' } };
+const textsOf = (name: (typeof STRATEGY_NAMES)[number]) => strategyOf(name).plan(machine).files;
+
+describe('what each strategy writes', () => {
+  test.each(STRATEGY_NAMES)('%s', (name) => {
+    const { files, commands, links, notes } = strategyOf(name).plan(machine);
+    const shown = files.map(({ path, text, mode }) => `==> ${path} (${mode.toString(8)})\n${text}`);
+    const run = commands.map(({ program, args }) => `$ ${[program, ...args].join(' ')}`);
+    expect([...shown, ...run, ...links.map((path) => `-> ${path}`), ...notes.map((note) => `# ${note}`)].join('\n')).toMatchSnapshot();
+  });
+
+  test('lies under names that the script recover takes away again', () => {
+    const known = [
+      /^\/etc\/systemd\/system\/ovpn-killswitch(-early)?\.service$/,
+      /^\/etc\/systemd\/system\/[^/]+\.d\/ovpn-killswitch-boot\.conf$/,
+      /^\/etc\/init\.d\/ovpn-killswitch$/,
+      /^\/usr\/share\/netfilter-persistent\/plugins\.d\/50-ovpn-killswitch$/,
+      /^\/etc\/sysconfig\/ip6?tables(-config)?$/,
+    ];
+    const paths = STRATEGY_NAMES.flatMap((name) => textsOf(name).map(({ path }) => path));
+    expect(paths.filter((path) => !known.some((each) => each.test(path)))).toEqual([]);
+    expect(known.filter((each) => !paths.some((path) => each.test(path)))).toEqual([]);
+  });
+});
+
+describe('systemd', () => {
+  const unit = (name: string) => textsOf('systemd').find(({ path }) => path.endsWith(`/${name}`))?.text ?? '';
+
+  test('starts nothing that brings a network up unless the base is loaded: such a service requires the unit and waits for it', () => {
+    const requiring = textsOf('systemd').filter(({ text }) =>
+      text.includes(
+        'Requires=ovpn-killswitch.service\nAfter=ovpn-killswitch-early.service ovpn-killswitch.service\nAssertPathExists=/run/ovpn-killswitch/boot.done\n',
+      ),
+    );
+    const services = requiring.map(({ path }) => path.split('/').at(-2));
+    expect(services).toEqual(
+      expect.arrayContaining([
+        'NetworkManager.service.d',
+        'systemd-networkd.service.d',
+        'networking.service.d',
+        'docker.service.d',
+        'libvirtd.service.d',
+      ]),
+    );
+  });
+
+  test('loads the base after everything that flushes rules at its start', () => {
+    const after = /^After=(.*)$/m.exec(unit('ovpn-killswitch.service'))?.[1]?.split(' ');
+    expect(after).toEqual(
+      expect.arrayContaining(['nftables.service', 'netfilter-persistent.service', 'firewalld.service', 'iptables.service']),
+    );
+  });
+
+  test('depends on nothing that could fail in its place: its own units require nothing', () => {
+    for (const name of ['ovpn-killswitch.service', 'ovpn-killswitch-early.service'])
+      expect(unit(name)).not.toMatch(/^(Requires|Requisite|BindsTo|RequiresMountsFor|ConditionPath\w+|AssertPath\w+)=/m);
+  });
+
+  test('opens nothing when it is stopped', () => {
+    for (const name of ['ovpn-killswitch.service', 'ovpn-killswitch-early.service']) expect(unit(name)).not.toContain('ExecStop');
+  });
+});
+
+describe('a sealed text', () => {
+  const TEXT = 'table inet mine\ndelete table inet mine\ntable inet mine {\n}\n';
+
+  test('gives its script back', () => {
+    expect(unsealed(sealed(TEXT))).toBe(TEXT);
+  });
+
+  test('is known as damaged when any part of it is cut off, and when any byte is another', () => {
+    const whole = sealed(TEXT);
+    for (let length = 0; length < whole.length; length++) expect(unsealed(whole.slice(0, length)), `${length} bytes`).toBeUndefined();
+    for (let at = 0; at < whole.length; at++) {
+      const other = whole[at] === 'x' ? 'y' : 'x';
+      expect(unsealed(whole.slice(0, at) + other + whole.slice(at + 1)), `byte ${at}`).toBeUndefined();
+    }
+  });
+
+  test('may end in no other text', () => {
+    expect(unsealed(`${sealed(TEXT)}flush ruleset\n`)).toBeUndefined();
+  });
+});
