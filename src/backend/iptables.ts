@@ -295,7 +295,11 @@ export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesK
         : load(families, kind, (family) =>
             filterTable([
               ...HOOKS.map((hook) => `-C ${builtin(hook)} -j ${chainText(hook)}`),
-              ...chainLines(from, family).map((line) => line.replace(/^-A/, '-C')),
+              // Not the long list of endpoints: iptables-nft would read all of it to find one rule.
+              ...chainLines(
+                from.filter(({ name }) => name !== 'endpoint'),
+                family,
+              ).map((line) => line.replace(/^-A/, '-C')),
               ...removalLines(change.removed, family),
               ...additionLines(change.added, family),
             ]),

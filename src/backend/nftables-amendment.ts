@@ -74,10 +74,11 @@ function withRules(listing: string, { chain, rules }: ChainOfRules): string {
   return `${listing.slice(0, place.end)}${rules.map((rule) => `\t\t${rule}\n`).join('')}${listing.slice(place.end)}`;
 }
 
-/** A listing in our own words: the elements of sets in one order, and no names for what our rules name by number or in full. */
+/** A listing in our own words: the elements of sets in one order, and no word for what our rules give by number, in full or not at all. */
 function spelled(listing: string): string {
   return listing
     .replace(/\{ ([^{}\n]+) \}/g, (_, elements: string) => `{ ${elements.split(', ').sort().join(', ')} }`)
+    .replaceAll(' burst 5 packets', '')
     .replaceAll('icmp type echo-request', 'icmp type 8')
     .replaceAll('icmpv6 type echo-request', 'icmpv6 type 128')
     .replace(/ reject(?: with icmpx type port-unreachable)? comment /g, ' reject with icmpx port-unreachable comment ');

@@ -18,7 +18,7 @@ describe('OpenRC', () => {
     async (sandbox) => {
       sandbox.run(['sh', '-c', `mount --bind /dev/null /dev/kmsg; ${SOFTLEVEL}; ${NETWORK}`]);
       const product = await installProduct(sandbox, DIST, 'KILLSWITCH_BACKEND=nftables\n');
-      await product.must('lock');
+      await product.must('lock', '--force');
       await product.must('boot', 'enable');
     },
     builtRoot('openrc-12'),

@@ -120,7 +120,7 @@ describe.each(BACKENDS)('the boot script with %s', (backend) => {
     const said = it.command('status');
     expect(said.status).toBe(2);
     expect(said.stdout).toContain('PROBLEM: the base rules could not be loaded');
-    must(it.command('lock'));
+    must(it.command('lock', '--force'));
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
     expect(it.exists('/run/motd.d/ovpn-killswitch')).toBe(false);
   });
@@ -140,7 +140,7 @@ describe.each(BACKENDS)('the boot script with %s', (backend) => {
     expect(reaches(it)).toBe(false);
     show();
     // Whatever tool it has found instead, what that has loaded goes.
-    must(it.command('lock'));
+    must(it.command('lock', '--force'));
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
   });
 
@@ -165,7 +165,7 @@ describe.each(BACKENDS)('the boot script with %s', (backend) => {
     must(it.sh('ip link set up0 up; ip addr replace 2001:db8::2/64 dev up0 nodad'));
     expect(reaches(it)).toBe(false);
     show();
-    must(it.command('lock'));
+    must(it.command('lock', '--force'));
     expect(it.exists(PROBLEM)).toBe(false);
     must(it.command('unlock'));
     expect(reaches(it)).toBe(true);

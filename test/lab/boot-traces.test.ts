@@ -64,7 +64,7 @@ describe.each(CELLS)('boot enable --with %s, with %s,', (name, backend) => {
 
     must(it.run(process.execPath, BUILT_COMMAND, 'install'));
     it.write(SETTINGS, `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_IPV6=block\nKILLSWITCH_FORWARD=up0\n`);
-    must(it.command('lock'));
+    must(it.command('lock', '--force'));
     must(it.command('boot', 'enable', '--with', name, '--sysctl'));
     expect(it.status()).toMatchObject({ exact: true, boot: { with: name, sysctl: true, problems: [] } });
     expect(must(it.sh('cat /proc/sys/net/ipv6/conf/up0/disable_ipv6 /proc/sys/net/ipv4/ip_forward')).stdout).toBe('1\n1\n');
@@ -89,7 +89,7 @@ describe('what boot enable does', () => {
           ),
         ).stdout;
       it.settings('KILLSWITCH_BACKEND=iptables');
-      must(it.command('lock'));
+      must(it.command('lock', '--force'));
       const before = boot();
       must(it.command('boot', 'enable', '--with', 'systemd', '--sysctl'));
       must(it.command('boot', 'enable', '--with', 'openrc'));
@@ -119,7 +119,7 @@ describe('what boot enable does', () => {
     try {
       must(it.sh(WORLDS.sysconfig));
       it.settings('KILLSWITCH_BACKEND=iptables');
-      must(it.command('lock'));
+      must(it.command('lock', '--force'));
       must(it.command('boot', 'enable', '--with', 'sysconfig'));
       must(it.sh('nft flush ruleset'));
       must(it.sh(start));
@@ -128,12 +128,12 @@ describe('what boot enable does', () => {
       expect(it.read('/etc/sysconfig/iptables-config')).toBe(CONFIG.replaceAll('yes', 'no'));
 
       it.settings('KILLSWITCH_BACKEND=iptables', 'KILLSWITCH_ENDPOINTS=203.0.113.99:1194/udp');
-      must(it.command('lock'));
+      must(it.command('lock', '--force'));
       expect(it.read('/etc/sysconfig/iptables')).toContain('203.0.113.99');
       must(it.command('unlock'));
       expect(it.read('/etc/sysconfig/iptables')).toBe(SAVED);
       expect(it.exists('/etc/sysconfig/ip6tables')).toBe(false);
-      must(it.command('lock'));
+      must(it.command('lock', '--force'));
       expect(it.status().boot).toEqual({ with: 'sysconfig', sysctl: false, problems: [] });
       // Somebody saves while a tunnel is up, whatever the settings say.
       must(it.sh('iptables-save >/etc/sysconfig/iptables'));

@@ -29,6 +29,14 @@ describe('what a server pushes about DNS', () => {
     });
   });
 
+  test('in the middle of a connection (PUSH_UPDATE, OpenVPN 2.7) is counted from 0', () => {
+    expect(pushed({ foreign_option_0: 'dhcp-option DNS 10.8.0.9' }).resolvers).toEqual(['10.8.0.9']);
+    expect(pushed({ foreign_option_0: 'dhcp-option DNS 10.8.0.9', ...options('dhcp-option DNS 10.8.0.1') }).resolvers).toEqual([
+      '10.8.0.9',
+      '10.8.0.1',
+    ]);
+  });
+
   test('as dns server takes the place of dhcp-option DNS, and says how each is asked', () => {
     const { details, refused } = pushed({
       ...options('dhcp-option DNS 9.9.9.9', 'dhcp-option DOMAIN corp.example'),

@@ -7,7 +7,7 @@ import { type ProberRun, total } from '../../src/proof/prober-run.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
 import { until } from '../../src/proof/until.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
-import { DIST } from './stage.ts';
+import { DIST } from '../e2e/stage.ts';
 
 const CYCLES = 100;
 const PER_SECOND = 10_000;
