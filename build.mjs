@@ -1,7 +1,8 @@
 // Builds dist/: one CommonJS file for each hook and for each program. CommonJS starts faster than ESM, and a bundle needs no node_modules.
 // Each file is renamed into place, so that a running test or hook never reads half of one.
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const programs = {
@@ -9,6 +10,9 @@ const programs = {
   'hooks/down.js': 'hooks/down.ts',
   'hooks/route-up.js': 'hooks/route-up.ts',
   'hooks/nm-dispatcher.js': 'hooks/nm-dispatcher.ts',
+  'hooks.js': 'hooks/hooks.ts',
+  'start.js': 'src/host/start.ts',
+  'rehearsal.js': 'src/host/rehearsal.ts',
   'cli.js': 'src/cli/bin.ts',
   'resolver.js': 'src/host/resolver.ts',
   'demo.js': 'src/proof/demo.ts',
@@ -17,8 +21,72 @@ const programs = {
   'proof/visitor.js': 'src/proof/visitor.ts',
 };
 
+/** No programs by themselves: `install` makes of them hooks that start faster than those in dist/hooks. */
+const PARTS = ['hooks.js', 'start.js'];
+
 /** Plain sh, for when there is no Node. */
 const scripts = { boot: 'src/boot/boot.sh', recover: 'src/cli/recover.sh', 'nm-dispatcher': 'src/cli/nm-dispatcher.sh' };
+
+const EXECA = fileURLToPath(new URL('.', import.meta.resolve('execa')));
+/** In place of a module: text that loads as much of it as a hook uses, when it uses it (docs/decisions/0070). */
+const LEAN = {
+  // Its synchronous half, called as its own execaSync calls it: the other half is streams, timers and messages.
+  execa: `import { execaCoreSync } from '${EXECA}lib/methods/main-sync.js';
+    import { normalizeParameters } from '${EXECA}lib/methods/parameters.js';
+    export const execaSync = (...words) => execaCoreSync(...normalizeParameters(...words));`,
+  // For base texts alone, which no hook writes but one that locks.
+  'node:crypto': `exports.createHash = (...words) => require('crypto').createHash(...words);`,
+};
+
+/** Node makes the three streams when they are first asked for, stdin with all of node:net or node:tty. */
+const STANDARD_STREAMS = {
+  found: 'export const STANDARD_STREAMS = [process.stdin, process.stdout, process.stderr];',
+  lazy: `export const STANDARD_STREAMS = {
+    get 0() { return process.stdin; }, get 1() { return process.stdout; }, get 2() { return process.stderr; },
+    indexOf(stream) { return [0, 1, 2].includes(stream?.fd) && this[stream.fd] === stream ? stream.fd : -1; },
+    includes(stream) { return this.indexOf(stream) !== -1; },
+  };`,
+};
+
+/** @type {import('esbuild').Plugin} */
+const lean = {
+  name: 'lean',
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: new RegExp(`^(${Object.keys(LEAN).join('|')})$`) }, ({ path }) => ({ path, namespace: 'lean' }));
+    onLoad({ filter: /./, namespace: 'lean' }, ({ path }) => ({ contents: LEAN[path], resolveDir: EXECA }));
+    onLoad({ filter: /execa\/lib\/utils\/standard-stream\.js$/ }, ({ path }) => {
+      const text = readFileSync(path, 'utf8');
+      if (!text.includes(STANDARD_STREAMS.found)) throw new Error(`${path} is not as this build knows it`);
+      return { contents: text.replace(STANDARD_STREAMS.found, STANDARD_STREAMS.lazy) };
+    });
+  },
+};
+
+/** @returns {import('esbuild').BuildOptions} */
+const bundle = (entry) => ({
+  entryPoints: [entry],
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'cjs',
+  minify: true,
+  legalComments: 'none',
+  plugins: [lean],
+});
+
+/** What a part of the hooks is made of and asks Node for, as JSON for the test of the budget: `node build.mjs --loads`. */
+async function loads(file) {
+  const { metafile } = await build({ ...bundle(programs[file]), metafile: true, write: false, outfile: file });
+  const [{ bytes, inputs, imports }] = Object.values(metafile.outputs);
+  const packages = Object.keys(inputs).flatMap((path) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []);
+  const builtins = imports.map(({ path }) => path.replace(/^node:/, ''));
+  return { bytes, packages: [...new Set(packages)].sort(), builtins: [...new Set(builtins)].sort() };
+}
+
+if (process.argv.includes('--loads')) {
+  process.stdout.write(JSON.stringify(Object.fromEntries(await Promise.all(PARTS.map(async (file) => [file, await loads(file)])))));
+  process.exit();
+}
 
 mkdirSync('dist', { recursive: true });
 const draft = mkdtempSync('dist/.build-');
@@ -26,15 +94,9 @@ try {
   await Promise.all(
     Object.entries(programs).map(([file, entry]) =>
       build({
-        entryPoints: [entry],
+        ...bundle(entry),
         outfile: join(draft, file),
-        bundle: true,
-        platform: 'node',
-        target: 'node20',
-        format: 'cjs',
-        minify: true,
-        legalComments: 'none',
-        banner: { js: '#!/usr/bin/env -S node --v8-pool-size=0' },
+        ...(PARTS.includes(file) ? {} : { banner: { js: '#!/usr/bin/env -S node --v8-pool-size=0' } }),
       }),
     ),
   );

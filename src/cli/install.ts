@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import { EXIT, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { type HookFiles, placeHooks } from '../host/installed-hooks.ts';
 import { firstLine, unsafeInterpreter } from '../host/interpreter.ts';
 import { PATHS } from '../host/paths.ts';
 import { firstFile, makeFolder, ownFolder, placeCopy, placeLink, placeText, runningInterpreter, textOf } from '../host/program-files.ts';
@@ -21,6 +22,12 @@ function interpreter(print: (line: string) => void): string {
   return own;
 }
 
+function hookFiles(node: string): HookFiles {
+  const at = (name: string) => join(PATHS.library, name);
+  const hooks = Object.fromEntries([...HOOKS, 'nm-dispatcher'].map((hook) => [hook, at(`hooks/${hook}`)]));
+  return { node, program: at('hooks.js'), cache: at('hooks.cache'), rehearsal: at('rehearsal.js'), hooks };
+}
+
 function source(from: string, ...names: readonly string[]): string {
   const found = firstFile(names.map((name) => join(from, name)));
   if (found === undefined) throw new KillswitchError('FILES', `${names[0]} is missing in ${from}`, 'Build first: npm ci && npm run build');
@@ -30,22 +37,28 @@ function source(from: string, ...names: readonly string[]): string {
 function installFiles(host: Host, print: (line: string) => void, networkManager: boolean): void {
   const from = ownFolder();
   const programs = [
-    ...[...HOOKS, 'nm-dispatcher'].map((hook) => ({ to: join('hooks', hook), text: source(from, `hooks/${hook}.js`, `hooks/${hook}`) })),
     { to: 'cli.js', text: source(from, 'cli.js') },
     { to: 'resolver.js', text: source(from, 'resolver.js') },
+    { to: 'rehearsal.js', text: source(from, 'rehearsal.js') },
   ];
+  const [hooks, start] = [source(from, 'hooks.js'), source(from, 'start.js')];
   const scripts = ['boot', 'recover', 'nm-dispatcher'].map((name) => ({ name, text: source(from, name) }));
   makeFolder(PATHS.library);
   makeFolder(join(PATHS.library, 'hooks'));
   const node = interpreter(print);
   // Node reads a file without an ending by the nearest package.json: this one keeps a stranger's from changing how ours are read.
   placeText(join(PATHS.library, 'package.json'), '{ "type": "commonjs" }\n', 0o644);
-  for (const { to, text } of programs) placeText(join(PATHS.library, to), text.replace(/^#!.*/, firstLine(node)), 0o755);
+  const first = firstLine(node);
+  for (const { to, text } of programs) placeText(join(PATHS.library, to), text.replace(/^#!.*/, first), 0o755);
   for (const { name, text } of scripts) placeText(join(PATHS.library, name), text, 0o755);
   if (networkManager) placeDispatcher(host, source(from, 'nm-dispatcher'));
   placeLink(PATHS.command, join(PATHS.library, 'cli.js'));
   makeFolder(dirname(PATHS.settings));
   if (firstFile([PATHS.settings]) === undefined) placeText(PATHS.settings, settingsTemplate(), 0o644);
+  // From here on hooks of an older copy may meet the new files.
+  placeText(join(PATHS.library, 'start.js'), start, 0o644);
+  const why = placeHooks(hookFiles(node), first, start, hooks);
+  if (why !== undefined) print(`The hooks start without a code cache, a little slower: ${why}`);
 }
 
 export const install: CliCommand = {

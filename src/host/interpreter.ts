@@ -3,7 +3,7 @@ import { lstatSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Fewer threads: Debian's openvpn@.service allows ten tasks, OpenVPN and its hooks together. */
-const NODE_FLAG = '--v8-pool-size=0';
+export const NODE_FLAG = '--v8-pool-size=0';
 /**
  * What libuv and Node take from the environment: a server that pushes its peer-info sets any `UV_…` in the environment of a client's hooks
  * (openvpn ssl.c), and `UV_USE_IO_URING=1` doubles Node's threads.

@@ -35,7 +35,7 @@ function place(path: string, mode: number, fill: (draft: string) => void): void 
   renameSync(draft, path);
 }
 
-export function placeText(path: string, text: string, mode: number): void {
+export function placeText(path: string, text: string | Uint8Array, mode: number): void {
   place(path, mode, (draft) => {
     const descriptor = openSync(draft, 'w', 0o600);
     writeFileSync(descriptor, text);

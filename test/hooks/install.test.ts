@@ -36,6 +36,8 @@ describe('install', () => {
         ...['up', 'down', 'route-up', 'nm-dispatcher'].map((hook) => `0:0 755 f ${LIBRARY}/hooks/${hook}`),
         `0:0 755 f ${LIBRARY}/cli.js`,
         `0:0 755 f ${LIBRARY}/resolver.js`,
+        `0:0 755 f ${LIBRARY}/rehearsal.js`,
+        ...['hooks.js', 'hooks.cache', 'start.js'].map((part) => `0:0 644 f ${LIBRARY}/${part}`),
         `0:0 755 f ${LIBRARY}/boot`,
         `0:0 755 f ${LIBRARY}/recover`,
         `0:0 755 f ${LIBRARY}/nm-dispatcher`,
@@ -63,15 +65,18 @@ describe('install', () => {
 
   test('under any umask and a second time gives the same files, and keeps the settings', () => {
     const it = machine();
-    const list = () => must(it.run('find', LIBRARY, COMMAND, '/etc/ovpn-killswitch', '-printf', '%U:%G %m %y %s %p\n')).stdout;
+    const list = () =>
+      must(it.run('find', LIBRARY, COMMAND, '/etc/ovpn-killswitch', '-printf', '%U:%G %m %y %s %p\n'))
+        .stdout.split('\n')
+        .sort();
     it.settings('KILLSWITCH_REFUSE=reject');
     const before = list();
     for (const mask of ['0077', '0000']) {
       must(it.sh(`umask ${mask}; exec '${process.execPath}' '${BUILT_COMMAND}' install`));
-      expect(list()).toBe(before);
+      expect(list()).toEqual(before);
     }
     must(it.command(...install));
-    expect(list()).toBe(before);
+    expect(list()).toEqual(before);
     expect(it.read(SETTINGS)).toBe('KILLSWITCH_REFUSE=reject\n');
   });
 

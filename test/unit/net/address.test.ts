@@ -1,6 +1,7 @@
+import { isIP } from 'node:net';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isUnicast, parseAddress } from '../../../src/net/address.ts';
+import { familyOf, isUnicast, parseAddress } from '../../../src/net/address.ts';
 import { addressNumber } from '../../support/address-number.ts';
 import { anyAddress, ipv4Text, ipv6Text } from '../../support/arbitraries.ts';
 import { HOSTILE_TEXT } from '../../support/hostile-text.ts';
@@ -70,6 +71,28 @@ describe('an address', () => {
         if (address !== undefined) expect(address.text).toMatch(/^[0-9a-f.:]+$/);
       }),
       { numRuns: 1000 },
+    );
+  });
+});
+
+describe('the family of a text', () => {
+  const pieces = fc.constantFrom('0', '1', '9', 'a', 'F', ':', '::', '.', '25', '256', '192.0.2.1', '1:2:3', 'g');
+  const nearly = fc.tuple(ipv6Text, fc.nat(40), pieces).map(([text, at, piece]) => text.slice(0, at) + piece + text.slice(at));
+
+  test('is what Node says, for addresses and for what is nearly one', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          ipv4Text,
+          ipv6Text,
+          nearly,
+          fc.array(pieces, { maxLength: 9 }).map((each) => each.join('')),
+        ),
+        (text) => {
+          expect({ text, family: familyOf(text) }).toEqual({ text, family: { 4: 'ipv4', 6: 'ipv6' }[isIP(text)] });
+        },
+      ),
+      { numRuns: 20_000 },
     );
   });
 });

@@ -1,0 +1,58 @@
+import { readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { compileHooks, hooksOf, readProgram } from './hook-program.ts';
+import { PATHS } from './paths.ts';
+
+/**
+ * A program of its own: lives through a connection with every hook, so that V8 compiles what they use, and writes the code cache of the program
+ * named by its argument to stdout, in Base64. `rehearse` starts it where rules and files are nobody's.
+ */
+const DEVICE = 'rehearsal0';
+const CONNECTION: Readonly<Record<string, string>> = {
+  dev: DEVICE,
+  script_context: 'init',
+  trusted_ip: '203.0.113.10',
+  trusted_port: '1194',
+  remote_1: '203.0.113.10',
+  remote_port_1: '1194',
+  proto_1: 'udp',
+  ifconfig_local: '10.8.0.2',
+  ifconfig_netmask: '255.255.255.0',
+  foreign_option_1: 'dhcp-option DNS 10.8.0.1',
+};
+
+/** After the machine is locked. */
+const CALLS = ['down', 'up', 'route-up', 'down'] as const;
+
+/** In the order of the arguments after the program: the machine's own. */
+const SPACES = ['net', 'mnt'] as const;
+
+const [, , program = '', ...outside] = process.argv;
+const inside = SPACES.map((space) => readlinkSync(`/proc/self/ns/${space}`));
+// It removes what is kept and locks: nobody may start it by hand.
+if (outside.length !== inside.length || inside.some((space, index) => space === outside[index]))
+  throw new Error('only "ovpn-killswitch install" starts this, in namespaces of its own');
+const source = readProgram(program);
+const script = compileHooks(source, program);
+const { HOOKS } = hooksOf(script, require);
+// What locks is a program of its own: a cache with what only `lock` needs would take longer to load than it saves.
+const { HOOKS: LOCKING } = hooksOf(compileHooks(`${source} `, 'locking'), require);
+Object.assign(process.env, CONNECTION);
+
+/** Whether the hook has ended well. */
+function call(hooks: typeof HOOKS, hook: string, args: readonly string[]): boolean {
+  process.exitCode = 0;
+  process.argv = [...process.argv.slice(0, 2), ...args];
+  process.env['script_type'] = hook;
+  hooks[hook]?.();
+  return process.exitCode === 0;
+}
+
+const ARGUMENTS = [DEVICE, '1500', '0', '10.8.0.2', '255.255.255.0', 'init'];
+const rehearsed = ['iptables', 'nftables'].filter((backend) => {
+  for (const folder of [PATHS.state, PATHS.runtime]) rmSync(folder, { recursive: true, force: true });
+  writeFileSync(PATHS.settings, `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp\nKILLSWITCH_RESOLVER=off\n`);
+  // It may not be installed here, or the kernel may lack it.
+  return call(LOCKING, 'up', ARGUMENTS) && CALLS.every((hook) => call(HOOKS, hook, hook === 'route-up' ? [] : ARGUMENTS));
+});
+process.exitCode = rehearsed.length === 0 ? 1 : 0;
+if (rehearsed.length > 0) process.stdout.write(script.createCachedData().toString('base64'));

@@ -1,0 +1,40 @@
+import { spawnSync } from 'node:child_process';
+import { readlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { NODE_FLAG } from './interpreter.ts';
+import { PATHS, PROGRAM_FOLDERS } from './paths.ts';
+
+const REHEARSAL_MILLISECONDS = 20_000;
+
+/** Nothing is seen or left outside: its own network, and memory over every folder that hooks read or write. */
+const FOLDERS = [PATHS.state, PATHS.runtime, PATHS.log, PATHS.settings].map(dirname);
+const STAGE = `for folder in ${FOLDERS.join(' ')}; do mount -t tmpfs tmpfs "$folder"; done; exec "$@"`;
+
+/** Paths of the interpreter, of rehearsal.ts as it is installed, and of the hooks' program. */
+export interface Rehearsal {
+  readonly node: string;
+  readonly rehearsal: string;
+  readonly program: string;
+}
+
+/**
+ * The code cache of the hooks' program for this interpreter, or why there is none. The hooks run for it, in a network and a view of the files
+ * that end with the run.
+ */
+export function rehearse({ node, rehearsal, program }: Rehearsal): Buffer | { readonly why: string } {
+  const words = [node, NODE_FLAG, rehearsal, program, ...['net', 'mnt'].map((space) => readlinkSync(`/proc/self/ns/${space}`))];
+  const { status, stdout, stderr, error } = spawnSync(
+    'unshare',
+    ['--net', '--mount', '--propagation', 'private', '--', 'sh', '-euc', STAGE, 'sh', ...words],
+    {
+      cwd: '/',
+      env: { PATH: PROGRAM_FOLDERS.join(':'), LC_ALL: 'C' },
+      timeout: REHEARSAL_MILLISECONDS,
+      killSignal: 'SIGKILL',
+      maxBuffer: 64 * 1024 * 1024,
+      encoding: 'latin1',
+    },
+  );
+  if (status === 0) return Buffer.from(stdout, 'base64');
+  return { why: error?.message ?? stderr.trim().split('\n').at(-1) ?? '' };
+}
