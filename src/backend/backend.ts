@@ -13,6 +13,7 @@ export type Program =
   | 'nmcli'
   | 'systemctl'
   | 'rc-update'
+  | 'rc-service'
   | 'sh';
 
 /** One run of a program as a value: it can be printed, compared and run. */

@@ -15,7 +15,7 @@ export interface World {
   /** Whether the kernel has IPv6. */
   readonly ipv6: boolean;
   /** Programs that would flush iptables rules, or put theirs above ours. */
-  readonly neighbours: { readonly firewalld: boolean; readonly docker: boolean };
+  readonly neighbours: { readonly firewalld: boolean; readonly docker: boolean; readonly libvirt: boolean };
 }
 
 /** The backend, and each step of how it was found. */
@@ -29,6 +29,7 @@ function auto({ has, neighbours }: World): { readonly name: BackendName; readonl
   if (!has.nft) return { name: 'iptables', why: 'nft is not installed' };
   if (neighbours.firewalld) return { name: 'nftables', why: 'firewalld is installed and flushes iptables rules when it reloads' };
   if (neighbours.docker) return { name: 'nftables', why: 'docker is installed and puts its iptables rules above others' };
+  if (neighbours.libvirt) return { name: 'nftables', why: 'libvirt is installed and puts its iptables rules above others' };
   return { name: 'iptables', why: 'nothing here flushes iptables rules or puts its own above them' };
 }
 

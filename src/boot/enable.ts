@@ -29,7 +29,7 @@ function script(host: Host, path: string, ...args: readonly string[]): void {
 }
 
 /** Ways back live in the script `recover` alone, so that they work without us. */
-function takeAway(host: Host, names: readonly string[]): void {
+export function takeAway(host: Host, names: readonly string[]): void {
   if (names.length > 0) script(host, RECOVER_SCRIPT, '--boot-off', ...names);
 }
 
@@ -49,7 +49,8 @@ function writeFiles(host: Host, { files }: BootPlan): void {
   }
 }
 
-function carryOut(host: Host, plan: BootPlan): void {
+/** Writes the files of a plan and runs its commands. @throws KillswitchError NO_BOOT or FILES */
+export function carryOut(host: Host, plan: BootPlan): void {
   writeFiles(host, plan);
   for (const command of plan.commands) {
     const { status, stderr } = host.run(command);

@@ -13,6 +13,7 @@ import { render } from './render.ts';
 import { status } from './status.ts';
 import { uninstall } from './uninstall.ts';
 import { unlock } from './unlock.ts';
+import { watch } from './watch.ts';
 
 /** Every command, in the order a new user needs them. */
 export const COMMANDS: readonly CliCommand[] = [
@@ -20,6 +21,7 @@ export const COMMANDS: readonly CliCommand[] = [
   attach,
   lock,
   boot,
+  watch,
   status,
   unlock,
   refresh,

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Opens a machine that ovpn-killswitch has locked: takes away its rules, in nftables and in every kind of iptables that is installed, and
-# gives the chain policies and the system's resolvers back, and takes away what loads the rules at boot. Needs nothing but this file: no Node,
+# gives the chain policies and the system's resolvers back, and takes away what loads the rules at boot or puts them back. Needs nothing but this file: no Node,
 # no network, nothing of the package. Run it as often as you like.
 #   recover                    opens
 #   recover resolvers          gives back only the resolvers, as after a power cut: the rules stay
-#   recover --boot-off NAME…   takes away only what loads the rules at boot: systemd, netfilter-persistent, sysconfig, openrc; and sysctl
+#   recover --boot-off NAME…   takes away only these: systemd, netfilter-persistent, sysconfig, openrc; sysctl; and watch
 PATH=/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin
 LC_ALL=C
 export PATH LC_ALL
@@ -78,6 +78,24 @@ sysctl_off() {
   rm -f "$state/boot/sysctl" "$state/boot/sysctl.back"
 }
 
+# The service that would put the rules back.
+watch_off() {
+  name=ovpn-killswitch-watch
+  units=/etc/systemd/system
+  if [ -e "$units/$name.service" ] || [ -e "$units/multi-user.target.d/$name.conf" ]; then
+    if [ -d /run/systemd/system ]; then systemctl stop "$name.service" 2>/dev/null; fi
+    rm -f "$units/$name.service" "$units/multi-user.target.d/$name.conf"
+    rmdir "$units/multi-user.target.d" 2>/dev/null
+    if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+  fi
+  if [ -e "/etc/init.d/$name" ]; then
+    # Nobody who must get out waits for a supervisor that hangs.
+    if command -v rc-service >/dev/null 2>&1; then timeout 10 rc-service "$name" stop >/dev/null 2>&1; fi
+    rm -f /etc/runlevels/*/"$name" "/etc/init.d/$name"
+    if command -v rc-update >/dev/null 2>&1; then rc-update -u >/dev/null 2>&1; fi
+  fi
+}
+
 boot_off() {
   for name; do
     case $name in
@@ -86,6 +104,7 @@ boot_off() {
       openrc) openrc_off ;;
       sysconfig) sysconfig_off ;;
       sysctl) sysctl_off ;;
+      watch) watch_off ;;
       *) say "nothing of ours is called $name" >&2; return 64 ;;
     esac
   done
@@ -174,6 +193,8 @@ if [ "${1:-}" = resolvers ]; then
   give_back_resolvers
   exit "$stuck"
 fi
+
+watch_off
 
 for kind in '' -nft -legacy; do
   # Asking for legacy tables makes them: only where the kernel has them already.

@@ -8,6 +8,7 @@ import { type Report, readReport } from '../machine/report.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import { endpointText } from '../net/endpoint.ts';
 import { differenceLines, lookIfItWorks } from '../transaction/apply.ts';
+import { readWatch, type WatchReport } from '../watch/watch-report.ts';
 import type { CliCommand } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
 
@@ -68,8 +69,15 @@ function* bootLines({ strategy, sysctl, problems }: BootReport): Generator<strin
   for (const problem of problems) yield `  boot      PROBLEM: ${problem}`;
 }
 
+function watchLine({ enabled, running }: WatchReport): string {
+  if (running) return '  watch     puts the rules back when another program changes them';
+  return enabled
+    ? '  watch     PROBLEM: the service ovpn-killswitch-watch does not run'
+    : '  watch     off: "ovpn-killswitch watch enable" has the rules put back when another program changes them';
+}
+
 /** Version 1 of the machine-readable status. */
-function json(report: Report, { inUse, differences: dnsDifferences }: ResolverState, boot: BootReport): string {
+function json(report: Report, { inUse, differences: dnsDifferences }: ResolverState, boot: BootReport, watch: WatchReport): string {
   const { state, exact, record, choice, intended, stale, differences } = report;
   return JSON.stringify(
     {
@@ -81,6 +89,7 @@ function json(report: Report, { inUse, differences: dnsDifferences }: ResolverSt
       backend: choice.backend.name,
       trace: choice.trace,
       boot: { with: boot.strategy?.name ?? null, sysctl: boot.sysctl, problems: boot.problems },
+      watch,
       endpoints: intended.policy.base.endpoints.map(endpointText),
       tunnels: intended.live.map(({ tunnel, since, connection }) => ({
         device: tunnel.device,
@@ -131,8 +140,9 @@ export const status: CliCommand = {
     const givenBack = giveBackResolvers(host, report);
     const resolvers = readResolvers(host, true);
     const boot = readBoot(host);
-    if (values.json === true) print(json(report, resolvers, boot));
-    else for (const line of [...lines(report, resolvers, givenBack, host.now()), ...bootLines(boot)]) print(line);
+    const watch = readWatch(host);
+    if (values.json === true) print(json(report, resolvers, boot, watch));
+    else for (const line of [...lines(report, resolvers, givenBack, host.now()), ...bootLines(boot), watchLine(watch)]) print(line);
     return exitOf(report);
   },
 };

@@ -1,10 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process';
 import {
-  accessSync,
   chmodSync,
   chownSync,
   closeSync,
-  constants,
   existsSync,
   fsyncSync,
   mkdirSync,
@@ -28,6 +26,7 @@ import type { Host } from './host.ts';
 import { openLog } from './log.ts';
 import { PATHS, PROGRAM_FOLDERS } from './paths.ts';
 import { ownFolder } from './program-files.ts';
+import { programPath } from './program-path.ts';
 import { readAnswers } from './resolver-answers.ts';
 
 /** A child that takes longer is stopped. */
@@ -106,18 +105,7 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
   const found = new Map<string, string | undefined>();
 
   const locate = (program: string): string | undefined => {
-    if (!found.has(program))
-      found.set(
-        program,
-        PROGRAM_FOLDERS.map((folder) => `${folder}/${program}`).find((path) => {
-          try {
-            accessSync(path, constants.X_OK);
-            return true;
-          } catch {
-            return false;
-          }
-        }),
-      );
+    if (!found.has(program)) found.set(program, programPath(program));
     return found.get(program);
   };
 

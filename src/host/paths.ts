@@ -9,6 +9,8 @@ export const PATHS = {
   /** Tunnels of NetworkManager's connections from `vpn-up` to `vpn-down`, live or not; the dispatcher script looks here too. */
   connections: '/run/ovpn-killswitch/networkmanager',
   lock: '/run/ovpn-killswitch/lock',
+  /** The process that watches: it holds while that process lives. */
+  watch: '/run/ovpn-killswitch/watch',
   log: '/var/log/ovpn-killswitch.log',
   library: '/usr/local/lib/ovpn-killswitch',
   command: '/usr/local/sbin/ovpn-killswitch',

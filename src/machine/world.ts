@@ -20,7 +20,11 @@ export function readWorld(host: Host, setting: Settings['backend'], relock = fal
       ip6tables: host.has('ip6tables-restore') && host.has('ip6tables-save'),
     },
     ipv6: host.exists(PATHS.ipv6),
-    neighbours: { firewalld: host.has('firewalld'), docker: host.has('dockerd') },
+    neighbours: {
+      firewalld: host.has('firewalld'),
+      docker: host.has('dockerd'),
+      libvirt: host.has('libvirtd') || host.has('virtnetworkd'),
+    },
   };
 }
 

@@ -16,6 +16,7 @@ const ROOMS = [
   'transaction',
   'dns',
   'boot',
+  'watch',
   'proof',
   'cli',
   'run-hook',

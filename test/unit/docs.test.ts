@@ -20,6 +20,7 @@ import { readKeyfile } from '../../src/tunnel/keyfile.ts';
 import { readVpnConnection } from '../../src/tunnel/networkmanager-profile.ts';
 import { literalEndpoints, readProfile } from '../../src/tunnel/profile.ts';
 import { EXCEPTIONS } from '../lab/comebacks.ts';
+import { NEIGHBOURS, PHASES } from '../lab/neighbour-table.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -325,6 +326,19 @@ test('docs/openvpn-versions.md lists what the lab has measured, and nothing else
     comeback,
     why,
   ]);
+  expect(rows).toEqual(measured);
+});
+
+test('docs/neighbours.md lists what the lab has measured, and nothing else', () => {
+  const words = { none: 'nothing', changes: 'changed', guests: 'guests leave', opens: 'opens' } as const;
+  const rows = read('docs/neighbours.md')
+    .split('\n')
+    .filter((line) => /^\| .* \| (nftables|iptables) \|/.test(line));
+  const measured = NEIGHBOURS.flatMap(({ name, beside }) =>
+    (['nftables', 'iptables'] as const).map(
+      (backend) => `| ${[name, backend, ...PHASES.map((phase) => words[beside[backend][phase]])].join(' | ')} |`,
+    ),
+  );
   expect(rows).toEqual(measured);
 });
 

@@ -7,7 +7,7 @@ const WORLD: World = {
   locked: undefined,
   has: { nft: true, iptables: true, ip6tables: true },
   ipv6: true,
-  neighbours: { firewalld: false, docker: false },
+  neighbours: { firewalld: false, docker: false, libvirt: false },
 };
 const only = (...programs: readonly (keyof World['has'])[]): World['has'] => ({
   nft: programs.includes('nft'),
@@ -28,25 +28,31 @@ describe('the backend', () => {
     ['nft is missing', { has: only('iptables', 'ip6tables') }, 'iptables', ['iptables: nft is not installed']],
     [
       'nft is missing, whatever firewalld does',
-      { has: only('iptables', 'ip6tables'), neighbours: { firewalld: true, docker: true } },
+      { has: only('iptables', 'ip6tables'), neighbours: { firewalld: true, docker: true, libvirt: false } },
       'iptables',
       ['iptables: nft is not installed'],
     ],
     [
       'firewalld is there',
-      { neighbours: { firewalld: true, docker: false } },
+      { neighbours: { firewalld: true, docker: false, libvirt: false } },
       'nftables',
       ['nftables: firewalld is installed and flushes iptables rules when it reloads'],
     ],
     [
       'docker is there',
-      { neighbours: { firewalld: false, docker: true } },
+      { neighbours: { firewalld: false, docker: true, libvirt: false } },
       'nftables',
       ['nftables: docker is installed and puts its iptables rules above others'],
     ],
     [
+      'libvirt is there',
+      { neighbours: { firewalld: false, docker: false, libvirt: true } },
+      'nftables',
+      ['nftables: libvirt is installed and puts its iptables rules above others'],
+    ],
+    [
       'the settings say iptables',
-      { setting: 'iptables', neighbours: { firewalld: true, docker: true } },
+      { setting: 'iptables', neighbours: { firewalld: true, docker: true, libvirt: false } },
       'iptables',
       ['iptables: KILLSWITCH_BACKEND says iptables'],
     ],

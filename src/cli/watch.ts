@@ -1,0 +1,70 @@
+import { readBootWorld } from '../boot/boot-world.ts';
+import { carryOut, takeAway } from '../boot/enable.ts';
+import { EXIT, KillswitchError } from '../errors.ts';
+import { linuxHost } from '../host/linux.ts';
+import { listen } from '../host/listen.ts';
+import { PATHS } from '../host/paths.ts';
+import { readLockRecord } from '../machine/lock-record.ts';
+import { watchService } from '../watch/service.ts';
+import { watch as startWatch } from '../watch/watch.ts';
+import { readWatch } from '../watch/watch-report.ts';
+import type { CliCommand, Context } from './command.ts';
+import { parseArguments } from './parse-arguments.ts';
+
+function enable({ host, print }: Context): void {
+  if (!host.exists(PATHS.command)) throw new KillswitchError('FILES', `${PATHS.command} is missing`, 'Install first: see README.md');
+  const { init } = readBootWorld(host);
+  if (init === undefined)
+    throw new KillswitchError(
+      'NO_BOOT',
+      'neither systemd nor OpenRC runs this machine',
+      `Have your own supervisor keep this running: ${PATHS.command} watch`,
+    );
+  carryOut(host, watchService(init));
+  print(`Watching, now and after each boot, by ${init === 'systemd' ? 'systemd' : 'OpenRC'} (ovpn-killswitch-watch).`);
+  if (readLockRecord(host)?.locked !== true)
+    print('This machine is not locked now: nothing is put back until you say "ovpn-killswitch lock".');
+}
+
+export const watch: CliCommand = {
+  name: 'watch',
+  usage: 'watch [enable|disable]',
+  summary: 'Put the rules back within a second when another program changes them, for as long as it runs; or have a service do so.',
+  examples: [
+    ['watch enable', 'a service of systemd or OpenRC, from now on and after each boot'],
+    ['watch disable', 'ends and removes that service; the rules stay'],
+    ['watch', 'in the foreground, for a supervisor of your own'],
+  ],
+  needsRoot: true,
+  run: (context) => {
+    const { host, args, print } = context;
+    const { positionals } = parseArguments(watch, args, {}, { least: 0, most: 1 });
+    switch (positionals[0]) {
+      case undefined: {
+        // Without an end: what holds for one command, such as how long it may take, does not hold for it.
+        const listener = startWatch(
+          linuxHost({ name: 'watch', milliseconds: Number.POSITIVE_INFINITY, shown: 'info' }),
+          listen,
+          process.pid,
+        );
+        for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => listener.stop());
+        return EXIT.ok;
+      }
+      case 'enable':
+        enable(context);
+        return EXIT.ok;
+      case 'disable': {
+        const { enabled } = readWatch(host);
+        takeAway(host, ['watch']);
+        print(enabled ? 'Nobody puts the rules back any more. They stay as they are.' : 'No such service was set up.');
+        return EXIT.ok;
+      }
+      default:
+        throw new KillswitchError(
+          'USAGE',
+          `"${positionals[0]}" is neither enable nor disable`,
+          `Call it as: ovpn-killswitch ${watch.usage}`,
+        );
+    }
+  },
+};

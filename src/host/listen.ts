@@ -1,0 +1,38 @@
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Listen } from './host.ts';
+import { PROGRAM_FOLDERS } from './paths.ts';
+import { programPath } from './program-path.ts';
+
+/** What is kept of a program's last words. */
+const LAST_WORDS = 300;
+
+export const listen: Listen = (program, args, line, ended) => {
+  // A name without a folder is not there (execve(2)): what is missing ends like what fails.
+  const child = spawn(programPath(program) ?? `./${program}`, args, {
+    cwd: '/',
+    env: { PATH: PROGRAM_FOLDERS.join(':'), LC_ALL: 'C' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let open = true;
+  let said = '';
+  const end = (why: string) => {
+    if (!open) return;
+    open = false;
+    ended(why);
+  };
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    if (open) line(text);
+  });
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    said = (said + chunk).slice(-LAST_WORDS);
+  });
+  child.once('error', ({ message }) => end(message));
+  child.once('close', (status, signal) => end(said.trim() || `it ended with ${signal ?? `status ${status}`}`));
+  return {
+    stop: () => {
+      open = false;
+      child.kill('SIGTERM');
+    },
+  };
+};

@@ -1,0 +1,86 @@
+import { choose } from '../backend/choose.ts';
+import { type Difference, differencesOf, type Image, sameReasons } from '../backend/image.ts';
+import { describeResolvers } from '../dns/describe-resolvers.ts';
+import { followResolversOrSay } from '../dns/follow-resolvers.ts';
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { readLastTransaction } from '../machine/last-transaction.ts';
+import { liveTunnelKey, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
+import { readLockRecord } from '../machine/lock-record.ts';
+import { intend } from '../machine/report.ts';
+import { settingsInForce } from '../machine/settings-in-force.ts';
+import { readWorld } from '../machine/world.ts';
+import { look } from '../transaction/apply.ts';
+import { followAlone } from '../transaction/follow.ts';
+
+/** What a look at the machine came to. `busy`: a hook has written its tunnel and not yet loaded its rules. */
+export type Guarded =
+  | { readonly kind: 'unlocked' | 'exact' | 'busy' }
+  | {
+      readonly kind: 'restored';
+      readonly differences: readonly Difference[];
+      /** Devices of tunnels that were gone. */
+      readonly gone: readonly string[];
+      /** What differs even now in words alone: those of a newer tool, see `apply`. */
+      readonly spelling: readonly Difference[];
+    };
+
+export interface GuardOptions {
+  /** Whether a hook that is in the middle of its own change is let finish. */
+  readonly patient: boolean;
+  /** What differed in words alone after the last time everything was put right. */
+  readonly spelling: readonly Difference[];
+}
+
+interface Images {
+  readonly expected: Image;
+  readonly found: Image;
+}
+
+function readImages(host: Host): Images {
+  const settings = settingsInForce(host);
+  const { backend } = choose(readWorld(host, settings.backend));
+  return { expected: backend.image(intend(host, settings).ruleset), found: look(host, backend).image };
+}
+
+/** Somebody may have changed rules again meanwhile: such a difference must not pass for one of words. */
+function spellingNow(host: Host): readonly Difference[] {
+  const { expected, found } = readImages(host);
+  return sameReasons(expected, found) ? differencesOf(expected, found) : [];
+}
+
+function hookAtWork(host: Host): boolean {
+  const last = readLastTransaction(host);
+  const live = readLiveTunnels(host).map(liveTunnelKey);
+  return last !== undefined && (last.tunnels.length !== live.length || live.some((each) => !last.tunnels.includes(each)));
+}
+
+/**
+ * Looks whether the kernel holds what it should, and puts it right when it does not: rules that somebody took away, added or moved, and those of
+ * tunnels that are gone. A machine that is not locked is left alone.
+ * @throws KillswitchError when the rules could not be read or put right.
+ */
+export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded {
+  if (readLockRecord(host)?.locked !== true) return { kind: 'unlocked' };
+  const { expected, found } = readImages(host);
+  const differences = differencesOf(expected, found);
+  const gone = staleTunnels(host, readLiveTunnels(host)).map(({ tunnel }) => tunnel.device);
+  const exact = differences.length === 0 || JSON.stringify(differences) === JSON.stringify(spelling);
+  if (exact && gone.length === 0) return { kind: 'exact' };
+  if (patient && hookAtWork(host)) return { kind: 'busy' };
+  return host.exclusively((): Guarded => {
+    // Somebody may have unlocked while we waited.
+    if (readLockRecord(host)?.locked !== true) return { kind: 'unlocked' };
+    const { applied } = followAlone(host).converged;
+    // Somebody else was faster.
+    if (applied === 'unchanged' && gone.length === 0) return { kind: 'exact' };
+    return { kind: 'restored', differences, gone, spelling: spellingNow(host) };
+  });
+}
+
+/** Gives the resolvers of tunnels that are gone back, and sets those of live ones; says when it did something. */
+export function guardResolvers(host: Host): void {
+  const followed = followResolversOrSay(host);
+  if (followed instanceof KillswitchError || followed.kind === 'unchanged') return;
+  host.log({ level: 'info', event: 'resolvers', message: describeResolvers(followed) });
+}

@@ -1,0 +1,71 @@
+import type { BootPlan } from '../boot/boot-strategy.ts';
+import { PATHS } from '../host/paths.ts';
+
+const NAME = 'ovpn-killswitch-watch';
+const UNIT = `/etc/systemd/system/${NAME}.service`;
+const OPENRC_SCRIPT = `/etc/init.d/${NAME}`;
+
+/** One of these is there where the service is set up. */
+export const SERVICE_FILES: readonly string[] = [UNIT, OPENRC_SCRIPT];
+
+/** Twice what was measured, and then some: Node, "nft monitor" with a copy of every rule of the machine, "ip monitor", and what it runs. */
+const SYSTEMD = `[Unit]
+Description=Puts the rules of the VPN kill switch back when somebody changes them
+After=ovpn-killswitch.service
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=${PATHS.command} watch
+Restart=always
+RestartSec=1
+TimeoutStopSec=5
+MemoryMax=256M
+CPUQuota=50%
+TasksMax=64
+NoNewPrivileges=yes
+`;
+
+const OPENRC = `#!/sbin/openrc-run
+
+description="Puts the rules of the VPN kill switch back when somebody changes them"
+supervisor=supervise-daemon
+command=${PATHS.command}
+command_args=watch
+respawn_delay=1
+respawn_max=0
+
+depend() {
+	after ovpn-killswitch net
+}
+`;
+
+/** The service under what runs this machine; started now, and at each boot. The way back is in the script `recover`. */
+export function watchService(init: 'systemd' | 'openrc'): BootPlan {
+  switch (init) {
+    case 'systemd':
+      return {
+        files: [
+          { path: UNIT, text: SYSTEMD, mode: 0o644 },
+          { path: `/etc/systemd/system/multi-user.target.d/${NAME}.conf`, text: `[Unit]\nWants=${NAME}.service\n`, mode: 0o644 },
+        ],
+        commands: [
+          { program: 'systemctl', args: ['daemon-reload'] },
+          { program: 'systemctl', args: ['restart', `${NAME}.service`] },
+        ],
+        links: [],
+        notes: [],
+      };
+    case 'openrc':
+      return {
+        files: [{ path: OPENRC_SCRIPT, text: OPENRC, mode: 0o755 }],
+        commands: [
+          { program: 'rc-update', args: ['add', NAME, 'default'] },
+          { program: 'rc-service', args: [NAME, 'restart'] },
+        ],
+        links: [`/etc/runlevels/default/${NAME}`],
+        notes: [],
+      };
+    default:
+      return init satisfies never;
+  }
+}

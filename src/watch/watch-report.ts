@@ -1,0 +1,21 @@
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { field, parseJson } from '../machine/json.ts';
+import { startOf } from '../machine/live-tunnels.ts';
+import { SERVICE_FILES } from './service.ts';
+
+/** Whether somebody puts the rules back. */
+export interface WatchReport {
+  /** Whether a service is set up for it. */
+  readonly enabled: boolean;
+  readonly running: boolean;
+}
+
+export function readWatch(host: Host): WatchReport {
+  const json = parseJson(host.read(PATHS.watch) ?? '');
+  const [pid, start] = [field(json, 'pid'), field(json, 'start')];
+  return {
+    enabled: SERVICE_FILES.some((path) => host.exists(path)),
+    running: typeof pid === 'number' && typeof start === 'string' && startOf(host, pid) === start,
+  };
+}

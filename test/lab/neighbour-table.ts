@@ -1,0 +1,97 @@
+import type { BackendName } from '../../src/policy/settings.ts';
+
+/** What happens to a neighbour while this machine is locked. With a neighbour that ran before, `start` is the lock. */
+export const PHASES = ['start', 'reload', 'stop'] as const;
+export type Phase = (typeof PHASES)[number];
+
+/**
+ * What a phase does to our rules as a backend loads them, without "watch". `none`: nothing. `changes`: they may not be what they should be, and
+ * `status` says so, but nothing leaves. `guests`: what guests send leaves. `opens`: what this machine sends leaves.
+ */
+export type Effect = 'none' | 'changes' | 'guests' | 'opens';
+
+const all = (effect: Effect): Readonly<Record<Phase, Effect>> => ({ start: effect, reload: effect, stop: effect });
+
+/** Another program that has rules of its own. Each word is a shell script that waits for its end. */
+export interface Neighbour extends Readonly<Record<Phase, string>> {
+  readonly name: string;
+  readonly prepare?: string;
+  /** The bridge of its guests, and the first three bytes of the network there. */
+  readonly bridge?: string;
+  readonly network?: string;
+  readonly beside: Readonly<Record<BackendName, Readonly<Record<Phase, Effect>>>>;
+}
+
+export const NEIGHBOURS: readonly Neighbour[] = [
+  {
+    name: 'nftables.service',
+    start: 'systemctl start nftables',
+    reload: 'systemctl reload nftables',
+    stop: 'systemctl stop nftables',
+    beside: { nftables: all('opens'), iptables: all('opens') },
+  },
+  {
+    name: 'nftables.service with our include',
+    prepare: `echo 'include "/var/lib/ovpn-killswitch/*.nft"' >>/etc/nftables.conf`,
+    start: 'systemctl start nftables',
+    reload: 'systemctl reload nftables',
+    stop: 'systemctl stop nftables',
+    beside: { nftables: { start: 'none', reload: 'none', stop: 'opens' }, iptables: all('opens') },
+  },
+  {
+    name: 'a ruleset by hand',
+    start:
+      "nft 'add table inet mine; add chain inet mine output { type filter hook output priority 10; policy accept; }; add rule inet mine output accept'; iptables -A OUTPUT -j ACCEPT",
+    reload: 'iptables -I OUTPUT -j ACCEPT; iptables -I INPUT -j ACCEPT; iptables -P OUTPUT ACCEPT',
+    stop: 'nft delete table inet mine; iptables -F',
+    beside: { nftables: all('none'), iptables: { start: 'none', reload: 'opens', stop: 'changes' } },
+  },
+  {
+    name: 'ufw',
+    start: 'systemctl start ufw',
+    reload: 'ufw reload',
+    stop: 'systemctl stop ufw',
+    beside: { nftables: all('none'), iptables: all('changes') },
+  },
+  {
+    name: 'firewalld (nftables)',
+    prepare: 'sed -i s/^FirewallBackend=.*/FirewallBackend=nftables/ /etc/firewalld/firewalld.conf',
+    start: 'systemctl start firewalld; firewall-cmd --state',
+    reload: 'firewall-cmd --reload',
+    stop: 'systemctl stop firewalld',
+    beside: { nftables: all('none'), iptables: all('changes') },
+  },
+  {
+    name: 'firewalld (iptables)',
+    prepare: 'sed -i s/^FirewallBackend=.*/FirewallBackend=iptables/ /etc/firewalld/firewalld.conf',
+    start: 'systemctl start firewalld; firewall-cmd --state',
+    reload: 'firewall-cmd --reload',
+    stop: 'systemctl stop firewalld',
+    beside: { nftables: all('none'), iptables: all('opens') },
+  },
+  {
+    name: 'docker',
+    start: 'systemctl start containerd docker',
+    reload: 'systemctl restart docker',
+    stop: 'systemctl stop docker.socket docker containerd',
+    bridge: 'docker0',
+    network: '172.17.0',
+    beside: { nftables: all('none'), iptables: { start: 'guests', reload: 'guests', stop: 'none' } },
+  },
+  {
+    name: 'fail2ban',
+    start: 'systemctl start fail2ban; until fail2ban-client ping; do sleep 0.1; done; fail2ban-client set sshd banip 192.0.2.66',
+    reload: 'fail2ban-client reload; fail2ban-client set sshd banip 192.0.2.67',
+    stop: 'systemctl stop fail2ban',
+    beside: { nftables: all('none'), iptables: all('changes') },
+  },
+  {
+    name: 'libvirt',
+    start: 'systemctl start virtlogd.socket libvirtd; virsh -q -c qemu:///system net-start default',
+    reload: 'systemctl restart libvirtd; virsh -q -c qemu:///system net-list',
+    stop: 'virsh -q -c qemu:///system net-destroy default; systemctl stop libvirtd',
+    bridge: 'virbr0',
+    network: '192.168.122',
+    beside: { nftables: all('none'), iptables: { start: 'guests', reload: 'changes', stop: 'changes' } },
+  },
+];

@@ -1,0 +1,261 @@
+import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
+import type { BackendName } from '../../src/policy/settings.ts';
+import { INTERNET, LAN } from '../../src/proof/addresses.ts';
+import { startProberIn } from '../../src/proof/client-programs.ts';
+import type { ProberRun } from '../../src/proof/prober-run.ts';
+import { marker, NOBODY } from '../../src/proof/probes.ts';
+import { installProduct, type Product, writeSettings } from '../../src/proof/product.ts';
+import { until } from '../../src/proof/until.ts';
+import { DIST } from '../e2e/stage.ts';
+import { LOG } from '../hooks/installed-machine.ts';
+import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
+import { type Effect, NEIGHBOURS, type Neighbour, PHASES, type Phase } from './neighbour-table.ts';
+
+/** What the product promises of "watch", and what a busy machine may add to it. */
+const PROMISED_MILLISECONDS = 1_000;
+const GRACE_MILLISECONDS = 1_000;
+
+const SERVICES =
+  'ufw firewalld fail2ban docker.service docker.socket containerd libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirt-guests virtlockd.socket virtlockd-admin.socket virtlogd.socket virtlogd-admin.socket';
+
+/** Nothing of them runs until a test starts it. */
+const PREPARE = `
+systemctl disable ${SERVICES}
+cp /etc/nftables.conf /etc/nftables.conf.debian
+mkdir -p /etc/docker /etc/fail2ban/jail.d
+echo '{ "data-root": "/run/docker-data", "exec-root": "/run/docker-exec", "storage-driver": "vfs" }' >/etc/docker/daemon.json
+printf '[sshd]\\nenabled = true\\nbackend = systemd\\n' >/etc/fail2ban/jail.d/lab.local
+sed -i s/ENABLED=no/ENABLED=yes/ /etc/ufw/ufw.conf
+`;
+
+/** Sends from a machine of its own behind a bridge, as a guest or a container would, for as long as its bridge is there. */
+const GUEST = (bridge: string, network: string) => `
+ip netns add guest
+ip link add guest0 type veth peer name eth0 netns guest
+# A port would wait for seconds before it forwards.
+ip link set ${bridge} type bridge stp_state 0
+ip link set ${bridge} type bridge forward_delay 0
+ip link set guest0 master ${bridge} up
+ip -n guest address add ${network}.77/24 dev eth0
+ip -n guest link set eth0 up
+ip -n guest route add default via ${network}.1
+cat >/run/guest <<'END'
+while :; do echo ${marker('guest', 1)} >/dev/udp/${INTERNET.web4}/7; echo >>/run/guest.sent; read -t 0.02 <> <(:); done
+END
+systemd-run --quiet --unit guest ip netns exec guest bash /run/guest
+`;
+
+const CLEAN = `
+systemctl stop ${SERVICES} nftables guest openvpn-client@lab 2>/dev/null || :
+ip netns delete guest 2>/dev/null || :
+[ ! -e /run/libvirt/network/default.pid ] || kill $(cat /run/libvirt/network/default.pid) || :
+for each in guest0 docker0 virbr0; do ip link delete $each 2>/dev/null || :; done
+nft flush ruleset
+cp /etc/nftables.conf.debian /etc/nftables.conf
+`;
+
+const SETTINGS = (backend: BackendName) =>
+  `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_LAN=off\nKILLSWITCH_ENDPOINTS=${INTERNET.vpn4}:1194/udp\n`;
+
+/** A container's root with one program in it. */
+const IMAGE = 'mkdir -p /run/image/bin; cp /bin/busybox /run/image/bin; tar -C /run/image -c . | docker import - lab';
+
+const ASK = `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | /bin/busybox nc -w 2 ${INTERNET.web4} 80`;
+
+/** Whether the neighbour runs before the lock. */
+const ORDERS = ['after', 'before'] as const;
+type Order = (typeof ORDERS)[number];
+
+/** What followed a phase. */
+export interface Outcome {
+  /** Packets of this machine's own that left in clear. */
+  readonly clear: number;
+  /** Packets of the guest that did. */
+  readonly guest: number;
+  /** Of `status`. */
+  readonly status: number | null;
+  readonly differences: readonly unknown[];
+  /** With "watch": until `status` said 0. */
+  readonly milliseconds: number;
+}
+
+interface Scene {
+  readonly machine: Booted;
+  readonly product: Product;
+  readonly prober: ProberRun;
+}
+
+async function open(backend: BackendName): Promise<Scene> {
+  const machine = await bootMachine({ root: 'neighbours-12', prepare: PREPARE });
+  try {
+    const product = await installProduct(machine, DIST, SETTINGS(backend));
+    const orders = { probes: machine.world.probes, payloads: 800, connects: 10, seconds: 900, uid: NOBODY };
+    return { machine, product, prober: await startProberIn(machine, DIST, 'prober', orders) };
+  } catch (thrown) {
+    await machine.close();
+    throw thrown;
+  }
+}
+
+/** Probes that are waited for after each phase. */
+const PROBES = 200;
+
+async function seen({ machine, prober, product }: Scene, work: () => Promise<unknown>, watched: boolean): Promise<Outcome> {
+  const { capture } = machine.world;
+  await capture.tally();
+  await work();
+  const ended = performance.now();
+  if (watched)
+    await until(
+      () => `the rules to be whole again; ${machine.file(LOG).split('\n').slice(-12).join('\n')}`,
+      async () => (await product.command('status')).status === 0,
+      PROMISED_MILLISECONDS + GRACE_MILLISECONDS,
+    );
+  const milliseconds = performance.now() - ended;
+  const during = await capture.tally();
+  await prober.more(PROBES);
+  const after = await capture.tally();
+  const { status, stdout } = await product.command('status', '--json');
+  // With "watch" what left before the rules were whole again is told apart; after that nothing may.
+  if (watched) expect(after.byName).toEqual({});
+  const count = (each: 'guest' | 'own') =>
+    [during, after].reduce(
+      (sum, { clear, byName }) => sum + (each === 'guest' ? (byName['guest'] ?? 0) : clear - (byName['guest'] ?? 0)),
+      0,
+    );
+  return { clear: count('own'), guest: count('guest'), status, differences: JSON.parse(stdout).differences, milliseconds };
+}
+
+/** The neighbours on one machine, one after the other, each before us and after us, with "watch" and without. */
+export function neighboursWith(backend: BackendName): void {
+  const obstacle = bootObstacle({ root: 'neighbours-12' });
+  let scene: Scene | undefined;
+  const waits: number[] = [];
+  beforeAll(async () => {
+    if (obstacle === undefined) scene = await open(backend);
+  }, 180_000);
+  afterAll(async () => {
+    if (waits.length > 0) {
+      const [median = 0, most = 0] = [0.5, 1].map((part) => waits.sort((a, b) => a - b)[Math.ceil(waits.length * part) - 1] ?? 0);
+      process.stdout.write(
+        `beside ${backend}: whole again after ${Math.round(median)} ms in half of ${waits.length} phases, ${Math.round(most)} ms at most\n`,
+      );
+    }
+    await scene?.machine.close();
+  });
+  const at = (context: TestContext): Scene => {
+    if (obstacle !== undefined) context.skip(obstacle);
+    if (scene === undefined) throw new Error('the machine was not booted');
+    return scene;
+  };
+
+  async function startGuest({ machine }: Scene, { bridge, network }: Neighbour): Promise<void> {
+    if (bridge === undefined || network === undefined) return;
+    await machine.sh(GUEST(bridge, network));
+    await until('the guest', async () => (await machine.sh('wc -c </run/guest.sent 2>/dev/null || echo 0')) !== '0\n');
+  }
+
+  async function clean({ machine, product }: Scene): Promise<void> {
+    await product.must('watch', 'disable');
+    await product.must('unlock');
+    await machine.sh(CLEAN);
+  }
+
+  async function story(it: Scene, neighbour: Neighbour, order: Order, watched: boolean): Promise<Record<Phase, Outcome>> {
+    const { machine, product } = it;
+    await clean(it);
+    if (neighbour.prepare !== undefined) await machine.sh(neighbour.prepare);
+    if (order === 'before') {
+      await machine.sh(neighbour.start);
+      await startGuest(it, neighbour);
+    }
+    await product.must('lock');
+    if (watched) {
+      await product.must('watch', 'enable');
+      await until('the watcher', async () => JSON.parse((await product.command('status', '--json')).stdout).watch.running);
+    }
+    const outcomes: Partial<Record<Phase, Outcome>> = {};
+    for (const phase of PHASES) {
+      const work = async () => {
+        if (phase !== 'start') await machine.sh(neighbour[phase]);
+        else if (order === 'after') {
+          await machine.sh(neighbour.start);
+          await startGuest(it, neighbour);
+        }
+      };
+      outcomes[phase] = await seen(it, work, watched);
+      if (watched) waits.push(outcomes[phase].milliseconds);
+      if (!watched) await product.must('lock');
+    }
+    return outcomes as Record<Phase, Outcome>;
+  }
+
+  /** The lock of a machine on which the neighbour runs already touches nothing but ours. */
+  const effectOf = ({ beside }: Neighbour, order: Order, phase: Phase): Effect =>
+    order === 'before' && phase === 'start' ? 'none' : beside[backend][phase];
+
+  describe.each(NEIGHBOURS)(`$name, beside ${backend},`, (neighbour) => {
+    test.for(ORDERS)('started %s us, does what docs/neighbours.md says, and status tells', async (order, context) => {
+      const outcomes = await story(at(context), neighbour, order, false);
+      for (const phase of PHASES) {
+        const { clear, guest, status, differences } = outcomes[phase];
+        const effect = effectOf(neighbour, order, phase);
+        expect([phase, clear > 0, guest > 0]).toEqual([phase, effect === 'opens', effect === 'guests']);
+        if (effect !== 'changes') expect([phase, status]).toEqual([phase, effect === 'none' ? 0 : 2]);
+        expect([phase, differences.length > 0]).toEqual([phase, status === 2]);
+      }
+    });
+
+    test.for(ORDERS)('started %s us, with watch: the rules are whole within a second, and nothing leaves then', async (order, context) => {
+      const outcomes = await story(at(context), neighbour, order, true);
+      for (const phase of PHASES) {
+        const { clear, guest, status } = outcomes[phase];
+        const effect = effectOf(neighbour, order, phase);
+        if (effect !== 'opens') expect([phase, clear]).toEqual([phase, 0]);
+        if (effect !== 'guests') expect([phase, guest]).toEqual([phase, 0]);
+        expect([phase, status]).toEqual([phase, 0]);
+      }
+    });
+  });
+
+  describe.each(NEIGHBOURS.filter(({ bridge }) => bridge !== undefined))(`a guest of $name, beside ${backend},`, (neighbour) => {
+    test('is heard while this machine is open: the cells above are not empty', async (context) => {
+      const it = at(context);
+      await clean(it);
+      await it.machine.sh(neighbour.start);
+      await it.machine.world.capture.tally();
+      await startGuest(it, neighbour);
+      await until('the guest to be heard', async () => ((await it.machine.world.capture.tally()).byName['guest'] ?? 0) > 0);
+    });
+  });
+
+  test(`a container beside ${backend} reaches the internet through the tunnel alone, and only if KILLSWITCH_FORWARD names its bridge`, async (context) => {
+    const it = at(context);
+    const { machine, product } = it;
+    const { world } = machine;
+    await clean(it);
+    await machine.sh(`systemctl start containerd docker; ${IMAGE}`);
+    // What the web says is who has asked.
+    const page = async () =>
+      (await machine.ask(['docker', 'run', '--rm', 'lab', '/bin/busybox', 'sh', '-c', ASK])).stdout.trim().split('\n').at(-1);
+    expect(await page()).toBe(LAN.client4);
+    const server = await world.startServer();
+    await machine.writeProfile('/etc/openvpn/client/lab.conf', true);
+    await product.must('lock');
+    await machine.sh('systemctl start openvpn-client@lab');
+    const connected = async () => JSON.parse((await product.command('status', '--json')).stdout).state === 'connected';
+    await until('the tunnel', connected, 20_000);
+    await world.capture.tally();
+    expect(await page()).toBe('');
+    await writeSettings(machine, `${SETTINGS(backend)}KILLSWITCH_FORWARD=docker0\n`);
+    await product.must('lock');
+    expect(await page()).toMatch(/^10\.8\.0\./);
+    await machine.sh('systemctl stop openvpn-client@lab');
+    expect(await page()).toBe('');
+    const { byName, vpn } = await world.capture.tally();
+    expect(byName).toEqual({});
+    expect(vpn).toBeGreaterThan(0);
+    await writeSettings(machine, SETTINGS(backend));
+    await server.end();
+  });
+}

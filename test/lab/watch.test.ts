@@ -1,0 +1,188 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { until } from '../../src/proof/until.ts';
+import { tunnelCall } from '../hooks/captures.ts';
+import { installMachine, type Machine, machineObstacle, must, ran } from '../hooks/installed-machine.ts';
+import { KINDS, type Kind, useKind } from '../support/kinds.ts';
+
+/** What the product promises, and what a busy machine may add to it. */
+const PROMISED_MILLISECONDS = 1_000;
+const GRACE_MILLISECONDS = 1_000;
+
+const SETTINGS = (kind: Kind) => [
+  `KILLSWITCH_BACKEND=${kind === 'nftables' ? 'nftables' : 'iptables'}`,
+  'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp',
+];
+
+/** What others do to our rules. */
+const TAMPERS: Readonly<Record<Kind, readonly (readonly [what: string, script: string])[]>> = {
+  nftables: [
+    ['flushes every ruleset', 'nft flush ruleset'],
+    ['deletes our table', 'nft delete table inet ovpn_killswitch'],
+    ['empties our table', 'nft flush table inet ovpn_killswitch'],
+    ['inserts a rule on top of ours', 'nft insert rule inet ovpn_killswitch output accept'],
+    ['puts our table to sleep', "nft 'add table inet ovpn_killswitch { flags dormant; }'"],
+  ],
+  'iptables-nft': iptablesTampers(),
+  'iptables-legacy': iptablesTampers(),
+};
+
+function iptablesTampers(): readonly (readonly [string, string])[] {
+  return [
+    ['flushes every chain', 'iptables -F'],
+    ['flushes IPv6 and sets its policy', 'ip6tables -P OUTPUT ACCEPT; ip6tables -F OUTPUT'],
+    ['inserts a rule above our jump', 'iptables -I FORWARD -j ACCEPT'],
+    [
+      'moves our jump to the end',
+      'iptables -A OUTPUT -j ACCEPT; iptables -D OUTPUT -j KILLSWITCH-OUTPUT; iptables -A OUTPUT -j KILLSWITCH-OUTPUT',
+    ],
+  ];
+}
+
+const STORM_SECONDS = 6;
+
+/** Others change their own rules all the time: one transaction after the other, each of several rules, at 1,000 rules a second. */
+const STORM = `
+rules=$(for each in $(seq 20); do echo "add rule inet others busy ip daddr 192.0.2.$each counter"; done)
+nft 'add table inet others; add chain inet others busy'
+start=$(date +%s%N); turn=0
+while [ $(( $(date +%s%N) - start )) -lt ${STORM_SECONDS}000000000 ]; do
+  printf 'flush chain inet others busy\\n%s\\n' "$rules" | nft -f - && turn=$((turn + 1))
+  ahead=$(( turn * 21 - ($(date +%s%N) - start) / 1000000 ))
+  if [ $ahead -gt 0 ]; then sleep 0.0$(printf %02d $(( ahead > 99 ? 99 : ahead ))); fi
+done
+nft delete table inet others
+echo $((turn * 21 / ${STORM_SECONDS}))
+`;
+
+/** Processor time of the watcher, of what it has run, and of what still runs for it, in seconds; and the memory of all of them now, in MiB. */
+const COST = (pid: number) => `
+for each in ${pid} $(cat /proc/${pid}/task/*/children); do
+  sed 's/.*) //' /proc/$each/stat | cut -d' ' -f12-15
+  awk '/^VmRSS/ { print "rss", $2 }' /proc/$each/status
+done | awk -v hertz=$(getconf CLK_TCK) '$1 == "rss" { rss += $2; next } { ticks += $1 + $2 + $3 + $4 } END { print ticks / hertz, rss / 1024 }'
+`;
+
+describe.each(KINDS)('watch, with %s,', (kind) => {
+  let machine: Machine | undefined;
+  let obstacle: string | undefined;
+  let pid = 0;
+  const seen: string[] = [];
+
+  const it = (): Machine => {
+    if (machine === undefined) throw new Error('there is no machine');
+    return machine;
+  };
+  const restored = async (before: string) => {
+    const started = performance.now();
+    await until('the rules to be as before', () => read() === before, PROMISED_MILLISECONDS + GRACE_MILLISECONDS);
+    return performance.now() - started;
+  };
+  const read = () => (kind === 'nftables' ? must(it().sh('nft -s list ruleset')).stdout : saved());
+  // What others have below our jump is theirs.
+  const saved = () =>
+    must(it().sh('iptables-save -t filter; ip6tables-save -t filter'))
+      .stdout.replaceAll(/^#.*\n| \[.*/gm, '')
+      .replaceAll(/^(-A (INPUT|FORWARD|OUTPUT) -j KILLSWITCH.*\n)(?:-A \2 -j ACCEPT\n)+/gm, '$1');
+
+  beforeAll(async () => {
+    obstacle = machineObstacle();
+    if (obstacle !== undefined) return;
+    machine = await installMachine();
+    obstacle = useKind(machine.sandbox, kind);
+    if (obstacle !== undefined) return;
+    machine.settings(...SETTINGS(kind));
+    must(machine.command('lock'));
+    machine.sandbox.start(['/usr/local/sbin/ovpn-killswitch', 'watch']);
+    await until('the watcher', () => it().exists('/run/ovpn-killswitch/watch'));
+    pid = JSON.parse(machine.read('/run/ovpn-killswitch/watch')).pid;
+  });
+  beforeEach((context) => {
+    if (obstacle !== undefined) context.skip(obstacle);
+  });
+  afterAll(() => {
+    if (seen.length > 0) process.stdout.write(`watch, ${kind}: ${seen.join('; ')}\n`);
+    machine?.sandbox.close();
+  });
+
+  test('is known to status', () => {
+    const status = it().command('status', '--json');
+    expect(JSON.parse(status.stdout)).toMatchObject({ exact: true, watch: { enabled: false, running: true } });
+    expect(status.status, ran(status)).toBe(0);
+  });
+
+  test.for(TAMPERS[kind])('puts the rules back within a second when somebody %s, and says who', async ([what, script]) => {
+    const before = read();
+    const log = it().logMark();
+    must(it().sh(script));
+    const milliseconds = await restored(before);
+    seen.push(`${what}: ${Math.round(milliseconds)} ms`);
+    expect(it().command('status').status).toBe(0);
+    await until('the log', () => log().some(({ event }) => event === 'restored'));
+    const [{ msg = '' } = {}] = log().filter(({ event }) => event === 'restored');
+    expect(msg).toMatch(kind === 'iptables-legacy' ? /nobody known/ : /by (nft|iptables|ip6tables) \(process \d+\)/);
+  });
+
+  test('takes in a tunnel that a hook reports and takes away one that is gone without a word', async () => {
+    const before = read();
+    must(it().sh('ip link add tun0 type veth peer name far0; ip link set tun0 up'));
+    must(it().hook('up', tunnelCall('tun0')));
+    expect(it().status()).toMatchObject({ state: 'connected', exact: true });
+    must(it().sh('ip link delete tun0'));
+    await restored(before);
+    expect(it().status()).toMatchObject({ state: 'blocked', exact: true, tunnels: [] });
+  });
+
+  test('leaves an unlocked machine alone, and guards it again after lock', async () => {
+    const before = read();
+    must(it().command('unlock'));
+    must(it().sh('nft add table inet others; nft delete table inet others'));
+    const open = read();
+    // Its next look is over when it has answered to a lock.
+    must(it().command('lock'));
+    expect(open).not.toContain('KILLSWITCH');
+    expect(open).not.toContain('ovpn_killswitch');
+    must(it().sh(TAMPERS[kind][0]?.[1] ?? ''));
+    await restored(before);
+  });
+
+  test('stays small while others change rules all the time, and still puts ours back', async () => {
+    const before = read();
+    const cost = () =>
+      must(it().sh(COST(pid)))
+        .stdout.split(' ')
+        .map(Number);
+    const [started = 0] = cost();
+    const storm = it().sandbox.ask(['sh', '-c', STORM], { milliseconds: 30_000 });
+    await until('the storm', () => it().sh('nft list table inet others').status === 0);
+    must(it().sh(kind === 'nftables' ? 'nft delete table inet ovpn_killswitch' : 'iptables -F'));
+    const ours = () =>
+      kind === 'nftables'
+        ? it().sh('nft list table inet ovpn_killswitch').status === 0
+        : it().sh('iptables -C OUTPUT -j KILLSWITCH-OUTPUT').status === 0;
+    const tampered = performance.now();
+    await until('ours to be back in the storm', ours, PROMISED_MILLISECONDS + GRACE_MILLISECONDS);
+    const back = performance.now() - tampered;
+    const { stdout, stderr } = await storm;
+    const [ended = 0, memory = 0] = cost();
+    const share = (ended - started) / STORM_SECONDS;
+    seen.push(
+      `storm of ${stdout.trim()} rules a second: ${Math.round(share * 100)} % of a processor, ${Math.round(memory)} MiB, back after ${Math.round(back)} ms`,
+    );
+    expect(Number(stdout), stderr).toBeGreaterThan(300);
+    expect(share).toBeLessThan(0.5);
+    expect(memory).toBeLessThan(192);
+    await restored(before);
+  });
+
+  test('has made no change of its own that was not needed', async () => {
+    const generation = () => must(it().sh('nft monitor & p=$!; sleep 3; kill $p')).stdout;
+    expect(generation()).toBe('');
+  });
+
+  test('ends when it is told to, with all that it has started', async () => {
+    must(it().sh(`kill ${pid}`));
+    await until('its end', () => it().sh(`kill -0 ${pid}`).status !== 0);
+    expect(it().sh('ps -eo args').stdout).not.toMatch(/monitor/);
+    expect(JSON.parse(it().command('status', '--json').stdout)).toMatchObject({ watch: { enabled: false, running: false } });
+  });
+});
