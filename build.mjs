@@ -15,6 +15,7 @@ const programs = {
   'rehearsal.js': 'src/host/rehearsal.ts',
   'cli.js': 'src/cli/bin.ts',
   'resolver.js': 'src/host/resolver.ts',
+  'prove.js': 'src/proof/here-prober.ts',
   'demo.js': 'src/proof/demo.ts',
   'proof/prober.js': 'src/proof/prober.ts',
   'proof/responder.js': 'src/proof/responder.ts',

@@ -6,7 +6,7 @@ export default defineConfig({
     name: 'lab',
     include: ['test/lab/**/*.test.ts'],
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 120_000,
     hookTimeout: 60_000,
     reporters: ['default', './test/support/closing-line.ts'],

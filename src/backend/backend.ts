@@ -14,6 +14,9 @@ export type Program =
   | 'systemctl'
   | 'rc-update'
   | 'rc-service'
+  | 'ping'
+  | 'dmesg'
+  | 'tail'
   | 'sh';
 
 /** One run of a program as a value: it can be printed, compared and run. */

@@ -1,6 +1,6 @@
 import type { Host } from '../host/host.ts';
 import { readBaseTexts } from '../machine/base-texts.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
+import { bootsLocked, readLockRecord } from '../machine/lock-record.ts';
 import type { BootMachine } from './boot-strategy.ts';
 import type { BootWorld } from './choose.ts';
 import { PLUGINS } from './netfilter-persistent.ts';
@@ -19,5 +19,5 @@ export function readBootWorld(host: Host): BootWorld {
 }
 
 export function readBootMachine(host: Host): BootMachine {
-  return { read: host.read, exists: host.exists, locked: readLockRecord(host)?.locked === true, base: readBaseTexts(host) };
+  return { read: host.read, exists: host.exists, locked: bootsLocked(readLockRecord(host)), base: readBaseTexts(host) };
 }

@@ -3,7 +3,7 @@ import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { devices, readLiveTunnels } from '../machine/live-tunnels.ts';
-import { hasPlainRecord, readLockRecord, writePlainRecord } from '../machine/lock-record.ts';
+import { bootsLocked, hasPlainRecord, readLockRecord, writePlainRecord } from '../machine/lock-record.ts';
 import type { Settings } from '../policy/settings.ts';
 import { BOOT_SCRIPT } from './boot-script.ts';
 import { type BootFile, type BootPlan, type BootStrategy, STRATEGY_NAMES, type StrategyName } from './boot-strategy.ts';
@@ -107,7 +107,7 @@ export function disableBoot(host: Host): BootStrategy | undefined {
 export function followBoot(host: Host): void {
   const strategy = enabledStrategy(host);
   if (strategy?.name === 'sysconfig') {
-    if (readLockRecord(host)?.locked === true) carryOut(host, strategy.plan(readBootMachine(host)));
+    if (bootsLocked(readLockRecord(host))) carryOut(host, strategy.plan(readBootMachine(host)));
     else takeAway(host, ['sysconfig']);
   }
   if (host.exists(`${PATHS.runtime}/boot.problem`)) script(host, BOOT_SCRIPT, '--reopen');

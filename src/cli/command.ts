@@ -1,5 +1,6 @@
 import type { ExitStatus } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import type { Screen } from './screen.ts';
 
 /** What a command works with. */
 export interface Context {
@@ -8,6 +9,11 @@ export interface Context {
   readonly args: readonly string[];
   /** One line of the answer, on stdout. */
   print(line: string): void;
+  /** Every command of the program. */
+  readonly commands: readonly CliCommand[];
+  readonly screen: Screen;
+  /** Whether the reader of stdout has gone. */
+  nobodyReads(): boolean;
 }
 
 /** One command of the program. */
@@ -21,5 +27,7 @@ export interface CliCommand {
   readonly examples: readonly (readonly [call: string, what: string])[];
   /** Whether it changes packet filters or files of the system. */
   readonly needsRoot: boolean;
-  run(context: Context): ExitStatus;
+  /** Whether a call lasts until it is interrupted; without it every call has an end. */
+  endless?(args: readonly string[]): boolean;
+  run(context: Context): ExitStatus | Promise<ExitStatus>;
 }

@@ -1,71 +1,67 @@
 import { EXIT, KillswitchError } from '../errors.ts';
-import { intend } from '../machine/report.ts';
+import { uidOf } from '../machine/known-endpoints.ts';
+import { type Report, readReport } from '../machine/report.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
-import { type Address, parseAddress } from '../net/address.ts';
-import { parseInterfaceName } from '../net/interface-name.ts';
-import { parsePort } from '../net/port.ts';
-import { ECHO_REQUEST } from '../net/well-known.ts';
 import { evaluate } from '../ruleset/evaluate.ts';
-import type { Packet } from '../ruleset/packet.ts';
-import type { Hook } from '../ruleset/ruleset.ts';
+import { REASONS } from '../ruleset/reasons.ts';
+import { lookIfItWorks } from '../transaction/apply.ts';
+import type { PictureLine } from '../view/picture.ts';
 import type { CliCommand } from './command.ts';
+import { describedPacket } from './described-packet.ts';
 import { parseArguments } from './parse-arguments.ts';
+import { drawn } from './screen.ts';
 
-const DIRECTIONS: Readonly<Record<string, Hook>> = { out: 'output', in: 'input', forward: 'forward' };
-
-function wrong(message: string): KillswitchError {
-  return new KillswitchError('USAGE', message, `Call it as: ovpn-killswitch ${explain.usage}`);
-}
-
-function payloadOf(protocol: string, address: Address, port: string | undefined): Packet['payload'] {
-  if (protocol === 'icmp') return { icmp: ECHO_REQUEST[address.family] };
-  if (protocol !== 'tcp' && protocol !== 'udp') throw wrong(`"${protocol}" is none of tcp, udp, icmp`);
-  const toPort = parsePort(port ?? '');
-  if (toPort === undefined) throw wrong(`"${port ?? ''}" is not a port`);
-  return { transport: protocol, fromPort: 40000, toPort };
+/** What the answer was compared with. */
+function loadedLine({ state, exact }: Report): PictureLine {
+  const label = 'loaded';
+  if (state === 'unlocked') return { label, text: 'no: nothing is locked, and this is what "lock" would load', tone: 'warning' };
+  if (exact) return { label, text: 'yes: the kernel holds exactly these rules', tone: 'good' };
+  return { label, text: 'NO: the kernel holds other rules; "ovpn-killswitch status" says which', tone: 'bad' };
 }
 
 export const explain: CliCommand = {
   name: 'explain',
-  usage: 'explain out|in|forward tcp|udp|icmp ADDRESS [PORT] [--device NAME] [--as UID]',
-  summary: 'Say which rule decides about a packet, and how.',
+  usage:
+    'explain out|in|forward tcp|udp|icmp ADDRESS [PORT] [--device NAME] [--as USER] [--mark MARK] [--from-lan] [--to ADDRESS] [--in NAME] [--from-port PORT] [--state new|established|related]',
+  summary: 'Say which rule decides about a packet, why it exists, and which settings change it.',
   examples: [
     ['explain out udp 9.9.9.9 53', 'a DNS query that does not go through the tunnel'],
     ['explain out tcp 192.0.2.7 443 --device tun0', 'a web request through tun0'],
-    ['explain out udp 203.0.113.10 1194 --as 0', "OpenVPN's own packets"],
+    ['explain out udp 203.0.113.10 1194 --as root', "OpenVPN's own packets"],
+    ['explain in tcp 192.168.1.7 22 --from-lan', 'somebody on the LAN who knocks at port 22 of this machine'],
   ],
-  needsRoot: false,
-  run: ({ host, args, print }) => {
+  needsRoot: true,
+  run: ({ host, args, print, screen }) => {
     const { values, positionals } = parseArguments(
       explain,
       args,
-      { device: { type: 'string' }, as: { type: 'string' } },
+      {
+        device: { type: 'string' },
+        in: { type: 'string' },
+        as: { type: 'string' },
+        mark: { type: 'string' },
+        to: { type: 'string' },
+        'from-port': { type: 'string' },
+        state: { type: 'string' },
+        'from-lan': { type: 'boolean' },
+      },
       { least: 3, most: 4 },
     );
-    const [direction = '', protocol = '', text = '', port] = positionals;
-    const hook = DIRECTIONS[direction];
-    const address = parseAddress(text);
-    if (hook === undefined) throw wrong(`"${direction}" is none of out, in, forward`);
-    if (address === undefined) throw wrong(`"${text}" is not an address`);
-    const device = values.device;
-    if (device !== undefined && parseInterfaceName(device) === undefined) throw wrong(`"${device}" is not an interface name`);
-    if (values.as !== undefined && !/^\d{1,9}$/.test(values.as)) throw wrong(`"${values.as}" is not a user id`);
-    // An address that stands for this machine: rules look at the far end, except those for a tunnel's own address.
-    const here = parseAddress(address.family === 'ipv4' ? '192.0.2.1' : '2001:db8::1') ?? address;
-    const packet: Packet = {
-      hook,
-      in: hook === 'output' ? undefined : (device ?? 'uplink'),
-      out: hook === 'input' ? undefined : (device ?? 'uplink'),
-      from: hook === 'input' ? address : here,
-      to: hook === 'input' ? here : address,
-      payload: payloadOf(protocol, address, port),
-      conntrack: 'new',
-      uid: values.as === undefined ? 1000 : Number(values.as),
-      mark: 0,
-    };
-    const { verdict, rule, chain } = evaluate(intend(host, settingsInForce(host)).ruleset, packet);
-    const id = rule?.id ?? 'chain policy';
-    print(`${verdict}: ${id}, in the chain ${chain} (docs/security.md, "${id}")`);
-    return EXIT.ok;
+    const packet = describedPacket({ ...values, words: positionals }, explain.usage, (account) => uidOf(host, account));
+    const report = readReport(host, settingsInForce(host), (backend) => lookIfItWorks(host, backend));
+    const { verdict, rule, chain } = evaluate(report.intended.ruleset, packet);
+    if (rule === undefined) throw new KillswitchError('INTERNAL', `no rule of ${chain} decides about this packet`, 'Please report this.');
+    const { why, settings } = REASONS[rule.id];
+    const lines: readonly PictureLine[] = [
+      {
+        text: `${verdict}: ${rule.id}, in the chain ${chain} (docs/security.md, "${rule.id}")`,
+        tone: verdict === 'accept' ? 'good' : 'warning',
+      },
+      { label: 'why', text: why, tone: 'plain' },
+      { label: 'settings', text: settings.length === 0 ? 'none: this rule always holds' : settings.join(', '), tone: 'plain' },
+      loadedLine(report),
+    ];
+    for (const line of lines.flatMap((each) => drawn(each, screen))) print(line);
+    return report.state === 'unlocked' || report.exact ? EXIT.ok : EXIT.degraded;
   },
 };

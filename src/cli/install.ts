@@ -7,6 +7,7 @@ import { PATHS } from '../host/paths.ts';
 import { firstFile, makeFolder, ownFolder, placeCopy, placeLink, placeText, runningInterpreter, textOf } from '../host/program-files.ts';
 import type { CliCommand } from './command.ts';
 import { placeDispatcher } from './dispatcher-scripts.ts';
+import { placeManuals } from './manuals.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { settingsTemplate } from './settings-template.ts';
 
@@ -40,6 +41,7 @@ function installFiles(host: Host, print: (line: string) => void, networkManager:
     { to: 'cli.js', text: source(from, 'cli.js') },
     { to: 'resolver.js', text: source(from, 'resolver.js') },
     { to: 'rehearsal.js', text: source(from, 'rehearsal.js') },
+    { to: 'prove.js', text: source(from, 'prove.js') },
   ];
   const [hooks, start] = [source(from, 'hooks.js'), source(from, 'start.js')];
   const scripts = ['boot', 'recover', 'nm-dispatcher'].map((name) => ({ name, text: source(from, name) }));
@@ -70,7 +72,7 @@ export const install: CliCommand = {
     ['install --networkmanager', 'guards also the VPNs that NetworkManager starts'],
   ],
   needsRoot: true,
-  run: ({ host, args, print }) => {
+  run: ({ host, args, print, commands }) => {
     const { values } = parseArguments(install, args, { networkmanager: { type: 'boolean' } });
     // Once there, it is kept like the hooks.
     const networkManager = values.networkmanager === true || host.exists(PATHS.dispatcher);
@@ -83,6 +85,8 @@ export const install: CliCommand = {
       throw new KillswitchError('FILES', 'the files could not be installed', next, [why], { cause });
     }
     print(`Installed in ${PATHS.library}. Nothing is locked yet: "ovpn-killswitch lock" does that.`);
+    const missing = placeManuals(host, commands);
+    if (missing !== undefined) print(`The manual page and the completions of shells are not installed: ${missing}`);
     print('Lines for a profile (.ovpn):');
     print('  script-security 2');
     for (const hook of HOOKS) print(`  ${hook} ${PATHS.library}/hooks/${hook}`);

@@ -2,29 +2,72 @@ import { followBoot } from '../boot/enable.ts';
 import { describeResolvers } from '../dns/describe-resolvers.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
 import { gaps } from '../machine/known-endpoints.ts';
+import { readLockRecord } from '../machine/lock-record.ts';
+import { forgetSshSessions, ownSshSession } from '../machine/ssh-sessions.ts';
 import { endpointText } from '../net/endpoint.ts';
 import { describe } from '../policy/policy.ts';
+import { dueIn } from '../transaction/due.ts';
 import { lockMachine } from '../transaction/lock.ts';
 import type { CliCommand } from './command.ts';
+import { parseDuration } from './duration.ts';
 import { parseArguments } from './parse-arguments.ts';
+
+/** @throws KillswitchError USAGE when it is no time, or there is nothing to go back to. */
+function confirmSeconds(host: Host, text: string): number {
+  const next = `Call it as: ovpn-killswitch ${lock.usage}`;
+  const seconds = parseDuration(text);
+  if (seconds === undefined) throw new KillswitchError('USAGE', `"${text}" is not a time from 1 s to 24 h`, next);
+  const record = readLockRecord(host);
+  if (record?.locked === true && record.until === undefined)
+    throw new KillswitchError(
+      'USAGE',
+      'this machine is locked already, so there is no open state to go back to',
+      'Try new settings with "ovpn-killswitch unlock --for 5m", or lock without --confirm.',
+    );
+  return seconds;
+}
 
 export const lock: CliCommand = {
   name: 'lock',
-  usage: 'lock [--force]',
+  usage: 'lock [--force] [--confirm SECONDS] [--no-ssh]',
   summary: 'Let nothing leave but the VPN client, what the settings allow on the LAN, and what goes through the tunnel.',
   examples: [
     ['lock', 'locks, or brings a locked machine to changed settings and profiles'],
+    ['lock --confirm 60', 'opens again after a minute, unless you say "confirm": for a machine that you are not sitting at'],
+    ['lock --no-ssh', 'cuts also the SSH session that it is said in'],
     ['lock --force', 'locks even when no server can be found that could be reached then'],
   ],
   needsRoot: true,
   run: ({ host, args, print }) => {
-    const { values } = parseArguments(lock, args, { force: { type: 'boolean' } });
-    const { policy, choice, base, known } = lockMachine(host, { asks: true, needsEndpoint: values.force !== true });
+    const { values } = parseArguments(lock, args, {
+      force: { type: 'boolean' },
+      confirm: { type: 'string' },
+      'no-ssh': { type: 'boolean' },
+    });
+    const seconds = values.confirm === undefined ? undefined : confirmSeconds(host, values.confirm);
+    const session = ownSshSession(host);
+    const keeps = session !== undefined && values['no-ssh'] !== true;
+    if (values['no-ssh'] === true) forgetSshSessions(host);
+    // The timer first: whatever becomes of us then, it opens again.
+    const until = seconds === undefined ? undefined : dueIn(host, seconds);
+    const { policy, choice, base, known } = lockMachine(host, {
+      asks: true,
+      needsEndpoint: values.force !== true,
+      ...(until && { until }),
+      ...(keeps && { sessions: [session] }),
+    });
     followBoot(host);
     host.log({ level: 'info', event: 'locked', message: describe(policy) });
     print(`Locked: ${describe(policy)}.`);
     for (const line of choice.trace) print(`  ${line}`);
+    if (session !== undefined)
+      print(
+        keeps
+          ? `  You are connected by SSH from ${session.there.text}: this one session goes on, no other. Without it: --no-ssh`
+          : `  You are connected by SSH from ${session.there.text}: --no-ssh lets that session freeze, unless the LAN or a tunnel has it`,
+      );
     for (const endpoint of base.endpoints.slice(0, 5)) print(`  endpoint ${endpointText(endpoint)}`);
     if (base.endpoints.length > 5) print(`  and ${base.endpoints.length - 5} more endpoints`);
     for (const line of gaps(known)) print(`  ${line}`);
@@ -32,6 +75,7 @@ export const lock: CliCommand = {
       print(
         '  No endpoint is known, so no VPN can connect: name one in KILLSWITCH_ENDPOINTS, or an address in the remote line of a profile.',
       );
+    if (seconds !== undefined) print(`  It opens again in ${seconds} s, unless you say: ovpn-killswitch confirm`);
     const resolvers = followResolversOrSay(host, true);
     if (resolvers instanceof KillswitchError) return resolvers.exit;
     if (resolvers.kind !== 'unchanged') print(`  ${describeResolvers(resolvers)}`);

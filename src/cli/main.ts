@@ -3,16 +3,24 @@ import { linuxHost } from '../host/linux.ts';
 import { attach } from './attach.ts';
 import { boot } from './boot.ts';
 import type { CliCommand } from './command.ts';
+import { completion } from './completion.ts';
+import { confirm } from './confirm.ts';
 import { detach } from './detach.ts';
+import { doctor } from './doctor.ts';
+import { due } from './due.ts';
 import { explain } from './explain.ts';
 import { install } from './install.ts';
 import { lock } from './lock.ts';
+import { didYouMean } from './nearest.ts';
+import { prove } from './prove.ts';
 import { recover } from './recover.ts';
 import { refresh } from './refresh.ts';
 import { render } from './render.ts';
+import { screenOf } from './screen.ts';
 import { status } from './status.ts';
 import { uninstall } from './uninstall.ts';
 import { unlock } from './unlock.ts';
+import { VERSION } from './version.ts';
 import { watch } from './watch.ts';
 
 /** Every command, in the order a new user needs them. */
@@ -20,15 +28,20 @@ export const COMMANDS: readonly CliCommand[] = [
   install,
   attach,
   lock,
+  confirm,
   boot,
   watch,
   status,
   unlock,
   refresh,
   explain,
+  doctor,
+  prove,
   render,
   recover,
   detach,
+  due,
+  completion,
   uninstall,
 ];
 
@@ -42,7 +55,9 @@ function print(line: string): void {
 function help(): void {
   print('ovpn-killswitch: nothing leaves this machine but your VPN.\n');
   for (const { usage, summary } of COMMANDS) print(`  ovpn-killswitch ${usage}\n      ${summary}`);
-  print('\n"ovpn-killswitch COMMAND --help" shows examples. Nothing here but unlock, recover and uninstall opens the network.');
+  print(
+    '\n"ovpn-killswitch COMMAND --help" shows examples, --version the version. Nothing here but unlock, recover and uninstall opens the network, or a lock --confirm that nobody confirms.',
+  );
 }
 
 function commandHelp({ usage, summary, examples }: CliCommand): void {
@@ -55,33 +70,41 @@ function ownName(command: string): string {
   return command === 'install' ? `"${process.execPath}" dist/cli.js` : 'ovpn-killswitch';
 }
 
-function run(argv: readonly string[]): ExitStatus {
+function run(argv: readonly string[], nobodyReads: () => boolean): ExitStatus | Promise<ExitStatus> {
   const [name, ...args] = argv;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     help();
     return name === undefined ? EXIT.usage : EXIT.ok;
   }
+  if (name === '--version' || name === '-V') {
+    print(`ovpn-killswitch ${VERSION}`);
+    return EXIT.ok;
+  }
+  const names = COMMANDS.map((each) => each.name);
   const command = COMMANDS.find((each) => each.name === name);
   if (command === undefined)
-    throw new KillswitchError('USAGE', `there is no command "${name}"`, `Use one of: ${COMMANDS.map((each) => each.name).join(', ')}`);
+    throw new KillswitchError('USAGE', `there is no command "${name}"${didYouMean(name, names)}`, `Use one of: ${names.join(', ')}`);
   if (args.includes('--help') || args.includes('-h')) {
     commandHelp(command);
     return EXIT.ok;
   }
-  const host = linuxHost({ name, milliseconds: COMMAND_MILLISECONDS, shown: 'warn' });
+  const milliseconds = command.endless?.(args) === true ? Number.POSITIVE_INFINITY : COMMAND_MILLISECONDS;
+  const host = linuxHost({ name, milliseconds, shown: 'warn' });
   if (command.needsRoot && !host.mayChangeRules())
     throw new KillswitchError('NOT_ROOT', `"${name}" needs root`, `Run it as root: sudo ${ownName(name)} ${argv.join(' ')}`);
-  return command.run({ host, args, print });
+  return command.run({ host, args, print, commands: COMMANDS, screen: screenOf(process.stdout, process.env['NO_COLOR']), nobodyReads });
 }
 
 /** The program `ovpn-killswitch`. */
-export function main(argv: readonly string[]): ExitStatus {
+export async function main(argv: readonly string[]): Promise<ExitStatus> {
+  let gone = false;
   // A reader that has seen enough, such as head(1), is no failure: the exit status stays the command's own.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
+    gone = true;
   });
   try {
-    return run(argv);
+    return await run(argv, () => gone);
   } catch (thrown) {
     const error = asKillswitchError(thrown);
     for (const line of explainError(error)) process.stderr.write(`ovpn-killswitch: ${line}\n`);

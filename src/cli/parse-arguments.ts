@@ -1,6 +1,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { KillswitchError } from '../errors.ts';
 import type { CliCommand } from './command.ts';
+import { didYouMean } from './nearest.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
@@ -20,6 +21,9 @@ export function parseArguments<const Flags extends Options>(
     try {
       return parseArgs({ args: [...args], options, strict: true, allowPositionals: true });
     } catch (cause) {
+      const unknown = cause instanceof Error ? /^Unknown option '(--?[\w-]+)/.exec(cause.message)?.[1] : undefined;
+      const flags = [...Object.keys(options), 'help'].map((flag) => `--${flag}`);
+      if (unknown !== undefined) throw wrong(`${command.name} has no flag "${unknown}"${didYouMean(unknown, flags)}`, cause);
       throw wrong(cause instanceof Error ? (cause.message.split('. ')[0] ?? cause.message) : String(cause), cause);
     }
   };

@@ -11,6 +11,7 @@ import { unlockMachine } from '../transaction/lock.ts';
 import { detach, markerDamage } from '../tunnel/attachment.ts';
 import type { CliCommand } from './command.ts';
 import { DISPATCHER_PATHS } from './dispatcher-scripts.ts';
+import { removeManuals } from './manuals.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { planProfiles, writeProfiles } from './rewrite-profiles.ts';
 
@@ -65,6 +66,7 @@ export const uninstall: CliCommand = {
     }
     for (const path of [...DISPATCHER_PATHS, PATHS.command, PATHS.library, dirname(PATHS.settings), PATHS.state, PATHS.runtime, PATHS.log])
       host.remove(path);
+    removeManuals(host);
     print('Removed: the rules, the hooks, the command, the settings and everything kept. Nothing is guarded.');
     print(
       'Hook lines that you wrote yourself, or profiles elsewhere, are still there: OpenVPN does not start while they name missing files.',

@@ -1,22 +1,43 @@
 import { followBoot } from '../boot/enable.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { readLockRecord } from '../machine/lock-record.ts';
+import { dueIn } from '../transaction/due.ts';
 import { unlockMachine } from '../transaction/lock.ts';
+import { ago } from '../view/picture.ts';
 import type { CliCommand } from './command.ts';
+import { parseDuration } from './duration.ts';
 import { parseArguments } from './parse-arguments.ts';
+
+/** @throws KillswitchError USAGE when it is no time, or there is nothing to lock again. */
+function openSeconds(host: Host, text: string): number {
+  const seconds = parseDuration(text);
+  if (seconds === undefined)
+    throw new KillswitchError('USAGE', `"${text}" is not a time from 1 s to 24 h`, `Call it as: ovpn-killswitch ${unlock.usage}`);
+  if (readLockRecord(host)?.locked !== true)
+    throw new KillswitchError('USAGE', 'this machine is not locked, so it cannot be locked again', 'Run "ovpn-killswitch lock" first.');
+  return seconds;
+}
 
 export const unlock: CliCommand = {
   name: 'unlock',
-  usage: 'unlock',
+  usage: 'unlock [--for TIME]',
   summary: 'Open the machine: take away the rules and give the chain policies back as they were.',
-  examples: [['unlock', 'opens; hooks then leave the firewall alone until the next lock']],
+  examples: [
+    ['unlock', 'opens; hooks then leave the firewall alone until the next lock'],
+    ['unlock --for 5m', 'opens for five minutes, then locks again by itself: also after a crash or a reboot (90s, 5m, 2h)'],
+  ],
   needsRoot: true,
   run: ({ host, args, print }) => {
-    parseArguments(unlock, args, {});
-    const { removed } = unlockMachine(host);
+    const { values } = parseArguments(unlock, args, { for: { type: 'string' } });
+    const seconds = values.for === undefined ? undefined : openSeconds(host, values.for);
+    // The timer first: whatever becomes of us then, it locks again.
+    const { removed } = unlockMachine(host, seconds === undefined ? undefined : dueIn(host, seconds));
     followBoot(host);
-    host.log({ level: 'info', event: 'unlocked', message: 'unlocked: nothing is guarded until the next lock' });
-    print(removed ? 'Unlocked: nothing is guarded until the next lock.' : 'Nothing of ours was loaded: nothing is guarded.');
+    const until = seconds === undefined ? 'until the next lock' : `for ${ago(seconds)}, then it locks again by itself`;
+    host.log({ level: 'info', event: 'unlocked', message: `unlocked: nothing is guarded ${until}` });
+    print(removed ? `Unlocked: nothing is guarded ${until}.` : 'Nothing of ours was loaded: nothing is guarded.');
     const resolvers = followResolversOrSay(host);
     return resolvers instanceof KillswitchError ? resolvers.exit : EXIT.ok;
   },

@@ -10,6 +10,13 @@ export interface LogEntry {
   readonly fields?: Readonly<Record<string, unknown>>;
 }
 
+/** Who may change a file. */
+export interface Owned {
+  readonly uid: number;
+  readonly mode: number;
+  readonly kind: 'file' | 'folder' | 'link' | 'other';
+}
+
 /** The only door to the system. Synchronous: OpenVPN waits for a hook anyway, and threads are scarce under its unit's TasksMax. */
 export interface Host {
   /** Runs a program to its end. A non-zero status is a value; `status` is null when it could not run or was stopped at its time limit. */
@@ -23,6 +30,8 @@ export interface Host {
   /** Names in a folder; none when there is no such folder. */
   list(folder: string): readonly string[];
   exists(path: string): boolean;
+  /** Whose a file or folder is, and its permissions (the low twelve bits); of a link, the link's own. Undefined when there is none. */
+  owner(path: string): Owned | undefined;
   /** Where a path leads through symbolic links, whether anything is there or not; undefined when nothing has that name. */
   place(path: string): string | undefined;
   /** Writes a file so that a reader sees the old text or the new one, and a power cut leaves one of them. */
@@ -47,6 +56,10 @@ export interface Host {
   ): { readonly status: number; readonly why?: string };
   /** Starts a program of ours that runs when this process has ended, and leaves it. */
   startAfterwards(path: string, args: readonly string[]): void;
+  /** Starts a program of ours in so many seconds, whatever becomes of this process, its terminal and its session. */
+  startIn(seconds: number, path: string, args: readonly string[]): void;
+  /** The addresses of these interfaces, link-local ones left out. */
+  ownAddresses(devices: readonly string[]): readonly string[];
   log(entry: LogEntry): void;
   /** Least important level that is logged. */
   logLevel(level: LogLevel): void;

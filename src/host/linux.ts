@@ -5,6 +5,7 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -16,7 +17,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { constants as system } from 'node:os';
+import { networkInterfaces, constants as system } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { execaSync } from 'execa';
 import type { Command, Output } from '../backend/backend.ts';
@@ -154,16 +155,20 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
    * Has systemd run a command as a unit of its own, where systemd runs the machine. In OpenVPN's unit it would need the tasks of the next hook,
    * which TasksMax counts, and end when OpenVPN is stopped.
    */
-  const runsAsUnit = (command: readonly string[]): boolean => {
+  const runsAsUnit = (command: readonly string[], ...options: readonly string[]): boolean => {
     const systemdRun = existsSync(PATHS.systemd) ? locate('systemd-run') : undefined;
     if (systemdRun === undefined) return false;
-    const { status } = spawnSync(systemdRun, ['--quiet', '--collect', '--no-block', '--', ...command], {
-      cwd: '/',
-      env: {},
-      timeout: timeLeft(SYSTEMD_MILLISECONDS),
-      killSignal: 'SIGKILL',
-      stdio: 'ignore',
-    });
+    const { status } = spawnSync(
+      systemdRun,
+      ['--quiet', '--collect', ...(options.length > 0 ? options : ['--no-block']), '--', ...command],
+      {
+        cwd: '/',
+        env: {},
+        timeout: timeLeft(SYSTEMD_MILLISECONDS),
+        killSignal: 'SIGKILL',
+        stdio: 'ignore',
+      },
+    );
     return status === 0;
   };
 
@@ -171,6 +176,13 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
     run: child,
     has: (program) => locate(program) !== undefined,
     exists: existsSync,
+    owner: (path) =>
+      files('look at', path, () => {
+        const found = unlessMissing(() => lstatSync(path));
+        if (found === undefined) return undefined;
+        const kind = found.isFile() ? 'file' : found.isDirectory() ? 'folder' : found.isSymbolicLink() ? 'link' : 'other';
+        return { uid: found.uid, mode: found.mode & 0o7777, kind };
+      }),
     place: (path) =>
       files(
         'follow',
@@ -305,6 +317,17 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
           .unref();
       });
     },
+    startIn: (seconds, path, args) => {
+      if (runsAsUnit([path, ...args], `--on-active=${seconds}`, '--timer-property=AccuracySec=100ms')) return;
+      const wait = 'sleep "$1"; shift; exec "$@"';
+      spawn('/bin/sh', ['-c', wait, 'sh', String(seconds), path, ...args], { cwd: '/', env: {}, detached: true, stdio: 'ignore' })
+        .on('error', (error) => log.write({ level: 'error', event: 'timer', message: `the timer could not be started: ${error.message}` }))
+        .unref();
+    },
+    ownAddresses: (devices) =>
+      devices.flatMap((device) =>
+        (networkInterfaces()[device] ?? []).map(({ address }) => address).filter((each) => !each.startsWith('fe80:')),
+      ),
     log: (entry) => log.write(entry),
     logLevel: (level) => log.level(level),
     now: () => Math.floor(Date.now() / 1000),

@@ -34,7 +34,7 @@ function expand(host: Host, pattern: string): readonly string[] {
 }
 
 /** The user id of an account: a number as it is, a name from /etc/passwd. */
-function uidOf(host: Host, account: string): number | undefined {
+export function uidOf(host: Host, account: string): number | undefined {
   if (/^\d{1,9}$/.test(account)) return Number(account);
   const line = (host.read(PATHS.passwd) ?? '').split('\n').find((each) => each.startsWith(`${account}:`));
   const uid = line?.split(':')[2];

@@ -3,6 +3,7 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import type { BackendName } from '../policy/settings.ts';
 import { field, type Json, parseJson } from './json.ts';
+import { type Moment, parseMoment, secondsUntil } from './moment.ts';
 
 const FILE = `${PATHS.state}/lock.json`;
 /** As one word whether it is locked. */
@@ -22,6 +23,8 @@ export interface LockRecord {
   readonly before: readonly ChainPolicy[];
   /** The builtin chains that were not there before: `unlock` takes them away again. */
   readonly made: readonly BuiltinChain[];
+  /** From then on the opposite of `locked` holds: a lock that was not confirmed, or an `unlock --for`. Without it `locked` lasts. */
+  readonly until?: Moment;
 }
 
 function parseChain(json: Json): readonly BuiltinChain[] {
@@ -39,12 +42,26 @@ function list<Item>(json: Json | undefined, parse: (json: Json) => readonly Item
   return Array.isArray(json) ? json.flatMap((each: Json) => parse(each)) : [];
 }
 
-/** The record; undefined when nobody has locked or unlocked this machine yet, or it cannot be read as one. */
-export function readLockRecord(host: Host): LockRecord | undefined {
+/** The record as it was written; undefined when nobody has locked or unlocked this machine yet, or it cannot be read as one. */
+export function readWrittenRecord(host: Host): LockRecord | undefined {
   const json = parseJson(host.read(FILE) ?? '');
   const [locked, since, backend, before, made] = ['locked', 'since', 'backend', 'before', 'made'].map((name) => field(json, name));
   if (typeof locked !== 'boolean' || typeof since !== 'number' || (backend !== 'iptables' && backend !== 'nftables')) return undefined;
-  return { locked, since, backend, before: list(before, parsePolicy), made: list(made, parseChain) };
+  const until = parseMoment(field(json, 'until'));
+  return { locked, since, backend, before: list(before, parsePolicy), made: list(made, parseChain), ...(until && { until }) };
+}
+
+/** The record as it holds now: a timed one whose moment is over says the opposite, and lasts. */
+export function readLockRecord(host: Host): LockRecord | undefined {
+  const written = readWrittenRecord(host);
+  if (written?.until === undefined || secondsUntil(host, written.until) > 0) return written;
+  const { until: _, locked, ...rest } = written;
+  return { ...rest, locked: !locked };
+}
+
+/** Whether a machine with this record boots locked: the boot is after any moment. */
+export function bootsLocked(record: LockRecord | undefined): boolean {
+  return record !== undefined && record.locked === (record.until === undefined);
 }
 
 /** Whether the script `boot` has a word to go by; without one it takes the machine for locked. */
@@ -62,6 +79,6 @@ export function writeLockRecord(host: Host, record: LockRecord): void {
   const made = record.made.map(({ family, chain }) => `${family} ${chain}\n`);
   host.write(`${PATHS.state}/before.policies`, policies.join(''));
   host.write(`${PATHS.state}/before.made`, made.join(''));
-  writePlainRecord(host, record.locked);
+  writePlainRecord(host, bootsLocked(record));
   host.write(FILE, `${JSON.stringify({ version: 1, ...record }, null, 1)}\n`);
 }

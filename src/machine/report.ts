@@ -10,6 +10,7 @@ import { gatherKnown, savedKnown } from './known-endpoints.ts';
 import { type LiveTunnel, readLiveTunnels, staleTunnels } from './live-tunnels.ts';
 import { type LockRecord, readLockRecord } from './lock-record.ts';
 import { settingsChanged } from './settings-in-force.ts';
+import { readSshSessions } from './ssh-sessions.ts';
 import { installedBackends, readWorld } from './world.ts';
 
 /** What should be loaded now, from settings, profiles and live tunnels. */
@@ -21,7 +22,7 @@ export interface Intended {
 
 export function intend(host: Host, settings: Settings, known: Known = savedKnown(host) ?? gatherKnown(host, settings)): Intended {
   const live = readLiveTunnels(host);
-  const base = baseOf(settings, known);
+  const base = baseOf(settings, known, readSshSessions(host));
   const policy = decide(
     base,
     live.map(({ tunnel }) => tunnel),
@@ -37,6 +38,8 @@ export interface Report {
   readonly exact: boolean;
   readonly record: LockRecord | undefined;
   readonly choice: Choice;
+  /** What of ours is in the kernel, in the backend of the choice. */
+  readonly found: Survey;
   readonly intended: Intended;
   readonly stale: readonly LiveTunnel[];
   readonly differences: readonly Difference[];
@@ -77,6 +80,7 @@ export function readReport(host: Host, settings: Settings, look: Look): Report {
     exact: differences.length === 0,
     record,
     choice,
+    found,
     intended,
     stale: staleTunnels(host, intended.live),
     differences,

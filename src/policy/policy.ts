@@ -2,6 +2,7 @@ import type { Address } from '../net/address.ts';
 import { distinctEndpoints, type Endpoint, endpointText } from '../net/endpoint.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import type { Service } from '../net/port.ts';
+import type { Session } from '../net/session.ts';
 import { LOCAL_MULTICAST, PRIVATE_NETWORKS } from '../net/well-known.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 import type { LanEntry, LogLimit, Refuse, Settings } from './settings.ts';
@@ -24,6 +25,8 @@ export interface Base {
   readonly forward: readonly InterfaceName[];
   readonly refuse: Refuse;
   readonly logDrops: LogLimit | undefined;
+  /** SSH sessions that were open when a person locked from one of them. */
+  readonly sessions: readonly Session[];
 }
 
 /**
@@ -70,7 +73,7 @@ function lanOf({ lan }: Settings): readonly LanEntry[] {
 }
 
 /** The base that settings describe. */
-export function baseOf(settings: Settings, known: Known): Base {
+export function baseOf(settings: Settings, known: Known, sessions: readonly Session[] = []): Base {
   const { lanInbound, lanDns, tunnelPorts, tunnelInbound, dns, ipv6, forward, refuse, logDrops } = settings;
   const endpoints = distinctEndpoints([...settings.endpoints, ...known.endpoints]);
   const allowed = ipv6 === 'block' ? endpoints.filter(({ address }) => address.family === 'ipv4') : endpoints;
@@ -87,6 +90,7 @@ export function baseOf(settings: Settings, known: Known): Base {
     forward,
     refuse,
     logDrops,
+    sessions,
   };
 }
 

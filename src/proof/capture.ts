@@ -51,7 +51,7 @@ function empty(): { clear: number; byName: Record<string, number>; vpn: number; 
 export function startCapture(sandbox: Sandbox): Capture & { readonly service: Service } {
   const owner = sandbox.hasOtherUsers ? [] : ['--user', '--map-user=1', '--map-group=1', '--keep-caps'];
   const up = `until ip link show dev ${ROUTER_SIDE} up 2>/dev/null | grep -q ${ROUTER_SIDE}; do sleep 0.02; done`;
-  const dump = `exec tcpdump -i ${ROUTER_SIDE} -nn -U --immediate-mode -B 16384 -s ${SNAPLEN} -Z root -w -`;
+  const dump = `exec tcpdump -i ${ROUTER_SIDE} -nn -U --immediate-mode -B 65536 -s ${SNAPLEN} -Z root -w -`;
   let client = '';
   let transport: Transport = 'udp';
   let syncs = 0;

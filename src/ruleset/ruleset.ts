@@ -28,6 +28,7 @@ export const RULE_IDS = [
   'other-dns',
   'tunnel-inbound',
   'forward',
+  'ssh-session',
   'endpoint-others',
   'tunnel-networks',
   'lan',

@@ -149,6 +149,24 @@ export function neighbours(base: Base, direction: 'in' | 'out'): readonly Rule[]
   ];
 }
 
+/**
+ * An SSH session that was open when its person locked: both ends and both ports. Not by conntrack: on a machine that had no rules before, it
+ * has never seen the connection, and takes what comes next for a new one.
+ */
+export function sshSession(base: Base, direction: 'in' | 'out'): readonly Rule[] {
+  return base.sessions.flatMap(({ here, herePort, there, therePort }) => {
+    const { family } = there;
+    if (!families(base).includes(family)) return [];
+    const [ours, theirs] = [
+      { networks: hosts([here]), ports: [onlyPort(herePort)] },
+      { networks: hosts([there]), ports: [onlyPort(therePort)] },
+    ];
+    const [from, to] = direction === 'out' ? [ours, theirs] : [theirs, ours];
+    const match: Match = { family, from: from.networks, to: to.networks, transports: ['tcp'], fromPorts: from.ports, toPorts: to.ports };
+    return [accept('ssh-session', match)];
+  });
+}
+
 /** Packets that leave by a live tunnel: its own chain decides. */
 export function tunnel({ device }: Tunnel): readonly Rule[] {
   return [{ id: 'tunnel', match: { out: device }, verdict: { jump: `output-${device}` } }];

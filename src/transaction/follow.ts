@@ -3,6 +3,7 @@ import type { Host } from '../host/host.ts';
 import { gatherKnown, savedKnown, savedUids } from '../machine/known-endpoints.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
+import { readSshSessions } from '../machine/ssh-sessions.ts';
 import { readWorld } from '../machine/world.ts';
 import { baseOf } from '../policy/policy.ts';
 import type { BackendName } from '../policy/settings.ts';
@@ -35,7 +36,7 @@ export function follow(host: Host, change?: Change): Followed {
 export function followAlone(host: Host, change?: Change): Extract<Followed, { kind: 'followed' }> {
   const settings = settingsInForce(host);
   const { backend } = choose(readWorld(host, settings.backend));
-  const base = baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings));
+  const base = baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings), readSshSessions(host));
   const added = change !== undefined && 'came' in change ? change.came.tunnel.device : undefined;
   return { kind: 'followed', converged: convergeAlone(host, backend, base, added), backend: backend.name };
 }
@@ -45,6 +46,6 @@ function amend(host: Host, change: Change): Followed | undefined {
   if (readLockRecord(host)?.locked !== true) return undefined;
   const settings = settingsInForce(host);
   const { backend } = choose(readWorld(host, settings.backend));
-  const converged = amendRules(host, backend, baseOf(settings, { endpoints: [], uids: savedUids(host) }), change);
+  const converged = amendRules(host, backend, baseOf(settings, { endpoints: [], uids: savedUids(host) }, readSshSessions(host)), change);
   return converged && { kind: 'followed', converged, backend: backend.name };
 }

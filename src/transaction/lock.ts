@@ -11,12 +11,15 @@ import { type Ask, askHosts, forgetKnown, type Gathered, gaps, gatherKnown, prof
 import { forgetLastTransaction } from '../machine/last-transaction.ts';
 import { readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
 import { loadSettings } from '../machine/load-settings.ts';
-import { type LockRecord, readLockRecord, writeLockRecord } from '../machine/lock-record.ts';
+import { type LockRecord, readLockRecord, readWrittenRecord, writeLockRecord } from '../machine/lock-record.ts';
+import type { Moment } from '../machine/moment.ts';
 import { forgetSettings, keepSettings } from '../machine/settings-in-force.ts';
+import { forgetSshSessions, keepSshSessions } from '../machine/ssh-sessions.ts';
 import { guardedConnections } from '../machine/vpn-connections.ts';
 import { readWorld } from '../machine/world.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
 import { printable } from '../net/printable.ts';
+import type { Session } from '../net/session.ts';
 import { type Base, baseOf, decide } from '../policy/policy.ts';
 import type { BackendName, Settings } from '../policy/settings.ts';
 import { compile } from '../ruleset/compile.ts';
@@ -32,6 +35,10 @@ export interface LockOptions {
   readonly asks?: boolean;
   /** Whether an open machine is left open when no endpoint is known: its owner would have locked themselves out. */
   readonly needsEndpoint?: boolean;
+  /** SSH sessions to keep open, besides those that were kept before and still are. */
+  readonly sessions?: readonly Session[];
+  /** When it opens again by itself, unless it is confirmed; without it the lock lasts. */
+  readonly until?: Moment;
 }
 
 /** What `lock` did. */
@@ -124,24 +131,31 @@ function refuseWithoutEndpoint(host: Host, settings: Settings, known: Gathered):
 }
 
 /** The same for a caller that holds the lock already. */
-export function lockAlone(host: Host, { ask, needsEndpoint = false }: LockOptions & { readonly ask?: Ask }): Locked {
+export function lockAlone(host: Host, { ask, needsEndpoint = false, until, sessions = [] }: LockOptions & { readonly ask?: Ask }): Locked {
   const settings = loadSettings(host);
   const record = readLockRecord(host);
   const choice = choose(readWorld(host, settings.backend, true));
   const { backend } = choice;
   const known = gatherKnown(host, settings, ask);
-  const base = baseOf(settings, known);
+  const base = baseOf(settings, known, keepSshSessions(host, sessions));
   if (needsEndpoint && record?.locked !== true && base.endpoints.length === 0) refuseWithoutEndpoint(host, settings, known);
   const found = look(host, backend);
   const before = policiesBefore(record, found.present, found.policies);
   if (record?.locked !== true && !found.present) saveDumps(host);
   const made = madeHere(host, record, backend.name === 'iptables' && !found.present);
   // Recorded before the first change: if we die in between, `unlock` and `recover` still know what was there.
-  writeLockRecord(host, { locked: true, since: record?.locked === true ? record.since : host.now(), backend: backend.name, before, made });
+  writeLockRecord(host, {
+    locked: true,
+    since: record?.locked === true ? record.since : host.now(),
+    backend: backend.name,
+    before,
+    made,
+    ...(until && { until }),
+  });
   keepSettings(host);
   saveKnown(host, known);
   pinHosts(host, known.pins);
-  keepBaseTexts(host, backend.bootText(compile(decide(base, []))));
+  keepBaseTexts(host, backend.bootText(compile(decide({ ...base, sessions: [] }, []))));
   const converged = convergeAlone(host, backend, base);
   removeOther(host, backend.name, before);
   return { ...converged, base, known, choice };
@@ -186,12 +200,23 @@ function removeIptables(
   );
 }
 
+/** The record of what is loaded: that of a timed lock whose moment has come, and of a timed unlock that a boot has ended. */
+function loadedRecord(host: Host): LockRecord | undefined {
+  const written = readWrittenRecord(host);
+  return written && { ...written, locked: written.locked || readLockRecord(host)?.locked === true };
+}
+
 /**
  * Opens the machine: the builtin chains' policies are what they were, everything of ours is gone, nothing else is touched. Live tunnels stay
- * known, so that a later `lock` takes them in.
+ * known, so that a later `lock` takes them in. With `until` everything that locks again then is kept, for the boot as well.
  * @throws KillswitchError when something of ours could not be removed; the machine then stays locked.
  */
-export function unlockMachine(host: Host): { readonly removed: boolean } {
+export function unlockMachine(host: Host, until?: Moment): { readonly removed: boolean } {
+  return host.exclusively(() => unlockAlone(host, until));
+}
+
+/** The same for a caller that holds the lock already. */
+export function unlockAlone(host: Host, until?: Moment): { readonly removed: boolean } {
   const world = readWorld(host, 'auto');
   if (!world.has.nft && !world.has.iptables)
     throw new KillswitchError(
@@ -199,29 +224,30 @@ export function unlockMachine(host: Host): { readonly removed: boolean } {
       'neither nft nor iptables is installed',
       'Install the one that was used to lock: apt install iptables nftables',
     );
-  return host.exclusively(() => {
-    const record = readLockRecord(host);
-    forgetLastTransaction(host);
-    const families = world.ipv6 && world.has.ip6tables ? FAMILIES : (['ipv4'] as const);
-    const results = [
-      ...(world.has.iptables
-        ? iptablesKinds(host).map((kind) => unlessUnused(record, 'iptables', () => removeIptables(host, families, kind, record)))
-        : []),
-      ...(world.has.nft ? [unlessUnused(record, 'nftables', () => removeRules(host, nftables, []))] : []),
-    ];
-    removeMadeChains(host, record?.locked === true ? record.made : []);
-    writeLockRecord(host, {
-      locked: false,
-      since: host.now(),
-      backend: record?.backend ?? (world.has.iptables ? 'iptables' : 'nftables'),
-      before: [],
-      made: [],
-    });
-    for (const file of ['before', 'before.policies', 'before.made']) host.remove(`${PATHS.state}/${file}`);
-    forgetBaseTexts(host);
-    forgetKnown(host);
-    forgetSettings(host);
-    pinHosts(host, []);
-    return { removed: results.includes('removed') };
+  const record = loadedRecord(host);
+  forgetLastTransaction(host);
+  const families = world.ipv6 && world.has.ip6tables ? FAMILIES : (['ipv4'] as const);
+  const results = [
+    ...(world.has.iptables
+      ? iptablesKinds(host).map((kind) => unlessUnused(record, 'iptables', () => removeIptables(host, families, kind, record)))
+      : []),
+    ...(world.has.nft ? [unlessUnused(record, 'nftables', () => removeRules(host, nftables, []))] : []),
+  ];
+  removeMadeChains(host, record?.locked === true ? record.made : []);
+  writeLockRecord(host, {
+    locked: false,
+    since: host.now(),
+    backend: record?.backend ?? (world.has.iptables ? 'iptables' : 'nftables'),
+    before: until === undefined ? [] : (record?.before ?? []),
+    made: until === undefined ? [] : (record?.made ?? []),
+    ...(until && { until }),
   });
+  forgetSshSessions(host);
+  if (until !== undefined) return { removed: results.includes('removed') };
+  for (const file of ['before', 'before.policies', 'before.made']) host.remove(`${PATHS.state}/${file}`);
+  forgetBaseTexts(host);
+  forgetKnown(host);
+  forgetSettings(host);
+  pinHosts(host, []);
+  return { removed: results.includes('removed') };
 }

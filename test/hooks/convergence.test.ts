@@ -52,7 +52,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
 
   test('nothing is left of the hooks but the log', () => {
     expect(machine().list(TUNNELS)).toEqual([]);
-    expect(machine().list('/run/ovpn-killswitch')).toEqual(['last-transaction', 'lock', 'tunnels']);
+    expect(machine().list('/run/ovpn-killswitch')).toEqual(['drops', 'last-transaction', 'lock', 'tunnels']);
     expect(
       machine()
         .list(STATE)

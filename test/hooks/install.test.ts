@@ -39,6 +39,7 @@ describe('install', () => {
         `0:0 755 f ${LIBRARY}/rehearsal.js`,
         ...['hooks.js', 'hooks.cache', 'start.js'].map((part) => `0:0 644 f ${LIBRARY}/${part}`),
         `0:0 755 f ${LIBRARY}/boot`,
+        `0:0 755 f ${LIBRARY}/prove.js`,
         `0:0 755 f ${LIBRARY}/recover`,
         `0:0 755 f ${LIBRARY}/nm-dispatcher`,
         `0:0 644 f ${LIBRARY}/package.json`,

@@ -1,5 +1,7 @@
+import { dirname } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { STRATEGY_NAMES, type StrategyName } from '../../src/boot/boot-strategy.ts';
+import { MANUAL_PATHS } from '../../src/cli/manuals.ts';
 import type { BackendName } from '../../src/policy/settings.ts';
 import { BUILT_COMMAND, installMachine, LIBRARY, LOG, type Machine, machineObstacle, must, SETTINGS } from '../hooks/installed-machine.ts';
 import { mountHere, undoAll } from '../hooks/obstacles.ts';
@@ -42,7 +44,10 @@ async function cleanMachine(world: string): Promise<Machine> {
   const it = await installMachine();
   must(it.sh('mkdir -p /mnt/share/upper /mnt/share/work'));
   mountHere(it, '/usr/share', '-t', 'overlay', 'overlay', '-o', 'lowerdir=/usr/share,upperdir=/mnt/share/upper,workdir=/mnt/share/work');
-  must(it.sh(`rm -rf ${LIBRARY} ${COMMAND} ${LOG} /etc/ovpn-killswitch; ${world}`));
+  must(it.sh(`rm -rf ${LIBRARY} ${COMMAND} ${LOG} /etc/ovpn-killswitch ${MANUAL_PATHS.join(' ')}; ${world}`));
+  // /usr/local/share/man is there without us (hier(7)).
+  const folders = MANUAL_PATHS.flatMap((path) => [dirname(path), dirname(dirname(path))]).filter((path) => path !== '/usr/local/share/man');
+  must(it.sh(folders.map((folder) => `[ ! -e ${folder} ] || rmdir --ignore-fail-on-non-empty ${folder}`).join('\n')));
   must(it.sh('ip link add up0 type veth peer name far0; ip link set up0 up; ip link set far0 up'));
   return it;
 }

@@ -10,7 +10,7 @@ import type { LanEntry } from '../../src/policy/settings.ts';
 import type { Tunnel } from '../../src/tunnel/tunnel.ts';
 import { PORTS } from './packets.ts';
 import { PLACES, type Place } from './places.ts';
-import { CLIENT_MARK, CLIENT_UID } from './policies.ts';
+import { CLIENT_MARK, CLIENT_UID, POLICIES } from './policies.ts';
 
 function parsed<Value>(texts: fc.Arbitrary<string>, parse: (text: string) => Value | undefined): fc.Arbitrary<Value> {
   return texts.map(parse).filter((value) => value !== undefined);
@@ -121,6 +121,7 @@ export const anyBase: fc.Arbitrary<Base> = fc
     forward: fc.subarray(['docker0', 'eth0']).map((names) => names.flatMap((name) => parseInterfaceName(name) ?? [])),
     refuse: fc.constantFrom('drop' as const, 'reject' as const),
     logDrops: fc.constantFrom(undefined, { count: 10, unit: 'minute' as const }),
+    sessions: fc.constantFrom([], POLICIES['blocked, SSH sessions kept'].base.sessions),
   })
   // As the settings do: no ports for a LAN that is off, no IPv6 endpoint where IPv6 is blocked.
   .map((base) => ({

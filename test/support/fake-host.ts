@@ -1,5 +1,5 @@
 import type { Command, Output } from '../../src/backend/backend.ts';
-import type { Host, LogEntry } from '../../src/host/host.ts';
+import type { Host, LogEntry, Owned } from '../../src/host/host.ts';
 
 /** A machine in memory: files, installed programs, and answers of programs; everything done to it is kept. */
 export interface FakeHost extends Host {
@@ -14,6 +14,8 @@ export interface FakeHost extends Host {
 
 export interface FakeMachine {
   readonly files?: Readonly<Record<string, string>>;
+  /** Who owns files and folders that are not root's alone. */
+  readonly owners?: Readonly<Record<string, Owned>>;
   /** Symbolic links: where each leads. */
   readonly links?: Readonly<Record<string, string>>;
   /** Installed programs. */
@@ -33,6 +35,7 @@ const textOf = (content: string | Uint8Array) => (typeof content === 'string' ? 
 export function fakeHost({
   files = {},
   links = {},
+  owners = {},
   programs = [],
   answer = () => ({}),
   root = true,
@@ -65,6 +68,10 @@ export function fakeHost({
       ),
     ],
     exists: (path) => tree.has(at(path)) || isFolder(path),
+    owner: (path) => {
+      if (!tree.has(at(path)) && !isFolder(path)) return undefined;
+      return owners[path] ?? (isFolder(path) ? { uid: 0, mode: 0o755, kind: 'folder' } : { uid: 0, mode: 0o644, kind: 'file' });
+    },
     place: (path) => links[path] ?? (tree.has(path) ? path : undefined),
     write: (path, text) => {
       tree.set(path, textOf(text));
@@ -83,6 +90,10 @@ export function fakeHost({
     startAfterwards: (path, args) => {
       host.started.push([path, ...args]);
     },
+    startIn: (seconds, path, args) => {
+      host.started.push([`in ${seconds} s`, path, ...args]);
+    },
+    ownAddresses: () => [],
     exclusively: (work) => work(),
     log: (entry) => {
       host.logged.push(entry);

@@ -1,6 +1,6 @@
 import { type Policy, tunnelsOf } from '../../src/policy/policy.ts';
 import type { Packet } from '../../src/ruleset/packet.ts';
-import { asksNames, asksResolver, carries, endpointsOf, goesTo, isOwners, liesIn } from './specification.ts';
+import { asksNames, asksResolver, carries, endpointsOf, goesTo, isOfSession, isOwners, liesIn } from './specification.ts';
 
 /** A sentence that no accepted packet may break, whatever the policy. */
 export interface LeakInvariant {
@@ -41,19 +41,24 @@ const onLan = ({ base }: Policy, packet: Packet) =>
 
 export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
   {
-    name: 'off the tunnel nothing leaves but the client’s packets, DHCP, neighbours, and what goes to the LAN',
+    name: 'off the tunnel nothing leaves but the client’s packets, DHCP, neighbours, SSH sessions that were kept, and what goes to the LAN',
     broken: (policy, packet) =>
       leavesBare(policy, packet) &&
       !isClients(policy, packet) &&
       !isDhcp(packet, 'client') &&
       !isNeighbours(packet) &&
       !asksLan(policy, packet) &&
+      !isOfSession(policy, packet) &&
       !onLan(policy, packet),
   },
   {
     name: 'to an endpoint’s address and port nobody but the client gets off the tunnel',
     broken: (policy, packet) =>
-      leavesBare(policy, packet) && goesTo(endpointsOf(policy), packet) && !isOwners(policy, packet) && !asksLan(policy, packet),
+      leavesBare(policy, packet) &&
+      !isOfSession(policy, packet) &&
+      goesTo(endpointsOf(policy), packet) &&
+      !isOwners(policy, packet) &&
+      !asksLan(policy, packet),
   },
   {
     name: 'names are asked of the tunnel’s resolvers through the tunnel, of the LAN’s that the settings name, and of nobody else',
@@ -71,6 +76,7 @@ export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
     name: 'what the server routed into the tunnel does not leave beside it',
     broken: (policy, packet) =>
       leavesBare(policy, packet) &&
+      !isOfSession(policy, packet) &&
       tunnelsOf(policy).some(({ networks }) => networks.some(({ text }) => liesIn(packet.to, text))) &&
       !isClients(policy, packet) &&
       !isDhcp(packet, 'client') &&
@@ -123,6 +129,7 @@ export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
     broken: (policy, packet) => {
       if (!arrives(packet) || packet.conntrack !== 'new' || isDhcp(packet, 'server') || isNeighbours(packet)) return false;
       const tunnel = tunnelIn(policy, packet);
+      if (tunnel === undefined && isOfSession(policy, packet)) return false;
       if (tunnel !== undefined) return !isOpened(policy.base.tunnelInbound, packet) || !carries(policy, tunnel, packet);
       return !isOpened(policy.base.lanInbound, packet) || !policy.base.lan.some(({ network }) => liesIn(packet.from, network.text));
     },

@@ -2,6 +2,7 @@ import { parseAddress } from '../../src/net/address.ts';
 import { parseEndpoint } from '../../src/net/endpoint.ts';
 import { parseInterfaceName } from '../../src/net/interface-name.ts';
 import { parseNetwork } from '../../src/net/network.ts';
+import { parseSession } from '../../src/net/session.ts';
 import { type Base, baseOf, decide, type Policy } from '../../src/policy/policy.ts';
 import { readSettings, type Settings, type SettingsKey } from '../../src/policy/settings.ts';
 import { settingsText } from '../../src/policy/settings-text.ts';
@@ -98,6 +99,12 @@ const IN_THE_LAN: Tunnel = tunnelOf({
 const MANY_PORTS = [...Array.from({ length: 16 }, (_, index) => `${2000 + index * 10}/tcp`), '7000-7100/tcp', '123/udp'].join(',');
 const LAN_LIST = '192.168.77.0/25,192.168.78.5:8080/tcp,192.168.78.5:6000-6010/udp,fd77::/64,fd78::5:631/tcp';
 
+/** From the internet to the machine's address on the LAN, and the same with IPv6. */
+function withSessions(blocked: Policy): Policy {
+  const sessions = all(['198.51.100.80 40000 192.168.77.2 22', '2001:db8:80::80 40000 fd77::2 22'], parseSession);
+  return { ...blocked, base: { ...blocked.base, sessions } };
+}
+
 /** Every kind of policy there is, under a name that says what is special about it. */
 export const POLICIES = {
   'blocked, no endpoint': policy({}),
@@ -105,6 +112,7 @@ export const POLICIES = {
   'blocked, forty endpoints': policy({
     KILLSWITCH_ENDPOINTS: Array.from({ length: 40 }, (_, index) => `203.0.113.${index + 1}:${1194 + (index % 3)}/udp`).join(','),
   }),
+  'blocked, SSH sessions kept': withSessions(policy({ ...known4and6, KILLSWITCH_LAN: 'off' })),
   'blocked, LAN off': policy({ ...known4and6, KILLSWITCH_LAN: 'off' }),
   'blocked, LAN a list with services': policy({ ...known4and6, KILLSWITCH_LAN: LAN_LIST }),
   'blocked, LAN a list with services, ports open to it': policy({

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Command, Output } from '../../src/backend/backend.ts';
 import type { Host, LogEntry } from '../../src/host/host.ts';
@@ -44,6 +44,12 @@ export function sandboxHost(sandbox: Sandbox, { intercept, milliseconds = 10_000
     },
     has: (program) => PROGRAM_FOLDERS.some((folder) => existsSync(inside(`${folder}/${program}`))),
     exists: (path) => existsSync(inside(path)),
+    owner: (path) => {
+      const found = orNothing(() => lstatSync(inside(path)));
+      return (
+        found && { uid: found.uid, mode: found.mode & 0o7777, kind: found.isDirectory() ? 'folder' : found.isFile() ? 'file' : 'other' }
+      );
+    },
     place: (path) => (existsSync(inside(path)) ? sandbox.run(['readlink', '-f', path]).stdout.trim() : undefined),
     read: (path) => orNothing(() => readFileSync(inside(path), 'utf8')),
     readBytes: (path) => orNothing(() => readFileSync(inside(path))),
@@ -56,7 +62,9 @@ export function sandboxHost(sandbox: Sandbox, { intercept, milliseconds = 10_000
     remove: (path) => rmSync(inside(path), { recursive: true, force: true }),
     resolve: () => new Map(),
     startAfterwards: () => undefined,
+    startIn: () => undefined,
     callInTurn: () => ({ status: 127, why: 'hooks do not run on this host' }),
+    ownAddresses: () => [],
     exclusively: (work) => work(),
     log: (entry) => {
       entries.push(entry);

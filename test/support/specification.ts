@@ -137,6 +137,18 @@ function mayReachLan(policy: Policy, packet: Packet): boolean {
   });
 }
 
+/** Of a session that a person locked from: both ends and both ports. */
+export function isOfSession({ base }: Policy, { hook, from, to, payload }: Packet): boolean {
+  if (!('transport' in payload) || payload.transport !== 'tcp') return false;
+  if (base.ipv6 === 'block' && from.family === 'ipv6') return false;
+  const [own, other] = hook === 'input' ? [to, from] : [from, to];
+  const [ownPort, otherPort] = hook === 'input' ? [payload.toPort, payload.fromPort] : [payload.fromPort, payload.toPort];
+  return base.sessions.some(
+    ({ here, herePort, there, therePort }) =>
+      here.text === own.text && herePort === ownPort && there.text === other.text && therePort === otherPort,
+  );
+}
+
 function mayLeave(policy: Policy, packet: Packet): boolean {
   const { base } = policy;
   if (packet.out === 'lo') return true;
@@ -146,7 +158,7 @@ function mayLeave(policy: Policy, packet: Packet): boolean {
     if (isOwners(policy, packet) && goesTo(endpointsOf(policy), packet)) return true;
     if (isDhcp(packet, 'client') || isNeighbours(packet)) return true;
   }
-  if (tunnel === undefined) return !blocked && mayReachLan(policy, packet);
+  if (tunnel === undefined) return !blocked && (mayReachLan(policy, packet) || (isOfSession(policy, packet) && !asksNames(packet)));
   if (mayEnter(policy, tunnel, packet)) return true;
   const answers = packet.conntrack === 'established' && uses(base.tunnelInbound, packet, 'fromPort');
   return answers && carries(policy, tunnel, packet) && !asksNames(packet);
@@ -157,6 +169,7 @@ function mayComeIn(policy: Policy, packet: Packet): boolean {
   if (packet.in === 'lo') return true;
   const tunnels = tunnelsOf(policy);
   if (tunnels.some(({ device, addresses }) => packet.in !== device && isOneOf(packet.to, addresses))) return false;
+  if (isOfSession(policy, packet) && !tunnels.some(({ device }) => packet.in === device)) return true;
   if (isIpv6(packet) && base.ipv6 === 'block') return false;
   if (packet.conntrack !== 'new' || isDhcp(packet, 'server') || isNeighbours(packet)) return true;
   const tunnel = tunnels.find(({ device }) => device === packet.in);

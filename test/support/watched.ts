@@ -36,10 +36,17 @@ export async function nothingLeaves(
   return tally;
 }
 
+/** How often a busy machine gets time for every kind of probe. */
+const ROUNDS = 5;
+
 /** The counter-check while nothing is guarded: what the capture does not see then proves nothing later. */
 export async function everyProbeIsSeen({ world, probes = world.probes, probing }: Watched): Promise<void> {
   await world.capture.tally();
-  await probing();
-  const { byName } = await world.capture.tally();
-  for (const { name } of probes) expect(byName[name], `packets of ${name} at the router`).toBeGreaterThan(0);
+  const seen = new Set<string>();
+  const missing = () => probes.map(({ name }) => name).filter((name) => !seen.has(name));
+  for (let round = 0; round < ROUNDS && missing().length > 0; round++) {
+    await probing();
+    for (const name of Object.keys((await world.capture.tally()).byName)) seen.add(name);
+  }
+  expect(missing(), 'probes of which no packet was seen at the router').toEqual([]);
 }

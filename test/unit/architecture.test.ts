@@ -17,6 +17,7 @@ const ROOMS = [
   'dns',
   'boot',
   'watch',
+  'view',
   'proof',
   'cli',
   'run-hook',

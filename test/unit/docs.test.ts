@@ -3,18 +3,20 @@ import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { systemd } from '../../src/boot/systemd.ts';
+import { describedPacket } from '../../src/cli/described-packet.ts';
+import { EXIT_MEANINGS } from '../../src/cli/exit-meanings.ts';
 import { COMMANDS } from '../../src/cli/main.ts';
 import { ERRORS, EXIT } from '../../src/errors.ts';
 import { parseAddress } from '../../src/net/address.ts';
 import { endpointText } from '../../src/net/endpoint.ts';
 import { type InterfaceName, parseInterfaceName } from '../../src/net/interface-name.ts';
-import { ECHO_REQUEST } from '../../src/net/well-known.ts';
 import { baseOf, decide } from '../../src/policy/policy.ts';
 import { KEYS, readSettings, type Settings } from '../../src/policy/settings.ts';
 import { settingsText } from '../../src/policy/settings-text.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import { evaluate } from '../../src/ruleset/evaluate.ts';
 import type { Packet } from '../../src/ruleset/packet.ts';
+import { REASONS } from '../../src/ruleset/reasons.ts';
 import { HOOKS, RULE_IDS } from '../../src/ruleset/ruleset.ts';
 import { readKeyfile } from '../../src/tunnel/keyfile.ts';
 import { readVpnConnection } from '../../src/tunnel/networkmanager-profile.ts';
@@ -123,6 +125,17 @@ describe('docs/security.md', () => {
     const text = parts('docs/security.md', 3).get(id) ?? '';
     for (const word of ['What', 'Why', 'Settings']) expect(text).toContain(`* **${word}:** `);
   });
+
+  test.each(RULE_IDS)('says of %s why, and which settings, as explain does', (id) => {
+    const said = (word: string) => {
+      const [, text = ''] =
+        new RegExp(`^\\* \\*\\*${word}:\\*\\* ([^]*?)(?=\\n\\*|\\n\\n|$(?![^]))`, 'm').exec(parts('docs/security.md', 3).get(id) ?? '') ??
+        [];
+      return text.replaceAll('`', '').replace(/\s+/g, ' ').trim();
+    };
+    expect(said('Why')).toBe(REASONS[id].why);
+    expect([...new Set(said('Settings').match(/KILLSWITCH_\w+/g) ?? [])]).toEqual(REASONS[id].settings);
+  });
 });
 
 describe('docs/errors.md', () => {
@@ -151,8 +164,12 @@ describe('README.md', () => {
   });
 
   test('lists every exit status, and no other', () => {
-    const rows = [...(chapters.get('Exit statuses') ?? '').matchAll(/^\| (\d+) \|/gm)].map(([, status]) => Number(status));
-    expect(rows).toEqual(Object.values(EXIT));
+    const rows = [...(chapters.get('Exit statuses') ?? '').matchAll(/^\| (\d+) \| (.+) \|$/gm)].map(([, status, meaning]) => [
+      Number(status),
+      meaning,
+    ]);
+    expect(rows).toEqual(EXIT_MEANINGS);
+    expect(EXIT_MEANINGS.map(([status]) => status)).toEqual(Object.values(EXIT));
   });
 
   test.each(COMMANDS.map(({ name }) => name))('shows how %s is called', (name) => {
@@ -192,29 +209,14 @@ describe('README.md', () => {
   });
 });
 
-/** The packet that an `explain` call describes, with the command's own defaults. */
+/** The packet that an `explain` call describes. */
 function packetOf(call: string): Packet {
-  const [direction = '', protocol = '', text = '', port = ''] = call.split(' ');
-  const option = (name: string) => new RegExp(`--${name} (\\S+)`).exec(call)?.[1];
-  const far = parseAddress(text);
-  const here = parseAddress(far?.family === 'ipv6' ? '2001:db8::1' : '192.0.2.1');
-  if (far === undefined || here === undefined) throw new Error(`no address in "${call}"`);
-  const hook = direction === 'in' ? 'input' : 'output';
-  const device = option('device') ?? 'uplink';
-  return {
-    hook,
-    in: hook === 'input' ? device : undefined,
-    out: hook === 'output' ? device : undefined,
-    from: hook === 'input' ? far : here,
-    to: hook === 'input' ? here : far,
-    payload:
-      protocol === 'icmp'
-        ? { icmp: ECHO_REQUEST[far.family] }
-        : { transport: protocol === 'tcp' ? 'tcp' : 'udp', fromPort: 40000, toPort: Number(port) },
-    conntrack: 'new',
-    uid: Number(option('as') ?? 1000),
-    mark: 0,
-  };
+  const words = call.split(' ');
+  const flags = words.findIndex((word) => word.startsWith('--'));
+  const option = (name: string) => (words.includes(`--${name}`) ? { [name]: words[words.indexOf(`--${name}`) + 1] } : {});
+  return describedPacket({ words: words.slice(0, flags < 0 ? undefined : flags), ...option('device'), ...option('as') }, '', (account) =>
+    account === 'root' ? 0 : Number(account),
+  );
 }
 
 /** What `find` yields for each text, with the file it stands in; there must be something to check. */
@@ -235,7 +237,7 @@ describe('all documents', () => {
     const wrong = calls.filter(([, [, name = '', rest = '']]) => {
       const command = COMMANDS.find((each) => each.name === name);
       const flags = [...rest.matchAll(/--[a-z-]+/g)].map(([flag]) => flag);
-      const known = `${command?.usage ?? ''} --help`.split(/[^\w-]+/);
+      const known = `${command?.usage ?? ''} --help --version`.split(/[^\w-]+/);
       return (command === undefined && name !== 'COMMAND') || flags.some((flag) => !known.includes(flag));
     });
     expect(wrong).toEqual([]);
@@ -282,6 +284,11 @@ describe('all documents', () => {
     );
     expect(named.filter(([, file]) => !existsSync(join(ROOT, file)))).toEqual([]);
   });
+});
+
+test('docs/README.md lists every document of the folder', () => {
+  const linked = [...read('docs/README.md').matchAll(/\]\(([^)]+)\)/g)].map(([, target = '']) => normalize(join('docs', target)));
+  expect(filesOf('docs', '.md').filter((path) => path !== 'docs/README.md' && !linked.includes(path))).toEqual([]);
 });
 
 test('CHANGELOG.md has an Unreleased part first, and only the kinds of changes that Keep a Changelog knows', () => {

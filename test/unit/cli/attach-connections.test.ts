@@ -3,6 +3,7 @@ import { attach } from '../../../src/cli/attach.ts';
 import { detach } from '../../../src/cli/detach.ts';
 import { KillswitchError } from '../../../src/errors.ts';
 import { PATHS } from '../../../src/host/paths.ts';
+import { contextOf } from '../../support/context.ts';
 import { type FakeHost, fakeHost } from '../../support/fake-host.ts';
 import { vpnKeyfile } from '../../support/vpn-keyfile.ts';
 
@@ -42,7 +43,7 @@ function machine(
 
 function call(command: typeof attach, host: FakeHost, ...args: readonly string[]): readonly string[] {
   const lines: string[] = [];
-  command.run({ host, args, print: (line) => lines.push(line) });
+  command.run(contextOf(host, args, lines));
   return lines;
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { attach } from '../../../src/cli/attach.ts';
 import { detach } from '../../../src/cli/detach.ts';
 import { KillswitchError } from '../../../src/errors.ts';
+import { contextOf } from '../../support/context.ts';
 import { type FakeHost, type FakeMachine, fakeHost } from '../../support/fake-host.ts';
 
 const HOOKS = '/usr/local/lib/ovpn-killswitch/hooks';
@@ -14,7 +15,7 @@ function machine(files: Record<string, string>, more: FakeMachine = {}): FakeHos
 
 function call(command: typeof attach, host: FakeHost, ...args: readonly string[]): readonly string[] {
   const lines: string[] = [];
-  command.run({ host, args, print: (line) => lines.push(line) });
+  command.run(contextOf(host, args, lines));
   return lines;
 }
 

@@ -1,0 +1,24 @@
+import { EXIT, KillswitchError } from '../errors.ts';
+import type { CliCommand } from './command.ts';
+import { completionText, SHELLS } from './completions.ts';
+import { parseArguments } from './parse-arguments.ts';
+
+export const completion: CliCommand = {
+  name: 'completion',
+  usage: `completion ${SHELLS.join('|')}`,
+  summary: 'Print what lets a shell complete commands and flags. "install" has put it in its place.',
+  examples: [['completion bash', 'for a shell that does not look in /usr/local/share']],
+  needsRoot: false,
+  run: ({ args, print, commands }) => {
+    const { positionals } = parseArguments(completion, args, {}, { least: 1, most: 1 });
+    const shell = SHELLS.find((each) => each === positionals[0]);
+    if (shell === undefined)
+      throw new KillswitchError(
+        'USAGE',
+        `"${positionals[0]}" is none of ${SHELLS.join(', ')}`,
+        `Call it as: ovpn-killswitch ${completion.usage}`,
+      );
+    print(completionText(shell, commands).trimEnd());
+    return EXIT.ok;
+  },
+};

@@ -1,0 +1,20 @@
+import { followBoot } from '../boot/enable.ts';
+import { EXIT } from '../errors.ts';
+import { confirmLock } from '../transaction/due.ts';
+import type { CliCommand } from './command.ts';
+import { parseArguments } from './parse-arguments.ts';
+
+export const confirm: CliCommand = {
+  name: 'confirm',
+  usage: 'confirm',
+  summary: 'Keep what "lock --confirm" has locked: it no longer opens by itself. Exit 1 when nothing waits to be confirmed.',
+  examples: [['confirm', 'from a new login, which shows that you still get in']],
+  needsRoot: true,
+  run: ({ host, args, print }) => {
+    parseArguments(confirm, args, {});
+    const confirmed = confirmLock(host);
+    if (confirmed) followBoot(host);
+    print(confirmed ? 'Confirmed: it stays locked.' : 'Nothing waits to be confirmed.');
+    return confirmed ? EXIT.ok : EXIT.failed;
+  },
+};

@@ -1,0 +1,45 @@
+import { EXIT } from '../errors.ts';
+import { CHECKS } from '../view/doctor/checks.ts';
+import { readDoctorWorld } from '../view/doctor/world.ts';
+import type { PictureLine } from '../view/picture.ts';
+import type { CliCommand } from './command.ts';
+import { parseArguments } from './parse-arguments.ts';
+import { drawn } from './screen.ts';
+
+export const doctor: CliCommand = {
+  name: 'doctor',
+  usage: 'doctor [--json]',
+  summary:
+    'Look for everything that will bite, and say for each the command that mends it. Changes nothing; exit 1 when something must be mended.',
+  examples: [
+    ['doctor', 'after the installation, and whenever something does not work'],
+    ['doctor --json', 'the same for programs: a list of check, weight, what, fix'],
+  ],
+  needsRoot: true,
+  run: ({ host, args, print, screen }) => {
+    const { values } = parseArguments(doctor, args, { json: { type: 'boolean' } });
+    const world = readDoctorWorld(host);
+    const found = CHECKS.map(({ title, find }) => ({ title, findings: find(world) }));
+    const all = found.flatMap(({ title, findings }) => findings.map((finding) => ({ check: title, ...finding })));
+    const problems = all.filter(({ weight }) => weight === 'problem').length;
+    const exit = problems > 0 ? EXIT.failed : EXIT.ok;
+    if (values.json === true) {
+      print(JSON.stringify(all, null, 2));
+      return exit;
+    }
+    const lines = found.flatMap(({ title, findings }): readonly PictureLine[] => {
+      if (findings.length === 0) return [{ text: `ok       ${title}`, tone: 'good' }];
+      const worst = findings.some(({ weight }) => weight === 'problem') ? 'PROBLEM' : 'warning';
+      return [
+        { text: `${worst}  ${title}`, tone: worst === 'PROBLEM' ? 'bad' : 'warning' },
+        ...findings.flatMap(({ what, fix }): readonly PictureLine[] => [
+          { label: 'what', text: what, tone: 'plain' },
+          { label: 'mend', text: fix, tone: 'plain' },
+        ]),
+      ];
+    });
+    for (const line of lines.flatMap((each) => drawn(each, screen))) print(line);
+    print(all.length === 0 ? 'Nothing will bite.' : `${problems} to mend, ${all.length - problems} to know.`);
+    return exit;
+  },
+};

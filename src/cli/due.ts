@@ -1,0 +1,27 @@
+import { followBoot } from '../boot/enable.ts';
+import { followResolversOrSay } from '../dns/follow-resolvers.ts';
+import { EXIT, KillswitchError } from '../errors.ts';
+import { carryOutDue } from '../transaction/due.ts';
+import type { CliCommand } from './command.ts';
+import { parseArguments } from './parse-arguments.ts';
+
+export const due: CliCommand = {
+  name: 'due',
+  usage: 'due',
+  summary: 'Do what "lock --confirm" and "unlock --for" have left for now. Their timers call it; before the time is over it does nothing.',
+  examples: [['due', 'nobody needs to']],
+  needsRoot: true,
+  run: ({ host, args, print }) => {
+    parseArguments(due, args, {});
+    const done = carryOutDue(host);
+    if (done === 'nothing' || done === 'waits') {
+      print('Nothing is due.');
+      return EXIT.ok;
+    }
+    followBoot(host);
+    const message = done === 'locked' ? 'locked again: the time of "unlock --for" is over' : 'open again: nobody confirmed the lock';
+    host.log({ level: 'warn', event: `due-${done}`, message });
+    const resolvers = followResolversOrSay(host, done === 'locked');
+    return resolvers instanceof KillswitchError ? resolvers.exit : EXIT.ok;
+  },
+};

@@ -1,0 +1,18 @@
+import { EXIT, type ExitStatus } from '../errors.ts';
+
+/** What each exit status means. README.md and the manual page have this table. */
+export const EXIT_MEANINGS: readonly (readonly [status: ExitStatus, meaning: string])[] = [
+  [EXIT.ok, 'done; of `status`: locked, and exactly as it should be'],
+  [
+    EXIT.failed,
+    'of `status`: not locked; of `doctor`: something must be mended; of `confirm`: nothing waits for it; of `prove`: something left; of the script `recover`: something could not be removed',
+  ],
+  [EXIT.degraded, 'of `status` and `explain`: locked, but not as it should be'],
+  [EXIT.usage, 'the command line is wrong'],
+  [EXIT.unavailable, 'a program that is needed is not installed, or cannot load rules at boot'],
+  [EXIT.internal, 'a mistake in this program'],
+  [EXIT.kernel, 'the kernel or its tools refused, or somebody else was busy'],
+  [EXIT.files, 'a file could not be read or written'],
+  [EXIT.permission, 'root is needed'],
+  [EXIT.settings, 'the settings, or what OpenVPN gave to the hook, are wrong'],
+];

@@ -1,0 +1,34 @@
+import { dirname } from 'node:path';
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { CliCommand } from './command.ts';
+import { COMPLETION_PATHS, completionText, SHELLS } from './completions.ts';
+import { manPage } from './man-page.ts';
+
+const MAN_PAGE = '/usr/local/share/man/man8/ovpn-killswitch.8';
+
+export const MANUAL_PATHS: readonly string[] = [MAN_PAGE, ...Object.values(COMPLETION_PATHS)];
+
+/** Folders that a machine has without us (hier(7)). */
+const SHARED = ['/usr/local/share', '/usr/local/share/man'];
+
+/** Puts the manual page and the shells' completions in their places. Returns why they are not there; without them everything works. */
+export function placeManuals(host: Host, commands: readonly CliCommand[]): string | undefined {
+  try {
+    host.write(MAN_PAGE, manPage(commands));
+    for (const shell of SHELLS) host.write(COMPLETION_PATHS[shell], completionText(shell, commands));
+    return undefined;
+  } catch (thrown) {
+    if (thrown instanceof KillswitchError) return [thrown.message, ...thrown.detail].join(': ');
+    throw thrown;
+  }
+}
+
+/** Takes them away, and the folders that nothing else is in. */
+export function removeManuals(host: Host): void {
+  for (const path of MANUAL_PATHS) {
+    host.remove(path);
+    for (let folder = dirname(path); !SHARED.includes(folder) && host.list(folder).length === 0; folder = dirname(folder))
+      host.remove(folder);
+  }
+}

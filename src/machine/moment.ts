@@ -1,0 +1,34 @@
+import type { Host } from '../host/host.ts';
+import { field, type Json } from './json.ts';
+
+/**
+ * A moment of this boot, in seconds since it, sleep included (proc(5), uptime): no clock that is set, by a person or a time server, moves it.
+ * Any later boot is after it.
+ */
+export interface Moment {
+  readonly boot: string;
+  readonly uptime: number;
+}
+
+function bootId(host: Host): string {
+  return (host.read('/proc/sys/kernel/random/boot_id') ?? '').trim();
+}
+
+function uptime(host: Host): number {
+  const [seconds = ''] = (host.read('/proc/uptime') ?? '').split(' ');
+  return Number(seconds) || 0;
+}
+
+export function momentIn(host: Host, seconds: number): Moment {
+  return { boot: bootId(host), uptime: uptime(host) + seconds };
+}
+
+/** Seconds until a moment; 0 when it is over. */
+export function secondsUntil(host: Host, moment: Moment): number {
+  return moment.boot === bootId(host) ? Math.max(0, moment.uptime - uptime(host)) : 0;
+}
+
+export function parseMoment(json: Json | undefined): Moment | undefined {
+  const [boot, seconds] = [field(json, 'boot'), field(json, 'uptime')];
+  return typeof boot === 'string' && typeof seconds === 'number' ? { boot, uptime: seconds } : undefined;
+}

@@ -1,0 +1,88 @@
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { type Address, parseAddress } from '../net/address.ts';
+import { parseSession, type Session, sessionText } from '../net/session.ts';
+import { parseJson, texts } from './json.ts';
+
+/** No session survives a reboot, so neither does this. */
+const FILE = `${PATHS.runtime}/ssh-sessions`;
+/** TCP_ESTABLISHED (net/tcp_states.h). */
+const ESTABLISHED = '01';
+const MAPPED = '0000000000000000FFFF0000';
+
+/** Sessions that the rules keep open. */
+export function readSshSessions(host: Host): readonly Session[] {
+  return texts(parseJson(host.read(FILE) ?? ''), parseSession) ?? [];
+}
+
+/** Keeps those of these that are open, and of the ones that were kept before. */
+export function keepSshSessions(host: Host, added: readonly Session[]): readonly Session[] {
+  const open = openConnections(host);
+  const kept = [...new Set([...readSshSessions(host), ...added].map(sessionText))].filter((text) => open.has(text)).sort();
+  if (kept.length > 0) host.write(FILE, `${JSON.stringify(kept)}\n`, 0o600);
+  else forgetSshSessions(host);
+  return readSshSessions(host);
+}
+
+export function forgetSshSessions(host: Host): void {
+  host.remove(FILE);
+}
+
+/** The bytes of a word as proc(5) has it: as the machine has them in memory, which is the wrong way round on all that we know. */
+function bytesOf(word: string): readonly number[] {
+  return (word.match(/../g) ?? []).map((byte) => Number.parseInt(byte, 16)).reverse();
+}
+
+function addressOf(hex: string): Address | undefined {
+  const own = hex.startsWith(MAPPED) ? hex.slice(MAPPED.length) : hex;
+  const bytes = (own.match(/.{8}/g) ?? []).flatMap(bytesOf);
+  if (bytes.length === 4) return parseAddress(bytes.join('.'));
+  const pair = (index: number) => ((bytes[index] ?? 0) * 256 + (bytes[index + 1] ?? 0)).toString(16);
+  return parseAddress([0, 2, 4, 6, 8, 10, 12, 14].map(pair).join(':'));
+}
+
+/** The open TCP connections of this network namespace, by `sessionText`. */
+function openConnections(host: Host): ReadonlySet<string> {
+  const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((path) => (host.read(path) ?? '').split('\n').slice(1));
+  return new Set(
+    lines.flatMap((line) => {
+      const [, here = '', there = '', state] = line.trim().split(/\s+/);
+      if (state !== ESTABLISHED) return [];
+      const ends = [there, here].map((end) => {
+        const [hex = '', port = ''] = end.split(':');
+        return `${addressOf(hex)?.text} ${Number.parseInt(port, 16)}`;
+      });
+      return [ends.join(' ')];
+    }),
+  );
+}
+
+/** A process may end while it is looked at, and may belong to somebody else. */
+function textOf(host: Host, path: string): string {
+  try {
+    return host.read(path) ?? '';
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * The SSH session that this process was started from: what `SSH_CONNECTION` says in the environment of the nearest process above us that has
+ * it (sudo(8) takes it out of our own), when the kernel has such a connection open.
+ */
+export function ownSshSession(host: Host): Session | undefined {
+  let pid = 'self';
+  // Nobody's ancestry is longer; a process that ends meanwhile has none.
+  for (let depth = 0; depth < 64; depth++) {
+    const [, said] = /(?:^|\0)SSH_CONNECTION=([^\0]*)/.exec(textOf(host, `/proc/${pid}/environ`)) ?? [];
+    if (said !== undefined) {
+      const session = parseSession(said);
+      return session !== undefined && openConnections(host).has(sessionText(session)) ? session : undefined;
+    }
+    const stat = textOf(host, `/proc/${pid}/stat`);
+    const parent = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? '0';
+    if (!/^[1-9]\d*$/.test(parent)) return undefined;
+    pid = parent;
+  }
+  return undefined;
+}

@@ -1,0 +1,36 @@
+import type { Transport } from './probes.ts';
+
+/** What a program on this machine tries to send past the tunnel. */
+export interface HereProbe {
+  readonly name: string;
+  readonly transport: Transport;
+  readonly address: string;
+  readonly port: number;
+}
+
+const KINDS: readonly (readonly [name: string, transport: Transport, port: number])[] = [
+  ['DNS over UDP', 'udp', 53],
+  ['DNS over TCP', 'tcp', 53],
+  ['DNS over TLS', 'tcp', 853],
+  ['web over TCP', 'tcp', 443],
+  ['web over QUIC', 'udp', 443],
+  ['something over UDP', 'udp', 40_000],
+  ['something over TCP', 'tcp', 40_000],
+];
+
+/** Addresses of documentation, which belong to nobody (RFC 5737, RFC 3849): what does leave is dropped by the first router. */
+export const HERE_ADDRESSES = { ipv4: '192.0.2.77', ipv6: '2001:db8::4d' } as const;
+
+/** Every class of `prove --here` but ping. */
+export const HERE_PROBES: readonly HereProbe[] = Object.entries(HERE_ADDRESSES).flatMap(([family, address]) =>
+  KINDS.map(([name, transport, port]) => ({ name: `${name}, ${family === 'ipv4' ? 'IPv4' : 'IPv6'}`, transport, address, port })),
+);
+
+/** What the prober is told, as JSON in its first argument. */
+export interface HereOrders {
+  /** How often each probe is sent from each source. */
+  readonly rounds: number;
+  readonly uid: number;
+  /** Addresses of this machine to send from, besides the one that the routes choose. */
+  readonly sources: readonly string[];
+}

@@ -1,0 +1,193 @@
+import { KillswitchError } from '../../errors.ts';
+import { PATHS } from '../../host/paths.ts';
+import { printable } from '../../net/printable.ts';
+import { detach } from '../../tunnel/attachment.ts';
+import { readProfile } from '../../tunnel/profile.ts';
+import { readProfileFacts } from '../../tunnel/profile-facts.ts';
+import { words } from '../../tunnel/profile-options.ts';
+import { warningsOf } from '../../tunnel/profile-warnings.ts';
+import type { Check, Finding } from './finding.ts';
+import type { Guarded } from './world.ts';
+
+const INSTALL = 'sudo "$(command -v node)" dist/cli.js install';
+const LOCK = 'sudo ovpn-killswitch lock';
+/** What OpenVPN and one hook need together, at the least. */
+const TASKS = 10;
+/** What a unit with ProtectHome= or PrivateTmp= cannot see (systemd.exec(5)). */
+const HIDDEN = ['/home/', '/root/', '/run/user/', '/tmp/', '/var/tmp/'];
+const HOOKS = ['up', 'down', 'route-up'] as const;
+
+const problem = (what: string, fix: string): Finding => ({ weight: 'problem', what, fix });
+const warning = (what: string, fix: string): Finding => ({ weight: 'warning', what, fix });
+
+/** A word as a shell takes it. */
+function shellWord(text: string): string {
+  return /^[\w./@+:,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function ownershipOf({ path, uid, mode, kind }: Guarded): readonly Finding[] {
+  if (uid !== 0)
+    return [problem(`${path} does not belong to root, but root runs or believes it`, `sudo chown root:root ${shellWord(path)}`)];
+  // In a folder with the sticky bit nobody can replace what belongs to root; a link has no mode of its own.
+  const open = (mode & 0o022) !== 0 && kind !== 'link' && !(kind === 'folder' && (mode & 0o1000) !== 0);
+  return open ? [problem(`others than root can write to ${path}`, `sudo chmod go-w ${shellWord(path)}`)] : [];
+}
+
+/** Every check, in the order in which a person should mend what they find. */
+export const CHECKS: readonly Check[] = [
+  {
+    title: 'settings and kernel can be read',
+    find: ({ report }) =>
+      report instanceof KillswitchError ? [problem([report.message, ...report.detail].map(printable).join(': '), report.next)] : [],
+  },
+  {
+    title: 'Node is where the hooks of a sandboxed service can run it',
+    find: ({ interpreter }) => {
+      if (interpreter === undefined) return [problem('the hooks are not installed', INSTALL)];
+      if (!interpreter.isThere) return [problem(`the hooks name ${interpreter.path}, which is not there: no hook runs`, INSTALL)];
+      return HIDDEN.some((folder) => interpreter.path.startsWith(folder))
+        ? [problem(`a hardened OpenVPN service cannot see ${interpreter.path}`, INSTALL)]
+        : [];
+    },
+  },
+  {
+    title: 'what root runs belongs to root, with every folder above it',
+    find: ({ guarded }) => guarded.flatMap(ownershipOf),
+  },
+  {
+    title: 'the kernel takes the rules',
+    find: ({ refusal }) =>
+      refusal === undefined
+        ? []
+        : [
+            problem(
+              `the kernel would refuse the rules (${refusal})`,
+              'sudo modprobe -a nf_tables nft_ct nft_counter nft_reject_inet nft_limit nf_log_syslog',
+            ),
+          ],
+  },
+  {
+    title: 'the kernel holds the rules that it should',
+    find: ({ report }) => {
+      if (report instanceof KillswitchError || report.exact) return [];
+      return [problem('the kernel holds other rules than it should: "ovpn-killswitch status" says which', LOCK)];
+    },
+  },
+  {
+    title: 'it is locked, and stays so after a reboot',
+    find: ({ report, boot }) => {
+      const locked = !(report instanceof KillswitchError) && report.state !== 'unlocked';
+      return [
+        ...(locked || report instanceof KillswitchError ? [] : [warning('nothing is guarded: the machine is not locked', LOCK)]),
+        ...(locked && boot.strategy === undefined
+          ? [warning('after a reboot nothing is guarded', 'sudo ovpn-killswitch boot enable')]
+          : []),
+        ...boot.problems.map((each) => problem(`at boot: ${each}`, 'sudo ovpn-killswitch boot enable; sudo ovpn-killswitch lock')),
+        ...(report instanceof KillswitchError || !report.settingsChanged
+          ? []
+          : [warning('the settings have changed since the last lock', LOCK)]),
+      ];
+    },
+  },
+  {
+    title: 'IPv6 is guarded too',
+    find: ({ hasIpv6, hasIp6tables, report }) =>
+      hasIpv6 && !hasIp6tables && !(report instanceof KillswitchError) && report.choice.backend.name === 'iptables'
+        ? [problem('this kernel has IPv6, but there is no ip6tables to guard it', 'sudo apt install iptables')]
+        : [],
+  },
+  {
+    title: 'one kind of iptables alone is used',
+    find: ({ iptables }) =>
+      iptables.legacy && iptables.nft
+        ? [
+            warning(
+              'both iptables-legacy and iptables-nft hold rules: each program sees half of them, and a packet must pass both',
+              'sudo iptables-legacy-save; sudo iptables-nft-save; sudo update-alternatives --config iptables',
+            ),
+          ]
+        : [],
+  },
+  {
+    title: 'no other program changes the rules, and there is no second kill switch',
+    find: ({ neighbours }) => neighbours.map(({ name, does, fix }) => warning(`${name} ${does}`, fix)),
+  },
+  {
+    title: 'the profiles call the hooks',
+    find: ({ profiles }) =>
+      profiles.flatMap(({ path, text }) => {
+        const { commands } = readProfileFacts(text);
+        const missing = HOOKS.filter((hook) => words(commands[hook] ?? '')[0] !== `${PATHS.library}/hooks/${hook}`);
+        if (missing.length === 0) return [];
+        return [
+          problem(`${path} does not call ${missing.join(', ')}: its tunnel stays shut`, `sudo ovpn-killswitch attach ${shellWord(path)}`),
+        ];
+      }),
+  },
+  {
+    title: 'nothing in the profiles hurts',
+    find: ({ profiles }) =>
+      profiles.flatMap(({ path, text }) => {
+        const own = detach(text);
+        const warned = { profile: readProfile(own), facts: readProfileFacts(own), folder: `${PATHS.library}/hooks`, harden: true };
+        return warningsOf(warned).map(({ what, fix }) => warning(`${path}: ${what}`, `sudoedit ${shellWord(path)} # ${fix}`));
+      }),
+  },
+  {
+    title: 'the clock is not before the certificates',
+    find: ({ certificates, now }) =>
+      certificates
+        .filter(({ from }) => from > now)
+        .map(({ profile, from }) =>
+          problem(
+            `the clock says ${new Date(now * 1000).toISOString()}, and a certificate of ${profile} holds only from ${new Date(from * 1000).toISOString()}: OpenVPN refuses it, and a locked machine can ask no time server`,
+            `sudo date -u -s '${new Date(from * 1000).toISOString()}'`,
+          ),
+        ),
+  },
+  {
+    title: 'neither SELinux nor AppArmor keeps OpenVPN from the hooks',
+    find: ({ denials }) => {
+      const [line] = denials;
+      if (line === undefined) return [];
+      const [, profile] = /apparmor="DENIED".* profile="([^"]+)"/.exec(line) ?? [];
+      const fix =
+        profile === undefined
+          ? `sudo semanage fcontext -a -t openvpn_unconfined_script_exec_t '${PATHS.library}/hooks/.*'; sudo restorecon -R ${PATHS.library}; sudo setsebool -P openvpn_run_unconfined on`
+          : `echo '${PATHS.library}/hooks/* Ux,' | sudo tee -a /etc/apparmor.d/local/${profile.replace(/^\//, '').replaceAll('/', '.')}; sudo systemctl reload apparmor`;
+      return [problem(`it was denied ${denials.length === 1 ? 'once' : `${denials.length} times`}: ${line}`, fix)];
+    },
+  },
+  {
+    title: "the system's resolvers are those that they should be",
+    find: ({ resolvers }) => (resolvers?.differences ?? []).map((each) => problem(each, LOCK)),
+  },
+  {
+    title: "OpenVPN's services have room for a hook",
+    find: ({ units }) =>
+      units.flatMap(({ name, tasks, processes }) => {
+        const least = Math.min(tasks ?? TASKS, processes ?? TASKS);
+        if (least >= TASKS) return [];
+        const lines = `[Service]\\nTasksMax=20\\nLimitNPROC=20\\n`;
+        const folder = `/etc/systemd/system/${name}.d`;
+        return [
+          problem(
+            `${name} allows ${least} tasks, and OpenVPN with a hook needs ${TASKS}`,
+            `sudo mkdir -p ${folder}; printf '${lines}' | sudo tee ${folder}/tasks.conf; sudo systemctl daemon-reload`,
+          ),
+        ];
+      }),
+  },
+  {
+    title: 'no tunnel has gone without a word',
+    find: ({ report }) =>
+      report instanceof KillswitchError
+        ? []
+        : report.stale.map(({ tunnel }) => warning(`${tunnel.device} is gone, and nobody has said so: its rules are still loaded`, LOCK)),
+  },
+  {
+    title: 'hooks can wait for each other',
+    find: ({ hasFlock }) =>
+      hasFlock ? [] : [warning('there is no flock(1): two hooks at once may have to correct each other', 'sudo apt install util-linux')],
+  },
+];

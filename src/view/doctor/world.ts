@@ -1,0 +1,216 @@
+import { X509Certificate } from 'node:crypto';
+import { dirname, resolve } from 'node:path';
+import type { Command } from '../../backend/backend.ts';
+import { type BootReport, readBoot } from '../../boot/boot-report.ts';
+import { type ResolverState, readResolvers } from '../../dns/follow-resolvers.ts';
+import { KillswitchError } from '../../errors.ts';
+import type { Host, Owned } from '../../host/host.ts';
+import { PATHS } from '../../host/paths.ts';
+import { profilePaths } from '../../machine/known-endpoints.ts';
+import { type Report, readReport } from '../../machine/report.ts';
+import { settingsInForce } from '../../machine/settings-in-force.ts';
+import { printable } from '../../net/printable.ts';
+import { lookIfItWorks } from '../../transaction/apply.ts';
+import { options } from '../../tunnel/profile-options.ts';
+import { type Neighbour, readNeighbours } from '../neighbours.ts';
+
+/** A file or folder that root runs or believes. */
+export interface Guarded extends Owned {
+  readonly path: string;
+}
+
+/** A service that starts OpenVPN, and how many tasks it may have; undefined where it does not say. */
+export interface OpenvpnUnit {
+  readonly name: string;
+  readonly tasks: number | undefined;
+  readonly processes: number | undefined;
+}
+
+/** A certificate that a profile names, and when it begins to hold, in seconds since 1970. */
+export interface Certificate {
+  readonly profile: string;
+  readonly from: number;
+}
+
+/** All that the checks may look at. What could not be read is the error that says why. */
+export interface DoctorWorld {
+  /** Seconds since 1970. */
+  readonly now: number;
+  readonly guarded: readonly Guarded[];
+  /** What the installed hooks name in their first line; undefined without hooks. */
+  readonly interpreter: { readonly path: string; readonly isThere: boolean } | undefined;
+  readonly report: Report | KillswitchError;
+  /** What the kernel said to our rules when it only checked them; undefined when it would take them. */
+  readonly refusal: string | undefined;
+  readonly hasFlock: boolean;
+  readonly hasIpv6: boolean;
+  readonly hasIp6tables: boolean;
+  /** Whether each of the two kinds of iptables holds rules. */
+  readonly iptables: { readonly legacy: boolean; readonly nft: boolean };
+  readonly neighbours: readonly Neighbour[];
+  readonly profiles: readonly { readonly path: string; readonly text: string }[];
+  readonly certificates: readonly Certificate[];
+  readonly units: readonly OpenvpnUnit[];
+  /** Lines of the kernel's and the audit daemon's log about what SELinux or AppArmor kept OpenVPN from. */
+  readonly denials: readonly string[];
+  readonly resolvers: ResolverState | undefined;
+  readonly boot: BootReport;
+}
+
+function orError<Result>(work: () => Result): Result | KillswitchError {
+  try {
+    return work();
+  } catch (thrown) {
+    if (thrown instanceof KillswitchError) return thrown;
+    throw thrown;
+  }
+}
+
+function orNothing<Result>(work: () => Result): Result | undefined {
+  const result = orError(work);
+  return result instanceof KillswitchError ? undefined : result;
+}
+
+const PROGRAMS = ['hooks/up', 'hooks/down', 'hooks/route-up', 'cli.js', 'resolver.js', 'recover', 'boot', 'node'];
+
+/** Files of ours, what root reads, and every folder above them. */
+function readGuarded(host: Host, interpreter: string | undefined): readonly Guarded[] {
+  const files = [
+    ...PROGRAMS.map((name) => `${PATHS.library}/${name}`),
+    PATHS.command,
+    PATHS.settings,
+    ...(interpreter === undefined ? [] : [interpreter]),
+  ];
+  const paths = new Set(
+    files.flatMap((file) => {
+      const all = [file];
+      for (let at = file; at !== '/'; at = dirname(at)) all.push(dirname(at));
+      return all;
+    }),
+  );
+  return [...paths].sort().flatMap((path) => {
+    const owned = host.owner(path);
+    return owned === undefined ? [] : [{ path, ...owned }];
+  });
+}
+
+/** The interpreter in the first line of a hook: the last absolute path there. */
+function readInterpreter(host: Host): DoctorWorld['interpreter'] {
+  const [line = ''] = (host.read(`${PATHS.library}/hooks/up`) ?? '').split('\n');
+  const path = line
+    .replace(/^#!/, '')
+    .split(' ')
+    .findLast((word) => word.startsWith('/'));
+  return path === undefined ? undefined : { path, isThere: host.exists(path) };
+}
+
+/** Has the tools check what is intended; nothing is loaded. */
+function readRefusal(host: Host, report: Report | KillswitchError): string | undefined {
+  if (report instanceof KillswitchError) return undefined;
+  const { choice, intended, found } = report;
+  for (const command of choice.backend.replace(intended.ruleset, found).check) {
+    const { status, stderr } = host.run(command);
+    if (status !== 0) return `${command.program}: ${printable(stderr.trim().split('\n')[0] ?? '')}`;
+  }
+  return undefined;
+}
+
+function holdsRules(host: Host, kind: 'nft' | 'legacy'): boolean {
+  return (['iptables', 'ip6tables'] as const).some((tool) => {
+    const command: Command = { program: `${tool}-${kind}-save`, args: ['-t', 'filter'] };
+    if (!host.has(command.program)) return false;
+    return /^(-A |:(INPUT|FORWARD|OUTPUT) DROP)/m.test(host.run(command).stdout);
+  });
+}
+
+function readIptables(host: Host): DoctorWorld['iptables'] {
+  // Asking for legacy tables makes them, so they are asked for only where the kernel has them (proc(5), ip_tables_names).
+  const isThere = ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names'].some((path) => (host.read(path) ?? '') !== '');
+  return { legacy: isThere && holdsRules(host, 'legacy'), nft: holdsRules(host, 'nft') };
+}
+
+function readCertificates(host: Host, path: string, text: string): readonly Certificate[] {
+  const inline = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const named = [...options(text)].flatMap(([option, file]) =>
+    (option === 'ca' || option === 'cert') && file !== undefined && file !== '[inline]'
+      ? [orNothing(() => host.read(resolve(dirname(path), file)))]
+      : [],
+  );
+  return [...inline, ...named].flatMap((pem) => {
+    const from = pem === undefined ? Number.NaN : startOf(pem);
+    return Number.isNaN(from) ? [] : [{ profile: path, from }];
+  });
+}
+
+function startOf(pem: string): number {
+  try {
+    return Date.parse(new X509Certificate(pem).validFrom) / 1000;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+const UNIT_FOLDERS = ['/usr/lib/systemd/system', '/lib/systemd/system', '/etc/systemd/system'];
+
+/** The last of a number that unit files set; undefined for none, and for what is no number. */
+function limitOf(texts: readonly string[], key: string): number | undefined {
+  const last = texts.flatMap((text) => [...text.matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map(([, value = '']) => value.trim())).at(-1);
+  return last !== undefined && /^\d+$/.test(last) ? Number(last) : undefined;
+}
+
+function readUnits(host: Host): readonly OpenvpnUnit[] {
+  return ['openvpn@.service', 'openvpn-client@.service'].flatMap((name) => {
+    const files = UNIT_FOLDERS.flatMap((folder) => [
+      `${folder}/${name}`,
+      ...host.list(`${folder}/${name}.d`).map((each) => `${folder}/${name}.d/${each}`),
+    ]);
+    const texts = files.flatMap((path) => host.read(path) ?? []);
+    return texts.length === 0 ? [] : [{ name, tasks: limitOf(texts, 'TasksMax'), processes: limitOf(texts, 'LimitNPROC') }];
+  });
+}
+
+const DENIED = /avc:\s+denied|apparmor="DENIED"/;
+/** The last megabyte: what was denied long ago may have been mended since. */
+const LOG_END: Command = { program: 'tail', args: ['-c', '1000000', '/var/log/audit/audit.log'] };
+
+function readDenials(host: Host): readonly string[] {
+  const texts = [host.run({ program: 'dmesg', args: [] }), ...(host.exists('/var/log/audit/audit.log') ? [host.run(LOG_END)] : [])];
+  return texts.flatMap(({ stdout }) =>
+    stdout
+      .split('\n')
+      .filter((line) => DENIED.test(line) && /openvpn/i.test(line))
+      .map(printable),
+  );
+}
+
+/** Reads this machine. Changes nothing, and loads nothing. */
+export function readDoctorWorld(host: Host): DoctorWorld {
+  const settings = orError(() => settingsInForce(host));
+  const report =
+    settings instanceof KillswitchError ? settings : orError(() => readReport(host, settings, (backend) => lookIfItWorks(host, backend)));
+  const paths = settings instanceof KillswitchError ? [] : profilePaths(host, settings);
+  const profiles = paths.flatMap((path) => {
+    const text = orNothing(() => host.read(path));
+    return text === undefined ? [] : [{ path, text }];
+  });
+  const interpreter = readInterpreter(host);
+  const backend = report instanceof KillswitchError ? 'iptables' : report.choice.backend.name;
+  return {
+    now: host.now(),
+    guarded: readGuarded(host, interpreter?.path),
+    interpreter,
+    report,
+    refusal: readRefusal(host, report),
+    hasFlock: host.has('flock'),
+    hasIpv6: host.exists(PATHS.ipv6),
+    hasIp6tables: host.has('ip6tables-restore'),
+    iptables: readIptables(host),
+    neighbours: readNeighbours(host, backend),
+    profiles,
+    certificates: profiles.flatMap(({ path, text }) => readCertificates(host, path, text)),
+    units: readUnits(host),
+    denials: readDenials(host),
+    resolvers: orNothing(() => readResolvers(host, true)),
+    boot: readBoot(host),
+  };
+}

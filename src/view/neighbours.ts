@@ -1,0 +1,88 @@
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import type { BackendName } from '../policy/settings.ts';
+
+/** Another program of this machine that sets packet filters. */
+export interface Neighbour {
+  readonly name: string;
+  /** What it may do to our rules. */
+  readonly does: string;
+  /** What to do about it: a command. */
+  readonly fix: string;
+}
+
+interface KnownNeighbour extends Neighbour {
+  /** Whether it touches rules of iptables alone. */
+  readonly iptablesOnly?: boolean;
+  /** Names of its processes (proc(5), comm: at most 15 characters). */
+  readonly processes?: readonly string[];
+  /** For what has no process of its own: whether it is switched on. */
+  readonly isOn?: (host: Host) => boolean;
+}
+
+const REPLACES = 'replaces all iptables rules when it starts or reloads';
+const SECOND = 'is a kill switch too, and its rules may lock out this VPN';
+const USE_NFTABLES = `echo KILLSWITCH_BACKEND=nftables | sudo tee -a ${PATHS.settings}; sudo ovpn-killswitch lock`;
+const stop = (unit: string) => `sudo systemctl disable --now ${unit}`;
+const WANTS = ['sysinit.target.wants', 'multi-user.target.wants'].map((folder) => `/etc/systemd/system/${folder}`);
+
+function isEnabled(unit: string): (host: Host) => boolean {
+  return (host) => WANTS.some((folder) => host.exists(`${folder}/${unit}.service`));
+}
+
+function flushes(host: Host): boolean {
+  const text = host.read('/etc/nftables.conf') ?? '';
+  return isEnabled('nftables')(host) && /^\s*flush ruleset/m.test(text);
+}
+
+/** In the order in which they are named. */
+const KNOWN: readonly KnownNeighbour[] = [
+  ...[
+    { name: 'firewalld', does: 'flushes iptables rules when it reloads', processes: ['firewalld'] },
+    {
+      name: 'ufw',
+      does: 'sets chain policies and rules of its own when it starts, stops or reloads',
+      isOn: (host: Host) => /^ENABLED=yes/m.test(host.read('/etc/ufw/ufw.conf') ?? ''),
+    },
+    { name: 'docker', does: 'puts its iptables rules above ours when it starts', processes: ['dockerd'] },
+    { name: 'libvirt', does: 'puts its iptables rules above ours when a network starts', processes: ['libvirtd', 'virtnetworkd'] },
+    { name: 'tailscale', does: 'puts its iptables rules above ours when it starts', processes: ['tailscaled'] },
+    { name: 'netfilter-persistent', does: REPLACES, isOn: isEnabled('netfilter-persistent') },
+    { name: 'shorewall', does: REPLACES, isOn: isEnabled('shorewall') },
+    { name: 'ferm', does: REPLACES, isOn: isEnabled('ferm') },
+  ].map((each) => ({ ...each, iptablesOnly: true, fix: USE_NFTABLES })),
+  {
+    name: 'nftables.service',
+    does: 'flushes every rule when it starts or reloads (/etc/nftables.conf)',
+    isOn: flushes,
+    fix: "sudo sed -i 's/^flush ruleset/#&/' /etc/nftables.conf",
+  },
+  { name: 'Mullvad VPN', does: SECOND, processes: ['mullvad-daemon'], fix: stop('mullvad-daemon') },
+  { name: 'NordVPN', does: SECOND, processes: ['nordvpnd'], fix: stop('nordvpnd') },
+  { name: 'ExpressVPN', does: SECOND, processes: ['expressvpnd'], fix: stop('expressvpn') },
+  { name: 'Private Internet Access', does: SECOND, processes: ['pia-daemon'], fix: stop('piavpn') },
+];
+
+function processNames(host: Host): ReadonlySet<string> {
+  const names = host.list('/proc').flatMap((pid) => (/^\d+$/.test(pid) ? [commOf(host, pid)] : []));
+  return new Set(names);
+}
+
+/** A process may end while it is looked at. */
+function commOf(host: Host, pid: string): string {
+  try {
+    return (host.read(`/proc/${pid}/comm`) ?? '').trim();
+  } catch {
+    return '';
+  }
+}
+
+/** The programs that are switched on or run here, and may interfere with rules in this backend. */
+export function readNeighbours(host: Host, backend: BackendName): readonly Neighbour[] {
+  const running = processNames(host);
+  return KNOWN.filter(
+    ({ iptablesOnly, processes = [], isOn }) =>
+      !(iptablesOnly === true && backend === 'nftables') &&
+      (isOn?.(host) === true || processes.some((name) => running.has(name.slice(0, 15)))),
+  ).map(({ name, does, fix }) => ({ name, does, fix }));
+}

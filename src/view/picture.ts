@@ -1,0 +1,118 @@
+import type { BootReport } from '../boot/boot-report.ts';
+import { STRATEGIES } from '../dns/choose.ts';
+import type { ResolverState } from '../dns/follow-resolvers.ts';
+import type { Report } from '../machine/report.ts';
+import { endpointText } from '../net/endpoint.ts';
+import { differenceLines } from '../transaction/apply.ts';
+import type { DropCounts, Drops } from './drops.ts';
+import type { View } from './view.ts';
+
+/** What a line says about the machine: a terminal may show it as a colour. */
+export type Tone = 'good' | 'warning' | 'bad' | 'plain';
+
+/** One line of the picture; without a label it stands at the margin. */
+export interface PictureLine {
+  readonly label?: string;
+  readonly text: string;
+  readonly tone: Tone;
+}
+
+/** Seconds as one unit, the largest that is full. */
+export function ago(seconds: number): string {
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 86400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86400)} days`;
+}
+
+function headline({ state, exact }: Report): PictureLine {
+  if (state === 'unlocked') return { text: 'UNLOCKED: nothing is guarded', tone: 'bad' };
+  if (state === 'open') return { text: 'OPEN: this machine was locked, but no rule is loaded', tone: 'bad' };
+  if (!exact) return { text: 'LOCKED, BUT NOT AS IT SHOULD BE', tone: 'bad' };
+  return { text: state === 'connected' ? 'LOCKED: connected' : 'LOCKED: blocked, no tunnel', tone: 'good' };
+}
+
+const line = (label: string, text: string, tone: Tone = 'plain'): PictureLine => ({ label, text, tone });
+
+function* tunnelLines({ intended, stale }: Report, now: number): Generator<PictureLine> {
+  for (const { tunnel, since } of intended.live) {
+    const [endpoint] = tunnel.endpoints;
+    const resolvers = (intended.policy.base.dns ?? tunnel.resolvers).map(({ text }) => text).join(' ');
+    const gone = stale.some((each) => each.tunnel.device === tunnel.device);
+    const end = gone ? ', GONE: the next hook or lock takes its rules away' : '';
+    const to = endpoint === undefined ? '' : ` to ${endpointText(endpoint)}`;
+    yield line(
+      'tunnel',
+      `${tunnel.device}${to}, resolvers ${resolvers || 'none'}, for ${ago(now - since)}${end}`,
+      gone ? 'warning' : 'plain',
+    );
+  }
+}
+
+function* resolverLines({ setting, demands, inUse, differences }: ResolverState): Generator<PictureLine> {
+  if (inUse.length > 0) yield line('dns', `set in ${inUse.map((name) => STRATEGIES[name].title).join(', ')}`);
+  else if (setting === 'off') yield line('dns', 'left alone: KILLSWITCH_RESOLVER says off');
+  for (const difference of differences)
+    yield line('dns', `${difference}${demands.length > 0 ? ': "ovpn-killswitch lock" sets it' : ''}`, 'warning');
+}
+
+function* bootLines({ strategy, sysctl, problems }: BootReport): Generator<PictureLine> {
+  const end = sysctl ? '; kernel settings too' : '';
+  yield strategy === undefined
+    ? line('boot', `the rules are not loaded at boot: "ovpn-killswitch boot enable"${end}`, 'warning')
+    : line('boot', `loaded by ${strategy.loader}${end}`);
+  for (const problem of problems) yield line('boot', `PROBLEM: ${problem}`, 'bad');
+}
+
+function countsText(counts: DropCounts): string {
+  return Object.entries(counts)
+    .sort(([, a], [, b]) => b - a)
+    .map(([id, count]) => `${id} ${count}`)
+    .join(', ');
+}
+
+/** The drops as one phrase: what, and since when. */
+export function dropsText({ seconds, packets }: Drops): string {
+  const when =
+    seconds === undefined
+      ? 'since the rules were loaded'
+      : seconds >= 55 && seconds <= 65
+        ? 'in the last minute'
+        : `in the last ${seconds} s`;
+  const text = countsText(packets);
+  return text === '' ? `none ${when}` : `${when}: ${text}`;
+}
+
+/** The picture that `status` draws for people. */
+function watchLine({ enabled, running }: View['watch']): PictureLine {
+  if (running) return line('watch', 'puts the rules back when another program changes them');
+  return enabled
+    ? line('watch', 'PROBLEM: the service ovpn-killswitch-watch does not run', 'warning')
+    : line('watch', 'off: "ovpn-killswitch watch enable" has the rules put back when another program changes them');
+}
+
+export function* picture({ report, turnsIn, resolvers, givenBack, boot, watch, drops, neighbours, now }: View): Generator<PictureLine> {
+  const { record, choice, intended, differences, state } = report;
+  yield headline(report);
+  if (record !== undefined) yield line('since', ago(now - record.since));
+  if (turnsIn !== undefined)
+    yield line(
+      'until',
+      state === 'unlocked'
+        ? `it locks again in ${ago(turnsIn)}`
+        : `it opens again in ${ago(turnsIn)}, unless you say "ovpn-killswitch confirm"`,
+      'warning',
+    );
+  yield line('backend', choice.trace.join('; '));
+  yield line('endpoints', String(intended.policy.base.endpoints.length));
+  yield* tunnelLines(report, now);
+  yield* resolverLines(resolvers);
+  if (givenBack !== undefined) yield line('dns', givenBack);
+  for (const difference of differenceLines(differences, 20)) yield line('differs', difference, 'bad');
+  if (differences.length > 0) yield { text: '  "ovpn-killswitch lock" puts it right.', tone: 'plain' };
+  if (report.settingsChanged) yield line('settings', 'changed since the last lock: "ovpn-killswitch lock" loads them', 'warning');
+  yield* bootLines(boot);
+  if (state === 'unlocked') return;
+  yield watchLine(watch);
+  yield line('drops', dropsText(drops));
+  for (const { name, does } of neighbours) yield line('neighbour', `${name} ${does}`, 'warning');
+}

@@ -1,0 +1,38 @@
+import { endpointText } from '../net/endpoint.ts';
+import type { View } from './view.ts';
+
+/** Version 1 of the machine-readable status, as docs/status.md describes it. New fields do not change the version. */
+export function statusJson({ report, turnsIn, now, resolvers, boot, watch, drops, neighbours }: View): string {
+  const { state, exact, record, choice, intended, stale, differences } = report;
+  return JSON.stringify(
+    {
+      version: 1,
+      state,
+      exact,
+      since: record?.since ?? null,
+      until: turnsIn === undefined ? null : now + turnsIn,
+      settingsChanged: report.settingsChanged,
+      backend: choice.backend.name,
+      trace: choice.trace,
+      boot: { with: boot.strategy?.name ?? null, sysctl: boot.sysctl, problems: boot.problems },
+      watch,
+      endpoints: intended.policy.base.endpoints.map(endpointText),
+      tunnels: intended.live.map(({ tunnel, since, connection }) => ({
+        device: tunnel.device,
+        since,
+        connection: connection ?? null,
+        endpoints: tunnel.endpoints.map(endpointText),
+        addresses: tunnel.addresses.map(({ text }) => text),
+        resolvers: (intended.policy.base.dns ?? tunnel.resolvers).map(({ text }) => text),
+        networks: tunnel.networks.map(({ text }) => text),
+        stale: stale.some((each) => each.tunnel.device === tunnel.device),
+      })),
+      dns: { setBy: resolvers.inUse, differences: resolvers.differences },
+      drops: { seconds: drops.seconds ?? null, packets: drops.packets, sinceLoad: drops.sinceLoad },
+      neighbours: neighbours.map(({ name, does, fix }) => ({ name, does, fix })),
+      differences: differences.map(({ family, chain, id, what }) => ({ family: family ?? null, chain, rule: id ?? null, what })),
+    },
+    null,
+    2,
+  );
+}

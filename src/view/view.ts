@@ -1,0 +1,67 @@
+import { type BootReport, readBoot } from '../boot/boot-report.ts';
+import { describeResolvers } from '../dns/describe-resolvers.ts';
+import { followResolversOrSay, type ResolverState, readResolvers } from '../dns/follow-resolvers.ts';
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { secondsUntil } from '../machine/moment.ts';
+import { type Report, readReport } from '../machine/report.ts';
+import { settingsInForce } from '../machine/settings-in-force.ts';
+import { lookIfItWorks } from '../transaction/apply.ts';
+import { readWatch, type WatchReport } from '../watch/watch-report.ts';
+import { type Drops, readDrops } from './drops.ts';
+import { type Neighbour, readNeighbours } from './neighbours.ts';
+
+/** All that `status` shows, however it shows it. */
+export interface View {
+  /** Seconds since 1970. */
+  readonly now: number;
+  readonly report: Report;
+  /** Seconds until the opposite holds, of a timed lock or unlock; undefined when it lasts. */
+  readonly turnsIn: number | undefined;
+  readonly resolvers: ResolverState;
+  /** What was given back of DNS while this was read; undefined when nothing was. */
+  readonly givenBack: string | undefined;
+  readonly boot: BootReport;
+  readonly watch: WatchReport;
+  readonly drops: Drops;
+  readonly neighbours: readonly Neighbour[];
+}
+
+export function readView(host: Host): View {
+  const report = readSettled(host);
+  const givenBack = giveBackResolvers(host, report);
+  return {
+    now: host.now(),
+    report,
+    turnsIn: report.record?.until && Math.ceil(secondsUntil(host, report.record.until)),
+    resolvers: readResolvers(host, true),
+    givenBack,
+    boot: readBoot(host),
+    watch: readWatch(host),
+    drops: readDrops(host, report.found.image),
+    neighbours: readNeighbours(host, report.choice.backend.name),
+  };
+}
+
+function read(host: Host): Report {
+  return readReport(host, settingsInForce(host), (backend) => lookIfItWorks(host, backend));
+}
+
+/** A hook may be in the middle of its change: what is not as it should be is read again when nobody changes anything. */
+function readSettled(host: Host): Report {
+  const report = read(host);
+  if (report.exact) return report;
+  try {
+    return host.exclusively(() => read(host));
+  } catch (thrown) {
+    if (thrown instanceof KillswitchError && thrown.code === 'BUSY') return report;
+    throw thrown;
+  }
+}
+
+/** What tunnels that are gone left behind of DNS is given back; nothing else is repaired here. */
+function giveBackResolvers(host: Host, { stale, intended }: Report): string | undefined {
+  if (stale.length < intended.live.length) return undefined;
+  const followed = followResolversOrSay(host);
+  return followed instanceof KillswitchError || followed.kind === 'unchanged' ? undefined : describeResolvers(followed);
+}

@@ -1,0 +1,88 @@
+import { once } from 'node:events';
+import { describe, expect, test } from 'vitest';
+import { KINDS } from '../support/kinds.ts';
+import { machineWith } from '../support/machine.ts';
+import { addOthersRules } from '../support/others-rules.ts';
+import { installProduct, type Product } from '../support/product.ts';
+import { dumpRules, type RuleDump } from '../support/rule-dump.ts';
+
+const RECORD = '/var/lib/ovpn-killswitch/lock.json';
+const SOON = { timeout: 15_000, interval: 100 };
+
+/** Rules without what the kernel counts. */
+function shape({ ipv4, ipv6, nft }: RuleDump): readonly string[] {
+  return [ipv4, ipv6, nft].map((text) => text.replace(/\[\d+:\d+\]/g, '').replace(/packets \d+ bytes \d+/g, ''));
+}
+
+describe.each(KINDS)('%s', (kind) => {
+  let product: Product | undefined;
+  const machine = machineWith(kind, (sandbox) => {
+    product = installProduct(sandbox);
+    product.set({ KILLSWITCH_BACKEND: kind === 'nftables' ? 'nftables' : 'iptables', KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp' });
+    addOthersRules(sandbox);
+  });
+
+  test('a lock that nobody confirms is taken back although its terminal was killed, and every rule is what it was', async (context) => {
+    const sandbox = machine.sandbox(context);
+    if (product === undefined) throw new Error('not installed');
+    const before = shape(dumpRules(sandbox));
+    // script(1) is the terminal: whoever runs in it gets SIGHUP when it dies.
+    const terminal = sandbox.start(['script', '-qec', '/usr/local/sbin/ovpn-killswitch lock --confirm 3; sleep 1000', '/dev/null']);
+    const { report } = product;
+    await expect.poll(() => report().state, SOON).toBe('blocked');
+    const ended = once(terminal, 'exit');
+    terminal.kill('SIGKILL');
+    await ended;
+    await expect.poll(() => report().exit, SOON).toBe(1);
+    expect(shape(dumpRules(sandbox))).toEqual(before);
+  });
+
+  test('a lock that is confirmed stays', async (context) => {
+    machine.sandbox(context);
+    if (product === undefined) throw new Error('not installed');
+    product.succeed('lock', '--confirm', '2');
+    product.succeed('confirm');
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(product.report()).toMatchObject({ exit: 0, state: 'blocked' });
+    expect(product.run('confirm').status).toBe(1);
+  });
+
+  test('an unlock for some seconds locks again by itself, with exactly the rules of before', async (context) => {
+    const sandbox = machine.sandbox(context);
+    if (product === undefined) throw new Error('not installed');
+    product.succeed('lock');
+    const locked = shape(dumpRules(sandbox));
+    product.succeed('unlock', '--for', '2s');
+    const { report } = product;
+    expect(report().state).toBe('unlocked');
+    // Settings that are broken meanwhile must not keep it open.
+    sandbox.run(['sh', '-c', 'echo KILLSWITCH_LAN=nonsense >> /etc/ovpn-killswitch/killswitch.env']);
+    await expect.poll(() => report().exit, SOON).toBe(0);
+    expect(shape(dumpRules(sandbox))).toEqual(locked);
+    sandbox.run(['sed', '-i', '/nonsense/d', '/etc/ovpn-killswitch/killswitch.env']);
+  });
+
+  test('an unlock for an hour ends with a reboot: the boot script loads the base, and the machine counts as locked', (context) => {
+    const sandbox = machine.sandbox(context);
+    if (product === undefined) throw new Error('not installed');
+    product.succeed('lock');
+    product.succeed('unlock', '--for', '1h');
+    expect(product.report().exit).toBe(1);
+    // What a reboot does to /run, and to the kernel's word for this boot.
+    sandbox.run(['sh', '-c', `rm -rf /run/ovpn-killswitch; sed -i 's/"boot": "/"boot": "another-/' ${RECORD}`]);
+    expect(sandbox.run(['/usr/local/lib/ovpn-killswitch/boot'], { only: {} })).toMatchObject({ status: 0 });
+    expect(product.report()).toMatchObject({ exit: 0, state: 'blocked' });
+    product.succeed('unlock');
+    expect(product.report().exit).toBe(1);
+  });
+
+  test('an unlock for some time on an open machine, and a lock to be confirmed on a locked one, are refused', (context) => {
+    machine.sandbox(context);
+    if (product === undefined) throw new Error('not installed');
+    expect(product.run('unlock', '--for', '5m').stderr).toContain('not locked');
+    product.succeed('lock');
+    expect(product.run('lock', '--confirm', '60').stderr).toContain('locked already');
+    expect(product.report().exit).toBe(0);
+    product.succeed('unlock');
+  });
+});

@@ -1,0 +1,16 @@
+import type { Context } from '../../src/cli/command.ts';
+import type { FakeHost } from './fake-host.ts';
+
+/** A command's context on a machine in memory, in a pipe; what it prints is added to `lines`. */
+export function contextOf(host: FakeHost, args: readonly string[], lines: string[] = []): Context {
+  return {
+    host,
+    args,
+    print: (line) => {
+      lines.push(line);
+    },
+    commands: [],
+    screen: { columns: undefined, colour: false },
+    nobodyReads: () => false,
+  };
+}

@@ -1,0 +1,53 @@
+import type { Backend } from '../../src/backend/backend.ts';
+import { differencesOf, type Image } from '../../src/backend/image.ts';
+import { nftables } from '../../src/backend/nftables.ts';
+import { tunnelsOf } from '../../src/policy/policy.ts';
+import { compile } from '../../src/ruleset/compile.ts';
+import type { RuleId } from '../../src/ruleset/ruleset.ts';
+import type { View } from '../../src/view/view.ts';
+import { POLICIES, type PolicyName } from './policies.ts';
+
+/** When the views of tests are seen. */
+export const NOW = 1_800_000_000;
+
+/** The image of a ruleset in which every rule with one of these reasons has counted so many packets. */
+export function countedImage(backend: Backend, name: PolicyName, packets: Readonly<Partial<Record<RuleId, number>>>): Image {
+  return backend.image(compile(POLICIES[name])).map((chain) => ({
+    ...chain,
+    rules: chain.rules.map((rule) => ({ ...rule, packets: (rule.id === undefined ? undefined : packets[rule.id]) ?? 0 })),
+  }));
+}
+
+/** A view of a machine that is locked with a policy, as it should be; `change` spoils the kernel's rules. */
+export function viewOf(name: PolicyName, change: (image: Image) => Image = (image) => image): View {
+  const policy = POLICIES[name];
+  const ruleset = compile(policy);
+  const expected = nftables.image(ruleset);
+  const image = change(expected);
+  const differences = differencesOf(expected, image);
+  return {
+    now: NOW,
+    report: {
+      state: policy.state,
+      exact: differences.length === 0,
+      record: { locked: true, since: NOW - 7200, backend: 'nftables', before: [], made: [] },
+      choice: { backend: nftables, trace: ['nftables: the machine is locked with it'] },
+      found: { image, policies: [], present: true },
+      intended: {
+        policy,
+        ruleset,
+        live: tunnelsOf(policy).map((tunnel) => ({ tunnel, since: NOW - 130, daemon: undefined, deviceSeen: true })),
+      },
+      stale: [],
+      differences,
+      settingsChanged: false,
+    },
+    turnsIn: undefined,
+    resolvers: { setting: 'auto', demands: [], inUse: [], differences: [] },
+    givenBack: undefined,
+    boot: { strategy: undefined, sysctl: false, problems: [] },
+    watch: { enabled: false, running: false },
+    drops: { seconds: 60, packets: { rest: 3, 'other-dns': 12 }, sinceLoad: { rest: 40, 'other-dns': 12 } },
+    neighbours: [{ name: 'firewalld', does: 'flushes iptables rules when it reloads', fix: 'true' }],
+  };
+}

@@ -1,0 +1,214 @@
+import { describe, expect, test } from 'vitest';
+import { KillswitchError } from '../../../src/errors.ts';
+import { attach } from '../../../src/tunnel/attachment.ts';
+import { CHECKS } from '../../../src/view/doctor/checks.ts';
+import { type DoctorWorld, readDoctorWorld } from '../../../src/view/doctor/world.ts';
+import { type FakeMachine, fakeHost } from '../../support/fake-host.ts';
+import { NOW, viewOf } from '../../support/views.ts';
+
+const HOOKS = '/usr/local/lib/ovpn-killswitch/hooks';
+const attached = attach('client\ndev tun\nremote 203.0.113.10 1194\npersist-tun\n', { folder: HOOKS, harden: true });
+const PROFILE = { path: '/etc/openvpn/client/a.conf', text: 'text' in attached ? attached.text : '' };
+const LOCKED = viewOf('connected, two tunnels').report;
+const SYSTEMD = { name: 'systemd', loader: 'systemd', plan: () => ({ files: [], commands: [], links: [], notes: [] }) } as const;
+
+/** Self-signed, with the subject CN=test. */
+const CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBdTCCARugAwIBAgIUbbOzMSZeGZSipzw1DRcSkxSExm8wCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjIxNDIwNDNaGA8yMTI2MTAyOTE0MjA0
+M1owDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABMVe
+3Evogf/78yfQZvtGynrTaSqq7hBsi+U2Bjwoajj25st83hMVAE3A33UEjpAra4Qn
+6YNROrrJSgUkZMiugZmjUzBRMB0GA1UdDgQWBBTYLfG5hyvTJ4YsU0o9TNhvG9M2
+FTAfBgNVHSMEGDAWgBTYLfG5hyvTJ4YsU0o9TNhvG9M2FTAPBgNVHRMBAf8EBTAD
+AQH/MAoGCCqGSM49BAMCA0gAMEUCIEuIwSpR60ql0EiErMXBjpG1S/hkXP5/bvin
+aZpvDb4HAiEAjQaA9IpC/CTDg/IFpGfkC3YnOr0o0FQ340Wwcf7gvOk=
+-----END CERTIFICATE-----
+`;
+
+/** A machine on which nothing bites. */
+const HEALTHY: DoctorWorld = {
+  now: NOW,
+  guarded: [
+    { path: '/usr', uid: 0, mode: 0o755, kind: 'folder' },
+    { path: '/tmp', uid: 0, mode: 0o1777, kind: 'folder' },
+    { path: `${HOOKS}/up`, uid: 0, mode: 0o755, kind: 'file' },
+    { path: '/usr/local/sbin/ovpn-killswitch', uid: 0, mode: 0o777, kind: 'link' },
+  ],
+  interpreter: { path: '/usr/bin/node', isThere: true },
+  report: LOCKED,
+  refusal: undefined,
+  hasFlock: true,
+  hasIpv6: true,
+  hasIp6tables: true,
+  iptables: { legacy: false, nft: true },
+  neighbours: [],
+  profiles: [PROFILE],
+  certificates: [{ profile: PROFILE.path, from: NOW - 1 }],
+  units: [{ name: 'openvpn@.service', tasks: 10, processes: undefined }],
+  denials: [],
+  resolvers: { setting: 'auto', demands: [], inUse: [], differences: [] },
+  boot: { strategy: SYSTEMD, sysctl: false, problems: [] },
+};
+
+const found = (world: DoctorWorld) => CHECKS.flatMap(({ title, find }) => find(world).map((finding) => ({ title, ...finding })));
+
+test('on a healthy machine nothing bites', () => {
+  expect(found(HEALTHY)).toEqual([]);
+});
+
+/** What is wrong, and what doctor must say to it. */
+const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld>, what: RegExp, fix: RegExp])[] = [
+  [
+    'settings that do not parse',
+    { report: new KillswitchError('SETTINGS', 'the settings have one problem', 'Mend the file', ['line 3: KILLSWITCH_LAN no']) },
+    /one problem: line 3/,
+    /Mend the file/,
+  ],
+  ['no hooks', { interpreter: undefined }, /not installed/, /dist\/cli\.js install/],
+  ['hooks whose Node is gone', { interpreter: { path: '/usr/bin/node', isThere: false } }, /not there/, /install/],
+  ['a Node in a home folder', { interpreter: { path: '/home/me/.nvm/node', isThere: true } }, /cannot see \/home\/me/, /install/],
+  [
+    'a hook that belongs to somebody else',
+    { guarded: [{ path: `${HOOKS}/up`, uid: 1000, mode: 0o755, kind: 'file' }] },
+    /does not belong to root/,
+    /^sudo chown root:root \S+\/up$/,
+  ],
+  [
+    'a folder above that others can write to',
+    { guarded: [{ path: '/usr/local', uid: 0, mode: 0o775, kind: 'folder' }] },
+    /others than root can write to \/usr\/local$/,
+    /^sudo chmod go-w \/usr\/local$/,
+  ],
+  ['a kernel that refuses the rules', { refusal: 'nft: Operation not supported' }, /refuse the rules \(nft: Op/, /modprobe/],
+  ['rules that were changed', { report: { ...LOCKED, exact: false } }, /other rules/, /lock$/],
+  ['a machine that is not locked', { report: { ...LOCKED, state: 'unlocked' } }, /not locked/, /lock$/],
+  ['nothing that locks at boot', { boot: { ...HEALTHY.boot, strategy: undefined } }, /after a reboot/, /boot enable$/],
+  ['something wrong at boot', { boot: { ...HEALTHY.boot, problems: ['boot is missing'] } }, /boot is missing/, /boot enable/],
+  ['changed settings', { report: { ...LOCKED, settingsChanged: true } }, /settings have changed/, /lock$/],
+  ['two kinds of iptables', { iptables: { legacy: true, nft: true } }, /both iptables-legacy and iptables-nft/, /update-alternatives/],
+  [
+    'another kill switch',
+    { neighbours: [{ name: 'Other VPN', does: 'is a kill switch too', fix: 'sudo systemctl disable --now other' }] },
+    /Other VPN is a kill switch too/,
+    /^sudo systemctl disable/,
+  ],
+  [
+    'a profile without hooks',
+    { profiles: [{ path: '/etc/openvpn/b.conf', text: 'client\n' }] },
+    /b\.conf does not call up, down, route-up/,
+    /attach \/etc/,
+  ],
+  [
+    'a profile with user nobody',
+    { profiles: [{ ...PROFILE, text: `user nobody\n${PROFILE.text}` }] },
+    /OpenVPN becomes nobody/,
+    /^sudoedit .* # add: plugin/,
+  ],
+  [
+    'a clock before the certificates',
+    { certificates: [{ profile: 'a', from: NOW + 86_400 }] },
+    /the clock says 2027-01-15T/,
+    /^sudo date -u -s '2027-01-16T/,
+  ],
+  [
+    'a denial of AppArmor',
+    { denials: ['audit: apparmor="DENIED" operation="exec" profile="/usr/sbin/openvpn" name="/usr/local/lib/ovpn-killswitch/hooks/up"'] },
+    /denied once/,
+    /local\/usr\.sbin\.openvpn; sudo systemctl reload apparmor$/,
+  ],
+  [
+    'a denial of SELinux',
+    { denials: ['avc:  denied  { execute } for comm="openvpn"', 'avc:  denied  { read } for comm="openvpn"'] },
+    /denied 2 times/,
+    /semanage fcontext/,
+  ],
+  [
+    'resolvers that are others',
+    { resolvers: { setting: 'auto', demands: [], inUse: [], differences: ['/etc/resolv.conf names others'] } },
+    /names others/,
+    /lock$/,
+  ],
+  ['a service without room', { units: [{ name: 'openvpn@.service', tasks: 5, processes: 100 }] }, /allows 5 tasks/, /TasksMax=20/],
+  ['a tunnel that has gone', { report: { ...LOCKED, stale: LOCKED.intended.live.slice(0, 1) } }, /tun0 is gone/, /lock$/],
+  ['no flock', { hasFlock: false }, /flock/, /apt install util-linux/],
+];
+
+describe('doctor finds', () => {
+  test.each(AILMENTS)('%s, and what mends it', (_ailment, change, what, fix) => {
+    const findings = found({ ...HEALTHY, ...change });
+    expect(findings).toHaveLength(1);
+    expect(findings[0]?.what).toMatch(what);
+    expect(findings[0]?.fix).toMatch(fix);
+  });
+
+  test('something for each of its checks', () => {
+    const titles = new Set(AILMENTS.flatMap(([, change]) => found({ ...HEALTHY, ...change })).map(({ title }) => title));
+    // IPv6 without ip6tables concerns the other backend: see below.
+    expect(CHECKS.map(({ title }) => title).filter((title) => !titles.has(title))).toEqual(['IPv6 is guarded too']);
+  });
+
+  test('IPv6 that no ip6tables guards, with iptables alone', () => {
+    const { choice } = LOCKED;
+    const iptables = { ...LOCKED, choice: { ...choice, backend: { ...choice.backend, name: 'iptables' } } } as const;
+    const without = { ...HEALTHY, hasIp6tables: false };
+    expect(found({ ...without, report: iptables })[0]?.what).toMatch(/no ip6tables/);
+    expect(found(without)).toEqual([]);
+  });
+});
+
+describe('what doctor looks at', () => {
+  const machine = (more: FakeMachine = {}) =>
+    readDoctorWorld(
+      fakeHost({
+        programs: ['nft', 'flock'],
+        ...more,
+        answer: (command, host) => more.answer?.(command, host) ?? (command.program === 'nft' ? { stdout: '{"nftables":[]}' } : {}),
+        files: {
+          [`${HOOKS}/up`]: '#!/usr/bin/env -S -u NODE_OPTIONS /usr/local/lib/ovpn-killswitch/node --v8-pool-size=0\n',
+          '/usr/local/lib/ovpn-killswitch/node': '',
+          ...more.files,
+        },
+      }),
+    );
+
+  test('is the interpreter that the hooks name, not env', () => {
+    expect(machine().interpreter).toEqual({ path: '/usr/local/lib/ovpn-killswitch/node', isThere: true });
+  });
+
+  test('is every folder above the hooks up to the root', () => {
+    const paths = machine().guarded.map(({ path }) => path);
+    expect(paths).toEqual(expect.arrayContaining(['/usr', '/usr/local/lib/ovpn-killswitch/hooks', `${HOOKS}/up`]));
+  });
+
+  test('is the least that any unit file says, drop-ins included', () => {
+    const files = {
+      '/usr/lib/systemd/system/openvpn@.service': '[Service]\nTasksMax=10\nLimitNPROC=100\n',
+      '/etc/systemd/system/openvpn@.service.d/mine.conf': '[Service]\nTasksMax=4\n',
+    };
+    expect(machine({ files }).units).toEqual([{ name: 'openvpn@.service', tasks: 4, processes: 100 }]);
+  });
+
+  test('are the certificates inside profiles and beside them', () => {
+    const files = {
+      '/etc/openvpn/client/a.conf': `client\n<ca>\n${CERTIFICATE}</ca>\ncert me.crt\n`,
+      '/etc/openvpn/client/me.crt': CERTIFICATE,
+    };
+    const from = Date.UTC(2026, 10, 22) / 1000;
+    const all = machine({ files }).certificates;
+    expect(all.map(({ profile }) => profile)).toEqual(['/etc/openvpn/client/a.conf', '/etc/openvpn/client/a.conf']);
+    for (const certificate of all) expect(Math.abs(certificate.from - from)).toBeLessThan(2 * 86_400);
+  });
+
+  test('is what the kernel says when it only checks the rules', () => {
+    const answer: FakeMachine['answer'] = ({ program, args }) =>
+      program === 'nft' && args.includes('--check') ? { status: 1, stderr: 'Error: no such type\n' } : { stdout: '{"nftables":[]}' };
+    expect(machine({ answer }).refusal).toBe('nft: Error: no such type');
+  });
+
+  test('is what was denied to OpenVPN, and to nobody else', () => {
+    const denied = (name: string) => `[1.0] audit: apparmor="DENIED" operation="exec" profile="/usr/sbin/${name}"`;
+    const answer: FakeMachine['answer'] = ({ program }) =>
+      program === 'dmesg' ? { stdout: `${denied('openvpn')}\n${denied('cupsd')}\n` } : { stdout: '{"nftables":[]}' };
+    expect(machine({ answer }).denials).toEqual([denied('openvpn')]);
+  });
+});
