@@ -16,8 +16,12 @@ export interface Report {
   readonly targets: readonly Judged[];
 }
 
-/** `--check` fails when even the better quarter of the rounds misses a target by more than this factor: machines differ, and others use them too. */
+/**
+ * `--check` fails when even the better quarter of the rounds misses a target against bare Node by more than this factor: machines differ, and others
+ * use them too. What the rivals take depends on their own tools, so that is for the page alone.
+ */
 const MARGIN = 2;
+const CHECKED = /bare node/;
 
 const PAGE = 'docs/performance.md';
 const JSON_FILE = 'docs/performance.json';
@@ -90,7 +94,7 @@ async function main(): Promise<number> {
     writeFileSync(PAGE, `${before}${FROM}\n\n${text}\n${TO}${rest.split(TO)[1] ?? ''}`);
   }
   if (values.check !== true) return 0;
-  const missed = report.targets.filter(({ atBest }) => atBest > MARGIN);
+  const missed = report.targets.filter(({ figure, atBest }) => CHECKED.test(figure) && atBest > MARGIN);
   for (const { figure, is, bound, atBest } of missed)
     say(`bench: ${figure} is ${is.toFixed(2)}; ${atBest.toFixed(2)} times off ${bound} in the better quarter of the rounds`);
   return missed.length === 0 ? 0 : 1;
