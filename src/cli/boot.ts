@@ -5,7 +5,7 @@ import { EXIT, KillswitchError } from '../errors.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import type { CliCommand, Context } from './command.ts';
-import { parseArguments } from './parse-arguments.ts';
+import { parseArguments, wrongWord } from './parse-arguments.ts';
 
 function strategyName(text: string): 'auto' | StrategyName {
   const known = (['auto', ...STRATEGY_NAMES] as const).find((each) => each === text);
@@ -58,11 +58,7 @@ export const boot: CliCommand = {
         return EXIT.ok;
       }
       default:
-        throw new KillswitchError(
-          'USAGE',
-          `"${positionals[0]}" is neither enable nor disable`,
-          `Call it as: ovpn-killswitch ${boot.usage}`,
-        );
+        throw wrongWord(boot, positionals[0] ?? '', ['enable', 'disable']);
     }
   },
 };

@@ -32,3 +32,9 @@ export function parseArguments<const Flags extends Options>(
   if (parsed.positionals.length < words.least) throw wrong(`${command.name} needs more than that`);
   return parsed;
 }
+
+/** For a first word that a command does not know: what it is called with instead. */
+export function wrongWord(command: Pick<CliCommand, 'name' | 'usage'>, word: string, known: readonly string[]): KillswitchError {
+  const next = `Call it as: ovpn-killswitch ${command.usage}`;
+  return new KillswitchError('USAGE', `${command.name} does not know "${word}"${didYouMean(word, known)}`, next);
+}

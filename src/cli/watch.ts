@@ -9,7 +9,7 @@ import { watchService } from '../watch/service.ts';
 import { watch as startWatch } from '../watch/watch.ts';
 import { readWatch } from '../watch/watch-report.ts';
 import type { CliCommand, Context } from './command.ts';
-import { parseArguments } from './parse-arguments.ts';
+import { parseArguments, wrongWord } from './parse-arguments.ts';
 
 function enable({ host, print }: Context): void {
   if (!host.exists(PATHS.command)) throw new KillswitchError('FILES', `${PATHS.command} is missing`, 'Install first: see README.md');
@@ -60,11 +60,7 @@ export const watch: CliCommand = {
         return EXIT.ok;
       }
       default:
-        throw new KillswitchError(
-          'USAGE',
-          `"${positionals[0]}" is neither enable nor disable`,
-          `Call it as: ovpn-killswitch ${watch.usage}`,
-        );
+        throw wrongWord(watch, positionals[0] ?? '', ['enable', 'disable']);
     }
   },
 };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Command, Output } from '../../src/backend/backend.ts';
 import { differencesOf } from '../../src/backend/image.ts';
-import { explainError, KillswitchError } from '../../src/errors.ts';
+import { explainError } from '../../src/errors.ts';
 import type { Sandbox } from '../../src/host/sandbox.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import type { Ruleset } from '../../src/ruleset/ruleset.ts';
@@ -10,6 +10,7 @@ import { backendOf, KINDS } from '../support/kinds.ts';
 import { machineWith } from '../support/machine.ts';
 import { POLICIES } from '../support/policies.ts';
 import { sandboxHost } from '../support/sandbox-host.ts';
+import { thrownBy } from '../support/thrown-by.ts';
 
 const BLOCKED: Ruleset = compile(POLICIES['blocked, endpoints of both families']);
 const CONNECTED: Ruleset = compile(POLICIES.connected);
@@ -19,16 +20,6 @@ const isCheck = (command: Command) => changes(command) && command.args.some((wor
 const isCommit = (command: Command) => changes(command) && command.stdin !== undefined && !isCheck(command);
 
 const FAILURE: Output = { status: 4, stdout: '', stderr: 'line 7 failed: \u001b[31mno such thing\n' };
-
-function thrownBy(work: () => unknown): KillswitchError {
-  try {
-    work();
-  } catch (thrown) {
-    if (thrown instanceof KillswitchError) return thrown;
-    throw thrown;
-  }
-  throw new Error('nothing was thrown');
-}
 
 describe.each(KINDS)('%s', (kind) => {
   const machine = machineWith(kind);

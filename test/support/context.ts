@@ -1,4 +1,4 @@
-import type { Context } from '../../src/cli/command.ts';
+import type { CliCommand, Context } from '../../src/cli/command.ts';
 import type { FakeHost } from './fake-host.ts';
 
 /** A command's context on a machine in memory, in a pipe; what it prints is added to `lines`. */
@@ -13,4 +13,11 @@ export function contextOf(host: FakeHost, args: readonly string[], lines: string
     screen: { columns: undefined, colour: false },
     nobodyReads: () => false,
   };
+}
+
+/** What a command that ends at once prints. */
+export function linesOf(command: CliCommand, host: FakeHost, ...args: readonly string[]): readonly string[] {
+  const lines: string[] = [];
+  command.run(contextOf(host, args, lines));
+  return lines;
 }

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { attach } from '../../../src/cli/attach.ts';
 import { detach } from '../../../src/cli/detach.ts';
-import { KillswitchError } from '../../../src/errors.ts';
 import { PATHS } from '../../../src/host/paths.ts';
-import { contextOf } from '../../support/context.ts';
+import { linesOf } from '../../support/context.ts';
 import { type FakeHost, fakeHost } from '../../support/fake-host.ts';
+import { thrownBy } from '../../support/thrown-by.ts';
 import { vpnKeyfile } from '../../support/vpn-keyfile.ts';
 
 const [A, B, C] = ['a', 'b', 'c'].map((digit) => `${digit.repeat(8)}-4440-48b0-bdf8-0d3ad6826b17`) as [string, string, string];
@@ -41,22 +41,6 @@ function machine(
   return { host, priorities };
 }
 
-function call(command: typeof attach, host: FakeHost, ...args: readonly string[]): readonly string[] {
-  const lines: string[] = [];
-  command.run(contextOf(host, args, lines));
-  return lines;
-}
-
-function errorOf(work: () => unknown): KillswitchError {
-  try {
-    work();
-  } catch (thrown) {
-    if (thrown instanceof KillswitchError) return thrown;
-    throw thrown;
-  }
-  throw new Error('it did not fail');
-}
-
 describe('attach --networkmanager', () => {
   test.each([
     ['its name', 'My VPN $(reboot)'],
@@ -65,27 +49,27 @@ describe('attach --networkmanager', () => {
   ])('makes the resolvers of a connection, meant by %s, the only ones, and detach puts back what was there', (_, name) => {
     const { host, priorities } = machine();
     priorities.set(A, ['20', '30']);
-    call(attach, host, '--networkmanager', name);
+    linesOf(attach, host, '--networkmanager', name);
     expect(priorities.get(A)).toEqual(['-50', '-50']);
     expect(priorities.get(B)).toEqual(['0', '0']);
-    call(detach, host, '--networkmanager', name);
+    linesOf(detach, host, '--networkmanager', name);
     expect(priorities.get(A)).toEqual(['20', '30']);
     expect(host.files.has(KEPT)).toBe(false);
   });
 
   test('twice changes nothing more, and keeps what was there first', () => {
     const { host, priorities } = machine();
-    call(attach, host, '--networkmanager', A);
-    expect(call(attach, host, '--networkmanager', A)).toEqual(['My VPN $(reboot): is attached already']);
-    call(detach, host, '--networkmanager', A);
+    linesOf(attach, host, '--networkmanager', A);
+    expect(linesOf(attach, host, '--networkmanager', A)).toEqual(['My VPN $(reboot): is attached already']);
+    linesOf(detach, host, '--networkmanager', A);
     expect(priorities.get(A)).toEqual(['0', '0']);
   });
 
   test('leaves a connection alone whose resolvers are the only ones already, and so does detach', () => {
     const { host, priorities } = machine();
     priorities.set(A, ['-1', '-7']);
-    call(attach, host, '--networkmanager', A);
-    call(detach, host, '--networkmanager', A);
+    linesOf(attach, host, '--networkmanager', A);
+    linesOf(detach, host, '--networkmanager', A);
     expect(priorities.get(A)).toEqual(['-1', '-7']);
   });
 
@@ -96,13 +80,13 @@ describe('attach --networkmanager', () => {
       if (command.args.includes('modify')) kept = host.files.get(KEPT);
       return host.run(command);
     };
-    call(attach, { ...host, run }, '--networkmanager', A);
+    linesOf(attach, { ...host, run }, '--networkmanager', A);
     expect(JSON.parse(kept ?? '')).toEqual({ [A]: { [KEYS[0]]: '0', [KEYS[1]]: '0' } });
   });
 
   test('takes several names', () => {
     const { host, priorities } = machine();
-    call(attach, host, '--networkmanager', A, '--networkmanager=Twice');
+    linesOf(attach, host, '--networkmanager', A, '--networkmanager=Twice');
     expect([...priorities.values()]).toEqual([
       ['-50', '-50'],
       ['-50', '-50'],
@@ -113,8 +97,8 @@ describe('attach --networkmanager', () => {
   test('--dry-run says what it would do, and does nothing', () => {
     const { host } = machine();
     const before = new Map(host.files);
-    expect(call(attach, host, '--dry-run', '--networkmanager', A)).toHaveLength(1);
-    expect(call(detach, host, '--dry-run', '--networkmanager', A)).toHaveLength(1);
+    expect(linesOf(attach, host, '--dry-run', '--networkmanager', A)).toHaveLength(1);
+    expect(linesOf(detach, host, '--dry-run', '--networkmanager', A)).toHaveLength(1);
     expect(host.files).toEqual(before);
     expect(host.commands).toEqual([]);
   });
@@ -126,7 +110,7 @@ describe('attach --networkmanager', () => {
     ['a name with escape sequences', '\x1b[2J', /^\\x1b\[2J: /],
   ])('refuses %s, and changes nothing', (_, name, problem) => {
     const { host } = machine({ [`${FOLDER}/d`]: vpnKeyfile({ uuid: 'd'.repeat(32), name: 'Twice' }) });
-    const error = errorOf(() => call(attach, host, '--networkmanager', A, '--networkmanager', name));
+    const error = thrownBy(() => linesOf(attach, host, '--networkmanager', A, '--networkmanager', name));
     expect(error.code).toBe('PROFILE');
     expect(error.detail.join('\n')).toMatch(problem);
     expect(host.commands).toEqual([]);
@@ -135,7 +119,7 @@ describe('attach --networkmanager', () => {
   test('says what NetworkManager says when it does not run', () => {
     const { host } = machine();
     const run: FakeHost['run'] = () => ({ status: 8, stdout: '', stderr: 'Error: NetworkManager is not running.\n' });
-    const error = errorOf(() => call(attach, { ...host, run }, '--networkmanager', A));
+    const error = thrownBy(() => linesOf(attach, { ...host, run }, '--networkmanager', A));
     expect([error.code, ...error.detail]).toEqual(['PROFILE', 'Error: NetworkManager is not running.']);
     expect(host.files.has(KEPT)).toBe(false);
   });
@@ -143,21 +127,21 @@ describe('attach --networkmanager', () => {
   test('needs the dispatcher script, without which nobody reports the tunnel', () => {
     const { host } = machine();
     host.files.delete(PATHS.dispatcher);
-    expect(errorOf(() => call(attach, host, '--networkmanager', A)).code).toBe('FILES');
+    expect(thrownBy(() => linesOf(attach, host, '--networkmanager', A)).code).toBe('FILES');
     expect(host.commands).toEqual([]);
   });
 
   test('needs root, and takes no profile besides', () => {
-    expect(errorOf(() => call(attach, machine({}, false).host, '--networkmanager', A)).code).toBe('NOT_ROOT');
-    expect(errorOf(() => call(attach, machine().host, '--networkmanager', A, '/etc/openvpn/a.conf')).code).toBe('USAGE');
+    expect(thrownBy(() => linesOf(attach, machine({}, false).host, '--networkmanager', A)).code).toBe('NOT_ROOT');
+    expect(thrownBy(() => linesOf(attach, machine().host, '--networkmanager', A, '/etc/openvpn/a.conf')).code).toBe('USAGE');
   });
 });
 
 test('detach --networkmanager leaves a priority alone that somebody has changed since', () => {
   const { host, priorities } = machine();
-  call(attach, host, '--networkmanager', A);
+  linesOf(attach, host, '--networkmanager', A);
   priorities.set(A, ['-50', '10']);
-  call(detach, host, '--networkmanager', A);
+  linesOf(detach, host, '--networkmanager', A);
   expect(priorities.get(A)).toEqual(['-50', '10']);
   expect(host.files.has(KEPT)).toBe(false);
 });
@@ -167,6 +151,6 @@ test.each(['', 'x', '[]', '{"a":1}', `{"${A}":{"${KEYS[0]}":"$(reboot)","${KEYS[
   (text) => {
     const { host, priorities } = machine({ [KEPT]: text });
     priorities.set(A, ['-50', '-50']);
-    expect(call(detach, host, '--networkmanager', A)).toEqual(['My VPN $(reboot): holds nothing of ours']);
+    expect(linesOf(detach, host, '--networkmanager', A)).toEqual(['My VPN $(reboot): holds nothing of ours']);
   },
 );

@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { attach } from '../../../src/cli/attach.ts';
 import { detach } from '../../../src/cli/detach.ts';
 import { KillswitchError } from '../../../src/errors.ts';
-import { contextOf } from '../../support/context.ts';
+import { linesOf } from '../../support/context.ts';
 import { type FakeHost, type FakeMachine, fakeHost } from '../../support/fake-host.ts';
+import { thrownBy } from '../../support/thrown-by.ts';
 
 const HOOKS = '/usr/local/lib/ovpn-killswitch/hooks';
 const PROFILES = '/var/lib/ovpn-killswitch/profiles';
@@ -13,57 +14,41 @@ function machine(files: Record<string, string>, more: FakeMachine = {}): FakeHos
   return fakeHost({ files: { [`${HOOKS}/up`]: '', ...files }, ...more });
 }
 
-function call(command: typeof attach, host: FakeHost, ...args: readonly string[]): readonly string[] {
-  const lines: string[] = [];
-  command.run(contextOf(host, args, lines));
-  return lines;
-}
-
-function errorOf(work: () => unknown): KillswitchError {
-  try {
-    work();
-  } catch (thrown) {
-    if (thrown instanceof KillswitchError) return thrown;
-    throw thrown;
-  }
-  throw new Error('it did not fail');
-}
-
 describe('attach', () => {
   test('attaches every file, and detach gives each back', () => {
     const host = machine({ [A]: 'client\nremote a\n', [B]: 'client\nremote b' });
     const before = new Map(host.files);
-    call(attach, host, A, B);
+    linesOf(attach, host, A, B);
     for (const path of [A, B]) expect(host.files.get(path)).toContain(`\nup ${HOOKS}/up\n`);
-    call(detach, host, A, B);
+    linesOf(detach, host, A, B);
     expect(host.files).toEqual(before);
   });
 
   test('keeps the original of each once, however often it is called', () => {
     const host = machine({ [A]: 'client\n' });
-    call(attach, host, A);
+    linesOf(attach, host, A);
     const [backup = '', ...more] = host.list(PROFILES);
     expect(more).toEqual([]);
     expect(host.files.get(`${PROFILES}/${backup}`)).toBe('client\n');
     host.files.set(`${PROFILES}/${backup}`, 'kept');
-    call(attach, host, '--harden', A);
-    call(attach, host, A);
+    linesOf(attach, host, '--harden', A);
+    linesOf(attach, host, A);
     expect(host.list(PROFILES)).toEqual([backup]);
     expect(host.files.get(`${PROFILES}/${backup}`)).toBe('kept');
   });
 
   test('keeps an original for each content that the profile had', () => {
     const host = machine({ [A]: 'client\n' });
-    call(attach, host, A);
+    linesOf(attach, host, A);
     host.files.set(A, `${host.files.get(A)}verb 4\n`);
-    call(attach, host, A);
+    linesOf(attach, host, A);
     expect(host.list(PROFILES).map((name) => host.files.get(`${PROFILES}/${name}`))).toEqual(['client\n', 'client\nverb 4\n']);
   });
 
   test('names every problem of every file, and changes none of them', () => {
     const host = machine({ [A]: 'client\n', [B]: 'up "\'/x"\ndown "\'/x"\n' });
     const before = new Map(host.files);
-    const error = errorOf(() => call(attach, host, A, B, '/etc/openvpn/none.conf'));
+    const error = thrownBy(() => linesOf(attach, host, A, B, '/etc/openvpn/none.conf'));
     expect(error.code).toBe('PROFILE');
     expect(error.detail).toEqual([
       expect.stringMatching(/^\/etc\/openvpn\/b\.conf: the command of up /),
@@ -83,71 +68,71 @@ describe('attach', () => {
         rewrite(path, text);
       },
     };
-    expect(errorOf(() => call(attach, failing, A, B)).code).toBe('FILES');
+    expect(thrownBy(() => linesOf(attach, failing, A, B)).code).toBe('FILES');
     expect([host.files.get(A), host.files.get(B)]).toEqual(['client\n', 'client\n']);
   });
 
   test('with --dry-run shows the change and writes nothing, without root and before install', () => {
     const host = fakeHost({ files: { [A]: 'client\nremote a\n' }, root: false });
     const before = new Map(host.files);
-    const lines = call(attach, host, '--dry-run', A);
+    const lines = linesOf(attach, host, '--dry-run', A);
     expect(lines).toEqual(expect.arrayContaining([`--- ${A}`, '@@ -1,2 +1,8 @@', ' remote a', '+script-security 2', `+up ${HOOKS}/up`]));
     expect(lines).toContain(`# ${A}: would be attached`);
     expect(host.files).toEqual(before);
   });
 
   test('needs root to write', () => {
-    expect(errorOf(() => call(attach, machine({ [A]: '' }, { root: false }), A)).code).toBe('NOT_ROOT');
-    expect(errorOf(() => call(detach, machine({ [A]: '' }, { root: false }), A)).code).toBe('NOT_ROOT');
+    expect(thrownBy(() => linesOf(attach, machine({ [A]: '' }, { root: false }), A)).code).toBe('NOT_ROOT');
+    expect(thrownBy(() => linesOf(detach, machine({ [A]: '' }, { root: false }), A)).code).toBe('NOT_ROOT');
   });
 
   test('refuses while no hook is installed: OpenVPN would not start', () => {
     const host = fakeHost({ files: { [A]: 'client\n' } });
-    expect(errorOf(() => call(attach, host, A)).code).toBe('FILES');
+    expect(thrownBy(() => linesOf(attach, host, A)).code).toBe('FILES');
     expect(host.files.get(A)).toBe('client\n');
   });
 
   test('says that a profile is attached already, and warns again', () => {
     const host = machine({ [A]: 'remote a\nuser nobody\n' });
-    call(attach, host, A);
-    const lines = call(attach, host, A);
+    linesOf(attach, host, A);
+    const lines = linesOf(attach, host, A);
     expect(lines).toContain(`${A}: is attached already`);
     expect(lines.join('\n')).toMatch(/warning: OpenVPN becomes nobody/);
   });
 
   test('needs a file', () => {
-    expect(errorOf(() => call(attach, machine({}))).code).toBe('USAGE');
-    expect(errorOf(() => call(detach, machine({}))).code).toBe('USAGE');
+    expect(thrownBy(() => linesOf(attach, machine({}))).code).toBe('USAGE');
+    expect(thrownBy(() => linesOf(detach, machine({}))).code).toBe('USAGE');
   });
 });
 
 describe('detach', () => {
   test('says so where there is nothing of ours', () => {
     const host = machine({ [A]: 'client\n' });
-    expect(call(detach, host, A)).toEqual([`${A}: holds no lines of ours`]);
+    expect(linesOf(detach, host, A)).toEqual([`${A}: holds no lines of ours`]);
   });
 
   test('forgets the original that the profile is again, and keeps the others', () => {
     const host = machine({ [A]: 'client\n' });
-    call(attach, host, A);
+    linesOf(attach, host, A);
     host.files.set(A, `${host.files.get(A)}verb 4\n`);
-    call(detach, host, A);
+    linesOf(detach, host, A);
     expect(host.files.get(A)).toBe('client\nverb 4\n');
     expect(host.list(PROFILES)).toHaveLength(1);
   });
 
   test('with --dry-run shows the change and writes nothing', () => {
     const host = machine({ [A]: 'client\n' });
-    call(attach, host, A);
+    linesOf(attach, host, A);
     const before = new Map(host.files);
-    expect(call(detach, host, '--dry-run', A)).toContain(`-up ${HOOKS}/up`);
+    expect(linesOf(detach, host, '--dry-run', A)).toContain(`-up ${HOOKS}/up`);
     expect(host.files).toEqual(before);
   });
 
   test('refuses lines that begin and end nowhere', () => {
     const host = machine({ [A]: 'client\n' });
-    call(attach, host, A);
+    linesOf(attach, host, A);
     host.files.set(A, (host.files.get(A) ?? '').replace(/# <<<.*\n/, ''));
-    expect(errorOf(() => call(detach, host, A)).detail).toEqual([expect.stringMatching(/line 2 begins .* take that line out by hand/)]);
+    expect(thrownBy(() => linesOf(detach, host, A)).detail).toEqual([expect.stringMatching(/line 2 begins .* take that line out by hand/)]);
   });
 });

@@ -8,6 +8,7 @@ import type { Ruleset } from '../../../src/ruleset/ruleset.ts';
 import { apply, differenceLines, look, removeRules } from '../../../src/transaction/apply.ts';
 import { type FakeHost, fakeHost } from '../../support/fake-host.ts';
 import { POLICIES, TUN0, TUN1 } from '../../support/policies.ts';
+import { thrownBy } from '../../support/thrown-by.ts';
 
 /**
  * A backend of two families whose kernel is a list in memory: a look prints it, a check does nothing, a commit writes one family of it.
@@ -85,16 +86,6 @@ const TWO = compile(decide(base, [TUN0, TUN1]));
 const REPLACED = ['look', 'check replace ipv4', 'check replace ipv6', 'commit replace ipv4', 'commit replace ipv6', 'look'];
 const REFUSED = { status: 2, stderr: 'line 3 failed\n\u001b[31m' };
 
-function error(work: () => unknown): KillswitchError {
-  try {
-    work();
-  } catch (thrown) {
-    if (thrown instanceof KillswitchError) return thrown;
-    throw thrown;
-  }
-  throw new Error('no error');
-}
-
 describe('bringing the kernel to a ruleset', () => {
   test('does nothing when it is there already', () => {
     const { host, steps } = machine(imageOf(ONE));
@@ -130,7 +121,7 @@ describe('bringing the kernel to a ruleset', () => {
 
   test('commits nothing when a check fails, and says so after one more try', () => {
     const { host, kernel, steps } = machine(imageOf(ONE), ({ args }) => (args.join(' ') === 'check replace ipv6' ? REFUSED : undefined));
-    const { code, message, detail } = error(() => apply(host, BACKEND, TWO));
+    const { code, message, detail } = thrownBy(() => apply(host, BACKEND, TWO));
     expect([code, message]).toEqual(['REFUSED', 'the kernel refused the rules (check)']);
     expect(detail).toEqual(['ip6tables-restore check replace ipv6: exit status 2', 'line 3 failed', '\\x1b[31m']);
     expect(steps().filter((step) => step.startsWith('commit'))).toEqual([]);
@@ -140,7 +131,7 @@ describe('bringing the kernel to a ruleset', () => {
 
   test('locks the other family when one cannot be, and says that it is partly done', () => {
     const { host, kernel } = machine([], ({ args }) => (args.join(' ') === 'commit replace ipv4' ? REFUSED : undefined));
-    const { code, detail } = error(() => apply(host, BACKEND, ONE));
+    const { code, detail } = thrownBy(() => apply(host, BACKEND, ONE));
     expect(code).toBe('PARTLY');
     expect(detail[0]).toBe('iptables-restore commit replace ipv4: exit status 2');
     expect(kernel.image).toEqual(imageOf(ONE).filter(({ family }) => family === 'ipv6'));
@@ -148,12 +139,12 @@ describe('bringing the kernel to a ruleset', () => {
 
   test('says that no rules were taken when every commit fails', () => {
     const { host } = machine([], ({ args }) => (args[0] === 'commit' ? REFUSED : undefined));
-    expect(error(() => apply(host, BACKEND, ONE))).toMatchObject({ code: 'REFUSED', message: 'the kernel refused the rules (commit)' });
+    expect(thrownBy(() => apply(host, BACKEND, ONE))).toMatchObject({ code: 'REFUSED', message: 'the kernel refused the rules (commit)' });
   });
 
   test('says of a program that was stopped that it did not end by itself', () => {
     const { host } = machine([], ({ args }) => (args[0] === 'check' ? { status: null } : undefined));
-    expect(error(() => apply(host, BACKEND, ONE)).detail[0]).toMatch(/^iptables-restore .*: did not end by itself$/);
+    expect(thrownBy(() => apply(host, BACKEND, ONE)).detail[0]).toMatch(/^iptables-restore .*: did not end by itself$/);
   });
 
   test('is refused when the kernel took the rules but lists others', () => {
@@ -162,14 +153,14 @@ describe('bringing the kernel to a ruleset', () => {
       kernel.image = imageOf(BLOCKED);
       return {};
     });
-    const { code, detail } = error(() => apply(host, BACKEND, ONE));
+    const { code, detail } = thrownBy(() => apply(host, BACKEND, ONE));
     expect(code).toBe('VERIFY');
     expect(detail.length).toBeGreaterThan(0);
   });
 
   test('is refused when a commit claims to have worked and changed nothing', () => {
     const { host, steps } = machine([], ({ args }) => (args[0] === 'commit' ? {} : undefined));
-    expect(error(() => apply(host, BACKEND, ONE)).code).toBe('VERIFY');
+    expect(thrownBy(() => apply(host, BACKEND, ONE)).code).toBe('VERIFY');
     expect(steps().filter((step) => step === 'look').length).toBeLessThan(5);
   });
 
@@ -200,7 +191,7 @@ describe('bringing the kernel to a ruleset', () => {
       kernel.image = [{ family: 'ipv4', name: `other ${times}`, policy: undefined, ordered: true, rules: [] }];
       return { stdout: JSON.stringify(kernel.image) };
     });
-    expect(error(() => apply(host, BACKEND, ONE)).code).toBe('VERIFY');
+    expect(thrownBy(() => apply(host, BACKEND, ONE)).code).toBe('VERIFY');
     expect(steps().filter((step) => step === 'look').length).toBeLessThan(30);
   });
 
@@ -220,7 +211,7 @@ describe('bringing the kernel to a ruleset', () => {
   test('is not done when such words were there before us: nothing says that they are ours', () => {
     const spelled = imageOf(ONE).map((chain) => ({ ...chain, rules: chain.rules.map((rule) => ({ ...rule, text: `new ${rule.text}` })) }));
     const { host } = machine(spelled, ({ args }) => (args[0] === 'check' ? REFUSED : undefined));
-    expect(error(() => apply(host, BACKEND, ONE)).code).toBe('REFUSED');
+    expect(thrownBy(() => apply(host, BACKEND, ONE)).code).toBe('REFUSED');
   });
 
   test('ends at once when the time is up, with the rules as they were', () => {
@@ -232,7 +223,7 @@ describe('bringing the kernel to a ruleset', () => {
         return host.run(command);
       },
     };
-    expect(error(() => apply(late, BACKEND, TWO)).code).toBe('DEADLINE');
+    expect(thrownBy(() => apply(late, BACKEND, TWO)).code).toBe('DEADLINE');
     expect(kernel.image).toEqual(imageOf(ONE));
   });
 });
@@ -257,7 +248,7 @@ describe('half a commit', () => {
         return host.run(command);
       },
     };
-    const told = error(() => apply(slow, halves, TWO));
+    const told = thrownBy(() => apply(slow, halves, TWO));
     expect(told.code).toBe('PARTLY');
     expect(told.detail.join(' ')).toContain('the time is up');
   });
@@ -290,9 +281,9 @@ describe('taking the rules away', () => {
     );
     expect(removeRules(once.host, BACKEND, [])).toBe('removed');
     const never = machine(imageOf(ONE), ({ args }) => (args[0] === 'check' ? REFUSED : undefined));
-    expect(error(() => removeRules(never.host, BACKEND, [])).code).toBe('REFUSED');
+    expect(thrownBy(() => removeRules(never.host, BACKEND, [])).code).toBe('REFUSED');
     const pretends = machine(imageOf(ONE), ({ args }) => (args[0] === 'commit' ? {} : undefined));
-    expect(error(() => removeRules(pretends.host, BACKEND, [])).code).toBe('VERIFY');
+    expect(thrownBy(() => removeRules(pretends.host, BACKEND, [])).code).toBe('VERIFY');
   });
 });
 
