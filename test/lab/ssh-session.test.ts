@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { describe, expect, test } from 'vitest';
 import { KINDS } from '../support/kinds.ts';
 import { machineWith } from '../support/machine.ts';
@@ -34,11 +35,14 @@ createServer((socket) => {
 /** Two connections from the client: lines in as "1 text" and "2 text", what comes back out the same way. */
 const CLIENT = `
 const { connect } = require('node:net');
-const sockets = [50022, 50023].map((localPort, index) =>
-  connect({ host: '203.0.113.5', port: 22, localPort }).on('error', () => undefined)
-    .on('data', (data) => String(data).trim().split('\\n').forEach((line) => console.log(index + 1 + ' ' + line)))
-    .on('connect', () => console.log(index + 1 + ' open')));
-require('node:readline').createInterface({ input: require('node:fs').createReadStream('/run/lines') })
+const { createInterface } = require('node:readline');
+const sockets = [50022, 50023].map((localPort, index) => {
+  const socket = connect({ host: '203.0.113.5', port: 22, localPort }).on('error', () => undefined)
+    .on('connect', () => console.log(index + 1 + ' open'));
+  createInterface({ input: socket }).on('error', () => undefined).on('line', (line) => console.log(index + 1 + ' ' + line));
+  return socket;
+});
+createInterface({ input: require('node:fs').createReadStream('/run/lines') })
   .on('line', (line) => sockets[Number(line[0]) - 1].write(line.slice(2) + '\\n'));
 `;
 
@@ -64,7 +68,8 @@ describe.each(KINDS)('%s', (kind) => {
     await once(server.stdout, 'data');
     const client = sandbox.start([process.execPath, '-e', CLIENT], { at: 'client' });
     const heard: string[] = [];
-    client.stdout?.setEncoding('utf8').on('data', (text: string) => heard.push(...text.trim().split('\n')));
+    if (client.stdout === null) throw new Error('the client has no output');
+    createInterface({ input: client.stdout }).on('line', (line) => heard.push(line));
     const writer = sandbox.start(['sh', '-c', 'exec 3>/run/lines; while [ ! -e /run/stop ]; do sleep 0.2; done']);
     const say = (line: string) => sandbox.run(['sh', '-c', `echo '${line}' > /run/lines`]);
     await expect.poll(() => [...heard].sort(), SOON).toEqual(['1 open', '2 open']);
