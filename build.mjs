@@ -22,8 +22,11 @@ const programs = {
   'proof/visitor.js': 'src/proof/visitor.ts',
 };
 
-/** No programs by themselves: `install` makes of them hooks that start faster than those in dist/hooks. */
-const PARTS = ['hooks.js', 'start.js'];
+/**
+ * No programs by themselves: `install` makes of them hooks that start faster than those in dist/hooks. The hooks' text is compiled as it stands:
+ * wrapping a quarter of a megabyte at each start would copy it.
+ */
+const wrappers = { 'hooks.js': { banner: { js: '(function(module,require){' }, footer: { js: '})' } }, 'start.js': {} };
 
 /** Plain sh, for when there is no Node. */
 const scripts = { boot: 'src/boot/boot.sh', recover: 'src/cli/recover.sh', 'nm-dispatcher': 'src/cli/nm-dispatcher.sh' };
@@ -37,6 +40,18 @@ const LEAN = {
     export const execaSync = (...words) => execaCoreSync(...normalizeParameters(...words));`,
   // For base texts alone, which no hook writes but one that locks.
   'node:crypto': `exports.createHash = (...words) => require('crypto').createHash(...words);`,
+  // For messages between processes: no program of ours sends any.
+  'node:v8': `exports.serialize = (...words) => require('v8').serialize(...words);`,
+  // For a log that another thread writes: no program of ours has a second thread.
+  'thread-stream': `module.exports = class { constructor() { throw new Error('built without threads'); } };`,
+  worker_threads: `exports.isMainThread = true;`,
+  module: `exports.createRequire = (...words) => require('node:module').createRequire(...words);`,
+  assert: `module.exports = (...words) => require('node:assert')(...words);`,
+  // For the words of an error: a signal is called by its name alone.
+  'human-signals': `export const signalsByName = new Proxy({}, { get: (_, description) => ({ description }) });`,
+  // For execa's own report of what it runs: no program of ours asks for it.
+  figures: `export default {};`,
+  yoctocolors: `export const gray = String, bold = String, redBright = String, yellowBright = String;`,
 };
 
 /** Node makes the three streams when they are first asked for, stdin with all of node:net or node:tty. */
@@ -85,7 +100,9 @@ async function loads(file) {
 }
 
 if (process.argv.includes('--loads')) {
-  process.stdout.write(JSON.stringify(Object.fromEntries(await Promise.all(PARTS.map(async (file) => [file, await loads(file)])))));
+  process.stdout.write(
+    JSON.stringify(Object.fromEntries(await Promise.all(Object.keys(wrappers).map(async (file) => [file, await loads(file)])))),
+  );
   process.exit();
 }
 
@@ -97,7 +114,7 @@ try {
       build({
         ...bundle(entry),
         outfile: join(draft, file),
-        ...(PARTS.includes(file) ? {} : { banner: { js: '#!/usr/bin/env -S node --v8-pool-size=0' } }),
+        ...(wrappers[file] ?? { banner: { js: '#!/usr/bin/env -S node --v8-pool-size=0' } }),
       }),
     ),
   );

@@ -8,9 +8,9 @@ interface HookExports {
 
 type Body = (module: { exports: object }, require: NodeJS.Require) => void;
 
-/** The bundle of the hooks, compiled. `cachedData` is what V8 made of this very text before. */
+/** The bundle of the hooks, one function, compiled. `cachedData` is what V8 made of this very text before. */
 export function compileHooks(source: string, filename: string, cachedData?: Buffer): Script {
-  return new Script(`(function(module,require){${source}\n})`, { filename, ...(cachedData === undefined ? {} : { cachedData }) });
+  return new Script(source, { filename, ...(cachedData === undefined ? {} : { cachedData }) });
 }
 
 /** Runs the bundle's body, which starts nothing yet. */

@@ -3,7 +3,9 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  constants,
   existsSync,
+  fstatSync,
   fsyncSync,
   lstatSync,
   mkdirSync,
@@ -11,6 +13,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  readSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -19,7 +22,7 @@ import {
 } from 'node:fs';
 import { networkInterfaces, constants as system } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { execaSync } from 'execa';
+import { execaSync, type SyncOptions } from 'execa';
 import type { Command, Output } from '../backend/backend.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import type { LogLevel } from '../policy/settings.ts';
@@ -97,6 +100,35 @@ function removeDrafts(path: string): void {
   }
 }
 
+/** O_TMPFILE on top of O_DIRECTORY: one number on every architecture that Node runs on (linux/asm-generic/fcntl.h). Node has no name for it. */
+const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
+
+/** execa takes any descriptor; its types name the first ones alone. */
+type Descriptor = Extract<SyncOptions['stdout'], number>;
+
+/**
+ * A file without a name, for what a child says; undefined where none can be had. Through a pipe Node would wake up for each of the hundreds of
+ * words that nft writes one by one.
+ */
+function outputFile(): Descriptor | undefined {
+  try {
+    return openSync(dirname(PATHS.runtime), O_TMPFILE | constants.O_RDWR, 0o600) as Descriptor;
+  } catch {
+    return undefined;
+  }
+}
+
+/** All that was written to it; closes it. */
+function takeText(descriptor: number): string {
+  try {
+    const bytes = Buffer.alloc(fstatSync(descriptor).size);
+    // The child has moved the position, which both share, to the end.
+    return bytes.toString('utf8', 0, readSync(descriptor, bytes, 0, bytes.length, 0));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 /** The real system. */
 export function linuxHost({ name, milliseconds, shown }: Limits): Host {
   // OpenVPN's unit may say UMask=0077: hooks that run as another user must still read what root's hooks wrote.
@@ -129,6 +161,7 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
   }: Command): Output => {
     const path = locate(program);
     if (path === undefined) return { status: null, stdout: '', stderr: `${program} is not installed` };
+    const [out, err] = [outputFile(), outputFile()];
     const result = execaSync(path, args, {
       cwd: '/',
       env: { PATH: PROGRAM_FOLDERS.join(':'), LC_ALL: 'C' },
@@ -138,17 +171,15 @@ export function linuxHost({ name, milliseconds, shown }: Limits): Host {
       timeout: timeLeft(milliseconds),
       killSignal: 'SIGKILL',
       stdin: input === undefined ? 'ignore' : 'pipe',
+      stdout: out ?? 'pipe',
+      stderr: err ?? 'pipe',
       ...(input === undefined ? {} : { input }),
     });
+    const stdout = out === undefined ? String(result.stdout ?? '') : takeText(out);
+    const stderr = err === undefined ? String(result.stderr ?? '') : takeText(err);
     const stopped = result.timedOut ? `${program} was stopped after ${Math.round(result.durationMs / 1000)} s` : '';
-    const stderr = [
-      String(result.stderr ?? ''),
-      stopped,
-      result.exitCode === undefined && !result.timedOut ? (result.originalMessage ?? '') : '',
-    ]
-      .filter((part) => part !== '')
-      .join('\n');
-    return { status: result.exitCode ?? null, stdout: String(result.stdout ?? ''), stderr };
+    const failure = result.exitCode === undefined && !result.timedOut ? (result.originalMessage ?? '') : '';
+    return { status: result.exitCode ?? null, stdout, stderr: [stderr, stopped, failure].filter((part) => part !== '').join('\n') };
   };
 
   /**

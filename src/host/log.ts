@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import pino from 'pino';
 import type { LogLevel } from '../policy/settings.ts';
 import type { LogEntry } from './host.ts';
@@ -21,31 +21,38 @@ function writable(path: string): boolean {
   }
 }
 
-/** `shown` is the least important level that also goes to stderr: a command answers on stdout already. */
-export function openLog(name: string, shown: LogLevel, path: string = PATHS.log): Log {
-  const destination = writable(path) ? pino.destination({ dest: path, sync: true, append: true }) : undefined;
+/** The log file, ready for entries; undefined when it cannot be written. */
+function openFile(name: string, path: string): pino.Logger | undefined {
+  if (!writable(path)) return undefined;
+  const destination = pino.destination({ dest: path, sync: true, append: true });
   // A full disk under the log and a reader of stderr that is gone are no reason to fail: `down` would end a reconnect. An entry that cannot be
   // written is lost.
-  destination?.on('error', () => undefined);
-  process.stderr.on('error', () => undefined);
-  const logger =
-    destination === undefined
-      ? undefined
-      : pino({ base: { name, pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  destination.on('error', () => undefined);
+  return pino({ level: 'trace', base: { name, pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+}
+
+/**
+ * `shown` is the least important level that also goes to stderr: a command answers on stdout already. The file is opened for the first entry, so
+ * that who has nothing to say leaves none behind.
+ */
+export function openLog(name: string, shown: LogLevel, path: string = PATHS.log): Log {
+  let file: { readonly logger: pino.Logger | undefined } | undefined;
   let least: LogLevel = 'info';
   return {
     write({ level, event, message, fields }) {
-      logger?.[level]({ event, ...fields }, message);
-      if (RANK[level] < Math.max(RANK[least], RANK[shown])) return;
+      if (RANK[level] < RANK[least]) return;
+      file ??= { logger: openFile(name, path) };
+      file.logger?.[level]({ event, ...fields }, message);
+      if (RANK[level] < RANK[shown]) return;
       try {
-        process.stderr.write(`ovpn-killswitch: ${name}: ${message}\n`);
+        // Node would first make a stream of it, which takes a hook longer than all it says.
+        writeSync(2, `ovpn-killswitch: ${name}: ${message}\n`);
       } catch {
         // OpenVPN under --daemon without a log gives hooks a stderr that may be closed; the log file has the entry.
       }
     },
     level(level) {
       least = level;
-      if (logger !== undefined) logger.level = level;
     },
   };
 }

@@ -10,3 +10,5 @@ declare const START: { readonly hook: string; readonly program: string; readonly
 const source = readProgram(START.program);
 const data = START.cache === null ? undefined : fittingData(START.cache, source, process.execPath);
 hooksOf(compileHooks(source, START.program, data), require).HOOKS[START.hook]?.();
+// Nothing is left to wait for, and to take the heap apart would take a while.
+process.exit();

@@ -5,13 +5,21 @@ import { printable } from '../net/printable.ts';
 import { defaultSettings, readSettings, type Settings } from '../policy/settings.ts';
 import { settingsText } from '../policy/settings-text.ts';
 
+/** A hook asks for the same settings several times, and mostly the file says what `lock` has kept. */
+const readBefore = new Map<string, Settings>();
+
 /**
  * The settings of a file's text.
  * @throws KillswitchError SETTINGS with one line for each problem.
  */
 export function readSettingsFile(path: string, text: string): Settings {
+  const known = readBefore.get(text);
+  if (known !== undefined) return known;
   const read = readSettings(settingsText(text));
-  if ('settings' in read) return read.settings;
+  if ('settings' in read) {
+    readBefore.set(text, read.settings);
+    return read.settings;
+  }
   const lines = read.issues.map(({ line, key, problem }) =>
     `${path}:${line}: ${printable(key)} ${printable(problem)}`.replace(/ {2,}/g, ' '),
   );

@@ -20,10 +20,17 @@ export function readWorld(host: Host, setting: Settings['backend'], relock = fal
       ip6tables: host.has('ip6tables-restore') && host.has('ip6tables-save'),
     },
     ipv6: host.exists(PATHS.ipv6),
+    // Looked for in every folder of programs, and only when nobody has chosen.
     neighbours: {
-      firewalld: host.has('firewalld'),
-      docker: host.has('dockerd'),
-      libvirt: host.has('libvirtd') || host.has('virtnetworkd'),
+      get firewalld() {
+        return host.has('firewalld');
+      },
+      get docker() {
+        return host.has('dockerd');
+      },
+      get libvirt() {
+        return host.has('libvirtd') || host.has('virtnetworkd');
+      },
     },
   };
 }

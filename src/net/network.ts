@@ -10,9 +10,14 @@ export function width(family: Family): 32 | 128 {
   return family === 'ipv4' ? 32 : 128;
 }
 
+/** The byte of the network mask for this prefix. */
+function maskByte(prefix: number, index: number): number {
+  return (0xff00 >> Math.min(8, Math.max(0, prefix - index * 8))) & 0xff;
+}
+
 function masked(address: Address, prefix: number): Network {
   const bytes = ipaddr.parse(address.text).toByteArray();
-  const kept = bytes.map((byte, index) => byte & (0xff00 >> Math.min(8, Math.max(0, prefix - index * 8))) & 0xff);
+  const kept = bytes.map((byte, index) => byte & maskByte(prefix, index));
   const start = ipaddr.fromByteArray(kept);
   const text = start instanceof ipaddr.IPv6 ? start.toRFC5952String() : start.toString();
   return { family: address.family, prefix, text: `${text}/${prefix}` } as Network;
@@ -41,15 +46,21 @@ export function parseNetmask(text: string): number | undefined {
   return ipaddr.IPv4.parse(address.text).prefixLengthFromSubnetMask() ?? undefined;
 }
 
-/** The first address of the network. */
-function start(network: Network): string {
-  return network.text.slice(0, network.text.lastIndexOf('/'));
+/** What was read before: the same few networks are compared with one another again and again. */
+const starts = new WeakMap<Network, readonly number[]>();
+
+/** The bytes of the first address. */
+function start(network: Network): readonly number[] {
+  const known = starts.get(network) ?? ipaddr.parse(network.text.slice(0, network.text.lastIndexOf('/'))).toByteArray();
+  starts.set(network, known);
+  return known;
 }
 
 /** Whether every address of `inner` lies in `outer`. */
 export function contains(outer: Network, inner: Network): boolean {
   if (outer.family !== inner.family || outer.prefix > inner.prefix) return false;
-  return ipaddr.parse(start(inner)).match(ipaddr.parse(start(outer)), outer.prefix);
+  const bytes = start(inner);
+  return start(outer).every((byte, index) => ((byte ^ (bytes[index] ?? 0)) & maskByte(outer.prefix, index)) === 0);
 }
 
 /** The same addresses without a network that lies inside another: what a kernel interval set accepts, in a stable order. */

@@ -111,7 +111,10 @@ function toEndpoints(base: Base, endpoints: readonly Endpoint[]): readonly Rule[
 
 /** Anybody else's packets to an endpoint inside the LAN, which `lan` would let out (TunnelCrack ServerIP, CVE-2023-36673). */
 export function endpointOthers(base: Base, endpoints: readonly Endpoint[]): readonly Rule[] {
-  const onLan = endpoints.filter(({ address }) => base.lan.some(({ network }) => contains(network, networkOf(address))));
+  const onLan = endpoints.filter(({ address }) => {
+    const host = networkOf(address);
+    return base.lan.some(({ network }) => contains(network, host));
+  });
   return families(base).flatMap((family) => {
     const own = onLan.filter(({ address }) => address.family === family);
     return own.length === 0 ? [] : refuse(base, 'endpoint-others', { family, endpoints: own });
