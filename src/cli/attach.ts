@@ -37,7 +37,7 @@ export const attach: CliCommand = {
   ],
   needsRoot: false,
   run: (context) => {
-    const { host, args, print } = context;
+    const { host, args, print, printExactly } = context;
     const flags = {
       'dry-run': { type: 'boolean' },
       harden: { type: 'boolean' },
@@ -70,7 +70,7 @@ export const attach: CliCommand = {
       );
     for (const [index, change] of changes.entries()) {
       const { path, before, after } = change;
-      if (dryRun) for (const line of unifiedDiff(path, before, after)) print(line);
+      if (dryRun) for (const line of unifiedDiff(path, before, after)) printExactly(line);
       const done = before === after ? 'is attached already' : dryRun ? 'would be attached' : `attached; the original is ${backups[index]}`;
       print(`${dryRun ? '# ' : ''}${path}: ${done}`);
       printWarnings((line) => print(`${dryRun ? '# ' : ''}${line}`), change, harden);

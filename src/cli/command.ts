@@ -7,8 +7,10 @@ export interface Context {
   readonly host: Host;
   /** Arguments after the command's name. */
   readonly args: readonly string[];
-  /** One line of the answer, on stdout. */
+  /** One line of the answer for people, on stdout: it fits the screen. */
   print(line: string): void;
+  /** Text for programs and files, on stdout: as it is, whatever the screen. */
+  printExactly(text: string): void;
   /** Every command of the program. */
   readonly commands: readonly CliCommand[];
   readonly screen: Screen;

@@ -9,7 +9,7 @@ export const completion: CliCommand = {
   summary: 'Print what lets a shell complete commands and flags. "install" has put it in its place.',
   examples: [['completion bash', 'for a shell that does not look in /usr/local/share']],
   needsRoot: false,
-  run: ({ args, print, commands }) => {
+  run: ({ args, printExactly, commands }) => {
     const { positionals } = parseArguments(completion, args, {}, { least: 1, most: 1 });
     const shell = SHELLS.find((each) => each === positionals[0]);
     if (shell === undefined)
@@ -18,7 +18,7 @@ export const completion: CliCommand = {
         `"${positionals[0]}" is none of ${SHELLS.join(', ')}`,
         `Call it as: ovpn-killswitch ${completion.usage}`,
       );
-    print(completionText(shell, commands).trimEnd());
+    printExactly(completionText(shell, commands).trimEnd());
     return EXIT.ok;
   },
 };

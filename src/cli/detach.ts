@@ -19,7 +19,7 @@ export const detach: CliCommand = {
   ],
   needsRoot: false,
   run: (context) => {
-    const { host, args, print } = context;
+    const { host, args, print, printExactly } = context;
     const flags = { 'dry-run': { type: 'boolean' }, networkmanager: { type: 'string', multiple: true } } as const;
     const words = args.some((each) => each.startsWith('--networkmanager')) ? CONNECTIONS : FILES;
     const { values, positionals } = parseArguments(detach, args, flags, words);
@@ -46,7 +46,7 @@ export const detach: CliCommand = {
         print(`${dryRun ? '# ' : ''}${path}: holds no lines of ours`);
         continue;
       }
-      if (dryRun) for (const line of unifiedDiff(path, before, after)) print(line);
+      if (dryRun) for (const line of unifiedDiff(path, before, after)) printExactly(line);
       else forgetOriginal(host, change);
       print(dryRun ? `# ${path}: would be detached` : `${path}: detached`);
     }

@@ -16,7 +16,7 @@ export const doctor: CliCommand = {
     ['doctor --json', 'the same for programs: a list of check, weight, what, fix'],
   ],
   needsRoot: true,
-  run: ({ host, args, print, screen }) => {
+  run: ({ host, args, print, printExactly, screen }) => {
     const { values } = parseArguments(doctor, args, { json: { type: 'boolean' } });
     const world = readDoctorWorld(host);
     const found = CHECKS.map(({ title, find }) => ({ title, findings: find(world) }));
@@ -24,7 +24,7 @@ export const doctor: CliCommand = {
     const problems = all.filter(({ weight }) => weight === 'problem').length;
     const exit = problems > 0 ? EXIT.failed : EXIT.ok;
     if (values.json === true) {
-      print(JSON.stringify(all, null, 2));
+      printExactly(JSON.stringify(all, null, 2));
       return exit;
     }
     const lines = found.flatMap(({ title, findings }): readonly PictureLine[] => {

@@ -16,7 +16,8 @@ import { prove } from './prove.ts';
 import { recover } from './recover.ts';
 import { refresh } from './refresh.ts';
 import { render } from './render.ts';
-import { screenOf } from './screen.ts';
+import { say } from './say.ts';
+import { fitted, type Screen, screenOf } from './screen.ts';
 import { status } from './status.ts';
 import { uninstall } from './uninstall.ts';
 import { unlock } from './unlock.ts';
@@ -48,21 +49,39 @@ export const COMMANDS: readonly CliCommand[] = [
 /** A command waits for nobody longer than this. */
 const COMMAND_MILLISECONDS = 90_000;
 
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
+/** How far in a line of usage goes on: further than what stands below it. */
+const USAGE_INDENT = 10;
+
+function printExactly(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function stdoutScreen(): Screen {
+  return screenOf(process.stdout, process.env['NO_COLOR']);
+}
+
+function print(line: string, indent?: number): void {
+  for (const each of fitted(line, stdoutScreen(), indent)) printExactly(each);
 }
 
 function help(): void {
   print('ovpn-killswitch: nothing leaves this machine but your VPN.\n');
-  for (const { usage, summary } of COMMANDS) print(`  ovpn-killswitch ${usage}\n      ${summary}`);
+  for (const { usage, summary } of COMMANDS) {
+    print(`  ovpn-killswitch ${usage}`, USAGE_INDENT);
+    print(`      ${summary}`);
+  }
   print(
     '\n"ovpn-killswitch COMMAND --help" shows examples, --version the version. Nothing here but unlock, recover and uninstall opens the network, or a lock --confirm that nobody confirms.',
   );
 }
 
 function commandHelp({ usage, summary, examples }: CliCommand): void {
-  print(`ovpn-killswitch ${usage}\n\n${summary}\n`);
-  for (const [call, what] of examples) print(`  ovpn-killswitch ${call}\n      ${what}`);
+  print(`ovpn-killswitch ${usage}`, USAGE_INDENT);
+  print(`\n${summary}\n`);
+  for (const [call, what] of examples) {
+    print(`  ovpn-killswitch ${call}`, USAGE_INDENT);
+    print(`      ${what}`);
+  }
 }
 
 /** How root calls this program: before `install` there is no command of that name. */
@@ -89,10 +108,18 @@ function run(argv: readonly string[], nobodyReads: () => boolean): ExitStatus | 
     return EXIT.ok;
   }
   const milliseconds = command.endless?.(args) === true ? Number.POSITIVE_INFINITY : COMMAND_MILLISECONDS;
-  const host = linuxHost({ name, milliseconds, shown: 'warn' });
+  const host = linuxHost({ name, milliseconds, shown: 'warn', say });
   if (command.needsRoot && !host.mayChangeRules())
     throw new KillswitchError('NOT_ROOT', `"${name}" needs root`, `Run it as root: sudo ${ownName(name)} ${argv.join(' ')}`);
-  return command.run({ host, args, print, commands: COMMANDS, screen: screenOf(process.stdout, process.env['NO_COLOR']), nobodyReads });
+  return command.run({
+    host,
+    args,
+    print: (line) => print(line),
+    printExactly,
+    commands: COMMANDS,
+    screen: stdoutScreen(),
+    nobodyReads,
+  });
 }
 
 /** The program `ovpn-killswitch`. */
@@ -103,11 +130,12 @@ export async function main(argv: readonly string[]): Promise<ExitStatus> {
     if (error.code !== 'EPIPE') throw error;
     gone = true;
   });
+  process.stderr.on('error', () => undefined);
   try {
     return await run(argv, () => gone);
   } catch (thrown) {
     const error = asKillswitchError(thrown);
-    for (const line of explainError(error)) process.stderr.write(`ovpn-killswitch: ${line}\n`);
+    for (const line of explainError(error)) say(`ovpn-killswitch: ${line}`);
     return error.exit;
   }
 }

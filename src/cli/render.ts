@@ -20,7 +20,7 @@ export const render: CliCommand = {
     ['render --backend nftables', 'the same rules for nft'],
   ],
   needsRoot: false,
-  run: ({ host, args, print }) => {
+  run: ({ host, args, printExactly }) => {
     const { values } = parseArguments(render, args, { backend: { type: 'string' } });
     const settings = loadSettings(host);
     const named = values.backend;
@@ -32,8 +32,8 @@ export const render: CliCommand = {
     const { replace } = backend;
     const { commit } = replace(intend(host, settings, gatherKnown(host, settings)).ruleset, { image: [], policies: [], present: false });
     for (const { program, args: words, stdin } of commit) {
-      print(`# ${[program, ...words].join(' ')}`);
-      print((stdin ?? '').trimEnd());
+      printExactly(`# ${[program, ...words].join(' ')}`);
+      printExactly((stdin ?? '').trimEnd());
     }
     return EXIT.ok;
   },

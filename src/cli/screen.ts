@@ -16,20 +16,36 @@ export function screenOf(
   { isTTY, columns }: { readonly isTTY?: boolean; readonly columns?: number },
   noColour: string | undefined,
 ): Screen {
-  return isTTY === true ? { columns: columns ?? 80, colour: (noColour ?? '') === '' } : { columns: undefined, colour: false };
+  if (isTTY !== true) return { columns: undefined, colour: false };
+  // A serial line has a width of 0 until somebody sets one.
+  return { columns: columns === undefined || columns === 0 ? 80 : columns, colour: (noColour ?? '') === '' };
 }
 
-/** A text in lines of a width, cut at spaces where it can be. */
-export function wrapped(text: string, width: number): readonly string[] {
+/** A text in lines of a width, the first of another where that is given, cut at spaces where it can be. */
+export function wrapped(text: string, width: number, first: number = width): readonly string[] {
   const lines: string[] = [];
   let rest = text;
-  while (rest.length > width) {
-    const space = rest.lastIndexOf(' ', width);
-    const cut = space > 0 ? space : width;
+  for (let room = first; rest.length > room; room = width) {
+    const space = rest.lastIndexOf(' ', room);
+    const cut = space > 0 ? space : room;
     lines.push(rest.slice(0, cut).trimEnd());
     rest = rest.slice(cut).trimStart();
   }
   return [...lines, rest];
+}
+
+/**
+ * A text in the width of a screen. Where one of its lines goes on, it stands below its own start, or `indent` characters in. Lines with control
+ * sequences were fitted when these were put in.
+ */
+export function fitted(text: string, { columns }: Pick<Screen, 'columns'>, indent?: number): readonly string[] {
+  return text.split('\n').flatMap((line) => {
+    if (columns === undefined || line.length <= columns || line.includes('\x1b')) return [line];
+    const start = line.length - line.trimStart().length;
+    const further = indent ?? start;
+    const parts = wrapped(line.trimStart(), Math.max(20, columns - further), Math.max(20, columns - start));
+    return parts.map((part, index) => ' '.repeat(index === 0 ? start : further) + part);
+  });
 }
 
 /** One line of a picture as lines of a screen. */

@@ -50,7 +50,7 @@ export const status: CliCommand = {
   needsRoot: true,
   endless: (args) => args.includes('--watch'),
   run: (context) => {
-    const { host, args, print } = context;
+    const { host, args, print, printExactly } = context;
     const flags = { json: { type: 'boolean' }, prometheus: { type: 'boolean' }, watch: { type: 'boolean' } } as const;
     const { values } = parseArguments(status, args, flags);
     if (Object.keys(values).length > 1)
@@ -61,8 +61,8 @@ export const status: CliCommand = {
       );
     if (values.watch === true) return watch(context);
     const view = readView(host);
-    if (values.json === true) print(statusJson(view));
-    else if (values.prometheus === true) print(statusMetrics(view));
+    if (values.json === true) printExactly(statusJson(view));
+    else if (values.prometheus === true) printExactly(statusMetrics(view));
     else for (const line of drawnPicture(view, context)) print(line);
     return exitOf(view.report);
   },

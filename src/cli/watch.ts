@@ -10,6 +10,7 @@ import { watch as startWatch } from '../watch/watch.ts';
 import { readWatch } from '../watch/watch-report.ts';
 import type { CliCommand, Context } from './command.ts';
 import { parseArguments, wrongWord } from './parse-arguments.ts';
+import { say } from './say.ts';
 
 function enable({ host, print }: Context): void {
   if (!host.exists(PATHS.command)) throw new KillswitchError('FILES', `${PATHS.command} is missing`, 'Install first: see README.md');
@@ -43,7 +44,7 @@ export const watch: CliCommand = {
       case undefined: {
         // Without an end: what holds for one command, such as how long it may take, does not hold for it.
         const listener = startWatch(
-          linuxHost({ name: 'watch', milliseconds: Number.POSITIVE_INFINITY, shown: 'info' }),
+          linuxHost({ name: 'watch', milliseconds: Number.POSITIVE_INFINITY, shown: 'info', say }),
           listen,
           process.pid,
         );

@@ -1,11 +1,37 @@
 import type { Command, Output } from '../backend/backend.ts';
 import type { LogLevel } from '../policy/settings.ts';
 
+/** Every kind of event that is logged: the same word stands in the log file, in the line on stderr and in docs/log.md. */
+export const LOG_EVENTS = [
+  'locked',
+  'unlocked',
+  'due-locked',
+  'due-unlocked',
+  'timer',
+  'applied',
+  'not-locked',
+  'waiting',
+  'unprivileged',
+  'value-refused',
+  'no-resolver',
+  'tunnel-stale',
+  'left-alone',
+  'chained-failed',
+  'failed',
+  'spelling',
+  'resolvers',
+  'refreshed',
+  'watching',
+  'restored',
+  'deaf',
+  'quota',
+] as const;
+export type LogEvent = (typeof LOG_EVENTS)[number];
+
 /** One event for the log file, and the same as a line for whoever reads stderr. */
 export interface LogEntry {
   readonly level: 'info' | 'warn' | 'error';
-  /** A stable word for the kind of event. */
-  readonly event: string;
+  readonly event: LogEvent;
   readonly message: string;
   readonly fields?: Readonly<Record<string, unknown>>;
 }

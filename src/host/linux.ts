@@ -27,7 +27,7 @@ import type { Command, Output } from '../backend/backend.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import type { LogLevel } from '../policy/settings.ts';
 import type { Host } from './host.ts';
-import { openLog } from './log.ts';
+import { openLog, type Say } from './log.ts';
 import { PATHS, PROGRAM_FOLDERS } from './paths.ts';
 import { ownFolder } from './program-files.ts';
 import { programPath } from './program-path.ts';
@@ -55,6 +55,8 @@ export interface Limits {
   readonly milliseconds: number;
   /** Least important level of what is said on stderr. */
   readonly shown: LogLevel;
+  /** Says one line on stderr; without it the line goes there as it is. */
+  readonly say?: Say;
 }
 
 function errno(thrown: unknown): string | undefined {
@@ -130,11 +132,11 @@ function takeText(descriptor: number): string {
 }
 
 /** The real system. */
-export function linuxHost({ name, milliseconds, shown }: Limits): Host {
+export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
   // OpenVPN's unit may say UMask=0077: hooks that run as another user must still read what root's hooks wrote.
   const inheritedUmask = process.umask(0o022);
   const deadline = monotonic() + milliseconds;
-  const log = openLog(name, shown);
+  const log = openLog(name, shown, say);
   const found = new Map<string, string | undefined>();
 
   const locate = (program: string): string | undefined => {

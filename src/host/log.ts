@@ -4,7 +4,10 @@ import type { LogLevel } from '../policy/settings.ts';
 import type { LogEntry } from './host.ts';
 import { PATHS } from './paths.ts';
 
-/** Writes entries to the log file as JSON lines and to stderr as text; without a writable log file, to stderr alone. */
+/**
+ * Writes entries to the log file as JSON lines and to stderr as text, both with the same word for the event; without a writable log file, to
+ * stderr alone.
+ */
 export interface Log {
   write(entry: LogEntry): void;
   level(level: LogLevel): void;
@@ -21,10 +24,18 @@ function writable(path: string): boolean {
   }
 }
 
+/** One line for people, on stderr. */
+export type Say = (line: string) => void;
+
+/** Node would first make a stream of it, which takes a hook longer than all it says. */
+function sayAsItIs(line: string): void {
+  writeSync(2, `${line}\n`);
+}
+
 /** The log file, ready for entries; undefined when it cannot be written. */
-function openFile(name: string, path: string): pino.Logger | undefined {
-  if (!writable(path)) return undefined;
-  const destination = pino.destination({ dest: path, sync: true, append: true });
+function openFile(name: string): pino.Logger | undefined {
+  if (!writable(PATHS.log)) return undefined;
+  const destination = pino.destination({ dest: PATHS.log, sync: true, append: true });
   // A full disk under the log and a reader of stderr that is gone are no reason to fail: `down` would end a reconnect. An entry that cannot be
   // written is lost.
   destination.on('error', () => undefined);
@@ -35,18 +46,17 @@ function openFile(name: string, path: string): pino.Logger | undefined {
  * `shown` is the least important level that also goes to stderr: a command answers on stdout already. The file is opened for the first entry, so
  * that who has nothing to say leaves none behind.
  */
-export function openLog(name: string, shown: LogLevel, path: string = PATHS.log): Log {
+export function openLog(name: string, shown: LogLevel, say: Say = sayAsItIs): Log {
   let file: { readonly logger: pino.Logger | undefined } | undefined;
   let least: LogLevel = 'info';
   return {
     write({ level, event, message, fields }) {
       if (RANK[level] < RANK[least]) return;
-      file ??= { logger: openFile(name, path) };
+      file ??= { logger: openFile(name) };
       file.logger?.[level]({ event, ...fields }, message);
       if (RANK[level] < RANK[shown]) return;
       try {
-        // Node would first make a stream of it, which takes a hook longer than all it says.
-        writeSync(2, `ovpn-killswitch: ${name}: ${message}\n`);
+        say(`ovpn-killswitch: ${name}: ${event}: ${message}`);
       } catch {
         // OpenVPN under --daemon without a log gives hooks a stderr that may be closed; the log file has the entry.
       }

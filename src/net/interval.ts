@@ -17,9 +17,13 @@ function bounds(text: string): readonly [bigint, bigint] | undefined {
   return [first, first + (1n << BigInt(bits - Number(length ?? bits))) - 1n];
 }
 
+function addressText(number: bigint, digits: number): string {
+  return ipaddr.fromByteArray([...Buffer.from(number.toString(16).padStart(digits, '0'), 'hex')]).toString();
+}
+
 /**
- * Addresses, prefixes and ranges of one family as the fewest ranges, `FIRST-LAST` in hexadecimal: the same text whether a kernel lists
- * neighbouring prefixes one by one or as a range. Undefined when one of them is none of these.
+ * Addresses, prefixes and ranges of one family as the fewest ranges, `FIRST-LAST`, or `FIRST` where that is all: the same text whether a kernel
+ * lists neighbouring prefixes one by one or as a range. Undefined when one of them is none of these.
  */
 export function mergedIntervals(texts: readonly string[]): readonly string[] | undefined {
   const intervals = texts.map(bounds);
@@ -31,5 +35,6 @@ export function mergedIntervals(texts: readonly string[]): readonly string[] | u
     if (previous === undefined || first > previous[1] + 1n) merged.push([first, last]);
     else if (last > previous[1]) previous[1] = last;
   }
-  return merged.map(([first, last]) => `${first.toString(16)}-${last.toString(16)}`);
+  const digits = texts[0]?.includes(':') === true ? 32 : 8;
+  return merged.map(([first, last]) => [...new Set([first, last])].map((end) => addressText(end, digits)).join('-'));
 }

@@ -60,6 +60,14 @@ const KNOWN: readonly KnownNeighbour[] = [
   { name: 'Mullvad VPN', does: SECOND, processes: ['mullvad-daemon'], fix: stop('mullvad-daemon') },
   { name: 'NordVPN', does: SECOND, processes: ['nordvpnd'], fix: stop('nordvpnd') },
   { name: 'ExpressVPN', does: SECOND, processes: ['expressvpnd'], fix: stop('expressvpn') },
+  { name: 'IVPN', does: SECOND, processes: ['ivpn-service'], fix: stop('ivpn-service') },
+  { name: 'Windscribe', does: SECOND, processes: ['windscribe-helper'], fix: stop('windscribe-helper') },
+  {
+    name: 'Proton VPN',
+    does: SECOND,
+    isOn: (host) => ['pvpnksintrf0', 'ipv6leakintrf0'].some((device) => host.exists(`/sys/class/net/${device}`)),
+    fix: "sudo nmcli connection delete pvpn-killswitch # and switch it off in Proton VPN's settings",
+  },
   { name: 'Private Internet Access', does: SECOND, processes: ['pia-daemon'], fix: stop('piavpn') },
 ];
 

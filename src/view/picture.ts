@@ -82,7 +82,6 @@ export function dropsText({ seconds, packets }: Drops): string {
   return text === '' ? `none ${when}` : `${when}: ${text}`;
 }
 
-/** The picture that `status` draws for people. */
 function watchLine({ enabled, running }: View['watch']): PictureLine {
   if (running) return line('watch', 'puts the rules back when another program changes them');
   return enabled
@@ -90,6 +89,7 @@ function watchLine({ enabled, running }: View['watch']): PictureLine {
     : line('watch', 'off: "ovpn-killswitch watch enable" has the rules put back when another program changes them');
 }
 
+/** The picture that `status` draws for people. */
 export function* picture({ report, turnsIn, resolvers, givenBack, boot, watch, drops, neighbours, now }: View): Generator<PictureLine> {
   const { record, choice, intended, differences, state } = report;
   yield headline(report);

@@ -3,12 +3,14 @@ import type { FakeHost } from './fake-host.ts';
 
 /** A command's context on a machine in memory, in a pipe; what it prints is added to `lines`. */
 export function contextOf(host: FakeHost, args: readonly string[], lines: string[] = []): Context {
+  const print = (line: string) => {
+    lines.push(line);
+  };
   return {
     host,
     args,
-    print: (line) => {
-      lines.push(line);
-    },
+    print,
+    printExactly: print,
     commands: [],
     screen: { columns: undefined, colour: false },
     nobodyReads: () => false,

@@ -13,6 +13,7 @@ const BUILT = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 export interface Report {
   readonly exit: number | null;
   readonly state: string;
+  readonly exact: boolean;
   readonly backend: string;
   readonly differences: readonly {
     readonly family: string | null;

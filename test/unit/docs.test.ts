@@ -7,6 +7,7 @@ import { describedPacket } from '../../src/cli/described-packet.ts';
 import { EXIT_MEANINGS } from '../../src/cli/exit-meanings.ts';
 import { COMMANDS } from '../../src/cli/main.ts';
 import { ERRORS, EXIT } from '../../src/errors.ts';
+import { LOG_EVENTS } from '../../src/host/host.ts';
 import { parseAddress } from '../../src/net/address.ts';
 import { endpointText } from '../../src/net/endpoint.ts';
 import { type InterfaceName, parseInterfaceName } from '../../src/net/interface-name.ts';
@@ -295,6 +296,10 @@ test('CHANGELOG.md has an Unreleased part first, and only the kinds of changes t
   expect(headings('CHANGELOG.md', 2)[0]).toBe('[Unreleased]');
   const kinds = ['Added', 'Changed', 'Deprecated', 'Removed', 'Fixed', 'Security'];
   expect(headings('CHANGELOG.md', 3).filter((heading) => !kinds.includes(heading))).toEqual([]);
+});
+
+test('docs/log.md lists every event that is logged, in the order of the code, and no other', () => {
+  expect(codeRows(parts('docs/log.md', 2).get('Events') ?? '').map(([event]) => event)).toEqual([...LOG_EVENTS]);
 });
 
 describe('docs/architecture.md', () => {

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { KillswitchError } from '../../errors.ts';
 import { PATHS } from '../../host/paths.ts';
 import { printable } from '../../net/printable.ts';
@@ -7,7 +8,7 @@ import { readProfileFacts } from '../../tunnel/profile-facts.ts';
 import { words } from '../../tunnel/profile-options.ts';
 import { warningsOf } from '../../tunnel/profile-warnings.ts';
 import type { Check, Finding } from './finding.ts';
-import type { Guarded } from './world.ts';
+import type { DoctorWorld, Guarded } from './world.ts';
 
 const INSTALL = 'sudo "$(command -v node)" dist/cli.js install';
 const LOCK = 'sudo ovpn-killswitch lock';
@@ -19,6 +20,7 @@ const HOOKS = ['up', 'down', 'route-up'] as const;
 
 const problem = (what: string, fix: string): Finding => ({ weight: 'problem', what, fix });
 const warning = (what: string, fix: string): Finding => ({ weight: 'warning', what, fix });
+const problemOf = ({ message, detail, next }: KillswitchError): Finding => problem([message, ...detail].map(printable).join(': '), next);
 
 /** A word as a shell takes it. */
 function shellWord(text: string): string {
@@ -33,21 +35,60 @@ function ownershipOf({ path, uid, mode, kind }: Guarded): readonly Finding[] {
   return open ? [problem(`others than root can write to ${path}`, `sudo chmod go-w ${shellWord(path)}`)] : [];
 }
 
+/** A hook of an OpenVPN that gave root up must reach the interpreter and itself through every folder above them. */
+function closedTo(interpreter: string, { path, mode, kind }: Guarded): readonly Finding[] {
+  const needed = [interpreter, `${PATHS.library}/hooks/down`].some((file) => file === path || file.startsWith(`${path}/`) || path === '/');
+  const bits = kind === 'folder' ? 0o001 : 0o005;
+  if (!needed || kind === 'link' || (mode & bits) === bits) return [];
+  return [
+    warning(`a hook that runs without root (user nobody) cannot start: ${path} is closed to it`, `sudo chmod o+rx ${shellWord(path)}`),
+  ];
+}
+
+function modulesFix({ hasModules, report }: DoctorWorld): string {
+  if (!hasModules) return 'sudo reboot # the modules of the running kernel are gone, as after an update';
+  return !(report instanceof KillswitchError) && report.choice.backend.name === 'iptables'
+    ? 'sudo modprobe -a ip_tables ip6_tables iptable_filter ip6table_filter nft_compat xt_comment xt_conntrack xt_owner xt_mark xt_limit xt_LOG ipt_REJECT ip6t_REJECT'
+    : 'sudo modprobe -a nf_tables nft_ct nft_counter nft_reject_inet nft_limit nf_log_syslog';
+}
+
+/** The command that writes a drop-in of a unit. */
+function dropIn(unit: string, file: string, lines: readonly string[]): string {
+  const folder = shellWord(`/etc/systemd/system/${unit}.d`);
+  const text = ['[Service]', ...lines].map((line) => `${line}\\n`).join('');
+  return `sudo mkdir -p ${folder}; printf '${text}' | sudo tee ${folder}/${file}.conf; sudo systemctl daemon-reload`;
+}
+
+function openvpnDenialFix(line: string): string {
+  const [, profile] = /apparmor="DENIED".* profile="([^"]+)"/.exec(line) ?? [];
+  return profile === undefined
+    ? `sudo semanage fcontext -a -t openvpn_unconfined_script_exec_t '${PATHS.library}/hooks/.*'; sudo restorecon -R ${PATHS.library}; sudo setsebool -P openvpn_run_unconfined on`
+    : `echo '${PATHS.library}/hooks/* Ux,' | sudo tee -a /etc/apparmor.d/local/${profile.replace(/^\//, '').replaceAll('/', '.')}; sudo systemctl reload apparmor`;
+}
+
+function denialsOf(who: string, lines: readonly string[], fix: (line: string) => string): readonly Finding[] {
+  const [line] = lines;
+  if (line === undefined) return [];
+  return [problem(`${who} was denied something ${lines.length === 1 ? 'once' : `${lines.length} times`}: ${line}`, fix(line))];
+}
+
 /** Every check, in the order in which a person should mend what they find. */
 export const CHECKS: readonly Check[] = [
   {
     title: 'settings and kernel can be read',
-    find: ({ report }) =>
-      report instanceof KillswitchError ? [problem([report.message, ...report.detail].map(printable).join(': '), report.next)] : [],
+    find: ({ settingsError, report }) => [
+      ...(settingsError === undefined ? [] : [problemOf(settingsError)]),
+      ...(report instanceof KillswitchError && report.message !== settingsError?.message ? [problemOf(report)] : []),
+    ],
   },
   {
     title: 'Node is where the hooks of a sandboxed service can run it',
-    find: ({ interpreter }) => {
+    find: ({ interpreter, guarded }) => {
       if (interpreter === undefined) return [problem('the hooks are not installed', INSTALL)];
       if (!interpreter.isThere) return [problem(`the hooks name ${interpreter.path}, which is not there: no hook runs`, INSTALL)];
-      return HIDDEN.some((folder) => interpreter.path.startsWith(folder))
-        ? [problem(`a hardened OpenVPN service cannot see ${interpreter.path}`, INSTALL)]
-        : [];
+      if (HIDDEN.some((folder) => interpreter.path.startsWith(folder)))
+        return [problem(`a hardened OpenVPN service cannot see ${interpreter.path}`, INSTALL)];
+      return guarded.flatMap((each) => closedTo(interpreter.path, each));
     },
   },
   {
@@ -56,15 +97,8 @@ export const CHECKS: readonly Check[] = [
   },
   {
     title: 'the kernel takes the rules',
-    find: ({ refusal }) =>
-      refusal === undefined
-        ? []
-        : [
-            problem(
-              `the kernel would refuse the rules (${refusal})`,
-              'sudo modprobe -a nf_tables nft_ct nft_counter nft_reject_inet nft_limit nf_log_syslog',
-            ),
-          ],
+    find: (world) =>
+      world.refusal === undefined ? [] : [problem(`the kernel would refuse the rules (${world.refusal})`, modulesFix(world))],
   },
   {
     title: 'the kernel holds the rules that it should',
@@ -75,7 +109,7 @@ export const CHECKS: readonly Check[] = [
   },
   {
     title: 'it is locked, and stays so after a reboot',
-    find: ({ report, boot }) => {
+    find: ({ report, settingsError, boot, watch }) => {
       const locked = !(report instanceof KillswitchError) && report.state !== 'unlocked';
       return [
         ...(locked || report instanceof KillswitchError ? [] : [warning('nothing is guarded: the machine is not locked', LOCK)]),
@@ -83,7 +117,10 @@ export const CHECKS: readonly Check[] = [
           ? [warning('after a reboot nothing is guarded', 'sudo ovpn-killswitch boot enable')]
           : []),
         ...boot.problems.map((each) => problem(`at boot: ${each}`, 'sudo ovpn-killswitch boot enable; sudo ovpn-killswitch lock')),
-        ...(report instanceof KillswitchError || !report.settingsChanged
+        ...(watch.enabled && !watch.running
+          ? [problem('the service ovpn-killswitch-watch does not run', 'sudo ovpn-killswitch watch enable')]
+          : []),
+        ...(report instanceof KillswitchError || settingsError !== undefined || !report.settingsChanged
           ? []
           : [warning('the settings have changed since the last lock', LOCK)]),
       ];
@@ -110,7 +147,15 @@ export const CHECKS: readonly Check[] = [
   },
   {
     title: 'no other program changes the rules, and there is no second kill switch',
-    find: ({ neighbours }) => neighbours.map(({ name, does, fix }) => warning(`${name} ${does}`, fix)),
+    find: ({ neighbours, otherDrops }) => [
+      ...neighbours.map(({ name, does, fix }) => warning(`${name} ${does}`, fix)),
+      ...otherDrops.map((chain) =>
+        warning(
+          `the chain "${chain}" drops what leaves, as a second kill switch does: it may lock out this VPN`,
+          `sudo nft list chain ${chain.split(' ').map(shellWord).join(' ')} # see what it accepts, and end the program that made it`,
+        ),
+      ),
+    ],
   },
   {
     title: 'the profiles call the hooks',
@@ -148,33 +193,52 @@ export const CHECKS: readonly Check[] = [
   {
     title: 'neither SELinux nor AppArmor keeps OpenVPN from the hooks',
     find: ({ denials }) => {
-      const [line] = denials;
-      if (line === undefined) return [];
-      const [, profile] = /apparmor="DENIED".* profile="([^"]+)"/.exec(line) ?? [];
-      const fix =
-        profile === undefined
-          ? `sudo semanage fcontext -a -t openvpn_unconfined_script_exec_t '${PATHS.library}/hooks/.*'; sudo restorecon -R ${PATHS.library}; sudo setsebool -P openvpn_run_unconfined on`
-          : `echo '${PATHS.library}/hooks/* Ux,' | sudo tee -a /etc/apparmor.d/local/${profile.replace(/^\//, '').replaceAll('/', '.')}; sudo systemctl reload apparmor`;
-      return [problem(`it was denied ${denials.length === 1 ? 'once' : `${denials.length} times`}: ${line}`, fix)];
+      const dispatcher = denials.filter((line) => line.includes('NetworkManager_dispatcher'));
+      const openvpn = denials.filter((line) => !dispatcher.includes(line));
+      return [
+        ...denialsOf("NetworkManager's dispatcher", dispatcher, () => `sudo restorecon -R ${dirname(PATHS.dispatcher)} ${PATHS.library}`),
+        ...denialsOf('OpenVPN', openvpn, openvpnDenialFix),
+      ];
     },
   },
   {
     title: "the system's resolvers are those that they should be",
-    find: ({ resolvers }) => (resolvers?.differences ?? []).map((each) => problem(each, LOCK)),
+    find: ({ resolvers, report }) => {
+      if (!(resolvers instanceof KillswitchError)) return resolvers.differences.map((each) => problem(each, LOCK));
+      // What the settings or the kernel keep from being read is said above.
+      return report instanceof KillswitchError ? [] : [problemOf(resolvers)];
+    },
   },
   {
-    title: "OpenVPN's services have room for a hook",
+    title: "OpenVPN's services let a hook do its work",
     find: ({ units }) =>
-      units.flatMap(({ name, tasks, processes }) => {
+      units.flatMap(({ name, tasks, processes, refusesCompilers, readOnly }) => {
         const least = Math.min(tasks ?? TASKS, processes ?? TASKS);
-        if (least >= TASKS) return [];
-        const lines = `[Service]\\nTasksMax=20\\nLimitNPROC=20\\n`;
-        const folder = `/etc/systemd/system/${name}.d`;
         return [
-          problem(
-            `${name} allows ${least} tasks, and OpenVPN with a hook needs ${TASKS}`,
-            `sudo mkdir -p ${folder}; printf '${lines}' | sudo tee ${folder}/tasks.conf; sudo systemctl daemon-reload`,
-          ),
+          ...(least >= TASKS
+            ? []
+            : [
+                problem(
+                  `${name} allows ${least} tasks, and OpenVPN with a hook needs ${TASKS}`,
+                  dropIn(name, 'tasks', ['TasksMax=20', 'LimitNPROC=20']),
+                ),
+              ]),
+          ...(refusesCompilers
+            ? [
+                problem(
+                  `${name} refuses memory that Node must have: no hook can start`,
+                  dropIn(name, 'memory', ['MemoryDenyWriteExecute=no']),
+                ),
+              ]
+            : []),
+          ...(readOnly.length === 0
+            ? []
+            : [
+                problem(
+                  `${name} keeps a hook from writing to ${readOnly.join(', ')}`,
+                  dropIn(name, 'folders', [`ReadWritePaths=${readOnly.join(' ')}`]),
+                ),
+              ]),
         ];
       }),
   },

@@ -1,29 +1,30 @@
 import { X509Certificate } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import type { Command } from '../../backend/backend.ts';
+import { TABLE } from '../../backend/nftables-survey.ts';
 import { type BootReport, readBoot } from '../../boot/boot-report.ts';
+import { choose as chooseResolver } from '../../dns/choose.ts';
 import { type ResolverState, readResolvers } from '../../dns/follow-resolvers.ts';
+import { readWorld as readResolverWorld } from '../../dns/world.ts';
 import { KillswitchError } from '../../errors.ts';
 import type { Host, Owned } from '../../host/host.ts';
 import { PATHS } from '../../host/paths.ts';
+import { field, type Json, parseJson } from '../../machine/json.ts';
 import { profilePaths } from '../../machine/known-endpoints.ts';
+import { loadSettings } from '../../machine/load-settings.ts';
 import { type Report, readReport } from '../../machine/report.ts';
 import { settingsInForce } from '../../machine/settings-in-force.ts';
 import { printable } from '../../net/printable.ts';
+import type { BackendName, Settings } from '../../policy/settings.ts';
 import { lookIfItWorks } from '../../transaction/apply.ts';
 import { options } from '../../tunnel/profile-options.ts';
+import { readWatch, type WatchReport } from '../../watch/watch-report.ts';
 import { type Neighbour, readNeighbours } from '../neighbours.ts';
+import { type OpenvpnUnit, readOpenvpnUnits } from './openvpn-units.ts';
 
 /** A file or folder that root runs or believes. */
 export interface Guarded extends Owned {
   readonly path: string;
-}
-
-/** A service that starts OpenVPN, and how many tasks it may have; undefined where it does not say. */
-export interface OpenvpnUnit {
-  readonly name: string;
-  readonly tasks: number | undefined;
-  readonly processes: number | undefined;
 }
 
 /** A certificate that a profile names, and when it begins to hold, in seconds since 1970. */
@@ -39,22 +40,29 @@ export interface DoctorWorld {
   readonly guarded: readonly Guarded[];
   /** What the installed hooks name in their first line; undefined without hooks. */
   readonly interpreter: { readonly path: string; readonly isThere: boolean } | undefined;
+  /** What is wrong with the settings file: with a mistake there `up` fails, whatever is in force. */
+  readonly settingsError: KillswitchError | undefined;
   readonly report: Report | KillswitchError;
   /** What the kernel said to our rules when it only checked them; undefined when it would take them. */
   readonly refusal: string | undefined;
+  /** Whether the modules of the running kernel are installed: after an update they may be gone until the next boot. */
+  readonly hasModules: boolean;
   readonly hasFlock: boolean;
   readonly hasIpv6: boolean;
   readonly hasIp6tables: boolean;
   /** Whether each of the two kinds of iptables holds rules. */
   readonly iptables: { readonly legacy: boolean; readonly nft: boolean };
   readonly neighbours: readonly Neighbour[];
+  /** Chains of others that drop what leaves unless a rule of theirs accepts it: table and chain, as nft names them. */
+  readonly otherDrops: readonly string[];
   readonly profiles: readonly { readonly path: string; readonly text: string }[];
   readonly certificates: readonly Certificate[];
   readonly units: readonly OpenvpnUnit[];
-  /** Lines of the kernel's and the audit daemon's log about what SELinux or AppArmor kept OpenVPN from. */
+  /** Lines of the kernel's and the audit daemon's log about what SELinux or AppArmor kept OpenVPN or our script from. */
   readonly denials: readonly string[];
-  readonly resolvers: ResolverState | undefined;
+  readonly resolvers: ResolverState | KillswitchError;
   readonly boot: BootReport;
+  readonly watch: WatchReport;
 }
 
 function orError<Result>(work: () => Result): Result | KillswitchError {
@@ -71,14 +79,22 @@ function orNothing<Result>(work: () => Result): Result | undefined {
   return result instanceof KillswitchError ? undefined : result;
 }
 
-const PROGRAMS = ['hooks/up', 'hooks/down', 'hooks/route-up', 'cli.js', 'resolver.js', 'recover', 'boot', 'node'];
+/** A folder with all that is in it. */
+function treeOf(host: Host, folder: string): readonly string[] {
+  const below = host.list(folder).flatMap((name) => {
+    const path = `${folder}/${name}`;
+    return host.owner(path)?.kind === 'folder' ? treeOf(host, path) : [path];
+  });
+  return [folder, ...below];
+}
 
 /** Files of ours, what root reads, and every folder above them. */
 function readGuarded(host: Host, interpreter: string | undefined): readonly Guarded[] {
   const files = [
-    ...PROGRAMS.map((name) => `${PATHS.library}/${name}`),
+    ...[PATHS.library, PATHS.state, PATHS.runtime].flatMap((folder) => treeOf(host, folder)),
     PATHS.command,
     PATHS.settings,
+    PATHS.dispatcher,
     ...(interpreter === undefined ? [] : [interpreter]),
   ];
   const paths = new Set(
@@ -129,6 +145,35 @@ function readIptables(host: Host): DoctorWorld['iptables'] {
   return { legacy: isThere && holdsRules(host, 'legacy'), nft: holdsRules(host, 'nft') };
 }
 
+/** A second switch may be any program, or rules that somebody wrote by hand: what they have in common is such a chain. */
+function readOtherDrops(host: Host, backend: BackendName): DoctorWorld['otherDrops'] {
+  if (!host.has('nft')) return [];
+  const list = field(parseJson(host.run({ program: 'nft', args: ['-j', 'list', 'chains'] }).stdout), 'nftables');
+  if (!Array.isArray(list)) return [];
+  return list.flatMap((each: Json) => {
+    const chain = field(each, 'chain');
+    const [family, table, name] = ['family', 'table', 'name'].map((key) => printable(String(field(chain, key))));
+    // With iptables the policy of its table is ours too.
+    if (table === TABLE || (backend === 'iptables' && table === 'filter' && name === 'OUTPUT')) return [];
+    return field(chain, 'hook') === 'output' && field(chain, 'policy') === 'drop' ? [`${family} ${table} ${name}`] : [];
+  });
+}
+
+/** The resolvers as they are, and whether the next tunnel's can be set. */
+function readResolverState(host: Host, settings: Settings | KillswitchError): DoctorWorld['resolvers'] {
+  if (settings instanceof KillswitchError) return settings;
+  return orError(() => {
+    chooseResolver(readResolverWorld(host, settings.resolver));
+    return readResolvers(host, true);
+  });
+}
+
+/** A container has none, and needs none. */
+function readHasModules(host: Host): boolean {
+  const release = (host.read('/proc/sys/kernel/osrelease') ?? '').trim();
+  return !host.exists('/lib/modules') || host.exists(`/lib/modules/${release}`);
+}
+
 function readCertificates(host: Host, path: string, text: string): readonly Certificate[] {
   const inline = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   const named = [...options(text)].flatMap(([option, file]) =>
@@ -150,26 +195,9 @@ function startOf(pem: string): number {
   }
 }
 
-const UNIT_FOLDERS = ['/usr/lib/systemd/system', '/lib/systemd/system', '/etc/systemd/system'];
-
-/** The last of a number that unit files set; undefined for none, and for what is no number. */
-function limitOf(texts: readonly string[], key: string): number | undefined {
-  const last = texts.flatMap((text) => [...text.matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map(([, value = '']) => value.trim())).at(-1);
-  return last !== undefined && /^\d+$/.test(last) ? Number(last) : undefined;
-}
-
-function readUnits(host: Host): readonly OpenvpnUnit[] {
-  return ['openvpn@.service', 'openvpn-client@.service'].flatMap((name) => {
-    const files = UNIT_FOLDERS.flatMap((folder) => [
-      `${folder}/${name}`,
-      ...host.list(`${folder}/${name}.d`).map((each) => `${folder}/${name}.d/${each}`),
-    ]);
-    const texts = files.flatMap((path) => host.read(path) ?? []);
-    return texts.length === 0 ? [] : [{ name, tasks: limitOf(texts, 'TasksMax'), processes: limitOf(texts, 'LimitNPROC') }];
-  });
-}
-
 const DENIED = /avc:\s+denied|apparmor="DENIED"/;
+/** OpenVPN, what it starts, and NetworkManager's dispatcher, which starts our script. */
+const CONCERNS_US = /openvpn|ovpn-killswi|NetworkManager_dispatcher/i;
 /** The last megabyte: what was denied long ago may have been mended since. */
 const LOG_END: Command = { program: 'tail', args: ['-c', '1000000', '/var/log/audit/audit.log'] };
 
@@ -178,13 +206,14 @@ function readDenials(host: Host): readonly string[] {
   return texts.flatMap(({ stdout }) =>
     stdout
       .split('\n')
-      .filter((line) => DENIED.test(line) && /openvpn/i.test(line))
+      .filter((line) => DENIED.test(line) && CONCERNS_US.test(line))
       .map(printable),
   );
 }
 
 /** Reads this machine. Changes nothing, and loads nothing. */
 export function readDoctorWorld(host: Host): DoctorWorld {
+  const file = orError(() => loadSettings(host));
   const settings = orError(() => settingsInForce(host));
   const report =
     settings instanceof KillswitchError ? settings : orError(() => readReport(host, settings, (backend) => lookIfItWorks(host, backend)));
@@ -199,18 +228,22 @@ export function readDoctorWorld(host: Host): DoctorWorld {
     now: host.now(),
     guarded: readGuarded(host, interpreter?.path),
     interpreter,
+    settingsError: file instanceof KillswitchError ? file : undefined,
     report,
     refusal: readRefusal(host, report),
+    hasModules: readHasModules(host),
     hasFlock: host.has('flock'),
     hasIpv6: host.exists(PATHS.ipv6),
     hasIp6tables: host.has('ip6tables-restore'),
     iptables: readIptables(host),
     neighbours: readNeighbours(host, backend),
+    otherDrops: readOtherDrops(host, backend),
     profiles,
     certificates: profiles.flatMap(({ path, text }) => readCertificates(host, path, text)),
-    units: readUnits(host),
+    units: readOpenvpnUnits(host),
     denials: readDenials(host),
-    resolvers: orNothing(() => readResolvers(host, true)),
+    resolvers: readResolverState(host, settings),
     boot: readBoot(host),
+    watch: readWatch(host),
   };
 }

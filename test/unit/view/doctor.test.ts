@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { KillswitchError } from '../../../src/errors.ts';
 import { attach } from '../../../src/tunnel/attachment.ts';
 import { CHECKS } from '../../../src/view/doctor/checks.ts';
+import type { OpenvpnUnit } from '../../../src/view/doctor/openvpn-units.ts';
 import { type DoctorWorld, readDoctorWorld } from '../../../src/view/doctor/world.ts';
 import { type FakeMachine, fakeHost } from '../../support/fake-host.ts';
 import { NOW, viewOf } from '../../support/views.ts';
@@ -25,6 +26,8 @@ aZpvDb4HAiEAjQaA9IpC/CTDg/IFpGfkC3YnOr0o0FQ340Wwcf7gvOk=
 -----END CERTIFICATE-----
 `;
 
+const ROOMY: OpenvpnUnit = { name: 'openvpn@.service', tasks: 10, processes: undefined, refusesCompilers: false, readOnly: [] };
+
 /** A machine on which nothing bites. */
 const HEALTHY: DoctorWorld = {
   now: NOW,
@@ -35,19 +38,23 @@ const HEALTHY: DoctorWorld = {
     { path: '/usr/local/sbin/ovpn-killswitch', uid: 0, mode: 0o777, kind: 'link' },
   ],
   interpreter: { path: '/usr/bin/node', isThere: true },
+  settingsError: undefined,
   report: LOCKED,
   refusal: undefined,
+  hasModules: true,
   hasFlock: true,
   hasIpv6: true,
   hasIp6tables: true,
   iptables: { legacy: false, nft: true },
   neighbours: [],
+  otherDrops: [],
   profiles: [PROFILE],
   certificates: [{ profile: PROFILE.path, from: NOW - 1 }],
-  units: [{ name: 'openvpn@.service', tasks: 10, processes: undefined }],
+  units: [ROOMY],
   denials: [],
   resolvers: { setting: 'auto', demands: [], inUse: [], differences: [] },
   boot: { strategy: SYSTEMD, sysctl: false, problems: [] },
+  watch: { enabled: true, running: true },
 };
 
 const found = (world: DoctorWorld) => CHECKS.flatMap(({ title, find }) => find(world).map((finding) => ({ title, ...finding })));
@@ -64,9 +71,30 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
     /one problem: line 3/,
     /Mend the file/,
   ],
+  [
+    'a mistake in the settings file, with which up fails, although others are in force',
+    {
+      settingsError: new KillswitchError('SETTINGS', 'the settings have one problem', 'Mend the file'),
+      report: { ...LOCKED, settingsChanged: true },
+    },
+    /one problem/,
+    /Mend the file/,
+  ],
   ['no hooks', { interpreter: undefined }, /not installed/, /dist\/cli\.js install/],
   ['hooks whose Node is gone', { interpreter: { path: '/usr/bin/node', isThere: false } }, /not there/, /install/],
   ['a Node in a home folder', { interpreter: { path: '/home/me/.nvm/node', isThere: true } }, /cannot see \/home\/me/, /install/],
+  [
+    'a folder that only root may enter, on the way to Node',
+    { guarded: [{ path: '/usr/bin', uid: 0, mode: 0o700, kind: 'folder' }] },
+    /without root \(user nobody\) cannot start: \/usr\/bin is closed/,
+    /^sudo chmod o\+rx \/usr\/bin$/,
+  ],
+  [
+    'a hook that nobody but root may run',
+    { guarded: [{ path: `${HOOKS}/down`, uid: 0, mode: 0o700, kind: 'file' }] },
+    /down is closed/,
+    /^sudo chmod o\+rx \S+\/down$/,
+  ],
   [
     'a hook that belongs to somebody else',
     { guarded: [{ path: `${HOOKS}/up`, uid: 1000, mode: 0o755, kind: 'file' }] },
@@ -80,10 +108,17 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
     /^sudo chmod go-w \/usr\/local$/,
   ],
   ['a kernel that refuses the rules', { refusal: 'nft: Operation not supported' }, /refuse the rules \(nft: Op/, /modprobe/],
+  [
+    'a kernel whose modules an update has removed',
+    { refusal: 'nft: No such file or directory', hasModules: false },
+    /refuse the rules/,
+    /^sudo reboot/,
+  ],
   ['rules that were changed', { report: { ...LOCKED, exact: false } }, /other rules/, /lock$/],
   ['a machine that is not locked', { report: { ...LOCKED, state: 'unlocked' } }, /not locked/, /lock$/],
   ['nothing that locks at boot', { boot: { ...HEALTHY.boot, strategy: undefined } }, /after a reboot/, /boot enable$/],
   ['something wrong at boot', { boot: { ...HEALTHY.boot, problems: ['boot is missing'] } }, /boot is missing/, /boot enable/],
+  ['a watch that has ended', { watch: { enabled: true, running: false } }, /watch does not run/, /watch enable$/],
   ['changed settings', { report: { ...LOCKED, settingsChanged: true } }, /settings have changed/, /lock$/],
   ['two kinds of iptables', { iptables: { legacy: true, nft: true } }, /both iptables-legacy and iptables-nft/, /update-alternatives/],
   [
@@ -91,6 +126,12 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
     { neighbours: [{ name: 'Other VPN', does: 'is a kill switch too', fix: 'sudo systemctl disable --now other' }] },
     /Other VPN is a kill switch too/,
     /^sudo systemctl disable/,
+  ],
+  [
+    'rules of another kill switch, whoever made them',
+    { otherDrops: ['inet killswitch output'] },
+    /"inet killswitch output" drops what leaves/,
+    /^sudo nft list chain inet killswitch output /,
   ],
   [
     'a profile without hooks',
@@ -113,14 +154,26 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
   [
     'a denial of AppArmor',
     { denials: ['audit: apparmor="DENIED" operation="exec" profile="/usr/sbin/openvpn" name="/usr/local/lib/ovpn-killswitch/hooks/up"'] },
-    /denied once/,
+    /OpenVPN was denied something once/,
     /local\/usr\.sbin\.openvpn; sudo systemctl reload apparmor$/,
   ],
   [
     'a denial of SELinux',
     { denials: ['avc:  denied  { execute } for comm="openvpn"', 'avc:  denied  { read } for comm="openvpn"'] },
-    /denied 2 times/,
+    /OpenVPN was denied something 2 times/,
     /semanage fcontext/,
+  ],
+  [
+    "a denial of NetworkManager's dispatcher",
+    { denials: ['avc:  denied  { execute } for comm="00-ovpn-killswi" scontext=system_u:system_r:NetworkManager_dispatcher_t:s0'] },
+    /dispatcher was denied something once/,
+    /^sudo restorecon -R \/etc\/NetworkManager\/dispatcher\.d /,
+  ],
+  [
+    'a way to set resolvers that is not installed',
+    { resolvers: new KillswitchError('RESOLVERS', 'KILLSWITCH_RESOLVER says resolvconf, which is not installed', 'Install openresolv') },
+    /which is not installed/,
+    /^Install openresolv$/,
   ],
   [
     'resolvers that are others',
@@ -128,7 +181,14 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
     /names others/,
     /lock$/,
   ],
-  ['a service without room', { units: [{ name: 'openvpn@.service', tasks: 5, processes: 100 }] }, /allows 5 tasks/, /TasksMax=20/],
+  ['a service without room', { units: [{ ...ROOMY, tasks: 5, processes: 100 }] }, /allows 5 tasks/, /TasksMax=20/],
+  ['a service in which no compiler runs', { units: [{ ...ROOMY, refusesCompilers: true }] }, /Node must have/, /MemoryDenyWriteExecute=no/],
+  [
+    'a service in which hooks cannot write',
+    { units: [{ ...ROOMY, name: 'openvpn-client@me.service', readOnly: ['/etc', '/run'] }] },
+    /me\.service keeps a hook from writing to \/etc, \/run/,
+    /printf '\[Service\]\\nReadWritePaths=\/etc \/run\\n' \| sudo tee \/etc\/systemd\/system\/openvpn-client@me\.service\.d\/folders\.conf/,
+  ],
   ['a tunnel that has gone', { report: { ...LOCKED, stale: LOCKED.intended.live.slice(0, 1) } }, /tun0 is gone/, /lock$/],
   ['no flock', { hasFlock: false }, /flock/, /apt install util-linux/],
 ];
@@ -147,9 +207,20 @@ describe('doctor finds', () => {
     expect(CHECKS.map(({ title }) => title).filter((title) => !titles.has(title))).toEqual(['IPv6 is guarded too']);
   });
 
+  const { choice } = LOCKED;
+  const iptables = { ...LOCKED, choice: { ...choice, backend: { ...choice.backend, name: 'iptables' } } } as const;
+
+  test('the modules of the backend that is used', () => {
+    const refused = { ...HEALTHY, refusal: 'no' };
+    expect(found(refused)[0]?.fix).toMatch(/nf_tables/);
+    expect(found({ ...refused, report: iptables })[0]?.fix).toMatch(/iptable_filter/);
+  });
+
+  test('nothing in a folder that only root may enter, when no hook is in there', () => {
+    expect(found({ ...HEALTHY, guarded: [{ path: '/var/lib/ovpn-killswitch', uid: 0, mode: 0o700, kind: 'folder' }] })).toEqual([]);
+  });
+
   test('IPv6 that no ip6tables guards, with iptables alone', () => {
-    const { choice } = LOCKED;
-    const iptables = { ...LOCKED, choice: { ...choice, backend: { ...choice.backend, name: 'iptables' } } } as const;
     const without = { ...HEALTHY, hasIp6tables: false };
     expect(found({ ...without, report: iptables })[0]?.what).toMatch(/no ip6tables/);
     expect(found(without)).toEqual([]);
@@ -180,12 +251,52 @@ describe('what doctor looks at', () => {
     expect(paths).toEqual(expect.arrayContaining(['/usr', '/usr/local/lib/ovpn-killswitch/hooks', `${HOOKS}/up`]));
   });
 
+  test('is every file that root runs or believes, whatever it is called', () => {
+    const files = ['/usr/local/lib/ovpn-killswitch/hooks.js', '/var/lib/ovpn-killswitch/base.nft', '/run/ovpn-killswitch/tunnels/tun0'];
+    const paths = machine({ files: Object.fromEntries(files.map((path) => [path, ''])) }).guarded.map(({ path }) => path);
+    expect(paths).toEqual(expect.arrayContaining(files));
+  });
+
   test('is the least that any unit file says, drop-ins included', () => {
     const files = {
       '/usr/lib/systemd/system/openvpn@.service': '[Service]\nTasksMax=10\nLimitNPROC=100\n',
       '/etc/systemd/system/openvpn@.service.d/mine.conf': '[Service]\nTasksMax=4\n',
     };
-    expect(machine({ files }).units).toEqual([{ name: 'openvpn@.service', tasks: 4, processes: 100 }]);
+    expect(machine({ files }).units).toEqual([{ ...ROOMY, tasks: 4, processes: 100 }]);
+  });
+
+  test('is also a unit of one connection alone, with what its template says', () => {
+    const files = {
+      '/usr/lib/systemd/system/openvpn-client@.service': '[Service]\nLimitNPROC=10\nProtectSystem=true\n',
+      '/etc/systemd/system/openvpn-client@me.service.d/hard.conf':
+        '[Service]\nProtectSystem=strict\nReadWritePaths=-/run /var\nMemoryDenyWriteExecute=yes\n',
+      '/usr/lib/systemd/system/openvpn-server@.service': '[Service]\nTasksMax=1\n',
+    };
+    const client = { ...ROOMY, name: 'openvpn-client@.service', tasks: undefined, processes: 10 };
+    expect(machine({ files }).units).toEqual([
+      client,
+      { ...client, name: 'openvpn-client@me.service', refusesCompilers: true, readOnly: ['/etc'] },
+    ]);
+  });
+
+  test('are chains of others that drop what leaves, and not those that accept it or look elsewhere', () => {
+    const chain = (table: string, hook: string, policy: string) => ({ chain: { family: 'inet', table, name: hook, hook, policy } });
+    const chains = [chain('mine', 'output', 'drop'), chain('calm', 'output', 'accept'), chain('fw', 'input', 'drop')];
+    const stdout = JSON.stringify({ nftables: [...chains, chain('ovpn_killswitch', 'output', 'drop')] });
+    const answer: FakeMachine['answer'] = ({ args }) => ({ stdout: args.includes('chains') ? stdout : '{"nftables":[]}' });
+    expect(machine({ answer }).otherDrops).toEqual(['inet mine output']);
+  });
+
+  test('is whether the modules of the running kernel are there, where there are any', () => {
+    const kernel = { '/proc/sys/kernel/osrelease': '6.1.0-99\n' };
+    expect(machine({ files: kernel }).hasModules).toBe(true);
+    expect(machine({ files: { ...kernel, '/lib/modules/6.1.0-98/modules.dep': '' } }).hasModules).toBe(false);
+    expect(machine({ files: { ...kernel, '/lib/modules/6.1.0-99/modules.dep': '' } }).hasModules).toBe(true);
+  });
+
+  test('is whether the resolvers can be set as the settings say', () => {
+    const files = { '/etc/ovpn-killswitch/killswitch.env': 'KILLSWITCH_RESOLVER=resolvconf\n' };
+    expect(machine({ files }).resolvers).toMatchObject({ code: 'RESOLVERS' });
   });
 
   test('are the certificates inside profiles and beside them', () => {

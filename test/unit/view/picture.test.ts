@@ -53,6 +53,7 @@ describe('the picture of status', () => {
     expect(shown(view, TERMINAL).join('\n')).toContain('\x1b[1;32mLOCKED');
     for (const screen of [PIPE, screenOf({ isTTY: true, columns: 80 }, '1')]) expect(shown(view, screen).join('\n')).not.toContain('\x1b');
     expect(screenOf({ isTTY: true }, '')).toEqual({ columns: 80, colour: true });
+    expect(screenOf({ isTTY: true, columns: 0 }, '')).toEqual({ columns: 80, colour: true });
   });
 });
 
