@@ -16,6 +16,7 @@ const programs = {
   'cli.js': 'src/cli/bin.ts',
   'resolver.js': 'src/host/resolver.ts',
   'prove.js': 'src/proof/here-prober.ts',
+  'progress.js': 'src/host/progress-line.ts',
   'demo.js': 'src/proof/demo.ts',
   'proof/prober.js': 'src/proof/prober.ts',
   'proof/responder.js': 'src/proof/responder.ts',
@@ -42,7 +43,7 @@ const LEAN = {
   'node:crypto': `exports.createHash = (...words) => require('crypto').createHash(...words);`,
   // For messages between processes: no program of ours sends any.
   'node:v8': `exports.serialize = (...words) => require('v8').serialize(...words);`,
-  // For a log that another thread writes: no program of ours has a second thread.
+  // For a log that another thread writes: ours is written where it is said.
   'thread-stream': `module.exports = class { constructor() { throw new Error('built without threads'); } };`,
   worker_threads: `exports.isMainThread = true;`,
   module: `exports.createRequire = (...words) => require('node:module').createRequire(...words);`,

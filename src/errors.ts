@@ -24,6 +24,7 @@ export const ERRORS = {
   NO_BACKEND: { exit: EXIT.unavailable, safe: 'Nothing was changed.' },
   NO_IPV6_BACKEND: { exit: EXIT.unavailable, safe: 'Nothing was changed.' },
   NO_BOOT: { exit: EXIT.unavailable, safe: 'The rules that were loaded stay loaded.' },
+  NO_PROOF: { exit: EXIT.unavailable, safe: 'Nothing was changed.' },
   COMMAND: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },
   REFUSED: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },
   PARTLY: { exit: EXIT.kernel, safe: 'Each family holds either its old rules or its new ones.' },

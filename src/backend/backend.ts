@@ -15,6 +15,8 @@ export type Program =
   | 'rc-update'
   | 'rc-service'
   | 'ping'
+  | 'curl'
+  | 'setpriv'
   | 'dmesg'
   | 'tail'
   | 'sh';

@@ -37,7 +37,7 @@ export const attach: CliCommand = {
   ],
   needsRoot: false,
   run: (context) => {
-    const { host, args, print, printExactly } = context;
+    const { host, args, print, printExactly, progress } = context;
     const flags = {
       'dry-run': { type: 'boolean' },
       harden: { type: 'boolean' },
@@ -80,6 +80,7 @@ export const attach: CliCommand = {
       host,
       changes.map(({ path }) => path),
     );
+    progress('asking for names');
     for (const line of gaps(learnProfiles(host))) print(`  ${line}`);
     print(
       readLockRecord(host)?.locked === true

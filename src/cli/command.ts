@@ -11,6 +11,8 @@ export interface Context {
   print(line: string): void;
   /** Text for programs and files, on stdout: as it is, whatever the screen. */
   printExactly(text: string): void;
+  /** Says what takes its time from now on: on a terminal, once it has taken half a second. */
+  progress(text: string): void;
   /** Every command of the program. */
   readonly commands: readonly CliCommand[];
   readonly screen: Screen;

@@ -12,6 +12,16 @@ import { parseArguments } from './parse-arguments.ts';
 import { settingsTemplate } from './settings-template.ts';
 
 const HOOKS = ['up', 'down', 'route-up'] as const;
+const PROGRAMS = [
+  'cli.js',
+  'resolver.js',
+  'rehearsal.js',
+  'progress.js',
+  'prove.js',
+  'proof/prober.js',
+  'proof/responder.js',
+  'proof/visitor.js',
+] as const;
 /** The interpreter the hooks will name, copied into our own folder when it must not be used where it lies. */
 function interpreter(print: (line: string) => void): string {
   const running = runningInterpreter();
@@ -37,16 +47,11 @@ function source(from: string, ...names: readonly string[]): string {
 
 function installFiles(host: Host, print: (line: string) => void, networkManager: boolean): void {
   const from = ownFolder();
-  const programs = [
-    { to: 'cli.js', text: source(from, 'cli.js') },
-    { to: 'resolver.js', text: source(from, 'resolver.js') },
-    { to: 'rehearsal.js', text: source(from, 'rehearsal.js') },
-    { to: 'prove.js', text: source(from, 'prove.js') },
-  ];
+  const programs = PROGRAMS.map((to) => ({ to, text: source(from, to) }));
   const [hooks, start] = [source(from, 'hooks.js'), source(from, 'start.js')];
   const scripts = ['boot', 'recover', 'nm-dispatcher'].map((name) => ({ name, text: source(from, name) }));
   makeFolder(PATHS.library);
-  makeFolder(join(PATHS.library, 'hooks'));
+  for (const folder of ['hooks', 'proof']) makeFolder(join(PATHS.library, folder));
   const node = interpreter(print);
   // Node reads a file without an ending by the nearest package.json: this one keeps a stranger's from changing how ours are read.
   placeText(join(PATHS.library, 'package.json'), '{ "type": "commonjs" }\n', 0o644);
@@ -72,8 +77,9 @@ export const install: CliCommand = {
     ['install --networkmanager', 'guards also the VPNs that NetworkManager starts'],
   ],
   needsRoot: true,
-  run: ({ host, args, print, commands }) => {
+  run: ({ host, args, print, progress, commands }) => {
     const { values } = parseArguments(install, args, { networkmanager: { type: 'boolean' } });
+    progress('placing files and compiling the hooks');
     // Once there, it is kept like the hooks.
     const networkManager = values.networkmanager === true || host.exists(PATHS.dispatcher);
     try {

@@ -40,12 +40,13 @@ export const lock: CliCommand = {
     ['lock --force', 'locks even when no server can be found that could be reached then'],
   ],
   needsRoot: true,
-  run: ({ host, args, print }) => {
+  run: ({ host, args, print, progress }) => {
     const { values } = parseArguments(lock, args, {
       force: { type: 'boolean' },
       confirm: { type: 'string' },
       'no-ssh': { type: 'boolean' },
     });
+    progress('asking for names and loading rules');
     const seconds = values.confirm === undefined ? undefined : confirmSeconds(host, values.confirm);
     const session = ownSshSession(host);
     const keeps = session !== undefined && values['no-ssh'] !== true;

@@ -1,5 +1,6 @@
 import { asKillswitchError, EXIT, type ExitStatus, explainError, KillswitchError } from '../errors.ts';
 import { linuxHost } from '../host/linux.ts';
+import { progressLine } from '../host/progress.ts';
 import { attach } from './attach.ts';
 import { boot } from './boot.ts';
 import type { CliCommand } from './command.ts';
@@ -89,7 +90,7 @@ function ownName(command: string): string {
   return command === 'install' ? `"${process.execPath}" dist/cli.js` : 'ovpn-killswitch';
 }
 
-function run(argv: readonly string[], nobodyReads: () => boolean): ExitStatus | Promise<ExitStatus> {
+async function run(argv: readonly string[], nobodyReads: () => boolean): Promise<ExitStatus> {
   const [name, ...args] = argv;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     help();
@@ -111,15 +112,33 @@ function run(argv: readonly string[], nobodyReads: () => boolean): ExitStatus | 
   const host = linuxHost({ name, milliseconds, shown: 'warn', say });
   if (command.needsRoot && !host.mayChangeRules())
     throw new KillswitchError('NOT_ROOT', `"${name}" needs root`, `Run it as root: sudo ${ownName(name)} ${argv.join(' ')}`);
-  return command.run({
-    host,
-    args,
-    print: (line) => print(line),
-    printExactly,
-    commands: COMMANDS,
-    screen: stdoutScreen(),
-    nobodyReads,
-  });
+  const { columns } = screenOf(process.stderr, undefined);
+  const show = columns === undefined ? () => undefined : progressLine(columns);
+  let doing = '';
+  const progress = (text: string) => {
+    doing = text;
+    show(doing);
+  };
+  const answering =
+    (answer: (line: string) => void): ((line: string) => void) =>
+    (line) => {
+      show(doing);
+      answer(line);
+    };
+  try {
+    return await command.run({
+      host,
+      args,
+      print: answering((line) => print(line)),
+      printExactly: answering(printExactly),
+      progress,
+      commands: COMMANDS,
+      screen: stdoutScreen(),
+      nobodyReads,
+    });
+  } finally {
+    show('');
+  }
 }
 
 /** The program `ovpn-killswitch`. */

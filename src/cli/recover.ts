@@ -9,8 +9,9 @@ export const recover: CliCommand = {
   summary: `Open the machine whatever happened. The same as the plain script ${PATHS.library}/recover, which needs no Node.`,
   examples: [['recover', 'takes away every rule of ours, in every backend']],
   needsRoot: true,
-  run: ({ host, args, print }) => {
+  run: ({ host, args, print, progress }) => {
     parseArguments(recover, args, {});
+    progress('taking the rules away');
     const path = `${PATHS.library}/recover`;
     if (!host.exists(path))
       throw new KillswitchError('FILES', `${path} is not installed`, 'Use "ovpn-killswitch unlock", or install first.');

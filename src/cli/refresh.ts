@@ -11,8 +11,9 @@ export const refresh: CliCommand = {
   summary: 'Ask for the names of the VPN servers again, through the tunnel, and follow them. The hooks do this after each connect.',
   examples: [['refresh', 'after a provider has moved a server']],
   needsRoot: true,
-  run: ({ host, args, print }) => {
+  run: ({ host, args, print, progress }) => {
     parseArguments(refresh, args, {});
+    progress('asking for names');
     const { known, converged } = refreshMachine(host);
     const resolvers = followResolversOrSay(host);
     const names = new Set(known?.named.map(({ name }) => name) ?? []).size;

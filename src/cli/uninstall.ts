@@ -47,8 +47,9 @@ export const uninstall: CliCommand = {
   summary: 'Take our lines out of the profiles, open the machine and remove every file of ours, settings included.',
   examples: [['uninstall', 'profiles outside of KILLSWITCH_PROFILES are yours to detach first']],
   needsRoot: true,
-  run: ({ host, args, print }) => {
+  run: ({ host, args, print, progress }) => {
     parseArguments(uninstall, args, {});
+    progress('taking everything back');
     attempt(print, () => detachAll(host, print));
     for (const connection of exclusiveConnections(host))
       attempt(print, () => {

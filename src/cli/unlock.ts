@@ -29,8 +29,9 @@ export const unlock: CliCommand = {
     ['unlock --for 5m', 'opens for five minutes, then locks again by itself: also after a crash or a reboot (90s, 5m, 2h)'],
   ],
   needsRoot: true,
-  run: ({ host, args, print }) => {
+  run: ({ host, args, print, progress }) => {
     const { values } = parseArguments(unlock, args, { for: { type: 'string' } });
+    progress('taking the rules away');
     const seconds = values.for === undefined ? undefined : openSeconds(host, values.for);
     // The timer first: whatever becomes of us then, it locks again.
     const { removed } = unlockMachine(host, seconds === undefined ? undefined : dueIn(host, seconds));

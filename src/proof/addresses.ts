@@ -1,3 +1,5 @@
+import { PATHS } from '../host/paths.ts';
+
 /** The client's LAN. The router stands at .1 and ::1; `host` is another machine there. */
 export const LAN = {
   networks: ['192.168.77.0/24', 'fd77::/64'],
@@ -53,3 +55,7 @@ export const DEVICE = 'tun0';
 
 /** Where the proof keeps its files inside the sandbox, whose /run is memory that ends with it. */
 export const FOLDER = '/run/proof';
+/** The built programs as the world's machines see them, wherever they lie. */
+export const PROGRAMS = `${FOLDER}/programs`;
+/** The interpreter there: that of this process, which may be a copy beside the installed programs. */
+export const NODE = process.execPath.replace(PATHS.library, PROGRAMS);

@@ -1,4 +1,5 @@
 import type { Sandbox } from '../host/sandbox.ts';
+import { NODE } from './addresses.ts';
 import { type ProberRun, proberRun, reportReader } from './prober-run.ts';
 import type { ProberOrders } from './probes.ts';
 import { startService } from './service.ts';
@@ -7,7 +8,7 @@ import { until } from './until.ts';
 
 /** The command line of one of the proof's own programs. `dist` is the folder of the built programs. */
 export function proofProgram(dist: string, name: string, orders: object): readonly string[] {
-  return [process.execPath, `${dist}/proof/${name}.js`, JSON.stringify(orders)];
+  return [NODE, `${dist}/proof/${name}.js`, JSON.stringify(orders)];
 }
 
 /** Starts a prober in a machine and waits until it probes. `name` is unique among the services that run there. */

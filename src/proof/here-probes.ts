@@ -21,10 +21,31 @@ const KINDS: readonly (readonly [name: string, transport: Transport, port: numbe
 /** Addresses of documentation, which belong to nobody (RFC 5737, RFC 3849): what does leave is dropped by the first router. */
 export const HERE_ADDRESSES = { ipv4: '192.0.2.77', ipv6: '2001:db8::4d' } as const;
 
+const FAMILIES = [
+  ['IPv4', HERE_ADDRESSES.ipv4],
+  ['IPv6', HERE_ADDRESSES.ipv6],
+] as const;
+
 /** Every class of `prove --here` but ping. */
-export const HERE_PROBES: readonly HereProbe[] = Object.entries(HERE_ADDRESSES).flatMap(([family, address]) =>
-  KINDS.map(([name, transport, port]) => ({ name: `${name}, ${family === 'ipv4' ? 'IPv4' : 'IPv6'}`, transport, address, port })),
+export const HERE_PROBES: readonly HereProbe[] = FAMILIES.flatMap(([family, address]) =>
+  KINDS.map(([name, transport, port]) => ({ name: `${name}, ${family}`, transport, address, port })),
 );
+
+export interface HerePing {
+  readonly name: string;
+  readonly transport: 'icmp';
+  readonly address: string;
+}
+
+export const HERE_PINGS: readonly HerePing[] = FAMILIES.map(([family, address]) => ({
+  name: `ping, ${family}`,
+  transport: 'icmp',
+  address,
+}));
+
+/** The classes, each with the packets it is known by. */
+export type HereClass = HereProbe | HerePing;
+export const HERE_CLASSES: readonly HereClass[] = [...HERE_PROBES, ...HERE_PINGS];
 
 /** What the prober is told, as JSON in its first argument. */
 export interface HereOrders {

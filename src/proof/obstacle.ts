@@ -1,6 +1,7 @@
 import { PROGRAM_FOLDERS } from '../host/paths.ts';
 import { firstFile } from '../host/program-files.ts';
 import { sandboxObstacle } from '../host/sandbox.ts';
+import type { BackendName } from '../policy/settings.ts';
 
 /** Programs of the proof, each with its Debian package. */
 const NEEDED: Readonly<Record<string, string>> = {
@@ -12,16 +13,21 @@ const NEEDED: Readonly<Record<string, string>> = {
   nsenter: 'util-linux',
   unshare: 'util-linux',
 };
-const FILTERS = ['iptables-restore', 'nft'];
+const FILTERS: Readonly<Record<BackendName, string>> = { nftables: 'nft', iptables: 'iptables-restore' };
 
 function isInstalled(program: string): boolean {
   return firstFile(PROGRAM_FOLDERS.map((folder) => `${folder}/${program}`)) !== undefined;
 }
 
+/** The backends that can be proven here: those that are installed. */
+export function provableBackends(): readonly BackendName[] {
+  return (['nftables', 'iptables'] as const).filter((backend) => isInstalled(FILTERS[backend]));
+}
+
 /** Why nothing can be proven on this machine, with what to do about it; undefined when all is there. */
 export function proofObstacle(): string | undefined {
   const missing = Object.entries(NEEDED).filter(([program]) => !isInstalled(program));
-  const packages = [...new Set(missing.map(([, name]) => name)), ...(FILTERS.some(isInstalled) ? [] : ['nftables'])];
+  const packages = [...new Set(missing.map(([, name]) => name)), ...(provableBackends().length > 0 ? [] : ['nftables'])];
   if (packages.length > 0) return `not installed: ${packages.join(', ')}. On Debian: sudo apt-get install ${packages.join(' ')}`;
   if (firstFile(['/dev/net/tun']) === undefined)
     return 'there is no /dev/net/tun. Load it: sudo modprobe tun; in a container: docker run --device /dev/net/tun --cap-add NET_ADMIN …';

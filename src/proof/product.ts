@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import { PATHS } from '../host/paths.ts';
 import type { Ran, Sandbox } from '../host/sandbox.ts';
+import { NODE } from './addresses.ts';
 
 /** Folders of the product and of OpenVPN: a machine that has them already must not be seen through the sandbox. */
 export const PRODUCT_FOLDERS: readonly string[] = [PATHS.state, PATHS.library, '/etc/ovpn-killswitch', '/etc/openvpn'];
@@ -27,7 +28,7 @@ export async function writeSettings(sandbox: Sandbox, settings: string): Promise
  */
 export async function installProduct(sandbox: Sandbox, dist: string, settings: string): Promise<Product> {
   await writeSettings(sandbox, settings);
-  const { status, stdout, stderr } = await sandbox.ask([process.execPath, `${dist}/cli.js`, 'install']);
+  const { status, stdout, stderr } = await sandbox.ask([NODE, `${dist}/cli.js`, 'install']);
   if (status !== 0) throw new Error(`ovpn-killswitch install: ${stdout}${stderr}`);
   const command = (...args: readonly string[]) => sandbox.ask([PATHS.command, ...args], { milliseconds: 60_000 });
   return {

@@ -1,10 +1,11 @@
-import { DEVICE } from './addresses.ts';
+import { DEVICE, PROGRAMS } from './addresses.ts';
 import type { Tally } from './capture.ts';
 import { CONNECTED, RESTARTING } from './openvpn.ts';
 import type { ProberRun } from './prober-run.ts';
 import { installProduct, type Product } from './product.ts';
 import type { Service } from './service.ts';
 import { WEB_VISITS } from './services.ts';
+import { until } from './until.ts';
 import { openWorld, type World } from './world.ts';
 
 /** What one chapter came to. */
@@ -26,8 +27,10 @@ interface Scene {
   readonly client: Service | undefined;
 }
 
-interface Act {
+export interface Act {
   readonly title: string;
+  /** Whether the demo leaves it out, so that it is over sooner. */
+  readonly proofOnly?: true;
   /** What happens; it gives what has changed. */
   readonly play: (scene: Scene) => Promise<Partial<Pick<Scene, 'client' | 'server'>>>;
   /** Whether the tunnel is there at its end, for a user to use. */
@@ -54,7 +57,17 @@ async function again(scene: Scene, work: (client: Service) => void | Promise<voi
 
 const PAUSE = 1200;
 
-/** The story: each act while the prober sends all the time. */
+const RECONNECT: Act = {
+  title: 'it reconnects (SIGUSR1)',
+  proofOnly: true,
+  play: async (scene) => {
+    await again(scene, (client) => client.signal('USR1'));
+    return {};
+  },
+  visits: true,
+};
+
+/** The story with every fault: each act while the prober sends all the time. */
 export const ACTS: readonly Act[] = [
   { title: 'not connected yet', play: async () => ({}) },
   { title: 'openvpn connects', play: connect },
@@ -67,6 +80,30 @@ export const ACTS: readonly Act[] = [
     },
   },
   { title: 'openvpn starts again', play: connect, visits: true },
+  RECONNECT,
+  {
+    title: 'tun0 is set down',
+    proofOnly: true,
+    play: async ({ world }) => {
+      await world.sandbox.ask(['ip', 'link', 'set', DEVICE, 'down']);
+      return {};
+    },
+  },
+  RECONNECT,
+  {
+    title: 'the uplink goes and comes',
+    proofOnly: true,
+    play: async (scene) => {
+      const { world, prober } = scene;
+      await again(scene, async () => {
+        await world.uplinkDown();
+        await prober.more(PAUSE);
+        await world.uplinkUp();
+      });
+      return {};
+    },
+    visits: true,
+  },
   {
     title: 'tun0 is deleted',
     play: async ({ world }) => {
@@ -112,12 +149,16 @@ export const ACTS: readonly Act[] = [
   },
 ];
 
+export const DEMO_ACTS: readonly Act[] = ACTS.filter(({ proofOnly }) => proofOnly !== true);
+
 /** How many things a user does in an act with visits. */
 export const THINGS = WEB_VISITS.length;
 
 export interface StoryOptions {
   readonly dist: string;
-  readonly withSwitch: boolean;
+  readonly acts: readonly Act[];
+  /** The settings of the switch; undefined: without it. */
+  readonly settings: string | undefined;
   /** Called with the world as soon as it is there, so that it can be closed early. */
   readonly onWorld: (world: World) => void;
   readonly onChapter: (chapter: Chapter) => void;
@@ -125,6 +166,8 @@ export interface StoryOptions {
 
 /** What a story came to beyond its chapters. */
 export interface StoryEnd {
+  /** How many kinds of probes there are. Each was seen in clear before the lock. */
+  readonly kinds: number;
   readonly missing: string | undefined;
   /** Packets tcpdump lost: a count is only worth something without any. */
   readonly lost: number;
@@ -132,24 +175,34 @@ export interface StoryEnd {
   readonly status: string | undefined;
 }
 
+/** The control, while nothing is locked: what the capture does not see now proves nothing later. */
+async function everyProbeIsSeen({ capture, probes }: World): Promise<void> {
+  const missing = () => probes.map(({ name }) => name).filter((name) => !((capture.soFar().byName[name] ?? 0) > 0));
+  await until(
+    () => `the capture to see what leaves while nothing is locked: ${missing().join(', ')}`,
+    () => missing().length === 0,
+  );
+}
+
 /** Plays it once, in a world of its own. @throws Error when a part of the world does not do what it should. */
-export async function playStory({ dist, withSwitch, onWorld, onChapter }: StoryOptions): Promise<StoryEnd> {
+export async function playStory({ dist, acts, settings, onWorld, onChapter }: StoryOptions): Promise<StoryEnd> {
   const world = await openWorld({ dist, transport: 'udp' });
   onWorld(world);
   try {
-    await world.writeProfile(withSwitch);
-    const product: Product | undefined = withSwitch ? await installProduct(world.sandbox, dist, '') : undefined;
+    await world.writeProfile(settings !== undefined);
+    const product: Product | undefined = settings !== undefined ? await installProduct(world.sandbox, PROGRAMS, settings) : undefined;
     let scene: Scene = {
       world,
       server: await world.startServer(),
-      prober: await world.startProber({ probes: world.probes, payloads: 1000, connects: 10, seconds: 120 }),
+      prober: await world.startProber({ probes: world.probes, payloads: 1000, connects: 10, seconds: 600 }),
       client: undefined,
     };
+    await everyProbeIsSeen(world);
     await product?.must('lock');
     await world.capture.tally();
     const start = performance.now();
     let tried = scene.prober.tried();
-    for (const { title, play, visits } of ACTS) {
+    for (const { title, play, visits } of acts) {
       scene = { ...scene, ...(await play(scene)) };
       const visited = visits === true ? await world.visit(WEB_VISITS) : undefined;
       await scene.prober.more(PAUSE);
@@ -164,7 +217,7 @@ export async function playStory({ dist, withSwitch, onWorld, onChapter }: StoryO
       tried = scene.prober.tried();
     }
     const status = await product?.must('status');
-    return { missing: world.missing, lost: await world.capture.end(), status: status?.split('\n')[0] };
+    return { kinds: world.probes.length, missing: world.missing, lost: await world.capture.end(), status: status?.split('\n')[0] };
   } finally {
     world.close();
   }

@@ -1,5 +1,5 @@
 import { openSandbox, type Sandbox, type SandboxPlan } from '../host/sandbox.ts';
-import { FOLDER, INTERNET, LAN, ROUTER_SIDE, UPLINK } from './addresses.ts';
+import { FOLDER, INTERNET, LAN, PROGRAMS, ROUTER_SIDE, UPLINK } from './addresses.ts';
 import { type Capture, ROUTER, startCapture } from './capture.ts';
 import { proofProgram, startProberIn, visitFrom } from './client-programs.ts';
 import { type ClientPlan, clientProfile, LISTENING, PROFILE, type ServerPlan, serverConfig } from './openvpn.ts';
@@ -100,8 +100,8 @@ ${UPLINK_ADDRESSES}
 ip -o link show dev ${UPLINK}
 `;
 
-async function script(sandbox: Sandbox, text: string): Promise<string> {
-  const { status, stdout, stderr } = await sandbox.ask(['sh', '-eu'], { stdin: text });
+async function script(sandbox: Sandbox, text: string, ...args: readonly string[]): Promise<string> {
+  const { status, stdout, stderr } = await sandbox.ask(['sh', '-eu', '-s', '--', ...args], { stdin: text });
   if (status !== 0) throw new Error(`the test network: ${stderr.trim()}`);
   return stdout.trim();
 }
@@ -110,7 +110,13 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
   const uid = sandbox.hasOtherUsers ? NOBODY : undefined;
   await script(
     sandbox,
-    [`mkdir -p ${FOLDER}`, ...PRODUCT_FOLDERS.map((folder) => `mkdir -p ${folder}; mount -t tmpfs -o mode=755 tmpfs ${folder}`)].join('\n'),
+    // The programs may lie in one of the folders that are covered: installed ones do.
+    [
+      `mkdir -p ${PROGRAMS}`,
+      `mount --rbind "$1" ${PROGRAMS}`,
+      ...PRODUCT_FOLDERS.map((folder) => `mkdir -p ${folder}; mount -t tmpfs -o mode=755 tmpfs ${folder}`),
+    ].join('\n'),
+    dist,
   );
   const { service: router, ...capture } = startCapture(sandbox);
   await until('the router', async () => (await sandbox.ask(['test', '-s', `${FOLDER}/${ROUTER}.pid`])).status === 0);
@@ -127,7 +133,7 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
   const [links] = await Promise.all([script(sandbox, LINKS), makePki(sandbox)]);
   capture.watch(/link\/ether (\S+)/.exec(links)?.[1] ?? '');
   const responder = (name: string, at: string, listeners: readonly Listener[]) =>
-    startService(sandbox, name, proofProgram(dist, 'responder', { listeners, uid } satisfies ResponderOrders), { at });
+    startService(sandbox, name, proofProgram(PROGRAMS, 'responder', { listeners, uid } satisfies ResponderOrders), { at });
   const responders = [responder('lan', ROUTER, LAN_LISTENERS), responder('isp', INTERNET_SPACE, INTERNET_LISTENERS)];
   await Promise.all([capture.ready(), ...responders.map((each) => each.says('ready'))]);
   await script(sandbox, 'mkdir -p /etc/openvpn/client');
@@ -152,8 +158,8 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
       sandbox.run(['sh', '-c', `cat >${PROFILE}`], { stdin: await clientProfile(sandbox, hooks, remote, { transport, ...plan }) });
     },
     startClient: () => startService(sandbox, 'client', ['openvpn', '--config', PROFILE]),
-    startProber: (orders) => startProberIn(sandbox, dist, `prober-${probers++}`, { uid, ...orders }),
-    visit: (visits, milliseconds = 1500) => visitFrom(sandbox, dist, { visits, milliseconds, uid }),
+    startProber: (orders) => startProberIn(sandbox, PROGRAMS, `prober-${probers++}`, { uid, ...orders }),
+    visit: (visits, milliseconds = 1500) => visitFrom(sandbox, PROGRAMS, { visits, milliseconds, uid }),
     ping: async (address) => (await sandbox.ask(['ping', '-n', '-q', '-c1', '-W1', address])).status === 0,
     uplinkDown: async () => void (await script(sandbox, `ip link set ${UPLINK} down`)),
     uplinkUp: async () => void (await script(sandbox, UPLINK_ADDRESSES)),

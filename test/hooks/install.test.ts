@@ -32,14 +32,14 @@ describe('install', () => {
     expect(listed).toEqual(
       [
         `0:0 755 d ${LIBRARY}`,
-        `0:0 755 d ${LIBRARY}/hooks`,
+        ...['hooks', 'proof'].map((folder) => `0:0 755 d ${LIBRARY}/${folder}`),
         ...['up', 'down', 'route-up', 'nm-dispatcher'].map((hook) => `0:0 755 f ${LIBRARY}/hooks/${hook}`),
         `0:0 755 f ${LIBRARY}/cli.js`,
         `0:0 755 f ${LIBRARY}/resolver.js`,
         `0:0 755 f ${LIBRARY}/rehearsal.js`,
         ...['hooks.js', 'hooks.cache', 'start.js'].map((part) => `0:0 644 f ${LIBRARY}/${part}`),
         `0:0 755 f ${LIBRARY}/boot`,
-        `0:0 755 f ${LIBRARY}/prove.js`,
+        ...['progress', 'prove', 'proof/prober', 'proof/responder', 'proof/visitor'].map((program) => `0:0 755 f ${LIBRARY}/${program}.js`),
         `0:0 755 f ${LIBRARY}/recover`,
         `0:0 755 f ${LIBRARY}/nm-dispatcher`,
         `0:0 644 f ${LIBRARY}/package.json`,

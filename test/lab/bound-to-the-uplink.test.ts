@@ -5,6 +5,7 @@ import { proofObstacle } from '../../src/proof/obstacle.ts';
 import { CONNECTED } from '../../src/proof/openvpn.ts';
 import { marker } from '../../src/proof/probes.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
+import type { Service } from '../../src/proof/service.ts';
 import { WEB_VISITS } from '../../src/proof/services.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
@@ -22,7 +23,7 @@ const TARGETS = {
 } as const;
 
 describe.each(['nftables', 'iptables'] as const)('an unprivileged program bound to the uplink, with %s', (backend) => {
-  let scene: { readonly world: World; readonly product: Product } | undefined;
+  let scene: { readonly world: World; readonly product: Product; readonly client: Service } | undefined;
   let obstacle: string | undefined;
   const plan = builtRoot('bound-12');
   beforeAll(async () => {
@@ -34,8 +35,9 @@ describe.each(['nftables', 'iptables'] as const)('an unprivileged program bound 
       await world.startServer({ more: [PATIENT] });
       await world.writeProfile(true, undefined, { more: [PATIENT] });
       await product.must('unlock');
-      await world.startClient().says(CONNECTED);
-      scene = { world, product };
+      const client = world.startClient();
+      await client.says(CONNECTED);
+      scene = { world, product, client };
     } catch (thrown) {
       world.close();
       throw thrown;
@@ -79,5 +81,21 @@ describe.each(['nftables', 'iptables'] as const)('an unprivileged program bound 
     await world.capture.tally();
     expect(await world.visit(WEB_VISITS)).toEqual(visited);
     expect((await world.capture.tally()).vpn).toBeGreaterThan(0);
+  });
+
+  test('does not get through a reconnect either, which prove asks for and says so before', async (context) => {
+    const { world, product, client } = on(context);
+    const before = client.times(CONNECTED);
+    await world.capture.tally();
+    const said = await product.must('prove', '--here', '--reconnect');
+    expect(said).toMatch(
+      /^Sending over up0 …\nThen the OpenVPN of tun0 \(process \d+\) is told to reconnect \(SIGUSR1\): .*\ntun0 is back\.\n(.*\n)*Nothing left\.\n$/,
+    );
+    expect(client.times(CONNECTED)).toBe(before + 1);
+    const { clear, byName, vpn } = await world.capture.tally();
+    expect(byName).toEqual({});
+    expect(clear).toBe(0);
+    expect(vpn).toBeGreaterThan(0);
+    expect((await product.must('status')).split('\n')[0]).toBe('LOCKED: connected');
   });
 });

@@ -11,6 +11,7 @@ export function contextOf(host: FakeHost, args: readonly string[], lines: string
     args,
     print,
     printExactly: print,
+    progress: () => undefined,
     commands: [],
     screen: { columns: undefined, colour: false },
     nobodyReads: () => false,

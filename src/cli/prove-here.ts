@@ -1,0 +1,196 @@
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { ownFolder } from '../host/program-files.ts';
+import { tellProcess } from '../host/tell-process.ts';
+import { type Daemon, devices, readLiveTunnels, startOf } from '../machine/live-tunnels.ts';
+import { closing } from '../proof/closing.ts';
+import { openCounters } from '../proof/here-counters.ts';
+import { HERE_CLASSES, HERE_PINGS, HERE_PROBES, type HereOrders } from '../proof/here-probes.ts';
+import { NOBODY } from '../proof/probes.ts';
+import type { Context } from './command.ts';
+import { drawn } from './screen.ts';
+
+const ROUNDS = 5;
+/** A packet that gets no answer is sent again after a second: longer would count one twice. */
+const BOUND_SECONDS = '0.8';
+/** OpenVPN needs some seconds to connect; a reconnect that OpenVPN gives up is not waited for. */
+const RECONNECT_SECONDS = { least: 5, most: 30 } as const;
+
+/** A live tunnel whose OpenVPN can be told something. */
+interface Told {
+  readonly device: string;
+  readonly daemon: Daemon;
+}
+
+function isUp(host: Host, device: string): boolean {
+  const flags = Number(host.read(`/sys/class/net/${device}/flags`) ?? '0x1');
+  return (flags & 1) === 1;
+}
+
+/** Interfaces that are up and are neither loopback nor a live tunnel. */
+function uplinksOf(host: Host): readonly string[] {
+  const tunnels = readLiveTunnels(host).map(({ tunnel }): string => tunnel.device);
+  return [...devices(host)].filter((device) => device !== 'lo' && !tunnels.includes(device) && isUp(host, device)).sort();
+}
+
+function runs(host: Host, { pid, start }: Daemon): boolean {
+  return startOf(host, pid) === start && host.read(`/proc/${pid}/comm`)?.trim() === 'openvpn';
+}
+
+/** @throws KillswitchError NO_PROOF when there is nobody to tell. */
+function whomToTell(host: Host): readonly Told[] {
+  const told = readLiveTunnels(host).flatMap(({ tunnel: { device }, daemon }) =>
+    daemon !== undefined && runs(host, daemon) ? [{ device, daemon }] : [],
+  );
+  if (told.length > 0) return told;
+  throw new KillswitchError(
+    'NO_PROOF',
+    'no live tunnel is known whose OpenVPN runs, so nothing can be told to reconnect',
+    'Connect first, with the hooks in the profile; a VPN of NetworkManager is not told. Or leave --reconnect out.',
+  );
+}
+
+function isBack(host: Host, { device, daemon }: Told): boolean {
+  return (
+    runs(host, daemon) &&
+    readLiveTunnels(host).some(({ tunnel }) => tunnel.device === device) &&
+    devices(host).has(device) &&
+    isUp(host, device)
+  );
+}
+
+/** Whether probes over UDP and TCP can be bound to an interface here: Node cannot do so itself (SO_BINDTODEVICE, socket(7)). */
+function canBind(host: Host): boolean {
+  return host.has('setpriv') && /^Protocols:.* tftp\b/m.test(host.run({ program: 'curl', args: ['--version'] }).stdout);
+}
+
+/** Sends each probe once by an interface, whatever the routes say. @returns whether that was possible. */
+function sendBound(host: Host, device: string): boolean {
+  const urls = HERE_PROBES.flatMap(({ transport, address, port }) => {
+    const where = address.includes(':') ? `[${address}]` : address;
+    return ['--output', '/dev/null', `${transport === 'udp' ? 'tftp' : 'http'}://${where}:${port}/prove`];
+  });
+  const { status } = host.run({
+    program: 'setpriv',
+    args: [
+      ...[`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', 'curl', '--disable', '--silent', '--globoff', '--noproxy', '*'],
+      ...['--parallel', '--parallel-immediate', '--interface', `if!${device}`, '--max-time', BOUND_SECONDS, ...urls],
+    ],
+  });
+  // Of setpriv: 1, 126, 127. Of curl: an option that it does not know (2), an interface it could not bind to (45).
+  return status !== null && ![1, 2, 45, 126, 127].includes(status);
+}
+
+function ping(host: Host, device: string | undefined): void {
+  for (const { address } of HERE_PINGS)
+    host.run({ program: 'ping', args: ['-n', '-c', '1', '-W', '1', ...(device === undefined ? [] : ['-I', device]), address] });
+}
+
+function sendUnbound(host: Host, sources: readonly string[]): void {
+  const orders: HereOrders = { rounds: ROUNDS, uid: NOBODY, sources };
+  const { status, why } = host.callInTurn([join(ownFolder(), 'prove.js'), JSON.stringify(orders)], {});
+  if (status !== 0)
+    throw new KillswitchError(
+      'FILES',
+      `the probes could not be sent${why === undefined ? '' : `: ${why}`}`,
+      'Install again: see README.md',
+    );
+}
+
+/** What was tried: as the routes will and from each address of an uplink; bound to an interface; pings. */
+interface Tries {
+  readonly rounds: number;
+  readonly bound: number;
+  readonly pings: number;
+}
+
+/** Tells OpenVPN to connect again, and sends for as long as that takes. */
+async function sendThroughReconnect({ host, progress, print }: Context, told: readonly Told[], send: () => Promise<void>): Promise<void> {
+  progress('sending while OpenVPN reconnects');
+  const start = host.now();
+  for (const { daemon } of told) if (runs(host, daemon)) tellProcess(daemon.pid, 'SIGUSR1');
+  for (;;) {
+    await send();
+    const seconds = host.now() - start;
+    const away = told.filter((each) => !isBack(host, each));
+    if (seconds < RECONNECT_SECONDS.least || (away.length > 0 && seconds < RECONNECT_SECONDS.most)) continue;
+    for (const each of told)
+      print(
+        away.includes(each)
+          ? `${each.device} is not back after ${seconds} s: look at OpenVPN's log. Nothing opens meanwhile.`
+          : `${each.device} is back.`,
+      );
+    return;
+  }
+}
+
+/** Sends everything once, or through a reconnect. */
+async function sendAll(context: Context, uplinks: readonly string[], sources: readonly string[], told: readonly Told[]): Promise<Tries> {
+  const { host, progress, print } = context;
+  const bind = canBind(host);
+  let [rounds, bound] = [0, 0];
+  const send = async () => {
+    sendUnbound(host, sources);
+    rounds += ROUNDS;
+    if (bind) bound += uplinks.filter((device) => sendBound(host, device)).length;
+    // Signals are looked at here: nothing else lets them in.
+    await setImmediate();
+  };
+  progress('sending');
+  await send();
+  if (told.length > 0) await sendThroughReconnect(context, told, send);
+  progress('sending pings');
+  for (const device of [undefined, ...uplinks]) {
+    ping(host, device);
+    await setImmediate();
+  }
+  if (bound === 0)
+    print('Bound to an interface, only ping was sent: for TCP and UDP, curl with TFTP and setpriv are needed, and Linux 5.7.');
+  return { rounds, bound, pings: 1 + uplinks.length };
+}
+
+/** How many packets of each class were tried. */
+function triesOf({ rounds, bound, pings }: Tries, sources: readonly string[]): readonly number[] {
+  return HERE_CLASSES.map(({ transport, address }) => {
+    if (transport === 'icmp') return pings;
+    const own = sources.filter((source) => source.includes(':') === address.includes(':')).length;
+    return rounds * (1 + own) + bound;
+  });
+}
+
+/**
+ * Sends what must not leave this machine, as it is now, and says what left; with `reconnect` also while OpenVPN connects again.
+ * @returns whether nothing left.
+ * @throws KillswitchError NO_PROOF when nothing can count here, or nobody can be told to reconnect.
+ */
+export async function proveHere(context: Context, reconnect: boolean): Promise<boolean> {
+  const { host, print, screen } = context;
+  const uplinks = uplinksOf(host);
+  if (uplinks.length === 0) {
+    print('No interface but loopback and tunnels is up: nothing can leave.');
+    return true;
+  }
+  const told = reconnect ? whomToTell(host) : [];
+  const sources = host.ownAddresses(uplinks);
+  const counters = await openCounters(host, uplinks);
+  const [tries, left] = await closing(
+    () => counters.close(),
+    async () => {
+      print(`Sending over ${uplinks.join(', ')} …`);
+      for (const { device, daemon } of told)
+        print(`Then the OpenVPN of ${device} (process ${daemon.pid}) is told to reconnect (SIGUSR1): what is open through it may break.`);
+      return [triesOf(await sendAll(context, uplinks, sources, told), sources), await counters.read()] as const;
+    },
+  );
+  const width = Math.max(...HERE_CLASSES.map(({ name }) => name.length));
+  for (const [index, { name }] of HERE_CLASSES.entries()) {
+    const count = left[index] ?? 0;
+    const text = `${name.padEnd(width)}  ${tries[index]} tried, ${count === 0 ? 'nothing left' : `${count} LEFT`}`;
+    for (const line of drawn({ text, tone: count === 0 ? 'good' : 'bad' }, screen)) print(line);
+  }
+  const leaks = left.filter((count) => count > 0).length;
+  print(leaks === 0 ? 'Nothing left.' : `${leaks} of ${HERE_CLASSES.length} classes left in clear.`);
+  return leaks === 0;
+}

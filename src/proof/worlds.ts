@@ -1,0 +1,18 @@
+import { closing } from './closing.ts';
+import type { World } from './world.ts';
+
+/** Does work with worlds that it reports as soon as they are there. All of them are closed when it ends, however it does. */
+export function withWorlds<Result>(work: (onWorld: (world: World) => void) => Promise<Result>): Promise<Result> {
+  const worlds: World[] = [];
+  let closed = false;
+  const close = () => {
+    closed = true;
+    for (const world of worlds) world.close();
+  };
+  const onWorld = (world: World) => {
+    worlds.push(world);
+    // One that was still being made when another failed.
+    if (closed) world.close();
+  };
+  return closing(close, () => work(onWorld));
+}
