@@ -15,7 +15,7 @@ export interface World {
   /** Whether the kernel has IPv6. */
   readonly ipv6: boolean;
   /** Programs that would flush iptables rules, or put theirs above ours. */
-  readonly neighbours: { readonly firewalld: boolean; readonly docker: boolean; readonly libvirt: boolean };
+  readonly neighbours: Readonly<Record<'firewalld' | 'docker' | 'libvirt' | 'netfilterPersistent', boolean>>;
 }
 
 /** The backend, and each step of how it was found. */
@@ -30,6 +30,8 @@ function auto({ has, neighbours }: World): { readonly name: BackendName; readonl
   if (neighbours.firewalld) return { name: 'nftables', why: 'firewalld is installed and flushes iptables rules when it reloads' };
   if (neighbours.docker) return { name: 'nftables', why: 'docker is installed and puts its iptables rules above others' };
   if (neighbours.libvirt) return { name: 'nftables', why: 'libvirt is installed and puts its iptables rules above others' };
+  if (neighbours.netfilterPersistent)
+    return { name: 'nftables', why: 'netfilter-persistent is installed and replaces iptables rules when it starts' };
   return { name: 'iptables', why: 'nothing here flushes iptables rules or puts its own above them' };
 }
 

@@ -1,3 +1,4 @@
+import { KillswitchError } from '../errors.ts';
 import { BOOT_SCRIPT } from './boot-script.ts';
 import type { BootStrategy } from './boot-strategy.ts';
 
@@ -13,16 +14,28 @@ esac
 exit 0
 `;
 
+/** Its unit of systemd comes before the network; its script for other init systems after it (docs/decisions/0032). */
+const LATE = 'Without systemd it is started after the network: until then the machine is open. See "boot enable --with plain".';
+
 export const netfilterPersistent: BootStrategy = {
   name: 'netfilter-persistent',
   loader: 'netfilter-persistent, after the rules that it restores',
-  plan: () => ({
-    files: [{ path: `${PLUGINS}/50-ovpn-killswitch`, text: PLUGIN, mode: 0o755 }],
-    commands: [],
-    links: [],
-    notes: [
-      'It is on only while netfilter-persistent itself is started at boot.',
-      '"netfilter-persistent reload" and "flush" load the base rules too: a tunnel that is up stands still until its next hook or "lock".',
-    ],
-  }),
+  plan: ({ exists }) => {
+    if (exists('/run/openrc/softlevel'))
+      throw new KillswitchError(
+        'NO_BOOT',
+        'OpenRC starts netfilter-persistent after the network: until then this machine would be open',
+        'Leave "--with" out: "ovpn-killswitch boot enable" makes a service of OpenRC before the network.',
+      );
+    return {
+      files: [{ path: `${PLUGINS}/50-ovpn-killswitch`, text: PLUGIN, mode: 0o755 }],
+      commands: [],
+      links: [],
+      notes: [
+        'It is on only while netfilter-persistent itself is started at boot.',
+        '"netfilter-persistent reload" and "flush" load the base rules too: a tunnel that is up stands still until its next hook or "lock".',
+        ...(exists('/run/systemd/system') ? [] : [LATE]),
+      ],
+    };
+  },
 };

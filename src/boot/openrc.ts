@@ -1,16 +1,20 @@
+import { KillswitchError } from '../errors.ts';
 import { BOOT_SCRIPT } from './boot-script.ts';
-import type { BootStrategy } from './boot-strategy.ts';
+import type { BootMachine, BootStrategy } from './boot-strategy.ts';
 
 const SERVICE = 'ovpn-killswitch';
 
-/** `localmount` is what Gentoo and Alpine have, `mountall` what Debian has; a service that is not there is no hindrance to `after`. */
+/**
+ * `localmount` is what Gentoo and Alpine have, `mountall` what Debian has; a service that is not there is no hindrance to `after`. Debian's
+ * `networking` does not say that it provides `net`.
+ */
 const SCRIPT = `#!/sbin/openrc-run
 
 description="Base rules of the VPN kill switch"
 
 depend() {
 	after localmount mountall iptables ip6tables nftables
-	before net
+	before net networking
 	keyword -timeout
 }
 
@@ -26,10 +30,23 @@ stop() {
 }
 `;
 
+/** Debian starts it after its network, where what it loads would stand in place of ours (docs/decisions/0032). */
+function refusePersistentRules({ base, exists }: BootMachine): void {
+  const there = ['sysinit', 'boot', 'default'].some((runlevel) => exists(`/etc/runlevels/${runlevel}/netfilter-persistent`));
+  if (!there || (base['base.v4'] === undefined && base['base.v6'] === undefined)) return;
+  throw new KillswitchError(
+    'NO_BOOT',
+    'OpenRC starts netfilter-persistent after the network, and what that loads stands in place of our rules of iptables',
+    'Set KILLSWITCH_BACKEND=nftables and run "ovpn-killswitch lock", or take it out: rc-update del netfilter-persistent.',
+  );
+}
+
 export const openrc: BootStrategy = {
   name: 'openrc',
   loader: `OpenRC (the service ${SERVICE}), before net`,
-  plan: ({ exists }) => {
+  plan: (machine) => {
+    const { exists } = machine;
+    refusePersistentRules(machine);
     // Debian's own wiring enters the runlevels sysinit and default alone.
     const runlevel = exists('/etc/debian_version') ? 'sysinit' : 'boot';
     return {

@@ -31,6 +31,9 @@ export function readWorld(host: Host, setting: Settings['backend'], relock = fal
       get libvirt() {
         return host.has('libvirtd') || host.has('virtnetworkd');
       },
+      get netfilterPersistent() {
+        return host.has('netfilter-persistent');
+      },
     },
   };
 }

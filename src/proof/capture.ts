@@ -16,6 +16,8 @@ export interface Tally {
   readonly vpn: number;
   readonly lan: number;
   readonly neighbour: number;
+  /** The same by what was said. */
+  readonly neighbourWords: Readonly<Record<string, number>>;
 }
 
 /** tcpdump at the router's side of the client's uplink. */
@@ -40,8 +42,10 @@ const SNAPLEN = 512;
 /** Network namespaces are made by their own process here, so that `at` can be its name. */
 export const ROUTER = 'router';
 
-function empty(): { clear: number; byName: Record<string, number>; vpn: number; lan: number; neighbour: number } {
-  return { clear: 0, byName: {}, vpn: 0, lan: 0, neighbour: 0 };
+function empty() {
+  const byName: Record<string, number> = {};
+  const neighbourWords: Record<string, number> = {};
+  return { clear: 0, byName, vpn: 0, lan: 0, neighbour: 0, neighbourWords };
 }
 
 /**
@@ -65,6 +69,7 @@ export function startCapture(sandbox: Sandbox): Capture & { readonly service: Se
     for (const tally of [current, whole]) {
       tally[sorted.sort]++;
       if (sorted.sort === 'clear') tally.byName[sorted.name] = (tally.byName[sorted.name] ?? 0) + 1;
+      if (sorted.sort === 'neighbour') tally.neighbourWords[sorted.name] = (tally.neighbourWords[sorted.name] ?? 0) + 1;
     }
   };
   // Frames come in order: once the router's own packet number n is seen, all that went before it is.

@@ -4,24 +4,33 @@ import { INTERNET, LAN, PORTS } from './addresses.ts';
 import { type Packet, PROTOCOL } from './frame.ts';
 import { ENDPOINT_PROBES, markedName, PROBER_PORTS, PROBES, type Transport } from './probes.ts';
 
+/** What a host must say on its link: ARP, neighbour and router discovery (RFC 4861), multicast listeners (RFC 2710, RFC 3810), DHCP. */
+export type NeighbourWord = 'ARP' | 'NDP' | 'MLD' | 'DHCP';
+
 /**
  * What a packet that left the client is: what any host must say to its neighbours, OpenVPN's own packet, what a user may send to the LAN, or
  * anything else, in clear. `name` is the probe it belongs to, or its protocol and destination.
  */
-export type Sorted = { readonly sort: 'neighbour' | 'vpn' | 'lan' } | { readonly sort: 'clear'; readonly name: string };
+export type Sorted =
+  | { readonly sort: 'neighbour'; readonly name: NeighbourWord }
+  | { readonly sort: 'vpn' | 'lan' }
+  | { readonly sort: 'clear'; readonly name: string };
 
 const LAN_NETWORKS = LAN.networks.flatMap((text) => parseNetwork(text) ?? []);
-/** Neighbour and router discovery (RFC 4861), multicast listeners (RFC 2710, RFC 3810). */
-const NEIGHBOUR_TYPES = [130, 131, 132, 133, 134, 135, 136, 143];
+const NDP_TYPES = [133, 134, 135, 136];
+const MLD_TYPES = [130, 131, 132, 143];
 /** Broadcast and the router (RFC 2131 4.1), all DHCPv6 servers of the link (RFC 8415 7.1). */
 const DHCP_SERVERS = ['255.255.255.255', LAN.router4, 'ff02::1:2'];
 const NAME_PORTS: readonly (number | undefined)[] = [PORTS.dns, PORTS.encryptedDns];
 
-function isNeighbours({ kind, protocol, icmpType, destination, sourcePort, destinationPort }: Packet): boolean {
-  if (kind === 'arp') return true;
-  if (protocol === PROTOCOL.icmpv6) return icmpType !== undefined && NEIGHBOUR_TYPES.includes(icmpType);
+function neighbourWord({ kind, protocol, icmpType = 0, destination, sourcePort, destinationPort }: Packet): NeighbourWord | undefined {
+  if (kind === 'arp') return 'ARP';
+  if (protocol === PROTOCOL.icmpv6) {
+    if (NDP_TYPES.includes(icmpType)) return 'NDP';
+    return MLD_TYPES.includes(icmpType) ? 'MLD' : undefined;
+  }
   const dhcp = (sourcePort === 68 && destinationPort === 67) || (sourcePort === 546 && destinationPort === 547);
-  return protocol === PROTOCOL.udp && dhcp && DHCP_SERVERS.includes(destination);
+  return protocol === PROTOCOL.udp && dhcp && DHCP_SERVERS.includes(destination) ? 'DHCP' : undefined;
 }
 
 function isOfProber({ protocol, sourcePort }: Packet): boolean {
@@ -55,7 +64,8 @@ function nameByAddress({ kind, protocol, destination, destinationPort }: Packet)
 export function sortPacket(packet: Packet, transport: Transport): Sorted {
   const marked = markedName(packet.bytes);
   if (marked !== undefined) return { sort: 'clear', name: marked };
-  if (isNeighbours(packet)) return { sort: 'neighbour' };
+  const word = neighbourWord(packet);
+  if (word !== undefined) return { sort: 'neighbour', name: word };
   if (!isOfProber(packet)) {
     if (isVpn(packet, transport)) return { sort: 'vpn' };
     if (isLan(packet)) return { sort: 'lan' };

@@ -1,65 +1,102 @@
-import { describe, expect, test } from 'vitest';
-import { installProduct } from '../../src/proof/product.ts';
-import { DIST } from '../e2e/stage.ts';
-import { builtRoot } from '../support/debian-root.ts';
-import { machineWith } from '../support/machine.ts';
+import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
+import { writeSettings } from '../../src/proof/product.ts';
+import { until } from '../../src/proof/until.ts';
+import { bootObstacle } from '../support/booted.ts';
+import { type Debian, HEARD, NOTHING, openScene, type Scene, SETTINGS, seenAtBoot } from './boot-scene.ts';
 
-/** What the program openrc makes before its first runlevel; without it rc-service takes every service for one that is being started. */
-const SOFTLEVEL = 'mkdir -p /run/openrc/exclusive /run/openrc/started /run/openrc/starting /run/openrc/failed; : >/run/openrc/softlevel';
 const TOOLS = '/usr/sbin/nft /usr/sbin/iptables* /usr/sbin/ip6tables* /usr/sbin/xtables*';
 
-/** A service that gives a network, as any system has one. */
-const NETWORK = `printf '#!/sbin/openrc-run\\ndepend() {\\n\\tprovide net\\n}\\n' >/etc/init.d/uplink; chmod 755 /etc/init.d/uplink; rc-update add uplink default`;
+/** Debian with OpenRC as its first processes and ifupdown; netfilter-persistent is on. One story: each test goes on from the one before. */
+const DEBIAN: Debian = { root: 'openrc-networking-12', backend: 'nftables' };
 
-/** The real OpenRC of Debian, its programs called by hand: it boots no machine here. */
-describe('OpenRC', () => {
-  const machine = machineWith(
-    'nftables',
-    async (sandbox) => {
-      sandbox.run(['sh', '-c', `mount --bind /dev/null /dev/kmsg; ${SOFTLEVEL}; ${NETWORK}`]);
-      const product = await installProduct(sandbox, DIST, 'KILLSWITCH_BACKEND=nftables\n');
-      await product.must('lock', '--force');
-      await product.must('boot', 'enable');
-    },
-    builtRoot('openrc-12'),
-  );
+describe('a machine that OpenRC boots', () => {
+  const obstacle = bootObstacle(DEBIAN);
+  let scene: Scene | undefined;
+  beforeAll(async () => {
+    if (obstacle === undefined) scene = await openScene(DEBIAN);
+  }, 180_000);
+  afterAll(() => scene?.machine.close());
+  const at = (context: TestContext): Scene => {
+    if (obstacle !== undefined) context.skip(obstacle);
+    if (scene === undefined) throw new Error('the machine was not booted');
+    return scene;
+  };
+  const status = async ({ product }: Scene) => JSON.parse((await product.command('status', '--json')).stdout);
 
-  test('is found, and has the service in its runlevel, before every service that gives a network', (context) => {
-    const it = machine.sandbox(context);
-    const status = JSON.parse(it.run(['ovpn-killswitch', 'status', '--json']).stdout);
-    expect(status.boot).toEqual({ with: 'openrc', sysctl: false, problems: [] });
-    expect(it.run(['rc-update', 'show', 'sysinit']).stdout).toContain('ovpn-killswitch | sysinit');
-    it.run(['rc-update', '-u']);
-    const tree = it.run(['cat', '/run/openrc/deptree']).stdout;
-    const [, number] = /^depinfo_(\d+)_service='net'$/m.exec(tree) ?? [];
-    for (const fact of ["iafter_\\d+='ovpn-killswitch'", "providedby_\\d+='uplink'"])
-      expect(tree).toMatch(new RegExp(`^depinfo_${number}_${fact}$`, 'm'));
+  test('is known as one, and has the service in a runlevel, before the network', async (context) => {
+    const it = at(context);
+    expect((await status(it)).boot).toEqual({ with: 'openrc', sysctl: false, problems: [] });
+    expect(await it.machine.sh('rc-update show sysinit')).toContain('ovpn-killswitch | sysinit');
+    expect(await seenAtBoot(it, it.machine.powerCut)).toMatchObject(NOTHING);
+    expect(await status(it)).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
+    expect(await it.machine.failedUnits()).toEqual([]);
+    const started = await it.machine.sh("rc-status --nocolor sysinit | awk '/started/ { print $1 }'");
+    expect(started.split('\n')).toEqual(expect.arrayContaining(['ovpn-killswitch', 'networking', 'netfilter-persistent']));
   });
 
-  test('loads the base with the service, does not open with its stop, and sees it fail where no rule can be loaded', (context) => {
-    const it = machine.sandbox(context);
-    const sh = (script: string) => it.run(['sh', '-c', script]);
-    const table = () => sh('nft list table inet ovpn_killswitch').stdout;
-    sh('nft flush ruleset; rm -rf /run/ovpn-killswitch');
-    const started = it.run(['rc-service', '-D', 'ovpn-killswitch', 'start']);
-    expect(started.status, started.stdout + started.stderr).toBe(0);
-    expect(it.run(['ovpn-killswitch', 'status']).status).toBe(0);
-    expect(it.run(['rc-service', '-D', 'ovpn-killswitch', 'stop']).status).toBe(0);
-    expect(table()).toContain('policy drop');
-    sh(`nft flush ruleset; for each in ${TOOLS}; do mv $each $each.away; done`);
-    const failed = it.run(['rc-service', '-D', 'ovpn-killswitch', 'start']);
+  test('is not opened by a stop of the service, and a start loads what somebody has flushed', async (context) => {
+    const it = at(context);
+    await it.machine.sh('rc-service ovpn-killswitch stop');
+    expect(await status(it)).toMatchObject({ state: 'blocked', exact: true });
+    await it.machine.sh('nft flush ruleset; rc-service ovpn-killswitch start');
+    expect(await status(it)).toMatchObject({ state: 'blocked', exact: true });
+  });
+
+  test('sees the service fail where no rule can be loaded', async (context) => {
+    const it = at(context);
+    await it.machine.sh(`nft flush ruleset; for each in ${TOOLS}; do mv $each $each.away; done`);
+    const failed = await it.machine.ask(['rc-service', 'ovpn-killswitch', 'restart']);
     expect(failed.status).not.toBe(0);
     expect(failed.stdout + failed.stderr).toContain('the network is off');
-    expect(sh('ip rule; ip -6 rule').stdout.match(/1:\s+from all prohibit/g)).toHaveLength(2);
-    sh('for each in /usr/sbin/*.away; do mv $each $(dirname $each)/$(basename $each .away); done');
-    expect(it.run(['rc-service', '-D', 'ovpn-killswitch', 'start']).status).toBe(0);
-    expect(sh('ip rule').stdout).not.toContain('prohibit');
+    expect((await it.machine.sh('ip rule; ip -6 rule')).match(/1:\s+from all prohibit/g)).toHaveLength(2);
+    await it.machine.sh('for each in /usr/sbin/*.away; do mv $each $(dirname $each)/$(basename $each .away); done');
+    await it.machine.sh('rc-service ovpn-killswitch restart');
+    expect(await it.machine.sh('ip rule')).not.toContain('prohibit');
   });
 
-  test('knows it no more after boot disable', (context) => {
-    const it = machine.sandbox(context);
-    expect(it.run(['ovpn-killswitch', 'boot', 'disable']).status).toBe(0);
-    expect(it.run(['rc-update', 'show', 'sysinit']).stdout).not.toContain('ovpn-killswitch');
-    expect(it.run(['sh', '-c', 'ls /etc/init.d /etc/runlevels/*']).stdout).not.toContain('ovpn-killswitch');
+  test('keeps "watch" running: after a crash, and after a restart of the machine', async (context) => {
+    const it = at(context);
+    const runs = () => until('the watcher', async () => (await status(it)).watch.running === true);
+    const putsBack = async () => {
+      await it.machine.sh('nft flush ruleset');
+      await until('the rules', async () => (await status(it)).exact === true, 5_000);
+    };
+    expect((await status(it)).watch).toEqual({ enabled: false, running: false });
+    await it.product.must('watch', 'enable');
+    await runs();
+    await putsBack();
+    const pid = JSON.parse(it.machine.file('/run/ovpn-killswitch/watch')).pid;
+    await it.machine.sh(`kill -9 ${pid}`);
+    await until(
+      'another watcher',
+      async () => (await status(it)).watch.running && JSON.parse(it.machine.file('/run/ovpn-killswitch/watch')).pid !== pid,
+    );
+    await putsBack();
+    expect(await seenAtBoot(it, it.machine.powerCut)).toMatchObject(NOTHING);
+    await runs();
+    await putsBack();
+    await it.product.must('watch', 'disable');
+    expect((await status(it)).watch).toEqual({ enabled: false, running: false });
+    expect(await it.machine.sh('ls /etc/init.d /etc/runlevels/*; ps -eo args')).not.toMatch(/ovpn-killswitch.watch/);
+  });
+
+  test('is refused with iptables while netfilter-persistent is on, which would load its rules over ours after the network', async (context) => {
+    const it = at(context);
+    await writeSettings(it.machine, SETTINGS('iptables'));
+    await it.product.must('lock');
+    expect((await status(it)).boot.problems).toEqual([expect.stringContaining('netfilter-persistent')]);
+    for (const how of [[], ['--with', 'netfilter-persistent']])
+      expect(await it.product.command('boot', 'enable', ...how)).toMatchObject({ status: 69 });
+    await it.machine.sh('rc-service netfilter-persistent save; rc-update del netfilter-persistent sysinit');
+    await it.product.must('boot', 'enable');
+    expect(await seenAtBoot(it, it.machine.powerCut)).toMatchObject(NOTHING);
+    expect(await status(it)).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
+  });
+
+  test('is open after "boot disable", and knows the service no more', async (context) => {
+    const it = at(context);
+    await it.product.must('boot', 'disable');
+    expect(await it.machine.sh('ls /etc/init.d /etc/runlevels/*')).not.toContain('ovpn-killswitch');
+    expect((await seenAtBoot(it, it.machine.powerCut)).clear).toHaveLength(HEARD);
   });
 });

@@ -15,6 +15,8 @@ const all = (effect: Effect): Readonly<Record<Phase, Effect>> => ({ start: effec
 /** Another program that has rules of its own. Each word is a shell script that waits for its end. */
 export interface Neighbour extends Readonly<Record<Phase, string>> {
   readonly name: string;
+  /** Where it is installed, when not beside all the others. */
+  readonly root?: string;
   readonly prepare?: string;
   /** The bridge of its guests, and the first three bytes of the network there. */
   readonly bridge?: string;
@@ -93,5 +95,14 @@ export const NEIGHBOURS: readonly Neighbour[] = [
     bridge: 'virbr0',
     network: '192.168.122',
     beside: { nftables: all('none'), iptables: { start: 'guests', reload: 'changes', stop: 'changes' } },
+  },
+  {
+    name: 'iptables-persistent',
+    root: 'netfilter-persistent-12',
+    prepare: `printf '*filter\\n-A OUTPUT -j ACCEPT\\nCOMMIT\\n' | tee /etc/iptables/rules.v4 >/etc/iptables/rules.v6`,
+    start: 'systemctl start netfilter-persistent',
+    reload: 'netfilter-persistent reload',
+    stop: 'systemctl stop netfilter-persistent',
+    beside: { nftables: all('none'), iptables: { start: 'opens', reload: 'opens', stop: 'none' } },
   },
 ];

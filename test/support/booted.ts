@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { assertPrivate, childOf, entrance, type Sandbox, SPACES } from '../../src/host/sandbox.ts';
-import { FOLDER, INTERNET, LAN, UPLINK } from '../../src/proof/addresses.ts';
+import { FOLDER, INTERNET, UPLINK } from '../../src/proof/addresses.ts';
 import { proofObstacle } from '../../src/proof/obstacle.ts';
 import { type ClientPlan, clientProfile } from '../../src/proof/openvpn.ts';
 import type { Transport } from '../../src/proof/probes.ts';
@@ -11,14 +11,13 @@ import { openWorld, type World } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
 import { cgroupObstacle, makeCgroups } from './cgroups.ts';
 import { builtRoot } from './debian-root.ts';
+import { initSystemOf } from './init-systems.ts';
 
 export interface BootPlan {
   /** A root of `.ci/rootfs` that has an init system. */
   readonly root: string;
   /** A shell script that runs in the machine's root, as root, once, before it is switched on for the first time. */
   readonly prepare?: string;
-  /** Whether systemd-networkd sets the uplink up with the client's addresses; else nobody does. */
-  readonly networkd?: boolean;
   /** The VPN's. */
   readonly transport?: Transport;
 }
@@ -33,7 +32,7 @@ export interface Booted extends Sandbox {
   readonly world: World;
   /** Seconds from power-on until its init system said that everything was started. */
   readonly bootSeconds: number;
-  /** What `systemctl is-system-running` said then. */
+  /** What it said of itself then: `running`, or `degraded` when some of it failed. */
   readonly state: string;
   /** A file, as the machine has it. */
   file(path: string): string;
@@ -41,11 +40,11 @@ export interface Booted extends Sandbox {
   sh(script: string, stdin?: string): Promise<string>;
   /** Why no limit of tasks holds in it, TasksMax say; undefined when they do. */
   tasksObstacle(): Promise<string | undefined>;
-  /** Units that failed. */
+  /** Units or services that failed. */
   failedUnits(): Promise<readonly string[]>;
   /** Writes a client's profile with its keys in it: `/etc/openvpn/client/NAME.conf`, or another place. */
   writeProfile(path: string, hooks: boolean, remote?: string, plan?: ClientPlan): Promise<void>;
-  /** Shuts it down in order, and switches it on again. */
+  /** Shuts it down in order, and switches it on again. @throws Error under OpenRC, whose way down would reach out of the machine. */
   reboot(): Promise<void>;
   /** Ends it at once, wherever it is, and switches it on again. */
   powerCut(): Promise<void>;
@@ -61,12 +60,9 @@ export function bootObstacle({ root }: BootPlan): string | undefined {
 /** What concerns this whole machine and has no name space: clock, modules, devices, kernel log and the other security modules. */
 const KEPT = ['sys_time', 'sys_module', 'sys_rawio', 'syslog', 'wake_alarm', 'mac_admin', 'mac_override', 'audit_control'];
 
-/** A /proc/cgroups that names just the controllers whose hierarchies the machine has: systemd would mount every other, which is not its own. */
-const CONTROLLERS = '#subsys_name hierarchy num_cgroups enabled\npids 1 1 1\ndevices 2 1 1\n';
-
 /**
  * Joins the cgroups and enters the new network; then all other name spaces are made. Arguments: network namespace, disk, root, layout and folders
- * of the cgroups, script to prepare; then what to show.
+ * of the cgroups, script to prepare, controllers; then what to show.
  */
 const POWER_ON = `
 for each in $5; do echo 0 >$each/cgroup.procs; done
@@ -77,8 +73,8 @@ exec nsenter --net=/run/netns/$1 -- unshare --mount --pid --fork --ipc --uts --c
 /** In the new name spaces: builds the root and becomes init. What belongs to this whole machine is shown to be read, or not at all. */
 const BOOT = `
 umask 022
-disk=$2 root=$3 layout=$4 prepare=$6
-shift 6
+disk=$2 root=$3 layout=$4 prepare=$6 controllers=$7
+shift 7
 new=$disk/root
 mkdir -p $disk/upper $disk/work $new
 [ -e $disk/prepared ] || first=yes
@@ -93,12 +89,16 @@ case $layout in
   unified) mount -t cgroup2 cgroup2 $new/sys/fs/cgroup ;;
   hybrid)
     mount -t tmpfs -o mode=755 tmpfs $new/sys/fs/cgroup
-    mkdir $new/sys/fs/cgroup/unified $new/sys/fs/cgroup/systemd $new/sys/fs/cgroup/pids $new/sys/fs/cgroup/devices
+    mkdir $new/sys/fs/cgroup/unified $new/sys/fs/cgroup/systemd
     mount -t cgroup2 cgroup2 $new/sys/fs/cgroup/unified
     mount -t cgroup -o none,name=systemd cgroup $new/sys/fs/cgroup/systemd
-    mount -t cgroup -o pids cgroup $new/sys/fs/cgroup/pids
-    mount -t cgroup -o devices cgroup $new/sys/fs/cgroup/devices
-    printf '${CONTROLLERS.replaceAll('\n', '\\n')}' >$disk/controllers
+    # systemd would mount every other controller too, which is not its own.
+    echo '#subsys_name hierarchy num_cgroups enabled' >$disk/controllers
+    for each in $controllers; do
+      mkdir $new/sys/fs/cgroup/$each
+      mount -t cgroup -o $each cgroup $new/sys/fs/cgroup/$each
+      echo "$each 1 1 1" >>$disk/controllers
+    done
     mount --bind $disk/controllers $new/proc/cgroups ;;
 esac
 mount -t tmpfs -o mode=755,nosuid tmpfs $new/dev
@@ -138,25 +138,7 @@ exec setpriv --bounding-set ${KEPT.map((each) => `-${each}`).join(',')} env -i \
   /sbin/init $([ $layout = unified ] || echo systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1)
 `;
 
-const NETWORKD = `
-mkdir -p /etc/systemd/network /etc/systemd/system/multi-user.target.wants /etc/systemd/system/network-online.target.wants
-cat >/etc/systemd/network/${UPLINK}.network <<'END'
-[Match]
-Name=${UPLINK}
-[Network]
-IPv6AcceptRA=no
-IPv6DuplicateAddressDetection=0
-Address=${LAN.client4}/24
-Address=${LAN.client6}/64
-Address=${LAN.clientGlobal6}/64
-Gateway=${LAN.router4}
-Gateway=${LAN.routerGlobal6}
-END
-ln -sf /lib/systemd/system/systemd-networkd.service /etc/systemd/system/multi-user.target.wants
-ln -sf /lib/systemd/system/systemd-networkd-wait-online.service /etc/systemd/system/network-online.target.wants
-`;
-
-/** What `is-system-running` says when nothing is left to be started. */
+/** What an init system says of itself when nothing is left to be started. */
 const STARTED = ['running', 'degraded'];
 
 function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
@@ -174,7 +156,8 @@ async function build(world: World, plan: BootPlan): Promise<Booted> {
   const { sandbox } = world;
   const cgroups = makeCgroups();
   const disk = '/mnt/disk';
-  const prepare = [plan.networkd === false ? '' : NETWORKD, plan.prepare ?? ''].join('\n');
+  const init = initSystemOf(plan.root);
+  const prepare = [init.prepare, plan.prepare ?? ''].join('\n');
   let boots = 0;
   let boot: Boot | undefined;
   let bootSeconds = 0;
@@ -188,10 +171,8 @@ async function build(world: World, plan: BootPlan): Promise<Booted> {
     if (boot === undefined) throw new Error('the machine is switched off');
     return boot;
   };
-  const failedUnits = async () => {
-    const { stdout } = await now().inside.ask(['systemctl', '--failed', '--plain', '--no-legend', '--no-pager']);
-    return stdout.split('\n').flatMap((line) => line.split(' ')[0] || []);
-  };
+  const answer = async (script: string) => (await now().inside.ask(['sh', '-c', script])).stdout;
+  const failedUnits = async () => (await answer(init.failed)).split('\n').filter((line) => line !== '');
 
   async function switchOn(): Promise<void> {
     const started = performance.now();
@@ -203,7 +184,16 @@ async function build(world: World, plan: BootPlan): Promise<Booted> {
         ? `ip netns add ${space}; ip link set ${UPLINK} netns ${space}`
         : `ip netns add ${space}; ip -n ${before} link set ${UPLINK} netns ${space}; ip netns delete ${before}`,
     );
-    const words = [space, disk, root, cgroups.layout, Object.values(cgroups.folders).join(' '), prepare, ...show];
+    const words = [
+      space,
+      disk,
+      root,
+      cgroups.layout,
+      Object.values(cgroups.folders).join(' '),
+      prepare,
+      cgroups.controllers.join(' '),
+      ...show,
+    ];
     const holder = sandbox.start(['sh', '-euc', POWER_ON, 'sh', ...words], { env: { BOOT } });
     let said = '';
     const keep = (chunk: Buffer) => {
@@ -234,15 +224,15 @@ async function build(world: World, plan: BootPlan): Promise<Booted> {
       throw new Error('refused: the machine shares the network of its router');
     boot = { holder, pid, inside: entrance(pid, [...SPACES, '--cgroup', '--wd']) };
     const waiting = async () => {
-      const [jobs, failed] = await Promise.all([now().inside.ask(['systemctl', 'list-jobs', '--no-pager']), failedUnits()]);
-      return `the machine to be started; it is ${state}. Failed: ${failed.join(', ') || 'none'}. Jobs:\n${jobs.stdout}${jobs.stderr}${said}`;
+      const [pending, failed] = await Promise.all([answer(init.pending), failedUnits()]);
+      return `the machine to be started; it is ${state}. Failed: ${failed.join(', ') || 'none'}. Left:\n${pending}${said}`;
     };
     try {
       await until(
         'the machine to be started',
         async () => {
           alive();
-          state = (await now().inside.ask(['systemctl', 'is-system-running'])).stdout.trim();
+          state = (await answer(init.state)).trim();
           return STARTED.includes(state);
         },
         60_000,
@@ -315,8 +305,9 @@ async function build(world: World, plan: BootPlan): Promise<Booted> {
       await machine.sh(`mkdir -p "$(dirname ${path})"; umask 077; cat >${path}`, inline);
     },
     reboot: async () => {
+      if (init.reboot === undefined) throw new Error(`a machine of ${plan.root} is not shut down in order here`);
       const { holder } = now();
-      await machine.ask(['systemctl', '--no-block', 'reboot']);
+      await machine.ask(['sh', '-c', init.reboot]);
       await until('the machine to shut down', () => hasEnded(holder), 100_000);
       await switchOff();
       await switchOn();

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
 
 const MOUNT = '/sys/fs/cgroup';
 /** CGROUP2_SUPER_MAGIC (linux/magic.h). */
 const UNIFIED = 0x63677270;
-/** What a machine of ours gets where each controller has a hierarchy of its own: systemd's two, and those that service units need. */
-const HIERARCHIES = ['unified', 'systemd', 'pids', 'devices'] as const;
+/** What a machine of ours gets where each controller has a hierarchy of its own: systemd's two, and controllers that service units need. */
+const HIERARCHIES = ['unified', 'systemd'] as const;
+const CONTROLLERS = ['pids', 'devices'] as const;
 
 /** One tree of version 2, or version 1 beside it with a hierarchy for each controller, as systemd calls them (systemd(1)). */
 export type CgroupLayout = 'unified' | 'hybrid';
@@ -14,6 +15,8 @@ export type CgroupLayout = 'unified' | 'hybrid';
 /** Cgroups of this machine that one private machine has for itself. */
 export interface Cgroups {
   readonly layout: CgroupLayout;
+  /** Those of version 1; none where there is one tree. */
+  readonly controllers: readonly string[];
   /** A folder of each hierarchy, by the hierarchy's name below /sys/fs/cgroup; the name is empty where there is but one. */
   readonly folders: Readonly<Record<string, string>>;
   /** Removes what is in them; they themselves stay. @throws Error when something still runs in there. */
@@ -26,8 +29,16 @@ function layout(): CgroupLayout {
   return statfsSync(MOUNT).type === UNIFIED ? 'unified' : 'hybrid';
 }
 
+/** Not memory: this process may be bounded in a cgroup of that hierarchy, and what is moved elsewhere would not be. */
+function controllers(): readonly string[] {
+  if (layout() === 'unified') return [];
+  // Elsewhere it shares a hierarchy with another controller, or this process is bounded there.
+  const cpu = /^\d+:cpu:\/$/m.test(readFileSync('/proc/self/cgroup', 'utf8')) ? ['cpu'] : [];
+  return [...CONTROLLERS, ...cpu];
+}
+
 function hierarchies(): readonly string[] {
-  return layout() === 'unified' ? [''] : HIERARCHIES;
+  return layout() === 'unified' ? [''] : [...HIERARCHIES, ...controllers()];
 }
 
 /** Why no machine can have cgroups of its own here; undefined when one can. */
@@ -71,6 +82,7 @@ export function makeCgroups(): Cgroups {
   for (const path of paths) mkdirSync(path);
   return {
     layout: layout(),
+    controllers: controllers(),
     folders,
     clear: async () => {
       const [status] = await once(spawn('sh', ['-c', REMOVE, 'sh', '1', ...paths], { stdio: 'ignore' }), 'exit');

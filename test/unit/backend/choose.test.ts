@@ -7,8 +7,11 @@ const WORLD: World = {
   locked: undefined,
   has: { nft: true, iptables: true, ip6tables: true },
   ipv6: true,
-  neighbours: { firewalld: false, docker: false, libvirt: false },
+  neighbours: { firewalld: false, docker: false, libvirt: false, netfilterPersistent: false },
 };
+const beside = (...names: readonly (keyof World['neighbours'])[]): Partial<World> => ({
+  neighbours: { ...WORLD.neighbours, ...Object.fromEntries(names.map((name) => [name, true])) },
+});
 const only = (...programs: readonly (keyof World['has'])[]): World['has'] => ({
   nft: programs.includes('nft'),
   iptables: programs.includes('iptables'),
@@ -28,31 +31,27 @@ describe('the backend', () => {
     ['nft is missing', { has: only('iptables', 'ip6tables') }, 'iptables', ['iptables: nft is not installed']],
     [
       'nft is missing, whatever firewalld does',
-      { has: only('iptables', 'ip6tables'), neighbours: { firewalld: true, docker: true, libvirt: false } },
+      { has: only('iptables', 'ip6tables'), ...beside('firewalld', 'docker') },
       'iptables',
       ['iptables: nft is not installed'],
     ],
     [
       'firewalld is there',
-      { neighbours: { firewalld: true, docker: false, libvirt: false } },
+      beside('firewalld'),
       'nftables',
       ['nftables: firewalld is installed and flushes iptables rules when it reloads'],
     ],
+    ['docker is there', beside('docker'), 'nftables', ['nftables: docker is installed and puts its iptables rules above others']],
+    ['libvirt is there', beside('libvirt'), 'nftables', ['nftables: libvirt is installed and puts its iptables rules above others']],
     [
-      'docker is there',
-      { neighbours: { firewalld: false, docker: true, libvirt: false } },
+      'netfilter-persistent is there',
+      beside('netfilterPersistent'),
       'nftables',
-      ['nftables: docker is installed and puts its iptables rules above others'],
-    ],
-    [
-      'libvirt is there',
-      { neighbours: { firewalld: false, docker: false, libvirt: true } },
-      'nftables',
-      ['nftables: libvirt is installed and puts its iptables rules above others'],
+      ['nftables: netfilter-persistent is installed and replaces iptables rules when it starts'],
     ],
     [
       'the settings say iptables',
-      { setting: 'iptables', neighbours: { firewalld: true, docker: true, libvirt: false } },
+      { setting: 'iptables', ...beside('firewalld', 'docker') },
       'iptables',
       ['iptables: KILLSWITCH_BACKEND says iptables'],
     ],

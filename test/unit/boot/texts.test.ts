@@ -66,6 +66,32 @@ describe('systemd', () => {
   });
 });
 
+describe('netfilter-persistent', () => {
+  const plan = (there: string) => () => strategyOf('netfilter-persistent').plan({ ...machine, exists: (path) => path === there });
+
+  test('is refused under OpenRC, and says where systemd does not run that it is late', () => {
+    expect(plan('/run/openrc/softlevel')).toThrow('after the network');
+    expect(plan('/run/systemd/system')().notes.join('\n')).not.toContain('after the network');
+    expect(plan('')().notes.join('\n')).toContain('after the network');
+  });
+});
+
+describe('OpenRC', () => {
+  const PERSISTENT = '/etc/runlevels/sysinit/netfilter-persistent';
+  const plan = (there: readonly string[], base: BootMachine['base']) => () =>
+    strategyOf('openrc').plan({ ...machine, exists: (path) => there.includes(path), base });
+
+  test('loads the base before every network: also before the service of Debian that does not say it provides one', () => {
+    expect(textsOf('openrc')[0]?.text).toMatch(/^\tbefore net networking$/m);
+  });
+
+  test('is refused beside netfilter-persistent for rules of iptables, and for no others', () => {
+    expect(plan([PERSISTENT], machine.base)).toThrow('netfilter-persistent');
+    expect(plan([PERSISTENT], { 'base.nft': 'table inet ovpn_killswitch\n' })).not.toThrow();
+    expect(plan([], machine.base)).not.toThrow();
+  });
+});
+
 describe('a sealed text', () => {
   const TEXT = 'table inet mine\ndelete table inet mine\ntable inet mine {\n}\n';
 

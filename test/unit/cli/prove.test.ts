@@ -6,7 +6,7 @@ import { type Chapter, THINGS } from '../../../src/proof/story.ts';
 const QUIET: Chapter = {
   title: 'openvpn connects',
   at: 1,
-  tally: { clear: 0, byName: {}, vpn: 40, lan: 0, neighbour: 0 },
+  tally: { clear: 0, byName: {}, vpn: 40, lan: 0, neighbour: 0, neighbourWords: {} },
   tried: 1500,
   worked: THINGS,
 };

@@ -68,14 +68,14 @@ describe('the world that a backend is chosen in', () => {
       locked: undefined,
       has: { nft: true, iptables: true, ip6tables: false },
       ipv6: true,
-      neighbours: { firewalld: false, docker: true, libvirt: false },
+      neighbours: { firewalld: false, docker: true, libvirt: false, netfilterPersistent: false },
     });
-    expect(readWorld(fakeHost({ programs: ['firewalld'] }), 'nftables')).toEqual({
+    expect(readWorld(fakeHost({ programs: ['firewalld', 'netfilter-persistent'] }), 'nftables')).toEqual({
       setting: 'nftables',
       locked: undefined,
       has: { nft: false, iptables: false, ip6tables: false },
       ipv6: false,
-      neighbours: { firewalld: true, docker: false, libvirt: false },
+      neighbours: { firewalld: true, docker: false, libvirt: false, netfilterPersistent: true },
     });
   });
 

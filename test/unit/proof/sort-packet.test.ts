@@ -70,9 +70,9 @@ test('the LAN may be spoken to, but not on the ports of DNS, and not with a mark
 });
 
 test('ARP, neighbour discovery and multicast reports behind a hop-by-hop header belong to the link', () => {
-  expect(sorted(ethernet('0806', Buffer.alloc(28)))).toEqual({ sort: 'neighbour' });
-  expect(sorted(ipv6(58, Buffer.from([135, 0, 0, 0])))).toEqual({ sort: 'neighbour' });
-  expect(sorted(ipv6(0, Buffer.from([58, 0, 5, 2, 0, 0, 1, 0, 143, 0])))).toEqual({ sort: 'neighbour' });
+  expect(sorted(ethernet('0806', Buffer.alloc(28)))).toEqual({ sort: 'neighbour', name: 'ARP' });
+  expect(sorted(ipv6(58, Buffer.from([135, 0, 0, 0])))).toEqual({ sort: 'neighbour', name: 'NDP' });
+  expect(sorted(ipv6(0, Buffer.from([58, 0, 5, 2, 0, 0, 1, 0, 143, 0])))).toEqual({ sort: 'neighbour', name: 'MLD' });
 });
 
 test('an echo over IPv6, a strange frame and one that is cut off are leaks', () => {

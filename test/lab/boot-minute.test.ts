@@ -1,0 +1,153 @@
+import { beforeAll, expect, test } from 'vitest';
+import { LAN, UPLINK } from '../../src/proof/addresses.ts';
+import { bootObstacle } from '../support/booted.ts';
+import { type Debian, NOTHING, openScene, type Scene, type Seen, STATE, seenAtBoot } from './boot-scene.ts';
+
+const SECONDS = 60;
+
+const OPENRC = 'openrc-networking-12';
+
+const DEBIANS: readonly Debian[] = [
+  { root: 'systemd-12', backend: 'iptables' },
+  { root: 'systemd-13', backend: 'nftables' },
+  { root: OPENRC, backend: 'iptables', prepare: 'rc-update del netfilter-persistent sysinit' },
+  // It starts after the network there, and replaces all rules of iptables by what the owner has saved.
+  {
+    root: OPENRC,
+    backend: 'nftables',
+    prepare: `printf '*filter\\n-A OUTPUT -j ACCEPT\\nCOMMIT\\n' | tee /etc/iptables/rules.v4 >/etc/iptables/rules.v6`,
+  },
+];
+
+const SYSTEMD = DEBIANS.map(({ root }) => root).filter((root) => root.startsWith('systemd'));
+
+const TOOLS = '/usr/sbin/nft /usr/sbin/iptables* /usr/sbin/ip6tables* /usr/sbin/xtables*';
+const DEPENDENCY = '/etc/systemd/system/dependency.service';
+
+/**
+ * What the next boot meets on the disk, and whether systemd lets the network come up: shut, or not at all. `either`: what it does while it boots
+ * with a service that requires a masked one differs between its versions.
+ */
+interface Disk {
+  readonly disk: string;
+  readonly make: string;
+  readonly network: 'up' | 'down' | 'either';
+  /** Where it can be made; without it everywhere. */
+  readonly roots?: readonly string[];
+}
+
+const DISKS: readonly Disk[] = [
+  {
+    disk: 'nothing is wrong, and the card asks for addresses by DHCP',
+    make: `mkdir /etc/systemd/network/${UPLINK}.network.d
+      printf '[Link]\\nRequiredForOnline=no\\n[Network]\\nDHCP=yes\\n' >/etc/systemd/network/${UPLINK}.network.d/dhcp.conf`,
+    network: 'up',
+    roots: SYSTEMD,
+  },
+  { disk: 'nothing is wrong', make: '', network: 'up', roots: [OPENRC] },
+  { disk: 'the base is cut off', make: `for each in ${STATE}/base.*; do sed -i 3q $each; done`, network: 'up' },
+  {
+    disk: 'nft and every iptables are renamed away',
+    make: `for each in ${TOOLS}; do mv $each $each.away; done`,
+    network: 'down',
+  },
+  {
+    disk: 'the unit is masked, and the early one has loaded the base',
+    make: 'ln -sf /dev/null /etc/systemd/system/ovpn-killswitch.service',
+    network: 'either',
+    roots: SYSTEMD,
+  },
+  {
+    disk: 'something that the unit was made to require fails',
+    make: `printf '[Service]\\nType=oneshot\\nExecStart=/bin/false\\n' >${DEPENDENCY}
+      mkdir /etc/systemd/system/ovpn-killswitch.service.d
+      printf '[Unit]\\nRequires=dependency.service\\nAfter=dependency.service\\n' >/etc/systemd/system/ovpn-killswitch.service.d/more.conf`,
+    network: 'down',
+    roots: SYSTEMD,
+  },
+  {
+    disk: '/usr cannot be written',
+    make: `cat >/etc/systemd/system/usr-ro.service <<'END'
+[Unit]
+DefaultDependencies=no
+Before=local-fs.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'mount --bind /usr /usr && mount -o remount,bind,ro /usr'
+END
+      mkdir -p /etc/systemd/system/local-fs.target.wants; ln -s ../usr-ro.service /etc/systemd/system/local-fs.target.wants/`,
+    network: 'up',
+    roots: SYSTEMD,
+  },
+];
+
+/** One machine: its system, and its disk. */
+interface Cell extends Disk {
+  readonly debian: Debian;
+}
+
+const CELLS: readonly Cell[] = DEBIANS.flatMap((debian) =>
+  DISKS.filter(({ roots = [debian.root] }) => roots.includes(debian.root)).map((disk) => ({ ...disk, debian })),
+);
+
+interface Story {
+  readonly seen: Seen;
+  /** Whether the card had its address after the minute. */
+  readonly up: boolean;
+}
+
+async function storyOf(scene: Scene, { make }: Cell): Promise<Story> {
+  const { machine } = scene;
+  try {
+    await machine.sh(make);
+    const seen = await seenAtBoot(scene, machine.powerCut, SECONDS);
+    return { seen, up: (await machine.sh(`ip -br address show dev ${UPLINK}`)).includes(LAN.client4) };
+  } finally {
+    await machine.close();
+  }
+}
+
+const stories = new Map<Cell, Promise<Story>>();
+
+/** Machines of one system are made one after the other; all their minutes pass together. */
+beforeAll(() => {
+  for (const debian of DEBIANS) {
+    if (bootObstacle(debian) !== undefined) continue;
+    let made: Promise<unknown> = Promise.resolve();
+    for (const cell of CELLS.filter((each) => each.debian === debian)) {
+      const scene = made.then(() => openScene(debian));
+      made = scene.catch(() => undefined);
+      const story = scene.then((it) => storyOf(it, cell));
+      // Its own test says why.
+      story.catch(() => undefined);
+      stories.set(cell, story);
+    }
+  }
+});
+
+const IGMP = 'ipv4 protocol 2 to 224.0.0.22';
+
+/** Where nothing can load a rule and OpenRC holds no manager back, routes are prohibited; what goes to the link's own groups asks for none. */
+const mayLeave = ({ debian, network }: Cell) => (debian.root === OPENRC && network === 'down' ? [IGMP] : []);
+
+const networkOf = ({ debian, network }: Cell) => (debian.root === OPENRC ? 'up' : network);
+
+test.for(CELLS)(
+  '$debian.root with $debian.backend: from before power-on until a minute after, nothing leaves when $disk',
+  {
+    timeout: 300_000,
+  },
+  async (cell, context) => {
+    const obstacle = bootObstacle(cell.debian);
+    if (obstacle !== undefined) context.skip(obstacle);
+    const story = await stories.get(cell);
+    if (story === undefined) throw new Error('the machine was not booted');
+    const { seen, up } = story;
+    process.stdout.write(`${cell.debian.root}, ${cell.disk}: ${JSON.stringify(seen.neighbours)}\n`);
+    expect({ ...seen, clear: seen.clear.filter((name) => !mayLeave(cell).includes(name)) }).toMatchObject(NOTHING);
+    if (networkOf(cell) !== 'either') expect(up).toBe(networkOf(cell) === 'up');
+    if (up) expect(seen.neighbours['ARP']).toBeGreaterThan(0);
+    if (cell.disk.includes('DHCP')) expect(seen.neighbours['DHCP']).toBeGreaterThan(0);
+  },
+);

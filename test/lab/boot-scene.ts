@@ -1,0 +1,111 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { BackendName } from '../../src/policy/settings.ts';
+import { INTERNET, LAN, UPLINK } from '../../src/proof/addresses.ts';
+import type { Tally } from '../../src/proof/capture.ts';
+import { installProduct, type Product } from '../../src/proof/product.ts';
+import { until } from '../../src/proof/until.ts';
+import { DIST } from '../e2e/stage.ts';
+import { type Booted, bootMachine } from '../support/booted.ts';
+import { initSystemOf } from '../support/init-systems.ts';
+
+/** A machine that boots, and the way it is locked at boot. */
+export interface Debian {
+  readonly root: string;
+  readonly backend: BackendName;
+  /** What loads the rules at boot; without it what `boot enable` chooses. */
+  readonly how?: string;
+  /** A shell script that runs in its root once, before its first boot. */
+  readonly prepare?: string;
+}
+
+export const SETTINGS = (backend: BackendName) =>
+  `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_LAN=off\nKILLSWITCH_ENDPOINTS=${INTERNET.vpn4}:1194/udp\n`;
+
+export const STATE = '/var/lib/ovpn-killswitch';
+
+/**
+ * A service that sends to the internet and to the LAN and joins a multicast group (IGMP) from the first moment there is anything to send with,
+ * counts its rounds, and slows down.
+ */
+const PROBER = (root: string) => `
+cat >/usr/local/bin/prober <<'END'
+#!/bin/bash
+exec 2>/dev/null
+for ((round = 0; ; round++)); do
+  for each in ${INTERNET.web4} ${INTERNET.web6} ${INTERNET.resolver4} ${LAN.host4}; do echo probe >/dev/udp/$each/7777; done
+  if ((round % 20 == 0)); then for each in del add; do ip address $each 239.77.7.7/32 dev ${UPLINK} autojoin; done; fi
+  echo >>/run/probes
+  if ((round < 200)); then read -t 0.02 <> <(:); else read -t 0.25 <> <(:); fi
+done
+END
+chmod 755 /usr/local/bin/prober
+${initSystemOf(root).early('prober', '/usr/local/bin/prober')}
+`;
+
+/** Rounds of the prober that are waited for after everything has started: it sends at most fifty a second. */
+const ROUNDS = 60;
+
+/** What is heard of it in clear: three hosts, and IGMP. */
+export const HEARD = 4;
+
+export interface Scene {
+  readonly machine: Booted;
+  readonly product: Product;
+}
+
+/** Boots it, shows that its prober is heard, locks it, and has it locked at boot. */
+export async function openScene({ root, backend, how = 'auto', prepare = '' }: Debian): Promise<Scene> {
+  const machine = await bootMachine({ root, prepare: `${PROBER(root)}\n${prepare}` });
+  try {
+    const product = await installProduct(machine, DIST, SETTINGS(backend));
+    // Open, all of it is heard. What waits for the answer of a neighbour has passed the filter already, and would be sent after the lock.
+    await until('the prober to be heard', () => Object.keys(machine.world.capture.soFar().byName).length === HEARD, 30_000);
+    await product.must('lock');
+    await product.must('boot', 'enable', '--with', how);
+    await machine.world.capture.tally();
+    return { machine, product };
+  } catch (thrown) {
+    await machine.close();
+    throw thrown;
+  }
+}
+
+/** What left: in clear by probe, to neighbours by what was said, else in packets. */
+export interface Seen extends Pick<Tally, 'lan' | 'vpn'> {
+  readonly clear: readonly string[];
+  readonly neighbours: Readonly<Record<string, number>>;
+}
+
+/** What was counted since then, by name. */
+function since(then: Readonly<Record<string, number>>, now: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    Object.entries(now).flatMap(([name, count]) => (count > (then[name] ?? 0) ? [[name, count - (then[name] ?? 0)]] : [])),
+  );
+}
+
+/** What left from power-on until the prober has gone its rounds, and goes on after so many seconds. */
+export async function seenAtBoot({ machine }: Scene, switchOn: () => Promise<void>, seconds = 0): Promise<Seen> {
+  const { capture } = machine.world;
+  const before = structuredClone(capture.soFar());
+  await switchOn();
+  const rounds = async () => Number(await machine.sh('wc -l </run/probes'));
+  const first = await rounds();
+  await until('the prober', async () => (await rounds()) >= first + ROUNDS, 60_000);
+  if (seconds > 0) {
+    await pause(seconds * 1000);
+    const last = await rounds();
+    await until('the prober, still', async () => (await rounds()) > last);
+  }
+  // With the link down nothing can leave; else the capture is asked whether it has seen all.
+  const isUp = (await machine.sh(`ip -br -4 address show dev ${UPLINK} up`)).includes(LAN.client4);
+  if (isUp) await capture.tally();
+  const { byName, lan, vpn, neighbourWords } = capture.soFar();
+  return {
+    clear: Object.keys(since(before.byName, byName)),
+    lan: lan - before.lan,
+    vpn: vpn - before.vpn,
+    neighbours: since(before.neighbourWords, neighbourWords),
+  };
+}
+
+export const NOTHING = { clear: [], lan: 0, vpn: 0 };

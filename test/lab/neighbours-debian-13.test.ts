@@ -1,0 +1,3 @@
+import { neighboursWith } from './neighbours.ts';
+
+neighboursWith('nftables', 'neighbours-13');
