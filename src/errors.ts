@@ -23,6 +23,7 @@ export const ERRORS = {
   NO_ENDPOINT: { exit: EXIT.settings, safe: 'Nothing was changed.' },
   NO_BACKEND: { exit: EXIT.unavailable, safe: 'Nothing was changed.' },
   NO_IPV6_BACKEND: { exit: EXIT.unavailable, safe: 'Nothing was changed.' },
+  NO_PORTAL: { exit: EXIT.unavailable, safe: 'The rules that were loaded stay loaded.' },
   NO_BOOT: { exit: EXIT.unavailable, safe: 'The rules that were loaded stay loaded.' },
   NO_PROOF: { exit: EXIT.unavailable, safe: 'Nothing was changed.' },
   COMMAND: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },

@@ -5,8 +5,9 @@ import { without } from '../ruleset/without.ts';
 export interface ImageRule {
   readonly id: RuleId | undefined;
   readonly text: string;
-  /** Packets that matched since it was loaded; undefined in what should be there. */
+  /** Packets and bytes that matched since it was loaded; undefined in what should be there. */
   readonly packets?: number;
+  readonly bytes?: number;
 }
 
 /** One chain as the kernel lists it. `family` is undefined where one chain holds both. */

@@ -27,10 +27,10 @@ function readTable(text: string): Table {
       policies.set(declared, policy);
       rules.set(declared, []);
     }
-    const [, packets, chain, rest] = /^\[(\d+):\d+\] -A (\S+) ?(.*)$/.exec(line) ?? [];
+    const [, packets, bytes, chain, rest] = /^\[(\d+):(\d+)\] -A (\S+) ?(.*)$/.exec(line) ?? [];
     if (chain === undefined || rest === undefined) continue;
     const [, comment] = / --comment "?([^" ]+)/.exec(` ${rest}`) ?? [];
-    rules.get(chain)?.push({ id: ruleId(comment), text: comparable(rest), packets: Number(packets) });
+    rules.get(chain)?.push({ id: ruleId(comment), text: comparable(rest), packets: Number(packets), bytes: Number(bytes) });
   }
   return { policies, rules };
 }

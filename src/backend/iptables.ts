@@ -112,8 +112,11 @@ function matchLines(match: Match, family: Family): readonly string[] {
     match.notIn === undefined ? '' : ` ! -i ${match.notIn}`,
     match.out === undefined ? '' : ` -o ${match.out}`,
   ].join('');
+  const day = (seconds: number) => new Date(seconds * 1000).toISOString().slice(0, 19);
+  const { during } = match;
+  const time = during === undefined ? '' : ` -m time --datestart ${day(during.from)} --datestop ${day(during.until)}`;
   const states = match.conntrack?.map((state) => state.toUpperCase()).sort((a, b) => (a > b ? -1 : 1));
-  const tail = `${ownerWords(match.owner)}${states === undefined ? '' : ` -m conntrack --ctstate ${states.join(',')}`}`;
+  const tail = `${ownerWords(match.owner)}${time}${states === undefined ? '' : ` -m conntrack --ctstate ${states.join(',')}`}`;
   return sources.flatMap((from) =>
     destinations.flatMap(({ to, payload }) =>
       payloadWords(match, family).map((words) => `${from}${to}${interfaces}${payload}${words}${tail}`),

@@ -62,6 +62,7 @@ function matchText(match: Match, named = false): readonly string[] {
     ...(fromPorts === undefined ? [] : [`${ports} sport ${anyOf(fromPorts.map(rangeText))}`]),
     ...(toPorts === undefined ? [] : [`${ports} dport ${anyOf(toPorts.map(rangeText))}`]),
     ...(match.icmp === undefined ? [] : [`${family === 'ipv6' ? 'icmpv6' : 'icmp'} type ${anyOf(match.icmp.map(String))}`]),
+    ...(match.during === undefined ? [] : [`meta time ${match.during.from}-${match.during.until}`]),
     ...(match.conntrack === undefined ? [] : [`ct state ${[...match.conntrack].sort().join(',')}`]),
   ];
 }

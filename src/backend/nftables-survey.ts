@@ -52,6 +52,8 @@ function operand(name: string, right: Json | undefined, sets: Sets): string {
   if (typeof right === 'string' && right.startsWith('@')) return operand(name, { set: sets.get(right.slice(1)) ?? [] }, sets);
   if (typeof right === 'string') {
     if (/^[io]ifname$/.test(name)) return `"${right}"`;
+    // In the time zone of nft, which the door makes UTC.
+    if (name === 'meta time') return String(Date.parse(`${right.replace(' ', 'T')}Z`) / 1000);
     const number = /^icmp(v6)? type$/.test(name) ? ICMP_TYPES[right] : undefined;
     if (number === '') return name.startsWith('icmpv6') ? '128' : '8';
     return number ?? right;
@@ -100,12 +102,13 @@ function expression(item: Json, sets: Sets): string {
 function ruleOf(rule: JsonObject, sets: Sets): ImageRule {
   const items = Array.isArray(rule['expr']) ? (rule['expr'] as readonly Json[]) : [];
   const counter = items.map((item) => (isObject(item) ? item['counter'] : undefined)).find((each) => isObject(each));
-  const packets = isObject(counter) && typeof counter['packets'] === 'number' ? counter['packets'] : 0;
+  const counted = (what: 'packets' | 'bytes') => (isObject(counter) && typeof counter[what] === 'number' ? counter[what] : 0);
   const comment = rule['comment'];
   return {
     id: ruleId(typeof comment === 'string' ? comment : undefined),
     text: items.map((item) => expression(item, sets)).join(' '),
-    packets,
+    packets: counted('packets'),
+    bytes: counted('bytes'),
   };
 }
 

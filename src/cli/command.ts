@@ -5,6 +5,8 @@ import type { Screen } from './screen.ts';
 /** What a command works with. */
 export interface Context {
   readonly host: Host;
+  /** What the caller's environment has, for a command that runs something of the caller's. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** Arguments after the command's name. */
   readonly args: readonly string[];
   /** One line of the answer for people, on stdout: it fits the screen. */

@@ -8,7 +8,8 @@ import { parseArguments } from './parse-arguments.ts';
 export const due: CliCommand = {
   name: 'due',
   usage: 'due',
-  summary: 'Do what "lock --confirm" and "unlock --for" have left for now. Their timers call it; before the time is over it does nothing.',
+  summary:
+    'Do what "lock --confirm", "unlock --for" and "portal" have left for now. Their timers call it; before the time is over it does nothing.',
   examples: [['due', 'nobody needs to']],
   needsRoot: true,
   run: ({ host, args, print }) => {
@@ -18,6 +19,8 @@ export const due: CliCommand = {
       print('Nothing is due.');
       return EXIT.ok;
     }
+    // The log has what went through it.
+    if (done === 'portal-closed') return EXIT.ok;
     followBoot(host);
     const message = done === 'locked' ? 'locked again: the time of "unlock --for" is over' : 'open again: nobody confirmed the lock';
     host.log({ level: 'warn', event: `due-${done}`, message });

@@ -5,11 +5,11 @@ export const EXIT_MEANINGS: readonly (readonly [status: ExitStatus, meaning: str
   [EXIT.ok, 'done; of `status`: locked, and exactly as it should be'],
   [
     EXIT.failed,
-    'of `status`: not locked; of `doctor`: something must be mended; of `confirm`: nothing waits for it; of `prove`: something left, or nothing was proven; of the script `recover`: something could not be removed',
+    'of `status`: not locked; of `doctor`: something must be mended; of `confirm`: nothing waits for it; of `portal`: none was open, or the command failed; of `prove`: something left, or nothing was proven; of the script `recover`: something could not be removed',
   ],
   [EXIT.degraded, 'of `status` and `explain`: locked, but not as it should be'],
   [EXIT.usage, 'the command line is wrong'],
-  [EXIT.unavailable, 'a program that is needed is not installed, or cannot load rules at boot'],
+  [EXIT.unavailable, 'a program that is needed is not installed, or cannot load rules at boot; of `portal`: there is none to open here'],
   [EXIT.internal, 'a mistake in this program'],
   [EXIT.kernel, 'the kernel or its tools refused, or somebody else was busy'],
   [EXIT.files, 'a file could not be read or written'],

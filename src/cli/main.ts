@@ -1,4 +1,5 @@
 import { asKillswitchError, EXIT, type ExitStatus, explainError, KillswitchError } from '../errors.ts';
+import { callersEnvironment } from '../host/callers-environment.ts';
 import { linuxHost } from '../host/linux.ts';
 import { progressLine } from '../host/progress.ts';
 import { attach } from './attach.ts';
@@ -13,6 +14,7 @@ import { explain } from './explain.ts';
 import { install } from './install.ts';
 import { lock } from './lock.ts';
 import { didYouMean } from './nearest.ts';
+import { portal } from './portal.ts';
 import { prove } from './prove.ts';
 import { recover } from './recover.ts';
 import { refresh } from './refresh.ts';
@@ -34,6 +36,7 @@ export const COMMANDS: readonly CliCommand[] = [
   boot,
   watch,
   status,
+  portal,
   unlock,
   refresh,
   explain,
@@ -72,7 +75,7 @@ function help(): void {
     print(`      ${summary}`);
   }
   print(
-    '\n"ovpn-killswitch COMMAND --help" shows examples, --version the version. Nothing here but unlock, recover and uninstall opens the network, or a lock --confirm that nobody confirms.',
+    '\n"ovpn-killswitch COMMAND --help" shows examples, --version the version. Nothing here but unlock, recover and uninstall opens the network, or a lock --confirm that nobody confirms; portal opens a narrow hole for a while.',
   );
 }
 
@@ -128,6 +131,7 @@ async function run(argv: readonly string[], nobodyReads: () => boolean): Promise
   try {
     return await command.run({
       host,
+      env: callersEnvironment(),
       args,
       print: answering((line) => print(line)),
       printExactly: answering(printExactly),

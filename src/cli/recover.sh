@@ -244,6 +244,8 @@ if [ "$failed" = 0 ]; then
   if [ -d "$state" ] || { [ -d /usr/local/lib/ovpn-killswitch ] && mkdir -p "$state"; }; then
     rm -f "$state/base.nft" "$state/base.v4" "$state/base.v6" "$state/before.policies" "$state/before.made" "$state/endpoints.json" "$state/settings.env"
     rm -rf "${state:?}/boot"
+    # Sessions that were open under that lock are none of the next one's.
+    rm -f /run/ovpn-killswitch/ssh-sessions
     echo unlocked > "$state/lock.plain"
     printf '{"version":1,"locked":false,"since":%s,"backend":"nftables","before":[]}\n' "$(date +%s)" > "$state/lock.json"
   fi

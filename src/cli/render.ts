@@ -8,6 +8,8 @@ import { loadSettings } from '../machine/load-settings.ts';
 import { intend } from '../machine/report.ts';
 import { readWorld } from '../machine/world.ts';
 import { FAMILIES } from '../net/address.ts';
+import { decide, tunnelsOf } from '../policy/policy.ts';
+import { compile } from '../ruleset/compile.ts';
 import type { CliCommand } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
 
@@ -30,7 +32,9 @@ export const render: CliCommand = {
     const backend =
       named === undefined ? choose(readWorld(host, settings.backend, true)).backend : named === 'nftables' ? nftables : iptables(families);
     const { replace } = backend;
-    const { commit } = replace(intend(host, settings, gatherKnown(host, settings)).ruleset, { image: [], policies: [], present: false });
+    const { policy } = intend(host, settings, gatherKnown(host, settings));
+    // A lock ends a portal.
+    const { commit } = replace(compile(decide(policy.base, tunnelsOf(policy))), { image: [], policies: [], present: false });
     for (const { program, args: words, stdin } of commit) {
       printExactly(`# ${[program, ...words].join(' ')}`);
       printExactly((stdin ?? '').trimEnd());

@@ -8,6 +8,8 @@ export const LOG_EVENTS = [
   'due-locked',
   'due-unlocked',
   'timer',
+  'portal-opened',
+  'portal-closed',
   'applied',
   'not-locked',
   'waiting',

@@ -166,7 +166,7 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
     const [out, err] = [outputFile(), outputFile()];
     const result = execaSync(path, args, {
       cwd: '/',
-      env: { PATH: PROGRAM_FOLDERS.join(':'), LC_ALL: 'C' },
+      env: { PATH: PROGRAM_FOLDERS.join(':'), LC_ALL: 'C', TZ: 'UTC' },
       extendEnv: false,
       reject: false,
       stripFinalNewline: false,

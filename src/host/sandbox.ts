@@ -14,7 +14,7 @@ export interface RunOptions {
   /** The network namespace inside the sandbox: one made with `ip netns add`; without it the sandbox's own. */
   readonly at?: string;
   readonly stdin?: string;
-  /** Added to PATH and LC_ALL; `only` replaces them. */
+  /** Added to PATH, LC_ALL and TZ; `only` replaces them. */
   readonly env?: Readonly<Record<string, string>>;
   readonly only?: Readonly<Record<string, string>>;
   readonly milliseconds?: number;
@@ -116,7 +116,7 @@ export function assertPrivate(pid: number): void {
 }
 
 function environment({ env, only }: RunOptions): Record<string, string> {
-  return { ...(only ?? { PATH: PROGRAM_FOLDERS.join(':'), LC_ALL: 'C', ...env }) };
+  return { ...(only ?? { PATH: PROGRAM_FOLDERS.join(':'), LC_ALL: 'C', TZ: 'UTC', ...env }) };
 }
 
 /** The first process of new name spaces: the only child of unshare(1), or of nsenter(1). */

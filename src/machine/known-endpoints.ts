@@ -9,6 +9,7 @@ import { printable } from '../net/printable.ts';
 import type { Known } from '../policy/policy.ts';
 import type { Settings } from '../policy/settings.ts';
 import { literalEndpoints, type Profile, readProfile } from '../tunnel/profile.ts';
+import { accountOf } from './account.ts';
 import { attachedProfiles } from './attached-profiles.ts';
 import { ownEntries } from './hosts-file.ts';
 import { field, parseJson, texts } from './json.ts';
@@ -35,10 +36,7 @@ function expand(host: Host, pattern: string): readonly string[] {
 
 /** The user id of an account: a number as it is, a name from /etc/passwd. */
 export function uidOf(host: Host, account: string): number | undefined {
-  if (/^\d{1,9}$/.test(account)) return Number(account);
-  const line = (host.read(PATHS.passwd) ?? '').split('\n').find((each) => each.startsWith(`${account}:`));
-  const uid = line?.split(':')[2];
-  return uid !== undefined && /^\d+$/.test(uid) ? Number(uid) : undefined;
+  return /^\d{1,9}$/.test(account) ? Number(account) : accountOf(host, account)?.uid;
 }
 
 function uidsOf(host: Host, settings: Settings, profiles: readonly Profile[]): readonly number[] {

@@ -1,9 +1,11 @@
 import type { ChainPolicy } from '../backend/backend.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import type { Portal } from '../policy/portal.ts';
 import type { BackendName } from '../policy/settings.ts';
 import { field, type Json, parseJson } from './json.ts';
 import { type Moment, parseMoment, secondsUntil } from './moment.ts';
+import { type OpenedPortal, openedPortalJson, parseOpenedPortal } from './portal-record.ts';
 
 const FILE = `${PATHS.state}/lock.json`;
 /** As one word whether it is locked. */
@@ -25,6 +27,8 @@ export interface LockRecord {
   readonly made: readonly BuiltinChain[];
   /** From then on the opposite of `locked` holds: a lock that was not confirmed, or an `unlock --for`. Without it `locked` lasts. */
   readonly until?: Moment;
+  /** The portal that was opened last, unless it was closed. */
+  readonly portal?: OpenedPortal;
 }
 
 function parseChain(json: Json): readonly BuiltinChain[] {
@@ -48,7 +52,16 @@ export function readWrittenRecord(host: Host): LockRecord | undefined {
   const [locked, since, backend, before, made] = ['locked', 'since', 'backend', 'before', 'made'].map((name) => field(json, name));
   if (typeof locked !== 'boolean' || typeof since !== 'number' || (backend !== 'iptables' && backend !== 'nftables')) return undefined;
   const until = parseMoment(field(json, 'until'));
-  return { locked, since, backend, before: list(before, parsePolicy), made: list(made, parseChain), ...(until && { until }) };
+  const portal = parseOpenedPortal(field(json, 'portal'));
+  return {
+    locked,
+    since,
+    backend,
+    before: list(before, parsePolicy),
+    made: list(made, parseChain),
+    ...(until && { until }),
+    ...(portal && { portal }),
+  };
 }
 
 /** The record as it holds now: a timed one whose moment is over says the opposite, and lasts. */
@@ -57,6 +70,12 @@ export function readLockRecord(host: Host): LockRecord | undefined {
   if (written?.until === undefined || secondsUntil(host, written.until) > 0) return written;
   const { until: _, locked, ...rest } = written;
   return { ...rest, locked: !locked };
+}
+
+/** The portal that is open now: its moment is still to come. */
+export function openPortalOf(host: Host, record: LockRecord | undefined): Portal | undefined {
+  const opened = record?.locked === true ? record.portal : undefined;
+  return opened !== undefined && secondsUntil(host, opened.ends) > 0 ? opened.portal : undefined;
 }
 
 /** Whether a machine with this record boots locked: the boot is after any moment. */
@@ -80,5 +99,6 @@ export function writeLockRecord(host: Host, record: LockRecord): void {
   host.write(`${PATHS.state}/before.policies`, policies.join(''));
   host.write(`${PATHS.state}/before.made`, made.join(''));
   writePlainRecord(host, bootsLocked(record));
-  host.write(FILE, `${JSON.stringify({ version: 1, ...record }, null, 1)}\n`);
+  const { portal, ...rest } = record;
+  host.write(FILE, `${JSON.stringify({ version: 1, ...rest, ...(portal && { portal: openedPortalJson(portal) }) }, null, 1)}\n`);
 }

@@ -8,7 +8,7 @@ import { compile } from '../ruleset/compile.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import { gatherKnown, savedKnown } from './known-endpoints.ts';
 import { type LiveTunnel, readLiveTunnels, staleTunnels } from './live-tunnels.ts';
-import { type LockRecord, readLockRecord } from './lock-record.ts';
+import { type LockRecord, openPortalOf, readLockRecord } from './lock-record.ts';
 import { settingsChanged } from './settings-in-force.ts';
 import { readSshSessions } from './ssh-sessions.ts';
 import { installedBackends, readWorld } from './world.ts';
@@ -26,6 +26,7 @@ export function intend(host: Host, settings: Settings, known: Known = savedKnown
   const policy = decide(
     base,
     live.map(({ tunnel }) => tunnel),
+    openPortalOf(host, readLockRecord(host)),
   );
   return { policy, ruleset: compile(policy), live };
 }

@@ -1,14 +1,13 @@
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { type Address, parseAddress } from '../net/address.ts';
 import { parseSession, type Session, sessionText } from '../net/session.ts';
 import { parseJson, texts } from './json.ts';
+import { procSockets } from './proc-address.ts';
 
 /** No session survives a reboot, so neither does this. */
 const FILE = `${PATHS.runtime}/ssh-sessions`;
 /** TCP_ESTABLISHED (net/tcp_states.h). */
 const ESTABLISHED = '01';
-const MAPPED = '0000000000000000FFFF0000';
 
 /** Sessions that the rules keep open. */
 export function readSshSessions(host: Host): readonly Session[] {
@@ -28,33 +27,10 @@ export function forgetSshSessions(host: Host): void {
   host.remove(FILE);
 }
 
-/** The bytes of a word as proc(5) has it: as the machine has them in memory, which is the wrong way round on all that we know. */
-function bytesOf(word: string): readonly number[] {
-  return (word.match(/../g) ?? []).map((byte) => Number.parseInt(byte, 16)).reverse();
-}
-
-function addressOf(hex: string): Address | undefined {
-  const own = hex.startsWith(MAPPED) ? hex.slice(MAPPED.length) : hex;
-  const bytes = (own.match(/.{8}/g) ?? []).flatMap(bytesOf);
-  if (bytes.length === 4) return parseAddress(bytes.join('.'));
-  const pair = (index: number) => ((bytes[index] ?? 0) * 256 + (bytes[index + 1] ?? 0)).toString(16);
-  return parseAddress([0, 2, 4, 6, 8, 10, 12, 14].map(pair).join(':'));
-}
-
 /** The open TCP connections of this network namespace, by `sessionText`. */
 function openConnections(host: Host): ReadonlySet<string> {
-  const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((path) => (host.read(path) ?? '').split('\n').slice(1));
-  return new Set(
-    lines.flatMap((line) => {
-      const [, here = '', there = '', state] = line.trim().split(/\s+/);
-      if (state !== ESTABLISHED) return [];
-      const ends = [there, here].map((end) => {
-        const [hex = '', port = ''] = end.split(':');
-        return `${addressOf(hex)?.text} ${Number.parseInt(port, 16)}`;
-      });
-      return [ends.join(' ')];
-    }),
-  );
+  const sockets = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((path) => procSockets(host.read(path) ?? ''));
+  return new Set(sockets.flatMap(({ here, there, state }) => (state === ESTABLISHED ? [`${there} ${here}`] : [])));
 }
 
 /** A process may end while it is looked at, and may belong to somebody else. */

@@ -43,6 +43,12 @@ export const DNS_PORT: Port = port(53);
 export const ENCRYPTED_DNS_PORT: Port = port(853);
 export const LLMNR_PORT: Port = port(5355);
 
+/** HTTP and HTTPS over TCP (RFC 9110 4.2). */
+export const WEB_PORTS: readonly Port[] = [port(80), port(443)];
+
+/** Shared address space behind a provider's address translation (RFC 6598). */
+export const SHARED_NETWORK: readonly Network[] = networks('100.64.0.0/10');
+
 /** DHCP (RFC 2131 4.1, RFC 8415 7.2) and where its clients may send: broadcast, servers on private or shared space, RFC 8415 7.1. */
 export const DHCP: Readonly<Record<Family, { readonly client: Port; readonly server: Port; readonly to: readonly Network[] }>> = {
   ipv4: {

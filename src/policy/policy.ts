@@ -5,6 +5,7 @@ import type { Service } from '../net/port.ts';
 import type { Session } from '../net/session.ts';
 import { LOCAL_MULTICAST, PRIVATE_NETWORKS } from '../net/well-known.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
+import { describePortal, type Portal } from './portal.ts';
 import type { LanEntry, LogLimit, Refuse, Settings } from './settings.ts';
 
 /** Whose packets: those of sockets opened by a user, or those with a firewall mark (`--mark` in OpenVPN). */
@@ -34,6 +35,7 @@ export interface Base {
  */
 export type Policy =
   | { readonly state: 'blocked'; readonly base: Base }
+  | { readonly state: 'portal'; readonly base: Base; readonly portal: Portal }
   | { readonly state: 'connected'; readonly base: Base; readonly tunnels: readonly [Tunnel, ...Tunnel[]] };
 
 /** What the settings name but do not hold themselves. */
@@ -94,10 +96,14 @@ export function baseOf(settings: Settings, known: Known, sessions: readonly Sess
   };
 }
 
-/** The state that a base and the live tunnels make. Tunnels are ordered by device, so that the same facts give the same policy. */
-export function decide(base: Base, live: readonly Tunnel[]): Policy {
+/**
+ * The state that a base and the live tunnels make. Tunnels are ordered by device, so that the same facts give the same policy. Beside a tunnel
+ * there is no portal.
+ */
+export function decide(base: Base, live: readonly Tunnel[], portal?: Portal): Policy {
   const [first, ...others] = [...live].sort((a, b) => (a.device < b.device ? -1 : 1));
-  return first === undefined ? { state: 'blocked', base } : { state: 'connected', base, tunnels: [first, ...others] };
+  if (first !== undefined) return { state: 'connected', base, tunnels: [first, ...others] };
+  return portal === undefined ? { state: 'blocked', base } : { state: 'portal', base, portal };
 }
 
 /** The tunnels of a policy; none while it is blocked. */
@@ -106,6 +112,7 @@ export function tunnelsOf(policy: Policy): readonly Tunnel[] {
 }
 
 function tunnelTexts(policy: Policy): readonly string[] {
+  if (policy.state === 'portal') return [describePortal(policy.portal)];
   return tunnelsOf(policy).map(({ device, endpoints, resolvers }) => {
     const [endpoint] = endpoints;
     const via = endpoint === undefined ? '' : ` to ${endpointText(endpoint)}`;

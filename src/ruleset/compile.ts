@@ -1,4 +1,5 @@
 import { type Base, type Policy, tunnelsOf } from '../policy/policy.ts';
+import type { Portal } from '../policy/portal.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 import type { Chain, Rule, Ruleset, SharedChain, Verdict } from './ruleset.ts';
 import {
@@ -17,6 +18,7 @@ import {
   neighbours,
   noIpv6,
   otherDns,
+  portal,
   rest,
   sshSession,
   throughForward,
@@ -34,7 +36,7 @@ function to(chain: SharedChain, id: Rule['id']): Rule {
 }
 
 /** The base chains. Their order is the security argument: docs/security.md reads along it. */
-function baseChains(base: Base): readonly Chain[] {
+function baseChains(base: Base, open: Portal | undefined): readonly Chain[] {
   return [
     {
       name: 'input',
@@ -60,6 +62,7 @@ function baseChains(base: Base): readonly Chain[] {
         ...neighbours(base, 'out'),
         to('tunnel-output', 'tunnel'),
         ...lanDns(base),
+        ...(open === undefined ? [] : portal(base, open)),
         ...otherDns(base),
         ...sshSession(base, 'out'),
         ...endpointOthers(base, base.endpoints),
@@ -100,5 +103,9 @@ function deviceChains(base: Base, live: Tunnel): readonly Chain[] {
 export function compile(policy: Policy): Ruleset {
   const { base } = policy;
   const tunnels = tunnelsOf(policy);
-  return [...tunnels.flatMap((live) => deviceChains(base, live)), ...sharedChains(base, tunnels), ...baseChains(base)];
+  return [
+    ...tunnels.flatMap((live) => deviceChains(base, live)),
+    ...sharedChains(base, tunnels),
+    ...baseChains(base, policy.state === 'portal' ? policy.portal : undefined),
+  ];
 }

@@ -40,6 +40,7 @@ export function matches(match: Match, packet: Packet): boolean {
     (match.toPorts === undefined || (transport !== undefined && inRanges(match.toPorts, transport.toPort))) &&
     (match.icmp === undefined || ('icmp' in payload && match.icmp.includes(payload.icmp))) &&
     (match.conntrack === undefined || match.conntrack.some((state) => state === packet.conntrack)) &&
+    (match.during === undefined || packet.at === undefined || (match.during.from <= packet.at && packet.at <= match.during.until)) &&
     (match.owner === undefined || (match.owner.kind === 'uid' ? match.owner.uid === packet.uid : match.owner.mark === packet.mark))
   );
 }

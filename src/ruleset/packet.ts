@@ -16,4 +16,6 @@ export interface Packet {
   /** Who opened the socket; undefined for packets of no socket of ours. */
   readonly uid: number | undefined;
   readonly mark: number;
+  /** Seconds since 1970; without it some moment at which the policy holds. */
+  readonly at?: number;
 }

@@ -45,6 +45,10 @@ export const REASONS: Readonly<Record<RuleId, Reason>> = {
     settings: ['KILLSWITCH_DNS'],
   },
   'lan-dns': { why: 'some need a resolver of their own at home. Whoever runs it learns the names.', settings: ['KILLSWITCH_LAN_DNS'] },
+  portal: {
+    why: 'a captive portal must be seen before the VPN can connect, and everybody else on this machine need not be let out for it. The kernel itself ends it at its time.',
+    settings: [],
+  },
   'other-dns': {
     why: "the LAN's router or the provider would learn every name you ask for (RFC 1035, RFC 7858, RFC 9250, RFC 4795). DNS over HTTPS looks like the web and goes through the tunnel like it.",
     settings: ['KILLSWITCH_DNS', 'KILLSWITCH_LAN_DNS'],

@@ -25,6 +25,7 @@ export const RULE_IDS = [
   'no-ipv6',
   'tunnel-dns',
   'lan-dns',
+  'portal',
   'other-dns',
   'tunnel-inbound',
   'forward',
@@ -69,6 +70,8 @@ export interface Match {
   readonly icmp?: readonly number[];
   readonly conntrack?: readonly ('established' | 'related')[];
   readonly owner?: Owner;
+  /** From one second since 1970 to another, both included, by the machine's clock. */
+  readonly during?: { readonly from: number; readonly until: number };
 }
 
 /** `jump` and `log` do not decide: after them the next rule is asked, unless a rule of the jumped-to chain decided. */

@@ -1,7 +1,7 @@
 import { type Address, FAMILIES, type Family } from '../net/address.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import { contains, disjoint, type Network, networkOf } from '../net/network.ts';
-import { onlyPort, type Port, type PortRange, type Service, TRANSPORTS } from '../net/port.ts';
+import { onlyPort, type Port, type PortRange, type Service, TRANSPORTS, type Transport } from '../net/port.ts';
 import {
   DHCP,
   DNS_PORT,
@@ -13,8 +13,10 @@ import {
   LLMNR_PORT,
   LOCAL_MULTICAST,
   LOOPBACK,
+  WEB_PORTS,
 } from '../net/well-known.ts';
 import type { Base } from '../policy/policy.ts';
+import type { Portal } from '../policy/portal.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 import type { Match, Rule, RuleId, Verdict } from './ruleset.ts';
 
@@ -111,13 +113,22 @@ function toEndpoints(base: Base, endpoints: readonly Endpoint[]): readonly Rule[
 
 /** Anybody else's packets to an endpoint inside the LAN, which `lan` would let out (TunnelCrack ServerIP, CVE-2023-36673). */
 export function endpointOthers(base: Base, endpoints: readonly Endpoint[]): readonly Rule[] {
-  const onLan = endpoints.filter(({ address }) => {
+  return refuseEndpoints(
+    base,
+    'endpoint-others',
+    endpoints,
+    base.lan.map(({ network }) => network),
+  );
+}
+
+function refuseEndpoints(base: Base, id: RuleId, endpoints: readonly Endpoint[], networks: readonly Network[]): readonly Rule[] {
+  const inside = endpoints.filter(({ address }) => {
     const host = networkOf(address);
-    return base.lan.some(({ network }) => contains(network, host));
+    return networks.some((network) => contains(network, host));
   });
   return families(base).flatMap((family) => {
-    const own = onLan.filter(({ address }) => address.family === family);
-    return own.length === 0 ? [] : refuse(base, 'endpoint-others', { family, endpoints: own });
+    const own = inside.filter(({ address }) => address.family === family);
+    return own.length === 0 ? [] : refuse(base, id, { family, endpoints: own });
   });
 }
 
@@ -220,6 +231,31 @@ export function lanDns(base: Base): readonly Rule[] {
   return perFamily(base, hosts(base.lanDns), (family, to) => [
     accept('lan-dns', { family, to, transports: TRANSPORTS, toPorts: RESOLVER_PORTS }),
   ]);
+}
+
+/** A captive portal's names and web, but no endpoint that lies there. */
+export function portal(base: Base, open: Portal): readonly Rule[] {
+  return [...refuseEndpoints(base, 'portal', base.endpoints, [...open.networks, ...hosts(open.resolvers)]), ...throughPortal(open)];
+}
+
+/** What a captive portal needs: names, and the web of one user. One kernel rule for each of these, so that its counter says what passed. */
+export function throughPortal({ uid, uplink, networks, resolvers, askers, from, until }: Portal): readonly Rule[] {
+  const to = (network: Network, asker: number, transport: Transport, port: Port): Rule =>
+    accept('portal', {
+      family: 'ipv4',
+      out: uplink,
+      to: [network],
+      transports: [transport],
+      toPorts: [onlyPort(port)],
+      owner: { kind: 'uid', uid: asker },
+      during: { from, until },
+    });
+  return [
+    ...hosts(resolvers).flatMap((resolver) =>
+      askers.flatMap((asker) => TRANSPORTS.map((transport) => to(resolver, asker, transport, DNS_PORT))),
+    ),
+    ...networks.flatMap((network) => WEB_PORTS.map((port) => to(network, uid, 'tcp', port))),
+  ];
 }
 
 /** Off the tunnel, what the server routed into it: those networks are not the LAN's while it is connected. */

@@ -4,6 +4,7 @@ import { forgetLastTransaction, writeLastTransaction } from '../machine/last-tra
 import { type LiveTunnel, liveTunnelKey, readLiveTunnels, removeLiveTunnel, staleTunnels } from '../machine/live-tunnels.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { type Base, decide, type Policy } from '../policy/policy.ts';
+import type { Portal } from '../policy/portal.ts';
 import { compile } from '../ruleset/compile.ts';
 import { type Applied, apply } from './apply.ts';
 
@@ -29,14 +30,19 @@ function prune(host: Host, except: InterfaceName | undefined): void {
 /**
  * Makes the kernel hold the base and every live tunnel, for a caller that holds the lock. Each hook has written its own tunnel file before;
  * whoever comes last reads all of them, so that hooks of several tunnels at once all end up in the kernel. `added` names a device whose rules may
- * just be added.
+ * just be added; `portal` is opened unless a tunnel is live.
  */
-export function convergeAlone(host: Host, backend: Backend, base: Base, added?: InterfaceName): Converged {
+export function convergeAlone(
+  host: Host,
+  backend: Backend,
+  base: Base,
+  { added, portal }: { readonly added?: InterfaceName | undefined; readonly portal?: Portal | undefined } = {},
+): Converged {
   prune(host, added);
   let live = readLiveTunnels(host);
   for (let rounds = 0; ; rounds++) {
     const tunnels = live.map(({ tunnel }) => tunnel);
-    const policy = decide(base, tunnels);
+    const policy = decide(base, tunnels, portal);
     const grown =
       added === undefined
         ? undefined

@@ -6,7 +6,7 @@ import { followAlone } from './follow.ts';
 import { unlockAlone } from './lock.ts';
 
 /** What `due` came to. */
-export type Due = 'nothing' | 'waits' | 'locked' | 'unlocked';
+export type Due = 'nothing' | 'waits' | 'locked' | 'unlocked' | 'portal-closed';
 
 /** Seconds after which it is tried again, when it could not be done. */
 const AGAIN_SECONDS = 10;
@@ -18,7 +18,7 @@ export function dueIn(host: Host, seconds: number): Moment {
   return moment;
 }
 
-/** What a timed lock or unlock has left for now: the opposite. Before its moment, and without one, nothing. */
+/** What a timed lock or unlock has left for now: the opposite; and a portal whose time is over, which is closed. Before its moment, and without one, nothing. */
 export function carryOutDue(host: Host): Due {
   try {
     return host.exclusively(() => dueAlone(host));
@@ -30,8 +30,12 @@ export function carryOutDue(host: Host): Due {
 
 function dueAlone(host: Host): Due {
   const written = readWrittenRecord(host);
-  if (written?.until === undefined) return 'nothing';
-  if (secondsUntil(host, written.until) > 0) return 'waits';
+  const isOver = (moment: Moment | undefined) => moment !== undefined && secondsUntil(host, moment) === 0;
+  if (written === undefined || !isOver(written.until)) {
+    if (!isOver(written?.portal?.ends)) return written?.until === undefined && written?.portal === undefined ? 'nothing' : 'waits';
+    followAlone(host);
+    return 'portal-closed';
+  }
   if (written.locked) {
     unlockAlone(host);
     return 'unlocked';

@@ -5,10 +5,13 @@ import { readLockRecord } from '../machine/lock-record.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import { readSshSessions } from '../machine/ssh-sessions.ts';
 import { readWorld } from '../machine/world.ts';
+import type { InterfaceName } from '../net/interface-name.ts';
 import { baseOf } from '../policy/policy.ts';
+import type { Portal } from '../policy/portal.ts';
 import type { BackendName } from '../policy/settings.ts';
 import { amendRules, type Change } from './amend.ts';
 import { type Converged, convergeAlone } from './converge.ts';
+import { endPortal, forgetPortal, type Passed } from './end-portal.ts';
 import { type Locked, lockAlone } from './lock.ts';
 
 /** What following the live tunnels came to. */
@@ -32,18 +35,34 @@ export function follow(host: Host, change?: Change): Followed {
   });
 }
 
-/** The long way on a locked machine, for a caller that holds the lock. */
-export function followAlone(host: Host, change?: Change): Extract<Followed, { kind: 'followed' }> {
+/** What the long way on a locked machine came to. */
+type FollowedAlone = Extract<Followed, { kind: 'followed' }>;
+
+/** The long way on a locked machine, for a caller that holds the lock. It ends a portal: what went through that is in `passed`. */
+export function followAlone(host: Host, change?: Change): FollowedAlone & { readonly passed: readonly Passed[] | undefined } {
+  const added = change !== undefined && 'came' in change ? change.came.tunnel.device : undefined;
+  const passed = endPortal(host);
+  const followed = loadAlone(host, { added });
+  forgetPortal(host);
+  return { ...followed, passed };
+}
+
+/** The rules in force, for a caller that holds the lock. `added` names a device whose rules may just be added. */
+export function loadAlone(
+  host: Host,
+  options: { readonly added?: InterfaceName | undefined; readonly portal?: Portal | undefined },
+): FollowedAlone {
   const settings = settingsInForce(host);
   const { backend } = choose(readWorld(host, settings.backend));
   const base = baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings), readSshSessions(host));
-  const added = change !== undefined && 'came' in change ? change.came.tunnel.device : undefined;
-  return { kind: 'followed', converged: convergeAlone(host, backend, base, added), backend: backend.name };
+  return { kind: 'followed', converged: convergeAlone(host, backend, base, options), backend: backend.name };
 }
 
 /** The short way, on a locked machine. */
 function amend(host: Host, change: Change): Followed | undefined {
-  if (readLockRecord(host)?.locked !== true) return undefined;
+  const record = readLockRecord(host);
+  // Of a portal, also of one that is over, the rules have to go.
+  if (record?.locked !== true || record.portal !== undefined) return undefined;
   const settings = settingsInForce(host);
   const { backend } = choose(readWorld(host, settings.backend));
   const converged = amendRules(host, backend, baseOf(settings, { endpoints: [], uids: savedUids(host) }, readSshSessions(host)), change);

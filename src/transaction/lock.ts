@@ -25,6 +25,7 @@ import type { BackendName, Settings } from '../policy/settings.ts';
 import { compile } from '../ruleset/compile.ts';
 import { look, removeRules } from './apply.ts';
 import { type Converged, convergeAlone } from './converge.ts';
+import { endPortal } from './end-portal.ts';
 import { missingChains, removeMadeChains } from './made-chains.ts';
 
 /** Seconds that a person who locks waits for DNS. */
@@ -139,6 +140,7 @@ export function lockAlone(host: Host, { ask, needsEndpoint = false, until, sessi
   const known = gatherKnown(host, settings, ask);
   const base = baseOf(settings, known, keepSshSessions(host, sessions));
   if (needsEndpoint && record?.locked !== true && base.endpoints.length === 0) refuseWithoutEndpoint(host, settings, known);
+  endPortal(host);
   const found = look(host, backend);
   const before = policiesBefore(record, found.present, found.policies);
   if (record?.locked !== true && !found.present) saveDumps(host);
@@ -225,6 +227,7 @@ export function unlockAlone(host: Host, until?: Moment): { readonly removed: boo
       'Install the one that was used to lock: apt install iptables nftables',
     );
   const record = loadedRecord(host);
+  endPortal(host);
   forgetLastTransaction(host);
   const families = world.ipv6 && world.has.ip6tables ? FAMILIES : (['ipv4'] as const);
   const results = [

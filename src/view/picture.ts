@@ -3,7 +3,9 @@ import { STRATEGIES } from '../dns/choose.ts';
 import type { ResolverState } from '../dns/follow-resolvers.ts';
 import type { Report } from '../machine/report.ts';
 import { endpointText } from '../net/endpoint.ts';
+import { describePortal } from '../policy/portal.ts';
 import { differenceLines } from '../transaction/apply.ts';
+import { passedText } from '../transaction/end-portal.ts';
 import type { DropCounts, Drops } from './drops.ts';
 import type { View } from './view.ts';
 
@@ -28,6 +30,7 @@ function headline({ state, exact }: Report): PictureLine {
   if (state === 'unlocked') return { text: 'UNLOCKED: nothing is guarded', tone: 'bad' };
   if (state === 'open') return { text: 'OPEN: this machine was locked, but no rule is loaded', tone: 'bad' };
   if (!exact) return { text: 'LOCKED, BUT NOT AS IT SHOULD BE', tone: 'bad' };
+  if (state === 'portal') return { text: 'LOCKED, but for a portal', tone: 'warning' };
   return { text: state === 'connected' ? 'LOCKED: connected' : 'LOCKED: blocked, no tunnel', tone: 'good' };
 }
 
@@ -46,6 +49,13 @@ function* tunnelLines({ intended, stale }: Report, now: number): Generator<Pictu
       gone ? 'warning' : 'plain',
     );
   }
+}
+
+function* portalLines(open: View['portal']): Generator<PictureLine> {
+  if (open === undefined) return;
+  const { portal, closesIn, passed } = open;
+  yield line('portal', `${describePortal(portal)}; it closes in ${ago(closesIn)}`, 'warning');
+  for (const each of passed) yield line('passed', passedText(each));
 }
 
 function* resolverLines({ setting, demands, inUse, differences }: ResolverState): Generator<PictureLine> {
@@ -89,8 +99,18 @@ function watchLine({ enabled, running }: View['watch']): PictureLine {
     : line('watch', 'off: "ovpn-killswitch watch enable" has the rules put back when another program changes them');
 }
 
-/** The picture that `status` draws for people. */
-export function* picture({ report, turnsIn, resolvers, givenBack, boot, watch, drops, neighbours, now }: View): Generator<PictureLine> {
+export function* picture({
+  report,
+  turnsIn,
+  portal,
+  resolvers,
+  givenBack,
+  boot,
+  watch,
+  drops,
+  neighbours,
+  now,
+}: View): Generator<PictureLine> {
   const { record, choice, intended, differences, state } = report;
   yield headline(report);
   if (record !== undefined) yield line('since', ago(now - record.since));
@@ -105,6 +125,7 @@ export function* picture({ report, turnsIn, resolvers, givenBack, boot, watch, d
   yield line('backend', choice.trace.join('; '));
   yield line('endpoints', String(intended.policy.base.endpoints.length));
   yield* tunnelLines(report, now);
+  yield* portalLines(portal);
   yield* resolverLines(resolvers);
   if (givenBack !== undefined) yield line('dns', givenBack);
   for (const difference of differenceLines(differences, 20)) yield line('differs', difference, 'bad');

@@ -2,7 +2,7 @@ import { endpointText } from '../net/endpoint.ts';
 import type { View } from './view.ts';
 
 /** Version 1 of the machine-readable status, as docs/status.md describes it. New fields do not change the version. */
-export function statusJson({ report, turnsIn, now, resolvers, boot, watch, drops, neighbours }: View): string {
+export function statusJson({ report, turnsIn, portal: open, now, resolvers, boot, watch, drops, neighbours }: View): string {
   const { state, exact, record, choice, intended, stale, differences } = report;
   return JSON.stringify(
     {
@@ -11,6 +11,18 @@ export function statusJson({ report, turnsIn, now, resolvers, boot, watch, drops
       exact,
       since: record?.since ?? null,
       until: turnsIn === undefined ? null : now + turnsIn,
+      portal:
+        open === undefined
+          ? null
+          : {
+              until: now + open.closesIn,
+              uid: open.portal.uid,
+              uplink: open.portal.uplink,
+              networks: open.portal.networks.map(({ text }) => text),
+              resolvers: open.portal.resolvers.map(({ text }) => text),
+              askers: open.portal.askers,
+              passed: open.passed,
+            },
       settingsChanged: report.settingsChanged,
       backend: choice.backend.name,
       trace: choice.trace,

@@ -11,11 +11,11 @@ interface Metric {
   readonly values: readonly (readonly [labels: Labels, value: number])[];
 }
 
-const STATES = ['unlocked', 'open', 'blocked', 'connected'] as const;
+const STATES = ['unlocked', 'open', 'blocked', 'portal', 'connected'] as const;
 
-function metrics({ report, boot, watch, drops }: View): readonly Metric[] {
+function metrics({ report, portal, boot, watch, drops }: View): readonly Metric[] {
   const { state, exact, record, intended, stale, differences } = report;
-  const isLocked = state === 'blocked' || state === 'connected';
+  const isLocked = state === 'blocked' || state === 'portal' || state === 'connected';
   const one = (value: number | boolean): Metric['values'] => [[{}, Number(value)]];
   const gauge = (name: string, help: string, values: Metric['values']): Metric => ({ name, type: 'gauge', help, values });
   return [
@@ -35,6 +35,7 @@ function metrics({ report, boot, watch, drops }: View): readonly Metric[] {
       intended.live.map(({ tunnel, since }) => [{ device: tunnel.device }, since]),
     ),
     gauge('stale_tunnels', 'Live tunnels whose end nobody reported.', one(stale.length)),
+    gauge('portal_closes_in_seconds', 'Seconds until the portal that is open closes.', portal === undefined ? [] : one(portal.closesIn)),
     gauge('boot_enabled', 'Whether the rules are loaded at boot.', one(boot.strategy !== undefined)),
     gauge('watched', 'Whether a process watches the rules.', one(watch.running)),
     {

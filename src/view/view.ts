@@ -6,7 +6,9 @@ import type { Host } from '../host/host.ts';
 import { secondsUntil } from '../machine/moment.ts';
 import { type Report, readReport } from '../machine/report.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
+import type { Portal } from '../policy/portal.ts';
 import { lookIfItWorks } from '../transaction/apply.ts';
+import { type Passed, passedOf } from '../transaction/end-portal.ts';
 import { readWatch, type WatchReport } from '../watch/watch-report.ts';
 import { type Drops, readDrops } from './drops.ts';
 import { type Neighbour, readNeighbours } from './neighbours.ts';
@@ -18,6 +20,8 @@ export interface View {
   readonly report: Report;
   /** Seconds until the opposite holds, of a timed lock or unlock; undefined when it lasts. */
   readonly turnsIn: number | undefined;
+  /** The portal that is open, the seconds until it closes, and what has passed it; undefined when none is. */
+  readonly portal: { readonly portal: Portal; readonly closesIn: number; readonly passed: readonly Passed[] } | undefined;
   readonly resolvers: ResolverState;
   /** What was given back of DNS while this was read; undefined when nothing was. */
   readonly givenBack: string | undefined;
@@ -34,6 +38,7 @@ export function readView(host: Host): View {
     now: host.now(),
     report,
     turnsIn: report.record?.until && Math.ceil(secondsUntil(host, report.record.until)),
+    portal: readPortal(host, report),
     resolvers: readResolvers(host, true),
     givenBack,
     boot: readBoot(host),
@@ -45,6 +50,16 @@ export function readView(host: Host): View {
 
 function read(host: Host): Report {
   return readReport(host, settingsInForce(host), (backend) => lookIfItWorks(host, backend));
+}
+
+function readPortal(host: Host, { intended: { policy }, record, choice, found }: Report): View['portal'] {
+  if (policy.state !== 'portal' || record?.portal === undefined) return undefined;
+  const { portal } = policy;
+  return {
+    portal,
+    closesIn: Math.ceil(secondsUntil(host, record.portal.ends)),
+    passed: passedOf(choice.backend, found.image, portal),
+  };
 }
 
 /** A hook may be in the middle of its change: what is not as it should be is read again when nobody changes anything. */

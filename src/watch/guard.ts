@@ -6,7 +6,7 @@ import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { readLastTransaction } from '../machine/last-transaction.ts';
 import { liveTunnelKey, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
+import { openPortalOf, readLockRecord } from '../machine/lock-record.ts';
 import { intend } from '../machine/report.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import { readWorld } from '../machine/world.ts';
@@ -43,6 +43,10 @@ function readImages(host: Host): Images {
   return { expected: backend.image(intend(host, settings).ruleset), found: look(host, backend).image };
 }
 
+function isExact({ expected, found }: Images): boolean {
+  return differencesOf(expected, found).length === 0;
+}
+
 /** Somebody may have changed rules again meanwhile: such a difference must not pass for one of words. */
 function spellingNow(host: Host): readonly Difference[] {
   const { expected, found } = readImages(host);
@@ -70,7 +74,10 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
   if (patient && hookAtWork(host)) return { kind: 'busy' };
   return host.exclusively((): Guarded => {
     // Somebody may have unlocked while we waited.
-    if (readLockRecord(host)?.locked !== true) return { kind: 'unlocked' };
+    const record = readLockRecord(host);
+    if (record?.locked !== true) return { kind: 'unlocked' };
+    // Or have opened a portal, which following would end.
+    if (openPortalOf(host, record) !== undefined && gone.length === 0 && isExact(readImages(host))) return { kind: 'exact' };
     const { applied } = followAlone(host).converged;
     // Somebody else was faster.
     if (applied === 'unchanged' && gone.length === 0) return { kind: 'exact' };

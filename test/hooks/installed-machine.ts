@@ -28,7 +28,7 @@ export type Rules = Readonly<Record<string, readonly string[]>>;
 
 /** Version 1 of `status --json`. */
 export interface Status {
-  readonly state: 'unlocked' | 'open' | 'blocked' | 'connected';
+  readonly state: 'unlocked' | 'open' | 'blocked' | 'portal' | 'connected';
   readonly exact: boolean;
   readonly settingsChanged: boolean;
   readonly backend: BackendName;

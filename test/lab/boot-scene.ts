@@ -76,6 +76,19 @@ export interface Seen extends Pick<Tally, 'lan' | 'vpn'> {
   readonly neighbours: Readonly<Record<string, number>>;
 }
 
+/** Waits until the prober is heard everywhere in clear. */
+export async function heard({ machine }: Scene): Promise<void> {
+  const { capture } = machine.world;
+  const before = { ...capture.soFar().byName };
+  await until('the prober to be heard', () => Object.keys(since(before, capture.soFar().byName)).length === HEARD);
+}
+
+/** What leaves from now on while the prober goes its rounds. */
+export async function seenFromNow(scene: Scene): Promise<Seen> {
+  await scene.machine.world.capture.tally();
+  return seenAtBoot(scene, async () => undefined);
+}
+
 /** What was counted since then, by name. */
 function since(then: Readonly<Record<string, number>>, now: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
   return Object.fromEntries(

@@ -6,6 +6,8 @@ import type { BackendName } from '../../src/policy/settings.ts';
 import { BUILT_COMMAND, installMachine, LIBRARY, LOG, type Machine, machineObstacle, must, SETTINGS } from '../hooks/installed-machine.ts';
 import { mountHere, undoAll } from '../hooks/obstacles.ts';
 
+/** SSH sessions that the lock keeps open. */
+const SESSIONS = '/run/ovpn-killswitch/ssh-sessions';
 const COMMAND = '/usr/local/sbin/ovpn-killswitch';
 
 /** What somebody else has saved, and their settings of the service. */
@@ -106,8 +108,10 @@ describe('what boot enable does', () => {
       expect(boot()).toBe(before);
       expect(it.status().boot).toEqual({ with: null, sysctl: false, problems: [] });
       must(it.command('boot', 'enable', '--with', 'openrc', '--sysctl'));
+      it.write(SESSIONS, '["198.51.100.7 50022 203.0.113.5 22"]\n');
       must(it.sh(`cp ${LIBRARY}/recover /run/recover; rm -rf ${LIBRARY} ${COMMAND}; exec /usr/bin/env -i /run/recover`));
       expect(boot()).toBe(before);
+      expect(it.exists(SESSIONS)).toBe(false);
       must(it.run('/usr/bin/env', '-i', '/run/recover'));
       expect(boot()).toBe(before);
     } finally {

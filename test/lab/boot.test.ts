@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { LAN, UPLINK } from '../../src/proof/addresses.ts';
+import { until } from '../../src/proof/until.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import { hookArgv } from '../hooks/installed-machine.ts';
 import { bootObstacle } from '../support/booted.ts';
-import { type Debian, HEARD, NOTHING, openScene, type Scene, STATE, seenAtBoot } from './boot-scene.ts';
+import { type Debian, HEARD, heard, NOTHING, openScene, type Scene, STATE, seenAtBoot, seenFromNow } from './boot-scene.ts';
 
 const EXAMPLES = resolve(import.meta.dirname, '../../openvpn-examples');
 
@@ -70,8 +71,8 @@ function sceneOf(debian: Debian): (context: TestContext) => Scene {
   };
 }
 
-async function statusOf({ product }: Scene): Promise<unknown> {
-  return JSON.parse((await product.command('status', '--json')).stdout);
+async function statusOf({ product }: Scene): Promise<{ readonly state: string }> {
+  return JSON.parse((await product.command('status', '--json')).stdout) as { readonly state: string };
 }
 
 describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,', (debian) => {
@@ -131,6 +132,56 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
       expect(await shown(unit)).toMatch(/^After=.*\bovpn-killswitch\.service\b/m);
     }
     expect(await shown('openvpn-client@mine')).toMatch(/^Restart=always$/m);
+  });
+
+  test('ends a portal: its rules are gone', async (context) => {
+    const it = at(context);
+    const rules = () => it.machine.sh('iptables-save; nft list ruleset');
+    await it.product.must('portal', '--user', 'nobody', '--for', '30m');
+    expect(await statusOf(it)).toMatchObject({ state: 'portal', exact: true });
+    expect(await rules()).toContain('portal');
+    expect(await seenAtBoot(it, it.machine.powerCut)).toMatchObject(NOTHING);
+    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true });
+    expect(await rules()).not.toContain('portal');
+  });
+
+  // Two seconds are over while it is switched off, an hour is not.
+  test.for([
+    ['2s', 'reboot'],
+    ['1h', 'powerCut'],
+  ] as const)('ends an unlock for %s: it is locked from its first frame on (%s)', async ([time, how], context) => {
+    const it = at(context);
+    await it.product.must('unlock', '--for', time);
+    await heard(it);
+    // It starts again with the machine.
+    await it.machine.sh('systemctl stop prober');
+    await it.machine.world.capture.tally();
+    expect(await seenAtBoot(it, it.machine[how])).toMatchObject(NOTHING);
+    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, until: null });
+  });
+
+  test('is not needed for an unlock to end: the timer of systemd locks again', async (context) => {
+    const it = at(context);
+    await it.product.must('unlock', '--for', '3s');
+    expect(await it.machine.sh('systemctl list-timers --no-legend --no-pager')).toContain('run-');
+    await heard(it);
+    await until('the lock', async () => (await statusOf(it)).state === 'blocked');
+    expect(await seenFromNow(it)).toMatchObject(NOTHING);
+    expect(await statusOf(it)).toMatchObject({ exact: true, until: null });
+  });
+
+  test('is not needed for a lock to be taken back: its terminal was killed, and nobody confirmed it', async (context) => {
+    const it = at(context);
+    await it.product.must('unlock');
+    const lock = 'ovpn-killswitch lock --confirm 8; sleep 1000';
+    it.machine.start(['sh', '-c', `echo $$ >/run/terminal; exec script -qec '${lock}' /dev/null`]);
+    await until('the lock', async () => (await statusOf(it)).state === 'blocked');
+    expect(await seenFromNow(it)).toMatchObject(NOTHING);
+    await it.machine.sh('kill -9 $(cat /run/terminal); while [ -e /proc/$(cat /run/terminal) ]; do sleep 0.1; done');
+    expect(await statusOf(it)).toMatchObject({ state: 'blocked', until: expect.any(Number) });
+    await until('the end of the lock', async () => (await statusOf(it)).state === 'unlocked', 20_000);
+    await heard(it);
+    await it.product.must('lock');
   });
 
   test('would be open without the unit: the prober is heard at once', async (context) => {

@@ -40,9 +40,9 @@ describe.each(KINDS)('%s', (kind) => {
   test('a lock that is confirmed stays', async (context) => {
     machine.sandbox(context);
     if (product === undefined) throw new Error('not installed');
-    product.succeed('lock', '--confirm', '2');
+    product.succeed('lock', '--confirm', '6');
     product.succeed('confirm');
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await new Promise((resolve) => setTimeout(resolve, 6_500));
     expect(product.report()).toMatchObject({ exit: 0, state: 'blocked' });
     expect(product.run('confirm').status).toBe(1);
   });

@@ -6,6 +6,7 @@ import { type Network, networkOf, width } from '../../src/net/network.ts';
 import { type Port, parsePort, parseService, type Service, TRANSPORTS } from '../../src/net/port.ts';
 import { LOCAL_MULTICAST, PRIVATE_NETWORKS } from '../../src/net/well-known.ts';
 import { type Base, decide, type Owner, type Policy } from '../../src/policy/policy.ts';
+import type { Portal } from '../../src/policy/portal.ts';
 import type { LanEntry } from '../../src/policy/settings.ts';
 import type { Tunnel } from '../../src/tunnel/tunnel.ts';
 import { PORTS } from './packets.ts';
@@ -147,4 +148,20 @@ export const anyTunnels: fc.Arbitrary<readonly Tunnel[]> = fc
   .tuple(tunnelNamed('tun0', 'own address in the tunnel'), tunnelNamed('tun1', 'LAN host'), fc.constantFrom(0, 1, 1, 2))
   .map(([first, second, count]) => [first, second].slice(0, count));
 
-export const anyPolicy: fc.Arbitrary<Policy> = fc.tuple(anyBase, anyTunnels).map(([base, tunnels]) => decide(base, tunnels));
+/** None, or one for a sender of the packet classes. */
+const anyPortal: fc.Arbitrary<Portal | undefined> = fc.option(
+  fc.record({
+    uid: fc.constantFrom(1000, CLIENT_UID),
+    uplink: parsed(fc.constantFrom('eth0', 'docker0'), parseInterfaceName),
+    networks: lists(knownNetwork.filter(({ family }) => family === 'ipv4')),
+    resolvers: lists(knownAddress.filter(({ family }) => family === 'ipv4')),
+    askers: fc.subarray([0, 1000, CLIENT_UID]),
+    from: fc.constant(1_000_000_000),
+    until: fc.constant(2_000_000_000),
+  }),
+  { nil: undefined },
+);
+
+export const anyPolicy: fc.Arbitrary<Policy> = fc
+  .tuple(anyBase, anyTunnels, anyPortal)
+  .map(([base, tunnels, portal]) => decide(base, tunnels, portal));

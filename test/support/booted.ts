@@ -82,6 +82,9 @@ mount -t overlay overlay -o lowerdir=$root,upperdir=$disk/upper,workdir=$disk/wo
 mount -t proc -o nosuid,nodev,noexec proc $new/proc
 mount --bind $new/proc/sys $new/proc/sys
 mount --bind $new/proc/sys/net $new/proc/sys/net
+# Another kernel would have another word for each boot (systemd-nspawn does the same).
+cat $new/proc/sys/kernel/random/uuid >$disk/boot-id
+mount --bind $disk/boot-id $new/proc/sys/kernel/random/boot_id
 mount -o remount,bind,ro $new/proc/sys
 [ ! -e $new/proc/sysrq-trigger ] || mount --bind /dev/null $new/proc/sysrq-trigger
 mount -t sysfs -o ro,nosuid,nodev,noexec sysfs $new/sys

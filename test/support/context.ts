@@ -8,6 +8,7 @@ export function contextOf(host: FakeHost, args: readonly string[], lines: string
   };
   return {
     host,
+    env: {},
     args,
     print,
     printExactly: print,

@@ -27,6 +27,8 @@ const JUDGED: readonly PolicyName[] = [
   'blocked, endpoints for anybody',
   'blocked, an endpoint inside the LAN, refusing with an answer',
   'blocked, no IPv6',
+  'portal, LAN off',
+  'portal, an endpoint in its network',
   'connected, tunnel without IPv6',
   'connected, two tunnels',
   'connected, tunnel inside the LAN',

@@ -1,6 +1,6 @@
 import { type Policy, tunnelsOf } from '../../src/policy/policy.ts';
 import type { Packet } from '../../src/ruleset/packet.ts';
-import { asksNames, asksResolver, carries, endpointsOf, goesTo, isOfSession, isOwners, liesIn } from './specification.ts';
+import { asksNames, asksResolver, carries, endpointsOf, goesTo, isOfPortal, isOfSession, isOwners, liesIn } from './specification.ts';
 
 /** A sentence that no accepted packet may break, whatever the policy. */
 export interface LeakInvariant {
@@ -41,7 +41,7 @@ const onLan = ({ base }: Policy, packet: Packet) =>
 
 export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
   {
-    name: 'off the tunnel nothing leaves but the client’s packets, DHCP, neighbours, SSH sessions that were kept, and what goes to the LAN',
+    name: 'off the tunnel nothing leaves but the client’s packets, DHCP, neighbours, SSH sessions that were kept, what a portal is for, and what goes to the LAN',
     broken: (policy, packet) =>
       leavesBare(policy, packet) &&
       !isClients(policy, packet) &&
@@ -49,6 +49,7 @@ export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
       !isNeighbours(packet) &&
       !asksLan(policy, packet) &&
       !isOfSession(policy, packet) &&
+      !isOfPortal(policy, packet) &&
       !onLan(policy, packet),
   },
   {
@@ -61,14 +62,16 @@ export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
       !asksLan(policy, packet),
   },
   {
-    name: 'names are asked of the tunnel’s resolvers through the tunnel, of the LAN’s that the settings name, and of nobody else',
+    name: 'names are asked of the tunnel’s resolvers through the tunnel, of the LAN’s that the settings name, of a portal’s, and of nobody else',
     broken: (policy, packet) => {
       if (packet.hook === 'input' || packet.out === 'lo' || !asksNames(packet)) return false;
       const tunnel = tunnelOut(policy, packet);
       const resolvers = tunnel === undefined ? [] : (policy.base.dns ?? tunnel.resolvers);
       const asksTunnel = asksResolver(packet) && isOneOf(packet.to, resolvers);
       const isAnswer = packet.hook === 'forward' && packet.conntrack !== 'new' && tunnelIn(policy, packet) !== undefined;
-      const mayAskElsewhere = packet.hook === 'output' && (isClients(policy, packet) || (tunnel === undefined && asksLan(policy, packet)));
+      const mayAskElsewhere =
+        packet.hook === 'output' &&
+        (isClients(policy, packet) || isOfPortal(policy, packet) || (tunnel === undefined && asksLan(policy, packet)));
       return !asksTunnel && !isAnswer && !mayAskElsewhere;
     },
   },

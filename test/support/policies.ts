@@ -105,6 +105,23 @@ function withSessions(blocked: Policy): Policy {
   return { ...blocked, base: { ...blocked.base, sessions } };
 }
 
+/** A portal for the client's own account, which the probes of the kernel's tests have too, and names for another one. */
+function withPortal(blocked: Policy): Extract<Policy, { state: 'portal' }> {
+  return {
+    state: 'portal',
+    base: blocked.base,
+    portal: {
+      uid: CLIENT_UID,
+      uplink: known('eth0', parseInterfaceName('eth0')),
+      networks: all(['192.168.77.1', '192.168.77.0/24', '198.51.100.7'], parseNetwork),
+      resolvers: all(['192.168.77.1'], parseAddress),
+      askers: [CLIENT_UID, 1000],
+      from: 1_000_000_000,
+      until: 2_100_000_000,
+    },
+  };
+}
+
 /** Every kind of policy there is, under a name that says what is special about it. */
 export const POLICIES = {
   'blocked, no endpoint': policy({}),
@@ -113,6 +130,15 @@ export const POLICIES = {
     KILLSWITCH_ENDPOINTS: Array.from({ length: 40 }, (_, index) => `203.0.113.${index + 1}:${1194 + (index % 3)}/udp`).join(','),
   }),
   'blocked, SSH sessions kept': withSessions(policy({ ...known4and6, KILLSWITCH_LAN: 'off' })),
+  'portal, LAN off': withPortal(policy({ ...known4and6, KILLSWITCH_LAN: 'off' })),
+  'portal, an endpoint in its network': withPortal(
+    policy({
+      KILLSWITCH_ENDPOINTS: '192.168.77.9:443/tcp,192.168.77.1:53/udp',
+      KILLSWITCH_ENDPOINT_OWNER: 'root',
+      KILLSWITCH_LAN: 'off',
+      KILLSWITCH_REFUSE: 'reject',
+    }),
+  ),
   'blocked, LAN off': policy({ ...known4and6, KILLSWITCH_LAN: 'off' }),
   'blocked, LAN a list with services': policy({ ...known4and6, KILLSWITCH_LAN: LAN_LIST }),
   'blocked, LAN a list with services, ports open to it': policy({

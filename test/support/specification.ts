@@ -149,6 +149,17 @@ export function isOfSession({ base }: Policy, { hook, from, to, payload }: Packe
   );
 }
 
+/** In a portal: names of its resolvers for its askers, the web of its networks for its user, by its uplink and in its time. */
+export function isOfPortal(policy: Policy, packet: Packet): boolean {
+  const payload = transportOf(packet);
+  if (policy.state !== 'portal' || payload === undefined || packet.out !== policy.portal.uplink) return false;
+  const { portal } = policy;
+  if (packet.at !== undefined && (packet.at < portal.from || packet.at > portal.until)) return false;
+  if (payload.toPort === 53 && portal.askers.some((uid) => uid === packet.uid) && isOneOf(packet.to, portal.resolvers)) return true;
+  const isWeb = payload.transport === 'tcp' && (payload.toPort === 80 || payload.toPort === 443);
+  return isWeb && packet.uid === portal.uid && liesInAny(packet.to, prefixesOf(portal.networks));
+}
+
 function mayLeave(policy: Policy, packet: Packet): boolean {
   const { base } = policy;
   if (packet.out === 'lo') return true;
@@ -158,6 +169,7 @@ function mayLeave(policy: Policy, packet: Packet): boolean {
     if (isOwners(policy, packet) && goesTo(endpointsOf(policy), packet)) return true;
     if (isDhcp(packet, 'client') || isNeighbours(packet)) return true;
   }
+  if (isOfPortal(policy, packet) && !goesTo(endpointsOf(policy), packet)) return true;
   if (tunnel === undefined) return !blocked && (mayReachLan(policy, packet) || (isOfSession(policy, packet) && !asksNames(packet)));
   if (mayEnter(policy, tunnel, packet)) return true;
   const answers = packet.conntrack === 'established' && uses(base.tunnelInbound, packet, 'fromPort');

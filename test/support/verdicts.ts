@@ -23,6 +23,7 @@ const PARTS = {
   payload: (packet: Packet) => JSON.stringify(packet.payload),
   conntrack: (packet: Packet) => packet.conntrack,
   owner: (packet: Packet) => `${packet.uid} ${packet.mark}`,
+  at: (packet: Packet) => packet.at?.toString(),
 } as const;
 type Part = keyof typeof PARTS;
 
@@ -40,6 +41,7 @@ const LOOKS_AT: Readonly<Record<keyof Match, readonly Part[]>> = {
   icmp: ['payload'],
   conntrack: ['conntrack'],
   owner: ['owner'],
+  during: ['at'],
 };
 
 interface Step {

@@ -43,6 +43,14 @@ export function viewOf(name: PolicyName, change: (image: Image) => Image = (imag
       settingsChanged: false,
     },
     turnsIn: undefined,
+    portal:
+      policy.state === 'portal'
+        ? {
+            portal: policy.portal,
+            closesIn: 250,
+            passed: [{ uid: 1000, to: '192.168.77.1', transport: 'tcp', port: 80, packets: 7, bytes: 900 }],
+          }
+        : undefined,
     resolvers: { setting: 'auto', demands: [], inUse: [], differences: [] },
     givenBack: undefined,
     boot: { strategy: undefined, sysctl: false, problems: [] },

@@ -92,6 +92,8 @@ function* variations(packet: Packet, { match }: Path): Generator<Packet> {
   yield { ...packet, payload: { protocol: 47 } };
   for (const conntrack of ['new', 'established', 'related'] as const) yield { ...packet, conntrack };
   if (hook === 'output') for (const sender of [...SENDERS, { uid: CLIENT_UID, mark: 0 }]) yield { ...packet, ...sender };
+  const { during } = match;
+  for (const at of during === undefined ? [] : [during.from - 1, during.from, during.until, during.until + 1]) yield { ...packet, at };
   for (const name of INTERFACES) {
     if (hook !== 'output') yield { ...packet, in: name };
     if (hook !== 'input') yield { ...packet, out: name };

@@ -2,7 +2,7 @@ import { expect, describe as group, test } from 'vitest';
 import { endpointText } from '../../../src/net/endpoint.ts';
 import { LOCAL_MULTICAST, PRIVATE_NETWORKS } from '../../../src/net/well-known.ts';
 import { baseOf, decide, describe, tunnelsOf } from '../../../src/policy/policy.ts';
-import { settingsOf, TUN0, TUN1 } from '../../support/policies.ts';
+import { POLICIES, settingsOf, TUN0, TUN1 } from '../../support/policies.ts';
 
 const endpoints = settingsOf({ KILLSWITCH_ENDPOINTS: '203.0.113.9:1194/udp,[2001:db8::9]:443/tcp' }).endpoints;
 const known = { endpoints, uids: [0] };
@@ -60,6 +60,12 @@ group('the state', () => {
     expect(decide(base, [TUN0])).toEqual({ state: 'connected', base, tunnels: [TUN0] });
     expect(decide(base, [TUN1, TUN0])).toEqual(decide(base, [TUN0, TUN1]));
     expect(tunnelsOf(decide(base, [TUN1, TUN0]))).toEqual([TUN0, TUN1]);
+  });
+
+  test('is portal with one that is open, and never beside a tunnel', () => {
+    const { portal } = POLICIES['portal, LAN off'];
+    expect(decide(base, [], portal)).toEqual({ state: 'portal', base, portal });
+    expect(decide(base, [TUN0], portal)).toEqual(decide(base, [TUN0]));
   });
 });
 

@@ -54,7 +54,7 @@ describe('what leaks nowhere', () => {
 });
 
 describe('the reason of a packet that leaves off the tunnel', () => {
-  const REASONS = ['loopback', 'endpoint', 'dhcp', 'neighbours', 'ssh-session', 'lan', 'lan-dns', 'lan-inbound'];
+  const REASONS = ['loopback', 'endpoint', 'dhcp', 'neighbours', 'ssh-session', 'portal', 'lan', 'lan-dns', 'lan-inbound'];
 
   test('is one of a few', () => {
     fc.assert(

@@ -25,7 +25,7 @@ function fieldsOf(value: unknown, path = ''): readonly string[] {
 
 const CONNECTED: View = viewOf('connected, two tunnels', (image) => image.slice(1));
 /** A machine where every metric has a value. */
-const FULL: View = { ...CONNECTED, watch: { enabled: true, running: true } };
+const FULL: View = { ...CONNECTED, portal: viewOf('portal, LAN off').portal, watch: { enabled: true, running: true } };
 
 test('docs/status.md lists every field of the JSON, and no other', () => {
   const fields = [...new Set(fieldsOf(JSON.parse(statusJson(FULL))))].filter((field) => field !== '');

@@ -1,0 +1,194 @@
+import { readGivenResolvers } from '../dns/given-resolvers.ts';
+import { EXIT, type ExitStatus, KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { PROGRAM_FOLDERS } from '../host/paths.ts';
+import { type Account, accountOf } from '../machine/account.ts';
+import { uidOf } from '../machine/known-endpoints.ts';
+import { readUplink } from '../machine/uplink.ts';
+import { type Address, isUnicast, parseAddress } from '../net/address.ts';
+import { contains, disjoint, type Network, networkOf, parseNetwork } from '../net/network.ts';
+import { PRIVATE_NETWORKS, SHARED_NETWORK } from '../net/well-known.ts';
+import { describePortal, type Portal } from '../policy/portal.ts';
+import { type Passed, passedText } from '../transaction/end-portal.ts';
+import { closePortal, openPortal, refuseUnlessBlocked } from '../transaction/portal.ts';
+import { ago } from '../view/picture.ts';
+import type { CliCommand, Context } from './command.ts';
+import { parseDuration } from './duration.ts';
+import { parseArguments } from './parse-arguments.ts';
+
+/** Seconds that a login takes, and the most that anybody may ask for. */
+const [USUAL_SECONDS, MOST_SECONDS] = [300, 1800];
+/** The largest network that a person may name. */
+const SHORTEST_PREFIX = 16;
+
+const FLAGS = {
+  for: { type: 'string' },
+  user: { type: 'string' },
+  network: { type: 'string', multiple: true },
+  dns: { type: 'string', multiple: true },
+  'shared-dns': { type: 'boolean' },
+  close: { type: 'boolean' },
+} as const;
+
+function wrong(message: string): KillswitchError {
+  return new KillswitchError('USAGE', message, `Call it as: ovpn-killswitch ${portal.usage}`);
+}
+
+function noPortal(message: string, next: string): KillswitchError {
+  return new KillswitchError('NO_PORTAL', message, next);
+}
+
+function secondsOf(text: string | undefined): number {
+  const seconds = text === undefined ? USUAL_SECONDS : parseDuration(text);
+  if (seconds === undefined || seconds > MOST_SECONDS) throw wrong(`"${text}" is not a time from 1 s to ${ago(MOST_SECONDS)}`);
+  return seconds;
+}
+
+/** Whose programs: those of the user that is named, or of who called sudo. Never root's: half the system is root. */
+function userOf(host: Host, named: string | undefined, caller: string | undefined): number {
+  const text = named ?? caller;
+  if (text === undefined || (named === undefined && text === '0')) throw wrong('whose programs is it for? Name a user with --user');
+  const uid = uidOf(host, text);
+  if (uid === undefined) throw wrong(`"${text}" is no user of this machine`);
+  if (uid === 0) throw wrong('root is everybody: name the user whose browser it is');
+  return uid;
+}
+
+function listed<Value>(texts: readonly string[], parse: (text: string) => Value | undefined, what: string): readonly Value[] {
+  return texts.map((text) => {
+    const value = parse(text);
+    if (value === undefined) throw wrong(`"${text}" is ${what}`);
+    return value;
+  });
+}
+
+function namedNetwork(text: string): Network | undefined {
+  const network = parseNetwork(text);
+  return network?.family === 'ipv4' && network.prefix >= SHORTEST_PREFIX ? network : undefined;
+}
+
+function namedResolver(text: string): Address | undefined {
+  const address = parseAddress(text);
+  return address?.family === 'ipv4' && isUnicast(address) ? address : undefined;
+}
+
+/** What the user may reach: the gateway and its network, as long as the LAN cannot have made that network up to catch the internet's addresses. */
+function gatewaysNetworks(gateway: Address, network: Network | undefined): readonly Network[] {
+  if (network === undefined)
+    throw noPortal(`no network that ${gateway.text} lies in is connected here`, 'Name what to reach: --network 192.0.2.0/24');
+  if (![...PRIVATE_NETWORKS, ...SHARED_NETWORK].some((each) => contains(each, network)))
+    throw noPortal(
+      `the gateway's network ${network.text} is one of the internet's: whoever runs this LAN may have chosen it to catch other pages`,
+      `If you trust it that far, say so: --network ${network.text}, or --network ${gateway.text} for the gateway alone.`,
+    );
+  return [networkOf(gateway), ...(network.prefix === 32 ? [] : [network])];
+}
+
+interface Names extends Pick<Portal, 'resolvers' | 'askers'> {
+  /** Given by the network, and not asked. */
+  readonly leftOut: readonly Address[];
+}
+
+/** Who is asked for names, and by whom. */
+function namesOf(host: Host, uid: number, inside: readonly Network[], gateway: Address, named: readonly Address[], shared: boolean): Names {
+  const { addresses, local } = readGivenResolvers(host);
+  if (local !== undefined && !shared)
+    throw noPortal(
+      `programs here ask ${local.address.text} for names, and that asks for everybody`,
+      'With --shared-dns it may ask for that time: the names that other programs look for leave then too.',
+    );
+  if (local !== undefined && local.uid === undefined)
+    throw noPortal(
+      `programs here ask ${local.address.text} for names, and nobody listens there`,
+      'Start that resolver, or name another in /etc/resolv.conf.',
+    );
+  const given = addresses.filter((address) => inside.some((network) => contains(network, networkOf(address))));
+  const resolvers = named.length > 0 ? named : given.length > 0 ? given : [gateway];
+  return {
+    resolvers,
+    askers: local?.uid === undefined || local.uid === uid ? [uid] : [uid, local.uid],
+    leftOut: addresses.filter(({ text }) => !resolvers.some((each) => each.text === text)),
+  };
+}
+
+/** The environment of the user's own session, as far as the caller's has it. */
+function environmentOf({ host, env }: Context, { name, uid, home }: Account): Context['env'] {
+  const session = `/run/user/${uid}`;
+  return { ...env, HOME: home, USER: name, LOGNAME: name, ...(host.exists(session) && { XDG_RUNTIME_DIR: session }) };
+}
+
+function tell({ print }: Context, passed: readonly Passed[]): void {
+  print(`The portal is closed. Through it went${passed.length === 0 ? ' nothing.' : ':'}`);
+  for (const each of passed) print(`  ${passedText(each)}`);
+}
+
+/** Runs the command as the user until it ends, then closes the portal. */
+function runInPortal(context: Context, account: Account, command: readonly string[]): ExitStatus {
+  const { host, print } = context;
+  const setpriv = PROGRAM_FOLDERS.map((folder) => `${folder}/setpriv`).find((path) => host.exists(path));
+  if (setpriv === undefined) throw noPortal('setpriv is not installed', 'Leave the command out, and start the browser yourself.');
+  // Ctrl-C is for the command: what closes the portal comes after it.
+  const stay = () => undefined;
+  process.on('SIGINT', stay);
+  const become = [`--reuid=${account.uid}`, `--regid=${account.gid}`, '--init-groups', '--inh-caps=-all'];
+  const { status, why } = host.callInTurn([setpriv, ...become, '--', ...command], environmentOf(context, account));
+  process.off('SIGINT', stay);
+  if (status !== 0) print(`${command[0]} ${why === undefined ? `ended with status ${status}` : `failed: ${why}`}`);
+  const passed = closePortal(host);
+  if (passed === undefined) print('The portal was closed before; /var/log/ovpn-killswitch.log says what went through it.');
+  else tell(context, passed);
+  return status === 0 ? EXIT.ok : EXIT.failed;
+}
+
+export const portal: CliCommand = {
+  name: 'portal',
+  usage: 'portal [--for TIME] [--user NAME] [--network NETWORK]… [--dns ADDRESS]… [--shared-dns] [--close] [-- COMMAND…]',
+  summary:
+    "Let one user's programs reach the web pages of the gateway's network, and its DNS, for a while: the login page of a hotel or a train. It closes by itself.",
+  examples: [
+    ['portal', 'for five minutes, for the user who called sudo; then open the login page in a browser'],
+    ['portal --for 2m --user alice', 'for two minutes, for alice (at most 30 min)'],
+    ['portal -- firefox http://192.0.2.1/', 'starts firefox as that user, and closes when it has ended'],
+    ['portal --network 198.51.100.7', 'reaches this address or network, and not the gateway’s'],
+    ['portal --shared-dns', 'where systemd-resolved or dnsmasq asks for everybody: lets it ask'],
+    ['portal --close', 'closes it now, and lists what went through it'],
+  ],
+  needsRoot: true,
+  endless: (args) => args.includes('--'),
+  run: (context) => {
+    const { host, args, env, print } = context;
+    const cut = args.indexOf('--');
+    const [own, command] = cut < 0 ? [args, []] : [args.slice(0, cut), args.slice(cut + 1)];
+    const { values } = parseArguments(portal, own, FLAGS);
+    if (values.close === true) {
+      if (args.length > 1) throw wrong('--close stands alone');
+      const passed = closePortal(host);
+      if (passed === undefined) print('No portal is open.');
+      else tell(context, passed);
+      return passed === undefined ? EXIT.failed : EXIT.ok;
+    }
+    if (cut >= 0 && command.length === 0) throw wrong('which command? Nothing stands after --');
+    const seconds = secondsOf(values.for);
+    const uid = userOf(host, values.user, env['SUDO_UID']);
+    const account = command.length === 0 ? undefined : accountOf(host, String(uid));
+    if (command.length > 0 && account === undefined) throw wrong(`uid ${uid} has no line in /etc/passwd, so no command can run as it`);
+    const networks = listed(values.network ?? [], namedNetwork, `no IPv4 network of at most a /${SHORTEST_PREFIX}`);
+    const named = listed(values.dns ?? [], namedResolver, 'no IPv4 address of a resolver');
+    refuseUnlessBlocked(host);
+    const uplink = readUplink(host);
+    if (uplink === undefined)
+      throw noPortal('there is no IPv4 default route to a gateway', 'Connect to the network first; portals on IPv6 alone are not reached.');
+    const { device, gateway, network } = uplink;
+    const reached = networks.length > 0 ? disjoint(networks) : gatewaysNetworks(gateway, network);
+    const { leftOut, ...names } = namesOf(host, uid, reached, gateway, named, values['shared-dns'] === true);
+    const opened = openPortal(host, { uid, uplink: device, networks: reached, ...names }, seconds);
+    host.log({ level: 'info', event: 'portal-opened', message: `for ${seconds} s: ${describePortal(opened)}` });
+    print(`Portal: ${describePortal(opened)}.`);
+    print(`  Nothing else, and nobody else. It closes by itself in ${ago(seconds)}, or now: ovpn-killswitch portal --close`);
+    if (leftOut.length > 0)
+      print(`  Not asked for names: ${leftOut.map(({ text }) => text).join(', ')}. To ask one all the same: --dns ADDRESS`);
+    if (account !== undefined) return runInPortal(context, account, command);
+    print(`  If no login page comes by itself, open http://${gateway.text}/`);
+    return EXIT.ok;
+  },
+};

@@ -1,0 +1,32 @@
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { procSockets } from '../machine/proc-address.ts';
+import { type Address, isUnicast, parseAddress } from '../net/address.ts';
+import { nameservers } from './resolv-conf-text.ts';
+
+/** Whom a local resolver asks: systemd-resolved's, and NetworkManager's where it runs dnsmasq. */
+const BEHIND_LOCAL = ['/run/systemd/resolve/resolv.conf', '/run/NetworkManager/no-stub-resolv.conf'];
+
+/** Whom the network has named for names, IPv4. */
+export interface GivenResolvers {
+  readonly addresses: readonly Address[];
+  /** The resolver on this machine that asks them for everybody, and its account where the kernel says; undefined when programs ask by themselves. */
+  readonly local: { readonly address: Address; readonly uid: number | undefined } | undefined;
+}
+
+function namedIn(host: Host, path: string): readonly Address[] {
+  return nameservers(host.read(path) ?? '').flatMap((text) => parseAddress(text) ?? []);
+}
+
+export function readGivenResolvers(host: Host): GivenResolvers {
+  const asked = namedIn(host, PATHS.resolvConf);
+  const local = asked.find(({ text }) => text.startsWith('127.') || text === '::1');
+  const behind = local === undefined ? asked : BEHIND_LOCAL.flatMap((path) => namedIn(host, path));
+  const addresses = [...new Map(behind.map((address) => [address.text, address])).values()].filter(
+    (address) => address.family === 'ipv4' && isUnicast(address),
+  );
+  if (local === undefined) return { addresses, local };
+  const places = [local.text, '0.0.0.0', '::'].map((text) => `${text} 53`);
+  const sockets = ['/proc/net/udp', '/proc/net/udp6'].flatMap((path) => procSockets(host.read(path) ?? ''));
+  return { addresses, local: { address: local, uid: sockets.find(({ here }) => places.includes(here))?.uid } };
+}

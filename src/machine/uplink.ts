@@ -1,0 +1,53 @@
+import type { Host } from '../host/host.ts';
+import type { Address } from '../net/address.ts';
+import { type InterfaceName, parseInterfaceName } from '../net/interface-name.ts';
+import { contains, type Network, networkOf, parseNetmask } from '../net/network.ts';
+import { procAddress } from './proc-address.ts';
+
+/** The IPv4 routes of the main table, one in a line (proc(5)). */
+const FILE = '/proc/net/route';
+/** RTF_UP and RTF_GATEWAY (linux/route.h). */
+const [UP, GATEWAY] = [1, 2];
+
+interface Route {
+  readonly device: InterfaceName;
+  readonly network: Network;
+  /** undefined: the network is connected. */
+  readonly gateway: Address | undefined;
+  readonly metric: number;
+}
+
+function routes(text: string): readonly Route[] {
+  return text
+    .split('\n')
+    .slice(1)
+    .flatMap((line) => {
+      const [name = '', destination = '', via = '', flagText = '', , , metric, maskText = ''] = line.trim().split(/\s+/);
+      const [device, to, mask, gateway] = [parseInterfaceName(name), procAddress(destination), procAddress(maskText), procAddress(via)];
+      const flags = Number.parseInt(flagText, 16);
+      const prefix = mask && parseNetmask(mask.text);
+      if (device === undefined || to === undefined || prefix === undefined || (flags & UP) === 0) return [];
+      return [{ device, network: networkOf(to, prefix), gateway: (flags & GATEWAY) === 0 ? undefined : gateway, metric: Number(metric) }];
+    });
+}
+
+/** Where this machine's packets to the internet leave, IPv4. */
+export interface Uplink {
+  readonly device: InterfaceName;
+  readonly gateway: Address;
+  /** The network that the gateway lies in, connected at this interface; undefined when the kernel knows none. */
+  readonly network: Network | undefined;
+}
+
+/** The default route that the kernel takes, when it leads to a gateway; undefined without one. */
+export function readUplink(host: Host): Uplink | undefined {
+  const all = routes(host.read(FILE) ?? '');
+  const [first] = all.filter(({ network }) => network.prefix === 0).sort((a, b) => a.metric - b.metric);
+  if (first?.gateway === undefined) return undefined;
+  const { device, gateway } = first;
+  const [connected] = all
+    .filter((route) => route.gateway === undefined && route.device === device && route.network.prefix > 0)
+    .filter(({ network }) => contains(network, networkOf(gateway)))
+    .sort((a, b) => b.network.prefix - a.network.prefix);
+  return { device, gateway, network: connected?.network };
+}

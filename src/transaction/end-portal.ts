@@ -1,0 +1,58 @@
+import type { Backend } from '../backend/backend.ts';
+import { choose } from '../backend/choose.ts';
+import type { Image } from '../backend/image.ts';
+import type { Host } from '../host/host.ts';
+import { readWrittenRecord, writeLockRecord } from '../machine/lock-record.ts';
+import { readWorld } from '../machine/world.ts';
+import type { Portal } from '../policy/portal.ts';
+import { throughPortal } from '../ruleset/sections.ts';
+import { lookIfItWorks } from './apply.ts';
+
+/** What one rule of a portal has let through. */
+export interface Passed {
+  /** Whose. */
+  readonly uid: number;
+  /** An address or a network. */
+  readonly to: string;
+  readonly transport: 'tcp' | 'udp';
+  readonly port: number;
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/** What a portal has let through, by the counters of its rules: those that were asked for nothing are left out. */
+export function passedOf(backend: Backend, found: Image, portal: Portal): readonly Passed[] {
+  const ours = (image: Image) => image.flatMap(({ rules }) => rules.filter(({ id }) => id === 'portal'));
+  const rules = throughPortal(portal);
+  const texts = ours(backend.image([{ name: 'output', rules }])).map(({ text }) => text);
+  const counted = new Map(ours(found).map((rule) => [rule.text, rule]));
+  return rules.flatMap(({ match: { owner, to, transports, toPorts } }, index) => {
+    const { packets = 0, bytes = 0 } = counted.get(texts[index] ?? '') ?? {};
+    const [network, transport, range] = [to?.[0], transports?.[0], toPorts?.[0]];
+    if (packets === 0 || owner?.kind !== 'uid' || !network || !transport || !range) return [];
+    return [{ uid: owner.uid, to: network.text.replace(/\/32$/, ''), transport, port: range.first, packets, bytes }];
+  });
+}
+
+export function passedText({ uid, to, transport, port, packets, bytes }: Passed): string {
+  return `uid ${uid} to ${to} ${transport} ${port}: ${packets} packet${packets === 1 ? '' : 's'}, ${bytes} bytes`;
+}
+
+/** Logs what the portal of the record has let through, before its rules go; undefined without one. For a caller that holds the lock. */
+export function endPortal(host: Host): readonly Passed[] | undefined {
+  const portal = readWrittenRecord(host)?.portal?.portal;
+  if (portal === undefined) return undefined;
+  const { backend } = choose(readWorld(host, 'auto'));
+  const passed = passedOf(backend, lookIfItWorks(host, backend)?.image ?? [], portal);
+  const message = `the portal of uid ${portal.uid} is closed; through it went: ${passed.map(passedText).join('; ') || 'nothing'}`;
+  host.log({ level: 'info', event: 'portal-closed', message, fields: { passed } });
+  return passed;
+}
+
+/** Takes the portal out of the record, once its rules are gone. */
+export function forgetPortal(host: Host): void {
+  const record = readWrittenRecord(host);
+  if (record?.portal === undefined) return;
+  const { portal: _, ...rest } = record;
+  writeLockRecord(host, rest);
+}

@@ -1,0 +1,54 @@
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
+import { readLockRecord, writeLockRecord } from '../machine/lock-record.ts';
+import type { Portal } from '../policy/portal.ts';
+import { dueIn } from './due.ts';
+import type { Passed } from './end-portal.ts';
+import { followAlone, loadAlone } from './follow.ts';
+
+/** @throws KillswitchError NO_PORTAL unless this machine is locked and no tunnel is live. */
+export function refuseUnlessBlocked(host: Host): void {
+  if (readLockRecord(host)?.locked !== true)
+    throw new KillswitchError('NO_PORTAL', 'this machine is not locked, so nothing keeps a portal from being seen', 'Just open the page.');
+  const live = readLiveTunnels(host);
+  const gone = staleTunnels(host, live);
+  const connected = live.find((each) => !gone.includes(each));
+  if (connected !== undefined)
+    throw new KillswitchError(
+      'NO_PORTAL',
+      `${connected.tunnel.device} is live: beside a tunnel there is no portal`,
+      'If the VPN does not work because of a login page, stop it first, then say "portal" again.',
+    );
+}
+
+/**
+ * Opens a portal for so many seconds, in place of one that is open. It ends by the kernel's own clock, whatever dies, and is taken away by `due`,
+ * by each hook, `lock` and `unlock`; a reboot never loads it.
+ * @throws KillswitchError NO_PORTAL, or what loading rules throws; then none is open.
+ */
+export function openPortal(host: Host, place: Omit<Portal, 'from' | 'until'>, seconds: number): Portal {
+  refuseUnlessBlocked(host);
+  const ends = dueIn(host, seconds);
+  const from = host.now();
+  const portal: Portal = { ...place, from, until: from + seconds };
+  return host.exclusively(() => {
+    refuseUnlessBlocked(host);
+    if (readLockRecord(host)?.portal !== undefined) followAlone(host);
+    const record = readLockRecord(host);
+    if (record === undefined) throw new KillswitchError('INTERNAL', 'the record of the lock is gone', 'Run "ovpn-killswitch lock".');
+    writeLockRecord(host, { ...record, portal: { portal, ends } });
+    try {
+      loadAlone(host, { portal });
+    } catch (thrown) {
+      writeLockRecord(host, record);
+      throw thrown;
+    }
+    return portal;
+  });
+}
+
+/** Closes the portal; what went through it, or undefined when none was there. */
+export function closePortal(host: Host): readonly Passed[] | undefined {
+  return host.exclusively(() => (readLockRecord(host)?.portal === undefined ? undefined : followAlone(host).passed));
+}
