@@ -14,6 +14,8 @@ export interface World {
   readonly has: Readonly<Record<'nft' | 'iptables' | 'ip6tables', boolean>>;
   /** Whether the kernel has IPv6. */
   readonly ipv6: boolean;
+  /** Whether the second wall of iptables can stand here; asked for iptables alone. */
+  readonly wall: () => boolean;
   /** Programs that would flush iptables rules, or put theirs above ours. */
   readonly neighbours: Readonly<Record<'firewalld' | 'docker' | 'libvirt' | 'netfilterPersistent', boolean>>;
 }
@@ -21,8 +23,13 @@ export interface World {
 /** The backend, and each step of how it was found. */
 export interface Choice {
   readonly backend: Backend;
+  /** Whether it has a second wall; nftables needs none. */
+  readonly wall: boolean;
   readonly trace: readonly string[];
 }
+
+const NO_WALL =
+  'the kernel has no table "security" for the second wall, or an older version has locked: what another program accepts above our rules leaves';
 
 function auto({ has, neighbours }: World): { readonly name: BackendName; readonly why: string } {
   if (!has.iptables) return { name: 'nftables', why: 'iptables is not installed' };
@@ -60,7 +67,7 @@ export function choose(world: World): Choice {
         'Install it: apt install nftables, dnf install nftables, apk add nftables',
         trace,
       );
-    return { backend: nftables, trace };
+    return { backend: nftables, wall: false, trace };
   }
   if (!has.iptables)
     throw new KillswitchError(
@@ -76,5 +83,6 @@ export function choose(world: World): Choice {
       'Install ip6tables (Debian: apt install iptables; Alpine: apk add ip6tables), or set KILLSWITCH_BACKEND=nftables',
       trace,
     );
-  return { backend: iptables(families), trace };
+  const wall = world.wall();
+  return { backend: iptables(families, '', wall), wall, trace: wall ? trace : [...trace, NO_WALL] };
 }

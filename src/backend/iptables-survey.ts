@@ -3,6 +3,7 @@ import type { Family } from '../net/address.ts';
 import { isOrdered } from '../ruleset/ruleset.ts';
 import type { ChainPolicy, Output, Survey } from './backend.ts';
 import { type ImageChain, type ImageRule, ruleId } from './image.ts';
+import { TABLES, type Table } from './iptables-tables.ts';
 
 /** A rule as it compares: the kernel turns a rate into a period and back, so a limit's number is not kept. */
 export function comparable(line: string): string {
@@ -12,16 +13,32 @@ export function comparable(line: string): string {
 const BUILTIN: readonly ChainPolicy['chain'][] = ['INPUT', 'FORWARD', 'OUTPUT'];
 const OUR_JUMP = /^-j KILLSWITCH-(INPUT|FORWARD|OUTPUT)$/;
 
-interface Table {
+/** A chain's name in an image: those of filter are called as in iptables, others after their table too. */
+export function imageName(table: Table, chain: string): string {
+  return table === 'filter' ? chain : `${table} ${chain}`;
+}
+
+/** The chains that were found in one table, by their names in iptables. */
+export function surveyed({ image }: Survey, family: Family, table: Table): readonly ImageChain[] {
+  return image.flatMap((chain) => {
+    const name = chain.name.split(' ').at(-1) ?? '';
+    return chain.family === family && chain.name === imageName(table, name) ? [{ ...chain, name }] : [];
+  });
+}
+
+interface Listing {
   readonly policies: Map<string, string>;
   readonly rules: Map<string, ImageRule[]>;
 }
 
-/** The filter table of `iptables-save -c`: `:CHAIN POLICY [p:b]` and `[p:b] -A CHAIN …` lines. */
-function readTable(text: string): Table {
+/** One table of `iptables-save -c`: `:CHAIN POLICY [p:b]` and `[p:b] -A CHAIN …` lines after its heading. */
+function readTable(text: string, table: Table): Listing {
   const policies = new Map<string, string>();
   const rules = new Map<string, ImageRule[]>();
+  let heading = '';
   for (const line of text.split('\n')) {
+    if (line.startsWith('*')) heading = line;
+    if (heading !== `*${table}`) continue;
     const [, declared, policy] = /^:(\S+) (\S+)/.exec(line) ?? [];
     if (declared !== undefined && policy !== undefined) {
       policies.set(declared, policy);
@@ -45,25 +62,24 @@ function builtinRules(rules: readonly ImageRule[]): readonly ImageRule[] {
   return [...rules.slice(0, first + 1), ...rules.slice(first + 1).filter(({ text }) => OUR_JUMP.test(text))];
 }
 
-function familyImage(family: Family, { policies, rules }: Table): readonly ImageChain[] {
+function tableImage(family: Family, table: Table, { policies, rules }: Listing): readonly ImageChain[] {
   const builtin = BUILTIN.map((name) => ({
     family,
-    name,
-    policy: policies.get(name),
+    name: imageName(table, name),
+    policy: table === 'filter' ? policies.get(name) : undefined,
     ordered: true,
     rules: builtinRules(rules.get(name) ?? []),
   }));
   const ours = [...policies.keys()].filter((name) => name.startsWith('KILLSWITCH-'));
-  return [
-    ...builtin,
-    ...ours.map((name) => ({
-      family,
-      name,
-      policy: undefined,
-      ordered: isOrdered(name.replace('KILLSWITCH-', '').toLowerCase()),
-      rules: rules.get(name) ?? [],
-    })),
-  ];
+  const chains = ours.map((name) => ({
+    family,
+    name: imageName(table, name),
+    policy: undefined,
+    ordered: isOrdered(name.replace('KILLSWITCH-', '').toLowerCase()),
+    rules: rules.get(name) ?? [],
+  }));
+  // A second wall that nobody has built is no chain that should not be there.
+  return table === 'filter' || ours.length > 0 || builtin.some(({ rules: found }) => found.length > 0) ? [...builtin, ...chains] : [];
 }
 
 /**
@@ -71,7 +87,7 @@ function familyImage(family: Family, { policies, rules }: Table): readonly Image
  * @throws KillswitchError COMMAND when one of them failed.
  */
 export function readIptablesSave(families: readonly Family[], outputs: readonly Output[]): Survey {
-  const tables = families.map((family, index) => {
+  const listings = families.map((family, index) => {
     const output = outputs[index];
     if (output?.status !== 0)
       throw new KillswitchError(
@@ -80,12 +96,13 @@ export function readIptablesSave(families: readonly Family[], outputs: readonly 
         'Run "iptables-save" and "ip6tables-save" as root and mend what they say.',
         [output?.stderr.trim() ?? ''],
       );
-    return { family, table: readTable(output.stdout) };
+    return { family, text: output.stdout };
   });
-  const policies = tables.flatMap(({ family, table }) =>
-    BUILTIN.map((chain): ChainPolicy => ({ family, chain, policy: table.policies.get(chain) === 'DROP' ? 'DROP' : 'ACCEPT' })),
-  );
-  const image = tables.flatMap(({ family, table }) => familyImage(family, table));
-  const present = image.some(({ name, rules }) => name.startsWith('KILLSWITCH-') || rules.some(({ text }) => OUR_JUMP.test(text)));
+  const policies = listings.flatMap(({ family, text }) => {
+    const filter = readTable(text, 'filter');
+    return BUILTIN.map((chain): ChainPolicy => ({ family, chain, policy: filter.policies.get(chain) === 'DROP' ? 'DROP' : 'ACCEPT' }));
+  });
+  const image = listings.flatMap(({ family, text }) => TABLES.flatMap((table) => tableImage(family, table, readTable(text, table))));
+  const present = image.some(({ name, rules }) => name.includes('KILLSWITCH-') || rules.some(({ text }) => OUR_JUMP.test(text)));
   return { image, policies, present };
 }

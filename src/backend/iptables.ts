@@ -15,8 +15,10 @@ import {
 } from '../ruleset/ruleset.ts';
 import { splitRefusal } from '../ruleset/split-refusal.ts';
 import type { Backend, ChainPolicy, Command, Program, Survey, Transaction } from './backend.ts';
-import { differencesOf, type Image, type ImageChain } from './image.ts';
-import { comparable, readIptablesSave } from './iptables-survey.ts';
+import { differencesOf, type Image } from './image.ts';
+import { comparable, imageName, readIptablesSave, surveyed } from './iptables-survey.ts';
+import { inTable, TABLES, type Table } from './iptables-tables.ts';
+import { replaceText } from './nftables.ts';
 
 /** xt_multiport takes this many ports in a rule; a range counts twice (iptables-extensions(8)). */
 const MULTIPORT_SLOTS = 15;
@@ -182,7 +184,7 @@ function programOf(family: Family, kind: IptablesKind, end: 'restore' | 'save'):
   return `${family === 'ipv6' ? 'ip6tables' : 'iptables'}${kind}-${end}`;
 }
 
-/** IPv6 first: between two commits IPv4 is the family people notice. One table in a script, because tables commit one by one. */
+/** IPv6 first: between two commits IPv4 is the family people notice. */
 function load(families: readonly Family[], kind: IptablesKind, script: (family: Family) => string | undefined): Transaction {
   const command = (family: Family, stdin: string, ...args: readonly string[]): Command => ({
     program: programOf(family, kind, 'restore'),
@@ -201,41 +203,42 @@ function load(families: readonly Family[], kind: IptablesKind, script: (family: 
   };
 }
 
-function filterTable(lines: readonly string[]): string {
-  return `${['*filter', ...lines, 'COMMIT'].join('\n')}\n`;
-}
-
-function foundChains(found: Survey, family: Family): readonly ImageChain[] {
-  return found.image.filter((chain) => chain.family === family);
+/** A script with one section for each table that has lines; undefined when none has. Tables commit one by one, in this order. */
+function tablesScript(linesOf: (table: Table) => readonly string[]): string | undefined {
+  const sections = TABLES.flatMap((table) => {
+    const lines = linesOf(table);
+    return lines.length === 0 ? [] : [`*${table}`, ...lines, 'COMMIT'];
+  });
+  return sections.length === 0 ? undefined : `${sections.join('\n')}\n`;
 }
 
 /** Lines that leave our jump alone at the top of a builtin chain, whatever was found there. */
-function jumpLines(found: Survey, family: Family): readonly string[] {
+function jumpLines(found: Survey, family: Family, table: Table): readonly string[] {
   return HOOKS.flatMap((hook) => {
     const jump = `-j ${chainText(hook)}`;
-    const rules = foundChains(found, family).find(({ name }) => name === builtin(hook))?.rules ?? [];
+    const rules = surveyed(found, family, table).find(({ name }) => name === builtin(hook))?.rules ?? [];
     const ours = rules.filter(({ text }) => text === jump).length;
     if (rules[0]?.text === jump && ours === 1) return [];
     return [...Array.from({ length: ours }, () => `-D ${builtin(hook)} ${jump}`), `-I ${builtin(hook)} 1 ${jump}`];
   });
 }
 
-function replaceScript(ruleset: Ruleset, found: Survey, family: Family): string {
+function replaceLines(ruleset: Ruleset, found: Survey, family: Family, table: Table): readonly string[] {
   const wanted = ruleset.map(({ name }) => chainText(name));
-  const stale = foundChains(found, family)
+  const stale = surveyed(found, family, table)
     .map(({ name }) => name)
     .filter((name) => name.startsWith('KILLSWITCH-') && !wanted.includes(name));
-  return filterTable([
-    ...HOOKS.map((hook) => `:${builtin(hook)} DROP [0:0]`),
+  return [
+    ...(table === 'filter' ? HOOKS.map((hook) => `:${builtin(hook)} DROP [0:0]`) : []),
     ...[...wanted, ...stale].map((name) => `:${name} - [0:0]`),
-    ...chainLines(ruleset, family),
-    ...jumpLines(found, family),
+    ...chainLines(inTable(table, ruleset), family),
+    ...jumpLines(found, family, table),
     ...stale.map((name) => `-X ${name}`),
-  ]);
+  ];
 }
 
-function removeScript(found: Survey, before: readonly ChainPolicy[], family: Family): string | undefined {
-  const chains = foundChains(found, family);
+function removeLines(found: Survey, before: readonly ChainPolicy[], family: Family, table: Table): readonly string[] {
+  const chains = surveyed(found, family, table);
   const ours = chains.map(({ name }) => name).filter((name) => name.startsWith('KILLSWITCH-'));
   const jumps = HOOKS.flatMap((hook) => {
     const jump = `-j ${chainText(hook)}`;
@@ -243,78 +246,88 @@ function removeScript(found: Survey, before: readonly ChainPolicy[], family: Fam
     return rules.filter(({ text }) => text === jump).map(() => `-D ${builtin(hook)} ${jump}`);
   });
   const now = new Map(found.policies.filter((each) => each.family === family).map(({ chain, policy }) => [chain, policy]));
-  const changed = before.filter((each) => each.family === family && now.get(each.chain) !== each.policy);
+  const changed = before.filter((each) => table === 'filter' && each.family === family && now.get(each.chain) !== each.policy);
   const policies = changed.map(({ chain, policy }) => `:${chain} ${policy} [0:0]`);
-  if (ours.length + jumps.length + policies.length === 0) return undefined;
-  return filterTable([...policies, ...ours.map((name) => `:${name} - [0:0]`), ...jumps, ...ours.map((name) => `-X ${name}`)]);
+  return [...policies, ...ours.map((name) => `:${name} - [0:0]`), ...jumps, ...ours.map((name) => `-X ${name}`)];
 }
 
-/** The shape of a builtin chain under the switch: policy drop, our jump first. */
-function builtinImage(family: Family): Image {
+/** The shape of a builtin chain under the switch: our jump first, and in filter the policy drop. */
+function builtinImage(family: Family, table: Table): Image {
   return HOOKS.map((hook) => ({
     family,
-    name: builtin(hook),
-    policy: 'DROP',
+    name: imageName(table, builtin(hook)),
+    policy: table === 'filter' ? 'DROP' : undefined,
     ordered: true,
     rules: [{ id: undefined, text: `-j ${chainText(hook)}` }],
   }));
 }
 
-function imageOf(ruleset: Ruleset, families: readonly Family[]): Image {
-  return families.flatMap((family) => [
-    ...builtinImage(family),
-    ...ruleset.map(({ name, rules }) => ({
-      family,
-      name: chainText(name),
-      policy: undefined,
-      ordered: isOrdered(name),
-      rules: rules.flatMap((rule) => ruleLines(rule, family).map((line) => ({ id: rule.id, text: comparable(line) }))),
-    })),
-  ]);
+function imageOf(ruleset: Ruleset, families: readonly Family[], tables: readonly Table[]): Image {
+  return families.flatMap((family) =>
+    tables.flatMap((table) => [
+      ...builtinImage(family, table),
+      ...inTable(table, ruleset).map(({ name, rules }) => ({
+        family,
+        name: imageName(table, chainText(name)),
+        policy: undefined,
+        ordered: isOrdered(name),
+        rules: rules.flatMap((rule) => ruleLines(rule, family).map((line) => ({ id: rule.id, text: comparable(line) }))),
+      })),
+    ]),
+  );
 }
 
 /**
- * Renders a ruleset as one restore script for each family, for the filter table alone. Works with iptables-nft and iptables-legacy
- * (tested with 1.8.9 and 1.8.11).
+ * Renders a ruleset as one restore script for each family: for the table filter, and with `wall` a second time for the table security. Works with
+ * iptables-nft and iptables-legacy (tested with 1.8.9 and 1.8.11).
  */
-export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesKind = ''): Backend {
+export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesKind = '', wall = true): Backend {
   const empty: Survey = { image: [], policies: [], present: false };
-  const look = families.map((family): Command => ({ program: programOf(family, kind, 'save'), args: ['-c', '-t', 'filter'] }));
+  const tables = TABLES.filter((table) => wall || table === 'filter');
+  // All tables in one run: naming two would take two, and make those that are not there.
+  const look = families.map((family): Command => ({ program: programOf(family, kind, 'save'), args: ['-c'] }));
+  const script = (linesOf: (table: Table) => readonly string[]) => tablesScript((table) => (tables.includes(table) ? linesOf(table) : []));
+  const replacing = (ruleset: Ruleset, found: Survey, family: Family) =>
+    tablesScript((table) => (tables.includes(table) ? replaceLines(ruleset, found, family, table) : removeLines(found, [], family, table)));
   return {
     name: 'iptables',
     look,
     survey: (outputs) => readIptablesSave(families, outputs),
-    image: (ruleset) => imageOf(ruleset, families),
-    replace: (ruleset, found) => load(families, kind, (family) => replaceScript(ruleset, found, family)),
+    image: (ruleset) => imageOf(ruleset, families, tables),
+    replace: (ruleset, found) => load(families, kind, (family) => replacing(ruleset, found, family)),
     add: (from, to) => {
       const added = additions(from, to);
       if (added === undefined || added.length === 0) return undefined;
-      return load(families, kind, (family) => filterTable(additionLines(added, family)));
+      return load(families, kind, (family) => script((table) => additionLines(inTable(table, added), family)));
     },
     fingerprint: [],
     amend: (from, _to, change) =>
       isEmpty(change)
         ? look
         : load(families, kind, (family) =>
-            filterTable([
+            script((table) => [
               ...HOOKS.map((hook) => `-C ${builtin(hook)} -j ${chainText(hook)}`),
               // Not the long list of endpoints: iptables-nft would read all of it to find one rule.
               ...chainLines(
-                from.filter(({ name }) => name !== 'endpoint'),
+                inTable(table, from).filter(({ name }) => name !== 'endpoint'),
                 family,
               ).map((line) => line.replace(/^-A/, '-C')),
-              ...removalLines(change.removed, family),
-              ...additionLines(change.added, family),
+              ...removalLines(inTable(table, change.removed), family),
+              ...additionLines(inTable(table, change.added), family),
             ]),
           ).commit,
     amended: (_fingerprint, to, change, outputs) => {
       if (outputs.length < families.length || outputs.some(({ status }) => status !== 0)) return undefined;
       if (!isEmpty(change)) return '';
-      const differences = differencesOf(imageOf(to, families), readIptablesSave(families, outputs).image);
-      return differences.every(({ chain }) => chain === chainText('endpoint')) ? '' : undefined;
+      const differences = differencesOf(imageOf(to, families, tables), readIptablesSave(families, outputs).image);
+      const endpoints = TABLES.map((table) => imageName(table, chainText('endpoint')));
+      return differences.every(({ chain }) => endpoints.includes(chain)) ? '' : undefined;
     },
-    remove: (found, before) => load(families, kind, (family) => removeScript(found, before, family)),
-    bootText: (ruleset) =>
-      Object.fromEntries(families.map((family) => [family === 'ipv6' ? 'base.v6' : 'base.v4', replaceScript(ruleset, empty, family)])),
+    remove: (found, before) => load(families, kind, (family) => tablesScript((table) => removeLines(found, before, family, table))),
+    bootText: (ruleset) => ({
+      ...Object.fromEntries(families.map((family) => [family === 'ipv6' ? 'base.v6' : 'base.v4', replacing(ruleset, empty, family) ?? ''])),
+      // Without REJECT, which nft before 1.0 spells in other words.
+      'base.hold': replaceText(inTable('security', ruleset)),
+    }),
   };
 }

@@ -29,7 +29,7 @@ function tableText(ruleset: Ruleset): string {
 }
 
 /** A script that ends in exactly this table whether or not one was there: `destroy` would need nft 1.0.7. */
-function replaceText(ruleset: Ruleset): string {
+export function replaceText(ruleset: Ruleset): string {
   return `table inet ${TABLE}\ndelete table inet ${TABLE}\n${tableText(ruleset)}`;
 }
 

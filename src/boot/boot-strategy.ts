@@ -9,6 +9,8 @@ export type StrategyName = (typeof STRATEGY_NAMES)[number];
 export interface BootMachine {
   read(path: string): string | undefined;
   exists(path: string): boolean;
+  /** The names in a folder; none when there is no such folder. */
+  list(path: string): readonly string[];
   /** Whether the last word was `lock`. */
   readonly locked: boolean;
   readonly base: ReturnType<typeof readBaseTexts>;

@@ -19,5 +19,5 @@ export function readBootWorld(host: Host): BootWorld {
 }
 
 export function readBootMachine(host: Host): BootMachine {
-  return { read: host.read, exists: host.exists, locked: bootsLocked(readLockRecord(host)), base: readBaseTexts(host) };
+  return { read: host.read, exists: host.exists, list: host.list, locked: bootsLocked(readLockRecord(host)), base: readBaseTexts(host) };
 }

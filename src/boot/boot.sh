@@ -2,6 +2,7 @@
 # Loads the base rules of ovpn-killswitch, from the plain text that "ovpn-killswitch lock" keeps: at boot, before the network, without Node.
 #   boot            the base rules; whatever is wrong with them, rules that drop everything; without any tool that loads rules, no network
 #   boot --sysctl   the kernel settings of /etc/sysctl.d/99-ovpn-killswitch.conf, now
+#   boot --flushed  the base rules of iptables again, after nftables.service has flushed them: until then base.hold stands for them
 #   boot --reopen   the network again, after "lock" has loaded rules where this script could not
 # It never opens anything. Only a machine that is recorded as unlocked is left alone.
 PATH=/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin
@@ -33,20 +34,23 @@ whole() {
   [ "$(sed -n '$p' "$1")" = "# sha256 ${sum%% *}" ]
 }
 
-# restore TOOL: a filter table's lines on stdin, in place of whatever of ours is there
+# restore TOOL TABLE: a table's lines and COMMIT on stdin, in place of whatever of ours is there
 restore() {
   has "$1-restore" && has "$1-save" || return 1
   base=$(cat)
-  there=$("$1-save" -t filter 2>/dev/null) || return 1
+  there=$("$1-save" -t "$2" 2>/dev/null) || return 1
   {
-    echo '*filter'
+    echo "*$2"
     printf '%s\n' "$there" | sed -n 's/^-A \([A-Z]* -j KILLSWITCH-[A-Z]*\)$/-D \1/p'
     chains=$(printf '%s\n' "$there" | sed -n 's/^:\(KILLSWITCH-[^ ]*\) .*/\1/p')
     for chain in $chains; do echo ":$chain - [0:0]"; done
     for chain in $chains; do echo "-X $chain"; done
-    printf '%s\n' "$base" | sed '/^\*filter$/d'
+    printf '%s\n' "$base"
   } | "$1-restore" --noflush -w 5
 }
+
+# section FILE TABLE: the lines of a table from its heading to its COMMIT
+section() { sed -n "/^\*$2\$/,/^COMMIT\$/p" "$1" | sed 1d; }
 
 # Families that this kernel has: IPv6 first.
 families() {
@@ -65,7 +69,9 @@ base() {
     file=$state/base.v4
     if [ "$tool" = ip6tables ]; then file=$state/base.v6; fi
     whole "$file" || { echo "$file is missing or damaged"; return 1; }
-    restore "$tool" <"$file" || { echo "$tool-restore did not take $file"; return 1; }
+    # The second wall, where there is one. Without it filter still holds, and "status" says what is missing.
+    if grep -q '^\*security$' "$file"; then section "$file" security | restore "$tool" security || :; fi
+    section "$file" filter | restore "$tool" filter || { echo "$tool-restore did not take $file"; return 1; }
   done
   # What an earlier run of this script may have loaded instead.
   nft delete table inet ovpn_killswitch 2>/dev/null
@@ -98,7 +104,7 @@ END
 
 # drop_iptables TOOL
 drop_iptables() {
-  restore "$1" <<'END'
+  restore "$1" filter <<'END'
 :INPUT DROP [0:0]
 :FORWARD DROP [0:0]
 :OUTPUT DROP [0:0]
@@ -183,6 +189,18 @@ load() {
   return 1
 }
 
+flushed() {
+  [ -e "$state/base.hold" ] || return 0
+  for tool in $(families); do
+    "$tool-save" 2>/dev/null | grep -q '^-A OUTPUT -j KILLSWITCH-OUTPUT$' && continue
+    why=$(base 2>&1) && return 0
+    loud "nftables.service has flushed the rules, and they could not be loaded again ($why). No tunnel passes. To mend: sudo ovpn-killswitch lock"
+    return 1
+  done
+  # Rules of iptables-legacy, which nft does not touch, or "watch" was faster.
+  nft delete table inet ovpn_killswitch
+}
+
 apply_sysctls() {
   failed=0
   while read -r key _ value; do
@@ -219,6 +237,7 @@ case ${1:-} in
     exit 0
     ;;
   --sysctl) apply_sysctls ;;
+  --flushed) flushed ;;
   --reopen) reopen ;;
   *) echo "boot: unknown: $1" >&2; exit 64 ;;
 esac

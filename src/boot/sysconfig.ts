@@ -21,20 +21,29 @@ export function withoutRules(saved: string): string {
     .join('\n');
 }
 
+/** `section`: a table's lines from its heading to the one before its COMMIT. */
+function withSection(saved: string, section: string): string {
+  const [heading = '', ...ours] = section.split('\n');
+  const chains = ours.filter((line) => line.startsWith(':'));
+  const rules = ours.filter((line) => !line.startsWith(':'));
+  const lines = saved.split('\n');
+  const head = lines.indexOf(heading);
+  const commit = lines.indexOf('COMMIT', head);
+  if (head < 0 || commit < 0) return `${saved}${[heading, ...chains, ...rules, 'COMMIT', ''].join('\n')}`;
+  const replaced = chains.some((line) => BUILTIN_POLICY.test(line));
+  const theirs = lines.slice(head + 1, commit).filter((line) => !(replaced && BUILTIN_POLICY.test(line)));
+  return [...lines.slice(0, head + 1), ...chains, ...theirs, ...rules, ...lines.slice(commit)].join('\n');
+}
+
 /**
- * A saved rule file that loads the base rules too: `iptables-restore` empties a table at its heading, so ours go into the filter table that is
+ * A saved rule file that loads the base rules too: `iptables-restore` empties a table at its heading, so ours go into the tables that are
  * there, with our jumps at the top. Its other tables stay; lines of ours that a save has caught go.
  */
 export function withRules(saved: string | undefined, base: string): string {
-  const ours = base.split('\n').filter((line) => line !== '' && line !== '*filter' && line !== 'COMMIT');
-  const chains = ours.filter((line) => line.startsWith(':'));
-  const rules = ours.filter((line) => !line.startsWith(':'));
-  const lines = withoutRules(saved ?? '').split('\n');
-  const head = lines.indexOf('*filter');
-  const commit = lines.indexOf('COMMIT', head);
-  if (head < 0 || commit < 0) return `${lines.join('\n')}${['*filter', ...chains, ...rules, 'COMMIT', ''].join('\n')}`;
-  const theirs = lines.slice(head + 1, commit).filter((line) => !BUILTIN_POLICY.test(line));
-  return [...lines.slice(0, head + 1), ...chains, ...theirs, ...rules, ...lines.slice(commit)].join('\n');
+  return base
+    .split('\nCOMMIT\n')
+    .filter((section) => section !== '')
+    .reduce(withSection, withoutRules(saved ?? ''));
 }
 
 /** The service's settings with both of its saves switched off. */

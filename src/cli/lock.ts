@@ -10,6 +10,7 @@ import { endpointText } from '../net/endpoint.ts';
 import { describe } from '../policy/policy.ts';
 import { dueIn } from '../transaction/due.ts';
 import { lockMachine } from '../transaction/lock.ts';
+import { readNeighbours } from '../view/neighbours.ts';
 import type { CliCommand } from './command.ts';
 import { parseDuration } from './duration.ts';
 import { parseArguments } from './parse-arguments.ts';
@@ -63,6 +64,7 @@ export const lock: CliCommand = {
     host.log({ level: 'info', event: 'locked', message: describe(policy) });
     print(`Locked: ${describe(policy)}.`);
     for (const line of choice.trace) print(`  ${line}`);
+    for (const { name, does } of readNeighbours(host, choice.backend.name)) print(`  neighbour: ${name} ${does}`);
     if (session !== undefined)
       print(
         keeps

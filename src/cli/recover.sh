@@ -132,26 +132,33 @@ policies() {
   fi
 }
 
-# open FAMILY TOOL: one restore script that removes our jumps and chains
-open() {
-  command -v "$2-save" >/dev/null 2>&1 || return 0
-  command -v "$2-restore" >/dev/null 2>&1 || return 0
-  rules=$("$2-save" -t filter 2>/dev/null) || return 0
+# open_table FAMILY TOOL TABLE: one restore script that removes our jumps and chains
+open_table() {
+  rules=$(printf '%s\n' "$saved" | sed -n "/^\*$3\$/,/^COMMIT\$/p")
   chains=$(printf '%s\n' "$rules" | sed -n 's/^:\(KILLSWITCH-[^ ]*\) .*/\1/p')
   jumps=$(printf '%s\n' "$rules" | sed -n 's/^-A \([A-Z]* -j KILLSWITCH-[A-Z]*\)$/-D \1/p')
   # Chains that somebody flushed leave the policies behind: those go back too, where the record says that we set them.
-  if [ -z "$chains$jumps" ] && { [ "$2" != iptables ] && [ "$2" != ip6tables ] || [ ! -s "$state/before.policies" ]; }; then
-    return 0
+  if [ -z "$chains$jumps" ]; then
+    case $3:$2 in filter:iptables | filter:ip6tables) [ -s "$state/before.policies" ] || return 0 ;; *) return 0 ;; esac
   fi
   {
-    echo '*filter'
-    policies "$1"
+    echo "*$3"
+    if [ "$3" = filter ]; then policies "$1"; fi
     for chain in $chains; do echo ":$chain - [0:0]"; done
     [ -z "$jumps" ] || printf '%s\n' "$jumps"
     for chain in $chains; do echo "-X $chain"; done
     echo COMMIT
   } | "$2-restore" --noflush -w 5
-  outcome $? "$2"
+  outcome $? "$2 ($3)"
+}
+
+# open FAMILY TOOL
+open() {
+  command -v "$2-save" >/dev/null 2>&1 || return 0
+  command -v "$2-restore" >/dev/null 2>&1 || return 0
+  # All tables: asking for one of legacy makes it.
+  saved=$("$2-save" 2>/dev/null) || return 0
+  for table in security filter; do open_table "$1" "$2" "$table"; done
 }
 
 # give_back_resolvers: each who was told of a tunnel's is told to forget them, and a file that we wrote becomes what it was.
@@ -217,15 +224,17 @@ rm -f /run/ovpn-killswitch/no-network /run/ovpn-killswitch/boot.problem /run/mot
 
 # Builtin chains that iptables made for us, and their table, when nobody uses them by now: what nft lists of an empty one is five lines.
 if [ -s "$state/before.made" ] && command -v nft >/dev/null 2>&1; then
-  while read -r family chain; do
-    table=ip
-    if [ "$family" = ipv6 ]; then table=ip6; fi
-    listed=$(nft list chain $table filter "$chain" 2>/dev/null) || continue
+  while read -r family chain table; do
+    table=${table:-filter}
+    of=ip
+    if [ "$family" = ipv6 ]; then of=ip6; fi
+    listed=$(nft list chain $of "$table" "$chain" 2>/dev/null) || continue
     case $listed in *'policy accept;'*) ;; *) continue ;; esac
-    if [ "$(printf '%s\n' "$listed" | wc -l)" = 5 ]; then nft delete chain $table filter "$chain" 2>/dev/null; fi
+    if [ "$(printf '%s\n' "$listed" | wc -l)" = 5 ]; then nft delete chain $of "$table" "$chain" 2>/dev/null; fi
   done <"$state/before.made"
-  for table in ip ip6; do
-    if [ "$(nft list table $table filter 2>/dev/null | wc -l)" = 2 ]; then nft delete table $table filter; fi
+  for each in 'ip security' 'ip6 security' 'ip filter' 'ip6 filter'; do
+    # shellcheck disable=SC2086
+    if [ "$(nft list table $each 2>/dev/null | wc -l)" = 2 ]; then nft delete table $each; fi
   done
 fi
 
@@ -242,7 +251,7 @@ if [ "$failed" = 0 ]; then
   boot_off systemd netfilter-persistent sysconfig openrc sysctl
   # Hooks then leave the firewall alone until the next lock. A machine that never had the product gets no record.
   if [ -d "$state" ] || { [ -d /usr/local/lib/ovpn-killswitch ] && mkdir -p "$state"; }; then
-    rm -f "$state/base.nft" "$state/base.v4" "$state/base.v6" "$state/before.policies" "$state/before.made" "$state/endpoints.json" "$state/settings.env"
+    rm -f "$state/base.nft" "$state/base.v4" "$state/base.v6" "$state/base.hold" "$state/before.policies" "$state/before.made" "$state/endpoints.json" "$state/settings.env"
     rm -rf "${state:?}/boot"
     # Sessions that were open under that lock are none of the next one's.
     rm -f /run/ovpn-killswitch/ssh-sessions

@@ -2,8 +2,11 @@ import { createHash } from 'node:crypto';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 
-/** The files that hold the base rules for the boot: of nftables one, of iptables one for each family. */
-export const BASE_FILES = ['base.nft', 'base.v6', 'base.v4'] as const;
+/**
+ * The files that hold the base rules for the boot: of nftables one, of iptables one for each family, and the same base in words of nft that
+ * stands for them when nft flushes them.
+ */
+export const BASE_FILES = ['base.nft', 'base.v6', 'base.v4', 'base.hold'] as const;
 export type BaseFile = (typeof BASE_FILES)[number];
 
 function pathOf(file: string): string {

@@ -1,4 +1,5 @@
 import type { ChainPolicy } from '../backend/backend.ts';
+import type { Table } from '../backend/iptables-tables.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import type { Portal } from '../policy/portal.ts';
@@ -11,8 +12,10 @@ const FILE = `${PATHS.state}/lock.json`;
 /** As one word whether it is locked. */
 const PLAIN_FILE = `${PATHS.state}/lock.plain`;
 
-/** A builtin chain of one family. */
-export type BuiltinChain = Pick<ChainPolicy, 'family' | 'chain'>;
+/** A builtin chain of one family in one of our tables. */
+export interface BuiltinChain extends Pick<ChainPolicy, 'family' | 'chain'> {
+  readonly table: Table;
+}
 
 /** What a human said last, and what the machine was like before the first `lock`. */
 export interface LockRecord {
@@ -21,6 +24,8 @@ export interface LockRecord {
   /** Seconds since 1970. */
   readonly since: number;
   readonly backend: BackendName;
+  /** Whether iptables' second wall is part of it. */
+  readonly wall: boolean;
   /** The builtin chains' policies before the first change, for `unlock`. */
   readonly before: readonly ChainPolicy[];
   /** The builtin chains that were not there before: `unlock` takes them away again. */
@@ -31,7 +36,7 @@ export interface LockRecord {
   readonly portal?: OpenedPortal;
 }
 
-function parseChain(json: Json): readonly BuiltinChain[] {
+function parseChain(json: Json): readonly Pick<ChainPolicy, 'family' | 'chain'>[] {
   const [family, chain] = ['family', 'chain'].map((name) => field(json, name));
   const known = (family === 'ipv4' || family === 'ipv6') && (chain === 'INPUT' || chain === 'FORWARD' || chain === 'OUTPUT');
   return known ? [{ family, chain }] : [];
@@ -40,6 +45,12 @@ function parseChain(json: Json): readonly BuiltinChain[] {
 function parsePolicy(json: Json): readonly ChainPolicy[] {
   const policy = field(json, 'policy');
   return policy === 'ACCEPT' || policy === 'DROP' ? parseChain(json).map((chain) => ({ ...chain, policy })) : [];
+}
+
+/** A record of before the second wall names no table. */
+function parseMade(json: Json): readonly BuiltinChain[] {
+  const table = field(json, 'table') === 'security' ? 'security' : 'filter';
+  return parseChain(json).map((chain) => ({ ...chain, table }));
 }
 
 function list<Item>(json: Json | undefined, parse: (json: Json) => readonly Item[]): readonly Item[] {
@@ -57,8 +68,9 @@ export function readWrittenRecord(host: Host): LockRecord | undefined {
     locked,
     since,
     backend,
+    wall: field(json, 'wall') === true,
     before: list(before, parsePolicy),
-    made: list(made, parseChain),
+    made: list(made, parseMade),
     ...(until && { until }),
     ...(portal && { portal }),
   };
@@ -95,7 +107,7 @@ export function writePlainRecord(host: Host, locked: boolean): void {
 /** Also writes what the scripts `recover` and `boot` must know as plain lines: they have no JSON parser. */
 export function writeLockRecord(host: Host, record: LockRecord): void {
   const policies = record.before.map(({ family, chain, policy }) => `${family} ${chain} ${policy}\n`);
-  const made = record.made.map(({ family, chain }) => `${family} ${chain}\n`);
+  const made = record.made.map(({ family, chain, table }) => `${family} ${chain} ${table}\n`);
   host.write(`${PATHS.state}/before.policies`, policies.join(''));
   host.write(`${PATHS.state}/before.made`, made.join(''));
   writePlainRecord(host, bootsLocked(record));

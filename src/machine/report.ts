@@ -56,7 +56,9 @@ function chosen(host: Host, settings: Settings, record: LockRecord | undefined, 
   const choice = choose(readWorld(host, settings.backend));
   if (record !== undefined || look(choice.backend)?.present === true) return choice;
   const loaded = installedBackends(host).find((backend) => look(backend)?.present === true);
-  return loaded === undefined ? choice : { backend: loaded, trace: [`${loaded.name}: its rules are loaded`] };
+  return loaded === undefined
+    ? choice
+    : { backend: loaded, wall: loaded.name === 'iptables', trace: [`${loaded.name}: its rules are loaded`] };
 }
 
 /** `look` reads the kernel; it is given so that reading a report stays free of how rules are applied. */

@@ -8,6 +8,12 @@ import { FAMILIES } from '../net/address.ts';
 import type { Settings } from '../policy/settings.ts';
 import { readLockRecord } from './lock-record.ts';
 
+/** Whether the kernel has the table of the second wall in both families; who may not ask takes it for there. */
+function hasWallTable(host: Host): boolean {
+  const tools = ['iptables-save', ...(host.has('ip6tables-save') && host.exists(PATHS.ipv6) ? ['ip6tables-save' as const] : [])] as const;
+  return !host.mayChangeRules() || tools.every((program) => host.run({ program, args: ['-t', 'security'] }).status === 0);
+}
+
 /** What the choice of a backend may look at, on this machine. `relock`: the setting counts, not what it is locked with. */
 export function readWorld(host: Host, setting: Settings['backend'], relock = false): World {
   const record = readLockRecord(host);
@@ -20,6 +26,7 @@ export function readWorld(host: Host, setting: Settings['backend'], relock = fal
       ip6tables: host.has('ip6tables-restore') && host.has('ip6tables-save'),
     },
     ipv6: host.exists(PATHS.ipv6),
+    wall: () => (relock ? hasWallTable(host) : record?.locked !== true || record.wall),
     // Looked for in every folder of programs, and only when nobody has chosen.
     neighbours: {
       get firewalld() {

@@ -1,3 +1,4 @@
+import { TABLES, type Table } from '../backend/iptables-tables.ts';
 import type { Host } from '../host/host.ts';
 import { field, type Json, parseJson } from '../machine/json.ts';
 import type { BuiltinChain } from '../machine/lock-record.ts';
@@ -5,11 +6,13 @@ import { FAMILIES, type Family } from '../net/address.ts';
 
 const BUILTIN: readonly BuiltinChain['chain'][] = ['INPUT', 'FORWARD', 'OUTPUT'];
 
-function tableOf(family: Family): readonly string[] {
-  return [family === 'ipv6' ? 'ip6' : 'ip', 'filter'];
+function nameOf(family: Family, table: Table): readonly string[] {
+  return [family === 'ipv6' ? 'ip6' : 'ip', table];
 }
 
-interface FilterTable {
+const EVERY_TABLE = FAMILIES.flatMap((family) => TABLES.map((table) => ({ family, table })));
+
+interface FoundTable {
   readonly chains: readonly string[];
   /** Builtin chains without rules and with the policy accept. */
   readonly unused: readonly string[];
@@ -17,9 +20,9 @@ interface FilterTable {
   readonly sets: boolean;
 }
 
-/** The table of iptables-nft in one family; undefined when there is none. */
-function readFilterTable(host: Host, family: Family): FilterTable | undefined {
-  const { status, stdout } = host.run({ program: 'nft', args: ['-j', 'list', 'table', ...tableOf(family)] });
+/** A table of iptables-nft in one family; undefined when there is none. */
+function readTable(host: Host, family: Family, name: Table): FoundTable | undefined {
+  const { status, stdout } = host.run({ program: 'nft', args: ['-j', 'list', 'table', ...nameOf(family, name)] });
   const list = field(status === 0 ? parseJson(stdout) : undefined, 'nftables');
   if (!Array.isArray(list)) return undefined;
   const objects: readonly Json[] = list;
@@ -42,22 +45,22 @@ function readFilterTable(host: Host, family: Family): FilterTable | undefined {
 /** The builtin chains that are not there: iptables-nft makes them, and their table, with the first rule. None without nft, which alone sees. */
 export function missingChains(host: Host): readonly BuiltinChain[] {
   if (!host.has('nft')) return [];
-  return FAMILIES.flatMap((family) => {
-    const table = readFilterTable(host, family);
-    return BUILTIN.filter((chain) => table?.chains.includes(chain) !== true).map((chain) => ({ family, chain }));
+  return EVERY_TABLE.flatMap(({ family, table }) => {
+    const found = readTable(host, family, table);
+    return BUILTIN.filter((chain) => found?.chains.includes(chain) !== true).map((chain) => ({ family, table, chain }));
   });
 }
 
 /** Takes away those of these chains that nobody uses by now, and with the last one their table. */
 export function removeMadeChains(host: Host, made: readonly BuiltinChain[]): void {
   if (made.length === 0 || !host.has('nft')) return;
-  for (const family of FAMILIES) {
-    const table = readFilterTable(host, family);
-    const gone = made.filter((each) => each.family === family && table?.unused.includes(each.chain) === true).map(({ chain }) => chain);
-    if (table === undefined || gone.length === 0) continue;
-    const where = tableOf(family).join(' ');
-    const whole =
-      !table.sets && gone.length === table.chains.length && made.filter((each) => each.family === family).length === BUILTIN.length;
+  for (const { family, table } of EVERY_TABLE) {
+    const own = made.filter((each) => each.family === family && each.table === table);
+    const found = own.length === 0 ? undefined : readTable(host, family, table);
+    const gone = own.map(({ chain }) => chain).filter((chain) => found?.unused.includes(chain) === true);
+    if (found === undefined || gone.length === 0) continue;
+    const where = nameOf(family, table).join(' ');
+    const whole = !found.sets && gone.length === found.chains.length && own.length === BUILTIN.length;
     const stdin = whole ? `delete table ${where}\n` : gone.map((chain) => `delete chain ${where} ${chain}\n`).join('');
     // What remains when this fails is empty and accepts everything, as if it were not there.
     host.run({ program: 'nft', args: ['-f', '-'], stdin });

@@ -1,3 +1,4 @@
+import { NFTABLES_DROP_IN } from '../boot/systemd.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import type { BackendName } from '../policy/settings.ts';
@@ -32,13 +33,19 @@ function isEnabled(unit: string): (host: Host) => boolean {
 
 function flushes(host: Host): boolean {
   const text = host.read('/etc/nftables.conf') ?? '';
-  return isEnabled('nftables')(host) && /^\s*flush ruleset/m.test(text);
+  return isEnabled('nftables')(host) && /^\s*flush ruleset/m.test(text) && !host.exists(NFTABLES_DROP_IN);
 }
 
 /** In the order in which they are named. */
 const KNOWN: readonly KnownNeighbour[] = [
   ...[
     { name: 'firewalld', does: 'flushes iptables rules when it reloads', processes: ['firewalld'] },
+    {
+      name: 'firewalld with FirewallBackend=iptables',
+      does: 'opens this machine each time it starts, reloads or stops, until "lock" or "watch" acts; beside nftables it does not',
+      isOn: (host: Host) =>
+        isEnabled('firewalld')(host) && /^FirewallBackend=iptables/m.test(host.read('/etc/firewalld/firewalld.conf') ?? ''),
+    },
     {
       name: 'ufw',
       does: 'sets chain policies and rules of its own when it starts, stops or reloads',
@@ -55,7 +62,7 @@ const KNOWN: readonly KnownNeighbour[] = [
     name: 'nftables.service',
     does: 'flushes every rule when it starts or reloads (/etc/nftables.conf)',
     isOn: flushes,
-    fix: "sudo sed -i 's/^flush ruleset/#&/' /etc/nftables.conf",
+    fix: 'sudo ovpn-killswitch boot enable --with systemd',
   },
   { name: 'Mullvad VPN', does: SECOND, processes: ['mullvad-daemon'], fix: stop('mullvad-daemon') },
   { name: 'NordVPN', does: SECOND, processes: ['nordvpnd'], fix: stop('nordvpnd') },

@@ -106,7 +106,9 @@ export function watch(host: Host, listen: Listen, pid: number): Listener {
     busySince = undefined;
     if (guarded.kind === 'restored') {
       spelling = guarded.spelling;
-      echoes = readLockRecord(host)?.backend === 'nftables' ? 1 : 2;
+      const record = readLockRecord(host);
+      // iptables commits each table of each family by itself.
+      echoes = record?.backend === 'nftables' ? 1 : record?.wall === true ? 4 : 2;
       say({
         level: 'warn',
         event: 'restored',

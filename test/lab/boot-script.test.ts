@@ -67,6 +67,34 @@ describe.each(BACKENDS)('the boot script with %s', (backend) => {
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
   });
 
+  /** What the drop-in for nftables.service does first. */
+  const FLUSH = `nft 'flush ruleset;; include "${STATE}/*.nft"; include "${STATE}/*.hold";'`;
+
+  test('after a flush by nftables.service nothing was open, and the base is there again', () => {
+    const it = machine();
+    restartLocked();
+    must(it.run(BOOT));
+    must(it.sh(FLUSH));
+    expect(reaches(it)).toBe(false);
+    must(it.run(BOOT, '--flushed'));
+    expect(reaches(it)).toBe(false);
+    expect(it.status()).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
+  });
+
+  if (backend === 'iptables')
+    test('what stands for the base stays when it cannot be loaded again, until lock', () => {
+      const it = machine();
+      restartLocked();
+      must(it.run(BOOT));
+      must(it.sh(`${FLUSH}; echo damaged >${base()}`));
+      expect(it.run(BOOT, '--flushed').status).toBe(1);
+      expect(reaches(it)).toBe(false);
+      expect(it.status()).toMatchObject({ exact: false, boot: { problems: [expect.stringContaining('nftables.service has flushed')] } });
+      relock();
+      expect(reaches(it)).toBe(false);
+      expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
+    });
+
   test('leaves the rules of a live tunnel alone, when it is no boot', () => {
     const it = machine();
     relock();

@@ -6,9 +6,9 @@ export type Phase = (typeof PHASES)[number];
 
 /**
  * What a phase does to our rules as a backend loads them, without "watch". `none`: nothing. `changes`: they may not be what they should be, and
- * `status` says so, but nothing leaves. `guests`: what guests send leaves. `opens`: what this machine sends leaves.
+ * `status` says so, but nothing leaves. `opens`: what this machine sends leaves.
  */
-export type Effect = 'none' | 'changes' | 'guests' | 'opens';
+export type Effect = 'none' | 'changes' | 'opens';
 
 const all = (effect: Effect): Readonly<Record<Phase, Effect>> => ({ start: effect, reload: effect, stop: effect });
 
@@ -33,12 +33,12 @@ export const NEIGHBOURS: readonly Neighbour[] = [
     beside: { nftables: all('opens'), iptables: all('opens') },
   },
   {
-    name: 'nftables.service with our include',
-    prepare: `echo 'include "/var/lib/ovpn-killswitch/*.nft"' >>/etc/nftables.conf`,
+    name: 'nftables.service after boot enable',
+    prepare: 'ovpn-killswitch boot enable --with systemd',
     start: 'systemctl start nftables',
     reload: 'systemctl reload nftables',
     stop: 'systemctl stop nftables',
-    beside: { nftables: { start: 'none', reload: 'none', stop: 'opens' }, iptables: all('opens') },
+    beside: { nftables: all('none'), iptables: all('none') },
   },
   {
     name: 'a ruleset by hand',
@@ -46,7 +46,7 @@ export const NEIGHBOURS: readonly Neighbour[] = [
       "nft 'add table inet mine; add chain inet mine output { type filter hook output priority 10; policy accept; }; add rule inet mine output accept'; iptables -A OUTPUT -j ACCEPT",
     reload: 'iptables -I OUTPUT -j ACCEPT; iptables -I INPUT -j ACCEPT; iptables -P OUTPUT ACCEPT',
     stop: 'nft delete table inet mine; iptables -F',
-    beside: { nftables: all('none'), iptables: { start: 'none', reload: 'opens', stop: 'changes' } },
+    beside: { nftables: all('none'), iptables: { start: 'none', reload: 'changes', stop: 'changes' } },
   },
   {
     name: 'ufw',
@@ -78,7 +78,7 @@ export const NEIGHBOURS: readonly Neighbour[] = [
     stop: 'systemctl stop docker.socket docker containerd',
     bridge: 'docker0',
     network: '172.17.0',
-    beside: { nftables: all('none'), iptables: { start: 'guests', reload: 'guests', stop: 'none' } },
+    beside: { nftables: all('none'), iptables: { start: 'changes', reload: 'changes', stop: 'none' } },
   },
   {
     name: 'fail2ban',
@@ -94,7 +94,7 @@ export const NEIGHBOURS: readonly Neighbour[] = [
     stop: 'virsh -q -c qemu:///system net-destroy default; systemctl stop libvirtd',
     bridge: 'virbr0',
     network: '192.168.122',
-    beside: { nftables: all('none'), iptables: { start: 'guests', reload: 'changes', stop: 'changes' } },
+    beside: { nftables: all('none'), iptables: all('changes') },
   },
   {
     name: 'iptables-persistent',
@@ -103,6 +103,6 @@ export const NEIGHBOURS: readonly Neighbour[] = [
     start: 'systemctl start netfilter-persistent',
     reload: 'netfilter-persistent reload',
     stop: 'systemctl stop netfilter-persistent',
-    beside: { nftables: all('none'), iptables: { start: 'opens', reload: 'opens', stop: 'none' } },
+    beside: { nftables: all('none'), iptables: { start: 'changes', reload: 'changes', stop: 'none' } },
   },
 ];

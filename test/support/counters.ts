@@ -1,5 +1,7 @@
 import type { Survey } from '../../src/backend/backend.ts';
 import { chainText } from '../../src/backend/iptables.ts';
+import { imageName } from '../../src/backend/iptables-survey.ts';
+import type { Table } from '../../src/backend/iptables-tables.ts';
 import type { BackendName } from '../../src/policy/settings.ts';
 import { evaluate } from '../../src/ruleset/evaluate.ts';
 import type { Packet } from '../../src/ruleset/packet.ts';
@@ -29,13 +31,24 @@ export function growth(before: Counters, after: Counters): Counters {
   return Object.fromEntries(keys.map((key) => [key, (after[key] ?? 0) - (before[key] ?? 0)]).filter(([, count]) => count !== 0));
 }
 
-/** The counters that these packets must make grow, as the pure evaluation has it. */
-export function expectedGrowth(ruleset: Ruleset, backend: BackendName, packets: readonly Packet[]): Counters {
+/**
+ * The counters that these packets must make grow, as the pure evaluation has it. `above`: somebody else accepts everything before filter asks our
+ * rules, so that the second wall alone judges.
+ */
+export function expectedGrowth(ruleset: Ruleset, backend: BackendName, packets: readonly Packet[], above = false): Counters {
   const counters: Record<string, number> = {};
   for (const packet of packets) {
-    const { rule, chain } = evaluate(ruleset, packet);
-    const key = `${backend === 'iptables' ? chainText(chain) : chain}: ${rule?.id ?? 'chain policy'}`;
-    counters[key] = (counters[key] ?? 0) + 1;
+    const { rule, chain, verdict } = evaluate(ruleset, packet);
+    // What filter accepts meets the second wall, which must say the same.
+    const tables: readonly Table[] = [
+      ...(above ? [] : ['filter' as const]),
+      ...(above || verdict === 'accept' ? ['security' as const] : []),
+    ];
+    const chains = backend === 'iptables' ? tables.map((table) => imageName(table, chainText(chain))) : [chain];
+    for (const each of chains) {
+      const key = `${each}: ${rule?.id ?? 'chain policy'}`;
+      counters[key] = (counters[key] ?? 0) + 1;
+    }
   }
   return growth({}, counters);
 }

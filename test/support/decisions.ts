@@ -81,13 +81,10 @@ export function describeDecisions(kind: Kind): void {
     return lan;
   };
 
-  test.for(JUDGED)('the kernel decides as the evaluation does: %s', async (name, context) => {
-    const sandbox = machine.withUsers(context);
-    if (!sandbox.hasOtherUsers) context.skip('this user namespace has no user besides root');
+  /** Sends every batch, and compares what the counters say with what the evaluation does. */
+  async function compareAll(sandbox: Sandbox, ruleset: Ruleset, above = false): Promise<void> {
     const lan = lanOf(sandbox);
     const host = sandboxHost(sandbox);
-    const ruleset = compile(POLICIES[name]);
-    apply(host, backend, ruleset);
     const found: Record<string, Counters> = {};
     const wanted: Record<string, Counters> = {};
     let count = 0;
@@ -105,13 +102,39 @@ export function describeDecisions(kind: Kind): void {
       );
       const after = countersOf(look(host, backend));
       found[batch] = withoutAnswers(growth(before, after));
-      wanted[batch] = withoutAnswers(expectedGrowth(ruleset, backend.name, packets));
+      wanted[batch] = withoutAnswers(expectedGrowth(ruleset, backend.name, packets, above));
       count += all.length;
       before = after;
     }
     expect(found).toEqual(wanted);
     expect(count).toBeGreaterThan(1000);
+  }
+
+  test.for(JUDGED)('the kernel decides as the evaluation does: %s', async (name, context) => {
+    const sandbox = machine.withUsers(context);
+    const ruleset = compile(POLICIES[name]);
+    apply(sandboxHost(sandbox), backend, ruleset);
+    await compareAll(sandbox, ruleset);
   });
+
+  if (backend.name === 'iptables')
+    test.for(['blocked, LAN off', 'connected, everything at once'] as const)(
+      'what somebody else accepts above our rules is judged by the second wall, in the same words: %s',
+      async (name, context) => {
+        const sandbox = machine.withUsers(context);
+        const ruleset = compile(POLICIES[name]);
+        apply(sandboxHost(sandbox), backend, ruleset);
+        const accept = (how: string) => {
+          const script = ['iptables', 'ip6tables'].flatMap((tool) =>
+            ['INPUT', 'FORWARD', 'OUTPUT'].map((chain) => `${tool} ${how} ${chain} -j ACCEPT`),
+          );
+          expect(sandbox.run(['sh', '-euc', script.join('\n')]).status).toBe(0);
+        };
+        accept('-I');
+        await compareAll(sandbox, ruleset, true);
+        accept('-D');
+      },
+    );
 
   test('this machine talks to itself, both ways, and the counters say so', (context) => {
     const sandbox = machine.withUsers(context);
@@ -120,9 +143,10 @@ export function describeDecisions(kind: Kind): void {
     const before = countersOf(look(host, backend));
     for (const target of ['127.0.0.1', '::1']) expect(sandbox.run(['ping', '-n', '-c', '1', '-W', '2', target]).status).toBe(0);
     const seen = growth(before, countersOf(look(host, backend)));
-    const chain = (hook: string) => (backend.name === 'iptables' ? `KILLSWITCH-${hook.toUpperCase()}` : hook);
+    const chains = (hook: string) =>
+      backend.name === 'iptables' ? [`KILLSWITCH-${hook.toUpperCase()}`, `security KILLSWITCH-${hook.toUpperCase()}`] : [hook];
     // A request and an answer in each family, each seen on its way out and in.
-    expect(seen).toEqual({ [`${chain('input')}: loopback`]: 4, [`${chain('output')}: loopback`]: 4 });
+    expect(seen).toEqual(Object.fromEntries([...chains('input'), ...chains('output')].map((each) => [`${each}: loopback`, 4])));
   });
 
   test("what the LAN sends to a tunnel's own address is dropped for that reason and no other (CVE-2019-14899)", async (context) => {

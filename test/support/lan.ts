@@ -130,7 +130,7 @@ ip -6 rule add ipproto udp sport 546 lookup 101; ip -n peer -6 rule add ipproto 
 const AROUND = `
 table inet around {
   chain marking { type filter hook output priority -150; udp sport ${FIRST_MARKED_PORT}-${FIRST_MARKED_PORT + PORTS_OF_A_LINK - 1} meta mark set ${CLIENT_MARK}; }
-  chain absorb { type filter hook input priority 100; iifname != "lo" meta l4proto { tcp, udp, icmp, icmpv6 } drop; }
+  chain absorb { type filter hook input priority 200; iifname != "lo" meta l4proto { tcp, udp, icmp, icmpv6 } drop; }
 }
 `;
 const FAR =

@@ -7,6 +7,9 @@ export interface RuleDump {
   readonly nft: string;
 }
 
+/** The table security without a rule is as if it were not there: iptables-legacy cannot take away what was asked for once. */
+const UNUSED = /^\*security\n(?::(?:INPUT|FORWARD|OUTPUT) (?:ACCEPT|POLICY)\n)*COMMIT\n/m;
+
 /** Reads iptables-save, ip6tables-save and nft. @throws Error when one of them fails. */
 export function dumpRules(sandbox: Sandbox): RuleDump {
   const read = (...argv: readonly string[]) => {
@@ -16,7 +19,8 @@ export function dumpRules(sandbox: Sandbox): RuleDump {
       .split('\n')
       .filter((line) => !line.startsWith('#'))
       .map((line) => line.replace(/ \[\d+:\d+\]$/, ''))
-      .join('\n');
+      .join('\n')
+      .replace(UNUSED, '');
   };
   return { ipv4: read('iptables-save'), ipv6: read('ip6tables-save'), nft: read('nft', '-s', 'list', 'ruleset') };
 }
@@ -26,7 +30,8 @@ function othersOfSave(text: string): string {
     .split('\n')
     .filter((line) => !/^(-A|:)\s?\S*KILLSWITCH-|-j KILLSWITCH-/.test(line))
     .map((line) => line.replace(/^:(INPUT|FORWARD|OUTPUT) (ACCEPT|DROP)$/, ':$1 POLICY'))
-    .join('\n');
+    .join('\n')
+    .replace(UNUSED, '');
 }
 
 function othersOfNft(text: string): string {
@@ -35,7 +40,8 @@ function othersOfNft(text: string): string {
     .replace(/^\tchain KILLSWITCH-\S+ \{\n[\s\S]*?^\t\}\n/gm, '')
     .replace(/^.* jump KILLSWITCH-.*\n/gm, '')
     .replace(/^(\t\ttype filter hook (?:input|forward|output) priority filter; policy) (?:accept|drop);$/gm, '$1 any;')
-    .replace(/\n{2,}/g, '\n');
+    .replace(/\n{2,}/g, '\n')
+    .replace(/^table ip6? security \{\n(?:\tchain \w+ \{\n\t\ttype filter hook .* policy accept;\n\t\}\n)*\}\n/gm, '');
 }
 
 /** What is left of a dump without all that is ours; the policies of the builtin chains are ours while it is locked. */

@@ -129,6 +129,22 @@ const IPTABLES: readonly Tampering[] = [
     what: /^missing/,
   },
   {
+    name: 'the second wall is flushed',
+    common: true,
+    script: 'iptables -t security -F',
+    family: 'ipv4',
+    chain: 'security KILLSWITCH-OUTPUT',
+    rule: 'rest',
+    what: /^missing/,
+  },
+  {
+    name: 'somebody else accepts above the second wall',
+    script: 'ip6tables -t security -I OUTPUT -j ACCEPT',
+    family: 'ipv6',
+    chain: 'security OUTPUT',
+    what: /^not ours: -j ACCEPT/,
+  },
+  {
     name: 'a chain is made under our name',
     script: 'iptables -N KILLSWITCH-O-tun7',
     family: 'ipv4',
@@ -244,10 +260,11 @@ const NFTABLES: readonly Tampering[] = [
   },
 ];
 
-/** The policies of the builtin chains. */
+/** The policies of the builtin chains of filter: others are not ours to set. */
 function policyLines({ ipv4, ipv6 }: RuleDump): readonly string[] {
   return [ipv4, ipv6].flatMap((text) =>
-    text
+    (text.split('*filter\n')[1] ?? '')
+      .replace(/^COMMIT[\s\S]*/m, '')
       .split('\n')
       .filter((line) => /^:(INPUT|FORWARD|OUTPUT) /.test(line))
       .sort(),

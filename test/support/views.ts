@@ -30,8 +30,8 @@ export function viewOf(name: PolicyName, change: (image: Image) => Image = (imag
     report: {
       state: policy.state,
       exact: differences.length === 0,
-      record: { locked: true, since: NOW - 7200, backend: 'nftables', before: [], made: [] },
-      choice: { backend: nftables, trace: ['nftables: the machine is locked with it'] },
+      record: { locked: true, since: NOW - 7200, backend: 'nftables', wall: false, before: [], made: [] },
+      choice: { backend: nftables, wall: false, trace: ['nftables: the machine is locked with it'] },
       found: { image, policies: [], present: true },
       intended: {
         policy,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Command } from '../../src/backend/backend.ts';
 import { iptables } from '../../src/backend/iptables.ts';
+import { TABLES, type Table } from '../../src/backend/iptables-tables.ts';
 import { nftables } from '../../src/backend/nftables.ts';
 import { FAMILIES, type Family } from '../../src/net/address.ts';
 import { endpointText } from '../../src/net/endpoint.ts';
@@ -48,6 +49,12 @@ function chainOf(name: string): string {
   return device === undefined ? name.replace('KILLSWITCH-', '').toLowerCase() : `${DEVICE_CHAINS[letter]}-${device}`;
 }
 
+/** One table's lines of a restore script, from its heading to its COMMIT. */
+function tableOf(script: string, table: Table): string {
+  const [, rest = ''] = script.split(`*${table}\n`);
+  return rest.slice(0, rest.indexOf('COMMIT\n'));
+}
+
 function iptablesReasons(script: string): Reasons {
   return collect([...script.matchAll(/^-A (\S+) .*--comment (\S+) /gm)].map(([, chain = '', id = '']) => [chainOf(chain), id] as const));
 }
@@ -69,9 +76,9 @@ function nftReasons(script: string, family: Family): Reasons {
 describe.each(POLICY_NAMES)('%s', (name) => {
   const policy: Policy = POLICIES[name];
 
-  test.each(FAMILIES)('the reasons stand in the same order in both backends for %s', (family) => {
+  test.each(FAMILIES)('the reasons stand in the same order in both backends for %s, and in both walls of iptables', (family) => {
     const reasons = nftReasons(nftScript(policy), family);
-    expect(iptablesReasons(iptablesScript(policy, family))).toEqual(reasons);
+    for (const table of TABLES) expect(iptablesReasons(tableOf(iptablesScript(policy, family), table))).toEqual(reasons);
     expect(reasons['output']?.length).toBeGreaterThan(1);
   });
 
@@ -92,11 +99,10 @@ describe.each(POLICY_NAMES)('%s', (name) => {
       for (const chain of ['INPUT', 'FORWARD', 'OUTPUT']) expect(iptablesScript(policy, family)).toContain(`:${chain} DROP [0:0]\n`);
   });
 
-  test('a script is one transaction', () => {
+  test('a script is one transaction, in iptables one for each table: the second wall first', () => {
     for (const family of FAMILIES) {
       const lines = iptablesScript(policy, family).split('\n');
-      expect(lines.filter((line) => line === 'COMMIT').length).toBe(1);
-      expect(lines.filter((line) => line.startsWith('*'))).toEqual(['*filter']);
+      expect(lines.filter((line) => line === 'COMMIT' || line.startsWith('*'))).toEqual(['*security', 'COMMIT', '*filter', 'COMMIT']);
       expect(lines.slice(-2)).toEqual(['COMMIT', '']);
     }
     expect(nftables.replace(compile(policy), NOTHING).commit.length).toBe(1);

@@ -7,6 +7,7 @@ const WORLD: World = {
   locked: undefined,
   has: { nft: true, iptables: true, ip6tables: true },
   ipv6: true,
+  wall: () => true,
   neighbours: { firewalld: false, docker: false, libvirt: false, netfilterPersistent: false },
 };
 const beside = (...names: readonly (keyof World['neighbours'])[]): Partial<World> => ({
@@ -74,6 +75,14 @@ describe('the backend', () => {
     const choice = choose({ ...WORLD, ...change });
     expect(choice.backend.name).toBe(name);
     expect(choice.trace).toEqual(trace);
+  });
+
+  test('of iptables has a second wall, and says so when the kernel has no table for it', () => {
+    expect(choose(WORLD)).toMatchObject({ wall: true });
+    const { wall, trace, backend } = choose({ ...WORLD, wall: () => false });
+    expect(wall).toBe(false);
+    expect(trace.at(-1)).toContain('no table "security"');
+    expect(backend.image([]).filter(({ name }) => name.startsWith('security '))).toEqual([]);
   });
 
   test('of iptables reads and writes IPv6 only where the kernel has it', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Survey } from '../../../src/backend/backend.ts';
 import { chainText, iptables } from '../../../src/backend/iptables.ts';
+import { nftables } from '../../../src/backend/nftables.ts';
 import { decide } from '../../../src/policy/policy.ts';
 import { compile } from '../../../src/ruleset/compile.ts';
 import { HOOKS, SHARED_CHAINS } from '../../../src/ruleset/ruleset.ts';
@@ -37,13 +38,33 @@ describe('a restore script', () => {
     return [...check, ...commit].map((command) => ({ name, command, lines: (command.stdin ?? '').split('\n') }));
   });
 
-  test('is for the filter table alone, whole and nothing else', () => {
+  test('is for the second wall and then for filter, whole and nothing else', () => {
     for (const { lines } of scripts) {
-      expect(lines[0]).toBe('*filter');
+      expect(lines[0]).toBe('*security');
       expect(lines.slice(-2)).toEqual(['COMMIT', '']);
-      expect(lines.filter((line) => /^\*|^COMMIT/.test(line)).length).toBe(2);
-      for (const line of lines.slice(1, -2)) expect(line).toMatch(/^(:[\w.-]+ (DROP|-) \[0:0\]|-[AI] .+)$/);
+      expect(lines.filter((line) => /^\*|^COMMIT/.test(line))).toEqual(['*security', 'COMMIT', '*filter', 'COMMIT']);
+      const other = lines.filter((line) => !/^\*|^COMMIT|^$/.test(line));
+      for (const line of other) expect(line).toMatch(/^(:[\w.-]+ (DROP|-) \[0:0\]|-[AI] .+)$/);
     }
+  });
+
+  test('neither rejects nor logs in the second wall, and sets no chain policy there', () => {
+    for (const { lines } of scripts) {
+      const wall = lines.slice(0, lines.indexOf('COMMIT'));
+      expect(wall.filter((line) => /-j (REJECT|LOG)\b|^:\w+ (DROP|ACCEPT)/.test(line))).toEqual([]);
+      expect(wall.filter((line) => line.includes(' -j DROP')).length).toBeGreaterThan(2);
+    }
+  });
+
+  test('is for filter alone where the kernel has no second wall, and takes down one that is there', () => {
+    const plain = iptables(['ipv4'], '', false);
+    const ruleset = compile(POLICIES.connected);
+    expect(plain.replace(ruleset, EMPTY).commit[0]?.stdin).toMatch(/^\*filter\n/);
+    const found = { ...EMPTY, image: iptables(['ipv4']).image(ruleset), present: true };
+    const [script = ''] = plain.replace(ruleset, found).commit.map(({ stdin }) => stdin);
+    expect(script.slice(0, script.indexOf('*filter'))).toMatch(
+      /^\*security\n(:KILLSWITCH-\S+ - \[0:0\]\n|-D \w+ -j \S+\n|-X \S+\n)+COMMIT\n$/,
+    );
   });
 
   test('is checked for both families before either is committed, IPv6 first', () => {
@@ -97,11 +118,21 @@ describe('a restore script', () => {
   });
 });
 
+describe('what stands for the base while nftables.service flushes', () => {
+  test.each(POLICY_NAMES)('drops what no rule accepts, in words that every nft reads: %s', (name) => {
+    const hold = iptables().bootText(compile(POLICIES[name]))['base.hold'] ?? '';
+    expect(hold.match(/type filter hook \w+ priority filter; policy drop;/g)).toHaveLength(3);
+    expect(hold).not.toMatch(/reject|log prefix/);
+    expect(hold.match(/ accept comment /g)).toEqual(nftables.bootText(compile(POLICIES[name]))['base.nft']?.match(/ accept comment /g));
+  });
+});
+
 describe('what a tunnel adds', () => {
   test('neither flushes nor deletes nor inserts', () => {
     const { base } = POLICIES.connected;
     const transaction = iptables().add(compile(decide(base, [])), compile(decide(base, [TUN0])));
-    for (const { stdin } of transaction?.commit ?? []) expect(stdin).toMatch(/^\*filter\n(-[NA] .*\n)+COMMIT\n$/);
+    for (const { stdin } of transaction?.commit ?? [])
+      expect(stdin).toMatch(/^\*security\n(-[NA] .*\n)+COMMIT\n\*filter\n(-[NA] .*\n)+COMMIT\n$/);
     expect(transaction?.commit.length).toBe(2);
   });
 
@@ -170,6 +201,16 @@ COMMIT
   test('knows in which chains the order matters', () => {
     expect(chain('KILLSWITCH-OUTPUT')?.ordered).toBe(true);
     expect(chain('KILLSWITCH-TUNNEL-OUTPUT')?.ordered).toBe(false);
+  });
+
+  test('knows the second wall by its table, and no wall where there is none', () => {
+    const wall = SAVED.replace('*filter', '*security');
+    const names = iptables(['ipv4'])
+      .survey([{ ...output, stdout: `${wall}${SAVED}` }])
+      .image.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(['OUTPUT', 'KILLSWITCH-OUTPUT', 'security OUTPUT', 'security KILLSWITCH-OUTPUT']));
+    expect(survey.image.filter(({ name }) => name.startsWith('security '))).toEqual([]);
+    expect(iptables(['ipv4']).survey([{ ...output, stdout: wall }]).present).toBe(true);
   });
 
   test('of a table that was never used is empty', () => {

@@ -71,6 +71,7 @@ describe('the strategy', () => {
   const machine = (given: Partial<BootMachine>): BootMachine => ({
     read: () => undefined,
     exists: () => true,
+    list: () => [],
     locked: true,
     base: { 'base.v4': BASE, 'base.v6': BASE },
     ...given,

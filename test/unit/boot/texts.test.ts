@@ -3,7 +3,13 @@ import { type BootMachine, STRATEGY_NAMES } from '../../../src/boot/boot-strateg
 import { strategyOf } from '../../../src/boot/choose.ts';
 import { sealed, unsealed } from '../../../src/machine/base-texts.ts';
 
-const machine: BootMachine = { read: () => undefined, exists: () => false, locked: true, base: { 'base.v4': '*filter\nCOMMIT\n' } };
+const machine: BootMachine = {
+  read: () => undefined,
+  exists: () => false,
+  list: () => [],
+  locked: true,
+  base: { 'base.v4': '*filter\nCOMMIT\n' },
+};
 const textsOf = (name: (typeof STRATEGY_NAMES)[number]) => strategyOf(name).plan(machine).files;
 
 describe('what each strategy writes', () => {

@@ -17,7 +17,7 @@ const [TUN0, TUN1] = [
 
 function locked(machine: FakeMachine): FakeHost {
   const host = fakeHost({ ...machine, files: { [CONF]: HERE, '/proc/net/dev': '', ...machine.files } });
-  writeLockRecord(host, { locked: true, since: 1, backend: 'nftables', before: [], made: [] });
+  writeLockRecord(host, { locked: true, since: 1, backend: 'nftables', wall: false, before: [], made: [] });
   return host;
 }
 
@@ -175,7 +175,7 @@ describe('the settings', () => {
 test('a machine that is unlocked, or on which nobody has decided, keeps its own resolvers', () => {
   const open = locked({});
   connect(open);
-  writeLockRecord(open, { locked: false, since: 2, backend: 'nftables', before: [], made: [] });
+  writeLockRecord(open, { locked: false, since: 2, backend: 'nftables', wall: false, before: [], made: [] });
   open.files.set(SETTINGS, 'damaged');
   expect(followResolvers(open)).toEqual({ kind: 'given-back' });
   expect(open.files.get(CONF)).toBe(HERE);

@@ -9,11 +9,12 @@ const RECORD: LockRecord = {
   locked: true,
   since: 1_800_000_000,
   backend: 'iptables',
+  wall: true,
   before: [
     { family: 'ipv4', chain: 'INPUT', policy: 'ACCEPT' },
     { family: 'ipv6', chain: 'FORWARD', policy: 'DROP' },
   ],
-  made: [{ family: 'ipv6', chain: 'OUTPUT' }],
+  made: [{ family: 'ipv6', chain: 'OUTPUT', table: 'security' }],
 };
 const recorded = () => {
   const host = fakeHost();
@@ -68,6 +69,7 @@ describe('the world that a backend is chosen in', () => {
       locked: undefined,
       has: { nft: true, iptables: true, ip6tables: false },
       ipv6: true,
+      wall: expect.any(Function),
       neighbours: { firewalld: false, docker: true, libvirt: false, netfilterPersistent: false },
     });
     expect(readWorld(fakeHost({ programs: ['firewalld', 'netfilter-persistent'] }), 'nftables')).toEqual({
@@ -75,8 +77,37 @@ describe('the world that a backend is chosen in', () => {
       locked: undefined,
       has: { nft: false, iptables: false, ip6tables: false },
       ipv6: false,
+      wall: expect.any(Function),
       neighbours: { firewalld: true, docker: false, libvirt: false, netfilterPersistent: true },
     });
+  });
+
+  test('has a second wall where the kernel has its table in both families, and is asked for that by lock alone', () => {
+    const asked = (missing: string | undefined, mayChangeRules = true) => {
+      const host = fakeHost({
+        programs: ['iptables-save', 'ip6tables-save'],
+        files: { [PATHS.ipv6]: '' },
+        answer: ({ program }) => (program === missing ? { status: 1 } : {}),
+      });
+      return { wall: readWorld({ ...host, mayChangeRules: () => mayChangeRules }, 'auto', true).wall(), host };
+    };
+    expect(asked(undefined).wall).toBe(true);
+    expect(asked('iptables-save').wall).toBe(false);
+    expect(asked('ip6tables-save').wall).toBe(false);
+    expect(asked('iptables-save', false)).toMatchObject({ wall: true, host: { commands: [] } });
+    for (const wall of [true, false]) {
+      const host = fakeHost();
+      writeLockRecord(host, { ...RECORD, wall });
+      expect(readWorld(host, 'auto').wall()).toBe(wall);
+      expect(host.commands).toEqual([]);
+    }
+  });
+
+  test('of a machine that an older version has locked has none', () => {
+    const { wall: _, ...older } = RECORD;
+    const host = fakeHost({ files: { [FILE]: JSON.stringify({ ...older, made: [{ family: 'ipv6', chain: 'OUTPUT' }] }) } });
+    expect(readWorld(host, 'auto').wall()).toBe(false);
+    expect(readLockRecord(host)?.made).toEqual([{ family: 'ipv6', table: 'filter', chain: 'OUTPUT' }]);
   });
 
   test('keeps the backend it is locked with, unless it is locked anew', () => {

@@ -15,7 +15,7 @@ function wait(host: FakeHost, seconds: number): void {
 }
 
 function record(host: FakeHost, locked: boolean): LockRecord {
-  return { locked, since: 1, backend: 'nftables', before: [], made: [], until: momentIn(host, 60) };
+  return { locked, since: 1, backend: 'nftables', wall: false, before: [], made: [], until: momentIn(host, 60) };
 }
 
 describe('a moment', () => {

@@ -11,6 +11,7 @@ const RECORD: LockRecord = {
   locked: true,
   since: 1,
   backend: 'nftables',
+  wall: false,
   before: [],
   made: [],
   portal: { portal, ends: { boot: 'this', uptime: 100 } },

@@ -32,7 +32,7 @@ test('the resolvers of a tunnel that is gone are not asked: whoever locks would 
       return new Map();
     },
   };
-  writeLockRecord(host, { locked: true, since: 0, backend: 'nftables', before: [], made: [] });
+  writeLockRecord(host, { locked: true, since: 0, backend: 'nftables', wall: false, before: [], made: [] });
   for (const tunnel of [TUN0, TUN1]) writeLiveTunnel(host, { tunnel, since: 0, daemon: undefined, deviceSeen: true });
   askNow(host, settingsOf({}), 1)([]);
   expect(asked).toEqual([TUN1.resolvers.map(({ text }) => text)]);

@@ -7,14 +7,17 @@ import { compile } from '../../../src/ruleset/compile.ts';
 import { guard } from '../../../src/watch/guard.ts';
 import { type FakeHost, fakeHost } from '../../support/fake-host.ts';
 
-const RECORD = JSON.stringify({ locked: true, since: 1, backend: 'iptables', before: [], made: [] });
+const RECORD = JSON.stringify({ locked: true, since: 1, backend: 'iptables', wall: true, before: [], made: [] });
 const KNOWN = JSON.stringify({ version: 1, endpoints: [], uids: [0], named: [], pins: [] });
 
 /** What iptables-save says when the base is loaded. */
 function wholeListing(): string {
   const base = decide(baseOf(defaultSettings(), { endpoints: [], uids: [0] }), []);
   const script = iptables(['ipv4']).bootText(compile(base))['base.v4'] ?? '';
-  return script.replace(/^-I (\S+) 1 /gm, '-A $1 ').replace(/^-A /gm, '[0:0] -A ');
+  return script
+    .replace('*security\n', '*security\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n')
+    .replace(/^-I (\S+) 1 /gm, '-A $1 ')
+    .replace(/^-A /gm, '[0:0] -A ');
 }
 const OPEN = '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n';
 

@@ -6,7 +6,8 @@ import { PACE, watch } from '../../../src/watch/watch.ts';
 import { readWatch } from '../../../src/watch/watch-report.ts';
 import { type FakeHost, fakeHost } from '../../support/fake-host.ts';
 
-const RECORD = (backend: 'iptables' | 'nftables', locked = true) => JSON.stringify({ locked, since: 1, backend, before: [], made: [] });
+const RECORD = (backend: 'iptables' | 'nftables', locked = true) =>
+  JSON.stringify({ locked, since: 1, backend, wall: true, before: [], made: [] });
 const GENERATION = '# new generation 7 by process 8266 (firewalld)';
 const STAT = `77 (node) S ${Array.from({ length: 18 }, () => '0').join(' ')} 4711`;
 
@@ -62,7 +63,7 @@ function scene({
     stop,
     looks: () =>
       host.commands.filter(({ program, args }) =>
-        program === 'nft' ? args.includes('-j') : args.includes('-t') && program === 'iptables-save',
+        program === 'nft' ? args.includes('-j') : program === 'iptables-save' && args.includes('-c'),
       ).length,
   };
 }

@@ -1,0 +1,65 @@
+import { PATHS } from '../host/paths.ts';
+import { BOOT_SCRIPT } from './boot-script.ts';
+import type { BootMachine } from './boot-strategy.ts';
+
+const UNIT = 'nftables.service';
+/** Where systemd looks, the first one counts (systemd.unit(5)). */
+const FOLDERS = [
+  '/etc/systemd/system',
+  '/run/systemd/system',
+  '/usr/local/lib/systemd/system',
+  '/usr/lib/systemd/system',
+  '/lib/systemd/system',
+];
+
+/** The base of this moment: of nftables, or what stands for that of iptables. An unlocked machine has neither, and a pattern may match nothing. */
+const BASE = ['*.nft', '*.hold'].map((files) => `include "${PATHS.state}/${files}";`).join(' ');
+
+/** What nft is told by a command line, as a script; undefined for one that is not known. */
+function scriptOf(words: string): string | undefined {
+  const [, file] = /^-f ([\w./-]+)$/.exec(words) ?? [];
+  if (file !== undefined) return `include "${file}"`;
+  const [, quoted] = /^'([^'\\]+)'$/.exec(words) ?? [];
+  const script = quoted ?? (/^[\w ]+$/.test(words) ? words : undefined);
+  return script?.replace(/;\s*$/, '');
+}
+
+/**
+ * One command of the unit that loads our base too, in the same transaction; undefined for one that is not known. Of two semicolons the first ends
+ * the include, and the second the last line of a file that ends without a newline.
+ */
+function besides(key: string, command: string): readonly string[] | undefined {
+  const [, nft, words = ''] = /^(\/\S*\/nft) (.+)$/.exec(command.trim()) ?? [];
+  const script = scriptOf(words);
+  return nft === undefined || script === undefined
+    ? undefined
+    : [`${key}=`, `${key}=${nft} '${script};; ${BASE}'`, `${key}=-${BOOT_SCRIPT} --flushed`];
+}
+
+function unitText({ read }: BootMachine): string | undefined {
+  return FOLDERS.map((folder) => read(`${folder}/${UNIT}`)).find((text) => text !== undefined);
+}
+
+/** Whether a person has given the unit other commands. */
+function isOverridden({ read, list }: BootMachine, own: string): boolean {
+  const folder = `/etc/systemd/system/${UNIT}.d`;
+  return list(folder).some((name) => name !== own && /^Exec/m.test(read(`${folder}/${name}`) ?? ''));
+}
+
+/**
+ * A drop-in by which nftables.service never opens: what it does flushes every ruleset, of iptables-nft too. `none` without the service;
+ * `unknown` when its commands are not those that packages give it. `own` is the name of the drop-in.
+ */
+export function besideNftables(machine: BootMachine, own: string): { readonly text: string } | 'none' | 'unknown' {
+  const unit = unitText(machine);
+  if (unit === undefined) return 'none';
+  const given = [...unit.matchAll(/^(Exec\w+)=(.*)$/gm)].map(([, key = '', command = '']) => ({ key, command }));
+  const commands = given.map(({ key, command }) => besides(key, command));
+  const lines = commands.flatMap((each) => each ?? []);
+  const single = given.length > 0 && new Set(given.map(({ key }) => key)).size === given.length;
+  const known = single && commands.every((each) => each !== undefined) && /^Type=oneshot$/m.test(unit);
+  if (!known || isOverridden(machine, own)) return 'unknown';
+  return {
+    text: `# What the service does, with the base rules of the VPN kill switch in the same transaction.\n[Service]\n${lines.join('\n')}\n`,
+  };
+}
