@@ -27,6 +27,8 @@ const OTHER_CALLS: readonly Call[] = [
   { call: 'prove --here', before: UPLINK },
   { call: 'lock', before: `ip link delete uplink0; echo KILLSWITCH_LAN=everything >> ${SETTINGS}`, end: EXIT.settings },
   { call: 'doctor', end: EXIT.failed },
+  // A tunnel is live.
+  { call: 'portal --user nobody', end: EXIT.unavailable },
   { call: 'status', before: `sed -i /everything/d ${SETTINGS}; nft flush chain inet ovpn_killswitch output`, end: EXIT.degraded },
   { call: 'explain out udp 9.9.9.9 53', end: EXIT.degraded },
   { call: 'lock --force' },
@@ -35,6 +37,16 @@ const OTHER_CALLS: readonly Call[] = [
 const INTERRUPTED = 130;
 /** Examples that do not end with 0 on the machine below. */
 const ENDS: Readonly<Record<string, number>> = {
+  // Root has not come by sudo, and there is no alice.
+  ...Object.fromEntries(
+    ['portal', 'portal --for 2m --user alice', 'portal -- firefox http://192.0.2.1/', 'portal --network 198.51.100.7'].map((call) => [
+      call,
+      EXIT.usage,
+    ]),
+  ),
+  'portal --shared-dns': EXIT.usage,
+  'portal --close': EXIT.failed,
+  prove: INTERRUPTED,
   // It has no NetworkManager, and neither systemd nor OpenRC.
   'attach --networkmanager "My VPN"': EXIT.settings,
   'watch enable': EXIT.unavailable,
@@ -56,8 +68,8 @@ const COMMAND_CALLS: readonly Call[] = COMMANDS.flatMap(({ name, examples }) => 
 /** Each with a number: some are made in more than one state. */
 const CALLS = [...OTHER_CALLS, ...COMMAND_CALLS].map((each, index) => ({ ...each, index }));
 
-/** They last until they are interrupted. */
-const ENDLESS = ['watch', 'status --watch'];
+/** They last until they are interrupted, or longer than it takes to see how they look. */
+const ENDLESS = ['watch', 'status --watch', 'prove'];
 /** Their text is for programs and files: the same wherever it is shown. */
 const FOR_PROGRAMS = /^(render|completion)( |$)|--json|--prometheus/;
 
@@ -128,9 +140,11 @@ beforeEach((context) => {
   if (obstacle !== undefined) context.skip(obstacle);
 });
 
-const isTooLong = (line: string) => stripVTControlCharacters(line).length > 80;
-/** Cursor home, erase to the end of the line, erase to the end (ECMA-48): how a picture is drawn again, coloured or not. */
-const withoutRedraw = (line: string) => ['\x1b[H', '\x1b[K', '\x1b[J'].reduce((left, each) => left.replaceAll(each, ''), line);
+/** Erases the rest of the line (ECMA-48): what comes behind it stands where the text before it stood. */
+const ERASE = '\x1b[K';
+const isTooLong = (line: string) => line.split(ERASE).some((text) => stripVTControlCharacters(text).length > 80);
+/** Back to the line's beginning, cursor home, erase to the end: how a picture or a line is drawn again, coloured or not. */
+const withoutRedraw = (line: string) => ['\r', '\x1b[H', ERASE, '\x1b[J'].reduce((left, each) => left.replaceAll(each, ''), line);
 const hasControl = (line: string) => [...line].some((character) => character < ' ' && character !== '\t');
 
 test('a pipe gets lines too long for 80 columns, and a terminal gets colour: what is looked for below can be seen', () => {
@@ -152,8 +166,7 @@ describe('on a terminal of 80 columns', () => {
   });
 
   test.each(CALLS)('"ovpn-killswitch $call" has no colour with NO_COLOR ($index)', (call) => {
-    const lines = screenOf('terminal with NO_COLOR', call).lines.map(call.call === 'status --watch' ? withoutRedraw : (line) => line);
-    expect(lines.filter(hasControl)).toEqual([]);
+    expect(screenOf('terminal with NO_COLOR', call).lines.map(withoutRedraw).filter(hasControl)).toEqual([]);
   });
 
   test.each(CALLS.filter(({ call }) => /^(render|completion) \w/.test(call)))(
