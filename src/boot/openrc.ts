@@ -24,7 +24,7 @@ start() {
 	eend $?
 }
 
-# Nothing but "ovpn-killswitch unlock" opens.
+# "ovpn-killswitch unlock" opens, a service that stops does not.
 stop() {
 	return 0
 }

@@ -33,7 +33,7 @@ export interface CliCommand {
   readonly examples: readonly (readonly [call: string, what: string])[];
   /** Whether it changes packet filters or files of the system. */
   readonly needsRoot: boolean;
-  /** Whether a call lasts until it is interrupted; without it every call has an end. */
+  /** Whether a call may last as long as it likes: until it is interrupted, or as long as its steps take. Without it every call has an end. */
   endless?(args: readonly string[]): boolean;
   run(context: Context): ExitStatus | Promise<ExitStatus>;
 }

@@ -122,16 +122,20 @@ function tell({ print }: Context, passed: readonly Passed[]): void {
   for (const each of passed) print(`  ${passedText(each)}`);
 }
 
-/** Runs the command as the user until it ends, then closes the portal. */
-function runInPortal(context: Context, account: Account, command: readonly string[]): ExitStatus {
-  const { host, print } = context;
+/** What starts a command as that user. */
+function becoming(host: Host, { uid, gid }: Account): readonly string[] {
   const setpriv = PROGRAM_FOLDERS.map((folder) => `${folder}/setpriv`).find((path) => host.exists(path));
   if (setpriv === undefined) throw noPortal('setpriv is not installed', 'Leave the command out, and start the browser yourself.');
+  return [setpriv, `--reuid=${uid}`, `--regid=${gid}`, '--init-groups', '--inh-caps=-all', '--'];
+}
+
+/** Runs the command as the user until it ends, then closes the portal. */
+function runInPortal(context: Context, account: Account, become: readonly string[], command: readonly string[]): ExitStatus {
+  const { host, print } = context;
   // Ctrl-C is for the command: what closes the portal comes after it.
   const stay = () => undefined;
   process.on('SIGINT', stay);
-  const become = [`--reuid=${account.uid}`, `--regid=${account.gid}`, '--init-groups', '--inh-caps=-all'];
-  const { status, why } = host.callInTurn([setpriv, ...become, '--', ...command], environmentOf(context, account));
+  const { status, why } = host.callInTurn([...become, ...command], environmentOf(context, account));
   process.off('SIGINT', stay);
   if (status !== 0) print(`${command[0]} ${why === undefined ? `ended with status ${status}` : `failed: ${why}`}`);
   const passed = closePortal(host);
@@ -148,7 +152,7 @@ export const portal: CliCommand = {
   examples: [
     ['portal', 'for five minutes, for the user who called sudo; then open the login page in a browser'],
     ['portal --for 2m --user alice', 'for two minutes, for alice (at most 30 min)'],
-    ['portal -- firefox http://192.0.2.1/', 'starts firefox as that user, and closes when it has ended'],
+    ['portal -- firefox http://192.168.1.1/', 'starts firefox as that user, and closes when it has ended'],
     ['portal --network 198.51.100.7', 'reaches this address or network, and not the gateway’s'],
     ['portal --shared-dns', 'where systemd-resolved or dnsmasq asks for everybody: lets it ask'],
     ['portal --close', 'closes it now, and lists what went through it'],
@@ -172,6 +176,7 @@ export const portal: CliCommand = {
     const uid = userOf(host, values.user, env['SUDO_UID']);
     const account = command.length === 0 ? undefined : accountOf(host, String(uid));
     if (command.length > 0 && account === undefined) throw wrong(`uid ${uid} has no line in /etc/passwd, so no command can run as it`);
+    const become = account === undefined ? [] : becoming(host, account);
     const networks = listed(values.network ?? [], namedNetwork, `no IPv4 network of at most a /${SHORTEST_PREFIX}`);
     const named = listed(values.dns ?? [], namedResolver, 'no IPv4 address of a resolver');
     refuseUnlessBlocked(host);
@@ -184,10 +189,10 @@ export const portal: CliCommand = {
     const opened = openPortal(host, { uid, uplink: device, networks: reached, ...names }, seconds);
     host.log({ level: 'info', event: 'portal-opened', message: `for ${seconds} s: ${describePortal(opened)}` });
     print(`Portal: ${describePortal(opened)}.`);
-    print(`  Nothing else, and nobody else. It closes by itself in ${ago(seconds)}, or now: ovpn-killswitch portal --close`);
+    print(`  Nothing else is opened, and for nobody else. It closes by itself in ${ago(seconds)}, or now: ovpn-killswitch portal --close`);
     if (leftOut.length > 0)
       print(`  Not asked for names: ${leftOut.map(({ text }) => text).join(', ')}. To ask one all the same: --dns ADDRESS`);
-    if (account !== undefined) return runInPortal(context, account, command);
+    if (account !== undefined) return runInPortal(context, account, become, command);
     print(`  If no login page comes by itself, open http://${gateway.text}/`);
     return EXIT.ok;
   },

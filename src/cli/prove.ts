@@ -15,6 +15,8 @@ export const prove: CliCommand = {
     ['prove --here --reconnect', 'the same while your OpenVPN is made to connect again (SIGUSR1)'],
   ],
   needsRoot: false,
+  // Each step has a bound of its own, and what counts must be taken away however many interfaces there are.
+  endless: () => true,
   run: async (context) => {
     const { values } = parseArguments(prove, context.args, { here: { type: 'boolean' }, reconnect: { type: 'boolean' } });
     if (values.reconnect === true && values.here !== true)

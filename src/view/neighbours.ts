@@ -23,7 +23,8 @@ interface KnownNeighbour extends Neighbour {
 
 const REPLACES = 'replaces all iptables rules when it starts or reloads';
 const SECOND = 'is a kill switch too, and its rules may lock out this VPN';
-const USE_NFTABLES = `echo KILLSWITCH_BACKEND=nftables | sudo tee -a ${PATHS.settings}; sudo ovpn-killswitch lock`;
+/** Whatever the file says of it by now: a key that stands in it twice is a mistake. */
+const USE_NFTABLES = `sudo sed -i '/^[[:space:]]*\\(export[[:space:]]\\)*[[:space:]]*KILLSWITCH_BACKEND[[:space:]]*=/d' ${PATHS.settings}; echo KILLSWITCH_BACKEND=nftables | sudo tee -a ${PATHS.settings}; sudo ovpn-killswitch lock`;
 const stop = (unit: string) => `sudo systemctl disable --now ${unit}`;
 const WANTS = ['sysinit.target.wants', 'multi-user.target.wants'].map((folder) => `/etc/systemd/system/${folder}`);
 
@@ -60,7 +61,7 @@ const KNOWN: readonly KnownNeighbour[] = [
   ].map((each) => ({ ...each, iptablesOnly: true, fix: USE_NFTABLES })),
   {
     name: 'nftables.service',
-    does: 'flushes every rule when it starts or reloads (/etc/nftables.conf)',
+    does: 'flushes every rule when it starts, reloads or stops (/etc/nftables.conf)',
     isOn: flushes,
     fix: 'sudo ovpn-killswitch boot enable --with systemd',
   },

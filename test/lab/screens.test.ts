@@ -39,7 +39,7 @@ const INTERRUPTED = 130;
 const ENDS: Readonly<Record<string, number>> = {
   // Root has not come by sudo, and there is no alice.
   ...Object.fromEntries(
-    ['portal', 'portal --for 2m --user alice', 'portal -- firefox http://192.0.2.1/', 'portal --network 198.51.100.7'].map((call) => [
+    ['portal', 'portal --for 2m --user alice', 'portal -- firefox http://192.168.1.1/', 'portal --network 198.51.100.7'].map((call) => [
       call,
       EXIT.usage,
     ]),
