@@ -12,7 +12,7 @@ const FOLDERS = [
   '/lib/systemd/system',
 ];
 
-/** The base of this moment: of nftables, or what stands for that of iptables. An unlocked machine has neither, and a pattern may match nothing. */
+/** The base of this moment: of nftables, or what stands for that of iptables. An unlocked machine has neither, unless `unlock --for` waits, and a pattern may match nothing. */
 const BASE = ['*.nft', '*.hold'].map((files) => `include "${PATHS.state}/${files}";`).join(' ');
 
 /** What nft is told by a command line, as a script; undefined for one that is not known. */

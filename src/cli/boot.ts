@@ -1,16 +1,15 @@
 import { readBoot } from '../boot/boot-report.ts';
 import { STRATEGY_NAMES, type StrategyName } from '../boot/boot-strategy.ts';
 import { disableBoot, enableBoot, enableSysctls } from '../boot/enable.ts';
-import { EXIT, KillswitchError } from '../errors.ts';
+import { EXIT } from '../errors.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import type { CliCommand, Context } from './command.ts';
-import { parseArguments, wrongWord } from './parse-arguments.ts';
+import { misused, parseArguments, wrongWord } from './parse-arguments.ts';
 
 function strategyName(text: string): 'auto' | StrategyName {
   const known = (['auto', ...STRATEGY_NAMES] as const).find((each) => each === text);
-  if (known === undefined)
-    throw new KillswitchError('USAGE', `nothing called "${text}" loads rules at boot`, `Call it as: ovpn-killswitch ${boot.usage}`);
+  if (known === undefined) throw misused(boot, `nothing called "${text}" loads rules at boot`);
   return known;
 }
 
@@ -44,11 +43,7 @@ export const boot: CliCommand = {
         return EXIT.ok;
       case 'disable': {
         if (values.with !== undefined || values.sysctl === true)
-          throw new KillswitchError(
-            'USAGE',
-            'boot disable takes everything back: it has no flags',
-            'Call it as: ovpn-killswitch boot disable',
-          );
+          throw misused({ usage: 'boot disable' }, 'boot disable takes everything back: it has no flags');
         const before = disableBoot(context.host);
         context.print(
           before === undefined

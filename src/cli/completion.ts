@@ -1,7 +1,7 @@
-import { EXIT, KillswitchError } from '../errors.ts';
+import { EXIT } from '../errors.ts';
 import type { CliCommand } from './command.ts';
 import { completionText, SHELLS } from './completions.ts';
-import { parseArguments } from './parse-arguments.ts';
+import { misused, parseArguments } from './parse-arguments.ts';
 
 export const completion: CliCommand = {
   name: 'completion',
@@ -12,12 +12,7 @@ export const completion: CliCommand = {
   run: ({ args, printExactly, commands }) => {
     const { positionals } = parseArguments(completion, args, {}, { least: 1, most: 1 });
     const shell = SHELLS.find((each) => each === positionals[0]);
-    if (shell === undefined)
-      throw new KillswitchError(
-        'USAGE',
-        `"${positionals[0]}" is none of ${SHELLS.join(', ')}`,
-        `Call it as: ovpn-killswitch ${completion.usage}`,
-      );
+    if (shell === undefined) throw misused(completion, `"${positionals[0]}" is none of ${SHELLS.join(', ')}`);
     printExactly(completionText(shell, commands).trimEnd());
     return EXIT.ok;
   },

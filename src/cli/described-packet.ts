@@ -1,10 +1,10 @@
-import { KillswitchError } from '../errors.ts';
 import { type Address, parseAddress } from '../net/address.ts';
 import { parseInterfaceName } from '../net/interface-name.ts';
 import { parsePort } from '../net/port.ts';
 import { ECHO_REQUEST } from '../net/well-known.ts';
 import type { Packet } from '../ruleset/packet.ts';
 import type { Hook } from '../ruleset/ruleset.ts';
+import { misused } from './parse-arguments.ts';
 
 /** A packet as a person describes it: the words of `explain`, its flags without their dashes. */
 export interface PacketWords {
@@ -31,7 +31,7 @@ const [SOMEBODY, SOME_PORT] = [1000, '40000'];
  * @throws KillswitchError USAGE
  */
 export function describedPacket(described: PacketWords, usage: string, uidOf: (account: string) => number | undefined): Packet {
-  const wrong = (message: string) => new KillswitchError('USAGE', message, `Call it as: ovpn-killswitch ${usage}`);
+  const wrong = (message: string) => misused({ usage }, message);
   const parsed = <Value>(text: string, parse: (text: string) => Value | undefined, what: string): Value => {
     const value = parse(text);
     if (value === undefined) throw wrong(`"${text}" is ${what}`);

@@ -13,13 +13,12 @@ import { lockMachine } from '../transaction/lock.ts';
 import { readNeighbours } from '../view/neighbours.ts';
 import type { CliCommand } from './command.ts';
 import { parseDuration } from './duration.ts';
-import { parseArguments } from './parse-arguments.ts';
+import { misused, parseArguments } from './parse-arguments.ts';
 
 /** @throws KillswitchError USAGE when it is no time, or there is nothing to go back to. */
 function confirmSeconds(host: Host, text: string): number {
-  const next = `Call it as: ovpn-killswitch ${lock.usage}`;
   const seconds = parseDuration(text);
-  if (seconds === undefined) throw new KillswitchError('USAGE', `"${text}" is not a time from 1 s to 24 h`, next);
+  if (seconds === undefined) throw misused(lock, `"${text}" is not a time from 1 s to 24 h`);
   const record = readLockRecord(host);
   if (record?.locked === true && record.until === undefined)
     throw new KillswitchError(

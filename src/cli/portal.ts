@@ -14,7 +14,7 @@ import { closePortal, openPortal, refuseUnlessBlocked } from '../transaction/por
 import { ago } from '../view/picture.ts';
 import type { CliCommand, Context } from './command.ts';
 import { parseDuration } from './duration.ts';
-import { parseArguments } from './parse-arguments.ts';
+import { misused, parseArguments } from './parse-arguments.ts';
 
 /** Seconds that a login takes, and the most that anybody may ask for. */
 const [USUAL_SECONDS, MOST_SECONDS] = [300, 1800];
@@ -31,7 +31,7 @@ const FLAGS = {
 } as const;
 
 function wrong(message: string): KillswitchError {
-  return new KillswitchError('USAGE', message, `Call it as: ovpn-killswitch ${portal.usage}`);
+  return misused(portal, message);
 }
 
 function noPortal(message: string, next: string): KillswitchError {

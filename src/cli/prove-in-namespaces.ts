@@ -9,7 +9,7 @@ import { number } from '../proof/timeline.ts';
 import { withWorlds } from '../proof/worlds.ts';
 import type { PictureLine } from '../view/picture.ts';
 import type { Context } from './command.ts';
-import { drawn, wrapped } from './screen.ts';
+import { drawn } from './screen.ts';
 
 const INTRODUCTION =
   'A client with its LAN and router, and an internet with a real OpenVPN server, in network namespaces of their own. Before the lock every kind of probe is seen at the router; from then on none must be, whatever fails.';
@@ -69,7 +69,7 @@ export async function proveInNamespaces(context: Context): Promise<boolean> {
       why,
     ]);
   const backends = provableBackends();
-  for (const part of screen.columns === undefined ? [INTRODUCTION] : wrapped(INTRODUCTION, screen.columns)) print(part);
+  print(INTRODUCTION);
   if (backends.length === 1) print(`Only with ${backends[0]}: the other backend is not installed.`);
   print('');
   print(

@@ -1,6 +1,6 @@
 import { EXIT, KillswitchError } from '../errors.ts';
 import type { CliCommand } from './command.ts';
-import { parseArguments } from './parse-arguments.ts';
+import { misused, parseArguments } from './parse-arguments.ts';
 import { proveHere } from './prove-here.ts';
 import { proveInNamespaces } from './prove-in-namespaces.ts';
 
@@ -19,8 +19,7 @@ export const prove: CliCommand = {
   endless: () => true,
   run: async (context) => {
     const { values } = parseArguments(prove, context.args, { here: { type: 'boolean' }, reconnect: { type: 'boolean' } });
-    if (values.reconnect === true && values.here !== true)
-      throw new KillswitchError('USAGE', '--reconnect needs --here', `Call it as: ovpn-killswitch ${prove.usage}`);
+    if (values.reconnect === true && values.here !== true) throw misused(prove, '--reconnect needs --here');
     if (values.here === true && !context.host.mayChangeRules())
       throw new KillswitchError('NOT_ROOT', '"prove --here" needs root', 'Run it as root: sudo ovpn-killswitch prove --here');
     const proven = await (values.here === true ? proveHere(context, values.reconnect === true) : proveInNamespaces(context));

@@ -1,7 +1,7 @@
 import { choose } from '../backend/choose.ts';
 import { iptables } from '../backend/iptables.ts';
 import { nftables } from '../backend/nftables.ts';
-import { EXIT, KillswitchError } from '../errors.ts';
+import { EXIT } from '../errors.ts';
 import { PATHS } from '../host/paths.ts';
 import { gatherKnown } from '../machine/known-endpoints.ts';
 import { loadSettings } from '../machine/load-settings.ts';
@@ -11,7 +11,7 @@ import { FAMILIES } from '../net/address.ts';
 import { decide, tunnelsOf } from '../policy/policy.ts';
 import { compile } from '../ruleset/compile.ts';
 import type { CliCommand } from './command.ts';
-import { parseArguments } from './parse-arguments.ts';
+import { misused, parseArguments } from './parse-arguments.ts';
 
 export const render: CliCommand = {
   name: 'render',
@@ -26,8 +26,7 @@ export const render: CliCommand = {
     const { values } = parseArguments(render, args, { backend: { type: 'string' } });
     const settings = loadSettings(host);
     const named = values.backend;
-    if (named !== undefined && named !== 'iptables' && named !== 'nftables')
-      throw new KillswitchError('USAGE', `there is no backend "${named}"`, `Call it as: ovpn-killswitch ${render.usage}`);
+    if (named !== undefined && named !== 'iptables' && named !== 'nftables') throw misused(render, `there is no backend "${named}"`);
     const families = host.exists(PATHS.ipv6) ? FAMILIES : (['ipv4'] as const);
     const backend =
       named === undefined ? choose(readWorld(host, settings.backend, true)).backend : named === 'nftables' ? nftables : iptables(families);

@@ -22,7 +22,7 @@ export function screenOf(
 }
 
 /** A text in lines of a width, the first of another where that is given, cut at spaces where it can be. */
-export function wrapped(text: string, width: number, first: number = width): readonly string[] {
+function wrapped(text: string, width: number, first: number = width): readonly string[] {
   const lines: string[] = [];
   let rest = text;
   for (let room = first; rest.length > room; room = width) {

@@ -1,12 +1,12 @@
 import { setTimeout } from 'node:timers/promises';
-import { EXIT, type ExitStatus, KillswitchError } from '../errors.ts';
+import { EXIT, type ExitStatus } from '../errors.ts';
 import type { Report } from '../machine/report.ts';
 import { picture } from '../view/picture.ts';
 import { statusJson } from '../view/status-json.ts';
 import { statusMetrics } from '../view/status-metrics.ts';
 import { readView, type View } from '../view/view.ts';
 import type { CliCommand, Context } from './command.ts';
-import { parseArguments } from './parse-arguments.ts';
+import { misused, parseArguments } from './parse-arguments.ts';
 import { drawn } from './screen.ts';
 
 const REDRAW_MILLISECONDS = 2_000;
@@ -53,12 +53,7 @@ export const status: CliCommand = {
     const { host, args, print, printExactly } = context;
     const flags = { json: { type: 'boolean' }, prometheus: { type: 'boolean' }, watch: { type: 'boolean' } } as const;
     const { values } = parseArguments(status, args, flags);
-    if (Object.keys(values).length > 1)
-      throw new KillswitchError(
-        'USAGE',
-        'status takes one of --json, --prometheus and --watch',
-        `Call it as: ovpn-killswitch ${status.usage}`,
-      );
+    if (Object.keys(values).length > 1) throw misused(status, 'status takes one of --json, --prometheus and --watch');
     if (values.watch === true) return watch(context);
     const view = readView(host);
     if (values.json === true) printExactly(statusJson(view));

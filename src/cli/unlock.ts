@@ -8,13 +8,12 @@ import { unlockMachine } from '../transaction/lock.ts';
 import { ago } from '../view/picture.ts';
 import type { CliCommand } from './command.ts';
 import { parseDuration } from './duration.ts';
-import { parseArguments } from './parse-arguments.ts';
+import { misused, parseArguments } from './parse-arguments.ts';
 
 /** @throws KillswitchError USAGE when it is no time, or there is nothing to lock again. */
 function openSeconds(host: Host, text: string): number {
   const seconds = parseDuration(text);
-  if (seconds === undefined)
-    throw new KillswitchError('USAGE', `"${text}" is not a time from 1 s to 24 h`, `Call it as: ovpn-killswitch ${unlock.usage}`);
+  if (seconds === undefined) throw misused(unlock, `"${text}" is not a time from 1 s to 24 h`);
   if (readLockRecord(host)?.locked !== true)
     throw new KillswitchError('USAGE', 'this machine is not locked, so it cannot be locked again', 'Run "ovpn-killswitch lock" first.');
   return seconds;

@@ -17,6 +17,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  statfsSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -102,6 +103,8 @@ function removeDrafts(path: string): void {
   }
 }
 
+/** Bytes: more than any tool here ever says. */
+const OUTPUT_ROOM = 16 * 1024 * 1024;
 /** O_TMPFILE on top of O_DIRECTORY: one number on every architecture that Node runs on (linux/asm-generic/fcntl.h). Node has no name for it. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 
@@ -114,6 +117,9 @@ type Descriptor = Extract<SyncOptions['stdout'], number>;
  */
 function outputFile(): Descriptor | undefined {
   try {
+    // A listing that a full disk cuts off would look like one with fewer rules.
+    const { bavail, bsize } = statfsSync(dirname(PATHS.runtime));
+    if (bavail * bsize < OUTPUT_ROOM) return undefined;
     return openSync(dirname(PATHS.runtime), O_TMPFILE | constants.O_RDWR, 0o600) as Descriptor;
   } catch {
     return undefined;

@@ -6,9 +6,12 @@ import { PATHS, PROGRAM_FOLDERS } from './paths.ts';
 
 const REHEARSAL_MILLISECONDS = 20_000;
 
-/** Nothing is seen or left outside: its own network, and memory over every folder that hooks read or write. */
+/**
+ * Nothing is seen or left outside: its own network, memory over every folder that hooks read or write, and an empty /etc/hosts, where a lock
+ * that knows no names would take out those of the machine's own.
+ */
 const FOLDERS = [PATHS.state, PATHS.runtime, PATHS.log, PATHS.settings].map(dirname);
-const STAGE = `for folder in ${FOLDERS.join(' ')}; do mount -t tmpfs tmpfs "$folder"; done; exec "$@"`;
+const STAGE = `for folder in ${FOLDERS.join(' ')}; do mount -t tmpfs tmpfs "$folder"; done; mount --bind /dev/null ${PATHS.hosts}; exec "$@"`;
 
 /** Paths of the interpreter, of rehearsal.ts as it is installed, and of the hooks' program. */
 export interface Rehearsal {

@@ -45,6 +45,11 @@ export function readWorld(host: Host, setting: Settings['backend'], relock = fal
   };
 }
 
+/** Whether the kernel has tables of iptables-legacy (proc(5), ip_tables_names): asking for those that it has not makes them. */
+export function hasLegacyTables(host: Host): boolean {
+  return ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names'].some((path) => (host.read(path) ?? '') !== '');
+}
+
 /** Every backend that can be asked here, whichever this machine uses. */
 export function installedBackends(host: Host): readonly Backend[] {
   const { has, ipv6 } = readWorld(host, 'auto');

@@ -118,7 +118,9 @@ export function startCapture(sandbox: Sandbox): Capture & { readonly service: Se
     end: async () => {
       await service.end('TERM');
       if (failure !== undefined) throw failure;
-      return Number(/(\d+) packets? dropped by kernel/.exec(service.said())?.[1] ?? 0);
+      const [, dropped] = /(\d+) packets? dropped by kernel/.exec(service.said()) ?? [];
+      if (dropped === undefined) throw new Error(`tcpdump did not say what it has missed: ${service.said().trim()}`);
+      return Number(dropped);
     },
   };
 }

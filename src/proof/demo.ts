@@ -1,7 +1,7 @@
 import { ownFolder } from '../host/program-files.ts';
 import { proofObstacle } from './obstacle.ts';
 import { clearOf, doubtsOf, leaksOf, lossesOf, type Played, playTogether, triedOf, vpnOf } from './played.ts';
-import { DEMO_ACTS, THINGS } from './story.ts';
+import { DEMO_ACTS } from './story.ts';
 import { heading, ink, number, row, type Style, wrap } from './timeline.ts';
 import { withWorlds } from './worlds.ts';
 
@@ -60,7 +60,7 @@ async function main(): Promise<number> {
           { ...story, settings: '' },
         ],
         ([left, right]) => {
-          if (left !== undefined && right !== undefined) print(row(left, right, THINGS, style));
+          if (left !== undefined && right !== undefined) print(row(left, right, style));
         },
       );
     });

@@ -1,5 +1,5 @@
-import { PROGRAM_FOLDERS } from '../host/paths.ts';
 import { firstFile } from '../host/program-files.ts';
+import { programPath } from '../host/program-path.ts';
 import { sandboxObstacle } from '../host/sandbox.ts';
 import type { BackendName } from '../policy/settings.ts';
 
@@ -15,18 +15,14 @@ const NEEDED: Readonly<Record<string, string>> = {
 };
 const FILTERS: Readonly<Record<BackendName, string>> = { nftables: 'nft', iptables: 'iptables-restore' };
 
-function isInstalled(program: string): boolean {
-  return firstFile(PROGRAM_FOLDERS.map((folder) => `${folder}/${program}`)) !== undefined;
-}
-
 /** The backends that can be proven here: those that are installed. */
 export function provableBackends(): readonly BackendName[] {
-  return (['nftables', 'iptables'] as const).filter((backend) => isInstalled(FILTERS[backend]));
+  return (['nftables', 'iptables'] as const).filter((backend) => programPath(FILTERS[backend]) !== undefined);
 }
 
 /** Why nothing can be proven on this machine, with what to do about it; undefined when all is there. */
 export function proofObstacle(): string | undefined {
-  const missing = Object.entries(NEEDED).filter(([program]) => !isInstalled(program));
+  const missing = Object.entries(NEEDED).filter(([program]) => programPath(program) === undefined);
   const packages = [...new Set(missing.map(([, name]) => name)), ...(provableBackends().length > 0 ? [] : ['nftables'])];
   if (packages.length > 0) return `not installed: ${packages.join(', ')}. On Debian: sudo apt-get install ${packages.join(' ')}`;
   if (firstFile(['/dev/net/tun']) === undefined)

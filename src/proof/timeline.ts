@@ -1,4 +1,4 @@
-import type { Chapter } from './story.ts';
+import { type Chapter, THINGS } from './story.ts';
 
 /** How the terminal is written to: with colours, or plain. */
 export interface Style {
@@ -19,11 +19,11 @@ export function number(count: number): string {
 }
 
 /** The share of what was sent that left in clear, as a bar: something is never drawn as nothing. */
-function side({ tally, tried, worked }: Chapter, things: number, style: Style): string {
+function side({ tally, tried, worked }: Chapter, style: Style): string {
   const share = Math.min(1, tally.clear / Math.max(1, tried));
   const length = tally.clear === 0 ? 0 : Math.max(1, Math.round(share * BAR));
   const bar = '█'.repeat(length).padEnd(BAR, '·');
-  const works = worked === undefined ? '' : ` ${worked}/${things}`;
+  const works = worked === undefined ? '' : ` ${worked}/${THINGS}`;
   return `${ink(`${bar} ${number(tally.clear).padStart(6)}`, tally.clear === 0 ? 'green' : 'red', style)}${works.padEnd(4)}`;
 }
 
@@ -33,9 +33,9 @@ export function heading(style: Style): readonly string[] {
 }
 
 /** One line of the timeline, at most 80 columns: when, what, and on each side the packets that left in clear and what worked. */
-export function row(without: Chapter, guarded: Chapter, things: number, style: Style): string {
+export function row(without: Chapter, guarded: Chapter, style: Style): string {
   const at = `${Math.max(without.at, guarded.at).toFixed(0)} s`.padStart(5);
-  return `${ink(at, 'dim', style)}  ${without.title.padEnd(TITLE)}${side(without, things, style)} ${side(guarded, things, style)}`.trimEnd();
+  return `${ink(at, 'dim', style)}  ${without.title.padEnd(TITLE)}${side(without, style)} ${side(guarded, style)}`.trimEnd();
 }
 
 /** A text as lines of at most 80 columns. */

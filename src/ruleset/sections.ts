@@ -23,7 +23,6 @@ import type { Match, Rule, RuleId, Verdict } from './ruleset.ts';
 const RESOLVER_PORTS: readonly PortRange[] = [onlyPort(DNS_PORT), onlyPort(ENCRYPTED_DNS_PORT)];
 const NAME_PORTS: readonly PortRange[] = [...RESOLVER_PORTS, onlyPort(LLMNR_PORT)];
 
-/** The section that an id names: functions of the base, and for a live tunnel of its facts. */
 function accept(id: RuleId, match: Match): Rule {
   return { id, match, verdict: 'accept' };
 }

@@ -1,9 +1,8 @@
 import type { Backend } from '../backend/backend.ts';
-import { choose } from '../backend/choose.ts';
 import type { Image } from '../backend/image.ts';
 import type { Host } from '../host/host.ts';
 import { readWrittenRecord, writeLockRecord } from '../machine/lock-record.ts';
-import { readWorld } from '../machine/world.ts';
+import { installedBackends } from '../machine/world.ts';
 import type { Portal } from '../policy/portal.ts';
 import { throughPortal } from '../ruleset/sections.ts';
 import { lookIfItWorks } from './apply.ts';
@@ -38,21 +37,29 @@ export function passedText({ uid, to, transport, port, packets, bytes }: Passed)
   return `uid ${uid} to ${to} ${transport} ${port}: ${packets} packet${packets === 1 ? '' : 's'}, ${bytes} bytes`;
 }
 
-/** Logs what the portal of the record has let through, before its rules go; undefined without one. For a caller that holds the lock. */
-export function endPortal(host: Host): readonly Passed[] | undefined {
-  const portal = readWrittenRecord(host)?.portal?.portal;
-  if (portal === undefined) return undefined;
-  const { backend } = choose(readWorld(host, 'auto'));
-  const passed = passedOf(backend, lookIfItWorks(host, backend)?.image ?? [], portal);
-  const message = `the portal of uid ${portal.uid} is closed; through it went: ${passed.map(passedText).join('; ') || 'nothing'}`;
-  host.log({ level: 'info', event: 'portal-closed', message, fields: { passed } });
-  return passed;
+/** A portal that is about to end. */
+export interface EndingPortal {
+  readonly uid: number;
+  readonly passed: readonly Passed[];
 }
 
-/** Takes the portal out of the record, once its rules are gone. */
-export function forgetPortal(host: Host): void {
+/** What the portal of the record has let through; undefined without one. The counters go with its rules, so this is asked before. */
+export function endingPortal(host: Host): EndingPortal | undefined {
+  const portal = readWrittenRecord(host)?.portal?.portal;
+  if (portal === undefined) return undefined;
+  const passed = installedBackends(host).flatMap((backend) => passedOf(backend, lookIfItWorks(host, backend)?.image ?? [], portal));
+  return { uid: portal.uid, passed };
+}
+
+/** Takes the portal out of the record and logs what went through it, once its rules are gone. */
+export function forgetPortal(host: Host, ended: EndingPortal | undefined): void {
+  if (ended === undefined) return;
   const record = readWrittenRecord(host);
-  if (record?.portal === undefined) return;
-  const { portal: _, ...rest } = record;
-  writeLockRecord(host, rest);
+  if (record?.portal !== undefined) {
+    const { portal: _, ...rest } = record;
+    writeLockRecord(host, rest);
+  }
+  const { uid, passed } = ended;
+  const message = `the portal of uid ${uid} is closed; through it went: ${passed.map(passedText).join('; ') || 'nothing'}`;
+  host.log({ level: 'info', event: 'portal-closed', message, fields: { passed } });
 }

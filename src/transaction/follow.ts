@@ -11,7 +11,7 @@ import type { Portal } from '../policy/portal.ts';
 import type { BackendName } from '../policy/settings.ts';
 import { amendRules, type Change } from './amend.ts';
 import { type Converged, convergeAlone } from './converge.ts';
-import { endPortal, forgetPortal, type Passed } from './end-portal.ts';
+import { endingPortal, forgetPortal, type Passed } from './end-portal.ts';
 import { type Locked, lockAlone } from './lock.ts';
 
 /** What following the live tunnels came to. */
@@ -41,10 +41,10 @@ type FollowedAlone = Extract<Followed, { kind: 'followed' }>;
 /** The long way on a locked machine, for a caller that holds the lock. It ends a portal: what went through that is in `passed`. */
 export function followAlone(host: Host, change?: Change): FollowedAlone & { readonly passed: readonly Passed[] | undefined } {
   const added = change !== undefined && 'came' in change ? change.came.tunnel.device : undefined;
-  const passed = endPortal(host);
+  const portal = endingPortal(host);
   const followed = loadAlone(host, { added });
-  forgetPortal(host);
-  return { ...followed, passed };
+  forgetPortal(host, portal);
+  return { ...followed, passed: portal?.passed };
 }
 
 /** The rules in force, for a caller that holds the lock. `added` names a device whose rules may just be added. */

@@ -16,7 +16,7 @@ import type { Moment } from '../machine/moment.ts';
 import { forgetSettings, keepSettings } from '../machine/settings-in-force.ts';
 import { forgetSshSessions, keepSshSessions } from '../machine/ssh-sessions.ts';
 import { guardedConnections } from '../machine/vpn-connections.ts';
-import { readWorld } from '../machine/world.ts';
+import { hasLegacyTables, installedBackends, readWorld } from '../machine/world.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
 import { printable } from '../net/printable.ts';
 import type { Session } from '../net/session.ts';
@@ -25,7 +25,7 @@ import type { BackendName, Settings } from '../policy/settings.ts';
 import { compile } from '../ruleset/compile.ts';
 import { look, removeRules } from './apply.ts';
 import { type Converged, convergeAlone } from './converge.ts';
-import { endPortal } from './end-portal.ts';
+import { endingPortal, forgetPortal } from './end-portal.ts';
 import { missingChains, removeMadeChains } from './made-chains.ts';
 
 /** Seconds that a person who locks waits for DNS. */
@@ -70,20 +70,19 @@ function policiesBefore(record: LockRecord | undefined, present: boolean, polici
   return present ? policies.map((each) => ({ ...each, policy: 'ACCEPT' as const })) : policies;
 }
 
-/** The builtin chains that iptables makes for us: those of the record while locked, else those that are missing before its first rule. */
-function madeHere(host: Host, record: LockRecord | undefined, firstRules: boolean): LockRecord['made'] {
-  if (record?.locked === true && record.made.length > 0) return record.made;
-  return firstRules ? missingChains(host) : [];
+/**
+ * The builtin chains that iptables makes for us: those of the record while locked, else those that are missing before its first rule. A second
+ * wall may come to a lock that had none.
+ */
+function madeHere(host: Host, record: LockRecord | undefined, firstRules: boolean, wall: boolean): LockRecord['made'] {
+  if (record?.locked !== true || record.made.length === 0) return firstRules ? missingChains(host) : [];
+  return wall && !record.wall ? [...record.made, ...missingChains(host).filter(({ table }) => table === 'security')] : record.made;
 }
 
 /** The other backend, when something of ours is there from an earlier lock. */
 function removeOther(host: Host, name: BackendName, before: readonly ChainPolicy[]): void {
-  const has = readWorld(host, 'auto').has;
-  if (name === 'iptables' && has.nft) unlessUnused(undefined, 'nftables', () => removeRules(host, nftables, []));
-  if (name === 'nftables' && has.iptables)
-    unlessUnused(undefined, 'iptables', () =>
-      removeRules(host, iptables(host.exists(PATHS.ipv6) && has.ip6tables ? FAMILIES : ['ipv4']), before),
-    );
+  for (const other of installedBackends(host))
+    if (other.name !== name) unlessUnused(undefined, other.name, () => removeRules(host, other, before));
 }
 
 /**
@@ -140,11 +139,11 @@ export function lockAlone(host: Host, { ask, needsEndpoint = false, until, sessi
   const known = gatherKnown(host, settings, ask);
   const base = baseOf(settings, known, keepSshSessions(host, sessions));
   if (needsEndpoint && record?.locked !== true && base.endpoints.length === 0) refuseWithoutEndpoint(host, settings, known);
-  endPortal(host);
+  const portal = endingPortal(host);
   const found = look(host, backend);
   const before = policiesBefore(record, found.present, found.policies);
   if (record?.locked !== true && !found.present) saveDumps(host);
-  const made = madeHere(host, record, backend.name === 'iptables' && !found.present);
+  const made = madeHere(host, record, backend.name === 'iptables' && !found.present, choice.wall);
   // Recorded before the first change: if we die in between, `unlock` and `recover` still know what was there.
   writeLockRecord(host, {
     locked: true,
@@ -154,22 +153,22 @@ export function lockAlone(host: Host, { ask, needsEndpoint = false, until, sessi
     before,
     made,
     ...(until && { until }),
+    // It stays until its rules are gone, whatever fails in between.
+    ...(record?.locked === true && record.portal && { portal: record.portal }),
   });
   keepSettings(host);
   saveKnown(host, known);
   pinHosts(host, known.pins);
   keepBaseTexts(host, backend.bootText(compile(decide({ ...base, sessions: [] }, []))));
   const converged = convergeAlone(host, backend, base);
+  forgetPortal(host, portal);
   removeOther(host, backend.name, before);
   return { ...converged, base, known, choice };
 }
 
-/**
- * The kinds of iptables that may hold rules of ours: the machine's own, and the other two where somebody has switched between them. Asking
- * for legacy tables makes them, so they are asked for only where the kernel has them (proc(5), ip_tables_names).
- */
+/** The kinds of iptables that may hold rules of ours: the machine's own, and the other two where somebody has switched between them. */
 function iptablesKinds(host: Host): readonly IptablesKind[] {
-  const legacy = ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names'].some((path) => (host.read(path) ?? '') !== '');
+  const legacy = hasLegacyTables(host);
   const installed = (kind: IptablesKind) =>
     ['iptables', 'ip6tables'].every((each) => host.has(`${each}${kind}-save`) && host.has(`${each}${kind}-restore`));
   return ['', ...(['-nft', '-legacy'] as const).filter((kind) => installed(kind) && (kind !== '-legacy' || legacy))];
@@ -228,7 +227,7 @@ export function unlockAlone(host: Host, until?: Moment): { readonly removed: boo
       'Install the one that was used to lock: apt install iptables nftables',
     );
   const record = loadedRecord(host);
-  endPortal(host);
+  const portal = endingPortal(host);
   forgetLastTransaction(host);
   const families = world.ipv6 && world.has.ip6tables ? FAMILIES : (['ipv4'] as const);
   const results = [
@@ -247,6 +246,7 @@ export function unlockAlone(host: Host, until?: Moment): { readonly removed: boo
     made: until === undefined ? [] : (record?.made ?? []),
     ...(until && { until }),
   });
+  forgetPortal(host, portal);
   forgetSshSessions(host);
   if (until !== undefined) return { removed: results.includes('removed') };
   for (const file of ['before', 'before.policies', 'before.made']) host.remove(`${PATHS.state}/${file}`);

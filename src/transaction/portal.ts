@@ -2,6 +2,7 @@ import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
 import { readLockRecord, writeLockRecord } from '../machine/lock-record.ts';
+import type { Policy } from '../policy/policy.ts';
 import type { Portal } from '../policy/portal.ts';
 import { dueIn } from './due.ts';
 import type { Passed } from './end-portal.ts';
@@ -22,6 +23,20 @@ export function refuseUnlessBlocked(host: Host): void {
     );
 }
 
+/** The state that loading a portal came to. Rules may have been loaded when it throws: they go, and while they do not the record says so. */
+function loadOrClose(host: Host, portal: Portal): Policy['state'] {
+  try {
+    return loadAlone(host, { portal }).converged.policy.state;
+  } catch (thrown) {
+    try {
+      followAlone(host);
+    } catch {
+      // What failed first says more; `due` tries again.
+    }
+    throw thrown;
+  }
+}
+
 /**
  * Opens a portal for so many seconds, in place of one that is open. It ends by the kernel's own clock, whatever dies, and is taken away by `due`,
  * by each hook, `lock` and `unlock`; a reboot never loads it.
@@ -38,11 +53,9 @@ export function openPortal(host: Host, place: Omit<Portal, 'from' | 'until'>, se
     const record = readLockRecord(host);
     if (record === undefined) throw new KillswitchError('INTERNAL', 'the record of the lock is gone', 'Run "ovpn-killswitch lock".');
     writeLockRecord(host, { ...record, portal: { portal, ends } });
-    try {
-      loadAlone(host, { portal });
-    } catch (thrown) {
-      writeLockRecord(host, record);
-      throw thrown;
+    if (loadOrClose(host, portal) !== 'portal') {
+      followAlone(host);
+      throw new KillswitchError('NO_PORTAL', 'a tunnel came up meanwhile: beside it there is no portal', 'Use the VPN, or stop it first.');
     }
     return portal;
   });

@@ -5,21 +5,13 @@ import { printable } from '../net/printable.ts';
 import { LINK_LOCAL_IPV6 } from '../net/well-known.ts';
 import type { HookInput } from './from-openvpn.ts';
 import { type ConnectionUuid, type NetworkManagerEvent, parseConnectionUuid } from './networkmanager-event.ts';
+import { numbered } from './numbered.ts';
 import type { Refusal, Tunnel } from './tunnel.ts';
 
 /** A route shorter than this stands for the default route and says nothing about which networks belong to the tunnel. */
 const SHORTEST_NETWORK = 8;
 
 type Refuse = (variable: string, value: string, why: string) => void;
-
-/** Values of `PREFIX0`, `PREFIX1`, …: NetworkManager counts from 0 without gaps. */
-function* numbered(env: HookInput['env'], prefix: string): Generator<readonly [variable: string, value: string]> {
-  for (let n = 0; ; n++) {
-    const value = env[`${prefix}${n}`];
-    if (value === undefined) return;
-    yield [`${prefix}${n}`, value];
-  }
-}
 
 /** Every device has such an address by itself: it says nothing about where packets belong. */
 function isLinkLocal(network: Network): boolean {
@@ -33,19 +25,21 @@ function configuration(env: HookInput['env'], prefix: string, device: InterfaceN
   const networks: Network[] = [];
   for (const family of ['IP4', 'IP6']) {
     // `ADDRESS/LENGTH GATEWAY`
-    for (const [variable, value] of numbered(env, `${prefix}${family}_ADDRESS_`)) {
+    const held = `${prefix}${family}_ADDRESS_`;
+    for (const [n, value] of numbered(env, held)) {
       const [place = ''] = value.split(' ');
       const [address, network] = [parseAddress(place.split('/')[0] ?? ''), parseNetwork(place)];
-      if (address === undefined || network === undefined || !isUnicast(address)) refuse(variable, value, 'not an address of a host');
+      if (address === undefined || network === undefined || !isUnicast(address)) refuse(`${held}${n}`, value, 'not an address of a host');
       else if (!isLinkLocal(networkOf(address))) {
         addresses.push(address);
         if (network.prefix >= SHORTEST_NETWORK) networks.push(network);
       }
     }
     // `NETWORK/LENGTH NEXTHOP METRIC`
-    for (const [variable, value] of numbered(env, `${prefix}${family}_ROUTE_`)) {
+    const routed = `${prefix}${family}_ROUTE_`;
+    for (const [n, value] of numbered(env, routed)) {
       const network = parseNetwork(value.split(' ')[0] ?? '');
-      if (network === undefined) refuse(variable, value, 'not a network');
+      if (network === undefined) refuse(`${routed}${n}`, value, 'not a network');
       else if (network.prefix >= SHORTEST_NETWORK && !isLinkLocal(network)) networks.push(network);
     }
     const servers = `${prefix}${family}_NAMESERVERS`;

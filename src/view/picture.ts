@@ -81,7 +81,7 @@ function countsText(counts: DropCounts): string {
 }
 
 /** The drops as one phrase: what, and since when. */
-export function dropsText({ seconds, packets }: Drops): string {
+function dropsText({ seconds, packets }: Drops): string {
   const when =
     seconds === undefined
       ? 'since the rules were loaded'

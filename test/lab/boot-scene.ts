@@ -44,6 +44,8 @@ ${initSystemOf(root).early('prober', '/usr/local/bin/prober')}
 
 /** Rounds of the prober that are waited for after everything has started: it sends at most fifty a second. */
 const ROUNDS = 60;
+/** The same for one that has slowed down by now, to four a second. */
+const SLOW_ROUNDS = 8;
 
 /** What is heard of it in clear: three hosts, and IGMP. */
 export const HEARD = 4;
@@ -83,10 +85,10 @@ export async function heard({ machine }: Scene): Promise<void> {
   await until('the prober to be heard', () => Object.keys(since(before, capture.soFar().byName)).length === HEARD);
 }
 
-/** What leaves from now on while the prober goes its rounds. */
+/** What leaves from now on while the prober goes some rounds. */
 export async function seenFromNow(scene: Scene): Promise<Seen> {
   await scene.machine.world.capture.tally();
-  return seenAtBoot(scene, async () => undefined);
+  return seenSince(scene, async () => undefined, SLOW_ROUNDS, 0);
 }
 
 /** What was counted since then, by name. */
@@ -97,13 +99,17 @@ function since(then: Readonly<Record<string, number>>, now: Readonly<Record<stri
 }
 
 /** What left from power-on until the prober has gone its rounds, and goes on after so many seconds. */
-export async function seenAtBoot({ machine }: Scene, switchOn: () => Promise<void>, seconds = 0): Promise<Seen> {
+export async function seenAtBoot(scene: Scene, switchOn: () => Promise<void>, seconds = 0): Promise<Seen> {
+  return seenSince(scene, switchOn, ROUNDS, seconds);
+}
+
+async function seenSince({ machine }: Scene, act: () => Promise<void>, most: number, seconds: number): Promise<Seen> {
   const { capture } = machine.world;
   const before = structuredClone(capture.soFar());
-  await switchOn();
+  await act();
   const rounds = async () => Number(await machine.sh('wc -l </run/probes'));
   const first = await rounds();
-  await until('the prober', async () => (await rounds()) >= first + ROUNDS, 60_000);
+  await until('the prober', async () => (await rounds()) >= first + most, 60_000);
   if (seconds > 0) {
     await pause(seconds * 1000);
     const last = await rounds();

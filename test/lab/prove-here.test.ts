@@ -78,15 +78,19 @@ function setUp(sandbox: Sandbox, backend: 'nftables' | 'iptables', ...scripts: r
   return product;
 }
 
+/** What accepts in one table alone is stopped by the other. */
+function throughBothWalls([tool, words]: Planted['iptables']): string {
+  return ['filter', 'security'].map((table) => `${tool} -t ${table} -I OUTPUT 1 ${words} -j ACCEPT`).join(' && ');
+}
+
 describe.each(['nftables', 'iptables-nft'] as const)('%s', (kind) => {
   let product: Product | undefined;
   const machine = machineWith(kind, (sandbox) => {
     product = setUp(sandbox, kind === 'nftables' ? 'nftables' : 'iptables', UPLINK);
   });
 
-  function plant(sandbox: Sandbox, { nft, iptables: [tool, words] }: Planted): void {
-    const command =
-      kind === 'nftables' ? `nft insert rule inet ovpn_killswitch output ${nft} accept` : `${tool} -I OUTPUT 1 ${words} -j ACCEPT`;
+  function plant(sandbox: Sandbox, { nft, iptables }: Planted): void {
+    const command = kind === 'nftables' ? `nft insert rule inet ovpn_killswitch output ${nft} accept` : throughBothWalls(iptables);
     expect(sandbox.run(['sh', '-c', command])).toMatchObject({ status: 0 });
   }
 
@@ -113,7 +117,7 @@ describe.each(['nftables', 'iptables-nft'] as const)('%s', (kind) => {
       sandbox.run([
         'sh',
         '-c',
-        'for tool in iptables ip6tables; do while $tool -S OUTPUT 2 >/dev/null 2>&1 && [ "$($tool -S OUTPUT | sed -n 2p)" != "-A OUTPUT -j KILLSWITCH-OUTPUT" ]; do $tool -D OUTPUT 1; done; done',
+        'for tool in iptables ip6tables "iptables -t security" "ip6tables -t security"; do while $tool -S OUTPUT 2 >/dev/null 2>&1 && [ "$($tool -S OUTPUT | sed -n 2p)" != "-A OUTPUT -j KILLSWITCH-OUTPUT" ]; do $tool -D OUTPUT 1; done; done',
       ]);
     product?.succeed('lock');
     expect(product?.report()).toMatchObject({ exit: 0 });
@@ -179,8 +183,7 @@ describe('where the kernel has no place for counters', () => {
     product?.succeed('lock');
     expect(proved(product)).toMatchObject({ status: 0, left: [] });
     const planted = CLASSES.filter((_, index) => index % 3 === 0);
-    for (const { iptables } of planted)
-      expect(sandbox.run(['sh', '-c', `${iptables[0]} -I OUTPUT 1 ${iptables[1]} -j ACCEPT`]).status).toBe(0);
+    for (const { iptables } of planted) expect(sandbox.run(['sh', '-c', throughBothWalls(iptables)]).status).toBe(0);
     expect(proved(product)).toMatchObject({ status: 1, left: planted.map(({ name }) => name) });
     expect(tcpdumps(sandbox)).toBe('0\n');
   });

@@ -267,8 +267,8 @@ printf '[Service]\\nLimitNPROC=10\\n' >/run/systemd/system/${unit}.service.d/lim
         await comesTo(it, 'LOCKED: connected');
       });
       const said = await journal(it, unit);
-      expect(said).toContain('up: tun0: this hook runs without root, so the rules loaded before still fit');
-      expect(said).toContain('down: tun0: this hook runs without root');
+      expect(said).toContain('up: unprivileged: tun0: this hook runs without root, so the rules loaded before still fit');
+      expect(said).toContain('down: unprivileged: tun0: this hook runs without root');
       await product.must('lock');
       await comesTo(it, 'LOCKED: blocked');
     });

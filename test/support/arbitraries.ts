@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { type Address, type Family, isUnicast, parseAddress } from '../../src/net/address.ts';
 import { type Endpoint, parseEndpoint } from '../../src/net/endpoint.ts';
-import { type InterfaceName, parseInterfaceName } from '../../src/net/interface-name.ts';
+import { parseInterfaceName } from '../../src/net/interface-name.ts';
 import { type Network, networkOf, width } from '../../src/net/network.ts';
 import { type Port, parsePort, parseService, type Service, TRANSPORTS } from '../../src/net/port.ts';
 import { LOCAL_MULTICAST, PRIVATE_NETWORKS } from '../../src/net/well-known.ts';
@@ -52,12 +52,6 @@ export const anyEndpoint: fc.Arbitrary<Endpoint> = fc.record({
 export const anyService: fc.Arbitrary<Service> = fc
   .tuple(anyPort, anyPort, fc.constantFrom(...TRANSPORTS))
   .map(([a, b, transport]) => ({ ports: a < b ? { first: a, last: b } : { first: b, last: a }, transport }));
-
-/** Names of interfaces that rules may match, up to the longest. */
-export const anyInterfaceName: fc.Arbitrary<InterfaceName> = parsed(
-  fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/),
-  parseInterfaceName,
-);
 
 // From here on: values out of the places and ports that the classes of packets are made of, so that rules and packets meet.
 

@@ -14,6 +14,7 @@ import { profilePaths } from '../../machine/known-endpoints.ts';
 import { loadSettings } from '../../machine/load-settings.ts';
 import { type Report, readReport } from '../../machine/report.ts';
 import { settingsInForce } from '../../machine/settings-in-force.ts';
+import { hasLegacyTables } from '../../machine/world.ts';
 import { printable } from '../../net/printable.ts';
 import type { BackendName, Settings } from '../../policy/settings.ts';
 import { lookIfItWorks } from '../../transaction/apply.ts';
@@ -140,9 +141,7 @@ function holdsRules(host: Host, kind: 'nft' | 'legacy'): boolean {
 }
 
 function readIptables(host: Host): DoctorWorld['iptables'] {
-  // Asking for legacy tables makes them, so they are asked for only where the kernel has them (proc(5), ip_tables_names).
-  const isThere = ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names'].some((path) => (host.read(path) ?? '') !== '');
-  return { legacy: isThere && holdsRules(host, 'legacy'), nft: holdsRules(host, 'nft') };
+  return { legacy: hasLegacyTables(host) && holdsRules(host, 'legacy'), nft: holdsRules(host, 'nft') };
 }
 
 /** A second switch may be any program, or rules that somebody wrote by hand: what they have in common is such a chain. */
