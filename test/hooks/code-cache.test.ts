@@ -1,4 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { PATHS } from '../../src/host/paths.ts';
+import { pinned } from '../../src/machine/hosts-file.ts';
+import { parsePins } from '../../src/machine/pins.ts';
 import { tunnelCall } from './captures.ts';
 import { BUILT_COMMAND, LIBRARY, LOG, must, STATE, TUNNELS, useMachine } from './installed-machine.ts';
 import { hideHere, undoAll } from './obstacles.ts';
@@ -26,6 +29,16 @@ describe('install', () => {
     expect(it.list(TUNNELS)).toEqual([]);
     expect(it.exists(LOG)).toBe(false);
     expect(it.status().state).toBe('unlocked');
+  });
+
+  test('leaves the names that a lock has pinned in /etc/hosts', () => {
+    const it = machine();
+    const pins = pinned(must(it.run('cat', PATHS.hosts)).stdout, parsePins({ 'vpn.test': { '192.0.2.1': 0 } }));
+    it.write(PATHS.hosts, pins);
+    must(it.run('rm', CACHE));
+    must(it.command('install'));
+    expect(it.exists(CACHE)).toBe(true);
+    expect(must(it.run('cat', PATHS.hosts)).stdout).toBe(pins);
   });
 
   test('leaves a rehearsal that does nothing when somebody starts it by hand', () => {

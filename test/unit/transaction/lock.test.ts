@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { PATHS } from '../../../src/host/paths.ts';
 import { writeLiveTunnel } from '../../../src/machine/live-tunnels.ts';
-import { writeLockRecord } from '../../../src/machine/lock-record.ts';
+import { readLockRecord, writeLockRecord } from '../../../src/machine/lock-record.ts';
 import { askNow, lockMachine } from '../../../src/transaction/lock.ts';
 import { fakeHost } from '../../support/fake-host.ts';
-import { settingsOf, TUN0, TUN1 } from '../../support/policies.ts';
+import { POLICIES, settingsOf, TUN0, TUN1 } from '../../support/policies.ts';
 
 test('DNS is asked before the lock is taken, so that no hook waits for it', () => {
   const steps: string[] = [];
@@ -36,4 +36,21 @@ test('the resolvers of a tunnel that is gone are not asked: whoever locks would 
   for (const tunnel of [TUN0, TUN1]) writeLiveTunnel(host, { tunnel, since: 0, daemon: undefined, deviceSeen: true });
   askNow(host, settingsOf({}), 1)([]);
   expect(asked).toEqual([TUN1.resolvers.map(({ text }) => text)]);
+});
+
+test('a lock that fails before it has changed the rules leaves an open portal in the record', () => {
+  const { portal } = POLICIES['portal, LAN off'];
+  const host = {
+    ...fakeHost({ files: { [PATHS.settings]: 'KILLSWITCH_BACKEND=nftables\nKILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp\n' } }),
+    has: () => true,
+    run: ({ program }: { readonly program: string }) => ({
+      status: program === 'nft' ? 1 : 0,
+      stdout: '',
+      stderr: 'No such file or directory',
+    }),
+  };
+  const ends = { boot: '', uptime: Number.MAX_SAFE_INTEGER };
+  writeLockRecord(host, { locked: true, since: 0, backend: 'nftables', wall: false, before: [], made: [], portal: { portal, ends } });
+  expect(() => lockMachine(host)).toThrow('the kernel refused the rules');
+  expect(readLockRecord(host)?.portal?.portal).toEqual(portal);
 });

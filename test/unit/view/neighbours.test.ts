@@ -1,5 +1,12 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { NFTABLES_DROP_IN } from '../../../src/boot/systemd.ts';
+import { PATHS } from '../../../src/host/paths.ts';
+import { readSettings } from '../../../src/policy/settings.ts';
+import { settingsText } from '../../../src/policy/settings-text.ts';
 import { readNeighbours } from '../../../src/view/neighbours.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 
@@ -16,6 +23,23 @@ describe('the neighbours that are named', () => {
     expect(names(files, 'nftables')).toEqual([]);
     expect(names({ ...files, '/etc/firewalld/firewalld.conf': 'FirewallBackend=nftables\n' }, 'iptables')).toEqual([]);
   });
+
+  test.each(['KILLSWITCH_BACKEND=iptables\nKILLSWITCH_LAN=off\n', '# none\n', ' export  KILLSWITCH_BACKEND = auto\n'])(
+    'what takes nftables beside them leaves a settings file that can be read (%j)',
+    (text) => {
+      const [found] = readNeighbours(fakeHost({ files: { ...enabled('shorewall') } }), 'iptables');
+      const folder = mkdtempSync(join(tmpdir(), 'settings-'));
+      const file = join(folder, 'killswitch.env');
+      writeFileSync(file, text);
+      const script = (found?.fix ?? '')
+        .replaceAll(PATHS.settings, file)
+        .replace('sudo ovpn-killswitch lock', 'true')
+        .replaceAll('sudo ', '');
+      execFileSync('sh', ['-euc', script], { stdio: 'ignore' });
+      expect(readSettings(settingsText(readFileSync(file, 'utf8')))).toMatchObject({ settings: { backend: 'nftables' } });
+      rmSync(folder, { recursive: true });
+    },
+  );
 
   test.each(['iptables', 'nftables'] as const)('nftables.service flushes %s until boot enable has given it the base to load', (backend) => {
     const files = { ...enabled('nftables'), '/etc/nftables.conf': '#!/usr/sbin/nft -f\nflush ruleset\n' };
