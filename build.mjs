@@ -16,7 +16,7 @@ const programs = {
   'cli.js': 'src/cli/bin.ts',
   'resolver.js': 'src/host/resolver.ts',
   'prove.js': 'src/proof/here-prober.ts',
-  'progress.js': 'src/host/progress-line.ts',
+  'progress.js': 'src/host/progress-thread.ts',
   'demo.js': 'src/proof/demo.ts',
   'proof/prober.js': 'src/proof/prober.ts',
   'proof/responder.js': 'src/proof/responder.ts',

@@ -1,7 +1,7 @@
 import { asKillswitchError, EXIT, type ExitStatus, explainError, KillswitchError } from '../errors.ts';
 import { callersEnvironment } from '../host/callers-environment.ts';
 import { linuxHost } from '../host/linux.ts';
-import { progressLine } from '../host/progress.ts';
+import { progressLine } from '../host/progress-line.ts';
 import { attach } from './attach.ts';
 import { boot } from './boot.ts';
 import type { CliCommand } from './command.ts';

@@ -3,6 +3,7 @@ import { PATHS } from '../host/paths.ts';
 import { parseSession, type Session, sessionText } from '../net/session.ts';
 import { parseJson, texts } from './json.ts';
 import { procSockets } from './proc-address.ts';
+import { processText } from './process-text.ts';
 
 /** No session survives a reboot, so neither does this. */
 const FILE = `${PATHS.runtime}/ssh-sessions`;
@@ -33,15 +34,6 @@ function openConnections(host: Host): ReadonlySet<string> {
   return new Set(sockets.flatMap(({ here, there, state }) => (state === ESTABLISHED ? [`${there} ${here}`] : [])));
 }
 
-/** A process may end while it is looked at, and may belong to somebody else. */
-function textOf(host: Host, path: string): string {
-  try {
-    return host.read(path) ?? '';
-  } catch {
-    return '';
-  }
-}
-
 /**
  * The SSH session that this process was started from: what `SSH_CONNECTION` says in the environment of the nearest process above us that has
  * it (sudo(8) takes it out of our own), when the kernel has such a connection open.
@@ -50,12 +42,12 @@ export function ownSshSession(host: Host): Session | undefined {
   let pid = 'self';
   // Nobody's ancestry is longer; a process that ends meanwhile has none.
   for (let depth = 0; depth < 64; depth++) {
-    const [, said] = /(?:^|\0)SSH_CONNECTION=([^\0]*)/.exec(textOf(host, `/proc/${pid}/environ`)) ?? [];
+    const [, said] = /(?:^|\0)SSH_CONNECTION=([^\0]*)/.exec(processText(host, pid, 'environ')) ?? [];
     if (said !== undefined) {
       const session = parseSession(said);
       return session !== undefined && openConnections(host).has(sessionText(session)) ? session : undefined;
     }
-    const stat = textOf(host, `/proc/${pid}/stat`);
+    const stat = processText(host, pid, 'stat');
     const parent = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? '0';
     if (!/^[1-9]\d*$/.test(parent)) return undefined;
     pid = parent;

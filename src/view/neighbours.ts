@@ -1,6 +1,7 @@
 import { NFTABLES_DROP_IN } from '../boot/systemd.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import { processText } from '../machine/process-text.ts';
 import type { BackendName } from '../policy/settings.ts';
 
 /** Another program of this machine that sets packet filters. */
@@ -80,17 +81,8 @@ const KNOWN: readonly KnownNeighbour[] = [
 ];
 
 function processNames(host: Host): ReadonlySet<string> {
-  const names = host.list('/proc').flatMap((pid) => (/^\d+$/.test(pid) ? [commOf(host, pid)] : []));
+  const names = host.list('/proc').flatMap((pid) => (/^\d+$/.test(pid) ? [processText(host, pid, 'comm').trim()] : []));
   return new Set(names);
-}
-
-/** A process may end while it is looked at. */
-function commOf(host: Host, pid: string): string {
-  try {
-    return (host.read(`/proc/${pid}/comm`) ?? '').trim();
-  } catch {
-    return '';
-  }
 }
 
 /** The programs that are switched on or run here, and may interfere with rules in this backend. */

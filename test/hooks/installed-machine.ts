@@ -45,6 +45,7 @@ export interface Status {
     readonly stale: boolean;
   }[];
   readonly boot: { readonly with: string | null; readonly sysctl: boolean; readonly problems: readonly string[] };
+  readonly watch: { readonly enabled: boolean; readonly running: boolean };
   readonly differences: readonly unknown[];
 }
 

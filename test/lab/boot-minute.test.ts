@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
 import { LAN, UPLINK } from '../../src/proof/addresses.ts';
 import { bootObstacle } from '../support/booted.ts';
-import { type Debian, NOTHING, openScene, type Scene, type Seen, STATE, seenAtBoot } from './boot-scene.ts';
+import { type Debian, NOTHING, openScene, type Scene, type Seen, STATE, seenAtBoot, TOOLS } from './boot-scene.ts';
 
 const SECONDS = 60;
 
@@ -21,7 +21,6 @@ const DEBIANS: readonly Debian[] = [
 
 const SYSTEMD = DEBIANS.map(({ root }) => root).filter((root) => root.startsWith('systemd'));
 
-const TOOLS = '/usr/sbin/nft /usr/sbin/iptables* /usr/sbin/ip6tables* /usr/sbin/xtables*';
 const DEPENDENCY = '/etc/systemd/system/dependency.service';
 
 /**

@@ -1,34 +1,20 @@
-import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { writeSettings } from '../../src/proof/product.ts';
 import { until } from '../../src/proof/until.ts';
-import { bootObstacle } from '../support/booted.ts';
-import { type Debian, HEARD, NOTHING, openScene, type Scene, SETTINGS, seenAtBoot } from './boot-scene.ts';
-
-const TOOLS = '/usr/sbin/nft /usr/sbin/iptables* /usr/sbin/ip6tables* /usr/sbin/xtables*';
+import { type Debian, HEARD, NOTHING, SETTINGS, sceneOf, seenAtBoot, statusOf, TOOLS } from './boot-scene.ts';
 
 /** Debian with OpenRC as its first processes and ifupdown; netfilter-persistent is on. One story: each test goes on from the one before. */
 const DEBIAN: Debian = { root: 'openrc-networking-12', backend: 'nftables' };
 
 describe('a machine that OpenRC boots', () => {
-  const obstacle = bootObstacle(DEBIAN);
-  let scene: Scene | undefined;
-  beforeAll(async () => {
-    if (obstacle === undefined) scene = await openScene(DEBIAN);
-  }, 180_000);
-  afterAll(() => scene?.machine.close());
-  const at = (context: TestContext): Scene => {
-    if (obstacle !== undefined) context.skip(obstacle);
-    if (scene === undefined) throw new Error('the machine was not booted');
-    return scene;
-  };
-  const status = async ({ product }: Scene) => JSON.parse((await product.command('status', '--json')).stdout);
+  const at = sceneOf(DEBIAN);
 
   test('is known as one, and has the service in a runlevel, before the network', async (context) => {
     const it = at(context);
-    expect((await status(it)).boot).toEqual({ with: 'openrc', sysctl: false, problems: [] });
+    expect((await statusOf(it)).boot).toEqual({ with: 'openrc', sysctl: false, problems: [] });
     expect(await it.machine.sh('rc-update show sysinit')).toContain('ovpn-killswitch | sysinit');
     expect(await seenAtBoot(it, it.machine.powerCut)).toMatchObject(NOTHING);
-    expect(await status(it)).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
+    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
     expect(await it.machine.failedUnits()).toEqual([]);
     const started = await it.machine.sh("rc-status --nocolor sysinit | awk '/started/ { print $1 }'");
     expect(started.split('\n')).toEqual(expect.arrayContaining(['ovpn-killswitch', 'networking', 'netfilter-persistent']));
@@ -37,9 +23,9 @@ describe('a machine that OpenRC boots', () => {
   test('is not opened by a stop of the service, and a start loads what somebody has flushed', async (context) => {
     const it = at(context);
     await it.machine.sh('rc-service ovpn-killswitch stop');
-    expect(await status(it)).toMatchObject({ state: 'blocked', exact: true });
+    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true });
     await it.machine.sh('nft flush ruleset; rc-service ovpn-killswitch start');
-    expect(await status(it)).toMatchObject({ state: 'blocked', exact: true });
+    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true });
   });
 
   test('sees the service fail where no rule can be loaded', async (context) => {
@@ -56,12 +42,12 @@ describe('a machine that OpenRC boots', () => {
 
   test('keeps "watch" running: after a crash, and after a restart of the machine', async (context) => {
     const it = at(context);
-    const runs = () => until('the watcher', async () => (await status(it)).watch.running === true);
+    const runs = () => until('the watcher', async () => (await statusOf(it)).watch.running === true);
     const putsBack = async () => {
       await it.machine.sh('nft flush ruleset');
-      await until('the rules', async () => (await status(it)).exact === true, 5_000);
+      await until('the rules', async () => (await statusOf(it)).exact === true, 5_000);
     };
-    expect((await status(it)).watch).toEqual({ enabled: false, running: false });
+    expect((await statusOf(it)).watch).toEqual({ enabled: false, running: false });
     await it.product.must('watch', 'enable');
     await runs();
     await putsBack();
@@ -69,14 +55,14 @@ describe('a machine that OpenRC boots', () => {
     await it.machine.sh(`kill -9 ${pid}`);
     await until(
       'another watcher',
-      async () => (await status(it)).watch.running && JSON.parse(it.machine.file('/run/ovpn-killswitch/watch')).pid !== pid,
+      async () => (await statusOf(it)).watch.running && JSON.parse(it.machine.file('/run/ovpn-killswitch/watch')).pid !== pid,
     );
     await putsBack();
     expect(await seenAtBoot(it, it.machine.powerCut)).toMatchObject(NOTHING);
     await runs();
     await putsBack();
     await it.product.must('watch', 'disable');
-    expect((await status(it)).watch).toEqual({ enabled: false, running: false });
+    expect((await statusOf(it)).watch).toEqual({ enabled: false, running: false });
     expect(await it.machine.sh('ls /etc/init.d /etc/runlevels/*; ps -eo args')).not.toMatch(/ovpn-killswitch.watch/);
   });
 
@@ -84,13 +70,13 @@ describe('a machine that OpenRC boots', () => {
     const it = at(context);
     await writeSettings(it.machine, SETTINGS('iptables'));
     await it.product.must('lock');
-    expect((await status(it)).boot.problems).toEqual([expect.stringContaining('netfilter-persistent')]);
+    expect((await statusOf(it)).boot.problems).toEqual([expect.stringContaining('netfilter-persistent')]);
     for (const how of [[], ['--with', 'netfilter-persistent']])
       expect(await it.product.command('boot', 'enable', ...how)).toMatchObject({ status: 69 });
     await it.machine.sh('rc-service netfilter-persistent save; rc-update del netfilter-persistent sysinit');
     await it.product.must('boot', 'enable');
     expect(await seenAtBoot(it, it.machine.powerCut)).toMatchObject(NOTHING);
-    expect(await status(it)).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
+    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
   });
 
   test('is open after "boot disable", and knows the service no more', async (context) => {

@@ -1,11 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, type TestContext } from 'vitest';
 import type { BackendName } from '../../src/policy/settings.ts';
 import { INTERNET, LAN, UPLINK } from '../../src/proof/addresses.ts';
 import type { Tally } from '../../src/proof/capture.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
 import { until } from '../../src/proof/until.ts';
 import { DIST } from '../e2e/stage.ts';
-import { type Booted, bootMachine } from '../support/booted.ts';
+import type { Status } from '../hooks/installed-machine.ts';
+import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { initSystemOf } from '../support/init-systems.ts';
 
 /** A machine that boots, and the way it is locked at boot. */
@@ -128,3 +130,26 @@ async function seenSince({ machine }: Scene, act: () => Promise<void>, most: num
 }
 
 export const NOTHING = { clear: [], lan: 0, vpn: 0 };
+
+/** The machine of a `describe`, booted, locked and with its way to boot; a test that asks for it where it cannot be made is skipped. */
+export function sceneOf(debian: Debian): (context: TestContext) => Scene {
+  const obstacle = bootObstacle(debian);
+  let scene: Scene | undefined;
+  beforeAll(async () => {
+    if (obstacle === undefined) scene = await openScene(debian);
+  }, 180_000);
+  afterAll(() => scene?.machine.close());
+  return (context) => {
+    if (obstacle !== undefined) context.skip(obstacle);
+    if (scene === undefined) throw new Error('the machine was not booted');
+    return scene;
+  };
+}
+
+/** What `status --json` says. */
+export async function statusOf({ product }: Scene): Promise<Status> {
+  return JSON.parse((await product.command('status', '--json')).stdout) as Status;
+}
+
+/** Every program that loads rules, for a shell. */
+export const TOOLS = '/usr/sbin/nft /usr/sbin/iptables* /usr/sbin/ip6tables* /usr/sbin/xtables*';

@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { LAN, UPLINK } from '../../src/proof/addresses.ts';
 import { until } from '../../src/proof/until.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import { hookArgv } from '../hooks/installed-machine.ts';
-import { bootObstacle } from '../support/booted.ts';
-import { type Debian, HEARD, heard, NOTHING, openScene, type Scene, STATE, seenAtBoot, seenFromNow } from './boot-scene.ts';
+import { type Debian, HEARD, heard, NOTHING, type Scene, STATE, sceneOf, seenAtBoot, seenFromNow, statusOf } from './boot-scene.ts';
 
 const EXAMPLES = resolve(import.meta.dirname, '../../openvpn-examples');
 
@@ -55,25 +54,6 @@ const FAULTS: readonly Fault[] = [
     network: 'up',
   },
 ];
-
-/** The machine of a `describe`, booted, locked and with its way to boot; a test that asks for it where it cannot be made is skipped. */
-function sceneOf(debian: Debian): (context: TestContext) => Scene {
-  const obstacle = bootObstacle(debian);
-  let scene: Scene | undefined;
-  beforeAll(async () => {
-    if (obstacle === undefined) scene = await openScene(debian);
-  }, 180_000);
-  afterAll(() => scene?.machine.close());
-  return (context) => {
-    if (obstacle !== undefined) context.skip(obstacle);
-    if (scene === undefined) throw new Error('the machine was not booted');
-    return scene;
-  };
-}
-
-async function statusOf({ product }: Scene): Promise<{ readonly state: string }> {
-  return JSON.parse((await product.command('status', '--json')).stdout) as { readonly state: string };
-}
 
 describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,', (debian) => {
   const at = sceneOf(debian);
