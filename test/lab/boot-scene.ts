@@ -25,6 +25,9 @@ export const SETTINGS = (backend: BackendName) =>
 
 export const STATE = '/var/lib/ovpn-killswitch';
 
+/** The multicast group that it joins. */
+export const GROUP = '239.77.7.7';
+
 /**
  * A service that sends to the internet and to the LAN and joins a multicast group (IGMP) from the first moment there is anything to send with,
  * counts its rounds, and slows down.
@@ -35,7 +38,7 @@ cat >/usr/local/bin/prober <<'END'
 exec 2>/dev/null
 for ((round = 0; ; round++)); do
   for each in ${INTERNET.web4} ${INTERNET.web6} ${INTERNET.resolver4} ${LAN.host4}; do echo probe >/dev/udp/$each/7777; done
-  if ((round % 20 == 0)); then for each in del add; do ip address $each 239.77.7.7/32 dev ${UPLINK} autojoin; done; fi
+  if ((round % 20 == 0)); then for each in del add; do ip address $each ${GROUP}/32 dev ${UPLINK} autojoin; done; fi
   echo >>/run/probes
   if ((round < 200)); then read -t 0.02 <> <(:); else read -t 0.25 <> <(:); fi
 done
