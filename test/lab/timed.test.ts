@@ -33,8 +33,9 @@ describe.each(KINDS)('%s', (kind) => {
     const ended = once(terminal, 'exit');
     terminal.kill('SIGKILL');
     await ended;
+    // Its time is over, and then `due` takes its rules away.
     await expect.poll(() => report().exit, SOON).toBe(1);
-    expect(shape(dumpRules(sandbox))).toEqual(before);
+    await expect.poll(() => shape(dumpRules(sandbox)), SOON).toEqual(before);
   });
 
   test('a lock that is confirmed stays', async (context) => {
