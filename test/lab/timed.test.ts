@@ -27,7 +27,7 @@ describe.each(KINDS)('%s', (kind) => {
     if (product === undefined) throw new Error('not installed');
     const before = shape(dumpRules(sandbox));
     // script(1) is the terminal: whoever runs in it gets SIGHUP when it dies.
-    const terminal = sandbox.start(['script', '-qec', '/usr/local/sbin/ovpn-killswitch lock --confirm 3; sleep 1000', '/dev/null']);
+    const terminal = sandbox.start(['script', '-qec', '/usr/local/sbin/ovpn-killswitch lock --confirm 6; sleep 1000', '/dev/null']);
     const { report } = product;
     await expect.poll(() => report().state, SOON).toBe('blocked');
     const ended = once(terminal, 'exit');
