@@ -290,8 +290,9 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     await server.end();
   });
 
+  // Not every root has containers.
+  if (!neighbours.some(({ name }) => name === 'docker')) return;
   test(`a container beside ${backend} reaches the internet through the tunnel alone, and only if KILLSWITCH_FORWARD names its bridge`, async (context) => {
-    if (!neighbours.some(({ name }) => name === 'docker')) context.skip(`${root} has no docker`);
     const it = at(context);
     const { machine, product } = it;
     const { world } = machine;
