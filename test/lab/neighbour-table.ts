@@ -24,6 +24,13 @@ export interface Neighbour extends Readonly<Record<Phase, string>> {
   readonly beside: Readonly<Record<BackendName, Readonly<Record<Phase, Effect>>>>;
 }
 
+/**
+ * Stops or restarts libvirtd. One of 11.3 that was started a moment ago may hang when it is told to end, and asks systemd for 30 s more each
+ * time (EXTEND_TIMEOUT_USEC), so that no TimeoutStopSec helps. At its end it leaves networks and rules alone, so that being killed is the same.
+ */
+export const LIBVIRTD = (job: 'stop' | 'restart'): string =>
+  `timeout 5 systemctl ${job} libvirtd 2>/dev/null || { systemctl kill --kill-whom=main -s KILL libvirtd; systemctl reset-failed libvirtd; systemctl ${job} libvirtd; }`;
+
 export const NEIGHBOURS: readonly Neighbour[] = [
   {
     name: 'nftables.service',
@@ -90,8 +97,8 @@ export const NEIGHBOURS: readonly Neighbour[] = [
   {
     name: 'libvirt',
     start: 'systemctl start virtlogd.socket libvirtd; virsh -q -c qemu:///system net-start default',
-    reload: 'systemctl restart libvirtd; virsh -q -c qemu:///system net-list',
-    stop: 'virsh -q -c qemu:///system net-destroy default; systemctl stop libvirtd',
+    reload: `${LIBVIRTD('restart')}; virsh -q -c qemu:///system net-list`,
+    stop: `virsh -q -c qemu:///system net-destroy default; ${LIBVIRTD('stop')}`,
     bridge: 'virbr0',
     network: '192.168.122',
     beside: { nftables: all('none'), iptables: all('changes') },

@@ -9,7 +9,7 @@ import { until } from '../../src/proof/until.ts';
 import { DIST } from '../e2e/stage.ts';
 import { LOG } from '../hooks/installed-machine.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
-import { type Effect, NEIGHBOURS, type Neighbour, PHASES, type Phase } from './neighbour-table.ts';
+import { type Effect, LIBVIRTD, NEIGHBOURS, type Neighbour, PHASES, type Phase } from './neighbour-table.ts';
 
 /** What the product promises of "watch", and what a busy machine may add to it. */
 const PROMISED_MILLISECONDS = 1_000;
@@ -22,9 +22,7 @@ const SERVICES =
 const PREPARE = `
 for each in ${SERVICES}; do systemctl disable $each || :; done
 cp /etc/nftables.conf /etc/nftables.conf.debian
-mkdir -p /etc/docker /etc/fail2ban/jail.d /etc/systemd/system/libvirtd.service.d
-# libvirtd 11.3 that has just been started does not always end when it is told to.
-printf '[Service]\\nTimeoutStopSec=3\\n' >/etc/systemd/system/libvirtd.service.d/lab.conf
+mkdir -p /etc/docker /etc/fail2ban/jail.d
 echo '{ "data-root": "/run/docker-data", "exec-root": "/run/docker-exec", "storage-driver": "vfs" }' >/etc/docker/daemon.json
 printf '[sshd]\\nenabled = true\\nbackend = systemd\\n' >/etc/fail2ban/jail.d/lab.local
 [ ! -e /etc/ufw/ufw.conf ] || sed -i s/ENABLED=no/ENABLED=yes/ /etc/ufw/ufw.conf
@@ -49,6 +47,7 @@ systemd-run --quiet --unit guest ip netns exec guest bash /run/guest
 
 const CLEAN = `
 [ ! -e /var/lib/ovpn-killswitch/boot/with ] || ovpn-killswitch boot disable
+! systemctl -q is-active libvirtd || { ${LIBVIRTD('stop')}; }
 systemctl stop ${SERVICES} nftables guest openvpn-client@lab 2>/dev/null || :
 ip netns delete guest 2>/dev/null || :
 [ ! -e /run/libvirt/network/default.pid ] || kill $(cat /run/libvirt/network/default.pid) || :
