@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { INTERNET } from '../../src/proof/addresses.ts';
 import { CONNECTED } from '../../src/proof/openvpn.ts';
-import { installProduct } from '../../src/proof/product.ts';
+import { installProduct, type Product } from '../../src/proof/product.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
 import type { Plan } from './groups.ts';
 import { DIST } from './machines.ts';
@@ -35,61 +35,72 @@ export async function serve(sandbox: World['sandbox'], tools: string, at: string
   throw new Error('the server has ended');
 }
 
-interface Measured {
-  readonly connect: Samples;
-  readonly tunnel: Samples;
-}
+const [UNLOCKED, LOCKED] = ['unlocked', 'locked'] as const;
 
-async function connection(world: World, plan: Plan, state: 'unlocked' | 'locked', { connect, tunnel }: Measured): Promise<void> {
-  const hooks = state === 'locked';
-  await world.writeProfile(hooks);
-  const started = performance.now();
-  const client = world.startClient();
-  await client.says(CONNECTED);
-  add(connect, hooks ? 'with hooks, locked' : 'without hooks, unlocked', performance.now() - started);
-  for (const kind of KINDS)
-    add(
-      tunnel,
-      `${kind}, ${state}`,
-      await traffic(world.sandbox, plan.tools, { kind, address: INTERNET.web4, port: PORT, milliseconds: plan.seconds * 1000 }),
-    );
-  await client.end();
-}
-
-async function measure(plan: Plan): Promise<Measured> {
+/** An OpenVPN server, this machine with our product in it, and who takes traffic behind the server. */
+async function open(plan: Plan): Promise<{ readonly world: World; readonly product: Product }> {
   const world = await openWorld({ dist: DIST, transport: 'udp' });
   try {
     await world.startServer();
     await world.writeProfile(true);
     const product = await installProduct(world.sandbox, DIST, 'KILLSWITCH_RESOLVER=off\n');
     await serve(world.sandbox, plan.tools, 'internet', INTERNET.web4, PORT);
-    const measured: Measured = { connect: new Map(), tunnel: new Map() };
-    for (let repeat = 0; repeat < plan.repeats; repeat++) {
-      await product.must('unlock');
-      await connection(world, plan, 'unlocked', measured);
-      await product.must('lock');
-      await connection(world, plan, 'locked', measured);
-    }
-    return measured;
+    return { world, product };
+  } catch (thrown) {
+    world.close();
+    throw thrown;
+  }
+}
+
+async function connected(world: World): Promise<ReturnType<World['startClient']>> {
+  const client = world.startClient();
+  await client.says(CONNECTED);
+  return client;
+}
+
+export async function measureConnect(plan: Plan): Promise<readonly Row[]> {
+  const { world, product } = await open(plan);
+  try {
+    const samples: Samples = new Map();
+    for (let repeat = 0; repeat < plan.repeats; repeat++)
+      for (const state of [UNLOCKED, LOCKED]) {
+        await product.must(state === LOCKED ? 'lock' : 'unlock');
+        await world.writeProfile(state === LOCKED);
+        const started = performance.now();
+        const client = await connected(world);
+        add(samples, state === LOCKED ? 'with hooks, locked' : 'without hooks, unlocked', performance.now() - started);
+        await client.end();
+      }
+    return rowsOf(samples);
   } finally {
     world.close();
   }
 }
 
-let measured: Promise<Measured> | undefined;
+/** How often each state is measured in the time of one repeat: what the machine does besides changes within seconds. */
+const TURNS = 3;
 
-/** Both groups come from the same connections. */
-function once(plan: Plan): Promise<Measured> {
-  measured ??= measure(plan);
-  return measured;
-}
-
-export async function measureConnect(plan: Plan): Promise<readonly Row[]> {
-  return rowsOf((await once(plan)).connect);
-}
-
+/** One connection is locked and unlocked in turn: two connections of the same client differ by more than the rules cost. */
 export async function measureTunnel(plan: Plan): Promise<readonly Row[]> {
-  const { tunnel } = await once(plan);
-  // Each kind compares with itself.
-  return KINDS.flatMap((kind) => rowsOf(new Map([...tunnel].filter(([name]) => name.startsWith(`${kind},`)))));
+  const { world, product } = await open(plan);
+  try {
+    await product.must('lock');
+    const client = await connected(world);
+    const samples: Samples = new Map();
+    for (let turn = 0; turn < plan.repeats * TURNS; turn++)
+      for (const state of turn % 2 === 0 ? [UNLOCKED, LOCKED] : [LOCKED, UNLOCKED]) {
+        await product.must(state === LOCKED ? 'lock' : 'unlock');
+        for (const kind of KINDS) {
+          const orders = { kind, address: INTERNET.web4, port: PORT, milliseconds: (plan.seconds * 1000) / TURNS };
+          add(samples, `${kind}, ${state}`, await traffic(world.sandbox, plan.tools, orders));
+        }
+      }
+    await client.end();
+    // Each kind compares with itself.
+    return KINDS.flatMap((kind) =>
+      rowsOf(new Map([UNLOCKED, LOCKED].map((state) => [`${kind}, ${state}`, samples.get(`${kind}, ${state}`) ?? []]))),
+    );
+  } finally {
+    world.close();
+  }
 }

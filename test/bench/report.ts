@@ -27,18 +27,20 @@ const BARE = ['start', 'bare node'] as const;
 export const TARGETS: readonly Target[] = [
   { figure: '`up`, fresh / bare node, nftables', of: ['start', 'up, fresh, nftables'], to: BARE, bound: 2.0 },
   { figure: '`up`, fresh / bare node, iptables', of: ['start', 'up, fresh, iptables'], to: BARE, bound: 2.2 },
-  {
-    figure: '`up`, fresh / bash hook, 4 remotes',
-    of: ['start', 'up, fresh, iptables'],
-    to: ['start', 'bash hook, fresh, 4 remotes'],
-    bound: 0.5,
-  },
-  {
-    figure: '`up`, fresh / bash hook, 60 remotes',
-    of: ['start', 'up, fresh, iptables, 60 remotes'],
-    to: ['start', 'bash hook, fresh, 60 remotes'],
-    bound: 0.08,
-  },
+  ...(['nftables', 'iptables'] as const).flatMap((backend): readonly Target[] => [
+    {
+      figure: `\`up\`, fresh / bash hook, 4 remotes, ${backend}`,
+      of: ['start', `up, fresh, ${backend}`],
+      to: ['start', 'bash hook, fresh, 4 remotes'],
+      bound: 0.5,
+    },
+    {
+      figure: `\`up\`, fresh / bash hook, 60 remotes, ${backend}`,
+      of: ['start', `up, fresh, ${backend}, 60 remotes`],
+      to: ['start', 'bash hook, fresh, 60 remotes'],
+      bound: 0.08,
+    },
+  ]),
   {
     figure: '`up`, re-run / bash hook, re-run',
     of: ['start', 'up, re-run, iptables'],
