@@ -74,6 +74,8 @@ export interface Backend {
   add(from: Ruleset, to: Ruleset): Transaction | undefined;
   /** Commands whose outputs stand for the rules as they are; none where `amend` itself asks for each rule. */
   readonly fingerprint: readonly Command[];
+  /** What their outputs stand for, as one text that compares. */
+  fingerprintOf(outputs: readonly Output[]): string;
   /** Amends `from` to `to` on the word of the last transaction, in one run per packet-filter family; without a change it only asks. */
   amend(from: Ruleset, to: Ruleset, change: Amendment): readonly Command[];
   /**

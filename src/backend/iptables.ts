@@ -301,6 +301,7 @@ export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesK
       return load(families, kind, (family) => script((table) => additionLines(inTable(table, added), family)));
     },
     fingerprint: [],
+    fingerprintOf: () => '',
     amend: (from, _to, change) =>
       isEmpty(change)
         ? look

@@ -71,11 +71,11 @@ function emptied(listing: string, chain: string): string {
 function withRules(listing: string, { chain, rules }: ChainOfRules): string {
   const place = chainPlace(listing, chain);
   if (place === undefined) return listing;
-  return `${listing.slice(0, place.end)}${rules.map((rule) => `\t\t${rule}\n`).join('')}${listing.slice(place.end)}`;
+  return `${listing.slice(0, place.end)}${spelled(rules.map((rule) => `\t\t${rule}\n`).join(''))}${listing.slice(place.end)}`;
 }
 
-/** A listing in our own words: the elements of sets in one order, and no word for what our rules give by number, in full or not at all. */
-function spelled(listing: string): string {
+/** A listing, or a part of one, in our own words: sets in one order, and no word for what our rules give by number, in full or not at all. */
+export function spelled(listing: string): string {
   return listing
     .replace(/\{ ([^{}\n]+) \}/g, (_, elements: string) => `{ ${elements.split(', ').sort().join(', ')} }`)
     .replaceAll(' burst 5 packets', '')
@@ -85,15 +85,16 @@ function spelled(listing: string): string {
 }
 
 /**
- * What the table's listing is after an amendment; undefined when it was not `listing` before, or was not amended. `list` in a script answers
- * from what nft read before its commit, less the chains that the script deletes and with those it makes; a kernel whose rules changed in between
- * refuses the commit (NFNL_BATCH_GENID), and nft starts over. `--echo` would tell more, but nft 1.0.6 aborts when it echoes anonymous sets.
+ * What the table's listing is after an amendment, in our own words as `listing` is; undefined when it was not that before, or was not amended.
+ * `list` in a script answers from what nft read before its commit, less the chains that the script deletes and with those it makes; a kernel whose
+ * rules changed in between refuses the commit (NFNL_BATCH_GENID), and nft starts over. `--echo` would tell more, but nft 1.0.6 aborts when it
+ * echoes anonymous sets.
  */
 export function amendedListing(listing: string, to: Ruleset, change: Amendment, { status, stdout }: Output): string | undefined {
   const { added, removed } = change;
-  const kept = names(removed, true).reduce(withoutChain, spelled(listing));
+  const kept = names(removed, true).reduce(withoutChain, listing);
   const before = names(added, true).reduce(withEmptyChain, kept);
   if (status !== 0 || spelled(stdout) !== before) return undefined;
   const flushed = names(removed, false).reduce(emptied, before);
-  return spelled(addedRules(to, change).reduce(withRules, flushed));
+  return addedRules(to, change).reduce(withRules, flushed);
 }

@@ -3,7 +3,7 @@ import { additions } from '../ruleset/additions.ts';
 import { type Chain, type ChainName, isHook, isOrdered, type Rule, type Ruleset } from '../ruleset/ruleset.ts';
 import type { Backend, Command, Output, Survey, Transaction } from './backend.ts';
 import type { Image, ImageRule } from './image.ts';
-import { additionLines, amendCommand, amendedListing, LIST } from './nftables-amendment.ts';
+import { additionLines, amendCommand, amendedListing, LIST, spelled } from './nftables-amendment.ts';
 import { elementsText, hasSets, ruleTexts, setName } from './nftables-rule.ts';
 import { addressSet, readNftJson, TABLE } from './nftables-survey.ts';
 
@@ -81,6 +81,7 @@ export const nftables: Backend = {
     return load(`${additionLines(added).join('\n')}\n`);
   },
   fingerprint: [LIST],
+  fingerprintOf: (outputs) => outputs.map(({ stdout }) => spelled(stdout)).join(''),
   amend: (_from, to, change) => [amendCommand(to, change)],
   amended: (fingerprint, to, change, [output]) => (output === undefined ? undefined : amendedListing(fingerprint, to, change, output)),
   remove: (found) => (found.present ? load(`delete table inet ${TABLE}\n`) : { check: [], commit: [] }),

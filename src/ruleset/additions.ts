@@ -20,6 +20,7 @@ export function additions(from: Ruleset, to: Ruleset): readonly Addition[] | und
       added.push({ ...chain, created: true });
       continue;
     }
+    if (before === chain) continue;
     // Two tunnels to one endpoint bring the same rule twice.
     const fresh = without(chain.rules, before.rules, text);
     if (without(before.rules, chain.rules, text).length > 0) return undefined;

@@ -74,12 +74,12 @@ function baseChains(base: Base, open: Portal | undefined): readonly Chain[] {
   ];
 }
 
-/** The chains that live tunnels add to. Without a tunnel only `endpoint` has rules. */
-function sharedChains(base: Base, tunnels: readonly Tunnel[]): readonly Chain[] {
+/** The chains that live tunnels add to, and `endpoint`, which no tunnel changes. */
+function sharedChains(base: Base, endpoints: Chain, tunnels: readonly Tunnel[]): readonly Chain[] {
   const each = (rules: (live: Tunnel) => readonly Rule[]) => tunnels.flatMap(rules);
   return [
     { name: 'live-endpoint', rules: each((live) => liveEndpoint(base, live)) },
-    { name: 'endpoint', rules: endpointList(base) },
+    endpoints,
     { name: 'tunnel-address', rules: each((live) => tunnelAddress(base, live)) },
     { name: 'tunnel-networks', rules: each((live) => [...endpointOthers(base, live.endpoints), ...tunnelNetworks(base, live)]) },
     { name: 'tunnel-input', rules: each(fromTunnel) },
@@ -99,13 +99,14 @@ function deviceChains(base: Base, live: Tunnel): readonly Chain[] {
   ];
 }
 
+/** The rules of a base with any tunnels. Chains that no tunnel changes are the same value in each ruleset. */
+export function rulesetsOf(base: Base, open?: Portal): (tunnels: readonly Tunnel[]) => Ruleset {
+  const endpoints: Chain = { name: 'endpoint', rules: endpointList(base) };
+  const last = baseChains(base, open);
+  return (tunnels) => [...tunnels.flatMap((live) => deviceChains(base, live)), ...sharedChains(base, endpoints, tunnels), ...last];
+}
+
 /** The rules that a policy stands for. Pure: the same policy always gives the same ruleset. */
 export function compile(policy: Policy): Ruleset {
-  const { base } = policy;
-  const tunnels = tunnelsOf(policy);
-  return [
-    ...tunnels.flatMap((live) => deviceChains(base, live)),
-    ...sharedChains(base, tunnels),
-    ...baseChains(base, policy.state === 'portal' ? policy.portal : undefined),
-  ];
+  return rulesetsOf(policy.base, policy.state === 'portal' ? policy.portal : undefined)(tunnelsOf(policy));
 }

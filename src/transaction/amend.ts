@@ -4,7 +4,7 @@ import { readLastTransaction, writeLastTransaction } from '../machine/last-trans
 import { type LiveTunnel, liveTunnelKey, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
 import { type Base, decide } from '../policy/policy.ts';
 import { amendment, isEmpty } from '../ruleset/amendment.ts';
-import { compile } from '../ruleset/compile.ts';
+import { rulesetsOf } from '../ruleset/compile.ts';
 import type { Converged } from './converge.ts';
 
 /** A program that has not ended by then leaves the hook time for the long way. */
@@ -24,13 +24,8 @@ export function amendRules(host: Host, backend: Backend, base: Base, change: Cha
   if (last?.backend !== backend.name || staleTunnels(host, live).length > 0) return undefined;
   const loaded = loadedBefore(live, last.tunnels, change);
   if (!sameKeys(last.tunnels, loaded.map(liveTunnelKey))) return undefined;
-  const rules = (tunnels: readonly LiveTunnel[]) =>
-    decide(
-      base,
-      tunnels.map(({ tunnel }) => tunnel),
-    );
-  const policy = rules(live);
-  const [from, to] = [compile(rules(loaded)), compile(policy)];
+  const rulesetOf = rulesetsOf(base);
+  const [from, to] = [rulesetOf(loaded.map(tunnelOf)), rulesetOf(live.map(tunnelOf))];
   const amended = amendment(from, to);
   if (amended === undefined) return undefined;
   const outputs: Output[] = [];
@@ -41,10 +36,13 @@ export function amendRules(host: Host, backend: Backend, base: Base, change: Cha
   }
   const fingerprint = backend.amended(last.fingerprint, to, amended, outputs);
   if (fingerprint === undefined) return undefined;
+  const policy = decide(base, live.map(tunnelOf));
   if (isEmpty(amended)) return { policy, applied: 'unchanged' };
   writeLastTransaction(host, { backend: backend.name, tunnels: live.map(liveTunnelKey), fingerprint });
   return { policy, applied: amended.added.length > 0 ? 'added' : 'removed' };
 }
+
+const tunnelOf = ({ tunnel }: LiveTunnel) => tunnel;
 
 /** The tunnels that were loaded before, when nothing but this change has happened since. */
 function loadedBefore(live: readonly LiveTunnel[], last: readonly string[], change: Change): readonly LiveTunnel[] {

@@ -59,8 +59,11 @@ export function convergeAlone(
     // A hook that takes the short way, or one without flock(1), may have come in between. It ends: each hook writes once.
     if (sameTunnels(live, now) || rounds > 50) {
       if (outputs.every(({ status }) => status === 0)) {
-        const fingerprint = outputs.map(({ stdout }) => stdout).join('');
-        writeLastTransaction(host, { backend: backend.name, tunnels: live.map(liveTunnelKey), fingerprint });
+        writeLastTransaction(host, {
+          backend: backend.name,
+          tunnels: live.map(liveTunnelKey),
+          fingerprint: backend.fingerprintOf(outputs),
+        });
       }
       return { policy, applied };
     }

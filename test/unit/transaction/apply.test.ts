@@ -46,6 +46,7 @@ const BACKEND: Backend = {
   replace: (ruleset) => transaction('replace', imageOf(ruleset)),
   add: (_, to) => transaction('add', imageOf(to)),
   fingerprint: [],
+  fingerprintOf: () => '',
   amend: () => [],
   amended: () => undefined,
   remove: (found) => (found.present ? transaction('replace', []) : { check: [], commit: [] }),
