@@ -16,6 +16,8 @@ export interface World {
   readonly ipv6: boolean;
   /** Whether the second wall of iptables can stand here; asked for iptables alone. */
   readonly wall: () => boolean;
+  /** Whether firewalld flushes every table of iptables here, so that iptables cannot be kept shut; asked only when the settings name iptables. */
+  readonly flushed: () => boolean;
   /** Programs that would flush iptables rules, or put theirs above ours. */
   readonly neighbours: Readonly<Record<'firewalld' | 'docker' | 'libvirt' | 'netfilterPersistent', boolean>>;
 }
@@ -31,6 +33,9 @@ export interface Choice {
 const NO_WALL =
   'the kernel has no table "security" for the second wall, or an older version has locked: what another program accepts above our rules leaves';
 
+const FLUSHED =
+  'KILLSWITCH_BACKEND says iptables, but firewalld with FirewallBackend=iptables would flush all of it, and open this machine';
+
 function auto({ has, neighbours }: World): { readonly name: BackendName; readonly why: string } {
   if (!has.iptables) return { name: 'nftables', why: 'iptables is not installed' };
   if (!has.nft) return { name: 'iptables', why: 'nft is not installed' };
@@ -43,17 +48,21 @@ function auto({ has, neighbours }: World): { readonly name: BackendName; readonl
 }
 
 /**
- * Which backend, and why. A locked machine keeps the backend it was locked with, so that a hook never leaves two sets behind.
+ * Which backend, and why. The setting counts, unless iptables cannot be kept shut and nft is there. A locked machine keeps the backend it was
+ * locked with, so that a hook never leaves two sets behind.
  * @throws KillswitchError NO_BACKEND, or NO_IPV6_BACKEND when IPv6 could leave unseen.
  */
 export function choose(world: World): Choice {
-  const { has, ipv6, setting, locked } = world;
+  const { has, ipv6, setting, locked, flushed } = world;
+  const overruled = setting === 'iptables' && locked !== 'iptables' && has.nft && flushed();
   const chosen =
     locked !== undefined
-      ? { name: locked, why: 'the machine is locked with it' }
-      : setting !== 'auto'
-        ? { name: setting, why: `KILLSWITCH_BACKEND says ${setting}` }
-        : auto(world);
+      ? { name: locked, why: `the machine is locked with it${overruled ? `: ${FLUSHED}` : ''}` }
+      : overruled
+        ? ({ name: 'nftables', why: FLUSHED } as const)
+        : setting !== 'auto'
+          ? { name: setting, why: `KILLSWITCH_BACKEND says ${setting}` }
+          : auto(world);
   const families: readonly Family[] = ipv6 ? FAMILIES : ['ipv4'];
   const trace = [
     `${chosen.name}: ${chosen.why}`,

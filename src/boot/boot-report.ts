@@ -5,6 +5,7 @@ import { BOOT_SCRIPT } from './boot-script.ts';
 import type { BootPlan, BootStrategy } from './boot-strategy.ts';
 import { readBootMachine } from './boot-world.ts';
 import { enabledStrategy } from './enabled-strategy.ts';
+import { planBoot } from './plan-boot.ts';
 import { SYSCTL_FILE } from './sysctl.ts';
 
 /** What loads the base rules at boot, and what is wrong with that. */
@@ -31,7 +32,7 @@ function problemsOf(host: Host, strategy: BootStrategy): readonly string[] {
   const damaged = Object.entries(machine.base).flatMap(([file, text]) => (text === 'damaged' ? [`${PATHS.state}/${file} is damaged`] : []));
   const missing = machine.locked && Object.keys(machine.base).length === 0 ? [`${PATHS.state} holds no base rules`] : [];
   const script = host.exists(BOOT_SCRIPT) ? [] : [`${BOOT_SCRIPT} is missing`];
-  return [...damaged, ...missing, ...script, ...planProblems(host, () => strategy.plan(machine))];
+  return [...damaged, ...missing, ...script, ...planProblems(host, () => planBoot(strategy, machine))];
 }
 
 function planProblems(host: Host, plan: () => BootPlan): readonly string[] {

@@ -10,28 +10,14 @@ import { type BootFile, type BootPlan, type BootStrategy, STRATEGY_NAMES, type S
 import { readBootMachine, readBootWorld } from './boot-world.ts';
 import { type BootChoice, chooseBoot } from './choose.ts';
 import { BOOT_FOLDER, enabledStrategy, keepStrategy } from './enabled-strategy.ts';
+import { followNftables } from './follow-nftables.ts';
+import { NFTABLES_DROP_IN } from './nftables-service.ts';
+import { planBoot } from './plan-boot.ts';
 import { withoutRules } from './sysconfig.ts';
 import { keepValues, keptText, SYSCTL_FILE, type Sysctl, sysctlsOf, sysctlText } from './sysctl.ts';
+import { runScript, takeAway } from './take-away.ts';
 
 const SYSCTL_BEFORE = `${BOOT_FOLDER}/sysctl`;
-const RECOVER_SCRIPT = `${PATHS.library}/recover`;
-
-/** @throws KillswitchError NO_BOOT with what the script said. */
-function script(host: Host, path: string, ...args: readonly string[]): void {
-  const { status, stderr } = host.run({ program: 'sh', args: [path, ...args] });
-  if (status !== 0)
-    throw new KillswitchError(
-      'NO_BOOT',
-      `${basename(path)} ${args.join(' ')} failed`,
-      'Mend what the lines above say, and try again.',
-      stderr.trim().split('\n'),
-    );
-}
-
-/** Ways back live in the script `recover` alone, so that they work without us. */
-export function takeAway(host: Host, names: readonly string[]): void {
-  if (names.length > 0) script(host, RECOVER_SCRIPT, '--boot-off', ...names);
-}
 
 /** Somebody else's file is kept as they left it last; lines of ours that a save of theirs has caught are no part of that. */
 function keepShared(host: Host, { path, text }: BootFile): void {
@@ -69,15 +55,13 @@ export function enableBoot(host: Host, wanted: 'auto' | StrategyName): BootChoic
   if (!host.exists(BOOT_SCRIPT)) throw new KillswitchError('FILES', `${BOOT_SCRIPT} is missing`, 'Install first: see README.md');
   const choice = chooseBoot(readBootWorld(host), wanted);
   const machine = readBootMachine(host);
-  const plan = choice.strategy.plan(machine);
+  const plan = planBoot(choice.strategy, machine);
   // Without it the script would take an open machine for one whose record is lost, and shut it.
   if (!hasPlainRecord(host)) writePlainRecord(host, machine.locked);
   carryOut(host, plan);
   keepStrategy(host, choice.strategy);
-  takeAway(
-    host,
-    STRATEGY_NAMES.filter((name) => name !== choice.strategy.name && name !== 'plain'),
-  );
+  const told = plan.files.some(({ path }) => path === NFTABLES_DROP_IN);
+  takeAway(host, [...STRATEGY_NAMES.filter((name) => name !== choice.strategy.name && name !== 'plain'), ...(told ? [] : ['nftables'])]);
   return { ...choice, plan };
 }
 
@@ -91,24 +75,27 @@ export function enableSysctls(host: Host, settings: Settings): readonly Sysctl[]
   const kept = keepValues(sysctls, host.read(SYSCTL_BEFORE) ?? '', (key) => host.read(`/proc/sys/${key}`)?.trim());
   host.write(SYSCTL_BEFORE, keptText(kept));
   host.write(SYSCTL_FILE, sysctlText(sysctls));
-  script(host, BOOT_SCRIPT, '--sysctl');
+  runScript(host, BOOT_SCRIPT, '--sysctl');
   return sysctls;
 }
 
 /** Nothing of ours happens at boot any more; the kernel settings are what they were. The rules of now stay. */
 export function disableBoot(host: Host): BootStrategy | undefined {
   const strategy = enabledStrategy(host);
-  takeAway(host, [...STRATEGY_NAMES.filter((name) => name !== 'plain'), 'sysctl']);
+  // Before the lasting drop-in goes: a locked machine is not without one for a moment.
+  followNftables(host);
+  takeAway(host, [...STRATEGY_NAMES.filter((name) => name !== 'plain'), 'nftables', 'sysctl']);
   host.remove(BOOT_FOLDER);
   return strategy;
 }
 
-/** Brings what is loaded at boot in step after `lock` and `unlock`, where it is not the kept text itself; opens what the boot script shut. */
+/** Brings what loads the base in step after `lock` and `unlock`, where it is not the kept text itself; opens what the boot script shut. */
 export function followBoot(host: Host): void {
+  followNftables(host);
   const strategy = enabledStrategy(host);
   if (strategy?.name === 'sysconfig') {
     if (bootsLocked(readLockRecord(host))) carryOut(host, strategy.plan(readBootMachine(host)));
     else takeAway(host, ['sysconfig']);
   }
-  if (host.exists(`${PATHS.runtime}/boot.problem`)) script(host, BOOT_SCRIPT, '--reopen');
+  if (host.exists(`${PATHS.runtime}/boot.problem`)) runScript(host, BOOT_SCRIPT, '--reopen');
 }

@@ -1,8 +1,17 @@
 import { PATHS } from '../host/paths.ts';
 import { BOOT_SCRIPT } from './boot-script.ts';
 import type { BootMachine } from './boot-strategy.ts';
+import { DROP_IN } from './drop-in.ts';
 
 const UNIT = 'nftables.service';
+
+/** Where the service is told to load the base with its own rules: for each boot, and until the next one. Of two files of one name the first counts. */
+export const NFTABLES_DROP_IN = `/etc/systemd/system/${UNIT}.d/${DROP_IN}`;
+export const NFTABLES_DROP_IN_NOW = `${PATHS.systemd}/${UNIT}.d/${DROP_IN}`;
+
+/** What has to be looked at: files alone. */
+type Files = Pick<BootMachine, 'read' | 'list'>;
+
 /** Where systemd looks, the first one counts (systemd.unit(5)). */
 const FOLDERS = [
   '/etc/systemd/system',
@@ -36,30 +45,39 @@ function besides(key: string, command: string): readonly string[] | undefined {
     : [`${key}=`, `${key}=${nft} '${script};; ${BASE}'`, `${key}=-${BOOT_SCRIPT} --flushed`];
 }
 
-function unitText({ read }: BootMachine): string | undefined {
+function unitText({ read }: Files): string | undefined {
   return FOLDERS.map((folder) => read(`${folder}/${UNIT}`)).find((text) => text !== undefined);
 }
 
 /** Whether a person has given the unit other commands. */
-function isOverridden({ read, list }: BootMachine, own: string): boolean {
-  const folder = `/etc/systemd/system/${UNIT}.d`;
-  return list(folder).some((name) => name !== own && /^Exec/m.test(read(`${folder}/${name}`) ?? ''));
+function isOverridden({ read, list }: Files): boolean {
+  return FOLDERS.map((folder) => `${folder}/${UNIT}.d`).some((folder) =>
+    list(folder).some((name) => name !== DROP_IN && /^Exec/m.test(read(`${folder}/${name}`) ?? '')),
+  );
 }
 
 /**
- * A drop-in by which nftables.service never opens: what it does flushes every ruleset, of iptables-nft too. `none` without the service;
- * `unknown` when its commands are not those that packages give it. `own` is the name of the drop-in.
+ * A drop-in by which nftables.service never opens: what it does flushes every ruleset, of iptables-nft too. `none` without the service, or
+ * with one that is masked; `unknown` when its commands are not those that packages give it.
  */
-export function besideNftables(machine: BootMachine, own: string): { readonly text: string } | 'none' | 'unknown' {
+export function besideNftables(machine: Files): { readonly text: string } | 'none' | 'unknown' {
   const unit = unitText(machine);
-  if (unit === undefined) return 'none';
+  if (unit === undefined || unit === '') return 'none';
   const given = [...unit.matchAll(/^(Exec\w+)=(.*)$/gm)].map(([, key = '', command = '']) => ({ key, command }));
   const commands = given.map(({ key, command }) => besides(key, command));
   const lines = commands.flatMap((each) => each ?? []);
   const single = given.length > 0 && new Set(given.map(({ key }) => key)).size === given.length;
   const known = single && commands.every((each) => each !== undefined) && /^Type=oneshot$/m.test(unit);
-  if (!known || isOverridden(machine, own)) return 'unknown';
+  if (!known || isOverridden(machine)) return 'unknown';
   return {
     text: `# What the service does, with the base rules of the VPN kill switch in the same transaction.\n[Service]\n${lines.join('\n')}\n`,
   };
+}
+
+/** Whether the service can be started here and flushes every rule without loading the base: `unknown` when nobody can tell what it does. */
+export function nftablesOpens(machine: Files): boolean | 'unknown' {
+  const beside = besideNftables(machine);
+  if (beside === 'none') return false;
+  if (beside === 'unknown') return beside;
+  return ![NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW].some((path) => machine.read(path) === beside.text);
 }

@@ -10,7 +10,7 @@ export const plainScript: BootStrategy = {
     commands: [],
     links: [],
     notes: [
-      'Nothing was written. Put these lines where your system starts, after its file systems are mounted and before its network (runit: /etc/runit/1):',
+      'Put these lines where your system starts, after its file systems are mounted and before its network (runit: /etc/runit/1):',
       `  if ! ${BOOT_SCRIPT}; then`,
       '    exec /bin/sh  # no rules could be loaded: do not start the network',
       '  fi',

@@ -1,11 +1,11 @@
+import { PATHS } from '../host/paths.ts';
 import { BOOT_DONE, BOOT_SCRIPT } from './boot-script.ts';
-import type { BootFile, BootMachine, BootStrategy } from './boot-strategy.ts';
-import { besideNftables } from './nftables-service.ts';
+import type { BootFile, BootStrategy } from './boot-strategy.ts';
+import { DAEMON_RELOAD, DROP_IN } from './drop-in.ts';
 
 const UNITS = '/etc/systemd/system';
 const UNIT = 'ovpn-killswitch.service';
 const EARLY_UNIT = 'ovpn-killswitch-early.service';
-const DROP_IN = 'ovpn-killswitch-boot.conf';
 
 /** Services that may flush or replace rules when they start. */
 const FIREWALLS = ['nftables', 'netfilter-persistent', 'iptables', 'ip6tables', 'firewalld', 'ufw', 'shorewall', 'shorewall6', 'ferm'];
@@ -78,38 +78,20 @@ function dropIn(unit: string, text: string): BootFile {
   return { path: `${UNITS}/${unit}.d/${DROP_IN}`, text, mode: 0o644 };
 }
 
-/** Where nftables.service is told to load the base with its own rules. */
-export const NFTABLES_DROP_IN = `${UNITS}/nftables.service.d/${DROP_IN}`;
-
-function nftablesParts(machine: BootMachine): { readonly files: readonly BootFile[]; readonly notes: readonly string[] } {
-  const beside = besideNftables(machine, DROP_IN);
-  if (beside === 'none') return { files: [], notes: [] };
-  if (beside === 'unknown')
-    return { files: [], notes: ['nftables.service has commands of its own here: each start, reload and stop of it opens until "lock".'] };
-  return {
-    files: [dropIn('nftables.service', beside.text)],
-    notes: ['nftables.service loads the base rules together with its own: its start, reload and stop open nothing.'],
-  };
-}
-
 /** Units without links: what pulls them in are files too, so that presets and `systemctl disable` leave them alone. */
 export const systemd: BootStrategy = {
   name: 'systemd',
   loader: `systemd (${UNIT}), before the network`,
-  plan: (machine) => {
-    const nftables = nftablesParts(machine);
-    return {
-      files: [
-        { path: `${UNITS}/${EARLY_UNIT}`, text: EARLY, mode: 0o644 },
-        { path: `${UNITS}/${UNIT}`, text: MAIN, mode: 0o644 },
-        dropIn('sysinit.target', `[Unit]\nWants=${EARLY_UNIT}\n`),
-        dropIn('multi-user.target', `[Unit]\nWants=${UNIT}\n`),
-        ...NETWORKS.map((name) => dropIn(name, REQUIRES)),
-        ...nftables.files,
-      ],
-      commands: machine.exists('/run/systemd/system') ? [{ program: 'systemctl', args: ['daemon-reload'] }] : [],
-      links: [],
-      notes: ['Network managers, docker and libvirt start after it, and not at all when it fails.', ...nftables.notes],
-    };
-  },
+  plan: ({ exists }) => ({
+    files: [
+      { path: `${UNITS}/${EARLY_UNIT}`, text: EARLY, mode: 0o644 },
+      { path: `${UNITS}/${UNIT}`, text: MAIN, mode: 0o644 },
+      dropIn('sysinit.target', `[Unit]\nWants=${EARLY_UNIT}\n`),
+      dropIn('multi-user.target', `[Unit]\nWants=${UNIT}\n`),
+      ...NETWORKS.map((name) => dropIn(name, REQUIRES)),
+    ],
+    commands: exists(PATHS.systemd) ? [DAEMON_RELOAD] : [],
+    links: [],
+    notes: ['Network managers, docker and libvirt start after it, and not at all when it fails.'],
+  }),
 };

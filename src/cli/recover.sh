@@ -4,7 +4,8 @@
 # no network, nothing of the package. Run it as often as you like.
 #   recover                    opens
 #   recover resolvers          gives back only the resolvers, as after a power cut: the rules stay
-#   recover --boot-off NAME…   takes away only these: systemd, netfilter-persistent, sysconfig, openrc; sysctl; and watch
+#   recover --boot-off NAME…   takes away only these: systemd, netfilter-persistent, sysconfig, openrc; nftables and
+#                              nftables-now, its drop-ins; sysctl; and watch
 PATH=/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin
 LC_ALL=C
 export PATH LC_ALL
@@ -29,12 +30,21 @@ systemd_off() {
   units=/etc/systemd/system
   found=
   for path in "$units"/ovpn-killswitch.service "$units"/ovpn-killswitch-early.service "$units"/*.d/ovpn-killswitch-boot.conf; do
+    case $path in */nftables.service.d/*) continue ;; esac
     if [ ! -e "$path" ] && [ ! -L "$path" ]; then continue; fi
     found=yes
     rm -f "$path"
     case $path in *.d/*) rmdir "${path%/*}" 2>/dev/null ;; esac
   done
   if [ -n "$found" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+}
+
+# nftables_off FOLDER: what has nftables.service load the base. A systemd that cannot be told has it load what is not there any more: nothing.
+nftables_off() {
+  if [ ! -e "$1/nftables.service.d/ovpn-killswitch-boot.conf" ]; then return 0; fi
+  rm -f "$1/nftables.service.d/ovpn-killswitch-boot.conf"
+  rmdir "$1/nftables.service.d" 2>/dev/null
+  if [ -d /run/systemd/system ]; then systemctl daemon-reload || say 'systemd did not read its units again' >&2; fi
 }
 
 netfilter_persistent_off() { rm -f /usr/share/netfilter-persistent/plugins.d/50-ovpn-killswitch; }
@@ -103,6 +113,8 @@ boot_off() {
       netfilter-persistent) netfilter_persistent_off ;;
       openrc) openrc_off ;;
       sysconfig) sysconfig_off ;;
+      nftables) nftables_off /etc/systemd/system ;;
+      nftables-now) nftables_off /run/systemd/system ;;
       sysctl) sysctl_off ;;
       watch) watch_off ;;
       *) say "nothing of ours is called $name" >&2; return 64 ;;
@@ -248,7 +260,7 @@ fi
 give_back_resolvers
 
 if [ "$failed" = 0 ]; then
-  boot_off systemd netfilter-persistent sysconfig openrc sysctl
+  boot_off systemd nftables nftables-now netfilter-persistent sysconfig openrc sysctl
   # Hooks then leave the firewall alone until the next lock. A machine that never had the product gets no record.
   if [ -d "$state" ] || { [ -d /usr/local/lib/ovpn-killswitch ] && mkdir -p "$state"; }; then
     rm -f "$state/base.nft" "$state/base.v4" "$state/base.v6" "$state/base.hold" "$state/before.policies" "$state/before.made" "$state/endpoints.json" "$state/settings.env"

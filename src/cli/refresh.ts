@@ -1,3 +1,4 @@
+import { followNftables } from '../boot/follow-nftables.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import { gaps } from '../machine/known-endpoints.ts';
@@ -15,6 +16,7 @@ export const refresh: CliCommand = {
     parseArguments(refresh, args, {});
     progress('asking for names');
     const { known, converged } = refreshMachine(host);
+    followNftables(host);
     const resolvers = followResolversOrSay(host);
     const names = new Set(known?.named.map(({ name }) => name) ?? []).size;
     if (converged === undefined || known === undefined) {

@@ -1,5 +1,6 @@
 import { readBootWorld } from '../boot/boot-world.ts';
-import { carryOut, takeAway } from '../boot/enable.ts';
+import { carryOut } from '../boot/enable.ts';
+import { takeAway } from '../boot/take-away.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import { linuxHost } from '../host/linux.ts';
 import { listen } from '../host/listen.ts';

@@ -19,6 +19,7 @@ export const LOG_EVENTS = [
   'tunnel-stale',
   'left-alone',
   'chained-failed',
+  'nftables-service',
   'failed',
   'spelling',
   'resolvers',

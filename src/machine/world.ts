@@ -6,6 +6,7 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { FAMILIES } from '../net/address.ts';
 import type { Settings } from '../policy/settings.ts';
+import { firewalldFlushesIptables } from './firewalld.ts';
 import { readLockRecord } from './lock-record.ts';
 
 /** Whether the kernel has the table of the second wall in both families; who may not ask takes it for there. */
@@ -26,6 +27,7 @@ export function readWorld(host: Host, setting: Settings['backend'], relock = fal
       ip6tables: host.has('ip6tables-restore') && host.has('ip6tables-save'),
     },
     ipv6: host.exists(PATHS.ipv6),
+    flushed: () => firewalldFlushesIptables(host),
     wall: () => (relock ? hasWallTable(host) : record?.locked !== true || record.wall),
     // Looked for in every folder of programs, and only when nobody has chosen.
     neighbours: {

@@ -1,7 +1,9 @@
-import { NFTABLES_DROP_IN } from '../boot/systemd.ts';
+import { nftablesOpens } from '../boot/nftables-service.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { processText } from '../machine/process-text.ts';
+import { isUnitEnabled } from '../machine/enabled-unit.ts';
+import { firewalldFlushesIptables } from '../machine/firewalld.ts';
+import { runningPrograms } from '../machine/running-programs.ts';
 import type { BackendName } from '../policy/settings.ts';
 
 /** Another program of this machine that sets packet filters. */
@@ -27,16 +29,7 @@ const SECOND = 'is a kill switch too, and its rules may lock out this VPN';
 /** Whatever the file says of it by now: a key that stands in it twice is a mistake. */
 const USE_NFTABLES = `sudo sed -i '/^[[:space:]]*\\(export[[:space:]]\\)*[[:space:]]*KILLSWITCH_BACKEND[[:space:]]*=/d' ${PATHS.settings}; echo KILLSWITCH_BACKEND=nftables | sudo tee -a ${PATHS.settings}; sudo ovpn-killswitch lock`;
 const stop = (unit: string) => `sudo systemctl disable --now ${unit}`;
-const WANTS = ['sysinit.target.wants', 'multi-user.target.wants'].map((folder) => `/etc/systemd/system/${folder}`);
-
-function isEnabled(unit: string): (host: Host) => boolean {
-  return (host) => WANTS.some((folder) => host.exists(`${folder}/${unit}.service`));
-}
-
-function flushes(host: Host): boolean {
-  const text = host.read('/etc/nftables.conf') ?? '';
-  return isEnabled('nftables')(host) && /^\s*flush ruleset/m.test(text) && !host.exists(NFTABLES_DROP_IN);
-}
+const isEnabled = (unit: string) => (host: Host) => isUnitEnabled(host, unit);
 
 /** In the order in which they are named. */
 const KNOWN: readonly KnownNeighbour[] = [
@@ -45,8 +38,7 @@ const KNOWN: readonly KnownNeighbour[] = [
     {
       name: 'firewalld with FirewallBackend=iptables',
       does: 'opens this machine each time it starts, reloads or stops, until "lock" or "watch" acts; beside nftables it does not',
-      isOn: (host: Host) =>
-        isEnabled('firewalld')(host) && /^FirewallBackend=iptables/m.test(host.read('/etc/firewalld/firewalld.conf') ?? ''),
+      isOn: firewalldFlushesIptables,
     },
     {
       name: 'ufw',
@@ -62,9 +54,15 @@ const KNOWN: readonly KnownNeighbour[] = [
   ].map((each) => ({ ...each, iptablesOnly: true, fix: USE_NFTABLES })),
   {
     name: 'nftables.service',
-    does: 'flushes every rule when it starts, reloads or stops (/etc/nftables.conf)',
-    isOn: flushes,
-    fix: 'sudo ovpn-killswitch boot enable --with systemd',
+    does: 'flushes every rule when it starts, reloads or stops',
+    isOn: (host) => host.exists(PATHS.systemd) && nftablesOpens(host) === true,
+    fix: 'sudo ovpn-killswitch lock',
+  },
+  {
+    name: 'nftables.service, which has commands of its own here,',
+    does: 'may flush every rule when it starts, reloads or stops',
+    isOn: (host) => host.exists(PATHS.systemd) && nftablesOpens(host) === 'unknown',
+    fix: 'sudo systemctl edit nftables # take its lines Exec… out, then: sudo ovpn-killswitch lock',
   },
   { name: 'Mullvad VPN', does: SECOND, processes: ['mullvad-daemon'], fix: stop('mullvad-daemon') },
   { name: 'NordVPN', does: SECOND, processes: ['nordvpnd'], fix: stop('nordvpnd') },
@@ -80,14 +78,9 @@ const KNOWN: readonly KnownNeighbour[] = [
   { name: 'Private Internet Access', does: SECOND, processes: ['pia-daemon'], fix: stop('piavpn') },
 ];
 
-function processNames(host: Host): ReadonlySet<string> {
-  const names = host.list('/proc').flatMap((pid) => (/^\d+$/.test(pid) ? [processText(host, pid, 'comm').trim()] : []));
-  return new Set(names);
-}
-
 /** The programs that are switched on or run here, and may interfere with rules in this backend. */
 export function readNeighbours(host: Host, backend: BackendName): readonly Neighbour[] {
-  const running = processNames(host);
+  const running = runningPrograms(host);
   return KNOWN.filter(
     ({ iptablesOnly, processes = [], isOn }) =>
       !(iptablesOnly === true && backend === 'nftables') &&

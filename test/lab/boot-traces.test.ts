@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { STRATEGY_NAMES, type StrategyName } from '../../src/boot/boot-strategy.ts';
+import { NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW } from '../../src/boot/nftables-service.ts';
 import { MANUAL_PATHS } from '../../src/cli/manuals.ts';
 import type { BackendName } from '../../src/policy/settings.ts';
 import { BUILT_COMMAND, installMachine, LIBRARY, LOG, type Machine, machineObstacle, must, SETTINGS } from '../hooks/installed-machine.ts';
@@ -17,7 +18,9 @@ const CONFIG = 'IPTABLES_SAVE_ON_STOP="yes"\nIPTABLES_SAVE_ON_RESTART="yes"\n';
 /** A machine that looks to the product as if it had this way to boot; rc-update does what the real one does (lab: boot-others). */
 const WORLDS: Readonly<Record<StrategyName, string>> = {
   systemd: ':',
-  plain: ':',
+  plain: `mkdir -p /run/systemd/system
+    if [ -e /usr/bin/systemctl ]; then mount --bind /bin/true /usr/bin/systemctl; else ln -s /bin/true /usr/local/sbin/systemctl; fi
+    printf '[Service]\\nType=oneshot\\nExecStop=/usr/sbin/nft flush ruleset\\n' >/etc/systemd/system/nftables.service`,
   openrc: `printf '#!/bin/sh\\n[ "$1" = -u ] && exit 0\\nmkdir -p /etc/runlevels/$3 && ln -s /etc/init.d/$2 /etc/runlevels/$3/$2\\n' >/usr/local/sbin/rc-update
     chmod 755 /usr/local/sbin/rc-update; mkdir -p /etc/runlevels/sysinit /etc/init.d`,
   'netfilter-persistent': 'mkdir -p /usr/share/netfilter-persistent/plugins.d',
@@ -76,6 +79,7 @@ describe.each(CELLS)('boot enable --with %s, with %s,', (name, backend) => {
     expect(it.status()).toMatchObject({ exact: true, boot: { with: name, sysctl: true, problems: [] } });
     expect(must(it.sh('cat /proc/sys/net/ipv6/conf/up0/disable_ipv6 /proc/sys/net/ipv4/ip_forward')).stdout).toBe('1\n1\n');
     expect(traces(it)).not.toBe(before);
+    if (name === 'plain') expect([NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW].map((path) => it.exists(path))).toEqual([true, true]);
 
     must(it.command('uninstall'));
     expect(traces(it)).toBe(before);

@@ -5,10 +5,10 @@ export const PHASES = ['start', 'reload', 'stop'] as const;
 export type Phase = (typeof PHASES)[number];
 
 /**
- * What a phase does to our rules as a backend loads them, without "watch". `none`: nothing. `changes`: they may not be what they should be, and
- * `status` says so, but nothing leaves. `opens`: what this machine sends leaves.
+ * What a phase does to our rules, without "watch"; nothing leaves either way. `none`: nothing. `changes`: they may not be what they should be, and
+ * `status` says so.
  */
-export type Effect = 'none' | 'changes' | 'opens';
+export type Effect = 'none' | 'changes';
 
 const all = (effect: Effect): Readonly<Record<Phase, Effect>> => ({ start: effect, reload: effect, stop: effect });
 
@@ -31,17 +31,36 @@ export interface Neighbour extends Readonly<Record<Phase, string>> {
 export const LIBVIRTD = (job: 'stop' | 'restart'): string =>
   `timeout 5 systemctl ${job} libvirtd 2>/dev/null || { systemctl kill --kill-whom=main -s KILL libvirtd; systemctl reset-failed libvirtd; systemctl ${job} libvirtd; }`;
 
+/** What docker 29 loads for its first bridge with `firewall-backend: nftables`, as its documentation lists it. Debian has no such docker. */
+const PLAYED_DOCKER = `nft -f - <<'END'
+${['ip', 'ip6'].map(playedDocker).join('\n')}
+END`;
+const NO_PLAYED_DOCKER = 'nft "delete table ip docker-bridges; delete table ip6 docker-bridges"';
+
+function playedDocker(family: string): string {
+  const masquerade = family === 'ip' ? 'oifname != "docker0" ip saddr 172.17.0.0/16 counter masquerade' : '';
+  return `table ${family} docker-bridges {
+  map forward-in { type ifname : verdict; elements = { "docker0" : jump forward-in-docker0 } }
+  map forward-out { type ifname : verdict; elements = { "docker0" : jump forward-out-docker0 } }
+  chain forward-in-docker0 { ct state established,related counter accept; iifname "docker0" counter accept; counter drop; }
+  chain forward-out-docker0 { ct state established,related counter accept; counter accept; }
+  chain filter-FORWARD {
+    type filter hook forward priority filter; policy accept;
+    oifname vmap @forward-in
+    iifname vmap @forward-out
+  }
+  chain local { }
+  chain nat-PREROUTING { type nat hook prerouting priority dstnat; policy accept; fib daddr type local counter jump local; }
+  chain nat-OUTPUT { type nat hook output priority -100; policy accept; fib daddr type local counter jump local; }
+  chain nat-POSTROUTING { type nat hook postrouting priority srcnat; policy accept; ${masquerade}
+  }
+  chain raw-PREROUTING { type filter hook prerouting priority raw; policy accept; }
+}`;
+}
+
 export const NEIGHBOURS: readonly Neighbour[] = [
   {
     name: 'nftables.service',
-    start: 'systemctl start nftables',
-    reload: 'systemctl reload nftables',
-    stop: 'systemctl stop nftables',
-    beside: { nftables: all('opens'), iptables: all('opens') },
-  },
-  {
-    name: 'nftables.service after boot enable',
-    prepare: 'ovpn-killswitch boot enable --with systemd',
     start: 'systemctl start nftables',
     reload: 'systemctl reload nftables',
     stop: 'systemctl stop nftables',
@@ -72,11 +91,12 @@ export const NEIGHBOURS: readonly Neighbour[] = [
   },
   {
     name: 'firewalld (iptables)',
-    prepare: 'sed -i s/^FirewallBackend=.*/FirewallBackend=iptables/ /etc/firewalld/firewalld.conf',
+    prepare:
+      'sed -i s/^FirewallBackend=.*/FirewallBackend=iptables/ /etc/firewalld/firewalld.conf; ln -s /lib/systemd/system/firewalld.service /etc/systemd/system/multi-user.target.wants/',
     start: 'systemctl start firewalld; firewall-cmd --state',
     reload: 'firewall-cmd --reload',
     stop: 'systemctl stop firewalld',
-    beside: { nftables: all('none'), iptables: all('opens') },
+    beside: { nftables: all('none'), iptables: all('none') },
   },
   {
     name: 'docker',
@@ -86,6 +106,20 @@ export const NEIGHBOURS: readonly Neighbour[] = [
     bridge: 'docker0',
     network: '172.17.0',
     beside: { nftables: all('none'), iptables: { start: 'changes', reload: 'changes', stop: 'none' } },
+  },
+  {
+    name: 'docker with nftables, played',
+    start: `ip link add docker0 type bridge
+ip address add 172.17.0.1/16 dev docker0
+ip link set docker0 up
+echo 1 >/proc/sys/net/ipv4/ip_forward
+${PLAYED_DOCKER}`,
+    reload: `${NO_PLAYED_DOCKER}
+${PLAYED_DOCKER}`,
+    stop: NO_PLAYED_DOCKER,
+    bridge: 'docker0',
+    network: '172.17.0',
+    beside: { nftables: all('none'), iptables: all('none') },
   },
   {
     name: 'fail2ban',

@@ -7,6 +7,7 @@ const WORLD: World = {
   locked: undefined,
   has: { nft: true, iptables: true, ip6tables: true },
   ipv6: true,
+  flushed: () => false,
   wall: () => true,
   neighbours: { firewalld: false, docker: false, libvirt: false, netfilterPersistent: false },
 };
@@ -18,6 +19,8 @@ const only = (...programs: readonly (keyof World['has'])[]): World['has'] => ({
   iptables: programs.includes('iptables'),
   ip6tables: programs.includes('ip6tables'),
 });
+const FLUSHED =
+  'KILLSWITCH_BACKEND says iptables, but firewalld with FirewallBackend=iptables would flush all of it, and open this machine';
 const NO_IPV6 = 'this kernel has no IPv6: only IPv4 is locked, and nothing else can leave';
 
 describe('the backend', () => {
@@ -56,6 +59,30 @@ describe('the backend', () => {
       'iptables',
       ['iptables: KILLSWITCH_BACKEND says iptables'],
     ],
+    [
+      'the settings say iptables, which firewalld flushes',
+      { setting: 'iptables', flushed: () => true },
+      'nftables',
+      [`nftables: ${FLUSHED}`],
+    ],
+    [
+      'the settings say iptables, which firewalld flushes, and nft is missing',
+      { setting: 'iptables', flushed: () => true, has: only('iptables', 'ip6tables') },
+      'iptables',
+      ['iptables: KILLSWITCH_BACKEND says iptables'],
+    ],
+    [
+      'firewalld flushes iptables since it was locked with that',
+      { setting: 'iptables', flushed: () => true, locked: 'iptables' },
+      'iptables',
+      ['iptables: the machine is locked with it'],
+    ],
+    [
+      'it is locked with nftables although the settings say iptables',
+      { setting: 'iptables', flushed: () => true, locked: 'nftables' },
+      'nftables',
+      [`nftables: the machine is locked with it: ${FLUSHED}`],
+    ],
     ['the settings say nftables', { setting: 'nftables' }, 'nftables', ['nftables: KILLSWITCH_BACKEND says nftables']],
     ['it is locked with iptables', { locked: 'iptables', setting: 'nftables' }, 'iptables', ['iptables: the machine is locked with it']],
     ['it is locked with nftables', { locked: 'nftables', setting: 'iptables' }, 'nftables', ['nftables: the machine is locked with it']],
@@ -76,6 +103,16 @@ describe('the backend', () => {
     expect(choice.backend.name).toBe(name);
     expect(choice.trace).toEqual(trace);
   });
+
+  test.each<Partial<World>>([{ setting: 'auto' }, { setting: 'nftables' }, { setting: 'iptables', locked: 'iptables' }])(
+    'is found without a look at firewalld where that decides nothing (%j)',
+    (change) => {
+      const flushed = () => {
+        throw new Error('looked');
+      };
+      expect(() => choose({ ...WORLD, ...change, flushed })).not.toThrow();
+    },
+  );
 
   test('of iptables has a second wall, and says so when the kernel has no table for it', () => {
     expect(choose(WORLD)).toMatchObject({ wall: true });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { readBoot } from '../../../src/boot/boot-report.ts';
 import { disableBoot, enableBoot, followBoot } from '../../../src/boot/enable.ts';
+import { NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW } from '../../../src/boot/nftables-service.ts';
 import { sealed } from '../../../src/machine/base-texts.ts';
 import { type FakeHost, type FakeMachine, fakeHost } from '../../support/fake-host.ts';
 
@@ -22,7 +23,7 @@ describe('boot enable', () => {
     expect(enableBoot(host, 'auto').strategy.name).toBe('openrc');
     expect(calls(host)).toEqual([
       'rc-update add ovpn-killswitch sysinit',
-      `sh ${LIBRARY}/recover --boot-off systemd netfilter-persistent sysconfig`,
+      `sh ${LIBRARY}/recover --boot-off systemd netfilter-persistent sysconfig nftables`,
     ]);
     expect(host.files.has('/etc/init.d/ovpn-killswitch')).toBe(true);
   });
@@ -46,8 +47,47 @@ describe('boot enable', () => {
     const host = fakeHost(SYSTEMD);
     enableBoot(host, 'auto');
     expect(disableBoot(host)?.name).toBe('systemd');
-    expect(calls(host).at(-1)).toBe(`sh ${LIBRARY}/recover --boot-off systemd openrc netfilter-persistent sysconfig sysctl`);
+    expect(calls(host).at(-1)).toBe(`sh ${LIBRARY}/recover --boot-off systemd openrc netfilter-persistent sysconfig nftables sysctl`);
     expect(readBoot(host).strategy).toBeUndefined();
+  });
+});
+
+describe('nftables.service', () => {
+  const unit = '/lib/systemd/system/nftables.service';
+  const before = { ...SYSTEMD, files: { ...SYSTEMD.files, [unit]: '[Service]\nType=oneshot\nExecStop=/usr/sbin/nft flush ruleset\n' } };
+
+  test('is told for now before "boot disable" takes away what told it for each boot: a locked machine may have been started since', () => {
+    const told: boolean[] = [];
+    const host = fakeHost({
+      ...before,
+      answer: ({ args }, { files }) => {
+        if (args.includes('--boot-off')) told.push(files.has(NFTABLES_DROP_IN_NOW));
+        return {};
+      },
+    });
+    enableBoot(host, 'auto');
+    expect(host.files.has(NFTABLES_DROP_IN)).toBe(true);
+    disableBoot(host);
+    expect(told).toEqual([false, true]);
+  });
+
+  test('that got commands of its own loses what "boot enable" has told it, and the report names a drop-in that somebody changed', () => {
+    const host = fakeHost(before);
+    enableBoot(host, 'auto');
+    host.files.set(NFTABLES_DROP_IN, '[Service]\n');
+    expect(readBoot(host).problems).toEqual([`${NFTABLES_DROP_IN} is not what it should be`]);
+    host.files.set('/etc/systemd/system/nftables.service.d/own.conf', '[Service]\nExecStop=\n');
+    enableBoot(host, 'auto');
+    expect(calls(host).at(-1)).toBe(`sh ${LIBRARY}/recover --boot-off openrc netfilter-persistent sysconfig nftables`);
+  });
+
+  test('follows each lock and unlock', () => {
+    const host = fakeHost(before);
+    followBoot(host);
+    expect(host.files.has(NFTABLES_DROP_IN_NOW)).toBe(true);
+    host.files.set(`${STATE}/lock.json`, LOCKED.replace('true', 'false'));
+    followBoot(host);
+    expect(calls(host).at(-1)).toBe(`sh ${LIBRARY}/recover --boot-off nftables-now`);
   });
 });
 

@@ -69,6 +69,7 @@ describe('the world that a backend is chosen in', () => {
       locked: undefined,
       has: { nft: true, iptables: true, ip6tables: false },
       ipv6: true,
+      flushed: expect.any(Function),
       wall: expect.any(Function),
       neighbours: { firewalld: false, docker: true, libvirt: false, netfilterPersistent: false },
     });
@@ -77,6 +78,7 @@ describe('the world that a backend is chosen in', () => {
       locked: undefined,
       has: { nft: false, iptables: false, ip6tables: false },
       ipv6: false,
+      flushed: expect.any(Function),
       wall: expect.any(Function),
       neighbours: { firewalld: true, docker: false, libvirt: false, netfilterPersistent: true },
     });

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { NFTABLES_DROP_IN } from '../../../src/boot/systemd.ts';
+import { besideNftables, NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW } from '../../../src/boot/nftables-service.ts';
 import { PATHS } from '../../../src/host/paths.ts';
 import { readSettings } from '../../../src/policy/settings.ts';
 import { settingsText } from '../../../src/policy/settings-text.ts';
@@ -22,6 +22,12 @@ describe('the neighbours that are named', () => {
     expect(found?.fix).toContain('KILLSWITCH_BACKEND=nftables');
     expect(names(files, 'nftables')).toEqual([]);
     expect(names({ ...files, '/etc/firewalld/firewalld.conf': 'FirewallBackend=nftables\n' }, 'iptables')).toEqual([]);
+    const conf = { '/etc/firewalld/firewalld.conf': ' FirewallBackend = iptables\n' };
+    expect(names(conf, 'iptables')).toEqual([]);
+    expect(names({ ...conf, '/proc/77/comm': 'firewalld\n' }, 'iptables')).toEqual([
+      'firewalld',
+      'firewalld with FirewallBackend=iptables',
+    ]);
   });
 
   test.each(['KILLSWITCH_BACKEND=iptables\nKILLSWITCH_LAN=off\n', '# none\n', ' export  KILLSWITCH_BACKEND = auto\n'])(
@@ -41,9 +47,20 @@ describe('the neighbours that are named', () => {
     },
   );
 
-  test.each(['iptables', 'nftables'] as const)('nftables.service flushes %s until boot enable has given it the base to load', (backend) => {
-    const files = { ...enabled('nftables'), '/etc/nftables.conf': '#!/usr/sbin/nft -f\nflush ruleset\n' };
-    expect(names(files, backend)).toEqual(['nftables.service']);
-    expect(names({ ...files, [NFTABLES_DROP_IN]: '' }, backend)).toEqual([]);
-  });
+  test.each(['iptables', 'nftables'] as const)(
+    'nftables.service flushes %s until it is given the base to load, for now or for each boot',
+    (backend) => {
+      const unit = '/lib/systemd/system/nftables.service';
+      const files = { [unit]: '[Service]\nType=oneshot\nExecStop=/usr/sbin/nft flush ruleset\n', '/run/systemd/system/x': '' };
+      const beside = besideNftables(fakeHost({ files }));
+      const text = typeof beside === 'object' ? beside.text : '';
+      expect(names(files, backend)).toEqual(['nftables.service']);
+      expect(names({ ...files, [NFTABLES_DROP_IN]: 'of an older unit' }, backend)).toEqual(['nftables.service']);
+      for (const path of [NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW]) expect(names({ ...files, [path]: text }, backend)).toEqual([]);
+      expect(names({ [unit]: files[unit] ?? '' }, backend)).toEqual([]);
+      expect(names({ ...files, [unit]: '[Service]\nExecStart=/root/rules\n' }, backend)).toEqual([
+        'nftables.service, which has commands of its own here,',
+      ]);
+    },
+  );
 });

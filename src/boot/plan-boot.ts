@@ -1,0 +1,26 @@
+import { PATHS } from '../host/paths.ts';
+import type { BootMachine, BootPlan, BootStrategy } from './boot-strategy.ts';
+import { DAEMON_RELOAD } from './drop-in.ts';
+import { besideNftables, NFTABLES_DROP_IN } from './nftables-service.ts';
+
+/**
+ * The plan of a strategy, and beside it, where systemd starts services, what keeps nftables.service from opening.
+ * @throws KillswitchError NO_BOOT when this machine's rules cannot be loaded like that.
+ */
+export function planBoot(strategy: BootStrategy, machine: BootMachine): BootPlan {
+  const plan = strategy.plan(machine);
+  const own = strategy.name === 'systemd';
+  const beside = own || machine.exists(PATHS.systemd) ? besideNftables(machine) : 'none';
+  if (beside === 'none') return plan;
+  if (beside === 'unknown')
+    return {
+      ...plan,
+      notes: [...plan.notes, 'nftables.service has commands of its own here: each start, reload and stop of it opens until "lock".'],
+    };
+  return {
+    ...plan,
+    files: [...plan.files, { path: NFTABLES_DROP_IN, text: beside.text, mode: 0o644 }],
+    commands: own ? plan.commands : [...plan.commands, DAEMON_RELOAD],
+    notes: [...plan.notes, 'nftables.service loads the base rules together with its own: its start, reload and stop open nothing.'],
+  };
+}

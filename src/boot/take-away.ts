@@ -1,0 +1,21 @@
+import { basename } from 'node:path';
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+
+/** @throws KillswitchError NO_BOOT with what the script said. */
+export function runScript(host: Host, path: string, ...args: readonly string[]): void {
+  const { status, stderr } = host.run({ program: 'sh', args: [path, ...args] });
+  if (status !== 0)
+    throw new KillswitchError(
+      'NO_BOOT',
+      `${basename(path)} ${args.join(' ')} failed`,
+      'Mend what the lines above say, and try again.',
+      stderr.trim().split('\n'),
+    );
+}
+
+/** Ways back live in the script `recover` alone, so that they work without us. @throws KillswitchError NO_BOOT */
+export function takeAway(host: Host, names: readonly string[]): void {
+  if (names.length > 0) runScript(host, `${PATHS.library}/recover`, '--boot-off', ...names);
+}
