@@ -58,6 +58,16 @@ function playedDocker(family: string): string {
 }`;
 }
 
+export const LIBVIRT = {
+  name: 'libvirt',
+  start: 'systemctl start virtlogd.socket libvirtd; virsh -q -c qemu:///system net-start default',
+  reload: `${LIBVIRTD('restart')}; virsh -q -c qemu:///system net-list`,
+  stop: `virsh -q -c qemu:///system net-destroy default; ${LIBVIRTD('stop')}`,
+  bridge: 'virbr0',
+  network: '192.168.122',
+  beside: { nftables: all('none'), iptables: all('changes') },
+} as const satisfies Neighbour;
+
 export const NEIGHBOURS: readonly Neighbour[] = [
   {
     name: 'nftables.service',
@@ -128,15 +138,7 @@ ${PLAYED_DOCKER}`,
     stop: 'systemctl stop fail2ban',
     beside: { nftables: all('none'), iptables: all('changes') },
   },
-  {
-    name: 'libvirt',
-    start: 'systemctl start virtlogd.socket libvirtd; virsh -q -c qemu:///system net-start default',
-    reload: `${LIBVIRTD('restart')}; virsh -q -c qemu:///system net-list`,
-    stop: `virsh -q -c qemu:///system net-destroy default; ${LIBVIRTD('stop')}`,
-    bridge: 'virbr0',
-    network: '192.168.122',
-    beside: { nftables: all('none'), iptables: all('changes') },
-  },
+  LIBVIRT,
   {
     name: 'iptables-persistent',
     root: 'netfilter-persistent-12',

@@ -28,6 +28,9 @@ printf '[sshd]\\nenabled = true\\nbackend = systemd\\n' >/etc/fail2ban/jail.d/la
 [ ! -e /etc/ufw/ufw.conf ] || sed -i s/ENABLED=no/ENABLED=yes/ /etc/ufw/ufw.conf
 `;
 
+/** What a guest says again and again: the capture knows it by its payload. Its shell has to be bash. */
+export const SAY = `echo ${marker('guest', 1)} >/dev/udp/${INTERNET.web4}/7`;
+
 /** Sends from a machine of its own behind a bridge, as a guest or a container would, for as long as its bridge is there. */
 const GUEST = (bridge: string, network: string) => `
 ip netns add guest
@@ -40,7 +43,7 @@ ip -n guest address add ${network}.77/24 dev eth0
 ip -n guest link set eth0 up
 ip -n guest route add default via ${network}.1
 cat >/run/guest <<'END'
-while :; do echo ${marker('guest', 1)} >/dev/udp/${INTERNET.web4}/7; echo >>/run/guest.sent; read -t 0.02 <> <(:); done
+while :; do ${SAY}; echo >>/run/guest.sent; read -t 0.02 <> <(:); done
 END
 systemd-run --quiet --unit guest ip netns exec guest bash /run/guest
 `;
@@ -57,13 +60,14 @@ cp /etc/nftables.conf.debian /etc/nftables.conf
 rm -f /etc/systemd/system/multi-user.target.wants/firewalld.service
 `;
 
-const SETTINGS = (backend: BackendName) =>
+export const SETTINGS = (backend: BackendName) =>
   `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_LAN=off\nKILLSWITCH_ENDPOINTS=${INTERNET.vpn4}:1194/udp\n`;
 
 /** A container's root with one program in it. */
 const IMAGE = 'mkdir -p /run/image/bin; cp /bin/busybox /run/image/bin; tar -C /run/image -c . | docker import - lab';
 
-const ASK = `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | /bin/busybox nc -w 2 ${INTERNET.web4} 80`;
+/** Says who has asked, which is what the web answers. */
+export const ASK = `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | /bin/busybox nc -w 2 ${INTERNET.web4} 80`;
 
 /** Whether the neighbour runs before the lock. */
 const ORDERS = ['after', 'before'] as const;
@@ -120,6 +124,38 @@ async function seen({ machine, prober, product }: Scene, work: () => Promise<unk
   const { status, stdout } = await product.command('status', '--json');
   const guest = byName['guest'] ?? 0;
   return { clear: clear - guest, guest, status, differences: JSON.parse(stdout).differences, milliseconds };
+}
+
+/**
+ * Who is behind a bridge reaches the web through the tunnel alone, and only while KILLSWITCH_FORWARD names the bridge. `page` is what they get of
+ * the web at this moment. The machine has to be unlocked; it is locked afterwards.
+ */
+export async function expectTunnelAlone(
+  { machine, product }: Pick<Scene, 'machine' | 'product'>,
+  backend: BackendName,
+  bridge: string,
+  page: () => Promise<string | undefined>,
+): Promise<void> {
+  const { world } = machine;
+  expect(await page()).toBe(LAN.client4);
+  const server = await world.startServer();
+  await machine.writeProfile('/etc/openvpn/client/lab.conf', true);
+  await product.must('lock');
+  await machine.sh('systemctl start openvpn-client@lab');
+  const connected = async () => JSON.parse((await product.command('status', '--json')).stdout).state === 'connected';
+  await until('the tunnel', connected, 20_000);
+  await world.capture.tally();
+  expect(await page()).toBe('');
+  await writeSettings(machine, `${SETTINGS(backend)}KILLSWITCH_FORWARD=${bridge}\n`);
+  await product.must('lock');
+  expect(await page()).toMatch(/^10\.8\.0\./);
+  await machine.sh('systemctl stop openvpn-client@lab');
+  expect(await page()).toBe('');
+  const { byName, vpn } = await world.capture.tally();
+  expect(byName).toEqual({});
+  expect(vpn).toBeGreaterThan(0);
+  await writeSettings(machine, SETTINGS(backend));
+  await server.end();
 }
 
 const ROOT = 'neighbours-12';
@@ -348,31 +384,11 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
 
   test(`a container beside ${backend} reaches the internet through the tunnel alone, and only if KILLSWITCH_FORWARD names its bridge`, async (context) => {
     const it = at(context);
-    const { machine, product } = it;
-    const { world } = machine;
+    const { machine } = it;
     await clean(it);
     await machine.sh(`systemctl start containerd docker; ${IMAGE}`);
-    // What the web says is who has asked.
     const page = async () =>
       (await machine.ask(['docker', 'run', '--rm', 'lab', '/bin/busybox', 'sh', '-c', ASK])).stdout.trim().split('\n').at(-1);
-    expect(await page()).toBe(LAN.client4);
-    const server = await world.startServer();
-    await machine.writeProfile('/etc/openvpn/client/lab.conf', true);
-    await product.must('lock');
-    await machine.sh('systemctl start openvpn-client@lab');
-    const connected = async () => JSON.parse((await product.command('status', '--json')).stdout).state === 'connected';
-    await until('the tunnel', connected, 20_000);
-    await world.capture.tally();
-    expect(await page()).toBe('');
-    await writeSettings(machine, `${SETTINGS(backend)}KILLSWITCH_FORWARD=docker0\n`);
-    await product.must('lock');
-    expect(await page()).toMatch(/^10\.8\.0\./);
-    await machine.sh('systemctl stop openvpn-client@lab');
-    expect(await page()).toBe('');
-    const { byName, vpn } = await world.capture.tally();
-    expect(byName).toEqual({});
-    expect(vpn).toBeGreaterThan(0);
-    await writeSettings(machine, SETTINGS(backend));
-    await server.end();
+    await expectTunnelAlone(it, backend, 'docker0', page);
   });
 }
