@@ -1,7 +1,7 @@
 import { type Base, type Policy, tunnelsOf } from '../policy/policy.ts';
 import type { Portal } from '../policy/portal.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
-import type { Chain, Rule, Ruleset, SharedChain, Verdict } from './ruleset.ts';
+import type { Chain, ChainName, Rule, Ruleset, SharedChain, Verdict } from './ruleset.ts';
 import {
   dhcp,
   endpoint,
@@ -35,42 +35,48 @@ function to(chain: SharedChain, id: Rule['id']): Rule {
   return { id, match: {}, verdict };
 }
 
+/** A chain whose rules are made when they are first asked for: a hook that amends its own tunnel's asks for no others. */
+function lazy(name: ChainName, make: () => readonly Rule[]): Chain {
+  let made: readonly Rule[] | undefined;
+  return {
+    name,
+    get rules() {
+      made ??= make();
+      return made;
+    },
+  };
+}
+
 /** The base chains. Their order is the security argument: docs/security.md reads along it. */
 function baseChains(base: Base, open: Portal | undefined): readonly Chain[] {
   return [
-    {
-      name: 'input',
-      rules: [
-        ...loopback('in'),
-        to('tunnel-address', 'tunnel-address'),
-        ...established(base),
-        ...dhcp(base, 'in'),
-        ...neighbours(base, 'in'),
-        to('tunnel-input', 'tunnel-inbound'),
-        ...sshSession(base, 'in'),
-        ...lanInbound(base),
-        ...rest(base, 'input'),
-      ],
-    },
-    { name: 'forward', rules: [to('tunnel-forward', 'forward'), ...rest(base, 'forward')] },
-    {
-      name: 'output',
-      rules: [
-        ...loopback('out'),
-        ...endpoint(base),
-        ...dhcp(base, 'out'),
-        ...neighbours(base, 'out'),
-        to('tunnel-output', 'tunnel'),
-        ...lanDns(base),
-        ...(open === undefined ? [] : portal(base, open)),
-        ...otherDns(base),
-        ...sshSession(base, 'out'),
-        ...endpointOthers(base, base.endpoints),
-        to('tunnel-networks', 'tunnel-networks'),
-        ...lan(base),
-        ...rest(base, 'output'),
-      ],
-    },
+    lazy('input', () => [
+      ...loopback('in'),
+      to('tunnel-address', 'tunnel-address'),
+      ...established(base),
+      ...dhcp(base, 'in'),
+      ...neighbours(base, 'in'),
+      to('tunnel-input', 'tunnel-inbound'),
+      ...sshSession(base, 'in'),
+      ...lanInbound(base),
+      ...rest(base, 'input'),
+    ]),
+    lazy('forward', () => [to('tunnel-forward', 'forward'), ...rest(base, 'forward')]),
+    lazy('output', () => [
+      ...loopback('out'),
+      ...endpoint(base),
+      ...dhcp(base, 'out'),
+      ...neighbours(base, 'out'),
+      to('tunnel-output', 'tunnel'),
+      ...lanDns(base),
+      ...(open === undefined ? [] : portal(base, open)),
+      ...otherDns(base),
+      ...sshSession(base, 'out'),
+      ...endpointOthers(base, base.endpoints),
+      to('tunnel-networks', 'tunnel-networks'),
+      ...lan(base),
+      ...rest(base, 'output'),
+    ]),
   ];
 }
 
@@ -101,7 +107,7 @@ function deviceChains(base: Base, live: Tunnel): readonly Chain[] {
 
 /** The rules of a base with any tunnels. Chains that no tunnel changes are the same value in each ruleset. */
 export function rulesetsOf(base: Base, open?: Portal): (tunnels: readonly Tunnel[]) => Ruleset {
-  const endpoints: Chain = { name: 'endpoint', rules: endpointList(base) };
+  const endpoints = lazy('endpoint', () => endpointList(base));
   const last = baseChains(base, open);
   return (tunnels) => [...tunnels.flatMap((live) => deviceChains(base, live)), ...sharedChains(base, endpoints, tunnels), ...last];
 }
