@@ -1,3 +1,4 @@
+import { followNftables, HASTE_MILLISECONDS } from './boot/follow-nftables.ts';
 import { EXIT, type ExitStatus, KillswitchError } from './errors.ts';
 import type { Host } from './host/host.ts';
 import { linuxHost } from './host/linux.ts';
@@ -46,6 +47,7 @@ function lockUndecided(host: Host): void {
   const { policy, choice } = lockMachine(host, { asks: true });
   const message = `locked by this hook: ${describe(policy)} (${choice.trace.join('; ')}); "ovpn-killswitch unlock" opens`;
   host.log({ level: 'warn', event: 'locked', message });
+  followNftables(host, HASTE_MILLISECONDS);
 }
 
 /** The profile of an OpenVPN connection. Any other is left alone: nothing passes its device. */

@@ -1,4 +1,4 @@
-import { followNftables } from './boot/follow-nftables.ts';
+import { followNftables, HASTE_MILLISECONDS } from './boot/follow-nftables.ts';
 import { demandsOf } from './dns/demand.ts';
 import { describeResolvers } from './dns/describe-resolvers.ts';
 import { followResolversOrSay } from './dns/follow-resolvers.ts';
@@ -86,7 +86,7 @@ function load(host: Host, change?: Change): void {
       const { policy, applied, choice } = followed.locked;
       const message = `locked by this hook: ${describe(policy)} (${choice.trace.join('; ')}); "ovpn-killswitch unlock" opens`;
       host.log({ level: 'warn', event: 'locked', message, fields: { applied } });
-      followNftables(host);
+      followNftables(host, HASTE_MILLISECONDS);
       return;
     }
     case 'unlocked': {
@@ -99,7 +99,7 @@ function load(host: Host, change?: Change): void {
       const { policy, applied } = followed.converged;
       host.log({ level: 'info', event: 'applied', message: describeTunnels(policy), fields: { applied, backend: followed.backend } });
       // After a reboot the rules were gone, and the drop-in too.
-      if (applied === 'replaced') followNftables(host);
+      if (applied === 'replaced') followNftables(host, HASTE_MILLISECONDS);
       return;
     }
     default:

@@ -9,9 +9,9 @@ import { BOOT_SCRIPT } from './boot-script.ts';
 import { type BootFile, type BootPlan, type BootStrategy, STRATEGY_NAMES, type StrategyName } from './boot-strategy.ts';
 import { readBootMachine, readBootWorld } from './boot-world.ts';
 import { type BootChoice, chooseBoot } from './choose.ts';
-import { BOOT_FOLDER, enabledStrategy, keepStrategy } from './enabled-strategy.ts';
+import { enabledStrategy } from './enabled-strategy.ts';
+import { BOOT_FOLDER, keepStrategyName } from './enabled-strategy-name.ts';
 import { followNftables } from './follow-nftables.ts';
-import { NFTABLES_DROP_IN } from './nftables-service.ts';
 import { planBoot } from './plan-boot.ts';
 import { withoutRules } from './sysconfig.ts';
 import { keepValues, keptText, SYSCTL_FILE, type Sysctl, sysctlsOf, sysctlText } from './sysctl.ts';
@@ -59,9 +59,12 @@ export function enableBoot(host: Host, wanted: 'auto' | StrategyName): BootChoic
   // Without it the script would take an open machine for one whose record is lost, and shut it.
   if (!hasPlainRecord(host)) writePlainRecord(host, machine.locked);
   carryOut(host, plan);
-  keepStrategy(host, choice.strategy);
-  const told = plan.files.some(({ path }) => path === NFTABLES_DROP_IN);
-  takeAway(host, [...STRATEGY_NAMES.filter((name) => name !== choice.strategy.name && name !== 'plain'), ...(told ? [] : ['nftables'])]);
+  keepStrategyName(host, choice.strategy.name);
+  takeAway(
+    host,
+    STRATEGY_NAMES.filter((name) => name !== choice.strategy.name && name !== 'plain'),
+  );
+  followNftables(host);
   return { ...choice, plan };
 }
 
@@ -75,7 +78,7 @@ export function enableSysctls(host: Host, settings: Settings): readonly Sysctl[]
   const kept = keepValues(sysctls, host.read(SYSCTL_BEFORE) ?? '', (key) => host.read(`/proc/sys/${key}`)?.trim());
   host.write(SYSCTL_BEFORE, keptText(kept));
   host.write(SYSCTL_FILE, sysctlText(sysctls));
-  runScript(host, BOOT_SCRIPT, '--sysctl');
+  runScript(host, BOOT_SCRIPT, ['--sysctl']);
   return sysctls;
 }
 
@@ -97,5 +100,5 @@ export function followBoot(host: Host): void {
     if (bootsLocked(readLockRecord(host))) carryOut(host, strategy.plan(readBootMachine(host)));
     else takeAway(host, ['sysconfig']);
   }
-  if (host.exists(`${PATHS.runtime}/boot.problem`)) runScript(host, BOOT_SCRIPT, '--reopen');
+  if (host.exists(`${PATHS.runtime}/boot.problem`)) runScript(host, BOOT_SCRIPT, ['--reopen']);
 }

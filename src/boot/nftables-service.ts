@@ -79,5 +79,5 @@ export function nftablesOpens(machine: Files): boolean | 'unknown' {
   const beside = besideNftables(machine);
   if (beside === 'none') return false;
   if (beside === 'unknown') return beside;
-  return ![NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW].some((path) => machine.read(path) === beside.text);
+  return (machine.read(NFTABLES_DROP_IN) ?? machine.read(NFTABLES_DROP_IN_NOW)) !== beside.text;
 }

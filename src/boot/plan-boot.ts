@@ -4,7 +4,7 @@ import { DAEMON_RELOAD } from './drop-in.ts';
 import { besideNftables, NFTABLES_DROP_IN } from './nftables-service.ts';
 
 /**
- * The plan of a strategy, and beside it, where systemd starts services, what keeps nftables.service from opening.
+ * The plan of a strategy, and beside it, where systemd starts services, what keeps nftables.service from opening a machine that boots locked.
  * @throws KillswitchError NO_BOOT when this machine's rules cannot be loaded like that.
  */
 export function planBoot(strategy: BootStrategy, machine: BootMachine): BootPlan {
@@ -17,10 +17,15 @@ export function planBoot(strategy: BootStrategy, machine: BootMachine): BootPlan
       ...plan,
       notes: [...plan.notes, 'nftables.service has commands of its own here: each start, reload and stop of it opens until "lock".'],
     };
+  const notes = [
+    ...plan.notes,
+    'nftables.service loads the base rules together with its own while this machine is locked: it opens nothing then.',
+  ];
+  if (!machine.locked) return { ...plan, notes };
   return {
     ...plan,
     files: [...plan.files, { path: NFTABLES_DROP_IN, text: beside.text, mode: 0o644 }],
     commands: own ? plan.commands : [...plan.commands, DAEMON_RELOAD],
-    notes: [...plan.notes, 'nftables.service loads the base rules together with its own: its start, reload and stop open nothing.'],
+    notes,
   };
 }

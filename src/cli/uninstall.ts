@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path';
+import { NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW } from '../boot/nftables-service.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { asKillswitchError, EXIT, explainError, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
@@ -65,7 +66,17 @@ export const uninstall: CliCommand = {
       unlockMachine(host);
       followResolversOrSay(host);
     }
-    for (const path of [...DISPATCHER_PATHS, PATHS.command, PATHS.library, dirname(PATHS.settings), PATHS.state, PATHS.runtime, PATHS.log])
+    for (const path of [
+      ...DISPATCHER_PATHS,
+      NFTABLES_DROP_IN,
+      NFTABLES_DROP_IN_NOW,
+      PATHS.command,
+      PATHS.library,
+      dirname(PATHS.settings),
+      PATHS.state,
+      PATHS.runtime,
+      PATHS.log,
+    ])
       host.remove(path);
     removeManuals(host);
     print('Removed: the rules, the hooks, the command, the settings and everything kept. Nothing is guarded.');

@@ -3,6 +3,7 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { isUnitEnabled } from '../machine/enabled-unit.ts';
 import { firewalldFlushesIptables } from '../machine/firewalld.ts';
+import { readLockRecord } from '../machine/lock-record.ts';
 import { runningPrograms } from '../machine/running-programs.ts';
 import type { BackendName } from '../policy/settings.ts';
 
@@ -29,6 +30,8 @@ const SECOND = 'is a kill switch too, and its rules may lock out this VPN';
 /** Whatever the file says of it by now: a key that stands in it twice is a mistake. */
 const USE_NFTABLES = `sudo sed -i '/^[[:space:]]*\\(export[[:space:]]\\)*[[:space:]]*KILLSWITCH_BACKEND[[:space:]]*=/d' ${PATHS.settings}; echo KILLSWITCH_BACKEND=nftables | sudo tee -a ${PATHS.settings}; sudo ovpn-killswitch lock`;
 const stop = (unit: string) => `sudo systemctl disable --now ${unit}`;
+/** On an open machine nobody needs to hear of what a lock will have it load. */
+const mayStart = (host: Host) => host.exists(PATHS.systemd) && readLockRecord(host)?.locked === true;
 const isEnabled = (unit: string) => (host: Host) => isUnitEnabled(host, unit);
 
 /** In the order in which they are named. */
@@ -55,13 +58,13 @@ const KNOWN: readonly KnownNeighbour[] = [
   {
     name: 'nftables.service',
     does: 'flushes every rule when it starts, reloads or stops',
-    isOn: (host) => host.exists(PATHS.systemd) && nftablesOpens(host) === true,
+    isOn: (host) => mayStart(host) && nftablesOpens(host) === true,
     fix: 'sudo ovpn-killswitch lock',
   },
   {
     name: 'nftables.service, which has commands of its own here,',
     does: 'may flush every rule when it starts, reloads or stops',
-    isOn: (host) => host.exists(PATHS.systemd) && nftablesOpens(host) === 'unknown',
+    isOn: (host) => mayStart(host) && nftablesOpens(host) === 'unknown',
     fix: 'sudo systemctl edit nftables # take its lines Exec… out, then: sudo ovpn-killswitch lock',
   },
   { name: 'Mullvad VPN', does: SECOND, processes: ['mullvad-daemon'], fix: stop('mullvad-daemon') },

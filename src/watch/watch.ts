@@ -1,5 +1,5 @@
 import type { Difference } from '../backend/image.ts';
-import { followNftables } from '../boot/follow-nftables.ts';
+import { followNftables, HASTE_MILLISECONDS } from '../boot/follow-nftables.ts';
 import { asKillswitchError, explainError } from '../errors.ts';
 import type { Host, Listen, Listener } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
@@ -116,7 +116,7 @@ export function watch(host: Host, listen: Listen, pid: number): Listener {
         message: restoredText(guarded, authors),
         fields: { authors, differences: guarded.differences.slice(0, 20), gone: guarded.gone },
       });
-      followNftables(host);
+      followNftables(host, HASTE_MILLISECONDS);
     } else echoes = 0;
     authors = [];
     const now = performance.now();

@@ -164,6 +164,21 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
     await it.product.must('lock');
   });
 
+  test('is open after a lock that nobody had confirmed, also beside nftables.service', async (context) => {
+    const it = at(context);
+    await it.product.must('unlock');
+    const link = '/etc/systemd/system/sysinit.target.wants/nftables.service';
+    await it.machine.sh(`ln -s /lib/systemd/system/nftables.service ${link}`);
+    await it.product.must('lock', '--confirm', '3600');
+    expect(await it.machine.sh('systemctl restart nftables; systemctl cat nftables')).toContain('killswitch');
+    expect(await seenFromNow(it)).toMatchObject(NOTHING);
+    const seen = await seenAtBoot(it, it.machine.powerCut);
+    await it.machine.sh(`systemctl is-active nftables; rm ${link}; systemctl stop nftables`);
+    expect(seen.clear).toHaveLength(HEARD);
+    expect(await statusOf(it)).toMatchObject({ state: 'unlocked' });
+    await it.product.must('lock');
+  });
+
   test('would be open without the unit: the prober is heard at once', async (context) => {
     const it = at(context);
     await it.product.must('boot', 'disable');

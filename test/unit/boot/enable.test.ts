@@ -23,7 +23,7 @@ describe('boot enable', () => {
     expect(enableBoot(host, 'auto').strategy.name).toBe('openrc');
     expect(calls(host)).toEqual([
       'rc-update add ovpn-killswitch sysinit',
-      `sh ${LIBRARY}/recover --boot-off systemd netfilter-persistent sysconfig nftables`,
+      `sh ${LIBRARY}/recover --boot-off systemd netfilter-persistent sysconfig`,
     ]);
     expect(host.files.has('/etc/init.d/ovpn-killswitch')).toBe(true);
   });
@@ -71,14 +71,44 @@ describe('nftables.service', () => {
     expect(told).toEqual([false, true]);
   });
 
-  test('that got commands of its own loses what "boot enable" has told it, and the report names a drop-in that somebody changed', () => {
+  test('that got commands of its own stays shut until unlock, and the report names a drop-in that somebody changed', () => {
     const host = fakeHost(before);
     enableBoot(host, 'auto');
     host.files.set(NFTABLES_DROP_IN, '[Service]\n');
     expect(readBoot(host).problems).toEqual([`${NFTABLES_DROP_IN} is not what it should be`]);
     host.files.set('/etc/systemd/system/nftables.service.d/own.conf', '[Service]\nExecStop=\n');
     enableBoot(host, 'auto');
-    expect(calls(host).at(-1)).toBe(`sh ${LIBRARY}/recover --boot-off openrc netfilter-persistent sysconfig nftables`);
+    expect(host.files.has(NFTABLES_DROP_IN)).toBe(true);
+    host.files.set(`${STATE}/lock.json`, LOCKED.replace('true', 'false'));
+    followBoot(host);
+    expect(calls(host)).toContain(`sh ${LIBRARY}/recover --boot-off nftables`);
+  });
+
+  test('is told for each boot only while that is to be locked: a lock that nobody confirms ends with the boot', () => {
+    const host = fakeHost({
+      ...before,
+      answer: ({ args }, { files }) => {
+        if (args.includes('nftables')) files.delete(NFTABLES_DROP_IN);
+        if (args.includes('nftables-now')) files.delete(NFTABLES_DROP_IN_NOW);
+        return {};
+      },
+    });
+    const record = (locked: boolean, until: boolean) => {
+      const [boot, uptime] = [host.read('/proc/sys/kernel/random/boot_id')?.trim() ?? '', 3600];
+      const text = JSON.stringify({ ...JSON.parse(LOCKED), locked, ...(until && { until: { boot, uptime } }) });
+      host.files.set(`${STATE}/lock.json`, text);
+      followBoot(host);
+      return [host.files.has(NFTABLES_DROP_IN), host.files.has(NFTABLES_DROP_IN_NOW)];
+    };
+    host.files.set('/proc/sys/kernel/random/boot_id', 'this\n');
+    host.files.set('/proc/uptime', '1.00 1.00\n');
+    host.files.set(`${STATE}/lock.json`, LOCKED.replace('true', 'false'));
+    enableBoot(host, 'auto');
+    expect([host.files.has(NFTABLES_DROP_IN), host.files.has(NFTABLES_DROP_IN_NOW)]).toEqual([false, false]);
+    expect(record(true, true)).toEqual([false, true]);
+    expect(record(true, false)).toEqual([true, true]);
+    expect(record(false, true)).toEqual([true, false]);
+    expect(record(false, false)).toEqual([false, false]);
   });
 
   test('follows each lock and unlock', () => {

@@ -52,7 +52,7 @@ describe('beside nftables.service', () => {
     ]);
     const { text: dropIn, notes } = plan({ [UNIT]: text });
     expect(dropIn?.split('\n')).toEqual([expect.stringMatching(/^# /), '[Service]', ...lines, '']);
-    expect(notes).toContain('open nothing');
+    expect(notes).toContain('opens nothing');
   });
 
   test.each(STRATEGY_NAMES)('every way to boot brings the drop-in where systemd runs (%s)', (name) => {
@@ -146,13 +146,26 @@ describe('without boot enable', () => {
   test.each([
     ['is unlocked', { [RECORD]: record(false) }],
     ['has a lock that nobody confirmed', { [RECORD]: record(true, OTHER_BOOT) }],
-    ['has a unit with commands of its own by now', { [RECORD]: record(true), [UNIT]: unit('ExecStart=/usr/local/bin/load-rules') }],
     ['has no such unit by now', { [RECORD]: record(true), [UNIT]: '' }],
   ])('one that %s gives it back', (_, files) => {
     const host = lockable({ [NFTABLES_DROP_IN_NOW]: '[Service]\n', ...files });
     followNftables(host);
     expect(host.files.has(NFTABLES_DROP_IN_NOW)).toBe(false);
     expect(calls(host)).toEqual([`sh ${LIBRARY}/recover --boot-off nftables-now`]);
+  });
+
+  test('one that has a unit with commands of its own by now keeps it until unlock, and says so', () => {
+    const host = lockable({
+      [NFTABLES_DROP_IN_NOW]: '[Service]\n',
+      [RECORD]: record(true),
+      [UNIT]: unit('ExecStart=/usr/local/bin/load-rules'),
+    });
+    followNftables(host);
+    expect(host.files.has(NFTABLES_DROP_IN_NOW)).toBe(true);
+    expect(nftablesOpens(host)).toBe('unknown');
+    host.files.set(RECORD, record(false));
+    followNftables(host);
+    expect(host.files.has(NFTABLES_DROP_IN_NOW)).toBe(false);
   });
 
   test.each([
@@ -175,6 +188,22 @@ describe('without boot enable', () => {
     expect(host.logged).toEqual([
       expect.objectContaining({ level: 'warn', event: 'nftables-service', message: expect.stringContaining('no bus') }),
     ]);
+    expect(nftablesOpens(host)).toBe(true);
+  });
+
+  test('a systemd that is late reads it all the same: the file stays, and the log warns', () => {
+    const host = lockable({ [RECORD]: record(true) }, ({ program }) =>
+      program === 'systemctl' ? { status: null, stderr: 'stopped' } : {},
+    );
+    followNftables(host);
+    expect(host.files.has(NFTABLES_DROP_IN_NOW)).toBe(true);
+    expect(host.logged).toEqual([expect.objectContaining({ level: 'warn', message: expect.stringContaining('stopped') })]);
+  });
+
+  test('of two drop-ins of one name that in /etc counts', () => {
+    const host = lockable({ [RECORD]: record(true) });
+    followNftables(host);
+    host.files.set(NFTABLES_DROP_IN, '[Service]\n# of an older unit\n');
     expect(nftablesOpens(host)).toBe(true);
   });
 });

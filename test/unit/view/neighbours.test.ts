@@ -51,13 +51,20 @@ describe('the neighbours that are named', () => {
     'nftables.service flushes %s until it is given the base to load, for now or for each boot',
     (backend) => {
       const unit = '/lib/systemd/system/nftables.service';
-      const files = { [unit]: '[Service]\nType=oneshot\nExecStop=/usr/sbin/nft flush ruleset\n', '/run/systemd/system/x': '' };
+      const record = { locked: true, since: 1, backend, before: [], made: [] };
+      const files = {
+        [unit]: '[Service]\nType=oneshot\nExecStop=/usr/sbin/nft flush ruleset\n',
+        '/run/systemd/system/x': '',
+        '/var/lib/ovpn-killswitch/lock.json': JSON.stringify(record),
+      };
       const beside = besideNftables(fakeHost({ files }));
       const text = typeof beside === 'object' ? beside.text : '';
       expect(names(files, backend)).toEqual(['nftables.service']);
       expect(names({ ...files, [NFTABLES_DROP_IN]: 'of an older unit' }, backend)).toEqual(['nftables.service']);
       for (const path of [NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW]) expect(names({ ...files, [path]: text }, backend)).toEqual([]);
       expect(names({ [unit]: files[unit] ?? '' }, backend)).toEqual([]);
+      const open = JSON.stringify({ ...record, locked: false });
+      expect(names({ ...files, '/var/lib/ovpn-killswitch/lock.json': open }, backend)).toEqual([]);
       expect(names({ ...files, [unit]: '[Service]\nExecStart=/root/rules\n' }, backend)).toEqual([
         'nftables.service, which has commands of its own here,',
       ]);
