@@ -82,7 +82,7 @@ export function describeLoads(kind: Kind, plan?: MachinePlan): void {
         expect(after).toBeDefined();
         return after ?? '';
       };
-      const first = backend.fingerprint.map((command) => host.run(command).stdout).join('');
+      const first = backend.fingerprintOf(backend.fingerprint.map((command) => host.run(command)));
       const grown = step(smaller, ruleset, first);
       const back = step(ruleset, smaller, step(ruleset, ruleset, grown));
       step(smaller, ruleset, step(smaller, smaller, back));
