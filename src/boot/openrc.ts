@@ -41,14 +41,33 @@ function refusePersistentRules({ base, exists }: BootMachine): void {
   );
 }
 
+/** Services of OpenRC that load saved rules in place of those that are there, and what of ours that takes: nftables flushes every rule. */
+const RESTORES = [
+  { service: 'iptables', base: 'base.v4' },
+  { service: 'ip6tables', base: 'base.v6' },
+  { service: 'nftables', base: 'base.v4' },
+  { service: 'nftables', base: 'base.nft' },
+] as const;
+
+/** In the runlevel `default` it starts after us, whatever our `after` says, and after the network; in ours it comes before us. */
+function refuseLaterRestores({ base, exists }: BootMachine, ours: string): void {
+  const found = RESTORES.find(({ service, base: file }) => exists(`/etc/runlevels/default/${service}`) && base[file] !== undefined);
+  if (found === undefined) return;
+  throw new KillswitchError(
+    'NO_BOOT',
+    `OpenRC starts ${found.service} in the runlevel default, after our service, and what that loads stands in place of our rules`,
+    `Have it start before us: rc-update del ${found.service} default; rc-update add ${found.service} ${ours}. Or take it out.`,
+  );
+}
+
 export const openrc: BootStrategy = {
   name: 'openrc',
   loader: `OpenRC (the service ${SERVICE}), before net`,
   plan: (machine) => {
-    const { exists } = machine;
     refusePersistentRules(machine);
     // Debian's own wiring enters the runlevels sysinit and default alone.
-    const runlevel = exists('/etc/debian_version') ? 'sysinit' : 'boot';
+    const runlevel = machine.exists('/etc/debian_version') ? 'sysinit' : 'boot';
+    refuseLaterRestores(machine, runlevel);
     return {
       files: [{ path: `/etc/init.d/${SERVICE}`, text: SCRIPT, mode: 0o755 }],
       commands: [{ program: 'rc-update', args: ['add', SERVICE, runlevel] }],

@@ -83,6 +83,7 @@ export const uninstall: CliCommand = {
     print(
       'Hook lines that you wrote yourself, or profiles elsewhere, are still there: OpenVPN does not start while they name missing files.',
     );
+    print('Drop-ins for systemd that you copied from our examples: take them away too, the unit that they require is gone.');
     return EXIT.ok;
   },
 };

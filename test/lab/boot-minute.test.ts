@@ -9,6 +9,8 @@ const OPENRC = 'openrc-networking-12';
 
 const DEBIANS: readonly Debian[] = [
   { root: 'systemd-12', backend: 'iptables' },
+  { root: 'systemd-12', backend: 'nftables' },
+  { root: 'systemd-13', backend: 'iptables' },
   { root: 'systemd-13', backend: 'nftables' },
   { root: OPENRC, backend: 'iptables', prepare: 'rc-update del netfilter-persistent sysinit' },
   // It starts after the network there, and replaces all rules of iptables by what the owner has saved.
@@ -19,7 +21,7 @@ const DEBIANS: readonly Debian[] = [
   },
 ];
 
-const SYSTEMD = DEBIANS.map(({ root }) => root).filter((root) => root.startsWith('systemd'));
+const SYSTEMD = ['systemd-12', 'systemd-13'];
 
 const DEPENDENCY = '/etc/systemd/system/dependency.service';
 
@@ -31,6 +33,8 @@ interface Disk {
   readonly disk: string;
   readonly make: string;
   readonly network: 'up' | 'down' | 'either';
+  /** Without it the power is cut. */
+  readonly how?: 'reboot' | 'powerCut';
   /** Where it can be made; without it everywhere. */
   readonly roots?: readonly string[];
 }
@@ -43,6 +47,7 @@ const DISKS: readonly Disk[] = [
     network: 'up',
     roots: SYSTEMD,
   },
+  { disk: 'nothing is wrong, and it is shut down in order', make: '', network: 'up', how: 'reboot', roots: SYSTEMD },
   { disk: 'nothing is wrong', make: '', network: 'up', roots: [OPENRC] },
   { disk: 'the base is cut off', make: `for each in ${STATE}/base.*; do sed -i 3q $each; done`, network: 'up' },
   {
@@ -96,11 +101,11 @@ interface Story {
   readonly up: boolean;
 }
 
-async function storyOf(scene: Scene, { make }: Cell): Promise<Story> {
+async function storyOf(scene: Scene, { make, how = 'powerCut' }: Cell): Promise<Story> {
   const { machine } = scene;
   try {
     await machine.sh(make);
-    const seen = await seenAtBoot(scene, machine.powerCut, SECONDS);
+    const seen = await seenAtBoot(scene, machine[how], SECONDS);
     return { seen, up: (await machine.sh(`ip -br address show dev ${UPLINK}`)).includes(LAN.client4) };
   } finally {
     await machine.close();

@@ -1,7 +1,27 @@
 import { describe, expect, test } from 'vitest';
 import { writeSettings } from '../../src/proof/product.ts';
 import { until } from '../../src/proof/until.ts';
+import { tunnelCall } from '../hooks/captures.ts';
+import { hookArgv } from '../hooks/installed-machine.ts';
 import { type Debian, HEARD, NOTHING, SETTINGS, sceneOf, seenAtBoot, statusOf, TOOLS } from './boot-scene.ts';
+
+/** What the service of those that have one does: it loads what was saved, and saves. Debian has none. */
+const IPTABLES_SERVICE = `#!/sbin/openrc-run
+extra_commands="save"
+depend() {
+	after mountall
+	before net
+}
+start() {
+	ebegin "Loading iptables state"
+	[ ! -e /var/lib/iptables/rules-save ] || iptables-restore </var/lib/iptables/rules-save
+	eend $?
+}
+save() {
+	mkdir -p /var/lib/iptables
+	iptables-save >/var/lib/iptables/rules-save
+}
+`;
 
 /** Debian with OpenRC as its first processes and ifupdown; netfilter-persistent is on. One story: each test goes on from the one before. */
 const DEBIAN: Debian = { root: 'openrc-networking-12', backend: 'nftables' };
@@ -77,6 +97,26 @@ describe('a machine that OpenRC boots', () => {
     await it.product.must('boot', 'enable');
     expect(await seenAtBoot(it, it.machine.powerCut)).toMatchObject(NOTHING);
     expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
+  });
+
+  test('with the iptables service of Gentoo and Alpine, played: a save while a tunnel is up brings no tunnel back, and it may not start after us', async (context) => {
+    const it = at(context);
+    await it.machine.sh('cat >/etc/init.d/iptables; chmod 755 /etc/init.d/iptables; rc-update add iptables default', IPTABLES_SERVICE);
+    expect((await statusOf(it)).boot.problems).toEqual([
+      expect.stringContaining('OpenRC starts iptables in the runlevel default, after our service'),
+    ]);
+    expect(await it.product.command('boot', 'enable')).toMatchObject({ status: 69 });
+    await it.machine.sh('rc-update del iptables default; rc-update add iptables sysinit');
+    await it.product.must('boot', 'enable');
+    const { status, stderr } = await it.machine.ask(hookArgv('up', tunnelCall('tun0')));
+    expect(status, stderr).toBe(0);
+    await it.machine.sh('rc-service iptables save');
+    expect(it.machine.file('/var/lib/iptables/rules-save')).toContain('KILLSWITCH-O-tun0');
+    expect(await seenAtBoot(it, it.machine.powerCut)).toMatchObject(NOTHING);
+    expect(await it.machine.sh("rc-status --nocolor sysinit | awk '/started/ { print $1 }'")).toMatch(/^iptables$/m);
+    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
+    expect(await it.machine.sh('iptables-save')).not.toContain('tun0');
+    await it.machine.sh('rc-update del iptables sysinit; rm /etc/init.d/iptables');
   });
 
   test('is open after "boot disable", and knows the service no more', async (context) => {

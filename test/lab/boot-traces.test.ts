@@ -4,7 +4,18 @@ import { STRATEGY_NAMES, type StrategyName } from '../../src/boot/boot-strategy.
 import { NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW } from '../../src/boot/nftables-service.ts';
 import { MANUAL_PATHS } from '../../src/cli/manuals.ts';
 import type { BackendName } from '../../src/policy/settings.ts';
-import { BUILT_COMMAND, installMachine, LIBRARY, LOG, type Machine, machineObstacle, must, SETTINGS } from '../hooks/installed-machine.ts';
+import { tunnelCall } from '../hooks/captures.ts';
+import {
+  BUILT_COMMAND,
+  installMachine,
+  LIBRARY,
+  LOG,
+  type Machine,
+  machineObstacle,
+  must,
+  SETTINGS,
+  TUNNELS,
+} from '../hooks/installed-machine.ts';
 import { mountHere, undoAll } from '../hooks/obstacles.ts';
 
 /** SSH sessions that the lock keeps open. */
@@ -13,7 +24,32 @@ const COMMAND = '/usr/local/sbin/ovpn-killswitch';
 
 /** What somebody else has saved, and their settings of the service. */
 const SAVED = '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n';
-const CONFIG = 'IPTABLES_SAVE_ON_STOP="yes"\nIPTABLES_SAVE_ON_RESTART="yes"\n';
+const configOf = (service: 'iptables' | 'ip6tables') =>
+  ['STOP', 'RESTART'].map((job) => `${service.toUpperCase()}_SAVE_ON_${job}="yes"\n`).join('');
+
+/** What Red Hat's iptables.init and ip6tables.init do for a job, as their README and their settings file say. */
+const service = (job: 'start' | 'stop' | 'restart') => `set -e
+for each in iptables ip6tables; do
+  file=/etc/sysconfig/$each
+  . $file-config
+  case $each in
+    iptables) on_stop=$IPTABLES_SAVE_ON_STOP on_restart=$IPTABLES_SAVE_ON_RESTART ;;
+    ip6tables) on_stop=$IP6TABLES_SAVE_ON_STOP on_restart=$IP6TABLES_SAVE_ON_RESTART ;;
+  esac
+  save() { $each-save >$file.new; mv $file.new $file; }
+  start() { [ ! -e $file ] || $each-restore $file; }
+  stop() {
+    for table in $($each-save | sed -n 's/^[*]//p'); do
+      $each -t $table -F; $each -t $table -X
+      for chain in INPUT FORWARD OUTPUT; do $each -t $table -P $chain ACCEPT 2>/dev/null || :; done
+    done
+  }
+  case ${job} in
+    start) start ;;
+    stop) [ "$on_stop" != yes ] || save; stop ;;
+    restart) [ "$on_restart" != yes ] || save; stop; start ;;
+  esac
+done`;
 
 /** A machine that looks to the product as if it had this way to boot; rc-update does what the real one does (lab: boot-others). */
 const WORLDS: Readonly<Record<StrategyName, string>> = {
@@ -25,15 +61,15 @@ const WORLDS: Readonly<Record<StrategyName, string>> = {
     chmod 755 /usr/local/sbin/rc-update; mkdir -p /etc/runlevels/sysinit /etc/init.d`,
   'netfilter-persistent': 'mkdir -p /usr/share/netfilter-persistent/plugins.d',
   sysconfig: `mkdir -p /etc/sysconfig; printf '${SAVED.replaceAll('\n', '\\n')}' >/etc/sysconfig/iptables; chmod 600 /etc/sysconfig/iptables
-    for each in iptables ip6tables; do printf '${CONFIG.replaceAll('\n', '\\n').replaceAll('"', '\\"')}' >/etc/sysconfig/$each-config; done`,
+    ${(['iptables', 'ip6tables'] as const).map((each) => `printf '${configOf(each).replaceAll('\n', '\\n')}' >/etc/sysconfig/${each}-config`).join('; ')}`,
 };
 
-/** All that could be left: files and folders with owner, mode, size and link, the content of those in /etc, every rule, and kernel settings of the network. */
+/** All that could be left: files and folders with owner, mode, size and link, the content of those that no log is, every rule, and kernel settings of the network. */
 function traces(it: Machine): string {
   const places = '/etc /usr/local /var/lib /var/log /usr/share/netfilter-persistent /run';
   // A folder's size is its file system's own, and grows when something was in it.
   const known = `find ${places} -xdev ! -path '/run/netns/*' ! -name xtables.lock \\( -type d -printf '%p %u:%g %m\\n' -o -printf '%p %u:%g %m %s %l\\n' \\) 2>/dev/null | sort`;
-  const content = 'find /etc -xdev -type f -print0 | sort -z | xargs -0 cat | sha256sum';
+  const content = 'find /etc /usr/local /var/lib -xdev -type f -print0 | sort -z | xargs -0 cat | sha256sum';
   const sysctls = 'grep -rs . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf /proc/sys/net/ipv4/ip_forward | grep -v stable_secret | sort';
   const rules = "{ iptables-save; ip6tables-save; } | grep -v '^#' | sed 's/\\[.*//'; nft -s list ruleset";
   return must(it.sh([known, content, sysctls, rules].join('; echo ====; '))).stdout;
@@ -75,11 +111,19 @@ describe.each(CELLS)('boot enable --with %s, with %s,', (name, backend) => {
     must(it.run(process.execPath, BUILT_COMMAND, 'install'));
     it.write(SETTINGS, `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_IPV6=block\nKILLSWITCH_FORWARD=up0\n`);
     must(it.command('lock', '--force'));
-    must(it.command('boot', 'enable', '--with', name, '--sysctl'));
+    const { stdout: said } = must(it.command('boot', 'enable', '--with', name, '--sysctl'));
     expect(it.status()).toMatchObject({ exact: true, boot: { with: name, sysctl: true, problems: [] } });
     expect(must(it.sh('cat /proc/sys/net/ipv6/conf/up0/disable_ipv6 /proc/sys/net/ipv4/ip_forward')).stdout).toBe('1\n1\n');
     expect(traces(it)).not.toBe(before);
-    if (name === 'plain') expect([NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW].map((path) => it.exists(path))).toEqual([true, true]);
+    if (name === 'plain') {
+      expect([NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW].map((path) => it.exists(path))).toEqual([true, true]);
+      const [lines = ''] = /^ *if ! [\s\S]*?^ *fi$/m.exec(said) ?? [];
+      const starts = () => must(it.sh(`${lines}\necho the network`)).stdout;
+      expect(starts()).toBe('the network\n');
+      mountHere(it, `${LIBRARY}/boot`, '--bind', '/bin/false');
+      expect(starts()).toBe('');
+      must(it.sh(`umount ${LIBRARY}/boot`));
+    }
 
     must(it.command('uninstall'));
     expect(traces(it)).toBe(before);
@@ -127,18 +171,25 @@ describe('what boot enable does', () => {
     const why = machineObstacle();
     if (why !== undefined) context.skip(why);
     const it = await installMachine();
-    // What /usr/libexec/iptables/iptables.init does to start: a restore that empties the tables which the file names.
-    const start = 'iptables-restore /etc/sysconfig/iptables && ip6tables-restore /etc/sysconfig/ip6tables';
     try {
       must(it.sh(WORLDS.sysconfig));
       it.settings('KILLSWITCH_BACKEND=iptables');
       must(it.command('lock', '--force'));
       must(it.command('boot', 'enable', '--with', 'sysconfig'));
       must(it.sh('nft flush ruleset'));
-      must(it.sh(start));
+      must(it.sh(service('start')));
       expect(it.status()).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
       expect(it.rules()['ipv4 INPUT']).toContain('-p tcp -m tcp --dport 22 -j ACCEPT');
-      expect(it.read('/etc/sysconfig/iptables-config')).toBe(CONFIG.replaceAll('yes', 'no'));
+      for (const each of ['iptables', 'ip6tables'] as const)
+        expect(it.read(`/etc/sysconfig/${each}-config`)).toBe(configOf(each).replaceAll('yes', 'no'));
+      // No restart and no stop saves what a live tunnel has added, and the next start loads the base.
+      const kept = must(it.sh('cat /etc/sysconfig/*tables')).stdout;
+      must(it.hook('up', tunnelCall('tun0')));
+      must(it.sh(service('restart')));
+      must(it.sh(service('stop')));
+      expect(must(it.sh('cat /etc/sysconfig/*tables')).stdout).toBe(kept);
+      must(it.sh(`rm -r ${TUNNELS}; ${service('start')}`));
+      expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
 
       it.settings('KILLSWITCH_BACKEND=iptables', 'KILLSWITCH_ENDPOINTS=203.0.113.99:1194/udp');
       must(it.command('lock', '--force'));

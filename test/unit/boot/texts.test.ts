@@ -96,6 +96,21 @@ describe('OpenRC', () => {
     expect(plan([PERSISTENT], { 'base.nft': 'table inet ovpn_killswitch\n' })).not.toThrow();
     expect(plan([], machine.base)).not.toThrow();
   });
+
+  test.each([
+    ['iptables', 'base.v4'],
+    ['ip6tables', 'base.v6'],
+    ['nftables', 'base.v4'],
+    ['nftables', 'base.nft'],
+  ] as const)('is refused while %s restores in a later runlevel what would replace %s, and for no other base', (service, file) => {
+    const base = { [file]: 'text\n' };
+    expect(plan([`/etc/runlevels/default/${service}`], base)).toThrow(
+      `OpenRC starts ${service} in the runlevel default, after our service`,
+    );
+    expect(plan([`/etc/runlevels/boot/${service}`], base)).not.toThrow();
+    expect(plan([`/etc/runlevels/default/${service}`], {})).not.toThrow();
+    if (service !== 'nftables') expect(plan([`/etc/runlevels/default/${service}`], { 'base.nft': 'text\n' })).not.toThrow();
+  });
 });
 
 describe('a sealed text', () => {
