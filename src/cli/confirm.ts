@@ -7,7 +7,7 @@ import { parseArguments } from './parse-arguments.ts';
 export const confirm: CliCommand = {
   name: 'confirm',
   usage: 'confirm',
-  summary: 'Keep what "lock --confirm" has locked: it no longer opens by itself. Exit 1 when nothing waits to be confirmed.',
+  summary: 'Keep what "lock --confirm" has locked: it is no longer taken back by itself. Exit 1 when nothing waits to be confirmed.',
   examples: [['confirm', 'from a new login, which shows that you still get in']],
   needsRoot: true,
   run: ({ host, args, print }) => {

@@ -5,6 +5,12 @@ import { carryOutDue } from '../transaction/due.ts';
 import type { CliCommand } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
 
+const MESSAGES = {
+  locked: 'locked again: the time of "unlock --for" is over',
+  unlocked: 'open again: nobody confirmed the lock',
+  'went-back': 'locked as before: nobody confirmed the new settings',
+} as const;
+
 export const due: CliCommand = {
   name: 'due',
   usage: 'due',
@@ -22,9 +28,8 @@ export const due: CliCommand = {
     // The log has what went through it.
     if (done === 'portal-closed') return EXIT.ok;
     followBoot(host);
-    const message = done === 'locked' ? 'locked again: the time of "unlock --for" is over' : 'open again: nobody confirmed the lock';
-    host.log({ level: 'warn', event: `due-${done}`, message });
-    const resolvers = followResolversOrSay(host, done === 'locked');
+    host.log({ level: 'warn', event: `due-${done}`, message: MESSAGES[done] });
+    const resolvers = followResolversOrSay(host, done !== 'unlocked');
     return resolvers instanceof KillswitchError ? resolvers.exit : EXIT.ok;
   },
 };

@@ -2,9 +2,7 @@ import { followBoot } from '../boot/enable.ts';
 import { describeResolvers } from '../dns/describe-resolvers.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
-import type { Host } from '../host/host.ts';
 import { gaps } from '../machine/known-endpoints.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
 import { forgetSshSessions, ownSshSession } from '../machine/ssh-sessions.ts';
 import { endpointText } from '../net/endpoint.ts';
 import { describe } from '../policy/policy.ts';
@@ -15,17 +13,10 @@ import type { CliCommand } from './command.ts';
 import { parseDuration } from './duration.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
 
-/** @throws KillswitchError USAGE when it is no time, or there is nothing to go back to. */
-function confirmSeconds(host: Host, text: string): number {
+/** @throws KillswitchError USAGE when it is no time. */
+function confirmSeconds(text: string): number {
   const seconds = parseDuration(text);
   if (seconds === undefined) throw misused(lock, `"${text}" is not a time from 1 s to 24 h`);
-  const record = readLockRecord(host);
-  if (record?.locked === true && record.until === undefined)
-    throw new KillswitchError(
-      'USAGE',
-      'this machine is locked already, so there is no open state to go back to',
-      'Try new settings with "ovpn-killswitch unlock --for 5m", or lock without --confirm.',
-    );
   return seconds;
 }
 
@@ -35,7 +26,10 @@ export const lock: CliCommand = {
   summary: 'Let nothing leave but the VPN client, what the settings allow on the LAN, and what goes through the tunnel.',
   examples: [
     ['lock', 'locks, or brings a locked machine to changed settings and profiles'],
-    ['lock --confirm 60', 'opens again after a minute, unless you say "confirm": for a machine that you are not sitting at'],
+    [
+      'lock --confirm 60',
+      'opens again after a minute, or goes back to the last lock, unless you say "confirm": for a machine that you are not sitting at',
+    ],
     ['lock --no-ssh', 'cuts also the SSH session that it is said in'],
     ['lock --force', 'locks even when no server can be found that could be reached then'],
   ],
@@ -47,13 +41,13 @@ export const lock: CliCommand = {
       'no-ssh': { type: 'boolean' },
     });
     progress('asking for names and loading rules');
-    const seconds = values.confirm === undefined ? undefined : confirmSeconds(host, values.confirm);
+    const seconds = values.confirm === undefined ? undefined : confirmSeconds(values.confirm);
     const session = ownSshSession(host);
     const keeps = session !== undefined && values['no-ssh'] !== true;
     if (values['no-ssh'] === true) forgetSshSessions(host);
-    // The timer first: whatever becomes of us then, it opens again.
+    // The timer first: whatever becomes of us then, it is taken back.
     const until = seconds === undefined ? undefined : dueIn(host, seconds);
-    const { policy, choice, base, known } = lockMachine(host, {
+    const { policy, choice, base, known, onTrial } = lockMachine(host, {
       asks: true,
       needsEndpoint: values.force !== true,
       ...(until && { until }),
@@ -77,7 +71,10 @@ export const lock: CliCommand = {
       print(
         '  No endpoint is known, so no VPN can connect: name one in KILLSWITCH_ENDPOINTS, or an address in the remote line of a profile.',
       );
-    if (seconds !== undefined) print(`  It opens again in ${seconds} s, unless you say: ovpn-killswitch confirm`);
+    if (seconds !== undefined)
+      print(
+        `  ${onTrial ? 'It goes back to the lock of before' : 'It opens again'} in ${seconds} s, unless you say: ovpn-killswitch confirm`,
+      );
     const resolvers = followResolversOrSay(host, true);
     if (resolvers instanceof KillswitchError) return resolvers.exit;
     if (resolvers.kind !== 'unchanged') print(`  ${describeResolvers(resolvers)}`);

@@ -267,6 +267,7 @@ if [ "$failed" = 0 ]; then
     rm -rf "${state:?}/boot"
     # Sessions that were open under that lock are none of the next one's.
     rm -f /run/ovpn-killswitch/ssh-sessions
+    rm -rf /run/ovpn-killswitch/trial
     echo unlocked > "$state/lock.plain"
     printf '{"version":1,"locked":false,"since":%s,"backend":"nftables","before":[]}\n' "$(date +%s)" > "$state/lock.json"
   fi

@@ -7,6 +7,7 @@ export const LOG_EVENTS = [
   'unlocked',
   'due-locked',
   'due-unlocked',
+  'due-went-back',
   'timer',
   'portal-opened',
   'portal-closed',

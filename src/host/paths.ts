@@ -6,6 +6,8 @@ export const PATHS = {
   /** What must not. */
   runtime: '/run/ovpn-killswitch',
   tunnels: '/run/ovpn-killswitch/tunnels',
+  /** What a lock on trial keeps in place of the same files in `state`: a reboot ends it. */
+  trial: '/run/ovpn-killswitch/trial',
   /** Tunnels of NetworkManager's connections from `vpn-up` to `vpn-down`, live or not; the dispatcher script looks here too. */
   connections: '/run/ovpn-killswitch/networkmanager',
   lock: '/run/ovpn-killswitch/lock',

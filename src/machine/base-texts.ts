@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Host } from '../host/host.ts';
-import { PATHS } from '../host/paths.ts';
+import { readLockRecord } from './lock-record.ts';
+import { keptPath, lastingPath } from './trial.ts';
 
 /**
  * The files that hold the base rules for the boot: of nftables one, of iptables one for each family, and the same base in words of nft that
@@ -8,10 +9,6 @@ import { PATHS } from '../host/paths.ts';
  */
 export const BASE_FILES = ['base.nft', 'base.v6', 'base.v4', 'base.hold'] as const;
 export type BaseFile = (typeof BASE_FILES)[number];
-
-function pathOf(file: string): string {
-  return `${PATHS.state}/${file}`;
-}
 
 function sealOf(text: string): string {
   return `# sha256 ${createHash('sha256').update(text).digest('hex')}\n`;
@@ -32,21 +29,22 @@ export function unsealed(text: string): string | undefined {
   return sealOf(script) === text.slice(cut) ? script : undefined;
 }
 
-/** Keeps the base rules for the boot: file name to script. Those of another backend go after the new ones are there. */
-export function keepBaseTexts(host: Host, texts: Readonly<Record<string, string>>): void {
-  for (const [file, text] of Object.entries(texts)) host.write(pathOf(file), sealed(text), 0o600);
-  for (const file of BASE_FILES) if (!(file in texts)) host.remove(pathOf(file));
+/** Keeps the base rules for the boot. Those of another backend go after the new ones are there. */
+export function keepBaseTexts(host: Host, texts: Readonly<Partial<Record<BaseFile, string>>>): void {
+  const record = readLockRecord(host);
+  for (const file of BASE_FILES) if (texts[file] !== undefined) host.write(keptPath(record, file), sealed(texts[file]), 0o600);
+  for (const file of BASE_FILES) if (texts[file] === undefined) host.remove(keptPath(record, file));
 }
 
 export function forgetBaseTexts(host: Host): void {
-  for (const file of BASE_FILES) host.remove(pathOf(file));
+  for (const file of BASE_FILES) host.remove(lastingPath(file));
 }
 
-/** What is kept: `damaged` when the text is not what was written. */
+/** What the machine boots with: `damaged` when the text is not what was written. */
 export function readBaseTexts(host: Host): Readonly<Partial<Record<BaseFile, string | 'damaged'>>> {
   return Object.fromEntries(
     BASE_FILES.flatMap((file) => {
-      const text = host.read(pathOf(file));
+      const text = host.read(lastingPath(file));
       return text === undefined ? [] : [[file, unsealed(text) ?? 'damaged']];
     }),
   );

@@ -13,10 +13,17 @@ import { accountOf } from './account.ts';
 import { attachedProfiles } from './attached-profiles.ts';
 import { ownEntries } from './hosts-file.ts';
 import { field, parseJson, texts } from './json.ts';
+import { readLockRecord } from './lock-record.ts';
 import { type Pin, parsePins, pinsJson, renewPins } from './pins.ts';
+import { keptPath, lastingPath } from './trial.ts';
 import { guardedConnections } from './vpn-connections.ts';
 
-const FILE = `${PATHS.state}/endpoints.json`;
+const FILE = 'endpoints.json';
+
+/** Where it is kept now. */
+function knownPath(host: Host): string {
+  return keptPath(readLockRecord(host), FILE);
+}
 
 /** The paths a pattern stands for: `*` and `?` in its last part (glob(7)). */
 function expand(host: Host, pattern: string): readonly string[] {
@@ -168,7 +175,7 @@ export function gatherKnown(host: Host, settings: Settings, ask?: Ask): Gathered
   const named = namedRemotes(profiles);
   const names = [...new Set(named.map(({ name }) => name))];
   // A damaged file is written anew: what can be read of it still serves.
-  const old = parsePins(field(parseJson(host.read(FILE) ?? ''), 'pins'));
+  const old = parsePins(field(parseJson(host.read(knownPath(host)) ?? ''), 'pins'));
   const pins = renewPins(names, old, ask?.(names) ?? new Map(), host.now());
   const known = gathered(
     distinctEndpoints(profiles.flatMap(literalEndpoints)),
@@ -182,7 +189,7 @@ export function gatherKnown(host: Host, settings: Settings, ask?: Ask): Gathered
 /** Keeps what was gathered, so that a hook need not read a thousand profiles, nor ask for a name. */
 export function saveKnown(host: Host, { literal, uids, named, pins }: Gathered): void {
   const json = { version: 1, endpoints: literal.map(endpointText), uids, named: named.map(remoteText), pins: pinsJson(pins) };
-  host.write(FILE, `${JSON.stringify(json, null, 1)}\n`);
+  host.write(knownPath(host), `${JSON.stringify(json, null, 1)}\n`);
 }
 
 /**
@@ -190,25 +197,26 @@ export function saveKnown(host: Host, { literal, uids, named, pins }: Gathered):
  * @throws KillswitchError FILES when the file is damaged.
  */
 export function savedKnown(host: Host): Gathered | undefined {
-  const text = host.read(FILE);
+  const path = knownPath(host);
+  const text = host.read(path);
   if (text === undefined) return undefined;
   const json = parseJson(text);
   const literal = texts(field(json, 'endpoints'), parseEndpoint);
   const uids = field(json, 'uids');
   if (literal === undefined || !Array.isArray(uids) || !uids.every((uid): uid is number => typeof uid === 'number'))
-    throw new KillswitchError('FILES', `${FILE} is damaged: ${printable(text)}`, 'Run "ovpn-killswitch lock", which writes it anew.');
+    throw new KillswitchError('FILES', `${path} is damaged: ${printable(text)}`, 'Run "ovpn-killswitch lock", which writes it anew.');
   return gathered(literal, uids, texts(field(json, 'named'), parseRemote) ?? [], parsePins(field(json, 'pins')));
 }
 
 /** The accounts of the last `lock` or `refresh`, without reading the endpoints. */
 export function savedUids(host: Host): readonly number[] {
-  const uids = field(parseJson(host.read(FILE) ?? ''), 'uids');
+  const uids = field(parseJson(host.read(knownPath(host)) ?? ''), 'uids');
   return Array.isArray(uids) ? uids.filter((uid): uid is number => typeof uid === 'number') : [];
 }
 
 /** Whether the last `lock` or `refresh` knew of a name to ask for. */
 export function hasNames(host: Host): boolean {
-  const named = field(parseJson(host.read(FILE) ?? ''), 'named');
+  const named = field(parseJson(host.read(knownPath(host)) ?? ''), 'named');
   return Array.isArray(named) && named.length > 0;
 }
 
@@ -241,5 +249,5 @@ export function gaps({ named, pins, unread }: Gathered): readonly string[] {
 }
 
 export function forgetKnown(host: Host): void {
-  host.remove(FILE);
+  host.remove(lastingPath(FILE));
 }

@@ -32,6 +32,8 @@ export interface LockRecord {
   readonly made: readonly BuiltinChain[];
   /** From then on the opposite of `locked` holds: a lock that was not confirmed, or an `unlock --for`. Without it `locked` lasts. */
   readonly until?: Moment;
+  /** Until then this lock is on trial, what it keeps is in `PATHS.trial`; from then on the one before holds. Without it none is on trial. */
+  readonly trial?: Moment;
   /** The portal that was opened last, unless it was closed. */
   readonly portal?: OpenedPortal;
 }
@@ -62,7 +64,7 @@ export function readWrittenRecord(host: Host): LockRecord | undefined {
   const json = parseJson(host.read(FILE) ?? '');
   const [locked, since, backend, before, made] = ['locked', 'since', 'backend', 'before', 'made'].map((name) => field(json, name));
   if (typeof locked !== 'boolean' || typeof since !== 'number' || (backend !== 'iptables' && backend !== 'nftables')) return undefined;
-  const until = parseMoment(field(json, 'until'));
+  const [until, trial] = ['until', 'trial'].map((name) => parseMoment(field(json, name)));
   const portal = parseOpenedPortal(field(json, 'portal'));
   return {
     locked,
@@ -72,16 +74,18 @@ export function readWrittenRecord(host: Host): LockRecord | undefined {
     before: list(before, parsePolicy),
     made: list(made, parseMade),
     ...(until && { until }),
+    ...(trial && { trial }),
     ...(portal && { portal }),
   };
 }
 
-/** The record as it holds now: a timed one whose moment is over says the opposite, and lasts. */
+/** The record as it holds now: a timed one whose moment is over says the opposite, and lasts; a trial whose moment is over is none. */
 export function readLockRecord(host: Host): LockRecord | undefined {
   const written = readWrittenRecord(host);
-  if (written?.until === undefined || secondsUntil(host, written.until) > 0) return written;
-  const { until: _, locked, ...rest } = written;
-  return { ...rest, locked: !locked };
+  const isOver = (moment: Moment | undefined) => moment !== undefined && secondsUntil(host, moment) === 0;
+  if (written === undefined || !(isOver(written.until) || isOver(written.trial))) return written;
+  const { until, trial: _, locked, ...rest } = written;
+  return isOver(until) ? { ...rest, locked: !locked } : { ...rest, locked };
 }
 
 /** The portal that is open now: its moment is still to come. */

@@ -3,17 +3,26 @@ import { PATHS } from '../host/paths.ts';
 import type { Settings } from '../policy/settings.ts';
 import { loadSettings, readSettingsFile } from './load-settings.ts';
 import { readLockRecord } from './lock-record.ts';
+import { keptPath, lastingPath } from './trial.ts';
 
 /** The settings file as the last `lock` read it. */
-const FILE = `${PATHS.state}/settings.env`;
+const FILE = 'settings.env';
 
 /** Keeps the settings that `lock` loads: a file that is edited, emptied or lost afterwards changes nothing before the next `lock`. */
 export function keepSettings(host: Host): void {
-  host.write(FILE, host.read(PATHS.settings) ?? '', 0o600);
+  host.write(keptPath(readLockRecord(host), FILE), host.read(PATHS.settings) ?? '', 0o600);
 }
 
 export function forgetSettings(host: Host): void {
-  host.remove(FILE);
+  host.remove(lastingPath(FILE));
+}
+
+/** The kept settings of a locked machine, and where they are. */
+function keptSettings(host: Host): { readonly path: string; readonly text: string } | undefined {
+  const record = readLockRecord(host);
+  const path = keptPath(record, FILE);
+  const text = record?.locked === true ? host.read(path) : undefined;
+  return text === undefined ? undefined : { path, text };
 }
 
 /**
@@ -21,12 +30,12 @@ export function forgetSettings(host: Host): void {
  * @throws KillswitchError SETTINGS
  */
 export function settingsInForce(host: Host): Settings {
-  const kept = readLockRecord(host)?.locked === true ? host.read(FILE) : undefined;
-  return kept === undefined ? loadSettings(host) : readSettingsFile(FILE, kept);
+  const kept = keptSettings(host);
+  return kept === undefined ? loadSettings(host) : readSettingsFile(kept.path, kept.text);
 }
 
 /** Whether the settings file says something else than what is in force. */
 export function settingsChanged(host: Host): boolean {
-  const kept = readLockRecord(host)?.locked === true ? host.read(FILE) : undefined;
-  return kept !== undefined && kept !== (host.read(PATHS.settings) ?? '');
+  const kept = keptSettings(host);
+  return kept !== undefined && kept.text !== (host.read(PATHS.settings) ?? '');
 }

@@ -1,12 +1,15 @@
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { readLockRecord, readWrittenRecord, writeLockRecord } from '../machine/lock-record.ts';
+import { pinHosts } from '../machine/hosts-file.ts';
+import { savedKnown } from '../machine/known-endpoints.ts';
+import { type LockRecord, readLockRecord, readWrittenRecord, writeLockRecord } from '../machine/lock-record.ts';
 import { type Moment, momentIn, secondsUntil } from '../machine/moment.ts';
+import { adoptTrial, forgetTrial } from '../machine/trial.ts';
 import { followAlone } from './follow.ts';
 import { unlockAlone } from './lock.ts';
 
 /** What `due` came to. */
-export type Due = 'nothing' | 'waits' | 'locked' | 'unlocked' | 'portal-closed';
+export type Due = 'nothing' | 'waits' | 'locked' | 'unlocked' | 'went-back' | 'portal-closed';
 
 /** Seconds after which it is tried again, when it could not be done. */
 const AGAIN_SECONDS = 10;
@@ -31,8 +34,10 @@ export function carryOutDue(host: Host): Due {
 function dueAlone(host: Host): Due {
   const written = readWrittenRecord(host);
   const isOver = (moment: Moment | undefined) => moment !== undefined && secondsUntil(host, moment) === 0;
+  if (written !== undefined && isOver(written.trial)) return goBack(host, written);
   if (written === undefined || !isOver(written.until)) {
-    if (!isOver(written?.portal?.ends)) return written?.until === undefined && written?.portal === undefined ? 'nothing' : 'waits';
+    if (!isOver(written?.portal?.ends))
+      return [written?.until, written?.trial, written?.portal].every((each) => each === undefined) ? 'nothing' : 'waits';
     followAlone(host);
     return 'portal-closed';
   }
@@ -47,13 +52,25 @@ function dueAlone(host: Host): Due {
   return 'locked';
 }
 
+/** Takes back a lock on trial. The record goes last: when something fails before, the next `due` begins anew. */
+function goBack(host: Host, written: LockRecord): Due {
+  pinHosts(host, savedKnown(host)?.pins ?? []);
+  followAlone(host);
+  const { trial: _, ...lasting } = readWrittenRecord(host) ?? written;
+  writeLockRecord(host, lasting);
+  forgetTrial(host);
+  return 'went-back';
+}
+
 /** Makes a timed lock one that lasts. False when none waits. */
 export function confirmLock(host: Host): boolean {
   return host.exclusively(() => {
     const record = readLockRecord(host);
-    if (record?.locked !== true || record.until === undefined) return false;
-    const { until: _, ...lasting } = record;
+    if (record?.locked !== true || (record.until === undefined && record.trial === undefined)) return false;
+    if (record.trial !== undefined) adoptTrial(host);
+    const { until: _, trial: __, ...lasting } = record;
     writeLockRecord(host, lasting);
+    forgetTrial(host);
     return true;
   });
 }

@@ -15,6 +15,7 @@ import { type LockRecord, readLockRecord, readWrittenRecord, writeLockRecord } f
 import type { Moment } from '../machine/moment.ts';
 import { forgetSettings, keepSettings } from '../machine/settings-in-force.ts';
 import { forgetSshSessions, keepSshSessions } from '../machine/ssh-sessions.ts';
+import { forgetTrial } from '../machine/trial.ts';
 import { guardedConnections } from '../machine/vpn-connections.ts';
 import { hasLegacyTables, installedBackends, readWorld } from '../machine/world.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
@@ -38,7 +39,7 @@ export interface LockOptions {
   readonly needsEndpoint?: boolean;
   /** SSH sessions to keep open, besides those that were kept before and still are. */
   readonly sessions?: readonly Session[];
-  /** When it opens again by itself, unless it is confirmed; without it the lock lasts. */
+  /** When it is taken back by itself, unless it is confirmed: an open machine opens again, a locked one goes back to its last lock. */
   readonly until?: Moment;
 }
 
@@ -47,6 +48,8 @@ export interface Locked extends Converged {
   readonly base: Base;
   readonly known: Gathered;
   readonly choice: Choice;
+  /** Whether there is an earlier lock that it is taken back to. */
+  readonly onTrial: boolean;
 }
 
 const DUMPS: readonly { readonly file: string; readonly command: Command }[] = [
@@ -130,12 +133,24 @@ function refuseWithoutEndpoint(host: Host, settings: Settings, known: Gathered):
   );
 }
 
+/** A lock that is taken back leaves the machine as it was, the other packet filter included: nobody is there when that does not work. */
+function refuseOtherBackend(record: LockRecord, name: BackendName): void {
+  if (record.backend === name) return;
+  throw new KillswitchError(
+    'USAGE',
+    `this machine is locked by ${record.backend}, and these settings take ${name}: that cannot be tried`,
+    'Leave KILLSWITCH_BACKEND as it was, or lock without --confirm.',
+  );
+}
+
 /** The same for a caller that holds the lock already. */
 export function lockAlone(host: Host, { ask, needsEndpoint = false, until, sessions = [] }: LockOptions & { readonly ask?: Ask }): Locked {
   const settings = loadSettings(host);
   const record = readLockRecord(host);
   const choice = choose(readWorld(host, settings.backend, true));
   const { backend } = choice;
+  const onTrial = until !== undefined && record?.locked === true && record.until === undefined;
+  if (onTrial) refuseOtherBackend(record, backend.name);
   const known = gatherKnown(host, settings, ask);
   const base = baseOf(settings, known, keepSshSessions(host, sessions));
   if (needsEndpoint && record?.locked !== true && base.endpoints.length === 0) refuseWithoutEndpoint(host, settings, known);
@@ -144,6 +159,7 @@ export function lockAlone(host: Host, { ask, needsEndpoint = false, until, sessi
   const before = policiesBefore(record, found.present, found.policies);
   if (record?.locked !== true && !found.present) saveDumps(host);
   const made = madeHere(host, record, backend.name === 'iptables' && !found.present, choice.wall);
+  forgetTrial(host);
   // Recorded before the first change: if we die in between, `unlock` and `recover` still know what was there.
   writeLockRecord(host, {
     locked: true,
@@ -152,7 +168,7 @@ export function lockAlone(host: Host, { ask, needsEndpoint = false, until, sessi
     wall: choice.wall,
     before,
     made,
-    ...(until && { until }),
+    ...(until && (onTrial ? { trial: until } : { until })),
     // It stays until its rules are gone, whatever fails in between.
     ...(record?.locked === true && record.portal && { portal: record.portal }),
   });
@@ -163,7 +179,7 @@ export function lockAlone(host: Host, { ask, needsEndpoint = false, until, sessi
   const converged = convergeAlone(host, backend, base);
   forgetPortal(host, portal);
   removeOther(host, backend.name, before);
-  return { ...converged, base, known, choice };
+  return { ...converged, base, known, choice, onTrial };
 }
 
 /** The kinds of iptables that may hold rules of ours: the machine's own, and the other two where somebody has switched between them. */
@@ -247,6 +263,7 @@ export function unlockAlone(host: Host, until?: Moment): { readonly removed: boo
     ...(until && { until }),
   });
   forgetPortal(host, portal);
+  forgetTrial(host);
   forgetSshSessions(host);
   if (until !== undefined) return { removed: results.includes('removed') };
   for (const file of ['before', 'before.policies', 'before.made']) host.remove(`${PATHS.state}/${file}`);

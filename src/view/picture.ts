@@ -102,6 +102,7 @@ function watchLine({ enabled, running }: View['watch']): PictureLine {
 export function* picture({
   report,
   turnsIn,
+  goesBackIn,
   portal,
   resolvers,
   givenBack,
@@ -122,6 +123,8 @@ export function* picture({
         : `it opens again in ${ago(turnsIn)}, unless you say "ovpn-killswitch confirm"`,
       'warning',
     );
+  if (goesBackIn !== undefined)
+    yield line('trial', `it goes back to the lock of before in ${ago(goesBackIn)}, unless you say "ovpn-killswitch confirm"`, 'warning');
   yield line('backend', choice.trace.join('; '));
   yield line('endpoints', String(intended.policy.base.endpoints.length));
   yield* tunnelLines(report, now);

@@ -2,7 +2,7 @@ import { endpointText } from '../net/endpoint.ts';
 import type { View } from './view.ts';
 
 /** Version 1 of the machine-readable status, as docs/status.md describes it. New fields do not change the version. */
-export function statusJson({ report, turnsIn, portal: open, now, resolvers, boot, watch, drops, neighbours }: View): string {
+export function statusJson({ report, turnsIn, goesBackIn, portal: open, now, resolvers, boot, watch, drops, neighbours }: View): string {
   const { state, exact, record, choice, intended, stale, differences } = report;
   return JSON.stringify(
     {
@@ -11,6 +11,7 @@ export function statusJson({ report, turnsIn, portal: open, now, resolvers, boot
       exact,
       since: record?.since ?? null,
       until: turnsIn === undefined ? null : now + turnsIn,
+      trialUntil: goesBackIn === undefined ? null : now + goesBackIn,
       portal:
         open === undefined
           ? null

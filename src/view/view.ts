@@ -3,7 +3,7 @@ import { describeResolvers } from '../dns/describe-resolvers.ts';
 import { followResolversOrSay, type ResolverState, readResolvers } from '../dns/follow-resolvers.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { secondsUntil } from '../machine/moment.ts';
+import { type Moment, secondsUntil } from '../machine/moment.ts';
 import { type Report, readReport } from '../machine/report.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import type { Portal } from '../policy/portal.ts';
@@ -20,6 +20,8 @@ export interface View {
   readonly report: Report;
   /** Seconds until the opposite holds, of a timed lock or unlock; undefined when it lasts. */
   readonly turnsIn: number | undefined;
+  /** Seconds until a lock on trial goes back to the one before; undefined when none is. */
+  readonly goesBackIn: number | undefined;
   /** The portal that is open, the seconds until it closes, and what has passed it; undefined when none is. */
   readonly portal: { readonly portal: Portal; readonly closesIn: number; readonly passed: readonly Passed[] } | undefined;
   readonly resolvers: ResolverState;
@@ -37,7 +39,8 @@ export function readView(host: Host): View {
   return {
     now: host.now(),
     report,
-    turnsIn: report.record?.until && Math.ceil(secondsUntil(host, report.record.until)),
+    turnsIn: secondsLeft(host, report.record?.until),
+    goesBackIn: secondsLeft(host, report.record?.trial),
     portal: readPortal(host, report),
     resolvers: readResolvers(host, true),
     givenBack,
@@ -46,6 +49,10 @@ export function readView(host: Host): View {
     drops: readDrops(host, report.found.image),
     neighbours: readNeighbours(host, report.choice.backend.name),
   };
+}
+
+function secondsLeft(host: Host, moment: Moment | undefined): number | undefined {
+  return moment && Math.ceil(secondsUntil(host, moment));
 }
 
 function read(host: Host): Report {

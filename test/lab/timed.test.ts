@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, type TestContext, test } from 'vitest';
 import { KINDS } from '../support/kinds.ts';
 import { machineWith } from '../support/machine.ts';
 import { addOthersRules } from '../support/others-rules.ts';
@@ -77,13 +77,89 @@ describe.each(KINDS)('%s', (kind) => {
     expect(product.report().exit).toBe(1);
   });
 
-  test('an unlock for some time on an open machine, and a lock to be confirmed on a locked one, are refused', (context) => {
+  describe('changed settings on trial', () => {
+    const SETTINGS = {
+      KILLSWITCH_BACKEND: kind === 'nftables' ? 'nftables' : 'iptables',
+      KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp',
+    } as const;
+    const OTHER = { ...SETTINGS, KILLSWITCH_LAN: 'off', KILLSWITCH_ENDPOINTS: '203.0.113.99:443/tcp' } as const;
+
+    function tried(context: TestContext, seconds: string) {
+      const sandbox = machine.sandbox(context);
+      if (product === undefined) throw new Error('not installed');
+      product.set(SETTINGS);
+      product.succeed('lock');
+      const before = shape(dumpRules(sandbox));
+      product.set(OTHER);
+      expect(product.succeed('lock', '--confirm', seconds).stdout).toContain('goes back to the lock of before');
+      expect(product.report()).toMatchObject({ exit: 0, exact: true, until: null, trialUntil: expect.any(Number), settingsChanged: false });
+      const trial = shape(dumpRules(sandbox));
+      expect(trial).not.toEqual(before);
+      return { sandbox, product, before, trial };
+    }
+
+    test('go back by themselves to exactly the rules of before, with a tunnel that has come meanwhile', async (context) => {
+      const { sandbox, product: it, before } = tried(context, '6');
+      expect(it.hook('up').status).toBe(0);
+      await expect.poll(() => it.report(), SOON).toMatchObject({ exit: 0, state: 'connected', trialUntil: null, settingsChanged: true });
+      expect(dumpRules(sandbox).nft + dumpRules(sandbox).ipv4).not.toContain('203.0.113.99');
+      expect(it.hook('down').status).toBe(0);
+      expect(shape(dumpRules(sandbox))).toEqual(before);
+      expect(it.run('confirm').status).toBe(1);
+    });
+
+    test('stay once they are confirmed, and are what the machine boots with', async (context) => {
+      const { sandbox, product: it, trial } = tried(context, '6');
+      const base = () => sandbox.run(['sh', '-c', 'cat /var/lib/ovpn-killswitch/base.*']).stdout;
+      expect(base()).not.toContain('203.0.113.99');
+      it.succeed('confirm');
+      expect(base()).toContain('203.0.113.99');
+      await new Promise((resolve) => setTimeout(resolve, 6_500));
+      expect(it.report()).toMatchObject({ exit: 0, trialUntil: null, settingsChanged: false });
+      expect(shape(dumpRules(sandbox))).toEqual(trial);
+    });
+
+    test('end with a reboot: the boot script loads the lock of before', (context) => {
+      const { sandbox, product: it } = tried(context, '1h');
+      sandbox.run(['sh', '-c', `rm -rf /run/ovpn-killswitch; sed -i 's/"boot": "/"boot": "another-/' ${RECORD}`]);
+      expect(sandbox.run(['/usr/local/lib/ovpn-killswitch/boot'], { only: {} })).toMatchObject({ status: 0 });
+      expect(it.report()).toMatchObject({ exit: 0, state: 'blocked', exact: true, trialUntil: null, settingsChanged: true });
+      expect(dumpRules(sandbox).nft + dumpRules(sandbox).ipv4).not.toContain('203.0.113.99');
+    });
+
+    test('leave nothing after unlock, after a plain lock, and after recover', (context) => {
+      const { sandbox, product: it } = tried(context, '1h');
+      const left = () => sandbox.run(['sh', '-c', 'ls /run/ovpn-killswitch/trial 2>/dev/null; true']).stdout;
+      expect(left()).not.toBe('');
+      for (const args of [['lock'], ['unlock', '--for', '1h'], ['unlock'], ['recover']]) {
+        it.set(SETTINGS);
+        it.succeed('lock');
+        it.set(OTHER);
+        it.succeed('lock', '--confirm', '1h');
+        it.succeed(...args);
+        expect(left(), args.join(' ')).toBe('');
+        expect(it.report(), args.join(' ')).toMatchObject({ exit: args[0] === 'lock' ? 0 : 1, trialUntil: null });
+      }
+    });
+
+    test('of the other backend are refused, and change nothing', (context) => {
+      const sandbox = machine.sandbox(context);
+      if (product === undefined) throw new Error('not installed');
+      product.set(SETTINGS);
+      product.succeed('lock');
+      const before = shape(dumpRules(sandbox));
+      product.set({ ...SETTINGS, KILLSWITCH_BACKEND: kind === 'nftables' ? 'iptables' : 'nftables' });
+      expect(product.run('lock', '--confirm', '60')).toMatchObject({ status: 64, stderr: expect.stringContaining('cannot be tried') });
+      expect(shape(dumpRules(sandbox))).toEqual(before);
+      product.set(SETTINGS);
+      expect(product.report()).toMatchObject({ exit: 0, trialUntil: null });
+      product.succeed('unlock');
+    });
+  });
+
+  test('an unlock for some time on an open machine is refused', (context) => {
     machine.sandbox(context);
     if (product === undefined) throw new Error('not installed');
     expect(product.run('unlock', '--for', '5m').stderr).toContain('not locked');
-    product.succeed('lock');
-    expect(product.run('lock', '--confirm', '60').stderr).toContain('locked already');
-    expect(product.report().exit).toBe(0);
-    product.succeed('unlock');
   });
 });

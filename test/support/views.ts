@@ -43,6 +43,7 @@ export function viewOf(name: PolicyName, change: (image: Image) => Image = (imag
       settingsChanged: false,
     },
     turnsIn: undefined,
+    goesBackIn: undefined,
     portal:
       policy.state === 'portal'
         ? {

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { keepBaseTexts, readBaseTexts } from '../../../src/machine/base-texts.ts';
 import { bootsLocked, type LockRecord, readLockRecord, writeLockRecord } from '../../../src/machine/lock-record.ts';
 import { momentIn, secondsUntil } from '../../../src/machine/moment.ts';
+import { keepSettings, settingsChanged, settingsInForce } from '../../../src/machine/settings-in-force.ts';
 import { carryOutDue, confirmLock } from '../../../src/transaction/due.ts';
 import { type FakeHost, fakeHost } from '../../support/fake-host.ts';
 
@@ -73,6 +75,75 @@ test('a lock that is confirmed lasts, also after a reboot, and is confirmed once
   expect(carryOutDue(host)).toBe('nothing');
   expect(host.files.get(PLAIN)).toBe('locked\n');
   expect(confirmLock(host)).toBe(false);
+});
+
+describe('a lock on trial', () => {
+  const STATE = '/var/lib/ovpn-killswitch';
+  const TRIAL = '/run/ovpn-killswitch/trial';
+  const FILE = '/etc/ovpn-killswitch/killswitch.env';
+
+  function onTrial(): FakeHost {
+    const host = machine();
+    host.files.set(`${STATE}/settings.env`, 'KILLSWITCH_LAN=off\n');
+    host.files.set(`${STATE}/base.v4`, 'the base of before');
+    host.files.set(FILE, 'KILLSWITCH_LAN=private\n');
+    const { until: trial, ...lasting } = record(host, true);
+    writeLockRecord(host, { ...lasting, ...(trial && { trial }) });
+    keepSettings(host);
+    keepBaseTexts(host, { 'base.nft': 'the base on trial\n' });
+    return host;
+  }
+
+  test('is in force until its moment, and the one before from then on', () => {
+    const host = onTrial();
+    expect(settingsInForce(host).lan.kind).toBe('private');
+    expect(settingsChanged(host)).toBe(false);
+    expect(carryOutDue(host)).toBe('waits');
+    wait(host, 61);
+    expect(readLockRecord(host)).toMatchObject({ locked: true });
+    expect(readLockRecord(host)).not.toHaveProperty('trial');
+    expect(settingsInForce(host).lan.kind).toBe('off');
+    expect(settingsChanged(host)).toBe(true);
+  });
+
+  test('ends with the boot, which loads the base of before', () => {
+    const host = onTrial();
+    expect(host.files.get(PLAIN)).toBe('locked\n');
+    expect(bootsLocked(readLockRecord(host))).toBe(true);
+    expect(host.files.get(`${STATE}/base.v4`)).toBe('the base of before');
+    expect(host.files.has(`${STATE}/base.nft`)).toBe(false);
+    host.files.set('/proc/sys/kernel/random/boot_id', 'second\n');
+    expect(readLockRecord(host)).toMatchObject({ locked: true });
+    expect(settingsInForce(host).lan.kind).toBe('off');
+  });
+
+  test('lasts once it is confirmed, and is what the machine boots with', () => {
+    const host = onTrial();
+    expect(confirmLock(host)).toBe(true);
+    wait(host, 61);
+    expect(carryOutDue(host)).toBe('nothing');
+    expect(settingsInForce(host).lan.kind).toBe('private');
+    expect(readBaseTexts(host)).toEqual({ 'base.nft': 'the base on trial\n' });
+    expect([...host.files.keys()].filter((path) => path.startsWith(TRIAL))).toEqual([]);
+    expect(confirmLock(host)).toBe(false);
+  });
+
+  test('is not confirmed when its files are gone: those of before stay', () => {
+    const host = onTrial();
+    host.remove(TRIAL);
+    expect(() => confirmLock(host)).toThrow(/does not hold what is on trial/);
+    expect(host.files.get(`${STATE}/settings.env`)).toBe('KILLSWITCH_LAN=off\n');
+    expect(readLockRecord(host)).toHaveProperty('trial');
+  });
+
+  test('that cannot be taken back is tried again, and the lock of before is in force all the same', () => {
+    const host = onTrial();
+    wait(host, 61);
+    expect(() => carryOutDue(host)).toThrow(/nft is not installed/);
+    expect(host.started).toEqual([['in 10 s', '/usr/local/sbin/ovpn-killswitch', 'due']]);
+    expect(settingsInForce(host).lan.kind).toBe('off');
+    expect(() => carryOutDue(host)).toThrow(/nft is not installed/);
+  });
 });
 
 test('an unlock for some time cannot be confirmed', () => {
