@@ -82,9 +82,10 @@ export const attach: CliCommand = {
     );
     progress('asking for names');
     for (const line of gaps(learnProfiles(host))) print(`  ${line}`);
+    const record = readLockRecord(host);
     print(
-      readLockRecord(host)?.locked === true
-        ? 'Their servers may be reached. Start OpenVPN again.'
+      record?.locked === true
+        ? `Their servers may be reached${record.trial === undefined ? '' : ' while the lock is on trial'}. Start OpenVPN again.`
         : 'Run "ovpn-killswitch lock", and start OpenVPN again.',
     );
     return EXIT.ok;

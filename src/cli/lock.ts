@@ -3,10 +3,9 @@ import { describeResolvers } from '../dns/describe-resolvers.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import { gaps } from '../machine/known-endpoints.ts';
-import { forgetSshSessions, ownSshSession } from '../machine/ssh-sessions.ts';
+import { ownSshSession } from '../machine/ssh-sessions.ts';
 import { endpointText } from '../net/endpoint.ts';
 import { describe } from '../policy/policy.ts';
-import { dueIn } from '../transaction/due.ts';
 import { lockMachine } from '../transaction/lock.ts';
 import { readNeighbours } from '../view/neighbours.ts';
 import type { CliCommand } from './command.ts';
@@ -44,13 +43,11 @@ export const lock: CliCommand = {
     const seconds = values.confirm === undefined ? undefined : confirmSeconds(values.confirm);
     const session = ownSshSession(host);
     const keeps = session !== undefined && values['no-ssh'] !== true;
-    if (values['no-ssh'] === true) forgetSshSessions(host);
-    // The timer first: whatever becomes of us then, it is taken back.
-    const until = seconds === undefined ? undefined : dueIn(host, seconds);
     const { policy, choice, base, known, onTrial } = lockMachine(host, {
       asks: true,
       needsEndpoint: values.force !== true,
-      ...(until && { until }),
+      seconds,
+      forgetsSessions: values['no-ssh'] === true,
       ...(keeps && { sessions: [session] }),
     });
     followBoot(host);

@@ -3,7 +3,6 @@ import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
-import { dueIn } from '../transaction/due.ts';
 import { unlockMachine } from '../transaction/lock.ts';
 import { ago } from '../view/picture.ts';
 import type { CliCommand } from './command.ts';
@@ -32,8 +31,7 @@ export const unlock: CliCommand = {
     const { values } = parseArguments(unlock, args, { for: { type: 'string' } });
     progress('taking the rules away');
     const seconds = values.for === undefined ? undefined : openSeconds(host, values.for);
-    // The timer first: whatever becomes of us then, it locks again.
-    const { removed } = unlockMachine(host, seconds === undefined ? undefined : dueIn(host, seconds));
+    const { removed } = unlockMachine(host, seconds);
     followBoot(host);
     const until = seconds === undefined ? 'until the next lock' : `for ${ago(seconds)}, then it locks again by itself`;
     host.log({ level: 'info', event: 'unlocked', message: `unlocked: nothing is guarded ${until}` });

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Host } from '../host/host.ts';
-import { readLockRecord } from './lock-record.ts';
-import { keptPath, lastingPath } from './trial.ts';
+import { type KeptFolder, lastingPath } from './trial.ts';
 
 /**
  * The files that hold the base rules for the boot: of nftables one, of iptables one for each family, and the same base in words of nft that
@@ -30,10 +29,9 @@ export function unsealed(text: string): string | undefined {
 }
 
 /** Keeps the base rules for the boot. Those of another backend go after the new ones are there. */
-export function keepBaseTexts(host: Host, texts: Readonly<Partial<Record<BaseFile, string>>>): void {
-  const record = readLockRecord(host);
-  for (const file of BASE_FILES) if (texts[file] !== undefined) host.write(keptPath(record, file), sealed(texts[file]), 0o600);
-  for (const file of BASE_FILES) if (texts[file] === undefined) host.remove(keptPath(record, file));
+export function keepBaseTexts(host: Host, texts: Readonly<Partial<Record<BaseFile, string>>>, folder: KeptFolder): void {
+  for (const file of BASE_FILES) if (texts[file] !== undefined) host.write(`${folder}/${file}`, sealed(texts[file]), 0o600);
+  for (const file of BASE_FILES) if (texts[file] === undefined) host.remove(`${folder}/${file}`);
 }
 
 export function forgetBaseTexts(host: Host): void {

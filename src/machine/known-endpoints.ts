@@ -15,14 +15,20 @@ import { ownEntries } from './hosts-file.ts';
 import { field, parseJson, texts } from './json.ts';
 import { readLockRecord } from './lock-record.ts';
 import { type Pin, parsePins, pinsJson, renewPins } from './pins.ts';
-import { keptPath, lastingPath } from './trial.ts';
+import { type KeptFolder, keptFolder, keptPath, lastingPath } from './trial.ts';
 import { guardedConnections } from './vpn-connections.ts';
 
 const FILE = 'endpoints.json';
 
 /** Where it is kept now. */
 function knownPath(host: Host): string {
-  return keptPath(readLockRecord(host), FILE);
+  return keptPath(host, readLockRecord(host), FILE);
+}
+
+/** The addresses of before, those of the lock in force first. A damaged file is written anew: what can be read of it still serves. */
+function oldPins(host: Host): readonly Pin[] {
+  const pins = [lastingPath(FILE), knownPath(host)].flatMap((path) => parsePins(field(parseJson(host.read(path) ?? ''), 'pins')));
+  return [...new Map(pins.map((pin) => [pin.name, pin])).values()];
 }
 
 /** The paths a pattern stands for: `*` and `?` in its last part (glob(7)). */
@@ -174,9 +180,7 @@ export function gatherKnown(host: Host, settings: Settings, ask?: Ask): Gathered
   const profiles = [...read, ...guardedConnections(host).map(({ profile }) => profile)];
   const named = namedRemotes(profiles);
   const names = [...new Set(named.map(({ name }) => name))];
-  // A damaged file is written anew: what can be read of it still serves.
-  const old = parsePins(field(parseJson(host.read(knownPath(host)) ?? ''), 'pins'));
-  const pins = renewPins(names, old, ask?.(names) ?? new Map(), host.now());
+  const pins = renewPins(names, oldPins(host), ask?.(names) ?? new Map(), host.now());
   const known = gathered(
     distinctEndpoints(profiles.flatMap(literalEndpoints)),
     [...new Set(uidsOf(host, settings, profiles))],
@@ -187,9 +191,13 @@ export function gatherKnown(host: Host, settings: Settings, ask?: Ask): Gathered
 }
 
 /** Keeps what was gathered, so that a hook need not read a thousand profiles, nor ask for a name. */
-export function saveKnown(host: Host, { literal, uids, named, pins }: Gathered): void {
+export function saveKnown(
+  host: Host,
+  { literal, uids, named, pins }: Gathered,
+  folder: KeptFolder = keptFolder(readLockRecord(host)),
+): void {
   const json = { version: 1, endpoints: literal.map(endpointText), uids, named: named.map(remoteText), pins: pinsJson(pins) };
-  host.write(knownPath(host), `${JSON.stringify(json, null, 1)}\n`);
+  host.write(`${folder}/${FILE}`, `${JSON.stringify(json, null, 1)}\n`);
 }
 
 /**
@@ -206,6 +214,12 @@ export function savedKnown(host: Host): Gathered | undefined {
   if (literal === undefined || !Array.isArray(uids) || !uids.every((uid): uid is number => typeof uid === 'number'))
     throw new KillswitchError('FILES', `${path} is damaged: ${printable(text)}`, 'Run "ovpn-killswitch lock", which writes it anew.');
   return gathered(literal, uids, texts(field(json, 'named'), parseRemote) ?? [], parsePins(field(json, 'pins')));
+}
+
+/** What the hosts file is to name: on trial also the servers of the lock before, with which the machine would boot. */
+export function hostPins(host: Host, { pins }: Pick<Gathered, 'pins'>): readonly Pin[] {
+  const others = readLockRecord(host)?.trial === undefined ? [] : oldPins(host);
+  return [...new Map([...others, ...pins].map((pin) => [pin.name, pin])).values()];
 }
 
 /** The accounts of the last `lock` or `refresh`, without reading the endpoints. */

@@ -3,14 +3,14 @@ import { PATHS } from '../host/paths.ts';
 import type { Settings } from '../policy/settings.ts';
 import { loadSettings, readSettingsFile } from './load-settings.ts';
 import { readLockRecord } from './lock-record.ts';
-import { keptPath, lastingPath } from './trial.ts';
+import { type KeptFolder, keptPath, lastingPath } from './trial.ts';
 
 /** The settings file as the last `lock` read it. */
 const FILE = 'settings.env';
 
 /** Keeps the settings that `lock` loads: a file that is edited, emptied or lost afterwards changes nothing before the next `lock`. */
-export function keepSettings(host: Host): void {
-  host.write(keptPath(readLockRecord(host), FILE), host.read(PATHS.settings) ?? '', 0o600);
+export function keepSettings(host: Host, folder: KeptFolder): void {
+  host.write(`${folder}/${FILE}`, host.read(PATHS.settings) ?? '', 0o600);
 }
 
 export function forgetSettings(host: Host): void {
@@ -20,7 +20,7 @@ export function forgetSettings(host: Host): void {
 /** The kept settings of a locked machine, and where they are. */
 function keptSettings(host: Host): { readonly path: string; readonly text: string } | undefined {
   const record = readLockRecord(host);
-  const path = keptPath(record, FILE);
+  const path = keptPath(host, record, FILE);
   const text = record?.locked === true ? host.read(path) : undefined;
   return text === undefined ? undefined : { path, text };
 }
@@ -38,4 +38,10 @@ export function settingsInForce(host: Host): Settings {
 export function settingsChanged(host: Host): boolean {
   const kept = keptSettings(host);
   return kept !== undefined && kept.text !== (host.read(PATHS.settings) ?? '');
+}
+
+/** Which lock is in force, as a text that compares: another one may come while DNS is asked. */
+export function lockInForce(host: Host): string {
+  const { trial, locked } = readLockRecord(host) ?? {};
+  return JSON.stringify([locked, trial, keptSettings(host)?.text]);
 }

@@ -6,26 +6,26 @@ import { procSockets } from './proc-address.ts';
 import { processText } from './process-text.ts';
 
 /** No session survives a reboot, so neither does this. */
-const FILE = `${PATHS.runtime}/ssh-sessions`;
+export const SSH_SESSIONS = `${PATHS.runtime}/ssh-sessions`;
 /** TCP_ESTABLISHED (net/tcp_states.h). */
 const ESTABLISHED = '01';
 
 /** Sessions that the rules keep open. */
 export function readSshSessions(host: Host): readonly Session[] {
-  return texts(parseJson(host.read(FILE) ?? ''), parseSession) ?? [];
+  return texts(parseJson(host.read(SSH_SESSIONS) ?? ''), parseSession) ?? [];
 }
 
 /** Keeps those of these that are open, and of the ones that were kept before. */
 export function keepSshSessions(host: Host, added: readonly Session[]): readonly Session[] {
   const open = openConnections(host);
   const kept = [...new Set([...readSshSessions(host), ...added].map(sessionText))].filter((text) => open.has(text)).sort();
-  if (kept.length > 0) host.write(FILE, `${JSON.stringify(kept)}\n`, 0o600);
+  if (kept.length > 0) host.write(SSH_SESSIONS, `${JSON.stringify(kept)}\n`, 0o600);
   else forgetSshSessions(host);
   return readSshSessions(host);
 }
 
 export function forgetSshSessions(host: Host): void {
-  host.remove(FILE);
+  host.remove(SSH_SESSIONS);
 }
 
 /** The open TCP connections of this network namespace, by `sessionText`. */

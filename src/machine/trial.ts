@@ -2,21 +2,30 @@ import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import type { LockRecord } from './lock-record.ts';
+import { SSH_SESSIONS } from './ssh-sessions.ts';
 
-/** What a lock keeps, with the modes of the files. */
+/** What a lock keeps, with the modes of the files. The settings last: with them a lock on trial is whole. */
 const KEPT = {
-  'settings.env': 0o600,
-  'endpoints.json': 0o644,
   'base.nft': 0o600,
   'base.v6': 0o600,
   'base.v4': 0o600,
   'base.hold': 0o600,
+  'endpoints.json': 0o644,
+  'settings.env': 0o600,
 } as const;
 export type Kept = keyof typeof KEPT;
 
-/** Where a file is of the lock in force, which may be on trial. */
-export function keptPath(record: LockRecord | undefined, file: Kept): string {
-  return `${record?.trial === undefined ? PATHS.state : PATHS.trial}/${file}`;
+/** Where a lock keeps its files: one on trial in memory, one that lasts on the disk. */
+export type KeptFolder = typeof PATHS.state | typeof PATHS.trial;
+
+export function keptFolder(record: LockRecord | undefined): KeptFolder {
+  return record?.trial === undefined ? PATHS.state : PATHS.trial;
+}
+
+/** Where to read a file of the lock in force: on trial, what is not there yet is that of before. */
+export function keptPath(host: Host, record: LockRecord | undefined, file: Kept): string {
+  const path = `${keptFolder(record)}/${file}`;
+  return host.exists(path) ? path : lastingPath(file);
 }
 
 /** Where it is of the lock that lasts, with which the machine boots. */
@@ -24,19 +33,36 @@ export function lastingPath(file: Kept): string {
   return `${PATHS.state}/${file}`;
 }
 
+const SESSIONS_BEFORE = `${PATHS.trial}/ssh-sessions`;
+
+/** Keeps what a trial changes outside of its folder. */
+export function beginTrial(host: Host): void {
+  forgetTrial(host);
+  host.write(SESSIONS_BEFORE, host.read(SSH_SESSIONS) ?? '', 0o600);
+}
+
+/** Gives that back. */
+export function endTrial(host: Host): void {
+  const sessions = host.read(SESSIONS_BEFORE);
+  if (sessions === '') host.remove(SSH_SESSIONS);
+  else if (sessions !== undefined) host.write(SSH_SESSIONS, sessions, 0o600);
+}
+
 /**
  * Makes what is on trial last.
- * @throws KillswitchError FILES when it is not there any more; nothing is changed then.
+ * @throws KillswitchError FILES when it is not whole; nothing is changed then.
  */
 export function adoptTrial(host: Host): void {
-  if (!host.exists(`${PATHS.trial}/settings.env`))
+  const texts = new Map(Object.keys(KEPT).map((file) => [file, host.read(`${PATHS.trial}/${file}`)]));
+  const has = (...files: readonly Kept[]) => files.some((file) => texts.get(file) !== undefined);
+  if (!has('settings.env') || !has('endpoints.json') || !has('base.nft', 'base.v4'))
     throw new KillswitchError(
       'FILES',
-      `${PATHS.trial} does not hold what is on trial any more`,
+      `${PATHS.trial} does not hold all that is on trial`,
       'Run "ovpn-killswitch lock": it loads the settings file, and lasts.',
     );
   for (const [file, mode] of Object.entries(KEPT) as readonly [Kept, number][]) {
-    const text = host.read(`${PATHS.trial}/${file}`);
+    const text = texts.get(file);
     if (text === undefined) host.remove(lastingPath(file));
     else host.write(lastingPath(file), text, mode);
   }

@@ -3,8 +3,8 @@ import { PATHS } from '../host/paths.ts';
 import { pinHosts } from '../machine/hosts-file.ts';
 import { savedKnown } from '../machine/known-endpoints.ts';
 import { type LockRecord, readLockRecord, readWrittenRecord, writeLockRecord } from '../machine/lock-record.ts';
-import { type Moment, momentIn, secondsUntil } from '../machine/moment.ts';
-import { adoptTrial, forgetTrial } from '../machine/trial.ts';
+import { type Moment, secondsUntil } from '../machine/moment.ts';
+import { adoptTrial, endTrial, forgetTrial } from '../machine/trial.ts';
 import { followAlone } from './follow.ts';
 import { unlockAlone } from './lock.ts';
 
@@ -13,13 +13,6 @@ export type Due = 'nothing' | 'waits' | 'locked' | 'unlocked' | 'went-back' | 'p
 
 /** Seconds after which it is tried again, when it could not be done. */
 const AGAIN_SECONDS = 10;
-
-/** A moment from now on which `due` runs: by a timer that outlives this process, its terminal and its session. */
-export function dueIn(host: Host, seconds: number): Moment {
-  const moment = momentIn(host, seconds);
-  host.startIn(seconds, PATHS.command, ['due']);
-  return moment;
-}
 
 /** What a timed lock or unlock has left for now: the opposite; and a portal whose time is over, which is closed. Before its moment, and without one, nothing. */
 export function carryOutDue(host: Host): Due {
@@ -55,6 +48,7 @@ function dueAlone(host: Host): Due {
 /** Takes back a lock on trial. The record goes last: when something fails before, the next `due` begins anew. */
 function goBack(host: Host, written: LockRecord): Due {
   pinHosts(host, savedKnown(host)?.pins ?? []);
+  endTrial(host);
   followAlone(host);
   const { trial: _, ...lasting } = readWrittenRecord(host) ?? written;
   writeLockRecord(host, lasting);
@@ -67,10 +61,17 @@ export function confirmLock(host: Host): boolean {
   return host.exclusively(() => {
     const record = readLockRecord(host);
     if (record?.locked !== true || (record.until === undefined && record.trial === undefined)) return false;
-    if (record.trial !== undefined) adoptTrial(host);
-    const { until: _, trial: __, ...lasting } = record;
+    if (record.trial !== undefined) {
+      // What is kept for the boot is what the kernel has taken.
+      followAlone(host);
+      adoptTrial(host);
+    }
+    const { until: _, trial: __, ...lasting } = readWrittenRecord(host) ?? record;
     writeLockRecord(host, lasting);
-    forgetTrial(host);
+    if (record.trial !== undefined) {
+      pinHosts(host, savedKnown(host)?.pins ?? []);
+      forgetTrial(host);
+    }
     return true;
   });
 }

@@ -1,7 +1,7 @@
 import { choose } from '../backend/choose.ts';
 import type { Host } from '../host/host.ts';
 import { gatherKnown, savedKnown, savedUids } from '../machine/known-endpoints.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
+import { readLockRecord, readWrittenRecord } from '../machine/lock-record.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import { readSshSessions } from '../machine/ssh-sessions.ts';
 import { readWorld } from '../machine/world.ts';
@@ -58,11 +58,11 @@ export function loadAlone(
   return { kind: 'followed', converged: convergeAlone(host, backend, base, options), backend: backend.name };
 }
 
-/** The short way, on a locked machine. */
+/** The short way, on a machine whose lock lasts. */
 function amend(host: Host, change: Change): Followed | undefined {
-  const record = readLockRecord(host);
-  // Of a portal, also of one that is over, the rules have to go.
-  if (record?.locked !== true || record.portal !== undefined) return undefined;
+  const record = readWrittenRecord(host);
+  // Of a portal or a trial, also of one that is over, the rules have to go.
+  if (record?.locked !== true || [record.until, record.trial, record.portal].some((each) => each !== undefined)) return undefined;
   const settings = settingsInForce(host);
   const { backend } = choose(readWorld(host, settings.backend));
   const converged = amendRules(host, backend, baseOf(settings, { endpoints: [], uids: savedUids(host) }, readSshSessions(host)), change);

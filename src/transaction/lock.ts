@@ -7,15 +7,24 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { forgetBaseTexts, keepBaseTexts } from '../machine/base-texts.ts';
 import { pinHosts } from '../machine/hosts-file.ts';
-import { type Ask, askHosts, forgetKnown, type Gathered, gaps, gatherKnown, profilePaths, saveKnown } from '../machine/known-endpoints.ts';
+import {
+  type Ask,
+  askHosts,
+  forgetKnown,
+  type Gathered,
+  gaps,
+  gatherKnown,
+  hostPins,
+  profilePaths,
+  saveKnown,
+} from '../machine/known-endpoints.ts';
 import { forgetLastTransaction } from '../machine/last-transaction.ts';
 import { readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { type LockRecord, readLockRecord, readWrittenRecord, writeLockRecord } from '../machine/lock-record.ts';
-import type { Moment } from '../machine/moment.ts';
 import { forgetSettings, keepSettings } from '../machine/settings-in-force.ts';
 import { forgetSshSessions, keepSshSessions } from '../machine/ssh-sessions.ts';
-import { forgetTrial } from '../machine/trial.ts';
+import { beginTrial, forgetTrial, keptFolder } from '../machine/trial.ts';
 import { guardedConnections } from '../machine/vpn-connections.ts';
 import { hasLegacyTables, installedBackends, readWorld } from '../machine/world.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
@@ -26,6 +35,7 @@ import type { BackendName, Settings } from '../policy/settings.ts';
 import { compile } from '../ruleset/compile.ts';
 import { look, removeRules } from './apply.ts';
 import { type Converged, convergeAlone } from './converge.ts';
+import { dueIn } from './due-in.ts';
 import { endingPortal, forgetPortal } from './end-portal.ts';
 import { missingChains, removeMadeChains } from './made-chains.ts';
 
@@ -39,8 +49,10 @@ export interface LockOptions {
   readonly needsEndpoint?: boolean;
   /** SSH sessions to keep open, besides those that were kept before and still are. */
   readonly sessions?: readonly Session[];
-  /** When it is taken back by itself, unless it is confirmed: an open machine opens again, a locked one goes back to its last lock. */
-  readonly until?: Moment;
+  /** Whether the sessions that were kept before are forgotten. */
+  readonly forgetsSessions?: boolean;
+  /** Seconds until it is taken back by itself, unless it is confirmed: an open machine opens again, a locked one goes back to its last lock. */
+  readonly seconds?: number | undefined;
 }
 
 /** What `lock` did. */
@@ -134,34 +146,43 @@ function refuseWithoutEndpoint(host: Host, settings: Settings, known: Gathered):
 }
 
 /** A lock that is taken back leaves the machine as it was, the other packet filter included: nobody is there when that does not work. */
-function refuseOtherBackend(record: LockRecord, name: BackendName): void {
-  if (record.backend === name) return;
+function refuseOtherBackend(record: LockRecord, { backend: { name }, wall }: Choice): void {
+  const text = (backend: BackendName, second: boolean) =>
+    `${backend}${backend === 'iptables' ? ` ${second ? 'with' : 'without'} a second wall` : ''}`;
+  if (record.backend === name && record.wall === wall) return;
   throw new KillswitchError(
     'USAGE',
-    `this machine is locked by ${record.backend}, and these settings take ${name}: that cannot be tried`,
-    'Leave KILLSWITCH_BACKEND as it was, or lock without --confirm.',
+    `this machine is locked by ${text(record.backend, record.wall)}, and a lock would take ${text(name, wall)} now: that cannot be tried`,
+    `Set KILLSWITCH_BACKEND=${record.backend}, or lock without --confirm.`,
   );
 }
 
 /** The same for a caller that holds the lock already. */
-export function lockAlone(host: Host, { ask, needsEndpoint = false, until, sessions = [] }: LockOptions & { readonly ask?: Ask }): Locked {
+export function lockAlone(
+  host: Host,
+  { ask, needsEndpoint = false, seconds, sessions = [], forgetsSessions = false }: LockOptions & { readonly ask?: Ask },
+): Locked {
   const settings = loadSettings(host);
   const record = readLockRecord(host);
   const choice = choose(readWorld(host, settings.backend, true));
   const { backend } = choice;
-  const onTrial = until !== undefined && record?.locked === true && record.until === undefined;
-  if (onTrial) refuseOtherBackend(record, backend.name);
+  const onTrial = seconds !== undefined && record?.locked === true && record.until === undefined;
+  if (onTrial) refuseOtherBackend(record, choice);
   const known = gatherKnown(host, settings, ask);
-  const base = baseOf(settings, known, keepSshSessions(host, sessions));
-  if (needsEndpoint && record?.locked !== true && base.endpoints.length === 0) refuseWithoutEndpoint(host, settings, known);
+  const endpoints = baseOf(settings, known).endpoints;
+  if (needsEndpoint && record?.locked !== true && endpoints.length === 0) refuseWithoutEndpoint(host, settings, known);
   const portal = endingPortal(host);
   const found = look(host, backend);
   const before = policiesBefore(record, found.present, found.policies);
   if (record?.locked !== true && !found.present) saveDumps(host);
   const made = madeHere(host, record, backend.name === 'iptables' && !found.present, choice.wall);
-  forgetTrial(host);
+  if (onTrial && record.trial === undefined) beginTrial(host);
+  if (forgetsSessions) forgetSshSessions(host);
+  const base = baseOf(settings, known, keepSshSessions(host, sessions));
+  // The timer before the first change: whatever becomes of us then, it is taken back.
+  const until = seconds === undefined ? undefined : dueIn(host, seconds);
   // Recorded before the first change: if we die in between, `unlock` and `recover` still know what was there.
-  writeLockRecord(host, {
+  const now: LockRecord = {
     locked: true,
     since: record?.locked === true ? record.since : host.now(),
     backend: backend.name,
@@ -171,11 +192,14 @@ export function lockAlone(host: Host, { ask, needsEndpoint = false, until, sessi
     ...(until && (onTrial ? { trial: until } : { until })),
     // It stays until its rules are gone, whatever fails in between.
     ...(record?.locked === true && record.portal && { portal: record.portal }),
-  });
-  keepSettings(host);
-  saveKnown(host, known);
-  pinHosts(host, known.pins);
-  keepBaseTexts(host, backend.bootText(compile(decide({ ...base, sessions: [] }, []))));
+  };
+  writeLockRecord(host, now);
+  const folder = keptFolder(now);
+  pinHosts(host, hostPins(host, known));
+  saveKnown(host, known, folder);
+  keepBaseTexts(host, backend.bootText(compile(decide({ ...base, sessions: [] }, []))), folder);
+  keepSettings(host, folder);
+  if (!onTrial) forgetTrial(host);
   const converged = convergeAlone(host, backend, base);
   forgetPortal(host, portal);
   removeOther(host, backend.name, before);
@@ -226,15 +250,15 @@ function loadedRecord(host: Host): LockRecord | undefined {
 
 /**
  * Opens the machine: the builtin chains' policies are what they were, everything of ours is gone, nothing else is touched. Live tunnels stay
- * known, so that a later `lock` takes them in. With `until` everything that locks again then is kept, for the boot as well.
+ * known, so that a later `lock` takes them in. With `seconds` it locks again after them, and everything for that is kept, for the boot as well.
  * @throws KillswitchError when something of ours could not be removed; the machine then stays locked.
  */
-export function unlockMachine(host: Host, until?: Moment): { readonly removed: boolean } {
-  return host.exclusively(() => unlockAlone(host, until));
+export function unlockMachine(host: Host, seconds?: number): { readonly removed: boolean } {
+  return host.exclusively(() => unlockAlone(host, seconds));
 }
 
 /** The same for a caller that holds the lock already. */
-export function unlockAlone(host: Host, until?: Moment): { readonly removed: boolean } {
+export function unlockAlone(host: Host, seconds?: number): { readonly removed: boolean } {
   const world = readWorld(host, 'auto');
   if (!world.has.nft && !world.has.iptables)
     throw new KillswitchError(
@@ -244,6 +268,8 @@ export function unlockAlone(host: Host, until?: Moment): { readonly removed: boo
     );
   const record = loadedRecord(host);
   const portal = endingPortal(host);
+  // The timer first: whatever becomes of us then, it locks again.
+  const until = seconds === undefined ? undefined : dueIn(host, seconds);
   forgetLastTransaction(host);
   const families = world.ipv6 && world.has.ip6tables ? FAMILIES : (['ipv4'] as const);
   const results = [

@@ -4,7 +4,7 @@ import { readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
 import { readLockRecord, writeLockRecord } from '../machine/lock-record.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Portal } from '../policy/portal.ts';
-import { dueIn } from './due.ts';
+import { dueIn } from './due-in.ts';
 import type { Passed } from './end-portal.ts';
 import { followAlone, loadAlone } from './follow.ts';
 
@@ -43,12 +43,11 @@ function loadOrClose(host: Host, portal: Portal): Policy['state'] {
  * @throws KillswitchError NO_PORTAL, or what loading rules throws; then none is open.
  */
 export function openPortal(host: Host, place: Omit<Portal, 'from' | 'until'>, seconds: number): Portal {
-  refuseUnlessBlocked(host);
-  const ends = dueIn(host, seconds);
-  const from = host.now();
-  const portal: Portal = { ...place, from, until: from + seconds };
   return host.exclusively(() => {
     refuseUnlessBlocked(host);
+    const ends = dueIn(host, seconds);
+    const from = host.now();
+    const portal: Portal = { ...place, from, until: from + seconds };
     if (readLockRecord(host)?.portal !== undefined) followAlone(host);
     const record = readLockRecord(host);
     if (record === undefined) throw new KillswitchError('INTERNAL', 'the record of the lock is gone', 'Run "ovpn-killswitch lock".');

@@ -4,13 +4,14 @@ import {
   forgetKnown,
   type Gathered,
   gatherKnown,
+  hostPins,
   renewKnown,
   savedKnown,
   saveKnown,
   withNewConnections,
 } from '../machine/known-endpoints.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
-import { settingsInForce } from '../machine/settings-in-force.ts';
+import { lockInForce, settingsInForce } from '../machine/settings-in-force.ts';
 import type { Converged } from './converge.ts';
 import { followAlone } from './follow.ts';
 import { askNow, LOCK_SECONDS } from './lock.ts';
@@ -24,13 +25,17 @@ export interface Refreshed {
   readonly converged: Converged | undefined;
 }
 
-/** Keeps what is known on a machine that still is locked, and brings hosts file and rules to it; undefined when it is not locked. */
-function followKnown(host: Host, known: Gathered): Converged | undefined {
+/**
+ * Keeps what is known on a machine that still is locked, and brings hosts file and rules to it; undefined when it is not locked. What was asked for
+ * under another lock than that of now, one on trial say, serves for nothing but its own.
+ */
+function followKnown(host: Host, asked: Gathered, lock: string): Converged | undefined {
   return host.exclusively(() => {
     // Somebody may have unlocked while DNS was asked.
     if (readLockRecord(host)?.locked !== true) return undefined;
+    const known = lockInForce(host) === lock ? asked : gatherKnown(host, settingsInForce(host));
     saveKnown(host, known);
-    pinHosts(host, known.pins);
+    pinHosts(host, hostPins(host, known));
     return followAlone(host).converged;
   });
 }
@@ -40,13 +45,14 @@ function followKnown(host: Host, known: Gathered): Converged | undefined {
  * fallback. A machine that is not locked has no pins and needs none.
  */
 export function refreshMachine(host: Host): Refreshed {
+  const lock = lockInForce(host);
   const saved = savedKnown(host);
   if (readLockRecord(host)?.locked !== true || saved === undefined) return { known: saved, converged: undefined };
   const settings = settingsInForce(host);
   const read = withNewConnections(host, settings, saved);
   if (read.named.length === 0 && read.literal.length === saved.literal.length) return { known: saved, converged: undefined };
   const known = renewKnown(host, read, askNow(host, settings, TUNNEL_SECONDS));
-  return { known, converged: followKnown(host, known) };
+  return { known, converged: followKnown(host, known, lock) };
 }
 
 /**
@@ -54,15 +60,17 @@ export function refreshMachine(host: Host): Refreshed {
  * answers are kept for the lock to come.
  */
 export function learnProfiles(host: Host): Gathered {
+  const lock = lockInForce(host);
   const settings = settingsInForce(host);
   const known = gatherKnown(host, settings, askNow(host, settings, LOCK_SECONDS));
-  if (readLockRecord(host)?.locked === true) followKnown(host, known);
+  if (readLockRecord(host)?.locked === true) followKnown(host, known, lock);
   else host.exclusively(() => saveKnown(host, known));
   return known;
 }
 
 /** Reads the profiles again after one was detached: a locked machine follows, an open one forgets what it kept for the lock to come. */
 export function unlearnProfiles(host: Host): void {
-  if (readLockRecord(host)?.locked === true) followKnown(host, gatherKnown(host, settingsInForce(host)));
+  const lock = lockInForce(host);
+  if (readLockRecord(host)?.locked === true) followKnown(host, gatherKnown(host, settingsInForce(host)), lock);
   else forgetKnown(host);
 }

@@ -108,6 +108,19 @@ describe.each(KINDS)('%s', (kind) => {
       expect(it.run('confirm').status).toBe(1);
     });
 
+    test('are taken back by the next hook when everything that times them was killed', async (context) => {
+      const { sandbox, product: it, before } = tried(context, '3');
+      const timers = () => sandbox.run(['sh', '-c', "grep -lz '^due$' /proc/[0-9]*/cmdline 2>/dev/null"]).stdout.match(/\d+/g) ?? [];
+      // Only processes of the sandbox are seen there.
+      for (const pid of timers()) sandbox.run(['kill', '-9', pid]);
+      await new Promise((resolve) => setTimeout(resolve, 3_500));
+      expect(it.report()).toMatchObject({ exit: 2, trialUntil: null });
+      expect(it.hook('up').status).toBe(0);
+      expect(it.report()).toMatchObject({ exit: 0, state: 'connected' });
+      expect(it.hook('down').status).toBe(0);
+      expect(shape(dumpRules(sandbox))).toEqual(before);
+    });
+
     test('stay once they are confirmed, and are what the machine boots with', async (context) => {
       const { sandbox, product: it, trial } = tried(context, '6');
       const base = () => sandbox.run(['sh', '-c', 'cat /var/lib/ovpn-killswitch/base.*']).stdout;

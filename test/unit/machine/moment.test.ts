@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { keepBaseTexts, readBaseTexts } from '../../../src/machine/base-texts.ts';
+import { savedUids, saveKnown } from '../../../src/machine/known-endpoints.ts';
 import { bootsLocked, type LockRecord, readLockRecord, writeLockRecord } from '../../../src/machine/lock-record.ts';
 import { momentIn, secondsUntil } from '../../../src/machine/moment.ts';
 import { keepSettings, settingsChanged, settingsInForce } from '../../../src/machine/settings-in-force.ts';
+import { SSH_SESSIONS } from '../../../src/machine/ssh-sessions.ts';
+import { adoptTrial, beginTrial } from '../../../src/machine/trial.ts';
 import { carryOutDue, confirmLock } from '../../../src/transaction/due.ts';
 import { type FakeHost, fakeHost } from '../../support/fake-host.ts';
 
@@ -82,15 +85,22 @@ describe('a lock on trial', () => {
   const TRIAL = '/run/ovpn-killswitch/trial';
   const FILE = '/etc/ovpn-killswitch/killswitch.env';
 
+  const FILES = [`${TRIAL}/base.nft`, `${TRIAL}/endpoints.json`, `${TRIAL}/settings.env`];
+
   function onTrial(): FakeHost {
     const host = machine();
     host.files.set(`${STATE}/settings.env`, 'KILLSWITCH_LAN=off\n');
+    host.files.set(`${STATE}/endpoints.json`, '{"version":1,"endpoints":[],"uids":[7],"named":[],"pins":[]}');
     host.files.set(`${STATE}/base.v4`, 'the base of before');
     host.files.set(FILE, 'KILLSWITCH_LAN=private\n');
+    host.files.set(SSH_SESSIONS, 'the sessions of before');
+    beginTrial(host);
+    host.remove(SSH_SESSIONS);
     const { until: trial, ...lasting } = record(host, true);
     writeLockRecord(host, { ...lasting, ...(trial && { trial }) });
-    keepSettings(host);
-    keepBaseTexts(host, { 'base.nft': 'the base on trial\n' });
+    keepBaseTexts(host, { 'base.nft': 'the base on trial\n' }, TRIAL);
+    saveKnown(host, { endpoints: [], uids: [0], literal: [], named: [], pins: [], unread: [] });
+    keepSettings(host, TRIAL);
     return host;
   }
 
@@ -98,6 +108,7 @@ describe('a lock on trial', () => {
     const host = onTrial();
     expect(settingsInForce(host).lan.kind).toBe('private');
     expect(settingsChanged(host)).toBe(false);
+    expect(savedUids(host)).toEqual([0]);
     expect(carryOutDue(host)).toBe('waits');
     wait(host, 61);
     expect(readLockRecord(host)).toMatchObject({ locked: true });
@@ -117,32 +128,48 @@ describe('a lock on trial', () => {
     expect(settingsInForce(host).lan.kind).toBe('off');
   });
 
-  test('lasts once it is confirmed, and is what the machine boots with', () => {
-    const host = onTrial();
-    expect(confirmLock(host)).toBe(true);
-    wait(host, 61);
-    expect(carryOutDue(host)).toBe('nothing');
-    expect(settingsInForce(host).lan.kind).toBe('private');
-    expect(readBaseTexts(host)).toEqual({ 'base.nft': 'the base on trial\n' });
-    expect([...host.files.keys()].filter((path) => path.startsWith(TRIAL))).toEqual([]);
-    expect(confirmLock(host)).toBe(false);
-  });
-
-  test('is not confirmed when its files are gone: those of before stay', () => {
+  test('is as good as none while its files are missing: the lock of before is in force, never the settings file', () => {
     const host = onTrial();
     host.remove(TRIAL);
-    expect(() => confirmLock(host)).toThrow(/does not hold what is on trial/);
-    expect(host.files.get(`${STATE}/settings.env`)).toBe('KILLSWITCH_LAN=off\n');
+    expect(settingsInForce(host).lan.kind).toBe('off');
+    expect(settingsChanged(host)).toBe(true);
+  });
+
+  test('is adopted as what the machine boots with', () => {
+    const host = onTrial();
+    adoptTrial(host);
+    wait(host, 61);
+    expect(settingsInForce(host).lan.kind).toBe('private');
+    expect(savedUids(host)).toEqual([0]);
+    expect(readBaseTexts(host)).toEqual({ 'base.nft': 'the base on trial\n' });
+  });
+
+  test.each(FILES)('is not adopted without %s, and what lasts stays', (path) => {
+    const host = onTrial();
+    host.remove(path);
+    const before = new Map(host.files);
+    expect(() => adoptTrial(host)).toThrow(/does not hold all that is on trial/);
+    expect(host.files).toEqual(before);
+  });
+
+  test('is confirmed when the kernel has it, and not before', () => {
+    const host = onTrial();
+    // There is no tool here that could ask.
+    expect(() => confirmLock(host)).toThrow(/nft is not installed/);
+    expect(settingsInForce(host).lan.kind).toBe('private');
+    expect(host.files.get(`${STATE}/base.v4`)).toBe('the base of before');
     expect(readLockRecord(host)).toHaveProperty('trial');
   });
 
-  test('that cannot be taken back is tried again, and the lock of before is in force all the same', () => {
+  test('that cannot be taken back is tried again, and the lock of before is in force all the same, its SSH sessions too', () => {
     const host = onTrial();
     wait(host, 61);
-    expect(() => carryOutDue(host)).toThrow(/nft is not installed/);
-    expect(host.started).toEqual([['in 10 s', '/usr/local/sbin/ovpn-killswitch', 'due']]);
+    for (const times of [1, 2]) {
+      expect(() => carryOutDue(host)).toThrow(/nft is not installed/);
+      expect(host.started).toEqual(Array.from({ length: times }, () => ['in 10 s', '/usr/local/sbin/ovpn-killswitch', 'due']));
+    }
     expect(settingsInForce(host).lan.kind).toBe('off');
-    expect(() => carryOutDue(host)).toThrow(/nft is not installed/);
+    expect(host.files.get(SSH_SESSIONS)).toBe('the sessions of before');
   });
 });
 
