@@ -220,7 +220,7 @@ if [ "$(id -u)" != 0 ]; then
   exit 77
 fi
 # A redirection that fails ends a shell at "exec" and ":" (POSIX, special built-ins): nothing of /run may keep the rules from being loaded.
-if [ -w "$run" ] && has flock; then
+if [ -w "$run" ] && has flock && (: >>"$run/lock") 2>/dev/null; then
   exec 9>>"$run/lock"
   flock -w 20 9
 fi

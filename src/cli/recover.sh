@@ -203,7 +203,8 @@ give_back_resolvers() {
 }
 
 # A hook that runs meanwhile would load its rules again: it waits for the same lock, and then finds the machine unlocked.
-if [ -w /run/ovpn-killswitch ] && command -v flock >/dev/null 2>&1; then
+# A redirection that fails, as where /run is full, would end this shell at "exec".
+if [ -w /run/ovpn-killswitch ] && command -v flock >/dev/null 2>&1 && (: >>/run/ovpn-killswitch/lock) 2>/dev/null; then
   exec 9>>/run/ovpn-killswitch/lock
   flock -w 20 9 || say 'somebody holds the lock for 20 seconds: going on without it' >&2
 fi

@@ -143,11 +143,13 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
   const inheritedUmask = process.umask(0o022);
   const deadline = monotonic() + milliseconds;
   const log = openLog(name, shown, say);
-  const found = new Map<string, string | undefined>();
+  const found = new Map<string, string>();
 
   const locate = (program: string): string | undefined => {
-    if (!found.has(program)) found.set(program, programPath(program));
-    return found.get(program);
+    const path = found.get(program) ?? programPath(program);
+    // What is not there may be installed while "watch" runs.
+    if (path !== undefined) found.set(program, path);
+    return path;
   };
 
   const timeLeft = (most: number = CHILD_MILLISECONDS): number => {

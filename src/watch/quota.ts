@@ -1,22 +1,29 @@
-import type { Host, LogEntry } from '../host/host.ts';
+import type { Host, LogEntry, LogEvent } from '../host/host.ts';
 
-/** How many entries of the log a minute takes: two programs that undo each other's work must not fill the disk. */
+/** How many entries of an event a minute takes: two programs that undo each other's work must not fill the disk. */
 const MOST_ENTRIES = 10;
 const MINUTE_SECONDS = 60;
 
-/** Logs entries, but no more of them than that; the first of a later minute says how many were left out. */
+interface Count {
+  since: number;
+  entries: number;
+}
+
+/** Logs entries, but of each event no more of them than that; the first of a later minute says how many were left out. */
 export function quota(host: Host): (entry: LogEntry) => void {
-  let since = Number.NEGATIVE_INFINITY;
-  let count = 0;
+  const counts = new Map<LogEvent, Count>();
   return (entry) => {
     const now = host.now();
-    if (now - since >= MINUTE_SECONDS) {
-      const left = Math.max(0, count - MOST_ENTRIES);
-      if (left > 0) host.log({ level: 'warn', event: 'quota', message: `${left} more of these were left out of the log` });
-      since = now;
-      count = 0;
+    const count = counts.get(entry.event) ?? { since: now, entries: 0 };
+    counts.set(entry.event, count);
+    // A clock that was set back must not silence us until it comes there again.
+    if (now - count.since >= MINUTE_SECONDS || now < count.since) {
+      const left = Math.max(0, count.entries - MOST_ENTRIES);
+      if (left > 0) host.log({ level: 'warn', event: 'quota', message: `${left} more of "${entry.event}" were left out of the log` });
+      count.since = now;
+      count.entries = 0;
     }
-    count++;
-    if (count <= MOST_ENTRIES) host.log(entry);
+    count.entries++;
+    if (count.entries <= MOST_ENTRIES) host.log(entry);
   };
 }

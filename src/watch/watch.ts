@@ -24,9 +24,11 @@ export const PACE = {
   /** After a look that failed, as while another program goes on changing the firewall; each time twice as long. */
   failed: 200,
   failedMost: 5_000,
-  /** Between looks that nothing has asked for; the second where nothing tells that rules have changed. */
+  /** Between looks that nothing has asked for; the second where nothing tells that rules have changed, or may not yet. */
   idle: 30_000,
   poll: 500,
+  /** How long what listens may take to hear: what happened before that it never tells. */
+  deaf: 3_000,
   /** Before a listener that has ended is started again; each time twice as long while it tells nothing. */
   again: 1_000,
   againMost: 60_000,
@@ -42,17 +44,25 @@ function toldByNft(host: Host): boolean {
   return host.has('nft') && host.run({ program: 'iptables-save', args: ['--version'] }).stdout.includes('nf_tables');
 }
 
+interface Lasting extends Listener {
+  /** Whether it has been there for long enough to have told of every change since the last look. */
+  hears(): boolean;
+}
+
 /** A listener that is started again whenever it ends. */
-function listenOn(start: (line: () => void, ended: (why: string) => void) => Listener, ended: (why: string) => void): Listener {
+function listenOn(start: (line: () => void, ended: (why: string) => void) => Listener, ended: (why: string) => void): Lasting {
   let pause: number = PACE.again;
   let timer: NodeJS.Timeout | undefined;
   let listener: Listener | undefined;
+  let since = Number.POSITIVE_INFINITY;
   const run = () => {
+    since = performance.now();
     listener = start(
       () => {
         pause = PACE.again;
       },
       (why) => {
+        since = Number.POSITIVE_INFINITY;
         timer = setTimeout(run, pause);
         pause = Math.min(pause * 2, PACE.againMost);
         ended(why);
@@ -61,6 +71,7 @@ function listenOn(start: (line: () => void, ended: (why: string) => void) => Lis
   };
   run();
   return {
+    hears: () => performance.now() - since > PACE.deaf,
     stop: () => {
       clearTimeout(timer);
       listener?.stop();
@@ -72,8 +83,10 @@ function listenOn(start: (line: () => void, ended: (why: string) => void) => Lis
  * Watches until it is stopped: looks at the rules whenever packet filters or interfaces change, and from time to time without being told; puts
  * right what is not as it should be, and says who changed rules just before. However much changes, two looks have a rest between them.
  */
-export function watch(host: Host, listen: Listen, pid: number): Listener {
-  const say = quota(host);
+export function watch(unbounded: Host, listen: Listen, pid: number): Listener {
+  const say = quota(unbounded);
+  // Whatever is said on the way to putting rules right, is said as often.
+  const host: Host = { ...unbounded, log: say };
   const told = toldByNft(host);
   let authors: readonly Author[] = [];
   let spelling: readonly Difference[] = [];
@@ -94,7 +107,8 @@ export function watch(host: Host, listen: Listen, pid: number): Listener {
     next = { at, timer: setTimeout(look, at - performance.now()) };
   };
 
-  const mustAsk = () => !told && readLockRecord(host)?.backend === 'iptables';
+  const untold = () => !told && readLockRecord(host)?.backend === 'iptables';
+  const mustAsk = () => rules?.hears() !== true || !links.hears() || untold();
 
   function attempt(): void {
     const patient = busySince === undefined || performance.now() - busySince < PACE.busyMost;
@@ -181,7 +195,7 @@ export function watch(host: Host, listen: Listen, pid: number): Listener {
   );
 
   host.write(PATHS.watch, `${JSON.stringify({ version: 1, pid, start: startOf(host, pid) ?? null })}\n`);
-  const how = mustAsk() ? 'nothing tells of changes to iptables-legacy: it is asked twice a second' : 'told by "nft monitor"';
+  const how = untold() ? 'nothing tells of changes to iptables-legacy: it is asked twice a second' : 'told by "nft monitor"';
   host.log({ level: 'info', event: 'watching', message: `watching the rules (${how})` });
   lookIn(0);
   return {

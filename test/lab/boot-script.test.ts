@@ -213,6 +213,21 @@ describe.each(BACKENDS)('the boot script with %s', (backend) => {
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
   });
 
+  test('needs no place in /run, and neither does the script recover', () => {
+    const it = machine();
+    restartLocked();
+    must(it.run('mkdir', '-p', '/run/ovpn-killswitch'));
+    mountHere(it, '/run/ovpn-killswitch', '-t', 'tmpfs', '-o', 'nr_inodes=1', 'tmpfs');
+    expect(it.sh('echo >/run/ovpn-killswitch/lock').stderr).toContain('No space left');
+    const ended = it.run(BOOT);
+    expect(ended.status, ran(ended)).toBe(0);
+    expect(reaches(it)).toBe(false);
+    must(it.run(`${LIBRARY}/recover`));
+    expect(reaches(it)).toBe(true);
+    undoAll(it);
+    relock();
+  });
+
   test('without any tool takes the network away, also when nothing in /run can be written', () => {
     const it = machine();
     restartLocked();

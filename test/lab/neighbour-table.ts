@@ -5,12 +5,25 @@ export const PHASES = ['start', 'reload', 'stop'] as const;
 export type Phase = (typeof PHASES)[number];
 
 /**
- * What a phase does to our rules, without "watch"; nothing leaves either way. `none`: nothing. `changes`: they may not be what they should be, and
- * `status` says so.
+ * What a phase does to our rules, without "watch"; nothing leaves either way. `none`: nothing. `perhaps`: they were not always what they should
+ * be; `status` says so when they are not. Otherwise they never are, and `status` ends with 2 and names these differences among others.
  */
-export type Effect = 'none' | 'changes';
+export type Effect = 'none' | 'perhaps' | readonly string[];
 
 const all = (effect: Effect): Readonly<Record<Phase, Effect>> => ({ start: effect, reload: effect, stop: effect });
+
+/** Builtin chains whose policy is not ours any more. */
+const opened = (...chains: readonly string[]) => chains.map((chain) => `${chain}: its policy is ACCEPT and should be DROP`);
+
+/** Builtin chains that do not lead to ours any more. */
+const unhooked = (family: 'ipv4' | 'ipv6') =>
+  ['INPUT', 'FORWARD', 'OUTPUT'].map((chain) => `${family} ${chain}: missing: -j KILLSWITCH-${chain}`);
+
+const FLUSHED = ['ipv4 KILLSWITCH', 'ipv4 security KILLSWITCH', 'ipv6 KILLSWITCH', 'ipv6 security KILLSWITCH'].map(
+  (chains) => `${chains}-OUTPUT: the chain is missing`,
+);
+const RESTORED = [...unhooked('ipv4'), ...unhooked('ipv6'), ...opened('ipv4 OUTPUT', 'ipv6 OUTPUT')];
+const BRIDGED = ['ipv4 FORWARD: not ours: -j DOCKER-USER', 'ipv4 FORWARD: not ours: -i docker0 -o docker0 -j ACCEPT'];
 
 /** Another program that has rules of its own. Each word is a shell script that waits for its end. */
 export interface Neighbour extends Readonly<Record<Phase, string>> {
@@ -65,7 +78,14 @@ export const LIBVIRT = {
   stop: `virsh -q -c qemu:///system net-destroy default; ${LIBVIRTD('stop')}`,
   bridge: 'virbr0',
   network: '192.168.122',
-  beside: { nftables: all('none'), iptables: all('changes') },
+  beside: {
+    nftables: all('none'),
+    iptables: {
+      start: ['ipv4 INPUT: not ours: -j LIBVIRT_INP', 'ipv4 FORWARD: not ours: -j LIBVIRT_FWO', 'ipv6 OUTPUT: not ours: -j LIBVIRT_OUT'],
+      reload: 'perhaps',
+      stop: 'perhaps',
+    },
+  },
 } as const satisfies Neighbour;
 
 export const NEIGHBOURS: readonly Neighbour[] = [
@@ -82,14 +102,28 @@ export const NEIGHBOURS: readonly Neighbour[] = [
       "nft 'add table inet mine; add chain inet mine output { type filter hook output priority 10; policy accept; }; add rule inet mine output accept'; iptables -A OUTPUT -j ACCEPT",
     reload: 'iptables -I OUTPUT -j ACCEPT; iptables -I INPUT -j ACCEPT; iptables -P OUTPUT ACCEPT',
     stop: 'nft delete table inet mine; iptables -F',
-    beside: { nftables: all('none'), iptables: { start: 'none', reload: 'changes', stop: 'changes' } },
+    beside: {
+      nftables: all('none'),
+      iptables: {
+        start: 'none',
+        reload: ['ipv4 INPUT: not ours: -j ACCEPT', 'ipv4 OUTPUT: not ours: -j ACCEPT', ...opened('ipv4 OUTPUT')],
+        stop: [...unhooked('ipv4'), 'ipv4 KILLSWITCH-OUTPUT: missing: -m comment --comment rest -j DROP'],
+      },
+    },
   },
   {
     name: 'ufw',
     start: 'systemctl start ufw',
     reload: 'ufw reload',
     stop: 'systemctl stop ufw',
-    beside: { nftables: all('none'), iptables: all('changes') },
+    beside: {
+      nftables: all('none'),
+      iptables: {
+        start: opened('ipv4 OUTPUT', 'ipv6 OUTPUT'),
+        reload: opened('ipv4 OUTPUT', 'ipv6 OUTPUT'),
+        stop: opened('ipv4 INPUT', 'ipv4 FORWARD', 'ipv4 OUTPUT', 'ipv6 INPUT', 'ipv6 FORWARD', 'ipv6 OUTPUT'),
+      },
+    },
   },
   {
     name: 'firewalld (nftables)',
@@ -97,7 +131,7 @@ export const NEIGHBOURS: readonly Neighbour[] = [
     start: 'systemctl start firewalld; firewall-cmd --state',
     reload: 'firewall-cmd --reload',
     stop: 'systemctl stop firewalld',
-    beside: { nftables: all('none'), iptables: all('changes') },
+    beside: { nftables: all('none'), iptables: all(FLUSHED) },
   },
   {
     name: 'firewalld (iptables)',
@@ -115,7 +149,7 @@ export const NEIGHBOURS: readonly Neighbour[] = [
     stop: 'systemctl stop docker.socket docker containerd',
     bridge: 'docker0',
     network: '172.17.0',
-    beside: { nftables: all('none'), iptables: { start: 'changes', reload: 'changes', stop: 'none' } },
+    beside: { nftables: all('none'), iptables: { start: BRIDGED, reload: BRIDGED, stop: 'none' } },
   },
   {
     name: 'docker with nftables, played',
@@ -136,7 +170,14 @@ ${PLAYED_DOCKER}`,
     start: 'systemctl start fail2ban; until fail2ban-client ping; do sleep 0.1; done; fail2ban-client set sshd banip 192.0.2.66',
     reload: 'fail2ban-client reload; fail2ban-client set sshd banip 192.0.2.67',
     stop: 'systemctl stop fail2ban',
-    beside: { nftables: all('none'), iptables: all('changes') },
+    beside: {
+      nftables: all('none'),
+      iptables: {
+        start: ['ipv4 INPUT: not ours: -p tcp -m multiport --dports 22 -j f2b-sshd'],
+        reload: 'perhaps',
+        stop: 'perhaps',
+      },
+    },
   },
   LIBVIRT,
   {
@@ -146,6 +187,6 @@ ${PLAYED_DOCKER}`,
     start: 'systemctl start netfilter-persistent',
     reload: 'netfilter-persistent reload',
     stop: 'systemctl stop netfilter-persistent',
-    beside: { nftables: all('none'), iptables: { start: 'changes', reload: 'changes', stop: 'none' } },
+    beside: { nftables: all('none'), iptables: { start: RESTORED, reload: RESTORED, stop: 'none' } },
   },
 ];

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import type { BackendName } from '../../src/policy/settings.ts';
-import { INTERNET, LAN } from '../../src/proof/addresses.ts';
+import { DEVICE, INTERNET, LAN } from '../../src/proof/addresses.ts';
 import { startProberIn } from '../../src/proof/client-programs.ts';
 import type { ProberRun } from '../../src/proof/prober-run.ts';
 import { marker, NOBODY } from '../../src/proof/probes.ts';
@@ -81,7 +81,9 @@ export interface Outcome {
   readonly guest: number;
   /** Of `status`. */
   readonly status: number | null;
-  readonly differences: readonly unknown[];
+  /** What is not as it should be, each with its chain: as JSON, and what the text for people says. */
+  readonly differences: readonly string[];
+  readonly text: string;
   /** With "watch": until `status` said 0. */
   readonly milliseconds: number;
 }
@@ -104,6 +106,20 @@ async function open(backend: BackendName, root: string): Promise<Scene> {
   }
 }
 
+interface Said {
+  readonly family: string | null;
+  readonly chain: string;
+  readonly what: string;
+}
+
+/** What `status` says. */
+async function told(product: Product): Promise<Pick<Outcome, 'status' | 'differences' | 'text'>> {
+  const { stdout } = await product.command('status', '--json');
+  const differences: readonly Said[] = JSON.parse(stdout).differences;
+  const { status, stdout: text } = await product.command('status');
+  return { status, text, differences: differences.map(({ family, chain, what }) => `${family ?? ''} ${chain}: ${what}`.trim()) };
+}
+
 /** Probes that are waited for after each phase. */
 const PROBES = 200;
 
@@ -121,9 +137,8 @@ async function seen({ machine, prober, product }: Scene, work: () => Promise<unk
   const milliseconds = performance.now() - ended;
   await prober.more(PROBES);
   const { clear, byName } = await capture.tally();
-  const { status, stdout } = await product.command('status', '--json');
   const guest = byName['guest'] ?? 0;
-  return { clear: clear - guest, guest, status, differences: JSON.parse(stdout).differences, milliseconds };
+  return { clear: clear - guest, guest, milliseconds, ...(await told(product)) };
 }
 
 /**
@@ -226,6 +241,9 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
           await machine.sh(neighbour.start);
           await startGuest(it, neighbour);
         }
+        const effect = effectOf(neighbour, order, phase);
+        // Some have not done everything when they say that they have.
+        if (!watched && typeof effect === 'object') await until(`what ${phase} changes`, async () => isNamed(effect, await told(product)));
       };
       outcomes[phase] = await seen(it, work, watched);
       if (watched) waits.push(outcomes[phase].milliseconds);
@@ -233,6 +251,9 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     }
     return outcomes as Record<Phase, Outcome>;
   }
+
+  const isNamed = (names: readonly string[], { differences }: Pick<Outcome, 'differences'>) =>
+    names.every((name) => differences.includes(name));
 
   /** The lock of a machine on which the neighbour runs already touches nothing but ours. */
   const effectOf = ({ beside }: Neighbour, order: Order, phase: Phase): Effect =>
@@ -242,11 +263,16 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     test.for(orders)('started %s us, does what docs/neighbours.md says, and status tells', async (order, context) => {
       const outcomes = await story(at(context), neighbour, order, false);
       for (const phase of PHASES) {
-        const { clear, guest, status, differences } = outcomes[phase];
+        const { clear, guest, status, differences, text } = outcomes[phase];
         const effect = effectOf(neighbour, order, phase);
         expect([phase, clear, guest]).toEqual([phase, 0, 0]);
-        if (effect === 'none') expect([phase, status]).toEqual([phase, 0]);
+        if (effect !== 'perhaps')
+          expect([phase, status, differences]).toEqual(
+            effect === 'none' ? [phase, 0, []] : [phase, 2, expect.arrayContaining([...effect])],
+          );
         expect([phase, differences.length > 0]).toEqual([phase, status === 2]);
+        // People are shown the first twenty.
+        expect(differences.slice(0, 20).filter((each) => !text.includes(each.slice(each.indexOf(': ') + 2)))).toEqual([]);
       }
     });
 
@@ -349,12 +375,13 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     await machine.sh('systemctl start openvpn-client@lab');
     const report = async () => JSON.parse((await product.command('status', '--json')).stdout);
     await until('the tunnel', async () => (await report()).exact === true && (await report()).state === 'connected', 20_000);
-    const { clear, status } = await seen(
+    const { clear, status, differences } = await seen(
       it,
       () => machine.sh('systemctl start nftables; systemctl reload nftables; systemctl stop nftables'),
       false,
     );
     expect([clear, status]).toEqual([0, 2]);
+    expect(differences.filter((each) => each.includes(': missing: ') && each.includes(DEVICE))).not.toEqual([]);
     await machine.sh('systemctl restart openvpn-client@lab');
     await until('the tunnel again', async () => (await report()).exact === true && (await report()).state === 'connected', 20_000);
     await server.end();

@@ -2,9 +2,11 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Output } from '../../../src/backend/backend.ts';
 import type { Listen } from '../../../src/host/host.ts';
 import { PATHS } from '../../../src/host/paths.ts';
+import { writeLiveTunnel } from '../../../src/machine/live-tunnels.ts';
 import { PACE, watch } from '../../../src/watch/watch.ts';
 import { readWatch } from '../../../src/watch/watch-report.ts';
 import { type FakeHost, fakeHost } from '../../support/fake-host.ts';
+import { TUN0 } from '../../support/policies.ts';
 
 const RECORD = (backend: 'iptables' | 'nftables', locked = true) =>
   JSON.stringify({ locked, since: 1, backend, wall: true, before: [], made: [] });
@@ -69,12 +71,12 @@ function scene({
 }
 
 /** From now on: the moments at which it has looked. */
-function lookTimes({ host }: Scene): ReadonlySet<number> {
+function lookTimes({ host }: Scene): Set<number> {
   const times = new Set<number>();
-  const { read } = host;
-  vi.spyOn(host, 'read').mockImplementation((path) => {
+  const { get } = host.files;
+  vi.spyOn(host.files, 'get').mockImplementation((path) => {
     if (path.endsWith('lock.json')) times.add(performance.now());
-    return read(path);
+    return get.call(host.files, path);
   });
   return times;
 }
@@ -96,7 +98,7 @@ describe('watch', () => {
   test('looks at once, then answers to a change at once and to an interface a little later, so that its hook is first', () => {
     // What it cannot read it also cannot put right: the looks alone are counted here.
     const it = scene({ lists: { status: 0, stdout: '{"nftables":[]}' }, locked: false });
-    vi.advanceTimersByTime(PACE.rest + 1);
+    vi.advanceTimersByTime(PACE.deaf + PACE.poll + PACE.rest + 1);
     it.host.files.set('/var/lib/ovpn-killswitch/lock.json', RECORD('nftables'));
     expect(it.looks()).toBe(0);
     ofProgram(it, 'ip').line('5: tun0: <UP>');
@@ -137,6 +139,24 @@ describe('watch', () => {
     it.stop();
   });
 
+  test('says nothing more often than ten times a minute, also where what it does says it', () => {
+    const it = scene();
+    const path = `${PATHS.tunnels}/tun0`;
+    it.host.files.set(path, '');
+    writeLiveTunnel(it.host, { tunnel: TUN0, since: 1, daemon: { pid: 4, start: '5' }, deviceSeen: false });
+    const gone = it.host.files.get(path) ?? '';
+    let pruned = 0;
+    for (let turn = 0; turn < 50; turn++) {
+      it.host.files.set(path, gone);
+      ofProgram(it, 'nft').line(GENERATION);
+      vi.advanceTimersByTime(PACE.failedMost);
+      if (!it.host.files.has(path)) pruned++;
+    }
+    expect(pruned).toBe(50);
+    expect(it.host.logged.filter(({ event }) => event === 'tunnel-stale')).toHaveLength(10);
+    it.stop();
+  });
+
   test('leaves an unlocked machine alone', () => {
     const it = scene({ locked: false });
     ofProgram(it, 'nft').line(GENERATION);
@@ -153,10 +173,28 @@ describe('watch', () => {
     ['nftables', 'iptables-save v1.8.9 (legacy)', PACE.idle],
   ] as const)('asks by itself only where nothing tells: %s, %s: every %s ms', (backend, version, milliseconds) => {
     const it = scene({ backend, version, locked: false });
-    vi.advanceTimersByTime(1);
+    vi.advanceTimersByTime(PACE.deaf + PACE.poll + 1);
     const looks = lookTimes(it);
     vi.advanceTimersByTime(60_000);
     expect(Math.abs(looks.size - 60_000 / milliseconds)).toBeLessThanOrEqual(1);
+    it.stop();
+  });
+
+  test.each(['nft', 'ip'])('asks by itself while %s may not hear yet: from its start, and from its end, for a while', (program) => {
+    const it = scene({ locked: false });
+    const looks = lookTimes(it);
+    const looksIn = (milliseconds: number) => {
+      looks.clear();
+      vi.advanceTimersByTime(milliseconds);
+      return looks.size;
+    };
+    expect(looksIn(PACE.deaf)).toBeGreaterThanOrEqual(PACE.deaf / PACE.poll - 1);
+    vi.advanceTimersByTime(PACE.poll);
+    expect(looksIn(PACE.idle / 2)).toBe(0);
+    ofProgram(it, program).ended('it ended with SIGKILL');
+    expect(looksIn(PACE.again + PACE.deaf)).toBeGreaterThanOrEqual((PACE.again + PACE.deaf) / PACE.poll - 1);
+    vi.advanceTimersByTime(PACE.poll);
+    expect(looksIn(PACE.idle / 2)).toBe(0);
     it.stop();
   });
 
