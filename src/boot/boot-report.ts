@@ -6,7 +6,7 @@ import type { BootPlan, BootStrategy } from './boot-strategy.ts';
 import { readBootMachine } from './boot-world.ts';
 import { enabledStrategy } from './enabled-strategy.ts';
 import { planBoot } from './plan-boot.ts';
-import { SYSCTL_FILE } from './sysctl.ts';
+import { parseSysctls, SYSCTL_FILE } from './sysctl.ts';
 
 /** What loads the base rules at boot, and what is wrong with that. */
 export interface BootReport {
@@ -20,11 +20,28 @@ export interface BootReport {
 export function readBoot(host: Host): BootReport {
   const strategy = enabledStrategy(host);
   const last = host.read(`${PATHS.runtime}/boot.problem`)?.trim();
+  const sysctls = host.read(SYSCTL_FILE);
   return {
     strategy,
-    sysctl: host.exists(SYSCTL_FILE),
-    problems: [...(last === undefined ? [] : [last]), ...(strategy === undefined ? [] : problemsOf(host, strategy))],
+    sysctl: sysctls !== undefined,
+    problems: [
+      ...(last === undefined ? [] : [last]),
+      ...(strategy === undefined ? [] : problemsOf(host, strategy)),
+      ...changedSysctls(host, sysctls ?? ''),
+    ],
   };
+}
+
+/** A network manager that is told to use IPv6 on a card switches it on there. */
+function changedSysctls(host: Host, text: string): readonly string[] {
+  return parseSysctls(text).flatMap(({ key, value }) => {
+    const now = host.read(`/proc/sys/${key}`)?.trim();
+    return now === undefined || now === value
+      ? []
+      : [
+          `/proc/sys/${key} is ${now} instead of ${value}: another program has changed it ("ovpn-killswitch boot enable --sysctl" sets it again)`,
+        ];
+  });
 }
 
 function problemsOf(host: Host, strategy: BootStrategy): readonly string[] {

@@ -179,7 +179,7 @@ load() {
     reopen
     return 0
   fi
-  why=$(echo "$why" | tr '\n\t' '  ' | cut -c1-300)
+  why=$(printf %s "$why" | tr '\n\t' '  ' | cut -c1-300)
   if drop_all; then
     loud "the base rules could not be loaded ($why). EVERYTHING is dropped, the VPN too. To mend: sudo ovpn-killswitch lock"
     return 0

@@ -39,6 +39,11 @@ export function sysctlText(sysctls: readonly Sysctl[]): string {
   return `# Written by "ovpn-killswitch boot enable --sysctl"; "ovpn-killswitch boot disable" takes it away and gives the old values back.\n${lines.join('')}`;
 }
 
+/** What such a file sets. */
+export function parseSysctls(text: string): readonly Sysctl[] {
+  return [...text.matchAll(/^-(net\/\S+) = (\S+)$/gm)].map(([, key = '', value = '']) => ({ key, value }));
+}
+
 /** A setting's value before ours. */
 export interface Kept extends Sysctl {
   readonly before: string;

@@ -36,7 +36,13 @@ systemd_off() {
     rm -f "$path"
     case $path in *.d/*) rmdir "${path%/*}" 2>/dev/null ;; esac
   done
-  if [ -n "$found" ] && [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+  if [ -z "$found" ] || [ ! -d /run/systemd/system ]; then return 0; fi
+  systemctl daemon-reload
+  # They would stay active without a file. Alone: a stop would take with it whoever still requires them, as docker may by a drop-in of the examples.
+  for name in ovpn-killswitch ovpn-killswitch-early; do
+    systemctl --job-mode=ignore-dependencies stop "$name.service" 2>/dev/null
+  done
+  return 0
 }
 
 # nftables_off FOLDER: what has nftables.service load the base. A systemd that cannot be told has it load what is not there any more: nothing.

@@ -1,5 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
-import { EXIT, type ExitStatus } from '../errors.ts';
+import { readBoot } from '../boot/boot-report.ts';
+import { EXIT, type ExitStatus, KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
 import type { Report } from '../machine/report.ts';
 import { picture } from '../view/picture.ts';
 import { statusJson } from '../view/status-json.ts';
@@ -20,6 +22,17 @@ function exitOf({ state, exact }: Report): ExitStatus {
   return exact ? EXIT.ok : EXIT.degraded;
 }
 
+/** Without a tool that loads rules there is no view, but the boot has shut the network for that very reason: it is said beside the error. */
+function readViewOrSay(host: Host): View {
+  try {
+    return readView(host);
+  } catch (cause) {
+    if (!(cause instanceof KillswitchError) || (cause.code !== 'NO_BACKEND' && cause.code !== 'NO_IPV6_BACKEND')) throw cause;
+    const { code, message, next, detail } = cause;
+    throw new KillswitchError(code, message, next, [...detail, ...readBoot(host).problems.map((each) => `at boot: ${each}`)], { cause });
+  }
+}
+
 function drawnPicture(view: View, { screen }: Context): readonly string[] {
   return [...picture(view)].flatMap((line) => drawn(line, screen));
 }
@@ -28,7 +41,7 @@ function drawnPicture(view: View, { screen }: Context): readonly string[] {
 async function watch(context: Context): Promise<ExitStatus> {
   const { host, print, screen } = context;
   for (;;) {
-    const view = readView(host);
+    const view = readViewOrSay(host);
     const lines = drawnPicture(view, context);
     if (screen.columns === undefined) for (const line of [...lines, '']) print(line);
     else print(`${HOME}${lines.map((line) => `${line}${ERASE_LINE_END}`).join('\n')}\n${ERASE_BELOW}`);
@@ -55,7 +68,7 @@ export const status: CliCommand = {
     const { values } = parseArguments(status, args, flags);
     if (Object.keys(values).length > 1) throw misused(status, 'status takes one of --json, --prometheus and --watch');
     if (values.watch === true) return watch(context);
-    const view = readView(host);
+    const view = readViewOrSay(host);
     if (values.json === true) printExactly(statusJson(view));
     else if (values.prometheus === true) printExactly(statusMetrics(view));
     else for (const line of drawnPicture(view, context)) print(line);

@@ -1,7 +1,9 @@
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, type TestContext, test } from 'vitest';
 import { LAN, UPLINK } from '../../src/proof/addresses.ts';
 import { bootObstacle } from '../support/booted.ts';
-import { type Debian, NOTHING, openScene, type Scene, type Seen, STATE, seenAtBoot, TOOLS } from './boot-scene.ts';
+import { initSystemOf } from '../support/init-systems.ts';
+import { CUT_OFF, type Debian, NOTHING, openScene, RENAMED_AWAY, type Scene, type Seen, seenAtBoot } from './boot-scene.ts';
+import { type Said, saidAtBoot } from './loudness.ts';
 
 const SECONDS = 60;
 
@@ -41,6 +43,8 @@ interface Disk {
   readonly network: 'up' | 'down' | 'either';
   /** Without it the power is cut. */
   readonly how?: 'reboot' | 'powerCut';
+  /** What is said of it wherever somebody may look. */
+  readonly says?: RegExp;
   /** Where it can be made; without it everywhere. */
   readonly roots?: readonly string[];
 }
@@ -55,11 +59,17 @@ const DISKS: readonly Disk[] = [
   },
   { disk: 'nothing is wrong, and it is shut down in order', make: '', network: 'up', how: 'reboot', roots: SYSTEMD },
   { disk: 'nothing is wrong', make: '', network: 'up', roots: [OPENRC] },
-  { disk: 'the base is cut off', make: `for each in ${STATE}/base.*; do sed -i 3q $each; done`, network: 'up' },
+  {
+    disk: 'the base is cut off',
+    make: CUT_OFF,
+    network: 'up',
+    says: /base rules could not be loaded \(.* damaged\)\. EVERYTHING is dropped/,
+  },
   {
     disk: 'nft and every iptables are renamed away',
-    make: `for each in ${TOOLS}; do mv $each $each.away; done`,
+    make: RENAMED_AWAY,
     network: 'down',
+    says: /no rules could be loaded \(.*\), so the network is off/,
   },
   {
     disk: 'the unit is masked, and the early one has loaded the base',
@@ -105,14 +115,17 @@ interface Story {
   readonly seen: Seen;
   /** Whether the card had its address after the minute. */
   readonly up: boolean;
+  /** Where something is said. */
+  readonly said: Said | undefined;
 }
 
-async function storyOf(scene: Scene, { make, how = 'powerCut' }: Cell): Promise<Story> {
+async function storyOf(scene: Scene, { make, how = 'powerCut', says, debian }: Cell): Promise<Story> {
   const { machine } = scene;
   try {
     await machine.sh(make);
     const seen = await seenAtBoot(scene, machine[how], SECONDS);
-    return { seen, up: (await machine.sh(`ip -br address show dev ${UPLINK}`)).includes(LAN.client4) };
+    const up = (await machine.sh(`ip -br address show dev ${UPLINK}`)).includes(LAN.client4);
+    return { seen, up, said: says && (await saidAtBoot(scene, debian)) };
   } finally {
     await machine.close();
   }
@@ -144,21 +157,42 @@ const mayLeave = ({ debian, network }: Cell) => (debian.root === OPENRC && netwo
 
 const networkOf = ({ debian, network }: Cell) => (debian.root === OPENRC ? 'up' : network);
 
+const storyIn = async (cell: Cell, context: TestContext): Promise<Story> => {
+  const obstacle = bootObstacle(cell.debian);
+  if (obstacle !== undefined) context.skip(obstacle);
+  const story = await stories.get(cell);
+  if (story === undefined) throw new Error('the machine was not booted');
+  return story;
+};
+
 test.for(CELLS)(
   '$debian.root with $debian.backend: from before power-on until a minute after, nothing leaves when $disk',
   {
     timeout: 300_000,
   },
   async (cell, context) => {
-    const obstacle = bootObstacle(cell.debian);
-    if (obstacle !== undefined) context.skip(obstacle);
-    const story = await stories.get(cell);
-    if (story === undefined) throw new Error('the machine was not booted');
-    const { seen, up } = story;
+    const { seen, up } = await storyIn(cell, context);
     process.stdout.write(`${cell.debian.root}, ${cell.disk}: ${JSON.stringify(seen.neighbours)}\n`);
     expect({ ...seen, clear: seen.clear.filter((name) => !mayLeave(cell).includes(name)) }).toMatchObject(NOTHING);
     if (networkOf(cell) !== 'either') expect(up).toBe(networkOf(cell) === 'up');
     if (up) expect(seen.neighbours['ARP']).toBeGreaterThan(0);
     if (cell.disk.includes('DHCP')) expect(seen.neighbours['DHCP']).toBeGreaterThan(0);
+  },
+);
+
+test.for(CELLS.filter(({ says }) => says !== undefined))(
+  '$debian.root with $debian.backend: journal, kernel log, login and status say what is wrong when $disk',
+  { timeout: 300_000 },
+  async (cell, context) => {
+    const { says = /^$/ } = cell;
+    const { said } = await storyIn(cell, context);
+    const { journal } = initSystemOf(cell.debian.root);
+    expect(Object.keys(said ?? {})).toEqual([...(journal === undefined ? [] : ['journal']), 'kernelLog', 'login', 'status']);
+    for (const [where, text] of Object.entries(said ?? {})) {
+      // A terminal may break its lines anywhere.
+      const whole = text.replace(/\s+/g, ' ');
+      expect.soft(whole, where).toMatch(says);
+      expect.soft(whole, where).toMatch(/To mend: .*sudo ovpn-killswitch lock/);
+    }
   },
 );

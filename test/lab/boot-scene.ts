@@ -28,6 +28,9 @@ export const STATE = '/var/lib/ovpn-killswitch';
 /** The multicast group that it joins. */
 export const GROUP = '239.77.7.7';
 
+/** NetworkManager leaves a card alone that has an address before it is up. */
+const mayJoin = (root: string) => (root.startsWith('networkmanager') ? `ip link show dev ${UPLINK} up | grep -q .` : 'true');
+
 /**
  * A service that sends to the internet and to the LAN and joins a multicast group (IGMP) from the first moment there is anything to send with,
  * counts its rounds, and slows down.
@@ -38,7 +41,7 @@ cat >/usr/local/bin/prober <<'END'
 exec 2>/dev/null
 for ((round = 0; ; round++)); do
   for each in ${INTERNET.web4} ${INTERNET.web6} ${INTERNET.resolver4} ${LAN.host4}; do echo probe >/dev/udp/$each/7777; done
-  if ((round % 20 == 0)); then for each in del add; do ip address $each ${GROUP}/32 dev ${UPLINK} autojoin; done; fi
+  if ((round % 20 == 0)) && ${mayJoin(root)}; then for each in del add; do ip address $each ${GROUP}/32 dev ${UPLINK} autojoin; done; fi
   echo >>/run/probes
   if ((round < 200)); then read -t 0.02 <> <(:); else read -t 0.25 <> <(:); fi
 done
@@ -66,7 +69,12 @@ export async function openScene({ root, backend, how = 'auto', prepare = '' }: D
   try {
     const product = await installProduct(machine, DIST, SETTINGS(backend));
     // Open, all of it is heard. What waits for the answer of a neighbour has passed the filter already, and would be sent after the lock.
-    await until('the prober to be heard', () => Object.keys(machine.world.capture.soFar().byName).length === HEARD, 30_000);
+    const heardSoFar = () => Object.keys(machine.world.capture.soFar().byName);
+    await until(
+      () => `the prober to be heard, not only: ${heardSoFar().join(', ')}`,
+      () => heardSoFar().length === HEARD,
+      30_000,
+    );
     await product.must('lock');
     await product.must('boot', 'enable', '--with', how);
     await machine.world.capture.tally();
@@ -156,3 +164,8 @@ export async function statusOf({ product }: Scene): Promise<Status> {
 
 /** Every program that loads rules, for a shell. */
 export const TOOLS = '/usr/sbin/nft /usr/sbin/iptables* /usr/sbin/ip6tables* /usr/sbin/xtables*';
+
+/** Of the base rules three lines are left. */
+export const CUT_OFF = `for each in ${STATE}/base.*; do sed -i 3q $each; done`;
+
+export const RENAMED_AWAY = `for each in ${TOOLS}; do mv $each $each.away; done`;

@@ -8,6 +8,8 @@ export interface InitSystem {
   readonly failed: string;
   /** What is still to be started, for people. */
   readonly pending: string;
+  /** What was said since power-on, where that is kept. */
+  readonly journal: string | undefined;
   /** Shuts down and starts anew; undefined where its last steps would reach out of the machine. */
   readonly reboot: string | undefined;
   /** Before the first boot: has its network manager set the uplink up, with the client's addresses. */
@@ -34,6 +36,23 @@ ln -sf /lib/systemd/system/systemd-networkd.service /etc/systemd/system/multi-us
 ln -sf /lib/systemd/system/systemd-networkd-wait-online.service /etc/systemd/system/network-online.target.wants
 `;
 
+/** systemd-networkd comes with systemd, and is off unless somebody switches it on. */
+const NETWORKMANAGER = `
+(umask 077; cat >/etc/NetworkManager/system-connections/uplink.nmconnection) <<'END'
+[connection]
+id=uplink
+type=ethernet
+interface-name=${UPLINK}
+[ipv4]
+method=manual
+address1=${LAN.client4}/24,${LAN.router4}
+[ipv6]
+method=manual
+address1=${LAN.client6}/64
+address2=${LAN.clientGlobal6}/64,${LAN.routerGlobal6}
+END
+`;
+
 const IFUPDOWN = `
 cat >/etc/network/interfaces <<'END'
 auto ${UPLINK}
@@ -53,6 +72,7 @@ const SYSTEMD: InitSystem = {
   state: 'systemctl is-system-running',
   failed: "systemctl --failed --plain --no-legend --no-pager | cut -d' ' -f1",
   pending: 'systemctl list-jobs --no-pager 2>&1',
+  journal: 'journalctl -b --no-pager -o cat',
   reboot: 'systemctl --no-block reboot',
   prepare: NETWORKD,
   early: (name, program) => `
@@ -73,6 +93,7 @@ const OPENRC: InitSystem = {
   state: `if [ "$(cat /run/openrc/softlevel)" = default ] && ! pgrep -x openrc >/dev/null; then echo running; fi`,
   failed: 'ls /run/openrc/failed 2>/dev/null',
   pending: 'rc-status --all --nocolor 2>&1',
+  journal: undefined,
   // Its services for that end with swapoff(8) for everything in /proc/swaps.
   reboot: undefined,
   // Not its services for clock, cgroup hierarchies, backlight and kernel settings: those are the whole machine's. Terminals it has none, and file
@@ -98,5 +119,8 @@ rc-update add ${name} sysinit
 
 /** Of a root of `.ci/rootfs`, by its name. */
 export function initSystemOf(root: string): InitSystem {
-  return root.startsWith('openrc') ? OPENRC : SYSTEMD;
+  if (root.startsWith('openrc')) return OPENRC;
+  if (root.startsWith('networkmanager')) return { ...SYSTEMD, prepare: NETWORKMANAGER };
+  if (root.startsWith('ifupdown')) return { ...SYSTEMD, prepare: IFUPDOWN };
+  return SYSTEMD;
 }

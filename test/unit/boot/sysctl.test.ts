@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { keepValues, keptText, type Sysctl, sysctlsOf, sysctlText } from '../../../src/boot/sysctl.ts';
+import { keepValues, keptText, parseSysctls, type Sysctl, sysctlsOf, sysctlText } from '../../../src/boot/sysctl.ts';
 import { readSettings, type Settings } from '../../../src/policy/settings.ts';
 import { settingsText } from '../../../src/policy/settings-text.ts';
 
@@ -45,6 +45,11 @@ describe('kernel settings', () => {
       /\n-net\/ipv6\/conf\/eth0\.7\/disable_ipv6 = 1\n$/,
     );
   });
+});
+
+test('a file of kernel settings is read as it was written, whatever else somebody has put there', () => {
+  const sysctls = sysctlsOf(settings('KILLSWITCH_IPV6=block', 'KILLSWITCH_FORWARD=docker0'), ['lo', 'eth0.7']);
+  expect(parseSysctls(`${sysctlText(sysctls)}vm.swappiness = 10\n-kernel/panic = 5\n`)).toEqual(sysctls);
 });
 
 describe('values to give back', () => {
