@@ -5,6 +5,7 @@ import { savedKnown } from '../machine/known-endpoints.ts';
 import { type LockRecord, readLockRecord, readWrittenRecord, writeLockRecord } from '../machine/lock-record.ts';
 import { type Moment, secondsUntil } from '../machine/moment.ts';
 import { adoptTrial, endTrial, forgetTrial } from '../machine/trial.ts';
+import { dueIn } from './due-in.ts';
 import { followAlone } from './follow.ts';
 import { unlockAlone } from './lock.ts';
 
@@ -13,6 +14,9 @@ export type Due = 'nothing' | 'waits' | 'locked' | 'unlocked' | 'went-back' | 'p
 
 /** Seconds after which it is tried again, when it could not be done. */
 const AGAIN_SECONDS = 10;
+
+/** A trial that is being confirmed lasts so long at least. */
+const ADOPT_SECONDS = 60;
 
 /** What a timed lock or unlock has left for now: the opposite; and a portal whose time is over, which is closed. Before its moment, and without one, nothing. */
 export function carryOutDue(host: Host): Due {
@@ -62,7 +66,8 @@ export function confirmLock(host: Host): boolean {
     const record = readLockRecord(host);
     if (record?.locked !== true || (record.until === undefined && record.trial === undefined)) return false;
     if (record.trial !== undefined) {
-      // What is kept for the boot is what the kernel has taken.
+      // What is kept for the boot is what the kernel has taken; its time must not be over between the two.
+      writeLockRecord(host, { ...record, trial: dueIn(host, ADOPT_SECONDS) });
       followAlone(host);
       adoptTrial(host);
     }

@@ -154,8 +154,12 @@ describe('a lock on trial', () => {
 
   test('is confirmed when the kernel has it, and not before', () => {
     const host = onTrial();
+    wait(host, 59);
     // There is no tool here that could ask.
     expect(() => confirmLock(host)).toThrow(/nft is not installed/);
+    // It was not over between the two, and is taken back later.
+    wait(host, 61);
+    expect(host.started).toEqual([['in 60 s', '/usr/local/sbin/ovpn-killswitch', 'due']]);
     expect(settingsInForce(host).lan.kind).toBe('private');
     expect(host.files.get(`${STATE}/base.v4`)).toBe('the base of before');
     expect(readLockRecord(host)).toHaveProperty('trial');
