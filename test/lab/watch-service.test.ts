@@ -106,7 +106,7 @@ describe('the service under systemd', () => {
       if (bounds.includes('cpu')) expect(bounds).toMatch(/^cpu 50000 100000 \d+$/m);
       if (bounds.includes('memory')) expect(bounds).toMatch(/^memory 268435456 0$/m);
       const logged = it.machine.file(LOG).length;
-      await it.machine.sh('systemd-run -q --unit told sh -c "exec nft monitor >/run/told"');
+      it.machine.run(['systemd-run', '-q', '--unit=told', '--property=StandardOutput=truncate:/run/told', 'nft', 'monitor']);
       const [started = 0] = await cost();
       const began = performance.now();
       const storm = it.machine.ask(['sh', '-c', STORM(STORM_SECONDS, stormers)], { milliseconds: 60_000 });
