@@ -304,6 +304,10 @@ describe('a settings file', () => {
     expect(issues('KILLSWITCH_LAN=192.168.1.0/24\nKILLSWITCH_LAN_INBOUND=22/tcp\n')).toEqual([]);
   });
 
+  test('names the line of a key whose value begins on the next one', () => {
+    expect(issues('\nKILLSWITCH_BACKEND \n=!\n')).toContainEqual(expect.objectContaining({ line: 2, key: 'KILLSWITCH_BACKEND' }));
+  });
+
   test('of any text gives settings or issues on its own lines, and never throws', () => {
     const line = fc.oneof(
       fc
