@@ -75,10 +75,29 @@ const LEANER = [
   },
 ];
 
+/**
+ * A module of Node as its importers see it, asked for once. esbuild would ask for it at every import, and make a copy of it with a getter for each
+ * of its names where its default is imported.
+ */
+const builtin = async (name) => {
+  const names = Object.keys(await import(name)).filter((each) => each !== 'default');
+  return [
+    `const all = require('${name}');`,
+    'export default all;',
+    // esbuild leaves out what nobody imports, when nothing says that a getter is asked.
+    ...names.map((each, index) => `const own${index} = /* @__PURE__ */ (() => all.${each})(); export { own${index} as ${each} };`),
+  ].join('\n');
+};
+
 /** @type {import('esbuild').Plugin} */
 const lean = {
   name: 'lean',
   setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^node:/ }, ({ path, kind }) => {
+      if (kind !== 'import-statement' || path in LEAN) return undefined;
+      return { path, namespace: 'builtin', sideEffects: false };
+    });
+    onLoad({ filter: /./, namespace: 'builtin' }, async ({ path }) => ({ contents: await builtin(path) }));
     onResolve({ filter: new RegExp(`^(${Object.keys(LEAN).join('|')})$`) }, ({ path }) => ({ path, namespace: 'lean' }));
     onLoad({ filter: /./, namespace: 'lean' }, ({ path }) => ({ contents: LEAN[path], resolveDir: EXECA }));
     for (const { file, found, instead } of LEANER)

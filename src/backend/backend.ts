@@ -72,12 +72,15 @@ export interface Backend {
   replace(ruleset: Ruleset, found: Survey): Transaction;
   /** Adds what `to` has over `from` and touches nothing else; undefined when adding is not enough. */
   add(from: Ruleset, to: Ruleset): Transaction | undefined;
-  /** Commands whose outputs stand for the rules as they are; none where `amend` itself asks for each rule. */
+  /** Commands whose outputs stand for the rules as they are; none where `amend` itself asks for rules. */
   readonly fingerprint: readonly Command[];
-  /** What their outputs stand for, as one text that compares. */
-  fingerprintOf(outputs: readonly Output[]): string;
-  /** Amends `from` to `to` on the word of the last transaction, in one run per packet-filter family; without a change it only asks. */
-  amend(from: Ruleset, to: Ruleset, change: Amendment): readonly Command[];
+  /** What the next `amend` knows this ruleset by, which these outputs stand for, as one text that compares. */
+  fingerprintOf(outputs: readonly Output[], ruleset: Ruleset): string;
+  /**
+   * Makes a change that leads to `to`, on the word of the last transaction, in one run per packet-filter family; without a change it only asks. None
+   * when the fingerprint is not one of this backend's.
+   */
+  amend(change: Amendment, fingerprint: string, to: Ruleset): readonly Command[];
   /**
    * The fingerprint after `amend`; undefined when the rules were not as `fingerprint` says, or were not amended. Long lists of endpoints are
    * left out of it.

@@ -14,6 +14,7 @@ import {
   SHARED_CHAINS,
 } from '../ruleset/ruleset.ts';
 import { splitRefusal } from '../ruleset/split-refusal.ts';
+import { without } from '../ruleset/without.ts';
 import type { Backend, ChainPolicy, Command, Program, Survey, Transaction } from './backend.ts';
 import { differencesOf, type Image } from './image.ts';
 import { comparable, imageName, readIptablesSave, surveyed } from './iptables-survey.ts';
@@ -167,6 +168,34 @@ function additionLines(added: readonly Addition[], family: Family): readonly str
   return [...added.filter(({ created }) => created).map(({ name }) => `-N ${chainText(name)}`), ...chainLines(added, family)];
 }
 
+/**
+ * One question (`-C`) for each rule that keeps packets out or leads them to such a rule. One that only lets something pass opens nothing when it is
+ * gone, and `route-up`, which follows, sees that too. Not the long list of endpoints: iptables-nft would read all of it to find one rule.
+ */
+function questions(chains: Ruleset, family: Family): readonly string[] {
+  const asked = chains
+    .filter(({ name }) => name !== 'endpoint')
+    .map((chain) => ({
+      ...chain,
+      rules: chain.rules.filter(({ verdict }) => verdict !== 'accept' && !(typeof verdict === 'object' && 'log' in verdict)),
+    }));
+  return chainLines(asked, family).map((line) => `-C${line.slice('-A'.length)}`);
+}
+
+const asItIs = (line: string) => line;
+
+/** Questions of each family as one text that compares. */
+function fingerprintText(families: readonly Family[], questionsTo: (family: Family) => readonly string[]): string {
+  return families.flatMap((family) => [...questionsTo(family)].sort().map((line) => `${family} ${line}`)).join('\n');
+}
+
+/** The questions of a fingerprint to a family: none when a line of it is anything else, because nothing else of a file may reach the kernel. */
+function questionsIn(fingerprint: string, family: Family): readonly string[] {
+  const lines = fingerprint.split('\n');
+  if (!lines.every((line) => /^ipv[46] -C KILLSWITCH-/.test(line))) return [];
+  return lines.filter((line) => line.startsWith(`${family} `)).map((line) => line.slice(family.length + 1));
+}
+
 function removalLines(removed: readonly Addition[], family: Family): readonly string[] {
   const shared = removed.filter(({ created }) => !created);
   const whole = removed.filter(({ created }) => created).map(({ name }) => chainText(name));
@@ -301,28 +330,31 @@ export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesK
       return load(families, kind, (family) => script((table) => additionLines(inTable(table, added), family)));
     },
     fingerprint: [],
-    fingerprintOf: () => '',
-    amend: (from, _to, change) =>
-      isEmpty(change)
-        ? look
-        : load(families, kind, (family) =>
-            script((table) => [
-              ...HOOKS.map((hook) => `-C ${builtin(hook)} -j ${chainText(hook)}`),
-              // Not the long list of endpoints: iptables-nft would read all of it to find one rule.
-              ...chainLines(
-                inTable(table, from).filter(({ name }) => name !== 'endpoint'),
-                family,
-              ).map((line) => line.replace(/^-A/, '-C')),
-              ...removalLines(inTable(table, change.removed), family),
-              ...additionLines(inTable(table, change.added), family),
-            ]),
-          ).commit,
-    amended: (_fingerprint, to, change, outputs) => {
+    fingerprintOf: (_outputs, ruleset) => fingerprintText(families, (family) => questions(ruleset, family)),
+    amend: (change, fingerprint) => {
+      if (isEmpty(change)) return look;
+      // The last rule of every hook is one of them.
+      if (families.some((family) => questionsIn(fingerprint, family).length === 0)) return [];
+      return load(families, kind, (family) =>
+        script((table) => [
+          ...HOOKS.map((hook) => `-C ${builtin(hook)} -j ${chainText(hook)}`),
+          // One wall that is known to be whole keeps out what must stay out.
+          ...(table === 'filter' ? questionsIn(fingerprint, family) : []),
+          ...removalLines(inTable(table, change.removed), family),
+          ...additionLines(inTable(table, change.added), family),
+        ]),
+      ).commit;
+    },
+    amended: (fingerprint, to, change, outputs) => {
       if (outputs.length < families.length || outputs.some(({ status }) => status !== 0)) return undefined;
-      if (!isEmpty(change)) return '';
+      if (!isEmpty(change))
+        return fingerprintText(families, (family) => [
+          ...without(questionsIn(fingerprint, family), questions(change.removed, family), asItIs),
+          ...questions(change.added, family),
+        ]);
       const differences = differencesOf(imageOf(to, families, tables), readIptablesSave(families, outputs).image);
       const endpoints = TABLES.map((table) => imageName(table, chainText('endpoint')));
-      return differences.every(({ chain }) => endpoints.includes(chain)) ? '' : undefined;
+      return differences.every(({ chain }) => endpoints.includes(chain)) ? fingerprint : undefined;
     },
     remove: (found, before) => load(families, kind, (family) => tablesScript((table) => removeLines(found, before, family, table))),
     bootText: (ruleset) => ({

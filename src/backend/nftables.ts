@@ -82,7 +82,7 @@ export const nftables: Backend = {
   },
   fingerprint: [LIST],
   fingerprintOf: (outputs) => outputs.map(({ stdout }) => spelled(stdout)).join(''),
-  amend: (_from, to, change) => [amendCommand(to, change)],
+  amend: (change, _fingerprint, to) => [amendCommand(to, change)],
   amended: (fingerprint, to, change, [output]) => (output === undefined ? undefined : amendedListing(fingerprint, to, change, output)),
   remove: (found) => (found.present ? load(`delete table inet ${TABLE}\n`) : { check: [], commit: [] }),
   bootText: (ruleset) => ({ 'base.nft': replaceText(ruleset) }),

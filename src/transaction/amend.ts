@@ -29,7 +29,7 @@ export function amendRules(host: Host, backend: Backend, base: Base, change: Cha
   const amended = amendment(from, to);
   if (amended === undefined) return undefined;
   const outputs: Output[] = [];
-  for (const command of backend.amend(from, to, amended)) {
+  for (const command of backend.amend(amended, last.fingerprint, to)) {
     const output = host.run({ ...command, milliseconds: SHORT_MILLISECONDS });
     outputs.push(output);
     if (output.status !== 0) break;

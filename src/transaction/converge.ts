@@ -53,7 +53,8 @@ export function convergeAlone(
             ),
           );
     forgetLastTransaction(host);
-    const applied = apply(host, backend, compile(policy), grown);
+    const ruleset = compile(policy);
+    const applied = apply(host, backend, ruleset, grown);
     const outputs = backend.fingerprint.map((command) => host.run(command));
     const now = readLiveTunnels(host);
     // A hook that takes the short way, or one without flock(1), may have come in between. It ends: each hook writes once.
@@ -62,7 +63,7 @@ export function convergeAlone(
         writeLastTransaction(host, {
           backend: backend.name,
           tunnels: live.map(liveTunnelKey),
-          fingerprint: backend.fingerprintOf(outputs),
+          fingerprint: backend.fingerprintOf(outputs, ruleset),
         });
       }
       return { policy, applied };

@@ -118,3 +118,48 @@ describe.each(BACKENDS)('with %s', (backend) => {
     }
   });
 });
+
+describe('with iptables', () => {
+  const WORD = '/run/ovpn-killswitch/last-transaction';
+  const machine = useMachine((fresh) => fresh.relock('KILLSWITCH_BACKEND=iptables'));
+
+  test.each([
+    'iptables -t security -D OUTPUT -j KILLSWITCH-OUTPUT',
+    'ip6tables -D FORWARD -j KILLSWITCH-FORWARD',
+    'iptables -D KILLSWITCH-OUTPUT -p udp -m multiport --dports 53,853,5355 -m comment --comment other-dns -j DROP',
+    'ip6tables -D KILLSWITCH-INPUT -m comment --comment tunnel-address -j KILLSWITCH-TUNNEL-ADDRESS',
+    'ip6tables -F KILLSWITCH-FORWARD',
+  ])('up does not build on rules after %s', (tampering) => {
+    const it = machine();
+    must(it.sh(tampering));
+    const logged = it.logMark();
+    must(it.hook('up', tunnelCall('tun0')));
+    expect(logged().flatMap(({ applied }) => applied ?? [])).toEqual(['replaced']);
+    expect(it.status()).toMatchObject({ state: 'connected', exact: true });
+    must(it.hook('down', tunnelCall('tun0')));
+  });
+
+  test('a rule that only let something pass is put back by route-up at the latest', () => {
+    const it = machine();
+    must(it.sh('iptables -D KILLSWITCH-OUTPUT -d 10.0.0.0/8 -m comment --comment lan -j ACCEPT'));
+    const logged = it.logMark();
+    must(it.hook('up', tunnelCall('tun0')));
+    must(it.hook('route-up', { ...tunnelCall('tun0'), argv: [] }));
+    expect(logged().flatMap(({ applied }) => applied ?? [])).toEqual(['added', 'replaced']);
+    expect(it.status()).toMatchObject({ state: 'connected', exact: true });
+    must(it.hook('down', tunnelCall('tun0')));
+  });
+
+  test.each(['-A KILLSWITCH-OUTPUT -j ACCEPT', '-C KILLSWITCH-OUTPUT -j DROP\\n-I OUTPUT -j ACCEPT', '-P OUTPUT ACCEPT'])(
+    'nothing but questions is taken from the word of the last transaction: %s',
+    (line) => {
+      const it = machine();
+      it.write(WORD, it.read(WORD).replace('"fingerprint":"', `"fingerprint":"ipv4 ${line}\\n`));
+      const logged = it.logMark();
+      must(it.hook('up', tunnelCall('tun0')));
+      expect(logged().flatMap(({ applied }) => applied ?? [])).toEqual(['added']);
+      expect(it.status()).toMatchObject({ state: 'connected', exact: true });
+      must(it.hook('down', tunnelCall('tun0')));
+    },
+  );
+});

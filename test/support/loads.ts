@@ -75,14 +75,19 @@ export function describeLoads(kind: Kind, plan?: MachinePlan): void {
       apply(host, backend, smaller);
       const step = (from: Ruleset, to: Ruleset, word: string): string => {
         const change = amendment(from, to) ?? { added: [], removed: [] };
-        const outputs = backend.amend(from, to, change).map((command) => host.run(command));
+        const outputs = backend.amend(change, word, to).map((command) => host.run(command));
         expect(outputs.map(({ status, stderr }) => `${status} ${stderr}`)).toEqual(outputs.map(() => '0 '));
         expect(differencesOf(backend.image(to), look(host, backend).image)).toEqual([]);
         const after = backend.amended(word, to, change, outputs);
-        expect(after).toBeDefined();
+        expect(after).toBe(wordOf(to));
         return after ?? '';
       };
-      const first = backend.fingerprintOf(backend.fingerprint.map((command) => host.run(command)));
+      const wordOf = (of: Ruleset) =>
+        backend.fingerprintOf(
+          backend.fingerprint.map((command) => host.run(command)),
+          of,
+        );
+      const first = wordOf(smaller);
       const grown = step(smaller, ruleset, first);
       const back = step(ruleset, smaller, step(ruleset, ruleset, grown));
       step(smaller, ruleset, step(smaller, smaller, back));
