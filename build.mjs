@@ -41,6 +41,8 @@ const LEAN = {
     export const execaSync = (...words) => execaCoreSync(...normalizeParameters(...words));`,
   // For base texts alone, which no hook writes but one that locks.
   'node:crypto': `exports.createHash = (...words) => require('crypto').createHash(...words);`,
+  // For a child that is given the terminal itself.
+  'node:tty': `export default { isatty: (...words) => require('tty').isatty(...words) };`,
   // For messages between processes: no program of ours sends any.
   'node:v8': `exports.serialize = (...words) => require('v8').serialize(...words);`,
   // For a log that another thread writes: ours is written where it is said.

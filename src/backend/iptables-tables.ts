@@ -8,9 +8,14 @@ import type { Chain, Rule } from '../ruleset/ruleset.ts';
 export const TABLES = ['security', 'filter'] as const;
 export type Table = (typeof TABLES)[number];
 
+/** Whether a rule stands in every table as it is. */
+function standsAnywhere({ verdict }: Rule): boolean {
+  return typeof verdict === 'string' ? verdict !== 'reject' : !('log' in verdict);
+}
+
 /** Chains as a table takes them. Outside filter there is no REJECT (iptables-extensions(8)), and what was logged in filter is not logged again. */
 export function inTable<Any extends Chain>(table: Table, chains: readonly Any[]): readonly Any[] {
-  if (table === 'filter') return chains;
+  if (table === 'filter' || chains.every(({ rules }) => rules.every(standsAnywhere))) return chains;
   return chains.map((chain) => ({
     ...chain,
     rules: chain.rules.flatMap(({ verdict, ...rule }): readonly Rule[] => {

@@ -168,33 +168,37 @@ function additionLines(added: readonly Addition[], family: Family): readonly str
   return [...added.filter(({ created }) => created).map(({ name }) => `-N ${chainText(name)}`), ...chainLines(added, family)];
 }
 
+/** Whether a rule keeps packets out, or leads to one that does. The chain `endpoint` and what it leads to only let pass. */
+function keepsOut({ verdict }: Rule): boolean {
+  if (typeof verdict === 'string') return verdict !== 'accept';
+  return 'jump' in verdict && verdict.jump !== 'endpoint';
+}
+
 /**
- * One question (`-C`) for each rule that keeps packets out or leads them to such a rule. One that only lets something pass opens nothing when it is
- * gone, and `route-up`, which follows, sees that too. Not the long list of endpoints: iptables-nft would read all of it to find one rule.
+ * One question (`-C`) for each rule that keeps packets out. A rule that only lets something pass opens nothing when it is gone, and `route-up`, which
+ * follows, sees that too. Not the long list of endpoints: iptables-nft would read all of it to find one rule.
  */
 function questions(chains: Ruleset, family: Family): readonly string[] {
-  const asked = chains
-    .filter(({ name }) => name !== 'endpoint')
-    .map((chain) => ({
-      ...chain,
-      rules: chain.rules.filter(({ verdict }) => verdict !== 'accept' && !(typeof verdict === 'object' && 'log' in verdict)),
-    }));
+  const asked = chains.filter(({ name }) => name !== 'endpoint').map((chain) => ({ ...chain, rules: chain.rules.filter(keepsOut) }));
   return chainLines(asked, family).map((line) => `-C${line.slice('-A'.length)}`);
 }
 
-const asItIs = (line: string) => line;
+/** The questions to each family. */
+type Questions = Readonly<Record<Family, readonly string[]>>;
 
-/** Questions of each family as one text that compares. */
 function fingerprintText(families: readonly Family[], questionsTo: (family: Family) => readonly string[]): string {
-  return families.flatMap((family) => [...questionsTo(family)].sort().map((line) => `${family} ${line}`)).join('\n');
+  return families.flatMap((family) => questionsTo(family).map((line) => `${family} ${line}`)).join('\n');
 }
 
-/** The questions of a fingerprint to a family: none when a line of it is anything else, because nothing else of a file may reach the kernel. */
-function questionsIn(fingerprint: string, family: Family): readonly string[] {
+/** Questions of a fingerprint: none when it holds anything else, because nothing else of a file may reach the kernel. */
+function readQuestions(fingerprint: string): Questions {
   const lines = fingerprint.split('\n');
-  if (!lines.every((line) => /^ipv[46] -C KILLSWITCH-/.test(line))) return [];
-  return lines.filter((line) => line.startsWith(`${family} `)).map((line) => line.slice(family.length + 1));
+  if (!lines.every((line) => /^ipv[46] -C KILLSWITCH-/.test(line))) return { ipv4: [], ipv6: [] };
+  const questionsTo = (family: Family) => lines.filter((line) => line.startsWith(family)).map((line) => line.slice(family.length + 1));
+  return { ipv4: questionsTo('ipv4'), ipv6: questionsTo('ipv6') };
 }
+
+const asItIs = (line: string) => line;
 
 function removalLines(removed: readonly Addition[], family: Family): readonly string[] {
   const shared = removed.filter(({ created }) => !created);
@@ -333,13 +337,14 @@ export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesK
     fingerprintOf: (_outputs, ruleset) => fingerprintText(families, (family) => questions(ruleset, family)),
     amend: (change, fingerprint) => {
       if (isEmpty(change)) return look;
+      const known = readQuestions(fingerprint);
       // The last rule of every hook is one of them.
-      if (families.some((family) => questionsIn(fingerprint, family).length === 0)) return [];
+      if (families.some((family) => known[family].length === 0)) return [];
       return load(families, kind, (family) =>
         script((table) => [
           ...HOOKS.map((hook) => `-C ${builtin(hook)} -j ${chainText(hook)}`),
           // One wall that is known to be whole keeps out what must stay out.
-          ...(table === 'filter' ? questionsIn(fingerprint, family) : []),
+          ...(table === 'filter' ? known[family] : []),
           ...removalLines(inTable(table, change.removed), family),
           ...additionLines(inTable(table, change.added), family),
         ]),
@@ -347,11 +352,13 @@ export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesK
     },
     amended: (fingerprint, to, change, outputs) => {
       if (outputs.length < families.length || outputs.some(({ status }) => status !== 0)) return undefined;
-      if (!isEmpty(change))
+      if (!isEmpty(change)) {
+        const known = readQuestions(fingerprint);
         return fingerprintText(families, (family) => [
-          ...without(questionsIn(fingerprint, family), questions(change.removed, family), asItIs),
+          ...without(known[family], questions(change.removed, family), asItIs),
           ...questions(change.added, family),
         ]);
+      }
       const differences = differencesOf(imageOf(to, families, tables), readIptablesSave(families, outputs).image);
       const endpoints = TABLES.map((table) => imageName(table, chainText('endpoint')));
       return differences.every(({ chain }) => endpoints.includes(chain)) ? fingerprint : undefined;

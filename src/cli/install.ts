@@ -5,6 +5,7 @@ import { type HookFiles, placeHooks } from '../host/installed-hooks.ts';
 import { firstLine, unsafeInterpreter } from '../host/interpreter.ts';
 import { PATHS } from '../host/paths.ts';
 import { firstFile, makeFolder, ownFolder, placeCopy, placeLink, placeText, runningInterpreter, textOf } from '../host/program-files.ts';
+import { LOCK_RECORD } from '../machine/lock-record.ts';
 import type { CliCommand } from './command.ts';
 import { placeDispatcher } from './dispatcher-scripts.ts';
 import { placeManuals } from './manuals.ts';
@@ -36,7 +37,8 @@ function interpreter(print: (line: string) => void): string {
 function hookFiles(node: string): HookFiles {
   const at = (name: string) => join(PATHS.library, name);
   const hooks = Object.fromEntries([...HOOKS, 'nm-dispatcher'].map((hook) => [hook, at(`hooks/${hook}`)]));
-  return { node, program: at('hooks.js'), cache: at('hooks.cache'), rehearsal: at('rehearsal.js'), hooks };
+  const caches = { nftables: at('hooks-nftables.cache'), iptables: at('hooks-iptables.cache') };
+  return { node, program: at('hooks.js'), caches, record: LOCK_RECORD, rehearsal: at('rehearsal.js'), hooks };
 }
 
 function source(from: string, ...names: readonly string[]): string {

@@ -1,10 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { Script } from 'node:vm';
+import type { BackendName } from '../policy/settings.ts';
 
 /** What the bundle of the hooks exports: hooks/hooks.ts. */
 interface HookExports {
   readonly HOOKS: Readonly<Record<string, () => void>>;
 }
+
+/** Hooks use the code cache of one of them: docs/decisions/0070. */
+export const BACKENDS: readonly BackendName[] = ['nftables', 'iptables'];
 
 type Body = (module: { exports: object }, require: NodeJS.Require) => void;
 

@@ -1,57 +1,72 @@
 import { readFileSync, rmSync } from 'node:fs';
+import type { BackendName } from '../policy/settings.ts';
 import { cacheFile, idOf } from './cache-file.ts';
 import { type CodeCache, fittingData, interpreterFacts } from './code-cache.ts';
-import { readProgram } from './hook-program.ts';
+import { BACKENDS, readProgram } from './hook-program.ts';
 import { firstFile, placeText } from './program-files.ts';
-import { type Rehearsal, rehearse } from './rehearse.ts';
+import { type Rehearsal, type Rehearsed, rehearse } from './rehearse.ts';
 
 /** Where the parts of the installed hooks lie. */
 export interface HookFiles extends Rehearsal {
-  readonly cache: string;
+  /** Path of the code cache of each backend. */
+  readonly caches: Readonly<Record<BackendName, string>>;
+  /** Path of the lock's record. */
+  readonly record: string;
   /** Path of each hook, by its name. */
   readonly hooks: Readonly<Record<string, string>>;
 }
 
 const START = /^const START = (.*);$/m;
 
-/** What an installed hook knows of its code cache. */
-function cacheOf(hook: string): CodeCache | undefined {
+type Caches = Readonly<Partial<Record<BackendName, CodeCache>>>;
+
+/** What an installed hook knows of its code caches. */
+function cachesOf(hook: string): Caches {
   try {
     const [, text = 'null'] = START.exec(readFileSync(hook, 'utf8')) ?? [];
-    return (JSON.parse(text) as { readonly cache: CodeCache | null } | null)?.cache ?? undefined;
+    return (JSON.parse(text) as { readonly caches?: Caches } | null)?.caches ?? {};
   } catch {
-    return undefined;
+    return {};
   }
 }
 
-/** The cache that is there, when it is of this very program and interpreter. */
-function kept({ hooks, program, node }: HookFiles, text: string): CodeCache | undefined {
-  const cache = Object.values(hooks).map(cacheOf)[0];
-  if (cache === undefined || firstFile([program]) === undefined || readProgram(program) !== text) return undefined;
-  return fittingData(cache, text, node) === undefined ? undefined : cache;
+/** The caches that are there, when they are of this very program and interpreter. */
+function kept({ hooks, program, node }: HookFiles, text: string): Caches | undefined {
+  const caches = Object.values(hooks).map(cachesOf)[0] ?? {};
+  if (firstFile([program]) === undefined || readProgram(program) !== text) return undefined;
+  const fits = BACKENDS.map((backend) => caches[backend]).every((cache) => cache && fittingData(cache, text, node));
+  return fits ? caches : undefined;
 }
 
 /**
- * Places the program of the hooks, its code cache, and a file for each hook, which names both; `start` is the text of start.ts, `firstLine` what
- * starts its interpreter. Gives why there is no cache, when there is none. A hook that starts meanwhile finds the old program with the old cache,
- * or one of them without a cache.
+ * Places the program of the hooks, its code caches, and a file for each hook, which names all of them; `start` is the text of start.ts, `firstLine`
+ * what starts its interpreter. Gives why there is no cache, when there is none. A hook that starts meanwhile finds the old program with an old
+ * cache, or one of them without a cache.
  */
 export function placeHooks(files: HookFiles, firstLine: string, start: string, text: string): string | undefined {
-  let cache = kept(files, text);
+  let caches = kept(files, text);
   let why: string | undefined;
-  if (cache === undefined) {
-    rmSync(files.cache, { force: true });
+  if (caches === undefined) {
+    for (const path of Object.values(files.caches)) rmSync(path, { force: true });
     placeText(files.program, text, 0o644);
     const made = rehearse(files);
     if ('why' in made) why = made.why;
-    else {
-      placeText(files.cache, cacheFile(made), 0o644);
-      cache = { path: files.cache, id: idOf(made), program: text.length, ...interpreterFacts(files.node) };
-    }
+    else caches = placeCaches(files, made, text);
   }
   for (const [hook, path] of Object.entries(files.hooks)) {
-    const known = JSON.stringify({ hook, program: files.program, cache: cache ?? null });
+    const known = JSON.stringify({ hook, program: files.program, record: files.record, caches: caches ?? {} });
     placeText(path, `${firstLine}\nconst START = ${known};\n${start}`, 0o755);
   }
   return why;
+}
+
+function placeCaches(files: HookFiles, made: Rehearsed, text: string): Caches {
+  const placed = BACKENDS.flatMap((backend): [BackendName, CodeCache][] => {
+    const [path, data] = [files.caches[backend], made.get(backend)];
+    // Its tools are missing, or the kernel's part of it.
+    if (data === undefined) return [];
+    placeText(path, cacheFile(data), 0o644);
+    return [[backend, { path, id: idOf(data), program: text.length, ...interpreterFacts(files.node) }]];
+  });
+  return Object.fromEntries(placed);
 }

@@ -3,6 +3,7 @@ import pino from 'pino';
 import type { LogLevel } from '../policy/settings.ts';
 import type { LogEntry } from './host.ts';
 import { PATHS } from './paths.ts';
+import { utcTime } from './utc-time.ts';
 
 /**
  * Writes entries to the log file as JSON lines and to stderr as text, both with the same word for the event; without a writable log file, to
@@ -39,7 +40,7 @@ function openFile(name: string): pino.Logger | undefined {
   // A full disk under the log and a reader of stderr that is gone are no reason to fail: `down` would end a reconnect. An entry that cannot be
   // written is lost.
   destination.on('error', () => undefined);
-  return pino({ level: 'trace', base: { name, pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  return pino({ level: 'trace', base: { name, pid: process.pid }, timestamp: () => `,"time":"${utcTime(new Date())}"` }, destination);
 }
 
 /**

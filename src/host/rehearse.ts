@@ -20,11 +20,14 @@ export interface Rehearsal {
   readonly program: string;
 }
 
+/** By the backend that hooks run with. */
+export type Rehearsed = ReadonlyMap<string, Buffer>;
+
 /**
- * The code cache of the hooks' program for this interpreter, or why there is none. The hooks run for it, in a network and a view of the files
+ * The code caches of the hooks' program for this interpreter, or why there are none. The hooks run for it, in a network and a view of the files
  * that end with the run.
  */
-export function rehearse({ node, rehearsal, program }: Rehearsal): Buffer | { readonly why: string } {
+export function rehearse({ node, rehearsal, program }: Rehearsal): Rehearsed | { readonly why: string } {
   const words = [node, NODE_FLAG, rehearsal, program, ...['net', 'mnt'].map((space) => readlinkSync(`/proc/self/ns/${space}`))];
   const { status, stdout, stderr, error } = spawnSync(
     'unshare',
@@ -38,6 +41,13 @@ export function rehearse({ node, rehearsal, program }: Rehearsal): Buffer | { re
       encoding: 'latin1',
     },
   );
-  if (status === 0) return Buffer.from(stdout, 'base64');
+  if (status === 0)
+    return new Map(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' '))
+        .map(([backend = '', data = '']) => [backend, Buffer.from(data, 'base64')]),
+    );
   return { why: error?.message ?? stderr.trim().split('\n').at(-1) ?? '' };
 }

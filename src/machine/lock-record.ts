@@ -8,7 +8,7 @@ import { field, type Json, parseJson } from './json.ts';
 import { type Moment, parseMoment, secondsUntil } from './moment.ts';
 import { type OpenedPortal, openedPortalJson, parseOpenedPortal } from './portal-record.ts';
 
-const FILE = `${PATHS.state}/lock.json`;
+export const LOCK_RECORD: string = `${PATHS.state}/lock.json`;
 /** As one word whether it is locked. */
 const PLAIN_FILE = `${PATHS.state}/lock.plain`;
 
@@ -59,9 +59,18 @@ function list<Item>(json: Json | undefined, parse: (json: Json) => readonly Item
   return Array.isArray(json) ? json.flatMap((each: Json) => parse(each)) : [];
 }
 
+/** A hook asks for the record several times, and nobody changes it meanwhile. */
+let readBefore: { readonly text: string; readonly record: LockRecord | undefined } | undefined;
+
 /** The record as it was written; undefined when nobody has locked or unlocked this machine yet, or it cannot be read as one. */
 export function readWrittenRecord(host: Host): LockRecord | undefined {
-  const json = parseJson(host.read(FILE) ?? '');
+  const text = host.read(LOCK_RECORD) ?? '';
+  if (readBefore?.text !== text) readBefore = { text, record: parseRecord(text) };
+  return readBefore.record;
+}
+
+function parseRecord(text: string): LockRecord | undefined {
+  const json = parseJson(text);
   const [locked, since, backend, before, made] = ['locked', 'since', 'backend', 'before', 'made'].map((name) => field(json, name));
   if (typeof locked !== 'boolean' || typeof since !== 'number' || (backend !== 'iptables' && backend !== 'nftables')) return undefined;
   const [until, trial] = ['until', 'trial'].map((name) => parseMoment(field(json, name)));
@@ -116,5 +125,5 @@ export function writeLockRecord(host: Host, record: LockRecord): void {
   host.write(`${PATHS.state}/before.made`, made.join(''));
   writePlainRecord(host, bootsLocked(record));
   const { portal, ...rest } = record;
-  host.write(FILE, `${JSON.stringify({ version: 1, ...rest, ...(portal && { portal: openedPortalJson(portal) }) }, null, 1)}\n`);
+  host.write(LOCK_RECORD, `${JSON.stringify({ version: 1, ...rest, ...(portal && { portal: openedPortalJson(portal) }) }, null, 1)}\n`);
 }

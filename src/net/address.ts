@@ -47,11 +47,16 @@ export function parseAddress(text: string): Address | undefined {
   }
 }
 
+/** An address as the library reads it. Its own `parse` reads a text twice, to learn the family first. */
+export function readAs(family: Family, text: string): ipaddr.IPv4 | ipaddr.IPv6 {
+  return family === 'ipv4' ? ipaddr.IPv4.parse(text) : ipaddr.IPv6.parse(text);
+}
+
 /**
  * Whether packets to this address can go to one host on a network: not unspecified, loopback, multicast or broadcast
  * (RFC 6890, RFC 4291).
  */
-export function isUnicast(address: Address): boolean {
-  const range = ipaddr.parse(address.text).range();
+export function isUnicast({ family, text }: Address): boolean {
+  const range = readAs(family, text).range();
   return !['unspecified', 'loopback', 'multicast', 'broadcast'].includes(range);
 }

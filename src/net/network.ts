@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js';
-import { type Address, type Family, parseAddress } from './address.ts';
+import { type Address, type Family, parseAddress, readAs } from './address.ts';
 import type { Branded } from './brand.ts';
 
 /** An IP prefix. `text` is canonical: host bits are zero, the length is always written (`10.8.0.0/24`, `10.8.0.1/32`). */
@@ -16,7 +16,7 @@ function maskByte(prefix: number, index: number): number {
 }
 
 function masked(address: Address, prefix: number): Network {
-  const bytes = ipaddr.parse(address.text).toByteArray();
+  const bytes = readAs(address.family, address.text).toByteArray();
   const kept = bytes.map((byte, index) => byte & maskByte(prefix, index));
   const start = ipaddr.fromByteArray(kept);
   const text = start instanceof ipaddr.IPv6 ? start.toRFC5952String() : start.toString();
@@ -51,7 +51,8 @@ const starts = new WeakMap<Network, readonly number[]>();
 
 /** The bytes of the first address. */
 function start(network: Network): readonly number[] {
-  const known = starts.get(network) ?? ipaddr.parse(network.text.slice(0, network.text.lastIndexOf('/'))).toByteArray();
+  const { family, text } = network;
+  const known = starts.get(network) ?? readAs(family, text.slice(0, text.lastIndexOf('/'))).toByteArray();
   starts.set(network, known);
   return known;
 }

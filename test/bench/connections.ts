@@ -1,7 +1,9 @@
+import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
+import type { BackendName } from '../../src/policy/settings.ts';
 import { INTERNET } from '../../src/proof/addresses.ts';
 import { CONNECTED } from '../../src/proof/openvpn.ts';
-import { installProduct, type Product } from '../../src/proof/product.ts';
+import { installProduct, type Product, writeSettings } from '../../src/proof/product.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
 import type { Plan } from './groups.ts';
 import { DIST } from './machines.ts';
@@ -10,6 +12,8 @@ import type { TrafficOrders } from './traffic.ts';
 
 const PORT = 5001;
 const KINDS = ['stream', 'datagrams', 'connections'] as const;
+/** One rule that asks what a packet belongs to: the kernel then keeps track of every connection, which costs more than rules do. */
+const TRACKING = 'nft "table inet tracking { chain input { type filter hook input priority 0; ct state established accept; }; }"';
 
 /** Samples by name. */
 type Samples = Map<string, number[]>;
@@ -18,9 +22,14 @@ function add(samples: Samples, name: string, value: number): void {
   samples.set(name, [...(samples.get(name) ?? []), value]);
 }
 
-/** Sends traffic from a sandbox; bytes are given as Mbit. */
-export async function traffic(sandbox: World['sandbox'], tools: string, orders: TrafficOrders): Promise<number> {
-  const { stdout, stderr, status } = await sandbox.ask([process.execPath, `${tools}traffic.js`, JSON.stringify(orders)]);
+/** Sends traffic from a sandbox; bytes are given as Mbit. `prefix` is what starts the program, without it nothing. */
+export async function traffic(
+  sandbox: World['sandbox'],
+  tools: string,
+  orders: TrafficOrders,
+  prefix: readonly string[] = [],
+): Promise<number> {
+  const { stdout, stderr, status } = await sandbox.ask([...prefix, process.execPath, `${tools}traffic.js`, JSON.stringify(orders)]);
   if (status !== 0 || stdout === '') throw new Error(`${orders.kind} to ${orders.address}: ${stderr}`);
   return orders.kind === 'stream' ? (Number(stdout) * 8) / 1e6 : Number(stdout);
 }
@@ -37,13 +46,15 @@ export async function serve(sandbox: World['sandbox'], tools: string, at: string
 
 const [UNLOCKED, LOCKED] = ['unlocked', 'locked'] as const;
 
+const settingsFor = (backend: BackendName) => `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_RESOLVER=off\n`;
+
 /** An OpenVPN server, this machine with our product in it, and who takes traffic behind the server. */
-async function open(plan: Plan): Promise<{ readonly world: World; readonly product: Product }> {
+async function open(plan: Plan, backend: BackendName): Promise<{ readonly world: World; readonly product: Product }> {
   const world = await openWorld({ dist: DIST, transport: 'udp' });
   try {
     await world.startServer();
     await world.writeProfile(true);
-    const product = await installProduct(world.sandbox, DIST, 'KILLSWITCH_RESOLVER=off\n');
+    const product = await installProduct(world.sandbox, DIST, settingsFor(backend));
     await serve(world.sandbox, plan.tools, 'internet', INTERNET.web4, PORT);
     return { world, product };
   } catch (thrown) {
@@ -59,7 +70,7 @@ async function connected(world: World): Promise<ReturnType<World['startClient']>
 }
 
 export async function measureConnect(plan: Plan): Promise<readonly Row[]> {
-  const { world, product } = await open(plan);
+  const { world, product } = await open(plan, 'nftables');
   try {
     const samples: Samples = new Map();
     for (let repeat = 0; repeat < plan.repeats; repeat++)
@@ -78,28 +89,67 @@ export async function measureConnect(plan: Plan): Promise<readonly Row[]> {
 }
 
 /** How often each state is measured in the time of one repeat: what the machine does besides changes within seconds. */
-const TURNS = 3;
+const TURNS = 2;
 
-/** One connection is locked and unlocked in turn: two connections of the same client differ by more than the rules cost. */
+/** What is loaded while traffic is measured; the first is what the others are compared with. */
+const STATES = [UNLOCKED, 'unlocked, connections tracked', 'locked, nftables', 'locked, iptables'] as const;
+type State = (typeof STATES)[number];
+
+async function bring(world: World, product: Product, state: State): Promise<void> {
+  // Another backend takes the place of the one before only on an unlocked machine.
+  await product.must('unlock');
+  world.sandbox.run(['nft', 'delete', 'table', 'inet', 'tracking']);
+  switch (state) {
+    case 'unlocked':
+      return;
+    case 'unlocked, connections tracked': {
+      const { status, stderr } = world.sandbox.run(['sh', '-c', TRACKING]);
+      if (status !== 0) throw new Error(stderr);
+      return;
+    }
+    case 'locked, nftables':
+    case 'locked, iptables':
+      await writeSettings(world.sandbox, settingsFor(state === 'locked, nftables' ? 'nftables' : 'iptables'));
+      await product.must('lock');
+      return;
+    default:
+      state satisfies never;
+  }
+}
+
+/** Has every process of the sandbox that is there now, and all that they start, run on one processor. */
+function pin(world: World, processor: number, except: ReadonlySet<string> = new Set()): ReadonlySet<string> {
+  const names = world.sandbox.run(['ls', '/proc']).stdout.split('\n');
+  const processes = names.filter((name) => /^\d+$/.test(name) && !except.has(name));
+  for (const each of processes) world.sandbox.run(['taskset', '-acp', String(processor), each]);
+  return new Set(processes);
+}
+
+/**
+ * One connection in each state in turn: two connections of the same client differ by more than the rules cost. Nothing listens at the uplink, and
+ * this machine has one processor and all others the second: where the scheduler puts five processes would decide.
+ */
 export async function measureTunnel(plan: Plan): Promise<readonly Row[]> {
-  const { world, product } = await open(plan);
+  const { world, product } = await open(plan, 'nftables');
   try {
+    await world.capture.end();
+    const [here, there] = availableParallelism() > 1 ? [0, 1] : [0, 0];
+    const others = pin(world, there);
     await product.must('lock');
     const client = await connected(world);
-    const samples: Samples = new Map();
+    pin(world, here, others);
+    const samples: Samples = new Map(KINDS.flatMap((kind) => STATES.map((state) => [`${kind}, ${state}`, []])));
     for (let turn = 0; turn < plan.repeats * TURNS; turn++)
-      for (const state of turn % 2 === 0 ? [UNLOCKED, LOCKED] : [LOCKED, UNLOCKED]) {
-        await product.must(state === LOCKED ? 'lock' : 'unlock');
+      for (const state of turn % 2 === 0 ? STATES : STATES.toReversed()) {
+        await bring(world, product, state);
         for (const kind of KINDS) {
-          const orders = { kind, address: INTERNET.web4, port: PORT, milliseconds: (plan.seconds * 1000) / TURNS };
-          add(samples, `${kind}, ${state}`, await traffic(world.sandbox, plan.tools, orders));
+          const orders = { kind, address: INTERNET.web4, port: PORT, milliseconds: (plan.seconds * 1000) / 3 };
+          add(samples, `${kind}, ${state}`, await traffic(world.sandbox, plan.tools, orders, ['taskset', '-c', String(here)]));
         }
       }
     await client.end();
     // Each kind compares with itself.
-    return KINDS.flatMap((kind) =>
-      rowsOf(new Map([UNLOCKED, LOCKED].map((state) => [`${kind}, ${state}`, samples.get(`${kind}, ${state}`) ?? []]))),
-    );
+    return KINDS.flatMap((kind) => rowsOf(new Map(STATES.map((state) => [`${kind}, ${state}`, samples.get(`${kind}, ${state}`) ?? []]))));
   } finally {
     world.close();
   }

@@ -37,7 +37,7 @@ describe('install', () => {
         `0:0 755 f ${LIBRARY}/cli.js`,
         `0:0 755 f ${LIBRARY}/resolver.js`,
         `0:0 755 f ${LIBRARY}/rehearsal.js`,
-        ...['hooks.js', 'hooks.cache', 'start.js'].map((part) => `0:0 644 f ${LIBRARY}/${part}`),
+        ...['hooks.js', 'hooks-nftables.cache', 'hooks-iptables.cache', 'start.js'].map((part) => `0:0 644 f ${LIBRARY}/${part}`),
         `0:0 755 f ${LIBRARY}/boot`,
         ...['progress', 'prove', 'proof/prober', 'proof/responder', 'proof/visitor'].map((program) => `0:0 755 f ${LIBRARY}/${program}.js`),
         `0:0 755 f ${LIBRARY}/recover`,
