@@ -1,6 +1,6 @@
 import { asKillswitchError, explainError, type KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
+import { type LiveTunnel, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import type { Settings } from '../policy/settings.ts';
@@ -25,20 +25,18 @@ export interface ResolverState {
   readonly differences: readonly string[];
 }
 
-/** With `asks` it also asks the programs that hold the resolvers; without, it reads files only. */
-export function readResolvers(host: Host, asks: boolean): ResolverState {
+/** The live tunnels whose resolvers we set: NetworkManager itself sets what its own connections bring. */
+function demanding(host: Host): readonly LiveTunnel[] {
   const live = readLiveTunnels(host);
   const stale = new Set(staleTunnels(host, live));
+  return live.filter((each) => !stale.has(each) && each.connection === undefined);
+}
+
+/** With `asks` it also asks the programs that hold the resolvers; without, it reads files only. */
+export function readResolvers(host: Host, asks: boolean): ResolverState {
   // Whatever the settings say, an unlocked machine gets its own resolvers back.
   const settings = readLockRecord(host)?.locked === true ? settingsInForce(host) : undefined;
-  const demands =
-    settings === undefined || settings.resolver === 'off'
-      ? []
-      : demandsOf(
-          settings,
-          // NetworkManager itself sets what its own connections bring.
-          live.filter((each) => !stale.has(each) && each.connection === undefined),
-        );
+  const demands = settings === undefined || settings.resolver === 'off' ? [] : demandsOf(settings, demanding(host));
   const inUse = strategiesInUse(host);
   const differences =
     demands.length > 0

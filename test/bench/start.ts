@@ -46,6 +46,7 @@ export async function measureStart({ tools, rounds }: Plan): Promise<readonly Ro
     place(plain, `${FOLDER}/rules.nft`, await rulesOf(nftables, 'nft list table inet ovpn_killswitch'));
     place(plain, `${FOLDER}/rules.v4`, await rulesOf(iptables, 'iptables-save -t filter'));
     place(plain, `${FOLDER}/rules.v6`, await rulesOf(iptables, 'ip6tables-save -t filter'));
+    const runNft = `require('node:child_process').spawnSync('/usr/sbin/nft', ['-f', '${FOLDER}/rules.nft'], { env: {} }).status === 0 || process.exit(1)`;
     const restores = `iptables-restore -w <${FOLDER}/rules.v4 && ip6tables-restore -w <${FOLDER}/rules.v6`;
     const rival = (name: string, program: string, remotes: number): readonly Subject[] => {
       const run = hookRun('up', { remotes, program: [`${FOLDER}/${program}`] });
@@ -60,6 +61,12 @@ export async function measureStart({ tools, rounds }: Plan): Promise<readonly Ro
         ...ours(nftables, 'nftables'),
         ...ours(iptables, 'iptables'),
         { name: 'nft alone, the same rules', stopwatch, prepare: [empty], run: { argv: ['/usr/sbin/nft', '-f', `${FOLDER}/rules.nft`] } },
+        {
+          name: 'node, nothing but that nft',
+          stopwatch,
+          prepare: [empty],
+          run: { argv: [process.execPath, '--v8-pool-size=0', '-e', runNft] },
+        },
         { name: 'iptables-restore alone, the same rules, both families', stopwatch, prepare: [empty], run: shell(restores) },
         ...rival('sh hook, one restore for each family', 'restore', 4),
         ...rival('bash hook', 'calls', 4),
