@@ -175,27 +175,37 @@ function keepsOut({ verdict }: Rule): boolean {
 }
 
 /**
- * One question (`-C`) for each rule that keeps packets out. A rule that only lets something pass opens nothing when it is gone, and `route-up`, which
- * follows, sees that too. Not the long list of endpoints: iptables-nft would read all of it to find one rule.
+ * One question (`-C`) for each rule of a table that keeps packets out; in the second wall, which hardly any program touches, for the last of each hook.
+ * A rule that only lets something pass opens nothing when it is gone. Not the long list of endpoints: iptables-nft would read all of it to find one
+ * rule.
  */
-function questions(chains: Ruleset, family: Family): readonly string[] {
-  const asked = chains.filter(({ name }) => name !== 'endpoint').map((chain) => ({ ...chain, rules: chain.rules.filter(keepsOut) }));
+function questions(table: Table, chains: Ruleset, family: Family): readonly string[] {
+  const isAsked = (chain: ChainName, rule: Rule) => keepsOut(rule) && (table === 'filter' || (isHook(chain) && rule.id === 'rest'));
+  const asked = inTable(table, chains)
+    .filter(({ name }) => name !== 'endpoint')
+    .map((chain) => ({ ...chain, rules: chain.rules.filter((rule) => isAsked(chain.name, rule)) }));
   return chainLines(asked, family).map((line) => `-C${line.slice('-A'.length)}`);
 }
 
-/** The questions to each family. */
-type Questions = Readonly<Record<Family, readonly string[]>>;
-
-function fingerprintText(families: readonly Family[], questionsTo: (family: Family) => readonly string[]): string {
-  return families.flatMap((family) => questionsTo(family).map((line) => `${family} ${line}`)).join('\n');
+/** Questions as one text that compares: a line for each, after its family and its table. */
+function fingerprintText(
+  families: readonly Family[],
+  tables: readonly Table[],
+  questionsTo: (table: Table, family: Family) => readonly string[],
+): string {
+  return families
+    .flatMap((family) => tables.flatMap((table) => questionsTo(table, family).map((line) => `${family} ${table} ${line}`)))
+    .join('\n');
 }
 
-/** Questions of a fingerprint: none when it holds anything else, because nothing else of a file may reach the kernel. */
-function readQuestions(fingerprint: string): Questions {
+/** The questions of a fingerprint to a table of a family. None when a line is not our question: nothing else of a file may reach the kernel. */
+function readQuestions(fingerprint: string): (table: Table, family: Family) => readonly string[] {
   const lines = fingerprint.split('\n');
-  if (!lines.every((line) => /^ipv[46] -C KILLSWITCH-/.test(line))) return { ipv4: [], ipv6: [] };
-  const questionsTo = (family: Family) => lines.filter((line) => line.startsWith(family)).map((line) => line.slice(family.length + 1));
-  return { ipv4: questionsTo('ipv4'), ipv6: questionsTo('ipv6') };
+  if (!lines.every((line) => /^ipv[46] (filter|security) -C KILLSWITCH-[^=]*$/.test(line))) return () => [];
+  return (table, family) => {
+    const head = `${family} ${table} `;
+    return lines.filter((line) => line.startsWith(head)).map((line) => line.slice(head.length));
+  };
 }
 
 const asItIs = (line: string) => line;
@@ -334,17 +344,16 @@ export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesK
       return load(families, kind, (family) => script((table) => additionLines(inTable(table, added), family)));
     },
     fingerprint: [],
-    fingerprintOf: (_outputs, ruleset) => fingerprintText(families, (family) => questions(ruleset, family)),
+    fingerprintOf: (_outputs, ruleset) => fingerprintText(families, tables, (table, family) => questions(table, ruleset, family)),
     amend: (change, fingerprint) => {
       if (isEmpty(change)) return look;
-      const known = readQuestions(fingerprint);
+      const asked = readQuestions(fingerprint);
       // The last rule of every hook is one of them.
-      if (families.some((family) => known[family].length === 0)) return [];
+      if (families.some((family) => tables.some((table) => asked(table, family).length === 0))) return [];
       return load(families, kind, (family) =>
         script((table) => [
           ...HOOKS.map((hook) => `-C ${builtin(hook)} -j ${chainText(hook)}`),
-          // One wall that is known to be whole keeps out what must stay out.
-          ...(table === 'filter' ? known[family] : []),
+          ...asked(table, family),
           ...removalLines(inTable(table, change.removed), family),
           ...additionLines(inTable(table, change.added), family),
         ]),
@@ -353,10 +362,10 @@ export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesK
     amended: (fingerprint, to, change, outputs) => {
       if (outputs.length < families.length || outputs.some(({ status }) => status !== 0)) return undefined;
       if (!isEmpty(change)) {
-        const known = readQuestions(fingerprint);
-        return fingerprintText(families, (family) => [
-          ...without(known[family], questions(change.removed, family), asItIs),
-          ...questions(change.added, family),
+        const asked = readQuestions(fingerprint);
+        return fingerprintText(families, tables, (table, family) => [
+          ...without(asked(table, family), questions(table, change.removed, family), asItIs),
+          ...questions(table, change.added, family),
         ]);
       }
       const differences = differencesOf(imageOf(to, families, tables), readIptablesSave(families, outputs).image);

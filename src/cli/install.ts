@@ -5,6 +5,7 @@ import { type HookFiles, placeHooks } from '../host/installed-hooks.ts';
 import { firstLine, unsafeInterpreter } from '../host/interpreter.ts';
 import { PATHS } from '../host/paths.ts';
 import { firstFile, makeFolder, ownFolder, placeCopy, placeLink, placeText, runningInterpreter, textOf } from '../host/program-files.ts';
+import { forgetLastTransaction } from '../machine/last-transaction.ts';
 import { LOCK_RECORD } from '../machine/lock-record.ts';
 import type { CliCommand } from './command.ts';
 import { placeDispatcher } from './dispatcher-scripts.ts';
@@ -67,6 +68,8 @@ function installFiles(host: Host, print: (line: string) => void, networkManager:
   // From here on hooks of an older copy may meet the new files.
   placeText(join(PATHS.library, 'start.js'), start, 0o644);
   const why = placeHooks(hookFiles(node), first, start, hooks);
+  // This version may want other rules than those that are loaded.
+  forgetLastTransaction(host);
   if (why !== undefined) print(`The hooks start without a code cache, a little slower: ${why}`);
 }
 

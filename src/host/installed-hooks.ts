@@ -1,4 +1,5 @@
 import { readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { BackendName } from '../policy/settings.ts';
 import { cacheFile, idOf } from './cache-file.ts';
 import { type CodeCache, fittingData, interpreterFacts } from './code-cache.ts';
@@ -34,8 +35,8 @@ function cachesOf(hook: string): Caches {
 function kept({ hooks, program, node }: HookFiles, text: string): Caches | undefined {
   const caches = Object.values(hooks).map(cachesOf)[0] ?? {};
   if (firstFile([program]) === undefined || readProgram(program) !== text) return undefined;
-  const fits = BACKENDS.map((backend) => caches[backend]).every((cache) => cache && fittingData(cache, text, node));
-  return fits ? caches : undefined;
+  const all = Object.values(caches);
+  return all.length > 0 && all.every((cache) => fittingData(cache, text, node) !== undefined) ? caches : undefined;
 }
 
 /**
@@ -47,7 +48,8 @@ export function placeHooks(files: HookFiles, firstLine: string, start: string, t
   let caches = kept(files, text);
   let why: string | undefined;
   if (caches === undefined) {
-    for (const path of Object.values(files.caches)) rmSync(path, { force: true });
+    // One cache for all backends is what earlier versions had.
+    for (const path of [...Object.values(files.caches), join(dirname(files.program), 'hooks.cache')]) rmSync(path, { force: true });
     placeText(files.program, text, 0o644);
     const made = rehearse(files);
     if ('why' in made) why = made.why;

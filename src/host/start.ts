@@ -25,7 +25,8 @@ function backend(): BackendName {
 }
 
 const source = readProgram(START.program);
-const cache = START.caches[backend()];
+// The other's holds most of it.
+const cache = START.caches[backend()] ?? Object.values(START.caches)[0];
 const data = cache && fittingData(cache, source, process.execPath);
 hooksOf(compileHooks(source, START.program, data), require).HOOKS[START.hook]?.();
 // Nothing is left to wait for, and to take the heap apart would take a while.

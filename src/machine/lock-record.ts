@@ -5,6 +5,7 @@ import { PATHS } from '../host/paths.ts';
 import type { Portal } from '../policy/portal.ts';
 import type { BackendName } from '../policy/settings.ts';
 import { field, type Json, parseJson } from './json.ts';
+import { forgetLastTransaction } from './last-transaction.ts';
 import { type Moment, parseMoment, secondsUntil } from './moment.ts';
 import { type OpenedPortal, openedPortalJson, parseOpenedPortal } from './portal-record.ts';
 
@@ -59,7 +60,7 @@ function list<Item>(json: Json | undefined, parse: (json: Json) => readonly Item
   return Array.isArray(json) ? json.flatMap((each: Json) => parse(each)) : [];
 }
 
-/** A hook asks for the record several times, and nobody changes it meanwhile. */
+/** A hook asks for the record several times, and mostly it still says the same. */
 let readBefore: { readonly text: string; readonly record: LockRecord | undefined } | undefined;
 
 /** The record as it was written; undefined when nobody has locked or unlocked this machine yet, or it cannot be read as one. */
@@ -117,8 +118,12 @@ export function writePlainRecord(host: Host, locked: boolean): void {
   host.write(PLAIN_FILE, locked ? 'locked\n' : 'unlocked\n');
 }
 
-/** Also writes what the scripts `recover` and `boot` must know as plain lines: they have no JSON parser. */
+/**
+ * Also writes what the scripts `recover` and `boot` must know as plain lines: they have no JSON parser. Whoever dies after it and before the rules are
+ * loaded leaves no word of the rules of before.
+ */
 export function writeLockRecord(host: Host, record: LockRecord): void {
+  forgetLastTransaction(host);
   const policies = record.before.map(({ family, chain, policy }) => `${family} ${chain} ${policy}\n`);
   const made = record.made.map(({ family, chain, table }) => `${family} ${chain} ${table}\n`);
   host.write(`${PATHS.state}/before.policies`, policies.join(''));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { tunnelCall } from './captures.ts';
-import { BACKENDS, type Machine, must, useMachine } from './installed-machine.ts';
+import { BACKENDS, type Machine, must, STATE, useMachine } from './installed-machine.ts';
 import { overlayPrograms } from './obstacles.ts';
 
 const CALLS = '/run/calls';
@@ -129,6 +129,7 @@ describe('with iptables', () => {
     'iptables -D KILLSWITCH-OUTPUT -p udp -m multiport --dports 53,853,5355 -m comment --comment other-dns -j DROP',
     'ip6tables -D KILLSWITCH-INPUT -m comment --comment tunnel-address -j KILLSWITCH-TUNNEL-ADDRESS',
     'ip6tables -F KILLSWITCH-FORWARD',
+    'iptables -I OUTPUT -j ACCEPT; iptables -t security -F KILLSWITCH-OUTPUT',
   ])('up does not build on rules after %s', (tampering) => {
     const it = machine();
     must(it.sh(tampering));
@@ -139,7 +140,7 @@ describe('with iptables', () => {
     must(it.hook('down', tunnelCall('tun0')));
   });
 
-  test('a rule that only let something pass is put back by route-up at the latest', () => {
+  test('a rule that only let something pass is put back by the route-up that changes nothing', () => {
     const it = machine();
     must(it.sh('iptables -D KILLSWITCH-OUTPUT -d 10.0.0.0/8 -m comment --comment lan -j ACCEPT'));
     const logged = it.logMark();
@@ -150,16 +151,48 @@ describe('with iptables', () => {
     must(it.hook('down', tunnelCall('tun0')));
   });
 
-  test.each(['-A KILLSWITCH-OUTPUT -j ACCEPT', '-C KILLSWITCH-OUTPUT -j DROP\\n-I OUTPUT -j ACCEPT', '-P OUTPUT ACCEPT'])(
-    'nothing but questions is taken from the word of the last transaction: %s',
-    (line) => {
-      const it = machine();
-      it.write(WORD, it.read(WORD).replace('"fingerprint":"', `"fingerprint":"ipv4 ${line}\\n`));
-      const logged = it.logMark();
-      must(it.hook('up', tunnelCall('tun0')));
-      expect(logged().flatMap(({ applied }) => applied ?? [])).toEqual(['added']);
-      expect(it.status()).toMatchObject({ state: 'connected', exact: true });
-      must(it.hook('down', tunnelCall('tun0')));
-    },
-  );
+  test.each([
+    '-A KILLSWITCH-OUTPUT -j ACCEPT',
+    '-C KILLSWITCH-OUTPUT -m comment --comment rest -j DROP\\nipv4 filter -I OUTPUT -j ACCEPT',
+    '-P OUTPUT ACCEPT',
+  ])('nothing but questions is taken from the word of the last transaction: %s', (line) => {
+    const it = machine();
+    it.write(WORD, it.read(WORD).replace('"fingerprint":"', `"fingerprint":"ipv4 filter ${line}\\n`));
+    const logged = it.logMark();
+    must(it.hook('up', tunnelCall('tun0')));
+    expect(logged().flatMap(({ applied }) => applied ?? [])).toEqual(['added']);
+    expect(it.status()).toMatchObject({ state: 'connected', exact: true });
+    must(it.hook('down', tunnelCall('tun0')));
+  });
+});
+
+describe.each(BACKENDS)('with %s, on a word that is forgotten', (backend) => {
+  const WORD = '/run/ovpn-killswitch/last-transaction';
+  const machine = useMachine((fresh) => fresh.relock(`KILLSWITCH_BACKEND=${backend}`));
+
+  test('by install, whose version may want other rules', () => {
+    const it = machine();
+    expect(it.exists(WORD)).toBe(true);
+    must(it.command('install'));
+    expect(it.exists(WORD)).toBe(false);
+    must(it.hook('up', tunnelCall('tun0')));
+    expect(it.exists(WORD)).toBe(true);
+    must(it.hook('down', tunnelCall('tun0')));
+  });
+
+  test('by a lock that ends before it has loaded what it has kept: up does not build on the rules of before', () => {
+    const it = machine();
+    const inTheWay = `${STATE}/base.${backend === 'nftables' ? 'nft' : 'v4'}`;
+    must(
+      it.sh(
+        "mkdir -p /etc/openvpn/client; printf 'client\\ndev tun\\nremote 203.0.113.10 1194 udp\\nuser daemon\\n' >/etc/openvpn/client/p.conf",
+      ),
+    );
+    must(it.sh(`rm ${inTheWay}; mkdir ${inTheWay}`));
+    expect(it.command('lock').status).not.toBe(0);
+    must(it.run('rmdir', inTheWay));
+    must(it.hook('up', tunnelCall('tun0')));
+    expect(it.status()).toMatchObject({ state: 'connected', exact: true });
+    must(it.hook('down', tunnelCall('tun0')));
+  });
 });
