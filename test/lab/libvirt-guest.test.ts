@@ -158,7 +158,7 @@ describe.each(['nftables', 'iptables'] as const)('a virtual machine of libvirt, 
     const page = async () => {
       // The first of them may have been asked for before.
       const enough = pages(it.machine).length + 2;
-      await until('the guest to ask the web', () => pages(it.machine).length >= enough, 30_000);
+      await until('the guest to ask the web', () => pages(it.machine).length >= enough, 90_000);
       return pages(it.machine).at(-1);
     };
     await expectTunnelAlone(it, backend, LIBVIRT.bridge, page);

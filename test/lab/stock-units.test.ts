@@ -262,6 +262,12 @@ printf '[Service]\\nLimitNPROC=10\\n' >/run/systemd/system/${unit}.service.d/lim
         await connects(it, unit, () => machine.sh(`systemctl kill -s USR1 --kill-who=main ${unit}`));
         await comesTo(it, 'LOCKED: connected');
       });
+      // One that is still under way would run as root once the device is gone, and forget the tunnel.
+      await until(
+        'the refresh to end',
+        async () => !(await machine.sh('systemctl list-units --all --plain')).includes('ovpn-killswitch refresh'),
+        60_000,
+      );
       await nothingLeaves(it, async () => {
         await machine.sh(`systemctl stop ${unit}`);
         await comesTo(it, 'LOCKED: connected');
