@@ -110,6 +110,9 @@ describe.each(DEBIANS)('on $root, with OpenVPN $openvpn and $backend,', (debian)
       },
       60_000,
     );
+    // One that is still under way holds the lock, and forgets the tunnel of a client that is stopped meanwhile.
+    const isRefreshing = async () => (await it.machine.sh('systemctl list-units --all --plain')).includes('ovpn-killswitch refresh');
+    await until('the refresh to end', async () => !(await isRefreshing()), 60_000);
   };
   /** While a hook or a refresh is at work, files and kernel may differ for a moment. */
   const comesTo = async ({ product }: Scene, headline: string) => {
@@ -262,12 +265,6 @@ printf '[Service]\\nLimitNPROC=10\\n' >/run/systemd/system/${unit}.service.d/lim
         await connects(it, unit, () => machine.sh(`systemctl kill -s USR1 --kill-who=main ${unit}`));
         await comesTo(it, 'LOCKED: connected');
       });
-      // One that is still under way would run as root once the device is gone, and forget the tunnel.
-      await until(
-        'the refresh to end',
-        async () => !(await machine.sh('systemctl list-units --all --plain')).includes('ovpn-killswitch refresh'),
-        60_000,
-      );
       await nothingLeaves(it, async () => {
         await machine.sh(`systemctl stop ${unit}`);
         await comesTo(it, 'LOCKED: connected');
