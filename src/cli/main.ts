@@ -1,7 +1,7 @@
 import { asKillswitchError, EXIT, type ExitStatus, explainError, KillswitchError } from '../errors.ts';
 import { callersEnvironment } from '../host/callers-environment.ts';
 import { linuxHost } from '../host/linux.ts';
-import { progressLine } from '../host/progress-line.ts';
+import { NO_PROGRESS_LINE, progressLine } from '../host/progress-line.ts';
 import { attach } from './attach.ts';
 import { boot } from './boot.ts';
 import type { CliCommand } from './command.ts';
@@ -112,36 +112,26 @@ async function run(argv: readonly string[], nobodyReads: () => boolean): Promise
     return EXIT.ok;
   }
   const milliseconds = command.endless?.(args) === true ? Number.POSITIVE_INFINITY : COMMAND_MILLISECONDS;
-  const host = linuxHost({ name, milliseconds, shown: 'warn', say });
+  const { columns } = screenOf(process.stderr, undefined);
+  const line = columns === undefined ? NO_PROGRESS_LINE : progressLine(columns);
+  const warn = (warning: string) => line.beside(() => say(warning));
+  const host = linuxHost({ name, milliseconds, shown: 'warn', say: warn });
   if (command.needsRoot && !host.mayChangeRules())
     throw new KillswitchError('NOT_ROOT', `"${name}" needs root`, `Run it as root: sudo ${ownName(name)} ${argv.join(' ')}`);
-  const { columns } = screenOf(process.stderr, undefined);
-  const show = columns === undefined ? () => undefined : progressLine(columns);
-  let doing = '';
-  const progress = (text: string) => {
-    doing = text;
-    show(doing);
-  };
-  const answering =
-    (answer: (line: string) => void): ((line: string) => void) =>
-    (line) => {
-      show(doing);
-      answer(line);
-    };
   try {
     return await command.run({
       host,
       env: callersEnvironment(),
       args,
-      print: answering((line) => print(line)),
-      printExactly: answering(printExactly),
-      progress,
+      print: (text) => line.instead(() => print(text)),
+      printExactly: (text) => line.instead(() => printExactly(text)),
+      progress: line.show,
       commands: COMMANDS,
       screen: stdoutScreen(),
       nobodyReads,
     });
   } finally {
-    show('');
+    line.instead(() => undefined);
   }
 }
 

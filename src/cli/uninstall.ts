@@ -56,6 +56,7 @@ export const uninstall: CliCommand = {
       attempt(print, () => {
         if (restoreDns(host, connection)) print(`NetworkManager's connection ${connection}: detached`);
       });
+    progress('removing the rules and every file');
     const recover = join(PATHS.library, 'recover');
     if (host.exists(recover)) {
       const { status, stderr } = host.run({ program: 'sh', args: [recover] });

@@ -1,47 +1,48 @@
 import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import { ERASE_LINE, freeTerminal, monotonicMilliseconds, TERMINAL, takeTerminal } from './terminal-lock.ts';
 
-/** What the thread is given: the width of the terminal, and a counter of the texts that it has taken. */
+/** What the thread is given: the width of the terminal, and the words it shares with the program (TERMINAL). */
 export interface ProgressOrders {
   readonly columns: number;
-  readonly taken: Int32Array;
+  readonly shared: Int32Array;
+}
+
+/** What goes on: an empty text draws nothing. */
+export interface ProgressText {
+  readonly text: string;
+  /** When it began, by monotonicMilliseconds. */
+  readonly since: number;
+  /** Its number; drawn only while TERMINAL.current still has this number. */
+  readonly number: number;
 }
 
 const AFTER_MILLISECONDS = 500;
 const STEP_MILLISECONDS = 100;
 const TURNS = '|/-\\';
-/** Erase the line (ECMA-48 EL); the cursor stays at its beginning, so that whatever else is said there covers it. */
-const ERASE = '\r\x1b[K';
 
-const { columns, taken } = workerData as ProgressOrders;
-let text = '';
-let since = 0;
+const { columns, shared } = workerData as ProgressOrders;
+let now: ProgressText = { text: '', since: 0, number: 0 };
 let turn = 0;
-let drawn = false;
 
-function write(line: string): void {
+function draw(): void {
+  const elapsed = monotonicMilliseconds() - now.since;
+  if (now.text === '' || elapsed < AFTER_MILLISECONDS) return;
+  takeTerminal(shared);
   try {
-    writeSync(2, line);
+    // Asked while nobody else can write: the program may have answered since.
+    if (Atomics.load(shared, TERMINAL.current) !== now.number) return;
+    const line = `${TURNS[turn++ % TURNS.length]} ${now.text}, ${Math.floor(elapsed / 1000)} s`;
+    writeSync(2, `${ERASE_LINE}${line.slice(0, columns - 1)}\r`);
+    Atomics.store(shared, TERMINAL.drawn, 1);
   } catch {
     // A terminal that is gone needs no line.
+  } finally {
+    freeTerminal(shared);
   }
 }
 
-function draw(): void {
-  const elapsed = performance.now() - since;
-  if (text === '' || elapsed < AFTER_MILLISECONDS) return;
-  const line = `${TURNS[turn++ % TURNS.length]} ${text}, ${Math.floor(elapsed / 1000)} s`;
-  write(`${ERASE}${line.slice(0, columns - 1)}\r`);
-  drawn = true;
-}
-
-parentPort?.on('message', (next: string) => {
-  if (drawn) write(ERASE);
-  drawn = false;
-  // The same text again makes room for an answer: what goes on has not begun anew.
-  if (next !== text) since = performance.now();
-  text = next;
-  Atomics.add(taken, 0, 1);
-  Atomics.notify(taken, 0);
+parentPort?.on('message', (next: ProgressText) => {
+  now = next;
 });
 setInterval(draw, STEP_MILLISECONDS);

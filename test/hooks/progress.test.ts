@@ -25,7 +25,8 @@ describe('a command that takes longer than half a second', () => {
     expect(status).toBe(0);
     // Each drawing erases the last, and the answer begins on an empty line.
     const drawings = stdout.split(ERASE);
-    expect(drawings.slice(0, 2)).toEqual(['', '| asking for names and loading rules, 0 s\r']);
+    expect(drawings[0]).toBe('');
+    expect(drawings[1]).toMatch(/^\| asking for names and loading rules, \d+ s\r$/);
     expect(drawings.at(-1)).toMatch(/^Locked: /);
     expect(drawings.at(-1)).toContain('endpoint 203.0.113.10:1194/udp\r\n');
   });
