@@ -3,17 +3,9 @@ import { EXIT, type ExitStatus, KillswitchError } from './errors.ts';
 import type { Host } from './host/host.ts';
 import { linuxHost } from './host/linux.ts';
 import { PATHS } from './host/paths.ts';
+import { endFormer, readFormerRecords, retireTunnel, settleTunnels } from './machine/former-tunnels.ts';
 import { profileEndpoints, savedKnown } from './machine/known-endpoints.ts';
-import {
-  devices,
-  type LiveTunnel,
-  liveText,
-  readLiveTunnels,
-  readTunnels,
-  removeLiveTunnel,
-  sameLiveTunnel,
-  staleTunnels,
-} from './machine/live-tunnels.ts';
+import { devices, type LiveTunnel, liveText, readLiveTunnels, readTunnels, sameLiveTunnel } from './machine/live-tunnels.ts';
 import { readLockRecord } from './machine/lock-record.ts';
 import { vpnConnection } from './machine/vpn-connections.ts';
 import { endpointText } from './net/endpoint.ts';
@@ -33,9 +25,11 @@ type Event<Kind extends NetworkManagerEvent['kind']> = Extract<NetworkManagerEve
 function forget(host: Host, connection: ConnectionUuid, except?: InterfaceName): boolean {
   const own = ({ connection: each, tunnel }: LiveTunnel) => each === connection && tunnel.device !== except;
   const [live, known] = [readLiveTunnels(host).filter(own), readTunnels(host, PATHS.connections).filter(own)];
-  for (const { tunnel } of live) removeLiveTunnel(host, tunnel.device);
+  for (const each of live) retireTunnel(host, each, 'ended');
+  const waiting = readFormerRecords(host).filter((each) => each.kind === 'reconnecting' && each.connection === connection);
+  for (const each of waiting) endFormer(host, each);
   for (const { tunnel } of known) host.remove(`${PATHS.connections}/${tunnel.device}`);
-  return live.length + known.length > 0;
+  return live.length + known.length + waiting.length > 0;
 }
 
 /**
@@ -106,7 +100,8 @@ function deviceDown(host: Host, { device }: Event<'device-down'>): void {
     clearGone(host);
     return;
   }
-  removeLiveTunnel(host, device);
+  // Until `vpn-down` the plugin goes on connecting.
+  retireTunnel(host, live, 'reconnecting');
   loadRemaining(host);
 }
 
@@ -132,9 +127,9 @@ function deviceUp(host: Host, event: Event<'device-up'>): void {
 
 /** Takes tunnels away whose end nobody reported. */
 function clearGone(host: Host): void {
-  const gone = staleTunnels(host, readLiveTunnels(host)).map(({ tunnel }) => tunnel.device);
+  const ended = settleTunnels(host);
+  const gone = [...ended.live, ...ended.reconnecting];
   if (gone.length === 0) return;
-  for (const device of gone) removeLiveTunnel(host, device);
   host.log({ level: 'warn', event: 'tunnel-stale', message: `${gone.join(', ')}: gone, and nobody reported the end: the rules go too` });
   loadRemaining(host);
 }

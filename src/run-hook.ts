@@ -7,6 +7,7 @@ import { asKillswitchError, EXIT, explainError, KillswitchError } from './errors
 import type { Host } from './host/host.ts';
 import { linuxHost } from './host/linux.ts';
 import { PATHS } from './host/paths.ts';
+import { forgetReplaced, retireTunnel } from './machine/former-tunnels.ts';
 import { gatherKnown, hasNames, savedKnown } from './machine/known-endpoints.ts';
 import {
   devices,
@@ -42,6 +43,7 @@ export const HOOK_MILLISECONDS = 20_000;
 const MOST_REFUSED = 20;
 
 type TunnelUp = Extract<HookEvent, { kind: 'tunnel-up' }>;
+type TunnelDown = Extract<HookEvent, { kind: 'tunnel-down' }>;
 
 export function logRefused(host: Host, { refused, tunnel }: Pick<TunnelUp, 'refused' | 'tunnel'>): void {
   if (refused.length === 0) return;
@@ -161,6 +163,8 @@ export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefin
     if (before === undefined) removeLiveTunnel(host, device);
     throw thrown;
   }
+  // Not before: without its rules, what belonged to it must stay shut.
+  forgetReplaced(host);
   setResolvers(host);
   if (isNew && readLockRecord(host)?.locked === true && demandsOf(settings, [live]).length === 0)
     host.log({
@@ -177,7 +181,7 @@ function tunnelWaiting(host: Host, device: InterfaceName): void {
   host.log({ level: 'info', event: 'waiting', message: `${device}: its rules stay while OpenVPN connects again` });
 }
 
-function tunnelDown(host: Host, device: InterfaceName): void {
+function tunnelDown(host: Host, { device, reconnects }: TunnelDown): void {
   if (!host.mayChangeRules()) {
     const left = strategiesInUse(host).length > 0 ? ', and the next hook or command with root gives the resolvers back' : '';
     host.log({
@@ -189,7 +193,8 @@ function tunnelDown(host: Host, device: InterfaceName): void {
   }
   const went = readLiveTunnel(host, device);
   // First of all: whatever goes wrong below, the next hook or `lock` no longer counts this tunnel.
-  removeLiveTunnel(host, device);
+  if (went === undefined) removeLiveTunnel(host, device);
+  else retireTunnel(host, went, reconnects ? 'reconnecting' : 'ended');
   loadRemaining(host, went);
 }
 
@@ -215,7 +220,7 @@ function runEvent(host: Host, event: HookEvent): void {
       tunnelWaiting(host, event.device);
       return;
     case 'tunnel-down':
-      tunnelDown(host, event.device);
+      tunnelDown(host, event);
       return;
     case 'unreadable':
       throw new KillswitchError(
@@ -268,7 +273,7 @@ export function runHook(hook: HookName, given: HookInput, host: Host): number {
   const status = command === undefined ? EXIT.ok : callInTurn(hook, command, given.env, host);
   if (hook !== 'up' || status === EXIT.ok) return EXIT.ok;
   // OpenVPN ends without calling `down` when the first `up` fails.
-  runOwn('down', input, host);
+  runOwn('down', { ...input, env: { ...input.env, signal: 'sigterm' } }, host);
   return status;
 }
 

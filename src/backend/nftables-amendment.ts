@@ -1,6 +1,6 @@
 import type { Addition } from '../ruleset/additions.ts';
 import { type Amendment, isEmpty } from '../ruleset/amendment.ts';
-import type { Ruleset } from '../ruleset/ruleset.ts';
+import type { Chain, Ruleset } from '../ruleset/ruleset.ts';
 import type { Command, Output } from './backend.ts';
 import { ruleTexts } from './nftables-rule.ts';
 import { TABLE } from './nftables-survey.ts';
@@ -17,10 +17,13 @@ function names(changes: readonly Addition[], created: boolean): readonly string[
   return changes.filter((each) => each.created === created).map(({ name }) => name);
 }
 
-/** The rules that an amendment adds: what is added, and what stays in chains that are filled anew, because only a flush needs no handles. */
+/** The rules that an amendment adds: what is added, and all of chains that are filled anew, because only a flush needs no handles. */
 function addedRules(to: Ruleset, { added, removed }: Amendment): readonly ChainOfRules[] {
-  const refilled = to.filter(({ name }) => names(removed, false).includes(name));
-  return [...refilled, ...added].map(({ name, rules }) => ({ chain: name, rules: rules.flatMap((rule) => ruleTexts(rule)) }));
+  const isRefilled = ({ name }: Chain) => names(removed, false).includes(name);
+  return [...to.filter(isRefilled), ...added.filter((each) => !isRefilled(each))].map(({ name, rules }) => ({
+    chain: name,
+    rules: rules.flatMap((rule) => ruleTexts(rule)),
+  }));
 }
 
 function ruleLines(added: readonly ChainOfRules[]): readonly string[] {

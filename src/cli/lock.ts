@@ -48,6 +48,7 @@ export const lock: CliCommand = {
       needsEndpoint: values.force !== true,
       seconds,
       forgetsSessions: values['no-ssh'] === true,
+      forgetsFormers: true,
       ...(keeps && { sessions: [session] }),
     });
     followBoot(host);

@@ -32,8 +32,13 @@ export const render: CliCommand = {
       named === undefined ? choose(readWorld(host, settings.backend, true)).backend : named === 'nftables' ? nftables : iptables(families);
     const { replace } = backend;
     const { policy } = intend(host, settings, gatherKnown(host, settings));
-    // A lock ends a portal.
-    const { commit } = replace(compile(decide(policy.base, tunnelsOf(policy))), { image: [], policies: [], present: false });
+    // A lock ends a portal, and forgets what reconnects or has ended.
+    const former = policy.former.filter(({ kind }) => kind === 'remembered');
+    const { commit } = replace(compile(decide(policy.base, tunnelsOf(policy), undefined, former)), {
+      image: [],
+      policies: [],
+      present: false,
+    });
     for (const { program, args: words, stdin } of commit) {
       printExactly(`# ${[program, ...words].join(' ')}`);
       printExactly((stdin ?? '').trimEnd());

@@ -6,6 +6,10 @@ export const PATHS = {
   /** What must not. */
   runtime: '/run/ovpn-killswitch',
   tunnels: '/run/ovpn-killswitch/tunnels',
+  /** Tunnels that reconnect or have ended. */
+  former: '/run/ovpn-killswitch/former',
+  /** The networks of the last connection of each attached profile. */
+  networks: '/var/lib/ovpn-killswitch/networks',
   /** What a lock on trial keeps in place of the same files in `state`: a reboot ends it. */
   trial: '/run/ovpn-killswitch/trial',
   /** Tunnels of NetworkManager's connections from `vpn-up` to `vpn-down`, live or not; the dispatcher script looks here too. */

@@ -10,6 +10,8 @@ export interface LastTransaction {
   readonly backend: BackendName;
   /** The live tunnels that it loaded, by `liveTunnelKey`. */
   readonly tunnels: readonly string[];
+  /** What former tunnels kept shut then, by `formerText`. */
+  readonly former: readonly string[];
   /** The backend's fingerprint of the rules. */
   readonly fingerprint: string;
 }
@@ -18,9 +20,9 @@ export interface LastTransaction {
 export function readLastTransaction(host: Host): LastTransaction | undefined {
   const json = parseJson(host.read(FILE) ?? '');
   const [backend, fingerprint] = [field(json, 'backend'), field(json, 'fingerprint')];
-  const tunnels = texts(field(json, 'tunnels'), (text) => text);
-  if ((backend !== 'iptables' && backend !== 'nftables') || typeof fingerprint !== 'string' || tunnels === undefined) return undefined;
-  return { backend, tunnels, fingerprint };
+  const [tunnels, former] = ['tunnels', 'former'].map((name) => texts(field(json, name), (text) => text));
+  if ((backend !== 'iptables' && backend !== 'nftables') || typeof fingerprint !== 'string') return undefined;
+  return tunnels && former && { backend, tunnels, former, fingerprint };
 }
 
 export function writeLastTransaction(host: Host, last: LastTransaction): void {

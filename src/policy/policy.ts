@@ -4,6 +4,7 @@ import type { InterfaceName } from '../net/interface-name.ts';
 import type { Service } from '../net/port.ts';
 import type { Session } from '../net/session.ts';
 import { LOCAL_MULTICAST, PRIVATE_NETWORKS } from '../net/well-known.ts';
+import type { FormerTunnel } from '../tunnel/former-tunnel.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 import { describePortal, type Portal } from './portal.ts';
 import type { LanEntry, LogLimit, Refuse, Settings } from './settings.ts';
@@ -17,6 +18,11 @@ export interface Base {
   /** undefined: anybody's packets. */
   readonly owners: readonly Owner[] | undefined;
   readonly lan: readonly LanEntry[];
+  /**
+   * Whether the networks of earlier connections stay shut. A LAN that the settings list network by
+   * network wins over them; one that is "every private address" does not.
+   */
+  readonly remembers: boolean;
   readonly lanInbound: readonly Service[];
   readonly lanDns: readonly Address[];
   readonly tunnelPorts: readonly Service[] | undefined;
@@ -30,13 +36,19 @@ export interface Base {
   readonly sessions: readonly Session[];
 }
 
+/** What holds in every state: the base, and what former tunnels keep shut. */
+interface EveryPolicy {
+  readonly base: Base;
+  readonly former: readonly FormerTunnel[];
+}
+
 /**
  * What may pass: a closed set of states. There is no open one: opening is the human's command `unlock`, which removes the rules.
  */
 export type Policy =
-  | { readonly state: 'blocked'; readonly base: Base }
-  | { readonly state: 'portal'; readonly base: Base; readonly portal: Portal }
-  | { readonly state: 'connected'; readonly base: Base; readonly tunnels: readonly [Tunnel, ...Tunnel[]] };
+  | (EveryPolicy & { readonly state: 'blocked' })
+  | (EveryPolicy & { readonly state: 'portal'; readonly portal: Portal })
+  | (EveryPolicy & { readonly state: 'connected'; readonly tunnels: readonly [Tunnel, ...Tunnel[]] });
 
 /** What the settings name but do not hold themselves. */
 export interface Known {
@@ -83,6 +95,7 @@ export function baseOf(settings: Settings, known: Known, sessions: readonly Sess
     endpoints: allowed,
     owners: ownersOf(settings, known),
     lan: lanOf(settings),
+    remembers: settings.lan.kind === 'private',
     lanInbound,
     lanDns,
     tunnelPorts,
@@ -97,13 +110,20 @@ export function baseOf(settings: Settings, known: Known, sessions: readonly Sess
 }
 
 /**
- * The state that a base and the live tunnels make. Tunnels are ordered by device, so that the same facts give the same policy. Beside a tunnel
- * there is no portal.
+ * The state that a base and the live tunnels make. Tunnels are ordered, so that the same facts give
+ * the same policy. Beside a tunnel there is no portal.
  */
-export function decide(base: Base, live: readonly Tunnel[], portal?: Portal): Policy {
-  const [first, ...others] = [...live].sort((a, b) => (a.device < b.device ? -1 : 1));
-  if (first !== undefined) return { state: 'connected', base, tunnels: [first, ...others] };
-  return portal === undefined ? { state: 'blocked', base } : { state: 'portal', base, portal };
+export function decide(base: Base, live: readonly Tunnel[], portal?: Portal, formerTunnels: readonly FormerTunnel[] = []): Policy {
+  const former = ordered(formerTunnels, ({ kind, device, networks }) =>
+    [device ?? '', kind, ...networks.map(({ text }) => text)].join(' '),
+  );
+  const [first, ...others] = ordered(live, ({ device }) => device);
+  if (first !== undefined) return { state: 'connected', base, former, tunnels: [first, ...others] };
+  return portal === undefined ? { state: 'blocked', base, former } : { state: 'portal', base, former, portal };
+}
+
+function ordered<Item>(items: readonly Item[], nameOf: (item: Item) => string): readonly Item[] {
+  return [...items].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
 }
 
 /** The tunnels of a policy; none while it is blocked. */
@@ -111,7 +131,18 @@ export function tunnelsOf(policy: Policy): readonly Tunnel[] {
   return policy.state === 'connected' ? policy.tunnels : [];
 }
 
+/** The devices that reconnect, and how many networks they keep shut. */
+function reconnectingTexts({ former }: Policy): readonly string[] {
+  return former.flatMap(({ kind, device, networks: { length } }) =>
+    kind === 'reconnecting' && device !== undefined ? [`${device} reconnects, ${length} network${length === 1 ? '' : 's'} kept shut`] : [],
+  );
+}
+
 function tunnelTexts(policy: Policy): readonly string[] {
+  return [...stateTexts(policy), ...reconnectingTexts(policy)];
+}
+
+function stateTexts(policy: Policy): readonly string[] {
   if (policy.state === 'portal') return [describePortal(policy.portal)];
   return tunnelsOf(policy).map(({ device, endpoints, resolvers }) => {
     const [endpoint] = endpoints;

@@ -1,7 +1,11 @@
-import { type Addition, additions } from './additions.ts';
-import type { Ruleset } from './ruleset.ts';
+import type { Addition } from './additions.ts';
+import { type Chain, isOrdered, type Rule, type Ruleset } from './ruleset.ts';
+import { without } from './without.ts';
 
-/** A change that only adds, or only takes away. In `removed`, `created` means that the chain goes as a whole. */
+/**
+ * A change to chains whose order decides nothing, and whole chains that come or go. In `removed`,
+ * `created` means that the chain goes as a whole.
+ */
 export interface Amendment {
   readonly added: readonly Addition[];
   readonly removed: readonly Addition[];
@@ -11,10 +15,37 @@ export function isEmpty({ added, removed }: Amendment): boolean {
   return added.length === 0 && removed.length === 0;
 }
 
-/** What turns `from` into `to` by adding alone or by taking away alone; undefined when neither is enough. */
+const text = (rule: Rule) => JSON.stringify(rule);
+
+/** The chains of a ruleset that the other does not have. */
+function chainsWithout(ruleset: Ruleset, other: Ruleset): readonly Addition[] {
+  const names = new Set(other.map(({ name }) => name));
+  return ruleset.filter(({ name }) => !names.has(name)).map((chain) => ({ ...chain, created: true }));
+}
+
+/** The rules that each chain has over its namesake. */
+function rulesWithout(pairs: readonly (readonly [Chain, Chain])[]): readonly Addition[] {
+  return pairs.flatMap(([{ name, rules }, other]) => {
+    const fresh = without(rules, other.rules, text);
+    return fresh.length === 0 ? [] : [{ name, rules: fresh, created: false }];
+  });
+}
+
+/**
+ * What turns `from` into `to`; undefined when a chain would change whose order decides: then
+ * everything has to be replaced.
+ */
 export function amendment(from: Ruleset, to: Ruleset): Amendment | undefined {
-  const added = additions(from, to);
-  if (added !== undefined) return { added, removed: [] };
-  const removed = additions(to, from);
-  return removed && { added: [], removed };
+  const old = new Map(from.map((chain) => [chain.name, chain]));
+  const pairs = to.flatMap((chain) => {
+    const before = old.get(chain.name);
+    return before === undefined || before === chain ? [] : [[before, chain] as const];
+  });
+  const added = rulesWithout(pairs.map(([before, after]) => [after, before]));
+  const removed = rulesWithout(pairs);
+  if ([...added, ...removed].some(({ name }) => isOrdered(name))) return undefined;
+  return {
+    added: [...chainsWithout(to, from), ...added],
+    removed: [...removed, ...chainsWithout(from, to)],
+  };
 }

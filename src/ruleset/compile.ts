@@ -1,5 +1,6 @@
 import { type Base, type Policy, tunnelsOf } from '../policy/policy.ts';
 import type { Portal } from '../policy/portal.ts';
+import type { FormerTunnel } from '../tunnel/former-tunnel.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 import type { Chain, ChainName, Rule, Ruleset, SharedChain, Verdict } from './ruleset.ts';
 import {
@@ -8,6 +9,8 @@ import {
   endpointList,
   endpointOthers,
   established,
+  formerAddress,
+  formerNetworks,
   forward,
   fromTunnel,
   lan,
@@ -81,13 +84,23 @@ function baseChains(base: Base, open: Portal | undefined): readonly Chain[] {
 }
 
 /** The chains that live tunnels add to, and `endpoint`, which no tunnel changes. */
-function sharedChains(base: Base, endpoints: Chain, tunnels: readonly Tunnel[]): readonly Chain[] {
+function sharedChains(base: Base, endpoints: Chain, tunnels: readonly Tunnel[], former: readonly FormerTunnel[]): readonly Chain[] {
   const each = (rules: (live: Tunnel) => readonly Rule[]) => tunnels.flatMap(rules);
+  const eachFormer = (rules: (former: FormerTunnel) => readonly Rule[]) => former.flatMap(rules);
   return [
     { name: 'live-endpoint', rules: each((live) => liveEndpoint(base, live)) },
     endpoints,
-    { name: 'tunnel-address', rules: each((live) => tunnelAddress(base, live)) },
-    { name: 'tunnel-networks', rules: each((live) => [...endpointOthers(base, live.endpoints), ...tunnelNetworks(base, live)]) },
+    {
+      name: 'tunnel-address',
+      rules: [...each((live) => tunnelAddress(base, live)), ...eachFormer((gone) => formerAddress(base, gone, tunnels))],
+    },
+    {
+      name: 'tunnel-networks',
+      rules: [
+        ...each((live) => [...endpointOthers(base, live.endpoints), ...tunnelNetworks(base, live)]),
+        ...eachFormer((gone) => formerNetworks(base, gone)),
+      ],
+    },
     { name: 'tunnel-input', rules: each(fromTunnel) },
     { name: 'tunnel-forward', rules: each((live) => forward(base, live)) },
     { name: 'tunnel-output', rules: each(tunnel) },
@@ -105,14 +118,22 @@ function deviceChains(base: Base, live: Tunnel): readonly Chain[] {
   ];
 }
 
+/** Makes the ruleset of live and former tunnels over one base. */
+export type RulesetOf = (tunnels: readonly Tunnel[], former?: readonly FormerTunnel[]) => Ruleset;
+
 /** The rules of a base with any tunnels. Chains that no tunnel changes are the same value in each ruleset. */
-export function rulesetsOf(base: Base, open?: Portal): (tunnels: readonly Tunnel[]) => Ruleset {
+export function rulesetsOf(base: Base, open?: Portal): RulesetOf {
   const endpoints = lazy('endpoint', () => endpointList(base));
   const last = baseChains(base, open);
-  return (tunnels) => [...tunnels.flatMap((live) => deviceChains(base, live)), ...sharedChains(base, endpoints, tunnels), ...last];
+  return (tunnels, former = []) => [
+    ...tunnels.flatMap((live) => deviceChains(base, live)),
+    ...sharedChains(base, endpoints, tunnels, former),
+    ...last,
+  ];
 }
 
 /** The rules that a policy stands for. Pure: the same policy always gives the same ruleset. */
 export function compile(policy: Policy): Ruleset {
-  return rulesetsOf(policy.base, policy.state === 'portal' ? policy.portal : undefined)(tunnelsOf(policy));
+  const open = policy.state === 'portal' ? policy.portal : undefined;
+  return rulesetsOf(policy.base, open)(tunnelsOf(policy), policy.former);
 }

@@ -17,6 +17,7 @@ import {
 } from '../net/well-known.ts';
 import type { Base } from '../policy/policy.ts';
 import type { Portal } from '../policy/portal.ts';
+import type { FormerTunnel } from '../tunnel/former-tunnel.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 import type { Match, Rule, RuleId, Verdict } from './ruleset.ts';
 
@@ -258,11 +259,29 @@ export function throughPortal({ uid, uplink, networks, resolvers, askers, from, 
 }
 
 /** Off the tunnel, what the server routed into it: those networks are not the LAN's while it is connected. */
-export function tunnelNetworks(base: Base, { networks }: Tunnel): readonly Rule[] {
+export function tunnelNetworks(base: Base, { networks }: Pick<Tunnel, 'networks'>): readonly Rule[] {
   return FAMILIES.flatMap((family) => {
     const to = disjoint(networks.filter((network) => network.family === family));
     return to.length === 0 ? [] : refuse(base, 'tunnel-networks', { family, to });
   });
+}
+
+/**
+ * What belonged to a tunnel that reconnects is still not the LAN's, nor what belonged to the last
+ * connection of a profile, unless the settings list the LAN themselves. The same rules as while it
+ * was live: a reconnect changes none of them.
+ */
+export function formerNetworks(base: Base, former: FormerTunnel): readonly Rule[] {
+  switch (former.kind) {
+    case 'reconnecting':
+      return tunnelNetworks(base, former);
+    case 'remembered':
+      return base.remembers ? tunnelNetworks(base, former) : [];
+    case 'ended':
+      return [];
+    default:
+      return former.kind satisfies never;
+  }
 }
 
 /** The LAN as the settings describe it. */
@@ -292,8 +311,18 @@ function lanReplies(base: Base): readonly Rule[] {
 }
 
 /** Packets to a tunnel's own address that did not come through it: somebody on the LAN is guessing (CVE-2019-14899). */
-export function tunnelAddress(base: Base, { device, addresses }: Tunnel): readonly Rule[] {
+export function tunnelAddress(base: Base, { device, addresses }: Pick<Tunnel, 'device' | 'addresses'>): readonly Rule[] {
   return addresses.flatMap((address) => drop(base, 'tunnel-address', { family: address.family, notIn: device, to: [networkOf(address)] }));
+}
+
+/**
+ * The same for a tunnel that is not live: programs may still be bound to its address. An address
+ * that a live tunnel has is that one's.
+ */
+export function formerAddress(base: Base, { device, addresses }: FormerTunnel, live: readonly Tunnel[]): readonly Rule[] {
+  if (device === undefined) return [];
+  const taken = new Set(live.flatMap((tunnel) => tunnel.addresses.map(({ text }) => text)));
+  return tunnelAddress(base, { device, addresses: addresses.filter(({ text }) => !taken.has(text)) });
 }
 
 /** Answers to what this machine asked, and the errors that belong to them. */

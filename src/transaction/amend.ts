@@ -1,10 +1,12 @@
 import type { Backend, Output } from '../backend/backend.ts';
 import type { Host } from '../host/host.ts';
+import { formerOf, formerText, readFormerRecords, readFormerText, staleFormers } from '../machine/former-tunnels.ts';
 import { readLastTransaction, writeLastTransaction } from '../machine/last-transaction.ts';
 import { type LiveTunnel, liveTunnelKey, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
 import { type Base, decide } from '../policy/policy.ts';
-import { amendment, isEmpty } from '../ruleset/amendment.ts';
+import { type Amendment, amendment, isEmpty } from '../ruleset/amendment.ts';
 import { rulesetsOf } from '../ruleset/compile.ts';
+import type { Applied } from './apply.ts';
 import type { Converged } from './converge.ts';
 
 /** A program that has not ended by then leaves the hook time for the long way. */
@@ -21,11 +23,16 @@ export type Change = { readonly came: LiveTunnel } | { readonly went: LiveTunnel
 export function amendRules(host: Host, backend: Backend, base: Base, change: Change): Converged | undefined {
   const last = readLastTransaction(host);
   const live = readLiveTunnels(host);
-  if (last?.backend !== backend.name || staleTunnels(host, live).length > 0) return undefined;
+  const records = readFormerRecords(host);
+  const isStale = staleTunnels(host, live).length > 0 || staleFormers(host, records).length > 0;
+  if (last?.backend !== backend.name || isStale) return undefined;
   const loaded = loadedBefore(live, last.tunnels, change);
   if (!sameKeys(last.tunnels, loaded.map(liveTunnelKey))) return undefined;
+  const before = last.former.flatMap((text) => readFormerText(text) ?? []);
+  if (before.length < last.former.length) return undefined;
+  const former = formerOf(records, live);
   const rulesetOf = rulesetsOf(base);
-  const [from, to] = [rulesetOf(loaded.map(tunnelOf)), rulesetOf(live.map(tunnelOf))];
+  const [from, to] = [rulesetOf(loaded.map(tunnelOf), before), rulesetOf(live.map(tunnelOf), former)];
   const amended = amendment(from, to);
   if (amended === undefined) return undefined;
   const outputs: Output[] = [];
@@ -36,10 +43,21 @@ export function amendRules(host: Host, backend: Backend, base: Base, change: Cha
   }
   const fingerprint = backend.amended(last.fingerprint, to, amended, outputs);
   if (fingerprint === undefined) return undefined;
-  const policy = decide(base, live.map(tunnelOf));
-  if (isEmpty(amended)) return { policy, applied: 'unchanged' };
-  writeLastTransaction(host, { backend: backend.name, tunnels: live.map(liveTunnelKey), fingerprint });
-  return { policy, applied: amended.added.length > 0 ? 'added' : 'removed' };
+  const policy = decide(base, live.map(tunnelOf), undefined, former);
+  const texts = former.map(formerText);
+  if (isEmpty(amended) && sameKeys(last.former, texts)) return { policy, applied: 'unchanged' };
+  writeLastTransaction(host, {
+    backend: backend.name,
+    tunnels: live.map(liveTunnelKey),
+    former: texts,
+    fingerprint,
+  });
+  return { policy, applied: appliedOf(amended) };
+}
+
+function appliedOf({ added, removed }: Amendment): Applied {
+  if (added.length === 0) return removed.length === 0 ? 'unchanged' : 'removed';
+  return removed.length === 0 ? 'added' : 'amended';
 }
 
 const tunnelOf = ({ tunnel }: LiveTunnel) => tunnel;

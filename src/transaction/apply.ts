@@ -7,7 +7,7 @@ import { printable } from '../net/printable.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 
 /** How a ruleset came into the kernel. */
-export type Applied = 'unchanged' | 'added' | 'removed' | 'replaced';
+export type Applied = 'unchanged' | 'added' | 'removed' | 'amended' | 'replaced';
 
 /** A transaction that is refused although nothing else changed the rules meanwhile is tried once more, one that others outran as often. */
 const MOST_TRIES = 20;

@@ -1,11 +1,13 @@
 import type { Backend } from '../backend/backend.ts';
 import type { Host } from '../host/host.ts';
+import { formerOf, formerText, readFormerRecords, settleTunnels } from '../machine/former-tunnels.ts';
 import { forgetLastTransaction, writeLastTransaction } from '../machine/last-transaction.ts';
-import { type LiveTunnel, liveTunnelKey, readLiveTunnels, removeLiveTunnel, staleTunnels } from '../machine/live-tunnels.ts';
+import { type LiveTunnel, liveTunnelKey, readLiveTunnels } from '../machine/live-tunnels.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { type Base, decide, type Policy } from '../policy/policy.ts';
 import type { Portal } from '../policy/portal.ts';
 import { compile } from '../ruleset/compile.ts';
+import type { FormerTunnel } from '../tunnel/former-tunnel.ts';
 import { type Applied, apply } from './apply.ts';
 
 /** What a convergence came to. */
@@ -14,17 +16,28 @@ export interface Converged {
   readonly applied: Applied;
 }
 
-function sameTunnels(a: readonly LiveTunnel[], b: readonly LiveTunnel[]): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+/** The live tunnels, and what former ones keep shut. */
+interface Found {
+  readonly live: readonly LiveTunnel[];
+  readonly former: readonly FormerTunnel[];
 }
 
-/** Forgets tunnels whose end nobody reported, so that a later device of the same name inherits nothing. */
+function find(host: Host): Found {
+  const live = readLiveTunnels(host);
+  return { live, former: formerOf(readFormerRecords(host), live) };
+}
+
+/** Settles tunnels whose end nobody reported, so that a later device of the same name inherits nothing. */
 function prune(host: Host, except: InterfaceName | undefined): void {
-  for (const { tunnel } of staleTunnels(host, readLiveTunnels(host))) {
-    if (tunnel.device === except) continue;
-    removeLiveTunnel(host, tunnel.device);
-    host.log({ level: 'warn', event: 'tunnel-stale', message: `${tunnel.device} is gone and nobody reported its end: its rules go too` });
-  }
+  const { live, reconnecting } = settleTunnels(host, except);
+  for (const device of live)
+    host.log({ level: 'warn', event: 'tunnel-stale', message: `${device} is gone and nobody reported its end: its rules go too` });
+  for (const device of reconnecting)
+    host.log({
+      level: 'info',
+      event: 'tunnel-stale',
+      message: `${device}: its OpenVPN is gone and reconnects no more: its networks are no longer kept shut`,
+    });
 }
 
 /**
@@ -39,35 +52,36 @@ export function convergeAlone(
   { added, portal }: { readonly added?: InterfaceName | undefined; readonly portal?: Portal | undefined } = {},
 ): Converged {
   prune(host, added);
-  let live = readLiveTunnels(host);
+  let found = find(host);
   for (let rounds = 0; ; rounds++) {
-    const tunnels = live.map(({ tunnel }) => tunnel);
-    const policy = decide(base, tunnels, portal);
-    const grown =
-      added === undefined
-        ? undefined
-        : compile(
-            decide(
-              base,
-              tunnels.filter(({ device }) => device !== added),
-            ),
-          );
+    const { live, former } = found;
+    const policy = decide(base, live.map(tunnelOf), portal, former);
+    const grown = added === undefined ? undefined : compile(withoutTunnel(host, base, live, added));
     forgetLastTransaction(host);
     const ruleset = compile(policy);
     const applied = apply(host, backend, ruleset, grown);
     const outputs = backend.fingerprint.map((command) => host.run(command));
-    const now = readLiveTunnels(host);
+    const now = find(host);
     // A hook that takes the short way, or one without flock(1), may have come in between. It ends: each hook writes once.
-    if (sameTunnels(live, now) || rounds > 50) {
+    if (JSON.stringify(found) === JSON.stringify(now) || rounds > 50) {
       if (outputs.every(({ status }) => status === 0)) {
         writeLastTransaction(host, {
           backend: backend.name,
           tunnels: live.map(liveTunnelKey),
+          former: former.map(formerText),
           fingerprint: backend.fingerprintOf(outputs, ruleset),
         });
       }
       return { policy, applied };
     }
-    live = now;
+    found = now;
   }
+}
+
+const tunnelOf = ({ tunnel }: LiveTunnel) => tunnel;
+
+/** What should have been loaded before a tunnel came. */
+function withoutTunnel(host: Host, base: Base, live: readonly LiveTunnel[], device: InterfaceName): Policy {
+  const others = live.filter(({ tunnel }) => tunnel.device !== device);
+  return decide(base, others.map(tunnelOf), undefined, formerOf(readFormerRecords(host), others));
 }

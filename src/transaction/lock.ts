@@ -6,6 +6,7 @@ import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { forgetBaseTexts, keepBaseTexts } from '../machine/base-texts.ts';
+import { forgetFormers } from '../machine/former-tunnels.ts';
 import { pinHosts } from '../machine/hosts-file.ts';
 import {
   type Ask,
@@ -51,6 +52,8 @@ export interface LockOptions {
   readonly sessions?: readonly Session[];
   /** Whether the sessions that were kept before are forgotten. */
   readonly forgetsSessions?: boolean;
+  /** Whether what reconnects or has ended is forgotten: only a human decides so. */
+  readonly forgetsFormers?: boolean;
   /** Seconds until it is taken back by itself, unless it is confirmed: an open machine opens again, a locked one goes back to its last lock. */
   readonly seconds?: number | undefined;
 }
@@ -160,7 +163,14 @@ function refuseOtherBackend(record: LockRecord, { backend: { name }, wall }: Cho
 /** The same for a caller that holds the lock already. */
 export function lockAlone(
   host: Host,
-  { ask, needsEndpoint = false, seconds, sessions = [], forgetsSessions = false }: LockOptions & { readonly ask?: Ask },
+  {
+    ask,
+    needsEndpoint = false,
+    seconds,
+    sessions = [],
+    forgetsSessions = false,
+    forgetsFormers = false,
+  }: LockOptions & { readonly ask?: Ask },
 ): Locked {
   const settings = loadSettings(host);
   const record = readLockRecord(host);
@@ -200,6 +210,7 @@ export function lockAlone(
   keepBaseTexts(host, backend.bootText(compile(decide({ ...base, sessions: [] }, []))), folder);
   keepSettings(host, folder);
   if (!onTrial) forgetTrial(host);
+  if (forgetsFormers) forgetFormers(host);
   const converged = convergeAlone(host, backend, base);
   forgetPortal(host, portal);
   removeOther(host, backend.name, before);

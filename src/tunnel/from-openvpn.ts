@@ -20,6 +20,21 @@ export interface HookInput {
  */
 const SHORTEST_NETWORK = 8;
 
+/**
+ * The reasons for which OpenVPN always ends, as `down` has them in `signal`: all of them raise
+ * SIGTERM or SIGINT (sig.c, forward.c, ping.c, push.c). Others, of which there are many, restart it,
+ * or may, as `auth-failure` with auth-retry; the end of the process then tells.
+ */
+const ENDINGS: ReadonlySet<string> = new Set([
+  'sigterm',
+  'sigint',
+  'exit-with-notification',
+  'inactive',
+  'session-timeout',
+  'ping-exit',
+  'server-pushed-halt',
+]);
+
 /** `dev` is set in up, route-up and down (options.c); the arguments name it too, and both must agree. */
 function deviceOf({ argv, env }: HookInput, hook: HookName): { readonly device: InterfaceName } | { readonly why: string } {
   const named = env['dev'];
@@ -124,7 +139,10 @@ export function readOpenvpnHook(hook: HookName, input: HookInput): HookEvent {
   const { device } = named;
   const { env } = input;
   const kept = env['script_context'] === 'restart';
-  if (hook === 'down') return { kind: kept ? 'tunnel-waiting' : 'tunnel-down', device };
+  if (hook === 'down') {
+    if (kept) return { kind: 'tunnel-waiting', device };
+    return { kind: 'tunnel-down', device, reconnects: !ENDINGS.has(env['signal'] ?? '') };
+  }
   const refused: Refusal[] = [];
   const refuse: Refuse = (variable, value, why) => {
     refused.push({ variable, value: printable(value), why });

@@ -29,7 +29,8 @@ export type HookEvent =
     }
   /** The connection broke; the device and the routes into it stay, while OpenVPN connects again (persist-tun with up-restart). */
   | { readonly kind: 'tunnel-waiting'; readonly device: InterfaceName }
-  | { readonly kind: 'tunnel-down'; readonly device: InterfaceName }
+  /** It is closed. `reconnects` unless OpenVPN said that it ends: then it makes the tunnel again. */
+  | { readonly kind: 'tunnel-down'; readonly device: InterfaceName; readonly reconnects: boolean }
   | { readonly kind: 'unreadable'; readonly why: string };
 
 /** The endpoints of a peer; when OpenVPN told no transport, those already `known`, else both. */

@@ -51,6 +51,22 @@ function* tunnelLines({ intended, stale }: Report, now: number): Generator<Pictu
   }
 }
 
+const list = (networks: readonly { readonly text: string }[]) => networks.map(({ text }) => text).join(' ');
+
+function* formerLines({ intended: { former } }: Report, now: number): Generator<PictureLine> {
+  for (const { kind, tunnel, since } of former) {
+    const { device, addresses, networks } = tunnel;
+    if (kind === 'reconnecting')
+      yield line(
+        'reconnects',
+        `${device}, for ${ago(now - since)}; kept shut: ${list(networks) || 'no network'}; "ovpn-killswitch lock" ends it`,
+        'warning',
+      );
+    else if (addresses.length > 0)
+      yield line('ended', `${device}, ${ago(now - since)} ago; nothing passes from or to its address ${list(addresses)}`);
+  }
+}
+
 function* portalLines(open: View['portal']): Generator<PictureLine> {
   if (open === undefined) return;
   const { portal, closesIn, passed } = open;
@@ -128,6 +144,7 @@ export function* picture({
   yield line('backend', choice.trace.join('; '));
   yield line('endpoints', String(intended.policy.base.endpoints.length));
   yield* tunnelLines(report, now);
+  yield* formerLines(report, now);
   yield* portalLines(portal);
   yield* resolverLines(resolvers);
   if (givenBack !== undefined) yield line('dns', givenBack);

@@ -4,6 +4,7 @@ import { describeResolvers } from '../dns/describe-resolvers.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { readFormerRecords, staleFormers } from '../machine/former-tunnels.ts';
 import { readLastTransaction } from '../machine/last-transaction.ts';
 import { liveTunnelKey, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
 import { openPortalOf, readLockRecord } from '../machine/lock-record.ts';
@@ -68,7 +69,9 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
   if (readLockRecord(host)?.locked !== true) return { kind: 'unlocked' };
   const { expected, found } = readImages(host);
   const differences = differencesOf(expected, found);
-  const gone = staleTunnels(host, readLiveTunnels(host)).map(({ tunnel }) => tunnel.device);
+  const gone = [...staleTunnels(host, readLiveTunnels(host)), ...staleFormers(host, readFormerRecords(host))].map(
+    ({ tunnel }) => tunnel.device,
+  );
   const exact = differences.length === 0 || JSON.stringify(differences) === JSON.stringify(spelling);
   if (exact && gone.length === 0) return { kind: 'exact' };
   if (patient && hookAtWork(host)) return { kind: 'busy' };

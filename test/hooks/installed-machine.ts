@@ -11,6 +11,7 @@ export const LIBRARY = '/usr/local/lib/ovpn-killswitch';
 export const SETTINGS = '/etc/ovpn-killswitch/killswitch.env';
 export const STATE = '/var/lib/ovpn-killswitch';
 export const TUNNELS = '/run/ovpn-killswitch/tunnels';
+export const FORMER = '/run/ovpn-killswitch/former';
 export const LOG = '/var/log/ovpn-killswitch.log';
 export const BACKENDS: readonly BackendName[] = ['iptables', 'nftables'];
 
@@ -44,6 +45,7 @@ export interface Status {
     readonly networks: readonly string[];
     readonly stale: boolean;
   }[];
+  readonly former: readonly { readonly kind: string; readonly device: string; readonly networks: readonly string[] }[];
   readonly boot: { readonly with: string | null; readonly sysctl: boolean; readonly problems: readonly string[] };
   readonly watch: { readonly enabled: boolean; readonly running: boolean };
   readonly differences: readonly unknown[];
@@ -82,7 +84,9 @@ export interface LogLine {
 }
 
 export function hookArgv(name: HookName, { argv, env }: Call): readonly string[] {
-  return ['/usr/bin/env', '-i', ...Object.entries(env).map(([key, value]) => `${key}=${value}`), `${LIBRARY}/hooks/${name}`, ...argv];
+  // OpenVPN always says why a tunnel goes down: a call that does not is the end of its client.
+  const told = name === 'down' ? { signal: 'sigterm', ...env } : env;
+  return ['/usr/bin/env', '-i', ...Object.entries(told).map(([key, value]) => `${key}=${value}`), `${LIBRARY}/hooks/${name}`, ...argv];
 }
 
 function chainsOfSave(family: string, text: string): Rules {
@@ -118,6 +122,14 @@ export function ruleLines(rules: Rules): readonly string[] {
 export function addedLines(before: Rules, after: Rules): readonly string[] {
   const known = new Set(ruleLines(before));
   return ruleLines(after).filter((line) => !known.has(line));
+}
+
+/** Rules without what tunnels that have ended keep shut: their addresses. What names `device` stays. */
+export function withoutEnded(rules: Rules, device?: string): Rules {
+  const names = (line: string) => device !== undefined && line.includes(device);
+  return Object.fromEntries(
+    Object.entries(rules).map(([chain, lines]) => [chain, /tunnel-(address|source)$/i.test(chain) ? lines.filter(names) : lines]),
+  );
 }
 
 /** Rules whose order decides nothing, in one order: those that tunnels add to the chains that all of them share. */
@@ -198,7 +210,7 @@ export async function installMachine(): Promise<Machine> {
     },
     settings: (...lines) => writeFileSync(path(SETTINGS), lines.map((line) => `${line}\n`).join('')),
     relock: (...lines) => {
-      rmSync(path(TUNNELS), { recursive: true, force: true });
+      for (const folder of [TUNNELS, FORMER]) rmSync(path(folder), { recursive: true, force: true });
       machine.settings(...lines);
       must(command('lock', '--force'));
     },

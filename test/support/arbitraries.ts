@@ -8,10 +8,11 @@ import { LOCAL_MULTICAST, PRIVATE_NETWORKS } from '../../src/net/well-known.ts';
 import { type Base, decide, type Owner, type Policy } from '../../src/policy/policy.ts';
 import type { Portal } from '../../src/policy/portal.ts';
 import type { LanEntry } from '../../src/policy/settings.ts';
+import { FORMER_KINDS, type FormerTunnel } from '../../src/tunnel/former-tunnel.ts';
 import type { Tunnel } from '../../src/tunnel/tunnel.ts';
 import { PORTS } from './packets.ts';
 import { PLACES, type Place } from './places.ts';
-import { CLIENT_MARK, CLIENT_UID, POLICIES } from './policies.ts';
+import { CLIENT_MARK, CLIENT_UID, formerOf, POLICIES } from './policies.ts';
 
 function parsed<Value>(texts: fc.Arbitrary<string>, parse: (text: string) => Value | undefined): fc.Arbitrary<Value> {
   return texts.map(parse).filter((value) => value !== undefined);
@@ -107,6 +108,7 @@ export const anyBase: fc.Arbitrary<Base> = fc
     endpoints: lists(knownEndpoint),
     owners: anyOwners,
     lan: anyLan,
+    remembers: fc.boolean(),
     lanInbound: lists(knownService),
     lanDns: fc.subarray([PLACES['LAN router'].ipv4, PLACES['LAN router'].ipv6, PLACES['LAN host'].ipv4]),
     tunnelPorts: fc.option(fc.array(knownService, { minLength: 1, maxLength: 3 }), { nil: undefined }),
@@ -142,6 +144,14 @@ export const anyTunnels: fc.Arbitrary<readonly Tunnel[]> = fc
   .tuple(tunnelNamed('tun0', 'own address in the tunnel'), tunnelNamed('tun1', 'LAN host'), fc.constantFrom(0, 1, 1, 2))
   .map(([first, second, count]) => [first, second].slice(0, count));
 
+/** Up to two tunnels that reconnect, have ended or are remembered. */
+export const anyFormer: fc.Arbitrary<readonly FormerTunnel[]> = fc.array(
+  fc
+    .tuple(fc.constantFrom(...FORMER_KINDS), fc.oneof(tunnelNamed('tun0', 'own address in the tunnel'), tunnelNamed('tun2', 'LAN host')))
+    .map(([kind, tunnel]) => formerOf(kind, tunnel)),
+  { maxLength: 2 },
+);
+
 /** None, or one for a sender of the packet classes. */
 const anyPortal: fc.Arbitrary<Portal | undefined> = fc.option(
   fc.record({
@@ -157,5 +167,5 @@ const anyPortal: fc.Arbitrary<Portal | undefined> = fc.option(
 );
 
 export const anyPolicy: fc.Arbitrary<Policy> = fc
-  .tuple(anyBase, anyTunnels, anyPortal)
-  .map(([base, tunnels, portal]) => decide(base, tunnels, portal));
+  .tuple(anyBase, anyTunnels, anyPortal, anyFormer)
+  .map(([base, tunnels, portal, former]) => decide(base, tunnels, portal, former));

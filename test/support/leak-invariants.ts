@@ -1,6 +1,17 @@
 import { type Policy, tunnelsOf } from '../../src/policy/policy.ts';
 import type { Packet } from '../../src/ruleset/packet.ts';
-import { asksNames, asksResolver, carries, endpointsOf, goesTo, isOfPortal, isOfSession, isOwners, liesIn } from './specification.ts';
+import {
+  asksNames,
+  asksResolver,
+  carries,
+  endpointsOf,
+  goesTo,
+  isKeptShut,
+  isOfPortal,
+  isOfSession,
+  isOwners,
+  liesIn,
+} from './specification.ts';
 
 /** A sentence that no accepted packet may break, whatever the policy. */
 export interface LeakInvariant {
@@ -76,11 +87,12 @@ export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
     },
   },
   {
-    name: 'what the server routed into the tunnel does not leave beside it',
+    name: 'what the server routed into the tunnel does not leave beside it, nor while it reconnects',
     broken: (policy, packet) =>
       leavesBare(policy, packet) &&
       !isOfSession(policy, packet) &&
-      tunnelsOf(policy).some(({ networks }) => networks.some(({ text }) => liesIn(packet.to, text))) &&
+      !isOfPortal(policy, packet) &&
+      (isKeptShut(policy, packet.to) || tunnelsOf(policy).some(({ networks }) => networks.some(({ text }) => liesIn(packet.to, text)))) &&
       !isClients(policy, packet) &&
       !isDhcp(packet, 'client') &&
       !isNeighbours(packet) &&

@@ -6,6 +6,7 @@ import { parseSession } from '../../src/net/session.ts';
 import { type Base, baseOf, decide, type Policy } from '../../src/policy/policy.ts';
 import { readSettings, type Settings, type SettingsKey } from '../../src/policy/settings.ts';
 import { settingsText } from '../../src/policy/settings-text.ts';
+import type { FormerTunnel } from '../../src/tunnel/former-tunnel.ts';
 import type { Tunnel } from '../../src/tunnel/tunnel.ts';
 
 function known<Value>(text: string, value: Value | undefined): Value {
@@ -55,6 +56,21 @@ export function tunnelOf({ device, endpoints = [], addresses = [], resolvers = [
     resolvers: all(resolvers, parseAddress),
     networks: all(networks, parseNetwork),
   };
+}
+
+/** A tunnel that is not live any more. */
+export function formerOf(kind: FormerTunnel['kind'], { device, addresses, networks }: Tunnel): FormerTunnel {
+  return {
+    kind,
+    device: kind === 'remembered' ? undefined : device,
+    addresses: kind === 'remembered' ? [] : addresses,
+    networks: kind === 'ended' ? [] : networks,
+  };
+}
+
+/** The same policy beside tunnels that are not live any more. */
+function beside(policy: Policy, ...former: readonly FormerTunnel[]): Policy {
+  return { ...policy, former };
 }
 
 function policy(values: Partial<Record<SettingsKey, string>>, ...tunnels: readonly Tunnel[]): Policy {
@@ -110,6 +126,7 @@ function withPortal(blocked: Policy): Extract<Policy, { state: 'portal' }> {
   return {
     state: 'portal',
     base: blocked.base,
+    former: [],
     portal: {
       uid: CLIENT_UID,
       uplink: known('eth0', parseInterfaceName('eth0')),
@@ -162,6 +179,18 @@ export const POLICIES = {
   }),
   'blocked, logging drops': policy({ ...known4and6, KILLSWITCH_LOG_DROPS: '10/minute' }),
   'blocked, forwarding': policy({ ...known4and6, KILLSWITCH_FORWARD: 'docker0,virbr0' }),
+  'blocked, a tunnel reconnects': beside(policy(known4and6), formerOf('reconnecting', TUN0)),
+  'blocked, a tunnel has ended': beside(policy(known4and6), formerOf('ended', TUN0)),
+  'blocked, a network of the LAN remembered': beside(policy(known4and6), formerOf('remembered', IN_THE_LAN)),
+  'blocked, LAN a list, its network remembered': beside(
+    policy({ ...known4and6, KILLSWITCH_LAN: LAN_LIST }),
+    formerOf('remembered', IN_THE_LAN),
+  ),
+  'connected, another tunnel reconnects': beside(policy(known4and6, TUN1), formerOf('reconnecting', TUN0), formerOf('remembered', TUN0)),
+  'connected, a former tunnel had the same address': beside(
+    policy({ ...known4and6, KILLSWITCH_LOG_DROPS: '5/second', KILLSWITCH_REFUSE: 'reject' }, TUN0),
+    formerOf('reconnecting', { ...TUN1, addresses: TUN0.addresses }),
+  ),
   connected: policy(known4and6, TUN0),
   'connected, tunnel without IPv6': policy(known4and6, IPV4_ONLY),
   'connected, no resolvers': policy(known4and6, { ...TUN0, resolvers: [] }),

@@ -124,12 +124,27 @@ function mayEnter(policy: Policy, tunnel: Tunnel, packet: Packet): boolean {
   return base.tunnelPorts === undefined || uses(base.tunnelPorts, packet, 'toPort') || isPing(packet);
 }
 
+/** In a network of a tunnel that reconnects, or of an earlier connection where the settings do not list the LAN. */
+export function isKeptShut({ base, former }: Policy, address: Address): boolean {
+  return former.some(
+    ({ kind, networks }) =>
+      (kind === 'reconnecting' || (kind === 'remembered' && base.remembers)) && liesInAny(address, prefixesOf(networks)),
+  );
+}
+
+/** To the address of a tunnel that is not live, unless a live one has it. */
+export function isToFormer(policy: Policy, { in: device, to }: Packet): boolean {
+  if (tunnelsOf(policy).some(({ addresses }) => isOneOf(to, addresses))) return false;
+  return policy.former.some((each) => each.device !== device && isOneOf(to, each.addresses));
+}
+
 /** Off the tunnels, apart from the client's packets, DHCP and neighbours: the LAN, and nothing that goes to a resolver, an endpoint or a tunnel's network. */
 function mayReachLan(policy: Policy, packet: Packet): boolean {
   const { base } = policy;
   if (asksResolver(packet) && isOneOf(packet.to, base.lanDns)) return true;
   if (asksNames(packet) || goesTo(endpointsOf(policy), packet)) return false;
   if (tunnelsOf(policy).some(({ networks }) => liesInAny(packet.to, prefixesOf(networks)))) return false;
+  if (isKeptShut(policy, packet.to)) return false;
   return base.lan.some(({ network, service }) => {
     if (!liesIn(packet.to, network.text)) return false;
     if (service === undefined || uses([service], packet, 'toPort')) return true;
@@ -181,6 +196,7 @@ function mayComeIn(policy: Policy, packet: Packet): boolean {
   if (packet.in === 'lo') return true;
   const tunnels = tunnelsOf(policy);
   if (tunnels.some(({ device, addresses }) => packet.in !== device && isOneOf(packet.to, addresses))) return false;
+  if (isToFormer(policy, packet)) return false;
   if (isOfSession(policy, packet) && !tunnels.some(({ device }) => packet.in === device)) return true;
   if (isIpv6(packet) && base.ipv6 === 'block') return false;
   if (packet.conntrack !== 'new' || isDhcp(packet, 'server') || isNeighbours(packet)) return true;

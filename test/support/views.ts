@@ -37,6 +37,11 @@ export function viewOf(name: PolicyName, change: (image: Image) => Image = (imag
         policy,
         ruleset,
         live: tunnelsOf(policy).map((tunnel) => ({ tunnel, since: NOW - 130, daemon: undefined, deviceSeen: true })),
+        former: policy.former.flatMap(({ kind, device, addresses, networks }) =>
+          kind === 'remembered' || device === undefined
+            ? []
+            : [{ kind, tunnel: { device, addresses, networks }, since: NOW - 40, daemon: undefined }],
+        ),
       },
       stale: [],
       differences,

@@ -52,19 +52,19 @@ group('the state', () => {
   const base = baseOf(settingsOf({}), known);
 
   test('is blocked without a live tunnel', () => {
-    expect(decide(base, [])).toEqual({ state: 'blocked', base });
+    expect(decide(base, [])).toEqual({ state: 'blocked', base, former: [] });
     expect(tunnelsOf(decide(base, []))).toEqual([]);
   });
 
   test('is connected with live tunnels, whose order does not matter', () => {
-    expect(decide(base, [TUN0])).toEqual({ state: 'connected', base, tunnels: [TUN0] });
+    expect(decide(base, [TUN0])).toEqual({ state: 'connected', base, former: [], tunnels: [TUN0] });
     expect(decide(base, [TUN1, TUN0])).toEqual(decide(base, [TUN0, TUN1]));
     expect(tunnelsOf(decide(base, [TUN1, TUN0]))).toEqual([TUN0, TUN1]);
   });
 
   test('is portal with one that is open, and never beside a tunnel', () => {
     const { portal } = POLICIES['portal, LAN off'];
-    expect(decide(base, [], portal)).toEqual({ state: 'portal', base, portal });
+    expect(decide(base, [], portal)).toEqual({ state: 'portal', base, former: [], portal });
     expect(decide(base, [TUN0], portal)).toEqual(decide(base, [TUN0]));
   });
 });

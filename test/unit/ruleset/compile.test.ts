@@ -132,7 +132,7 @@ describe('a compiled ruleset', () => {
   test('adds for a tunnel only to chains whose order does not matter', () => {
     every((ruleset, policy) => {
       if (policy.state !== 'connected') return;
-      const blocked = compile({ state: 'blocked', base: policy.base });
+      const blocked = compile({ state: 'blocked', former: [], base: policy.base });
       for (const { name, rules } of blocked) {
         const now = ruleset.find((chain) => chain.name === name);
         if (isOrdered(name)) expect(now?.rules).toEqual(rules);

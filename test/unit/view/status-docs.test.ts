@@ -23,7 +23,7 @@ function fieldsOf(value: unknown, path = ''): readonly string[] {
   return Object.entries(value).flatMap(([key, each]) => fieldsOf(each, path === '' ? key : `${path}.${key}`));
 }
 
-const CONNECTED: View = viewOf('connected, two tunnels', (image) => image.slice(1));
+const CONNECTED: View = viewOf('connected, another tunnel reconnects', (image) => image.slice(1));
 /** A machine where every metric has a value. */
 const FULL: View = { ...CONNECTED, portal: viewOf('portal, LAN off').portal, watch: { enabled: true, running: true } };
 

@@ -66,7 +66,7 @@ describe('a look at the machine', () => {
   });
 
   test('lets a hook finish that has written its tunnel and not yet loaded its rules, but not for ever', () => {
-    const last = JSON.stringify({ version: 1, backend: 'iptables', tunnels: ['a tunnel that is gone'], fingerprint: '' });
+    const last = JSON.stringify({ version: 1, backend: 'iptables', tunnels: ['a tunnel that is gone'], former: [], fingerprint: '' });
     const files = { '/run/ovpn-killswitch/last-transaction': last };
     const host = machine([OPEN, OPEN, wholeListing()], files);
     expect(guard(host, { patient: true, spelling: [] })).toEqual({ kind: 'busy' });
