@@ -57,15 +57,34 @@ export function logRefused(host: Host, { refused, tunnel }: Pick<TunnelUp, 'refu
   });
 }
 
+/**
+ * The profile of a tunnel, through symbolic links; undefined when it is not known. A `--config` that is
+ * relative counts from the hook's folder, which is OpenVPN's (openvpn init.c, `--cd` and `--daemon`).
+ */
+function profileOf(host: Host, { config }: TunnelUp): string | undefined {
+  if (config === undefined) return undefined;
+  try {
+    const place = host.place(config.startsWith('/') ? config : `${PATHS.workingFolder}/${config}`);
+    return place !== undefined && host.exists(place) ? place : undefined;
+  } catch (thrown) {
+    // Nothing is asked for a tunnel without a profile: that is no reason to end the connection.
+    if (thrown instanceof KillswitchError) return undefined;
+    throw thrown;
+  }
+}
+
 /** The tunnel of an event; `before` is what was known of its device. */
 function liveTunnel(host: Host, event: TunnelUp, before: LiveTunnel | undefined, known: readonly Endpoint[]): LiveTunnel {
   const start = event.daemon === undefined ? undefined : startOf(host, event.daemon);
   const kept = event.kept ? (before?.tunnel.networks ?? []) : [];
+  // An unprivileged hook may not see the file that the hook as root has seen.
+  const profile = host.mayChangeRules() ? profileOf(host, event) : before?.profile;
   return {
     tunnel: { ...event.tunnel, networks: disjoint([...event.tunnel.networks, ...kept]), endpoints: peerEndpoints(event.peer, known) },
     since: host.now(),
     daemon: event.daemon === undefined || start === undefined ? undefined : { pid: event.daemon, start },
     deviceSeen: devices(host).has(event.tunnel.device),
+    ...(profile !== undefined && { profile }),
   };
 }
 

@@ -22,6 +22,8 @@ export const PATHS = {
   command: '/usr/local/sbin/ovpn-killswitch',
   /** The script that NetworkManager's dispatcher runs; under the same name also in pre-up.d and pre-down.d. */
   dispatcher: '/etc/NetworkManager/dispatcher.d/00-ovpn-killswitch',
+  /** The folder that this process runs in: of a hook, OpenVPN's (proc(5)). */
+  workingFolder: '/proc/self/cwd',
   passwd: '/etc/passwd',
   hosts: '/etc/hosts',
   resolvConf: '/etc/resolv.conf',

@@ -28,6 +28,8 @@ export interface LiveTunnel {
   readonly deviceSeen: boolean;
   /** NetworkManager's connection, where NetworkManager made the tunnel: it then also sets the system's resolvers. */
   readonly connection?: ConnectionUuid;
+  /** Absolute path of the profile that OpenVPN was started with; missing when it is not known. */
+  readonly profile?: string;
 }
 
 /** The time a process started at; undefined when there is no such process, or it is dead and only its parent has not noticed yet. */
@@ -62,6 +64,7 @@ function parseLive(text: string): LiveTunnel | undefined {
   const searchDomains = texts(field(json, 'searchDomains') ?? [], parseHostName);
   const networks = texts(field(json, 'networks'), parseNetwork);
   const connection = parseConnectionUuid(string('connection'));
+  const profile = string('profile');
   const since = field(json, 'since');
   const pid = field(field(json, 'daemon'), 'pid');
   const start = field(field(json, 'daemon'), 'start');
@@ -72,6 +75,7 @@ function parseLive(text: string): LiveTunnel | undefined {
     daemon: typeof pid === 'number' && typeof start === 'string' ? { pid, start } : undefined,
     deviceSeen: field(json, 'deviceSeen') === true,
     ...(connection !== undefined && { connection }),
+    ...(profile.startsWith('/') && { profile }),
   };
 }
 
@@ -103,7 +107,7 @@ export function readLiveTunnel(host: Host, device: InterfaceName): LiveTunnel | 
 }
 
 /** A tunnel as its file holds it. */
-export function liveText({ tunnel, since, daemon, deviceSeen, connection }: LiveTunnel): string {
+export function liveText({ tunnel, since, daemon, deviceSeen, connection, profile }: LiveTunnel): string {
   const { device, endpoints, addresses, resolvers, searchDomains = [], networks } = tunnel;
   const facts = {
     version: 1,
@@ -117,6 +121,7 @@ export function liveText({ tunnel, since, daemon, deviceSeen, connection }: Live
     daemon: daemon ?? null,
     deviceSeen,
     connection: connection ?? null,
+    profile: profile ?? null,
   };
   return `${JSON.stringify(facts, null, 1)}\n`;
 }

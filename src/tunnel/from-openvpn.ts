@@ -148,12 +148,13 @@ export function readOpenvpnHook(hook: HookName, input: HookInput): HookEvent {
     refused.push({ variable, value: printable(value), why });
     return undefined;
   };
-  const pid = env['daemon_pid'];
+  const { daemon_pid: pid, config } = env;
   return {
     kind: 'tunnel-up',
     tunnel: { device, addresses: addressesOf(env, refuse), ...pushedResolvers(env, refuse), networks: networksOf(env, refuse) },
     peer: peerOf(env, refuse),
     daemon: pid !== undefined && /^[1-9]\d{0,9}$/.test(pid) ? Number(pid) : undefined,
+    ...(config !== undefined && config !== '' && { config }),
     refused,
     kept,
   };

@@ -23,6 +23,8 @@ export type HookEvent =
       readonly tunnel: Omit<Tunnel, 'endpoints'>;
       readonly peer: Peer | undefined;
       readonly daemon: DaemonPid | undefined;
+      /** OpenVPN's first `--config`, as it was given: mostly relative to the folder that OpenVPN runs in. */
+      readonly config?: string;
       readonly refused: readonly Refusal[];
       /** OpenVPN has connected again over a device that it never closed. The routes into it are still there, and it names none of them. */
       readonly kept: boolean;

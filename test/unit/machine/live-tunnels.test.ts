@@ -29,6 +29,7 @@ describe('a live tunnel', () => {
     ['whose daemon was not seen', { ...LIVE, daemon: undefined }],
     ['whose device was not seen', { ...LIVE, deviceSeen: false }],
     ['of a connection of NetworkManager', { ...LIVE, connection: CONNECTION }],
+    ['of a profile that is known', { ...LIVE, profile: '/etc/openvpn/client/a.conf' }],
     [
       'with no facts but its device',
       { ...LIVE, tunnel: { device: TUN1.device, endpoints: [], addresses: [], resolvers: [], networks: [] } },
