@@ -17,6 +17,7 @@ export type Program =
   | 'ping'
   | 'curl'
   | 'setpriv'
+  | 'unshare'
   | 'dmesg'
   | 'tail'
   | 'sh';

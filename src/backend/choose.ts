@@ -18,6 +18,8 @@ export interface World {
   readonly wall: () => boolean;
   /** Whether firewalld flushes every table of iptables here, so that iptables cannot be kept shut; asked only when the settings name iptables. */
   readonly flushed: () => boolean;
+  /** Why iptables cannot hold our rules here; undefined when it can. Asked for `auto` alone, before it takes iptables. */
+  readonly iptablesFails: () => string | undefined;
   /** Programs that would flush iptables rules, or put theirs above ours. */
   readonly neighbours: Readonly<Record<'firewalld' | 'docker' | 'libvirt' | 'netfilterPersistent', boolean>>;
 }
@@ -36,7 +38,7 @@ const NO_WALL =
 const FLUSHED =
   'KILLSWITCH_BACKEND says iptables, but firewalld with FirewallBackend=iptables would flush all of it, and open this machine';
 
-function auto({ has, neighbours }: World): { readonly name: BackendName; readonly why: string } {
+function auto({ has, neighbours, iptablesFails }: World): { readonly name: BackendName; readonly why: string } {
   if (!has.iptables) return { name: 'nftables', why: 'iptables is not installed' };
   if (!has.nft) return { name: 'iptables', why: 'nft is not installed' };
   if (neighbours.firewalld) return { name: 'nftables', why: 'firewalld is installed and flushes iptables rules when it reloads' };
@@ -44,6 +46,8 @@ function auto({ has, neighbours }: World): { readonly name: BackendName; readonl
   if (neighbours.libvirt) return { name: 'nftables', why: 'libvirt is installed and puts its iptables rules above others' };
   if (neighbours.netfilterPersistent)
     return { name: 'nftables', why: 'netfilter-persistent is installed and replaces iptables rules when it starts' };
+  const fails = iptablesFails();
+  if (fails !== undefined) return { name: 'nftables', why: fails };
   return { name: 'iptables', why: 'nothing here flushes iptables rules or puts its own above them' };
 }
 
@@ -82,7 +86,7 @@ export function choose(world: World): Choice {
     throw new KillswitchError(
       'NO_BACKEND',
       'iptables is not installed',
-      'Install it: apt install iptables, dnf install iptables-nft, apk add iptables',
+      'Install it: apt install iptables, dnf install iptables-nft, apk add iptables. Or set KILLSWITCH_BACKEND=nftables',
       trace,
     );
   if (ipv6 && !has.ip6tables)

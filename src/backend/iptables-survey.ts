@@ -83,18 +83,35 @@ function tableImage(family: Family, table: Table, { policies, rules }: Listing):
 }
 
 /**
+ * Tells why a listing does not show what our tables hold; undefined when it does. iptables-nft that meets a native
+ * rule of another program names the table in a comment and ends with 0 (iptables 1.8, iptables/xtables-save.c), or
+ * stops in the middle of it.
+ */
+export function unreadable({ status, stdout, stderr }: Output): string | undefined {
+  if (status !== 0) return stderr.trim().split('\n')[0] ?? '';
+  for (const table of TABLES) {
+    const [comment] = new RegExp(`^# Table .${table}' is incompatible.*$`, 'm').exec(stdout) ?? [];
+    if (comment !== undefined) return comment;
+    const begin = `\n${stdout}`.indexOf(`\n*${table}\n`);
+    if (begin >= 0 && !stdout.includes('\nCOMMIT', begin)) return `the listing ends inside the table ${table}`;
+  }
+  return undefined;
+}
+
+/**
  * The outputs of iptables-save and ip6tables-save, in the order of `families`, as one survey.
- * @throws KillswitchError COMMAND when one of them failed.
+ * @throws KillswitchError COMMAND when one of them failed, or could not read one of our tables.
  */
 export function readIptablesSave(families: readonly Family[], outputs: readonly Output[]): Survey {
   const listings = families.map((family, index) => {
-    const output = outputs[index];
-    if (output?.status !== 0)
+    const output = outputs[index] ?? { status: null, stdout: '', stderr: '' };
+    const why = unreadable(output);
+    if (why !== undefined)
       throw new KillswitchError(
         'COMMAND',
-        `the ${family} rules could not be read`,
-        'Run "iptables-save" and "ip6tables-save" as root and mend what they say.',
-        [output?.stderr.trim() ?? ''],
+        `iptables cannot read the ${family} rules`,
+        'Set KILLSWITCH_BACKEND=nftables and run "ovpn-killswitch lock": nft reads what iptables cannot. "nft list ruleset" shows it.',
+        [why],
       );
     return { family, text: output.stdout };
   });

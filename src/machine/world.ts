@@ -7,6 +7,7 @@ import { PATHS } from '../host/paths.ts';
 import { FAMILIES } from '../net/address.ts';
 import type { Settings } from '../policy/settings.ts';
 import { firewalldFlushesIptables } from './firewalld.ts';
+import { iptablesFails } from './iptables-trial.ts';
 import { readLockRecord } from './lock-record.ts';
 
 /** Whether the kernel has the table of the second wall in both families; who may not ask takes it for there. */
@@ -28,6 +29,7 @@ export function readWorld(host: Host, setting: Settings['backend'], relock = fal
     },
     ipv6: host.exists(PATHS.ipv6),
     flushed: () => firewalldFlushesIptables(host),
+    iptablesFails: () => iptablesFails(host, host.exists(PATHS.ipv6) && host.has('ip6tables-save') ? FAMILIES : ['ipv4']),
     wall: () => (relock ? hasWallTable(host) : record?.locked !== true || record.wall),
     // Looked for in every folder of programs, and only when nobody has chosen.
     neighbours: {

@@ -39,6 +39,7 @@ import { type Converged, convergeAlone } from './converge.ts';
 import { dueIn } from './due-in.ts';
 import { endingPortal, forgetPortal } from './end-portal.ts';
 import { missingChains, removeMadeChains } from './made-chains.ts';
+import { removeByNft } from './remove-by-nft.ts';
 
 /** Seconds that a person who locks waits for DNS. */
 export const LOCK_SECONDS = 8;
@@ -100,7 +101,10 @@ function madeHere(host: Host, record: LockRecord | undefined, firstRules: boolea
 /** The other backend, when something of ours is there from an earlier lock. */
 function removeOther(host: Host, name: BackendName, before: readonly ChainPolicy[]): void {
   for (const other of installedBackends(host))
-    if (other.name !== name) unlessUnused(undefined, other.name, () => removeRules(host, other, before));
+    if (other.name !== name)
+      unlessUnused(undefined, other.name, () =>
+        other.name === 'iptables' ? orByNft(host, '', before, () => removeRules(host, other, before)) : removeRules(host, other, before),
+      );
 }
 
 /**
@@ -235,6 +239,26 @@ function unlessUnused<Result>(record: LockRecord | undefined, name: BackendName,
   }
 }
 
+/**
+ * Removes rules by iptables, or by nft where iptables-nft cannot read them: a native rule of another program in one
+ * of its tables is enough for that.
+ */
+function orByNft(
+  host: Host,
+  kind: IptablesKind,
+  recorded: readonly ChainPolicy[] | undefined,
+  remove: () => 'unchanged' | 'removed',
+): 'unchanged' | 'removed' {
+  try {
+    return remove();
+  } catch (thrown) {
+    if (!(thrown instanceof KillswitchError) || thrown.code !== 'COMMAND' || !host.has('nft')) throw thrown;
+    const version = host.run({ program: `iptables${kind}-save`, args: ['--version'] });
+    if (!version.stdout.includes('nf_tables')) throw thrown;
+    return removeByNft(host, recorded);
+  }
+}
+
 /** Without a record of what was there, the policies become what Linux starts with, but only where we are. */
 function removeIptables(
   host: Host,
@@ -243,14 +267,13 @@ function removeIptables(
   record: LockRecord | undefined,
 ): 'unchanged' | 'removed' {
   const backend = iptables(families, kind);
-  const { present, policies } = look(host, backend);
-  // Of a kind that is not the machine's own now, only what holds rules of ours was ever changed.
-  const known = record?.locked === true && record.before.length > 0 && (kind === '' || present);
-  return removeRules(
-    host,
-    backend,
-    known ? record.before : present ? policies.map((each) => ({ ...each, policy: 'ACCEPT' as const })) : [],
-  );
+  const recorded = record?.locked === true && record.before.length > 0 ? record.before : undefined;
+  return orByNft(host, kind, recorded, () => {
+    const { present, policies } = look(host, backend);
+    // Of a kind that is not the machine's own now, only what holds rules of ours was ever changed.
+    const known = kind === '' || present ? recorded : undefined;
+    return removeRules(host, backend, known ?? (present ? policies.map((each) => ({ ...each, policy: 'ACCEPT' as const })) : []));
+  });
 }
 
 /** The record of what is loaded: that of a timed lock whose moment has come, and of a timed unlock that a boot has ended. */

@@ -9,6 +9,7 @@ const WORLD: World = {
   ipv6: true,
   flushed: () => false,
   wall: () => true,
+  iptablesFails: () => undefined,
   neighbours: { firewalld: false, docker: false, libvirt: false, netfilterPersistent: false },
 };
 const beside = (...names: readonly (keyof World['neighbours'])[]): Partial<World> => ({
@@ -52,6 +53,18 @@ describe('the backend', () => {
       beside('netfilterPersistent'),
       'nftables',
       ['nftables: netfilter-persistent is installed and replaces iptables rules when it starts'],
+    ],
+    [
+      'iptables does not work here',
+      { iptablesFails: () => 'iptables-restore fails a trial' },
+      'nftables',
+      ['nftables: iptables-restore fails a trial'],
+    ],
+    [
+      'iptables does not work here and nft is missing',
+      { has: only('iptables', 'ip6tables'), iptablesFails: () => 'iptables-restore fails a trial' },
+      'iptables',
+      ['iptables: nft is not installed'],
     ],
     [
       'the settings say iptables',

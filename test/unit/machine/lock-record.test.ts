@@ -71,6 +71,7 @@ describe('the world that a backend is chosen in', () => {
       ipv6: true,
       flushed: expect.any(Function),
       wall: expect.any(Function),
+      iptablesFails: expect.any(Function),
       neighbours: { firewalld: false, docker: true, libvirt: false, netfilterPersistent: false },
     });
     expect(readWorld(fakeHost({ programs: ['firewalld', 'netfilter-persistent'] }), 'nftables')).toEqual({
@@ -80,6 +81,7 @@ describe('the world that a backend is chosen in', () => {
       ipv6: false,
       flushed: expect.any(Function),
       wall: expect.any(Function),
+      iptablesFails: expect.any(Function),
       neighbours: { firewalld: true, docker: false, libvirt: false, netfilterPersistent: true },
     });
   });
