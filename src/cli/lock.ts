@@ -8,6 +8,7 @@ import { endpointText } from '../net/endpoint.ts';
 import { describe } from '../policy/policy.ts';
 import { lockMachine } from '../transaction/lock.ts';
 import { readNeighbours } from '../view/neighbours.ts';
+import { pinLines } from '../view/pin-lines.ts';
 import type { CliCommand } from './command.ts';
 import { parseDuration } from './duration.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
@@ -64,6 +65,7 @@ export const lock: CliCommand = {
       );
     for (const endpoint of base.endpoints.slice(0, 5)) print(`  endpoint ${endpointText(endpoint)}`);
     if (base.endpoints.length > 5) print(`  and ${base.endpoints.length - 5} more endpoints`);
+    for (const line of pinLines(known.pins)) print(`  name ${line}`);
     for (const line of gaps(known)) print(`  ${line}`);
     if (base.endpoints.length === 0)
       print(

@@ -73,9 +73,14 @@ export interface Host {
   exclusively<Result>(work: () => Result): Result;
   /**
    * Asks DNS for the addresses of names, all at once; names without an answer are missing. `servers` are asked instead of the system's
-   * resolvers. It takes `seconds` at most.
+   * resolvers, from the addresses `sources` of ours. It takes `seconds` at most.
    */
-  resolve(names: readonly string[], servers: readonly string[] | undefined, seconds: number): ReadonlyMap<string, readonly string[]>;
+  resolve(
+    names: readonly string[],
+    servers: readonly string[] | undefined,
+    seconds: number,
+    sources?: readonly string[],
+  ): ReadonlyMap<string, readonly string[]>;
   /**
    * Runs a command in our place: it gets this environment and nothing else, our open files and folder, and the time it needs. Its exit status,
    * as a shell gives it: 128 and more after a signal, 127 when it is not there, 126 when it cannot be run; then `why` says so.

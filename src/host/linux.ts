@@ -311,7 +311,7 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
         closeSync(descriptor);
       }
     },
-    resolve: (names, servers, seconds) => {
+    resolve: (names, servers, seconds, sources = []) => {
       if (names.length === 0) return new Map();
       // Its own process, because only Node's asynchronous resolver leaves /etc/hosts out, which holds our pins.
       const program = join(ownFolder(), 'resolver.js');
@@ -322,7 +322,7 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
         reject: false,
         timeout: Math.min(timeLeft(), (seconds + 2) * 1000),
         killSignal: 'SIGKILL',
-        input: JSON.stringify({ names, servers: servers ?? null, seconds }),
+        input: JSON.stringify({ names, servers: servers ?? null, seconds, sources }),
       });
       return readAnswers(String(stdout ?? ''));
     },

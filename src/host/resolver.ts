@@ -9,15 +9,20 @@ interface Question {
   readonly names: readonly string[];
   readonly servers: readonly string[] | null;
   readonly seconds: number;
+  /** Our addresses to ask from; of each family the first. */
+  readonly sources: readonly string[];
 }
 
 /** As many questions at once: a thousand profiles must not open a thousand sockets. */
 const AT_ONCE = 32;
 const PAUSE_MILLISECONDS = 500;
 
-async function ask({ names, servers, seconds }: Question): Promise<Record<string, readonly string[]>> {
+async function ask({ names, servers, seconds, sources }: Question): Promise<Record<string, readonly string[]>> {
   const resolver = new Resolver({ timeout: 2000, tries: 1 });
   if (servers !== null) resolver.setServers(servers);
+  const source = { ipv4: sources.find((each) => !each.includes(':')), ipv6: sources.find((each) => each.includes(':')) };
+  // c-ares takes both at once; the wildcard stands for a family without one.
+  if (sources.length > 0) resolver.setLocalAddress(source.ipv4 ?? '0.0.0.0', source.ipv6 ?? '::');
   const answers: Record<string, readonly string[]> = {};
   const end = performance.now() + seconds * 1000;
   const stop = setTimeout(() => resolver.cancel(), seconds * 1000);

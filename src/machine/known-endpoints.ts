@@ -1,24 +1,26 @@
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { type Address, type Family, parseAddress } from '../net/address.ts';
+import { type Family, parseAddress } from '../net/address.ts';
 import { distinctEndpoints, type Endpoint, endpointText, parseEndpoint } from '../net/endpoint.ts';
 import { type HostName, parseHostName } from '../net/host-name.ts';
 import { type Port, parsePort, type Transport } from '../net/port.ts';
 import { printable } from '../net/printable.ts';
+import { DNS_PORT, ENCRYPTED_DNS_PORT } from '../net/well-known.ts';
 import type { Known } from '../policy/policy.ts';
 import type { Settings } from '../policy/settings.ts';
 import { literalEndpoints, type Profile, readProfile } from '../tunnel/profile.ts';
 import { accountOf } from './account.ts';
 import { attachedProfiles } from './attached-profiles.ts';
-import { ownEntries } from './hosts-file.ts';
 import { field, parseJson, texts } from './json.ts';
 import { readLockRecord } from './lock-record.ts';
-import { type Pin, parsePins, pinsJson, renewPins } from './pins.ts';
+import { type Answer, isRootsOwn, markUsed, type Pin, parsePins, pinsJson, renewPins } from './pins.ts';
 import { type KeptFolder, keptFolder, keptPath, lastingPath } from './trial.ts';
 import { guardedConnections } from './vpn-connections.ts';
 
 const FILE = 'endpoints.json';
+
+const DNS_PORTS: readonly Port[] = [DNS_PORT, ENCRYPTED_DNS_PORT];
 
 /** Where it is kept now. */
 function knownPath(host: Host): string {
@@ -132,26 +134,15 @@ function gathered(literal: readonly Endpoint[], uids: readonly number[], named: 
   const resolved = named.flatMap(({ name, port, transport, family }) =>
     (addresses.get(name) ?? [])
       .filter(({ address }) => family === undefined || address.family === family)
+      // A VPN's server must not name a resolver that root could then ask beside the tunnel.
+      .filter(({ from }) => isRootsOwn(from) || !DNS_PORTS.includes(port))
       .map(({ address }) => ({ address, port, transport })),
   );
   return { endpoints: distinctEndpoints([...literal, ...resolved]), uids, literal, named, pins, unread: [] };
 }
 
-/** How names are asked for: undefined where nobody can be asked, and what is pinned already has to do. */
-export type Ask = (names: readonly HostName[]) => ReadonlyMap<string, readonly Address[]>;
-
-/**
- * Asks hosts(5), as far as it is not ours, then DNS: `servers` instead of the system's resolvers; with none of them nobody is asked.
- */
-export function askHosts(host: Host, servers: readonly string[] | undefined, seconds: number): Ask {
-  return (names) => {
-    const own = ownEntries(host.read(PATHS.hosts) ?? '');
-    const left = names.filter((name) => !own.has(name));
-    const answers = servers?.length === 0 ? [] : [...host.resolve(left, servers, seconds)];
-    const parsed = answers.map(([name, texts]) => [name, texts.flatMap((text) => parseAddress(text) ?? [])] as const);
-    return new Map([...[...own].filter(([name]) => names.some((each) => each === name)), ...parsed]);
-  };
-}
+/** How names are asked for. A name without an answer is missing, and keeps what it had. */
+export type Ask = (names: readonly HostName[]) => ReadonlyMap<string, Answer>;
 
 /** The profiles that the settings name or that are attached, and that are there. */
 export function profilePaths(host: Host, settings: Settings): readonly string[] {
@@ -228,6 +219,11 @@ export function savedUids(host: Host): readonly number[] {
   return Array.isArray(uids) ? uids.filter((uid): uid is number => typeof uid === 'number') : [];
 }
 
+/** The pins of the last `lock` or `refresh`, without reading the endpoints. */
+export function savedPins(host: Host): readonly Pin[] {
+  return parsePins(field(parseJson(host.read(knownPath(host)) ?? ''), 'pins'));
+}
+
 /** Whether the last `lock` or `refresh` knew of a name to ask for. */
 export function hasNames(host: Host): boolean {
   const named = field(parseJson(host.read(knownPath(host)) ?? ''), 'named');
@@ -246,10 +242,18 @@ export function withNewConnections(host: Host, settings: Settings, { literal, ui
   );
 }
 
-/** The same with the addresses of its names asked for again. */
-export function renewKnown(host: Host, { literal, uids, named, pins }: Gathered, ask: Ask): Gathered {
+/** The same with the addresses of its names asked for again. `used` names the addresses that tunnels are connected to. */
+export function renewKnown(
+  host: Host,
+  { literal, uids, named, pins }: Gathered,
+  ask: Ask,
+  used: ReadonlyMap<string, ReadonlySet<string>> = new Map(),
+): Gathered {
   const names = [...new Set(named.map(({ name }) => name))];
-  return gathered(literal, uids, named, renewPins(names, pins, ask(names), host.now()));
+  const now = host.now();
+  // Before the answer too: what a handshake has used is evicted by nothing.
+  const renewed = renewPins(names, markUsed(pins, used, now), ask(names), now);
+  return gathered(literal, uids, named, markUsed(renewed, used, now));
 }
 
 /** What of the profiles will not connect, one line each: names without an address, and profiles that could not be read. */
@@ -257,7 +261,10 @@ export function gaps({ named, pins, unread }: Gathered): readonly string[] {
   const known = new Set<string>(pins.map(({ name }) => name));
   const missing = [...new Set(named.map(({ name }) => name).filter((name) => !known.has(name)))];
   return [
-    ...missing.map((name) => `no address is known for ${name}: it cannot be reached by name until "refresh" has found one`),
+    ...missing.map(
+      (name) =>
+        `no address is known for ${name}: "refresh" asks for it once its own profile is connected; "unlock" and "lock" ask the resolvers of this network`,
+    ),
     ...unread,
   ];
 }

@@ -17,7 +17,8 @@ interface Route {
   readonly metric: number;
 }
 
-function routes(text: string): readonly Route[] {
+/** The routes of that file. */
+export function routes(text: string): readonly Route[] {
   return text
     .split('\n')
     .slice(1)

@@ -8,19 +8,9 @@ import { PATHS } from '../host/paths.ts';
 import { forgetBaseTexts, keepBaseTexts } from '../machine/base-texts.ts';
 import { forgetFormers } from '../machine/former-tunnels.ts';
 import { pinHosts } from '../machine/hosts-file.ts';
-import {
-  type Ask,
-  askHosts,
-  forgetKnown,
-  type Gathered,
-  gaps,
-  gatherKnown,
-  hostPins,
-  profilePaths,
-  saveKnown,
-} from '../machine/known-endpoints.ts';
+import { type Ask, forgetKnown, type Gathered, gaps, gatherKnown, hostPins, profilePaths, saveKnown } from '../machine/known-endpoints.ts';
 import { forgetLastTransaction } from '../machine/last-transaction.ts';
-import { readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
+import { readLiveTunnels } from '../machine/live-tunnels.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { type LockRecord, readLockRecord, readWrittenRecord, writeLockRecord } from '../machine/lock-record.ts';
 import { forgetSettings, keepSettings } from '../machine/settings-in-force.ts';
@@ -35,6 +25,7 @@ import { type Base, baseOf, decide } from '../policy/policy.ts';
 import type { BackendName, Settings } from '../policy/settings.ts';
 import { compile } from '../ruleset/compile.ts';
 import { look, removeRules } from './apply.ts';
+import { askNow } from './ask-names.ts';
 import { type Converged, convergeAlone } from './converge.ts';
 import { dueIn } from './due-in.ts';
 import { endingPortal, forgetPortal } from './end-portal.ts';
@@ -125,16 +116,6 @@ function askFirst(host: Host): ReturnType<Ask> {
     return answers;
   });
   return answers;
-}
-
-/** How names of VPN servers can be asked for now: through a live tunnel, or while nothing is locked; else not at all. */
-export function askNow(host: Host, settings: Settings, seconds: number): Ask {
-  if (readLockRecord(host)?.locked !== true) return askHosts(host, undefined, seconds);
-  const live = readLiveTunnels(host);
-  // Whoever locks would wait in vain for the resolvers of a tunnel that is gone.
-  const gone = staleTunnels(host, live);
-  const resolvers = live.flatMap((each) => (gone.includes(each) ? [] : (settings.dns ?? each.tunnel.resolvers)));
-  return askHosts(host, [...new Set(resolvers.map(({ text }) => text))], seconds);
 }
 
 /** Whoever is connected already has an endpoint; nobody else may lock themselves out. */

@@ -10,11 +10,14 @@ import {
   saveKnown,
   withNewConnections,
 } from '../machine/known-endpoints.ts';
+import { readLiveTunnels } from '../machine/live-tunnels.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import { lockInForce, settingsInForce } from '../machine/settings-in-force.ts';
+import { usedAddresses } from '../machine/tunnel-names.ts';
+import { askNow } from './ask-names.ts';
 import type { Converged } from './converge.ts';
 import { followAlone } from './follow.ts';
-import { askNow, LOCK_SECONDS } from './lock.ts';
+import { LOCK_SECONDS } from './lock.ts';
 
 /** Seconds to wait for DNS through a tunnel that may only just have come up. */
 const TUNNEL_SECONDS = 30;
@@ -51,7 +54,7 @@ export function refreshMachine(host: Host): Refreshed {
   const settings = settingsInForce(host);
   const read = withNewConnections(host, settings, saved);
   if (read.named.length === 0 && read.literal.length === saved.literal.length) return { known: saved, converged: undefined };
-  const known = renewKnown(host, read, askNow(host, settings, TUNNEL_SECONDS));
+  const known = renewKnown(host, read, askNow(host, settings, TUNNEL_SECONDS), usedAddresses(host, settings, readLiveTunnels(host)));
   return { known, converged: followKnown(host, known, lock) };
 }
 

@@ -7,6 +7,7 @@ import { describePortal } from '../policy/portal.ts';
 import { differenceLines } from '../transaction/apply.ts';
 import { passedText } from '../transaction/end-portal.ts';
 import type { DropCounts, Drops } from './drops.ts';
+import { pinLines } from './pin-lines.ts';
 import type { View } from './view.ts';
 
 /** What a line says about the machine: a terminal may show it as a colour. */
@@ -120,6 +121,7 @@ export function* picture({
   turnsIn,
   goesBackIn,
   portal,
+  pins,
   resolvers,
   givenBack,
   boot,
@@ -143,6 +145,7 @@ export function* picture({
     yield line('trial', `it goes back to the lock of before in ${ago(goesBackIn)}, unless you say "ovpn-killswitch confirm"`, 'warning');
   yield line('backend', choice.trace.join('; '));
   yield line('endpoints', String(intended.policy.base.endpoints.length));
+  for (const each of pinLines(pins)) yield line('name', each);
   yield* tunnelLines(report, now);
   yield* formerLines(report, now);
   yield* portalLines(portal);

@@ -1,8 +1,21 @@
+import { pinnedJson } from '../machine/pins.ts';
 import { endpointText } from '../net/endpoint.ts';
 import type { View } from './view.ts';
 
 /** Version 1 of the machine-readable status, as docs/status.md describes it. New fields do not change the version. */
-export function statusJson({ report, turnsIn, goesBackIn, portal: open, now, resolvers, boot, watch, drops, neighbours }: View): string {
+export function statusJson({
+  report,
+  turnsIn,
+  goesBackIn,
+  portal: open,
+  now,
+  pins,
+  resolvers,
+  boot,
+  watch,
+  drops,
+  neighbours,
+}: View): string {
   const { state, exact, record, choice, intended, stale, differences } = report;
   return JSON.stringify(
     {
@@ -30,6 +43,10 @@ export function statusJson({ report, turnsIn, goesBackIn, portal: open, now, res
       boot: { with: boot.strategy?.name ?? null, sysctl: boot.sysctl, problems: boot.problems },
       watch,
       endpoints: intended.policy.base.endpoints.map(endpointText),
+      names: pins.map(({ name, addresses }) => ({
+        name,
+        addresses: addresses.map((each) => ({ address: each.address.text, ...pinnedJson(each) })),
+      })),
       tunnels: intended.live.map(({ tunnel, since, connection }) => ({
         device: tunnel.device,
         since,

@@ -3,7 +3,9 @@ import { describeResolvers } from '../dns/describe-resolvers.ts';
 import { followResolversOrSay, type ResolverState, readResolvers } from '../dns/follow-resolvers.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { savedPins } from '../machine/known-endpoints.ts';
 import { type Moment, secondsUntil } from '../machine/moment.ts';
+import type { Pin } from '../machine/pins.ts';
 import { type Report, readReport } from '../machine/report.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import type { Portal } from '../policy/portal.ts';
@@ -24,6 +26,8 @@ export interface View {
   readonly goesBackIn: number | undefined;
   /** The portal that is open, the seconds until it closes, and what has passed it; undefined when none is. */
   readonly portal: { readonly portal: Portal; readonly closesIn: number; readonly passed: readonly Passed[] } | undefined;
+  /** The names of VPN servers and what they stand for. */
+  readonly pins: readonly Pin[];
   readonly resolvers: ResolverState;
   /** What was given back of DNS while this was read; undefined when nothing was. */
   readonly givenBack: string | undefined;
@@ -42,6 +46,7 @@ export function readView(host: Host): View {
     turnsIn: secondsLeft(host, report.record?.until),
     goesBackIn: secondsLeft(host, report.record?.trial),
     portal: readPortal(host, report),
+    pins: savedPins(host),
     resolvers: readResolvers(host, true),
     givenBack,
     boot: readBoot(host),

@@ -1,6 +1,7 @@
 import type { Backend } from '../../src/backend/backend.ts';
 import { differencesOf, type Image } from '../../src/backend/image.ts';
 import { nftables } from '../../src/backend/nftables.ts';
+import { parsePins } from '../../src/machine/pins.ts';
 import { tunnelsOf } from '../../src/policy/policy.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import type { RuleId } from '../../src/ruleset/ruleset.ts';
@@ -57,6 +58,12 @@ export function viewOf(name: PolicyName, change: (image: Image) => Image = (imag
             passed: [{ uid: 1000, to: '192.168.77.1', transport: 'tcp', port: 80, packets: 7, bytes: 900 }],
           }
         : undefined,
+    pins: parsePins({
+      'vpn.test': {
+        '203.0.113.11': { seen: 1_800_000_000, from: 'tunnel', device: 'tun0', by: ['10.8.0.1'], used: 1_800_000_000 },
+        '203.0.113.10': { seen: 1_799_999_000, from: 'lock', by: ['203.0.113.53'] },
+      },
+    }),
     resolvers: { setting: 'auto', demands: [], inUse: [], differences: [] },
     givenBack: undefined,
     boot: { strategy: undefined, sysctl: false, problems: [] },

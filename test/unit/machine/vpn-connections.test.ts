@@ -78,7 +78,7 @@ describe('what may be reached while blocked', () => {
     const known = gathered();
     expect(known.endpoints.map(endpointText)).toEqual(['203.0.113.10:1194/udp', '203.0.113.12:1194/udp']);
     expect(known.uids).toEqual([0, 113]);
-    expect(gaps(known)).toEqual(['no address is known for vpn.example: it cannot be reached by name until "refresh" has found one']);
+    expect(gaps(known)).toEqual([expect.stringMatching(/^no address is known for vpn\.example: /)]);
   });
 
   test('leaves the account out where it does not exist, and where the settings name another', () => {
@@ -101,7 +101,13 @@ describe('what may be reached while blocked', () => {
     const known = gatherKnown(
       host,
       settings,
-      (asked) => new Map(asked.map((name) => [name, gathered().endpoints.map(({ address }) => address)])),
+      (asked) =>
+        new Map(
+          asked.map((name) => [
+            name,
+            { addresses: gathered().endpoints.map(({ address }) => address), from: { kind: 'lock', resolvers: [] } },
+          ]),
+        ),
     );
     const [connection] = guardedConnections(host);
     if (connection === undefined) throw new Error('there is none');

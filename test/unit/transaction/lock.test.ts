@@ -1,13 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { PATHS } from '../../../src/host/paths.ts';
-import { writeLiveTunnel } from '../../../src/machine/live-tunnels.ts';
 import { readLockRecord, writeLockRecord } from '../../../src/machine/lock-record.ts';
 import { momentIn } from '../../../src/machine/moment.ts';
 import { keepSettings } from '../../../src/machine/settings-in-force.ts';
-import { askNow, lockMachine } from '../../../src/transaction/lock.ts';
+import { lockMachine } from '../../../src/transaction/lock.ts';
 import { refreshMachine } from '../../../src/transaction/refresh.ts';
 import { type FakeHost, fakeHost } from '../../support/fake-host.ts';
-import { POLICIES, settingsOf, TUN0, TUN1 } from '../../support/policies.ts';
+import { POLICIES } from '../../support/policies.ts';
 
 test('DNS is asked before the lock is taken, so that no hook waits for it', () => {
   const steps: string[] = [];
@@ -24,21 +23,6 @@ test('DNS is asked before the lock is taken, so that no hook waits for it', () =
   };
   expect(() => lockMachine(host, { asks: true })).toThrow('far enough');
   expect(steps).toEqual(['asks for vpn.test', 'takes the lock']);
-});
-
-test('the resolvers of a tunnel that is gone are not asked: whoever locks would wait for them in vain', () => {
-  const asked: (readonly string[] | undefined)[] = [];
-  const host = {
-    ...fakeHost({ files: { [PATHS.devices]: '  tun1: 0\n' } }),
-    resolve: (_: readonly string[], servers: readonly string[] | undefined) => {
-      asked.push(servers);
-      return new Map();
-    },
-  };
-  writeLockRecord(host, { locked: true, since: 0, backend: 'nftables', wall: false, before: [], made: [] });
-  for (const tunnel of [TUN0, TUN1]) writeLiveTunnel(host, { tunnel, since: 0, daemon: undefined, deviceSeen: true });
-  askNow(host, settingsOf({}), 1)([]);
-  expect(asked).toEqual([TUN1.resolvers.map(({ text }) => text)]);
 });
 
 test('a lock that fails before it has changed the rules leaves an open portal in the record', () => {

@@ -1,0 +1,89 @@
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { connectedNetworks } from '../machine/connected-networks.ts';
+import { ownEntries } from '../machine/hosts-file.ts';
+import type { Ask } from '../machine/known-endpoints.ts';
+import { type LiveTunnel, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
+import { readLockRecord } from '../machine/lock-record.ts';
+import { type Answer, isRootsOwn, type Origin } from '../machine/pins.ts';
+import { namesOfTunnel } from '../machine/tunnel-names.ts';
+import { parseAddress } from '../net/address.ts';
+import type { HostName } from '../net/host-name.ts';
+import { publicAddresses } from '../net/public-address.ts';
+import type { Settings } from '../policy/settings.ts';
+
+/** The live tunnels that are not gone: nobody should wait in vain for the resolvers of another. */
+function presentTunnels(host: Host): readonly LiveTunnel[] {
+  const live = readLiveTunnels(host);
+  const gone = staleTunnels(host, live);
+  return live.filter((each) => !gone.includes(each));
+}
+
+/** Whom resolv.conf(5) names. */
+function systemResolvers(host: Host): readonly string[] {
+  return (host.read(PATHS.resolvConf) ?? '').split('\n').flatMap((line) => {
+    const [key, value = ''] = line.trim().split(/\s+/);
+    return key === 'nameserver' ? (parseAddress(value)?.text ?? []) : [];
+  });
+}
+
+/** DNS answers as pins take them: a VPN's server may not point at this machine, its LAN or a private network. */
+function answersOf(
+  host: Host,
+  found: ReadonlyMap<string, readonly string[]>,
+  names: readonly HostName[],
+  from: Origin,
+): readonly (readonly [string, Answer])[] {
+  const local = isRootsOwn(from) ? [] : connectedNetworks(host);
+  return [...found].flatMap(([name, texts]) => {
+    if (!names.some((each) => each === name)) return [];
+    const addresses = texts.flatMap((text) => parseAddress(text) ?? []);
+    return [[name, { addresses: isRootsOwn(from) ? addresses : publicAddresses(addresses, local), from }] as const];
+  });
+}
+
+/**
+ * Asks the system's resolvers for every name. While a tunnel is up their answers come from its server or
+ * past it, and count as its.
+ */
+function askSystem(host: Host, names: readonly HostName[], seconds: number): readonly (readonly [string, Answer])[] {
+  const [present] = presentTunnels(host);
+  const resolvers = systemResolvers(host);
+  const from: Origin = present === undefined ? { kind: 'lock', resolvers } : { kind: 'tunnel', device: present.tunnel.device, resolvers };
+  return answersOf(host, host.resolve(names, undefined, seconds), names, from);
+}
+
+/**
+ * Asks each tunnel's resolvers for the names of the tunnel's own profile, from the tunnel's own address:
+ * an answer that comes by another way is dropped (the rule tunnel-address).
+ */
+function askTunnels(host: Host, settings: Settings, names: readonly HostName[], seconds: number): readonly (readonly [string, Answer])[] {
+  const asked = presentTunnels(host)
+    .map((live) => ({ live, own: namesOfTunnel(host, settings, live).filter((name) => names.includes(name)) }))
+    .filter(({ own }) => own.length > 0);
+  return asked.flatMap(({ live: { tunnel }, own }) => {
+    const resolvers = (settings.dns ?? tunnel.resolvers).map(({ text }) => text);
+    if (resolvers.length === 0) return [];
+    const sources = tunnel.addresses.map(({ text }) => text);
+    const found = host.resolve(own, resolvers, Math.ceil(seconds / asked.length), sources);
+    return answersOf(host, found, own, { kind: 'tunnel', device: tunnel.device, resolvers });
+  });
+}
+
+/**
+ * How names of VPN servers are asked for: hosts(5) first, as far as it is not ours. Then the system's
+ * resolvers while nothing is locked, and the tunnels' while it is.
+ */
+export function askNow(host: Host, settings: Settings, seconds: number): Ask {
+  return (names) => {
+    const own = ownEntries(host.read(PATHS.hosts) ?? '');
+    const left = names.filter((name) => !own.has(name));
+    const isLocked = readLockRecord(host)?.locked === true;
+    const answers = isLocked ? askTunnels(host, settings, left, seconds) : askSystem(host, left, seconds);
+    const written = names.flatMap((name) => {
+      const addresses = own.get(name);
+      return addresses === undefined ? [] : [[name, { addresses, from: { kind: 'hosts' } }] as const];
+    });
+    return new Map<string, Answer>([...written, ...answers]);
+  };
+}
