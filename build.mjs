@@ -116,7 +116,7 @@ const bundle = (entry) => ({
   entryPoints: [entry],
   bundle: true,
   platform: 'node',
-  target: 'node20',
+  target: 'node18.19',
   format: 'cjs',
   minify: true,
   legalComments: 'none',
@@ -155,7 +155,10 @@ try {
   for (const [script, source] of Object.entries(scripts)) copyFileSync(source, join(draft, script));
   for (const file of [...Object.keys(programs), ...Object.keys(scripts), 'package.json']) {
     if (file !== 'package.json') chmodSync(join(draft, file), 0o755);
-    mkdirSync(dirname(join('dist', file)), { recursive: true });
+    const folder = dirname(join('dist', file));
+    mkdirSync(folder, { recursive: true });
+    // Whatever the umask: programs of the proof run as nobody.
+    chmodSync(folder, 0o755);
     renameSync(join(draft, file), join('dist', file));
   }
 } finally {

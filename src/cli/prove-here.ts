@@ -89,8 +89,8 @@ function ping(host: Host, device: string | undefined): void {
 }
 
 function sendUnbound(host: Host, sources: readonly string[]): void {
-  const orders: HereOrders = { rounds: ROUNDS, uid: NOBODY, sources };
-  const { status, why } = host.callInTurn([join(ownFolder(), 'prove.js'), JSON.stringify(orders)], {});
+  const orders: HereOrders = { rounds: ROUNDS, sources };
+  const { status, why } = host.callInTurn([join(ownFolder(), 'prove.js'), JSON.stringify(orders)], {}, NOBODY);
   if (status !== 0)
     throw new KillswitchError(
       'FILES',

@@ -83,11 +83,13 @@ export interface Host {
   ): ReadonlyMap<string, readonly string[]>;
   /**
    * Runs a command in our place: it gets this environment and nothing else, our open files and folder, and the time it needs. Its exit status,
-   * as a shell gives it: 128 and more after a signal, 127 when it is not there, 126 when it cannot be run; then `why` says so.
+   * as a shell gives it: 128 and more after a signal, 127 when it is not there, 126 when it cannot be run; then `why` says so. `account` is the
+   * number of the user and of the one group that it runs as; without it, ours.
    */
   callInTurn(
     command: readonly string[],
     env: Readonly<Record<string, string | undefined>>,
+    account?: number,
   ): { readonly status: number; readonly why?: string };
   /** Starts a program of ours that runs when this process has ended, and leaves it. */
   startAfterwards(path: string, args: readonly string[]): void;

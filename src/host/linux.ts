@@ -326,11 +326,16 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
       });
       return readAnswers(String(stdout ?? ''));
     },
-    callInTurn: ([program = '', ...args], env) => {
+    callInTurn: ([program = '', ...args], env, account) => {
       const ours = process.umask(inheritedUmask);
       // execve(2), by which OpenVPN would start it, takes a bare name for a file in this folder and looks nowhere else.
       const path = program.includes('/') ? program : `./${program}`;
-      const { status, signal, error } = spawnSync(path, args, { argv0: program, env, stdio: 'inherit' });
+      const { status, signal, error } = spawnSync(path, args, {
+        argv0: program,
+        env,
+        stdio: 'inherit',
+        ...(account !== undefined && { uid: account, gid: account }),
+      });
       process.umask(ours);
       if (error !== undefined) return { status: errno(error) === 'ENOENT' ? 127 : 126, why: error.message };
       if (signal !== null) return { status: 128 + system.signals[signal], why: `it was stopped by ${signal}` };

@@ -1,15 +1,13 @@
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
-import { become } from './become.ts';
 import { HERE_PROBES, type HereOrders, type HereProbe } from './here-probes.ts';
 
 const PAUSE_MILLISECONDS = 20;
 /** A SYN is sent again after a second: longer would count one connection twice. */
 const CONNECTION_MILLISECONDS = 200;
 
-const { rounds, uid, sources }: HereOrders = JSON.parse(process.argv[2] ?? '');
-become(uid);
+const { rounds, sources }: HereOrders = JSON.parse(process.argv[2] ?? '');
 
 function sendDatagram({ address, port }: HereProbe, source: string | undefined): Promise<void> {
   return new Promise((resolve) => {

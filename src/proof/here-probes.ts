@@ -51,7 +51,6 @@ export const HERE_CLASSES: readonly HereClass[] = [...HERE_PROBES, ...HERE_PINGS
 export interface HereOrders {
   /** How often each probe is sent from each source. */
   readonly rounds: number;
-  readonly uid: number;
   /** Addresses of this machine to send from, besides the one that the routes choose. */
   readonly sources: readonly string[];
 }

@@ -12,6 +12,7 @@ const NEEDED: Readonly<Record<string, string>> = {
   ping: 'iputils-ping',
   nsenter: 'util-linux',
   unshare: 'util-linux',
+  setpriv: 'util-linux',
 };
 const FILTERS: Readonly<Record<BackendName, string>> = { nftables: 'nft', iptables: 'iptables-restore' };
 

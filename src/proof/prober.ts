@@ -1,6 +1,5 @@
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { connect, type Socket } from 'node:net';
-import { become } from './become.ts';
 import { query } from './dns-message.ts';
 import { marker, PROBER_PORTS, type Probe, type ProberOrders, type ProberReport } from './probes.ts';
 
@@ -10,8 +9,7 @@ const REPORT_MILLISECONDS = 50;
 /** At most so many payloads at once when the clock has run ahead. */
 const BURST = 200;
 
-const { probes, payloads, connects, seconds, uid }: ProberOrders = JSON.parse(process.argv[2] ?? '');
-become(uid);
+const { probes, payloads, connects, seconds }: ProberOrders = JSON.parse(process.argv[2] ?? '');
 // Refusals are counted by the thousand: nobody reads where they were raised.
 Error.stackTraceLimit = 0;
 

@@ -64,8 +64,6 @@ export interface ProberOrders {
   readonly connects: number;
   /** It ends by itself after so many seconds. */
   readonly seconds: number;
-  /** The user it becomes first; undefined where the sandbox has only one. */
-  readonly uid: number | undefined;
 }
 
 /** What the prober says about itself, as lines of JSON: counts so far by the probe's name. */

@@ -1,12 +1,11 @@
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 import { VPN_NAME } from './addresses.ts';
-import { become } from './become.ts';
 import { answer, questionName } from './dns-message.ts';
 import type { Listener, ResponderOrders } from './services.ts';
 import { vpnAddresses, WEB_ADDRESSES } from './services.ts';
 
-const { listeners, uid }: ResponderOrders = JSON.parse(process.argv[2] ?? '');
+const { listeners }: ResponderOrders = JSON.parse(process.argv[2] ?? '');
 
 function listen({ service, address, port }: Listener): Promise<void> {
   switch (service) {
@@ -37,7 +36,6 @@ function listen({ service, address, port }: Listener): Promise<void> {
 
 Promise.all(listeners.map(listen)).then(
   () => {
-    become(uid);
     process.stdout.write('ready\n');
   },
   (error) => {

@@ -11,8 +11,6 @@ export interface Listener {
 
 export interface ResponderOrders {
   readonly listeners: readonly Listener[];
-  /** The user it becomes once it listens. */
-  readonly uid: number | undefined;
 }
 
 function on(service: Service, port: number, ...addresses: readonly string[]): readonly Listener[] {
@@ -63,7 +61,6 @@ export interface VisitorOrders {
   readonly visits: readonly Visit[];
   /** How long to wait for each answer. */
   readonly milliseconds: number;
-  readonly uid: number | undefined;
 }
 
 /** What came of the visits, by name: the answer as text, or null without one. A page's text is the visitor's address as the web sees it. */

@@ -1,11 +1,9 @@
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
-import { become } from './become.ts';
 import { answeredAddress, query } from './dns-message.ts';
 import { type Visit, type VisitorOrders, WEB_ADDRESSES } from './services.ts';
 
-const { visits, milliseconds, uid }: VisitorOrders = JSON.parse(process.argv[2] ?? '');
-become(uid);
+const { visits, milliseconds }: VisitorOrders = JSON.parse(process.argv[2] ?? '');
 
 function exchange({ address, port }: Visit, payload: Buffer): Promise<Buffer | null> {
   const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');

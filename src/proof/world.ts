@@ -1,11 +1,11 @@
 import { openSandbox, type Sandbox, type SandboxPlan } from '../host/sandbox.ts';
 import { FOLDER, INTERNET, LAN, PROGRAMS, ROUTER_SIDE, UPLINK } from './addresses.ts';
 import { type Capture, ROUTER, startCapture } from './capture.ts';
-import { proofProgram, startProberIn, visitFrom } from './client-programs.ts';
+import { type ProberPlan, type Programs, proofProgram, startProberIn, visitFrom } from './client-programs.ts';
 import { type ClientPlan, clientProfile, LISTENING, PROFILE, type ServerPlan, serverConfig } from './openvpn.ts';
 import { makePki } from './pki.ts';
 import type { ProberRun } from './prober-run.ts';
-import { ENDPOINT_PROBES, NOBODY, PROBES, type Probe, type ProberOrders, type Transport } from './probes.ts';
+import { ENDPOINT_PROBES, NOBODY, PROBES, type Probe, type Transport } from './probes.ts';
 import { PRODUCT_FOLDERS } from './product.ts';
 import { type Service, startService } from './service.ts';
 import { INTERNET_LISTENERS, LAN_LISTENERS, type Listener, type ResponderOrders, type Visit, type Visited } from './services.ts';
@@ -35,7 +35,7 @@ export interface World {
   writeProfile(hooks: boolean, remote?: string, plan?: ClientPlan): Promise<void>;
   startClient(): Service;
   /** Its user is nobody, where the sandbox has one, unless `uid` says another. */
-  startProber(orders: Omit<ProberOrders, 'uid'> & Partial<Pick<ProberOrders, 'uid'>>): Promise<ProberRun>;
+  startProber(orders: Omit<ProberPlan, 'uid'> & Partial<Pick<ProberPlan, 'uid'>>): Promise<ProberRun>;
   /** Asks for something as an unprivileged user, and waits so long for each answer. */
   visit(visits: readonly Visit[], milliseconds?: number): Promise<Visited>;
   /** Whether the client gets an answer to a ping. */
@@ -48,6 +48,9 @@ export interface World {
 }
 
 const INTERNET_SPACE = 'internet';
+
+/** The programs and their interpreter, where every user of the sandbox reaches them. */
+const EVERYBODYS: Programs = { node: `${FOLDER}/node`, folder: PROGRAMS };
 
 /** Nothing waits for duplicate address detection, and nothing configures itself. */
 const QUIET =
@@ -110,13 +113,16 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
   const uid = sandbox.hasOtherUsers ? NOBODY : undefined;
   await script(
     sandbox,
-    // The programs may lie in one of the folders that are covered: installed ones do.
+    // The programs may lie in one of the folders that are covered: installed ones do. And they may lie in a home that other users cannot enter.
     [
       `mkdir -p ${PROGRAMS}`,
       `mount --rbind "$1" ${PROGRAMS}`,
+      `touch ${EVERYBODYS.node}`,
+      `mount --bind "$2" ${EVERYBODYS.node}`,
       ...PRODUCT_FOLDERS.map((folder) => `mkdir -p ${folder}; mount -t tmpfs -o mode=755 tmpfs ${folder}`),
     ].join('\n'),
     dist,
+    process.execPath,
   );
   const { service: router, ...capture } = startCapture(sandbox);
   await until('the router', async () => (await sandbox.ask(['test', '-s', `${FOLDER}/${ROUTER}.pid`])).status === 0);
@@ -133,7 +139,14 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
   const [links] = await Promise.all([script(sandbox, LINKS), makePki(sandbox)]);
   capture.watch(/link\/ether (\S+)/.exec(links)?.[1] ?? '');
   const responder = (name: string, at: string, listeners: readonly Listener[]) =>
-    startService(sandbox, name, proofProgram(PROGRAMS, 'responder', { listeners, uid } satisfies ResponderOrders), { at });
+    startService(
+      sandbox,
+      name,
+      proofProgram(EVERYBODYS, 'responder', { listeners } satisfies ResponderOrders, { uid, keeps: 'net_bind_service' }),
+      {
+        at,
+      },
+    );
   const responders = [responder('lan', ROUTER, LAN_LISTENERS), responder('isp', INTERNET_SPACE, INTERNET_LISTENERS)];
   await Promise.all([capture.ready(), ...responders.map((each) => each.says('ready'))]);
   await script(sandbox, 'mkdir -p /etc/openvpn/client');
@@ -158,8 +171,8 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
       sandbox.run(['sh', '-c', `cat >${PROFILE}`], { stdin: await clientProfile(sandbox, hooks, remote, { transport, ...plan }) });
     },
     startClient: () => startService(sandbox, 'client', ['openvpn', '--config', PROFILE]),
-    startProber: (orders) => startProberIn(sandbox, PROGRAMS, `prober-${probers++}`, { uid, ...orders }),
-    visit: (visits, milliseconds = 1500) => visitFrom(sandbox, PROGRAMS, { visits, milliseconds, uid }),
+    startProber: (orders) => startProberIn(sandbox, EVERYBODYS, `prober-${probers++}`, { uid, ...orders }),
+    visit: (visits, milliseconds = 1500) => visitFrom(sandbox, EVERYBODYS, { visits, milliseconds, uid }),
     ping: async (address) => (await sandbox.ask(['ping', '-n', '-q', '-c1', '-W1', address])).status === 0,
     uplinkDown: async () => void (await script(sandbox, `ip link set ${UPLINK} down`)),
     uplinkUp: async () => void (await script(sandbox, UPLINK_ADDRESSES)),

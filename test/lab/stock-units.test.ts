@@ -60,7 +60,7 @@ async function open({ root, backend }: Debian): Promise<Scene> {
     // On a loaded machine nobody should take the other for dead.
     const pushes = [...PUSHES.filter((each) => !PUSHED_TIMERS.includes(each)), 'ping 2', 'ping-restart 60'];
     await machine.world.startServer({ pushes, more: ['ping-restart 60'] });
-    const prober = await startProberIn(machine, DIST, 'prober', {
+    const prober = await startProberIn(machine, { node: process.execPath, folder: DIST }, 'prober', {
       probes: machine.world.probes,
       payloads: 600,
       connects: 10,
