@@ -84,7 +84,7 @@ export function spelled(listing: string): string {
     .replaceAll(' burst 5 packets', '')
     .replaceAll('icmp type echo-request', 'icmp type 8')
     .replaceAll('icmpv6 type echo-request', 'icmpv6 type 128')
-    .replace(/ reject(?: with icmpx type port-unreachable)? comment /g, ' reject with icmpx port-unreachable comment ');
+    .replace(/ reject(?: with icmpx port-unreachable)? comment /g, ' reject with icmpx type port-unreachable comment ');
 }
 
 /**

@@ -67,7 +67,7 @@ function matchText(match: Match, named = false): readonly string[] {
   ];
 }
 
-/** A rule as one or two kernel rules: TCP is refused with a reset, everything else with an ICMP error. */
+/** A rule as one or two kernel rules: TCP is refused with a reset, everything else with an ICMP error, which nft 0.9 calls a `type`. */
 export function ruleTexts({ id, match, verdict }: Rule, named = false): readonly string[] {
   const words = matchText(match, named);
   const line = (...last: readonly string[]) => [...words, ...last, `comment "${id}"`].join(' ');
@@ -77,5 +77,5 @@ export function ruleTexts({ id, match, verdict }: Rule, named = false): readonly
   if (verdict !== 'reject') return [line('counter', verdict)];
   const { tcp, others } = splitRefusal(match);
   const refused = (part: Match, how: string) => [...matchText(part), 'counter', `reject with ${how}`, `comment "${id}"`].join(' ');
-  return [...tcp.map((part) => refused(part, 'tcp reset')), ...others.map((part) => refused(part, 'icmpx port-unreachable'))];
+  return [...tcp.map((part) => refused(part, 'tcp reset')), ...others.map((part) => refused(part, 'icmpx type port-unreachable'))];
 }

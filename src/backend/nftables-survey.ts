@@ -92,8 +92,8 @@ function expression(item: Json, sets: Sets): string {
   if (isObject(log)) return `log prefix "${String(log['prefix'])}"`;
   if (isObject(jump)) return `jump ${String(jump['target'])}`;
   if (isObject(reject) && reject['type'] === 'tcp reset') return 'reject with tcp reset';
-  if (reject === null) return 'reject with icmpx port-unreachable';
-  if (isObject(reject)) return `reject with ${String(reject['type'])} ${String(reject['expr'] ?? 'port-unreachable')}`;
+  if (reject === null) return 'reject with icmpx type port-unreachable';
+  if (isObject(reject)) return `reject with ${String(reject['type'])} type ${String(reject['expr'] ?? 'port-unreachable')}`;
   if ('accept' in item) return 'accept';
   if ('drop' in item) return 'drop';
   return JSON.stringify(item);
@@ -106,7 +106,11 @@ function ruleOf(rule: JsonObject, sets: Sets): ImageRule {
   const comment = rule['comment'];
   return {
     id: ruleId(typeof comment === 'string' ? comment : undefined),
-    text: items.map((item) => expression(item, sets)).join(' '),
+    // nft 0.9 lists the family that an address of a concatenation implies.
+    text: items
+      .map((item) => expression(item, sets))
+      .join(' ')
+      .replace(/^meta nfproto ipv4 (?=ip daddr \.)|^meta nfproto ipv6 (?=ip6 daddr \.)/, ''),
     packets: counted('packets'),
     bytes: counted('bytes'),
   };

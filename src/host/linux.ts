@@ -20,6 +20,7 @@ import {
   statfsSync,
   statSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { networkInterfaces, constants as system } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -110,6 +111,7 @@ const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 
 /** execa takes any descriptor; its types name the first ones alone. */
 type Descriptor = Extract<SyncOptions['stdout'], number>;
+type InputDescriptor = Extract<SyncOptions['stdin'], number>;
 
 /**
  * A file without a name, for what a child says; undefined where none can be had. Through a pipe Node would wake up for each of the hundreds of
@@ -122,6 +124,25 @@ function outputFile(): Descriptor | undefined {
     if (bavail * bsize < OUTPUT_ROOM) return undefined;
     return openSync(dirname(PATHS.runtime), O_TMPFILE | constants.O_RDWR, 0o600) as Descriptor;
   } catch {
+    return undefined;
+  }
+}
+
+/**
+ * A file without a name that a child reads this text from as its stdin; undefined where none can be had. Through node:child_process it would be a
+ * socket, which nft before 0.9.9 cannot open as /dev/stdin.
+ */
+function inputFile(text: string): InputDescriptor | undefined {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(dirname(PATHS.runtime), O_TMPFILE | constants.O_RDWR, 0o600);
+    const bytes = Buffer.from(text);
+    // At a place of its own (pwrite(2)): the position, which the child shares, stays at the beginning.
+    for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written, bytes.length - written, written);
+    return descriptor as InputDescriptor;
+  } catch {
+    // No such files here, or no room for it.
+    if (descriptor !== undefined) closeSync(descriptor);
     return undefined;
   }
 }
@@ -171,6 +192,7 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
   }: Command): Output => {
     const path = locate(program);
     if (path === undefined) return { status: null, stdout: '', stderr: `${program} is not installed` };
+    const given = input === undefined ? undefined : inputFile(input);
     const [out, err] = [outputFile(), outputFile()];
     const result = execaSync(path, args, {
       cwd: '/',
@@ -180,11 +202,12 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
       stripFinalNewline: false,
       timeout: timeLeft(milliseconds),
       killSignal: 'SIGKILL',
-      stdin: input === undefined ? 'ignore' : 'pipe',
+      stdin: given ?? (input === undefined ? 'ignore' : 'pipe'),
       stdout: out ?? 'pipe',
       stderr: err ?? 'pipe',
-      ...(input === undefined ? {} : { input }),
+      ...(input === undefined || given !== undefined ? {} : { input }),
     });
+    if (given !== undefined) closeSync(given);
     const stdout = out === undefined ? String(result.stdout ?? '') : takeText(out);
     const stderr = err === undefined ? String(result.stderr ?? '') : takeText(err);
     const stopped = result.timedOut ? `${program} was stopped after ${Math.round(result.durationMs / 1000)} s` : '';

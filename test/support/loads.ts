@@ -25,8 +25,8 @@ function still(image: Image): unknown {
     .sort((a, b) => (`${a.family} ${a.name}` < `${b.family} ${b.name}` ? -1 : 1));
 }
 
-/** The tests of how every policy loads into one kind of packet filter. */
-export function describeLoads(kind: Kind, plan?: MachinePlan): void {
+/** The tests of how every policy loads into one kind of packet filter. `noShortWay` says why its hooks always take the long way. */
+export function describeLoads(kind: Kind, plan?: MachinePlan, noShortWay?: string): void {
   const machine = machineWith(kind, undefined, plan);
   const backend = backendOf(kind);
 
@@ -70,6 +70,7 @@ export function describeLoads(kind: Kind, plan?: MachinePlan): void {
     });
 
     test('is the same by the short way of the hooks, there and back, each step on the word of the one before', (context) => {
+      if (noShortWay !== undefined) context.skip(noShortWay);
       const host = sandboxHost(machine.withUsers(context));
       const smaller = compile(withoutLast(policy));
       apply(host, backend, smaller);

@@ -34,7 +34,10 @@ export function sandboxHost(sandbox: Sandbox, { intercept, milliseconds = 10_000
   const entries: LogEntry[] = [];
   const inside = (path: string) => `/proc/${sandbox.pid}/root${path}`;
   const run = ({ program, args, stdin }: Command): Output =>
-    sandbox.run([program, ...args], { milliseconds, ...(stdin === undefined ? {} : { stdin }) });
+    stdin === undefined
+      ? sandbox.run([program, ...args], { milliseconds })
+      : // Node gives a socket, which nft 0.9.8 cannot read.
+        sandbox.run(['sh', '-c', 'cat | "$0" "$@"', program, ...args], { milliseconds, stdin });
   return {
     commands,
     entries,

@@ -114,7 +114,7 @@ describe('a listing', () => {
     ['udp dport { 53, 853 } drop', [match({ payload: { protocol: 'udp', field: 'dport' } }, { set: [853, 53] }), { drop: null }]],
     ['ct state established,related accept', [match({ ct: { key: 'state' } }, ['related', 'established'], 'in'), { accept: null }]],
     ['reject with tcp reset', [{ reject: { type: 'tcp reset' } }]],
-    ['reject with icmpx port-unreachable', [{ reject: { type: 'icmpx', expr: 'port-unreachable' } }]],
+    ['reject with icmpx type port-unreachable', [{ reject: { type: 'icmpx', expr: 'port-unreachable' } }]],
     ['limit rate log prefix "killswitch rest: "', [{ limit: { rate: 10, per: 'minute' } }, { log: { prefix: 'killswitch rest: ' } }]],
   ])('reads %s', (text, expr) => {
     expect(texts(...expr)).toBe(text);
