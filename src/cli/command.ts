@@ -9,10 +9,12 @@ export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Arguments after the command's name. */
   readonly args: readonly string[];
-  /** One line of the answer for people, on stdout: it fits the screen. */
+  /** One line of the answer for people, on stdout: it fits the screen, and what a terminal would act on is escaped. */
   print(line: string): void;
-  /** Text for programs and files, on stdout: as it is, whatever the screen. */
+  /** Text for programs and files, on stdout: of any width. What a terminal would act on is escaped but for tabs. */
   printExactly(text: string): void;
+  /** What `drawn` made, control sequences of our own included. */
+  draw(text: string): void;
   /** Says what takes its time from now on: on a terminal, once it has taken half a second. */
   progress(text: string): void;
   /** Every command of the program. */

@@ -1,3 +1,4 @@
+import { singleQuoted } from '../net/shell-word.ts';
 import type { CliCommand } from './command.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
@@ -16,16 +17,12 @@ export function wordsOf({ name, usage }: CliCommand): readonly string[] {
   return [...new Set([...words, '--help'])];
 }
 
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
-}
-
 function bash(commands: readonly CliCommand[]): string {
-  const cases = commands.map((command) => `    ${command.name}) words=${quoted(wordsOf(command).join(' '))} ;;`);
+  const cases = commands.map((command) => `    ${command.name}) words=${singleQuoted(wordsOf(command).join(' '))} ;;`);
   return `_ovpn_killswitch() {
   local words
   case \${COMP_CWORD}:\${COMP_WORDS[1]} in
-    1:*) words=${quoted(commands.map(({ name }) => name).join(' '))} ;;
+    1:*) words=${singleQuoted(commands.map(({ name }) => name).join(' '))} ;;
   esac
   [ "$COMP_CWORD" = 1 ] || case \${COMP_WORDS[1]} in
 ${cases.join('\n')}
@@ -37,7 +34,7 @@ complete -o default -F _ovpn_killswitch ovpn-killswitch
 }
 
 function zsh(commands: readonly CliCommand[]): string {
-  const described = commands.map(({ name, summary }) => `    ${quoted(`${name}:${summary.replaceAll(':', '\\:')}`)}`);
+  const described = commands.map(({ name, summary }) => `    ${singleQuoted(`${name}:${summary.replaceAll(':', '\\:')}`)}`);
   const cases = commands.map((command) => `    ${command.name}) compadd -- ${wordsOf(command).join(' ')} ;;`);
   return `#compdef ovpn-killswitch
 local -a commands
@@ -60,7 +57,7 @@ fi
 function fish(commands: readonly CliCommand[]): string {
   return `${commands
     .flatMap((command) => [
-      `complete -c ovpn-killswitch -n __fish_use_subcommand -f -a ${command.name} -d ${quoted(command.summary)}`,
+      `complete -c ovpn-killswitch -n __fish_use_subcommand -f -a ${command.name} -d ${singleQuoted(command.summary)}`,
       ...wordsOf(command).map((word) => {
         const what = word.startsWith('--') ? `-l ${word.slice(2)}` : `-a ${word}`;
         return `complete -c ovpn-killswitch -n '__fish_seen_subcommand_from ${command.name}' ${what}`;

@@ -16,7 +16,7 @@ export const doctor: CliCommand = {
     ['doctor --json', 'the same for programs: a list of check, weight, what, fix'],
   ],
   needsRoot: true,
-  run: ({ host, args, print, printExactly, screen }) => {
+  run: ({ host, args, print, printExactly, draw, screen }) => {
     const { values } = parseArguments(doctor, args, { json: { type: 'boolean' } });
     const world = readDoctorWorld(host);
     const found = CHECKS.map(({ title, find }) => ({ title, findings: find(world) }));
@@ -38,7 +38,7 @@ export const doctor: CliCommand = {
         ]),
       ];
     });
-    for (const line of lines.flatMap((each) => drawn(each, screen))) print(line);
+    for (const line of lines.flatMap((each) => drawn(each, screen))) draw(line);
     print(all.length === 0 ? 'Nothing will bite.' : `${problems} to mend, ${all.length - problems} to know.`);
     return exit;
   },

@@ -31,7 +31,7 @@ export const explain: CliCommand = {
     ['explain in tcp 192.168.1.7 22 --from-lan', 'somebody on the LAN who knocks at port 22 of this machine'],
   ],
   needsRoot: true,
-  run: ({ host, args, print, screen }) => {
+  run: ({ host, args, draw, screen }) => {
     const { values, positionals } = parseArguments(
       explain,
       args,
@@ -61,7 +61,7 @@ export const explain: CliCommand = {
       { label: 'settings', text: settings.length === 0 ? 'none: this rule always holds' : settings.join(', '), tone: 'plain' },
       loadedLine(report),
     ];
-    for (const line of lines.flatMap((each) => drawn(each, screen))) print(line);
+    for (const line of lines.flatMap((each) => drawn(each, screen))) draw(line);
     return report.state === 'unlocked' || report.exact ? EXIT.ok : EXIT.degraded;
   },
 };

@@ -2,6 +2,8 @@ import { asKillswitchError, EXIT, type ExitStatus, explainError, KillswitchError
 import { callersEnvironment } from '../host/callers-environment.ts';
 import { linuxHost } from '../host/linux.ts';
 import { NO_PROGRESS_LINE, progressLine } from '../host/progress-line.ts';
+import { shellWord } from '../net/shell-word.ts';
+import { visibleLine, visibleText } from '../net/visible.ts';
 import { attach } from './attach.ts';
 import { boot } from './boot.ts';
 import type { CliCommand } from './command.ts';
@@ -117,14 +119,15 @@ async function run(argv: readonly string[], nobodyReads: () => boolean): Promise
   const warn = (warning: string) => line.beside(() => say(warning));
   const host = linuxHost({ name, milliseconds, shown: 'warn', say: warn });
   if (command.needsRoot && !host.mayChangeRules())
-    throw new KillswitchError('NOT_ROOT', `"${name}" needs root`, `Run it as root: sudo ${ownName(name)} ${argv.join(' ')}`);
+    throw new KillswitchError('NOT_ROOT', `"${name}" needs root`, `Run it as root: sudo ${ownName(name)} ${argv.map(shellWord).join(' ')}`);
   try {
     return await command.run({
       host,
       env: callersEnvironment(),
       args,
-      print: (text) => line.instead(() => print(text)),
-      printExactly: (text) => line.instead(() => printExactly(text)),
+      print: (text) => line.instead(() => print(visibleLine(text))),
+      printExactly: (text) => line.instead(() => printExactly(visibleText(text))),
+      draw: (text) => line.instead(() => printExactly(text)),
       progress: line.show,
       commands: COMMANDS,
       screen: stdoutScreen(),

@@ -166,7 +166,7 @@ function triesOf({ rounds, bound, pings }: Tries, sources: readonly string[]): r
  * @throws KillswitchError NO_PROOF when nothing can count here, or nobody can be told to reconnect.
  */
 export async function proveHere(context: Context, reconnect: boolean): Promise<boolean> {
-  const { host, print, screen } = context;
+  const { host, print, draw, screen } = context;
   const uplinks = uplinksOf(host);
   if (uplinks.length === 0) {
     print('No interface but loopback and tunnels is up: nothing can leave.');
@@ -188,7 +188,7 @@ export async function proveHere(context: Context, reconnect: boolean): Promise<b
   for (const [index, { name }] of HERE_CLASSES.entries()) {
     const count = left[index] ?? 0;
     const text = `${name.padEnd(width)}  ${tries[index]} tried, ${count === 0 ? 'nothing left' : `${count} LEFT`}`;
-    for (const line of drawn({ text, tone: count === 0 ? 'good' : 'bad' }, screen)) print(line);
+    for (const line of drawn({ text, tone: count === 0 ? 'good' : 'bad' }, screen)) draw(line);
   }
   const leaks = left.filter((count) => count > 0).length;
   print(leaks === 0 ? 'Nothing left.' : `${leaks} of ${HERE_CLASSES.length} classes left in clear.`);

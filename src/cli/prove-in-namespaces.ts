@@ -62,7 +62,7 @@ export function conclusion(
  * @throws KillswitchError NO_PROOF when it cannot be played here.
  */
 export async function proveInNamespaces(context: Context): Promise<boolean> {
-  const { print, progress, screen } = context;
+  const { print, draw, progress, screen } = context;
   const why = proofObstacle();
   if (why !== undefined)
     throw new KillswitchError('NO_PROOF', 'nothing can be proven on this machine', 'Mend what the line above says, or run it as root.', [
@@ -96,7 +96,7 @@ export async function proveInNamespaces(context: Context): Promise<boolean> {
     progress('');
     print('');
     const { lines, proven } = conclusion(played, backends);
-    for (const each of lines) for (const part of drawn(each, screen)) print(part);
+    for (const each of lines) for (const part of drawn(each, screen)) draw(part);
     return proven;
   } catch (thrown) {
     if (thrown instanceof KillswitchError) throw thrown;

@@ -1,3 +1,4 @@
+import { visibleLine } from '../net/visible.ts';
 import type { PictureLine, Tone } from '../view/picture.ts';
 
 /** Where the answer of a command is shown. */
@@ -49,7 +50,8 @@ export function fitted(text: string, { columns }: Pick<Screen, 'columns'>, inden
 }
 
 /** One line of a picture as lines of a screen. */
-export function drawn({ label, text, tone }: PictureLine, { columns, colour }: Screen): readonly string[] {
+export function drawn({ label, text: given, tone }: PictureLine, { columns, colour }: Screen): readonly string[] {
+  const text = visibleLine(given);
   const indent = label === undefined ? 0 : LABEL_WIDTH;
   const parts = columns === undefined ? [text] : wrapped(text, Math.max(20, columns - indent));
   const sgr = SGR[tone];

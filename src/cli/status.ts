@@ -39,12 +39,12 @@ function drawnPicture(view: View, { screen }: Context): readonly string[] {
 
 /** Redraws until it is interrupted, or nobody reads any more. In a pipe each picture follows the last after an empty line. */
 async function watch(context: Context): Promise<ExitStatus> {
-  const { host, print, screen } = context;
+  const { host, draw, screen } = context;
   for (;;) {
     const view = readViewOrSay(host);
     const lines = drawnPicture(view, context);
-    if (screen.columns === undefined) for (const line of [...lines, '']) print(line);
-    else print(`${HOME}${lines.map((line) => `${line}${ERASE_LINE_END}`).join('\n')}\n${ERASE_BELOW}`);
+    if (screen.columns === undefined) for (const line of [...lines, '']) draw(line);
+    else draw(`${HOME}${lines.map((line) => `${line}${ERASE_LINE_END}`).join('\n')}\n${ERASE_BELOW}`);
     await setTimeout(REDRAW_MILLISECONDS);
     if (context.nobodyReads()) return exitOf(view.report);
   }
@@ -63,7 +63,7 @@ export const status: CliCommand = {
   needsRoot: true,
   endless: (args) => args.includes('--watch'),
   run: (context) => {
-    const { host, args, print, printExactly } = context;
+    const { host, args, printExactly, draw } = context;
     const flags = { json: { type: 'boolean' }, prometheus: { type: 'boolean' }, watch: { type: 'boolean' } } as const;
     const { values } = parseArguments(status, args, flags);
     if (Object.keys(values).length > 1) throw misused(status, 'status takes one of --json, --prometheus and --watch');
@@ -71,7 +71,7 @@ export const status: CliCommand = {
     const view = readViewOrSay(host);
     if (values.json === true) printExactly(statusJson(view));
     else if (values.prometheus === true) printExactly(statusMetrics(view));
-    else for (const line of drawnPicture(view, context)) print(line);
+    else for (const line of drawnPicture(view, context)) draw(line);
     return exitOf(view.report);
   },
 };

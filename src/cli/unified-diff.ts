@@ -1,3 +1,5 @@
+import { visibleLine } from '../net/visible.ts';
+
 /** Lines of a hunk around what has changed. */
 const CONTEXT = 3;
 
@@ -34,8 +36,8 @@ export function unifiedDiff(path: string, before: string, after: string): readon
   const below = old.slice(old.length - tail, old.length - tail + CONTEXT);
   const around = above.length + below.length;
   return [
-    `--- ${path}`,
-    `+++ ${path}`,
+    `--- ${visibleLine(path)}`,
+    `+++ ${visibleLine(path)}`,
     `@@ -${range(start, around + removed.length)} +${range(start, around + added.length)} @@`,
     ...above.flatMap((line) => shown(' ', line)),
     ...removed.flatMap((line) => shown('-', line)),

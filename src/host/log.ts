@@ -1,5 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import pino from 'pino';
+import { visibleLine } from '../net/visible.ts';
 import type { LogLevel } from '../policy/settings.ts';
 import type { LogEntry } from './host.ts';
 import { PATHS } from './paths.ts';
@@ -30,7 +31,7 @@ export type Say = (line: string) => void;
 
 /** Node would first make a stream of it, which takes a hook longer than all it says. */
 function sayAsItIs(line: string): void {
-  writeSync(2, `${line}\n`);
+  writeSync(2, `${visibleLine(line)}\n`);
 }
 
 /** The log file, ready for entries; undefined when it cannot be written. */
@@ -54,7 +55,7 @@ export function openLog(name: string, shown: LogLevel, say: Say = sayAsItIs): Lo
     write({ level, event, message, fields }) {
       if (RANK[level] < RANK[least]) return;
       file ??= { logger: openFile(name) };
-      file.logger?.[level]({ event, ...fields }, message);
+      file.logger?.[level]({ event, ...fields }, visibleLine(message));
       if (RANK[level] < RANK[shown]) return;
       try {
         say(`ovpn-killswitch: ${name}: ${event}: ${message}`);

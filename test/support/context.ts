@@ -12,6 +12,7 @@ export function contextOf(host: FakeHost, args: readonly string[], lines: string
     args,
     print,
     printExactly: print,
+    draw: print,
     progress: () => undefined,
     commands: [],
     screen: { columns: undefined, colour: false },

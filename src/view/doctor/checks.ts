@@ -2,6 +2,8 @@ import { dirname } from 'node:path';
 import { KillswitchError } from '../../errors.ts';
 import { PATHS } from '../../host/paths.ts';
 import { printable } from '../../net/printable.ts';
+import { shellFile, shellWord } from '../../net/shell-word.ts';
+import { visibleLine } from '../../net/visible.ts';
 import { detach } from '../../tunnel/attachment.ts';
 import { readProfile } from '../../tunnel/profile.ts';
 import { readProfileFacts } from '../../tunnel/profile-facts.ts';
@@ -22,17 +24,12 @@ const problem = (what: string, fix: string): Finding => ({ weight: 'problem', wh
 const warning = (what: string, fix: string): Finding => ({ weight: 'warning', what, fix });
 const problemOf = ({ message, detail, next }: KillswitchError): Finding => problem([message, ...detail].map(printable).join(': '), next);
 
-/** A word as a shell takes it. */
-function shellWord(text: string): string {
-  return /^[\w./@+:,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
 function ownershipOf({ path, uid, mode, kind }: Guarded): readonly Finding[] {
   if (uid !== 0)
-    return [problem(`${path} does not belong to root, but root runs or believes it`, `sudo chown root:root ${shellWord(path)}`)];
+    return [problem(`${path} does not belong to root, but root runs or believes it`, `sudo chown root:root ${shellFile(path)}`)];
   // In a folder with the sticky bit nobody can replace what belongs to root; a link has no mode of its own.
   const open = (mode & 0o022) !== 0 && kind !== 'link' && !(kind === 'folder' && (mode & 0o1000) !== 0);
-  return open ? [problem(`others than root can write to ${path}`, `sudo chmod go-w ${shellWord(path)}`)] : [];
+  return open ? [problem(`others than root can write to ${path}`, `sudo chmod go-w ${shellFile(path)}`)] : [];
 }
 
 /** A hook of an OpenVPN that gave root up must reach the interpreter and itself through every folder above them. */
@@ -41,7 +38,7 @@ function closedTo(interpreter: string, { path, mode, kind }: Guarded): readonly 
   const bits = kind === 'folder' ? 0o001 : 0o005;
   if (!needed || kind === 'link' || (mode & bits) === bits) return [];
   return [
-    warning(`a hook that runs without root (user nobody) cannot start: ${path} is closed to it`, `sudo chmod o+rx ${shellWord(path)}`),
+    warning(`a hook that runs without root (user nobody) cannot start: ${path} is closed to it`, `sudo chmod o+rx ${shellFile(path)}`),
   ];
 }
 
@@ -55,15 +52,20 @@ function modulesFix({ hasModules, report }: DoctorWorld): string {
 /** The command that writes a drop-in of a unit. */
 function dropIn(unit: string, file: string, lines: readonly string[]): string {
   const folder = shellWord(`/etc/systemd/system/${unit}.d`);
-  const text = ['[Service]', ...lines].map((line) => `${line}\\n`).join('');
-  return `sudo mkdir -p ${folder}; printf '${text}' | sudo tee ${folder}/${file}.conf; sudo systemctl daemon-reload`;
+  const text = ['[Service]', ...lines].map((line) => ` ${shellWord(line)}`).join('');
+  return `sudo mkdir -p ${folder}; printf '%s\\n'${text} | sudo tee ${folder}/${file}.conf; sudo systemctl daemon-reload`;
+}
+
+/** nft(8) joins its arguments and reads them as one line of its language: a name that is more than a name is not given to it. */
+function listChain(chain: string): string {
+  return /^[a-z0-9]+( [A-Za-z][\w./-]*){2}$/.test(chain) ? `sudo nft list chain ${chain}` : 'sudo nft list ruleset';
 }
 
 function openvpnDenialFix(line: string): string {
   const [, profile] = /apparmor="DENIED".* profile="([^"]+)"/.exec(line) ?? [];
   return profile === undefined
     ? `sudo semanage fcontext -a -t openvpn_unconfined_script_exec_t '${PATHS.library}/hooks/.*'; sudo restorecon -R ${PATHS.library}; sudo setsebool -P openvpn_run_unconfined on`
-    : `echo '${PATHS.library}/hooks/* Ux,' | sudo tee -a /etc/apparmor.d/local/${profile.replace(/^\//, '').replaceAll('/', '.')}; sudo systemctl reload apparmor`;
+    : `echo '${PATHS.library}/hooks/* Ux,' | sudo tee -a ${shellWord(`/etc/apparmor.d/local/${profile.replace(/^\//, '').replaceAll('/', '.')}`)}; sudo systemctl reload apparmor`;
 }
 
 function denialsOf(who: string, lines: readonly string[], fix: (line: string) => string): readonly Finding[] {
@@ -152,7 +154,7 @@ export const CHECKS: readonly Check[] = [
       ...otherDrops.map((chain) =>
         warning(
           `the chain "${chain}" drops what leaves, as a second kill switch does: it may lock out this VPN`,
-          `sudo nft list chain ${chain.split(' ').map(shellWord).join(' ')} # see what it accepts, and end the program that made it`,
+          `${listChain(chain)} # see what it accepts, and end the program that made it`,
         ),
       ),
     ],
@@ -165,7 +167,7 @@ export const CHECKS: readonly Check[] = [
         const missing = HOOKS.filter((hook) => words(commands[hook] ?? '')[0] !== `${PATHS.library}/hooks/${hook}`);
         if (missing.length === 0) return [];
         return [
-          problem(`${path} does not call ${missing.join(', ')}: its tunnel stays shut`, `sudo ovpn-killswitch attach ${shellWord(path)}`),
+          problem(`${path} does not call ${missing.join(', ')}: its tunnel stays shut`, `sudo ovpn-killswitch attach ${shellFile(path)}`),
         ];
       }),
   },
@@ -175,7 +177,7 @@ export const CHECKS: readonly Check[] = [
       profiles.flatMap(({ path, text }) => {
         const own = detach(text);
         const warned = { profile: readProfile(own), facts: readProfileFacts(own), folder: `${PATHS.library}/hooks`, harden: true };
-        return warningsOf(warned).map(({ what, fix }) => warning(`${path}: ${what}`, `sudoedit ${shellWord(path)} # ${fix}`));
+        return warningsOf(warned).map(({ what, fix }) => warning(`${path}: ${what}`, `sudoedit ${shellFile(path)} # ${visibleLine(fix)}`));
       }),
   },
   {

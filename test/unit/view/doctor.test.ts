@@ -187,7 +187,7 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
     'a service in which hooks cannot write',
     { units: [{ ...ROOMY, name: 'openvpn-client@me.service', readOnly: ['/etc', '/run'] }] },
     /me\.service keeps a hook from writing to \/etc, \/run/,
-    /printf '\[Service\]\\nReadWritePaths=\/etc \/run\\n' \| sudo tee \/etc\/systemd\/system\/openvpn-client@me\.service\.d\/folders\.conf/,
+    /printf '%s\\n' '\[Service\]' 'ReadWritePaths=\/etc \/run' \| sudo tee \/etc\/systemd\/system\/openvpn-client@me\.service\.d\/folders\.conf/,
   ],
   ['a tunnel that has gone', { report: { ...LOCKED, stale: LOCKED.intended.live.slice(0, 1) } }, /tun0 is gone/, /lock$/],
   ['no flock', { hasFlock: false }, /flock/, /apt install util-linux/],
