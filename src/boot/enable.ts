@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { KillswitchError } from '../errors.ts';
+import { asKillswitchError, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { devices, readLiveTunnels } from '../machine/live-tunnels.ts';
@@ -50,6 +50,41 @@ export function carryOut(host: Host, plan: BootPlan): void {
   }
 }
 
+/** Takes away what a failed `boot enable` wrote, and what it said of itself. @throws KillswitchError NO_BOOT, with the name still kept */
+function takeBack(host: Host, name: StrategyName, before: StrategyName | undefined): void {
+  if (name !== 'plain') takeAway(host, [name]);
+  if (before === undefined) host.remove(BOOT_FOLDER);
+  else keepStrategyName(host, before);
+}
+
+/**
+ * Carries a plan out, or leaves what was there. The name is kept first: whoever stops us in between, `status` says what is missing and `boot disable`
+ * takes it back. @throws KillswitchError NO_BOOT or FILES, saying which of the two is so.
+ */
+function carryOutWhole(host: Host, { name, plan }: { readonly name: StrategyName; readonly plan: BootPlan }): void {
+  const before = enabledStrategy(host)?.name;
+  keepStrategyName(host, name);
+  try {
+    carryOut(host, plan);
+  } catch (thrown) {
+    const error = asKillswitchError(thrown);
+    // Its files were there before and are there now.
+    if (before === name) throw error;
+    try {
+      takeBack(host, name, before);
+    } catch (second) {
+      const { message, detail } = asKillswitchError(second);
+      const left = `Its files could not be taken away again (${message}): "status" says what is missing, "boot disable" tries once more.`;
+      throw new KillswitchError(error.code, error.message, error.next, [...error.detail, left, ...detail], { cause: thrown });
+    }
+    const now =
+      before === undefined
+        ? 'Nothing is loaded at boot: every file was taken away again.'
+        : `What loads the rules at boot is still ${before}.`;
+    throw new KillswitchError(error.code, error.message, error.next, [...error.detail, now], { cause: thrown });
+  }
+}
+
 /** Has the base rules loaded at each boot from now on. Changes no rule now. @throws KillswitchError NO_BOOT or FILES */
 export function enableBoot(host: Host, wanted: 'auto' | StrategyName): BootChoice & { readonly plan: BootPlan } {
   if (!host.exists(BOOT_SCRIPT)) throw new KillswitchError('FILES', `${BOOT_SCRIPT} is missing`, 'Install first: see README.md');
@@ -58,8 +93,7 @@ export function enableBoot(host: Host, wanted: 'auto' | StrategyName): BootChoic
   const plan = planBoot(choice.strategy, machine);
   // Without it the script would take an open machine for one whose record is lost, and shut it.
   if (!hasPlainRecord(host)) writePlainRecord(host, machine.locked);
-  carryOut(host, plan);
-  keepStrategyName(host, choice.strategy.name);
+  carryOutWhole(host, { name: choice.strategy.name, plan });
   takeAway(
     host,
     STRATEGY_NAMES.filter((name) => name !== choice.strategy.name && name !== 'plain'),

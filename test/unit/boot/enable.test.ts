@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import type { Command } from '../../../src/backend/backend.ts';
 import { readBoot } from '../../../src/boot/boot-report.ts';
 import { disableBoot, enableBoot, followBoot } from '../../../src/boot/enable.ts';
 import { NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW } from '../../../src/boot/nftables-service.ts';
 import { sealed } from '../../../src/machine/base-texts.ts';
 import { type FakeHost, type FakeMachine, fakeHost } from '../../support/fake-host.ts';
+import { thrownBy } from '../../support/thrown-by.ts';
 
 const LIBRARY = '/usr/local/lib/ovpn-killswitch';
 const STATE = '/var/lib/ovpn-killswitch';
@@ -41,6 +43,46 @@ describe('boot enable', () => {
     expect([...bare.files.keys()]).toEqual([]);
     const failing = fakeHost({ ...SYSTEMD, answer: ({ program }) => (program === 'systemctl' ? { status: 1, stderr: 'no bus' } : {}) });
     expect(() => enableBoot(failing, 'auto')).toThrow('systemctl daemon-reload failed');
+  });
+
+  const reload = (status: number | null) => (command: Command) => (command.program === 'systemctl' ? { status, stderr: 'no bus' } : {});
+
+  test.each([1, null])('that fails (status %s) takes its files away by the script, and keeps no name', (status) => {
+    const host = fakeHost({ ...SYSTEMD, answer: reload(status) });
+    expect(thrownBy(() => enableBoot(host, 'systemd'))).toMatchObject({
+      code: 'NO_BOOT',
+      detail: ['no bus', 'Nothing is loaded at boot: every file was taken away again.'],
+    });
+    expect(calls(host).at(-1)).toBe(`sh ${LIBRARY}/recover --boot-off systemd`);
+    expect(readBoot(host).strategy).toBeUndefined();
+  });
+
+  test('that fails beside another way leaves that in charge', () => {
+    const host = fakeHost({ ...SYSTEMD, files: { ...SYSTEMD.files, [`${STATE}/boot/with`]: 'plain\n' }, answer: reload(1) });
+    expect(thrownBy(() => enableBoot(host, 'systemd'))).toMatchObject({
+      detail: ['no bus', 'What loads the rules at boot is still plain.'],
+    });
+    expect(host.files.get(`${STATE}/boot/with`)).toBe('plain\n');
+  });
+
+  test('that fails and cannot be taken back is known to status', () => {
+    const host = fakeHost({
+      ...SYSTEMD,
+      answer: ({ program }) => (['systemctl', 'sh'].includes(program) ? { status: 1, stderr: 'no bus' } : {}),
+    });
+    expect(() => enableBoot(host, 'systemd')).toThrow('systemctl daemon-reload failed');
+    expect(host.files.get(`${STATE}/boot/with`)).toBe('systemd\n');
+  });
+
+  test('is known to status before the first command runs', () => {
+    const kept: (string | undefined)[] = [];
+    const keep = () => {
+      kept.push(host.files.get(`${STATE}/boot/with`));
+      return {};
+    };
+    const host: FakeHost = fakeHost({ ...SYSTEMD, answer: keep });
+    enableBoot(host, 'systemd');
+    expect(kept[0]).toBe('systemd\n');
   });
 
   test('is followed by disable, which leaves nothing in the state', () => {
