@@ -1,0 +1,3 @@
+import { specifyReconnects } from './reconnects.ts';
+
+specifyReconnects('2.5', 'iptables');
