@@ -21,6 +21,7 @@ import {
 } from './machine/live-tunnels.ts';
 import { loadSettings } from './machine/load-settings.ts';
 import { readLockRecord } from './machine/lock-record.ts';
+import { rememberNetworks } from './machine/remembered-networks.ts';
 import { settingsInForce } from './machine/settings-in-force.ts';
 import { installedBackends } from './machine/world.ts';
 import type { Endpoint } from './net/endpoint.ts';
@@ -184,6 +185,11 @@ export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefin
   }
   // Not before: without its rules, what belonged to it must stay shut.
   forgetReplaced(host);
+  let isNews = false;
+  // The tunnel is in the rules already: what cannot be remembered is no reason to end it.
+  logged(host, () => {
+    isNews = rememberNetworks(host, live);
+  });
   setResolvers(host);
   if (isNew && readLockRecord(host)?.locked === true && demandsOf(settings, [live]).length === 0)
     host.log({
@@ -192,7 +198,7 @@ export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefin
       message: `${device}: the server pushed no resolver that can be asked, and DNS stays shut; KILLSWITCH_DNS can name one`,
     });
   // DNS through the tunnel cannot work before OpenVPN goes on, and it waits for us.
-  if (hasNames(host)) host.startAfterwards(PATHS.command, ['refresh']);
+  if (isNews || hasNames(host)) host.startAfterwards(PATHS.command, ['refresh']);
 }
 
 /** Nothing passes a tunnel without a server. Its rules stay: without them, what is routed into it would belong to the LAN for a while. */

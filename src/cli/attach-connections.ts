@@ -1,6 +1,7 @@
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import { forgetRemembered } from '../machine/remembered-networks.ts';
 import { vpnConnections } from '../machine/vpn-connections.ts';
 import { makeDnsExclusive, restoreDns } from '../machine/vpn-dns.ts';
 import { printable } from '../net/printable.ts';
@@ -63,7 +64,11 @@ export function attachConnections({ host, print }: Context, names: readonly stri
 /** Puts back what `attachConnections` changed. @throws KillswitchError PROFILE */
 export function detachConnections({ host, print }: Context, names: readonly string[], dryRun: boolean): void {
   for (const { uuid, name } of find(host, names)) {
-    if (dryRun) print(`# ${name}: what attach changed would be put back`);
-    else print(restoreDns(host, uuid) ? `${name}: detached` : `${name}: holds nothing of ours`);
+    if (dryRun) {
+      print(`# ${name}: what attach changed would be put back`);
+      continue;
+    }
+    forgetRemembered(host, { connection: uuid });
+    print(restoreDns(host, uuid) ? `${name}: detached` : `${name}: holds nothing of ours`);
   }
 }

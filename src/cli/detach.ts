@@ -1,6 +1,8 @@
+import { resolve } from 'node:path';
 import { EXIT } from '../errors.ts';
-import { forgetAttached } from '../machine/attached-profiles.ts';
-import { unlearnProfiles } from '../transaction/refresh.ts';
+import { attachedProfiles, forgetAttached } from '../machine/attached-profiles.ts';
+import { forgetRemembered } from '../machine/remembered-networks.ts';
+import { followForgotten, unlearnProfiles } from '../transaction/refresh.ts';
 import { detach as detachText, markerDamage } from '../tunnel/attachment.ts';
 import { CONNECTIONS, detachConnections, FILES } from './attach-connections.ts';
 import type { CliCommand } from './command.ts';
@@ -27,9 +29,14 @@ export const detach: CliCommand = {
     if (values.networkmanager !== undefined) {
       needRoot(host, 'detach');
       detachConnections(context, values.networkmanager, dryRun);
+      if (!dryRun) followForgotten(host);
       return EXIT.ok;
     }
-    const changes = planProfiles(host, positionals, (text) => {
+    const attached = attachedProfiles(host);
+    // A profile that is gone has no lines left to take out; what is known of it goes all the same.
+    const gone = positionals.map((file) => resolve(file)).filter((path) => attached.includes(path) && !host.exists(path));
+    const there = positionals.filter((file) => !gone.includes(resolve(file)));
+    const changes = planProfiles(host, there, (text) => {
       const damage = markerDamage(text);
       return damage === undefined ? { text: detachText(text) } : { problems: [`${damage}: take that line out by hand`] };
     });
@@ -50,11 +57,12 @@ export const detach: CliCommand = {
       else forgetOriginal(host, change);
       print(dryRun ? `# ${path}: would be detached` : `${path}: detached`);
     }
+    for (const path of gone) print(dryRun ? `# ${path}: is gone, and would be forgotten` : `${path}: is gone, and forgotten`);
     if (!dryRun) {
-      forgetAttached(
-        host,
-        changes.map(({ path }) => path),
-      );
+      const paths = [...changes.map(({ path }) => path), ...gone];
+      for (const path of paths) forgetRemembered(host, { profile: host.place(path) ?? path });
+      for (const path of paths) forgetRemembered(host, { profile: path });
+      forgetAttached(host, paths);
       unlearnProfiles(host);
     }
     return EXIT.ok;

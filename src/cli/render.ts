@@ -3,6 +3,7 @@ import { iptables } from '../backend/iptables.ts';
 import { nftables } from '../backend/nftables.ts';
 import { EXIT } from '../errors.ts';
 import { PATHS } from '../host/paths.ts';
+import { readAfterLock } from '../machine/kept-shut.ts';
 import { gatherKnown } from '../machine/known-endpoints.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { intend } from '../machine/report.ts';
@@ -31,9 +32,9 @@ export const render: CliCommand = {
     const backend =
       named === undefined ? choose(readWorld(host, settings.backend, true)).backend : named === 'nftables' ? nftables : iptables(families);
     const { replace } = backend;
-    const { policy } = intend(host, settings, gatherKnown(host, settings));
+    const { policy, live } = intend(host, settings, gatherKnown(host, settings));
     // A lock ends a portal, and forgets what reconnects or has ended.
-    const former = policy.former.filter(({ kind }) => kind === 'remembered');
+    const { former } = readAfterLock(host, live);
     const { commit } = replace(compile(decide(policy.base, tunnelsOf(policy), undefined, former)), {
       image: [],
       policies: [],

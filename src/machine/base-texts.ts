@@ -30,7 +30,11 @@ export function unsealed(text: string): string | undefined {
 
 /** Keeps the base rules for the boot. Those of another backend go after the new ones are there. */
 export function keepBaseTexts(host: Host, texts: Readonly<Partial<Record<BaseFile, string>>>, folder: KeptFolder): void {
-  for (const file of BASE_FILES) if (texts[file] !== undefined) host.write(`${folder}/${file}`, sealed(texts[file]), 0o600);
+  for (const file of BASE_FILES) {
+    const text = texts[file];
+    if (text === undefined || host.read(`${folder}/${file}`) === sealed(text)) continue;
+    host.write(`${folder}/${file}`, sealed(text), 0o600);
+  }
   for (const file of BASE_FILES) if (texts[file] === undefined) host.remove(`${folder}/${file}`);
 }
 

@@ -10,7 +10,7 @@ import { field, type Json, parseJson, texts } from './json.ts';
 import { type LiveTunnel, readLiveTunnels, removeLiveTunnel, staleTunnels, startOf } from './live-tunnels.ts';
 
 /** A tunnel that reconnects or has ended, and who could bring it back. */
-export interface FormerRecord extends Pick<LiveTunnel, 'daemon' | 'connection'> {
+export interface FormerRecord extends Pick<LiveTunnel, 'daemon' | 'connection' | 'profile'> {
   readonly kind: 'reconnecting' | 'ended';
   readonly tunnel: Pick<Tunnel, 'device' | 'addresses' | 'networks'>;
   /** Seconds since 1970. */
@@ -34,12 +34,14 @@ function parseRecord(text: string): FormerRecord | undefined {
   const { kind, device, addresses, networks } = former;
   const [pid, start] = ['pid', 'start'].map((name) => field(field(json, 'daemon'), name));
   const connection = parseConnectionUuid(String(field(json, 'connection') ?? ''));
+  const profile = field(json, 'profile');
   return {
     kind,
     tunnel: { device, addresses, networks },
     since,
     daemon: typeof pid === 'number' && typeof start === 'string' ? { pid, start } : undefined,
     ...(connection !== undefined && { connection }),
+    ...(typeof profile === 'string' && { profile }),
   };
 }
 
@@ -81,14 +83,14 @@ export function readFormerRecords(host: Host): readonly FormerRecord[] {
 }
 
 function write(host: Host, record: FormerRecord): void {
-  const { kind, tunnel, since, daemon = null, connection = null } = record;
-  const facts = { version: 1, ...formerJson({ kind, ...tunnel }), since, daemon, connection };
+  const { kind, tunnel, since, daemon = null, connection = null, profile = null } = record;
+  const facts = { version: 1, ...formerJson({ kind, ...tunnel }), since, daemon, connection, profile };
   host.write(`${PATHS.former}/${nameOf(record)}`, `${JSON.stringify(facts, null, 1)}\n`);
 }
 
 /** Makes a live tunnel a former one: first it is both, so that no reader finds it nowhere. */
 export function retireTunnel(host: Host, live: LiveTunnel, kind: FormerRecord['kind']): void {
-  const { daemon, connection, tunnel } = live;
+  const { daemon, connection, profile, tunnel } = live;
   const { device, addresses, networks } = tunnel;
   write(host, {
     kind,
@@ -96,6 +98,7 @@ export function retireTunnel(host: Host, live: LiveTunnel, kind: FormerRecord['k
     since: host.now(),
     daemon,
     ...(connection !== undefined && { connection }),
+    ...(profile !== undefined && { profile }),
   });
   removeLiveTunnel(host, device);
 }
@@ -132,11 +135,6 @@ export function standing(records: readonly FormerRecord[], live: readonly LiveTu
 /** What a record keeps shut. */
 export function formerTunnel({ kind, tunnel }: FormerRecord): FormerTunnel {
   return { kind, ...tunnel };
-}
-
-/** What all of them keep shut beside these live tunnels. */
-export function formerOf(records: readonly FormerRecord[], live: readonly LiveTunnel[]): readonly FormerTunnel[] {
-  return standing(records, live).map(formerTunnel);
 }
 
 /** Forgets the records of which live tunnels took the place, once these are loaded. */

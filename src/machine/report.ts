@@ -6,7 +6,7 @@ import { baseOf, decide, type Known, type Policy } from '../policy/policy.ts';
 import type { Settings } from '../policy/settings.ts';
 import { compile } from '../ruleset/compile.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
-import { type FormerRecord, formerTunnel, readFormerRecords, standing } from './former-tunnels.ts';
+import { type KeptShut, readKeptShut } from './kept-shut.ts';
 import { gatherKnown, savedKnown } from './known-endpoints.ts';
 import { type LiveTunnel, readLiveTunnels, staleTunnels } from './live-tunnels.ts';
 import { type LockRecord, openPortalOf, readLockRecord } from './lock-record.ts';
@@ -19,21 +19,20 @@ export interface Intended {
   readonly policy: Policy;
   readonly ruleset: Ruleset;
   readonly live: readonly LiveTunnel[];
-  /** Tunnels that reconnect or have ended, as far as no live one took their place. */
-  readonly former: readonly FormerRecord[];
+  readonly kept: KeptShut;
 }
 
 export function intend(host: Host, settings: Settings, known: Known = savedKnown(host) ?? gatherKnown(host, settings)): Intended {
   const live = readLiveTunnels(host);
   const base = baseOf(settings, known, readSshSessions(host));
-  const former = standing(readFormerRecords(host), live);
+  const kept = readKeptShut(host, live);
   const policy = decide(
     base,
     live.map(({ tunnel }) => tunnel),
     openPortalOf(host, readLockRecord(host)),
-    former.map(formerTunnel),
+    kept.former,
   );
-  return { policy, ruleset: compile(policy), live, former };
+  return { policy, ruleset: compile(policy), live, kept };
 }
 
 /** The machine's state, read from the kernel a moment ago. */

@@ -68,7 +68,7 @@ export const REASONS: Readonly<Record<RuleId, Reason>> = {
   },
   'tunnel-networks': {
     why: 'a LAN or a DHCP server can claim the same addresses and so receive what was meant for the tunnel.',
-    settings: [],
+    settings: ['KILLSWITCH_LAN'],
   },
   lan: {
     why: 'printers and file servers. What counts is the address, never what the LAN says of itself: a LAN that uses public addresses is not reached.',

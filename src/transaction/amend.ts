@@ -1,6 +1,7 @@
 import type { Backend, Output } from '../backend/backend.ts';
 import type { Host } from '../host/host.ts';
-import { formerOf, formerText, readFormerRecords, readFormerText, staleFormers } from '../machine/former-tunnels.ts';
+import { formerText, readFormerText, staleFormers } from '../machine/former-tunnels.ts';
+import { readKeptShut } from '../machine/kept-shut.ts';
 import { readLastTransaction, writeLastTransaction } from '../machine/last-transaction.ts';
 import { type LiveTunnel, liveTunnelKey, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
 import { type Base, decide } from '../policy/policy.ts';
@@ -23,14 +24,13 @@ export type Change = { readonly came: LiveTunnel } | { readonly went: LiveTunnel
 export function amendRules(host: Host, backend: Backend, base: Base, change: Change): Converged | undefined {
   const last = readLastTransaction(host);
   const live = readLiveTunnels(host);
-  const records = readFormerRecords(host);
+  const { records, former } = readKeptShut(host, live);
   const isStale = staleTunnels(host, live).length > 0 || staleFormers(host, records).length > 0;
   if (last?.backend !== backend.name || isStale) return undefined;
   const loaded = loadedBefore(live, last.tunnels, change);
   if (!sameKeys(last.tunnels, loaded.map(liveTunnelKey))) return undefined;
   const before = last.former.flatMap((text) => readFormerText(text) ?? []);
   if (before.length < last.former.length) return undefined;
-  const former = formerOf(records, live);
   const rulesetOf = rulesetsOf(base);
   const [from, to] = [rulesetOf(loaded.map(tunnelOf), before), rulesetOf(live.map(tunnelOf), former)];
   const amended = amendment(from, to);

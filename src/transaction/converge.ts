@@ -1,6 +1,7 @@
 import type { Backend } from '../backend/backend.ts';
 import type { Host } from '../host/host.ts';
-import { formerOf, formerText, readFormerRecords, settleTunnels } from '../machine/former-tunnels.ts';
+import { formerText, settleTunnels } from '../machine/former-tunnels.ts';
+import { readKeptShut } from '../machine/kept-shut.ts';
 import { forgetLastTransaction, writeLastTransaction } from '../machine/last-transaction.ts';
 import { type LiveTunnel, liveTunnelKey, readLiveTunnels } from '../machine/live-tunnels.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
@@ -24,7 +25,7 @@ interface Found {
 
 function find(host: Host): Found {
   const live = readLiveTunnels(host);
-  return { live, former: formerOf(readFormerRecords(host), live) };
+  return { live, former: readKeptShut(host, live).former };
 }
 
 /** Settles tunnels whose end nobody reported, so that a later device of the same name inherits nothing. */
@@ -83,5 +84,5 @@ const tunnelOf = ({ tunnel }: LiveTunnel) => tunnel;
 /** What should have been loaded before a tunnel came. */
 function withoutTunnel(host: Host, base: Base, live: readonly LiveTunnel[], device: InterfaceName): Policy {
   const others = live.filter(({ tunnel }) => tunnel.device !== device);
-  return decide(base, others.map(tunnelOf), undefined, formerOf(readFormerRecords(host), others));
+  return decide(base, others.map(tunnelOf), undefined, readKeptShut(host, others).former);
 }

@@ -21,11 +21,11 @@ import { hasLegacyTables, installedBackends, readWorld } from '../machine/world.
 import { FAMILIES, type Family } from '../net/address.ts';
 import { printable } from '../net/printable.ts';
 import type { Session } from '../net/session.ts';
-import { type Base, baseOf, decide } from '../policy/policy.ts';
+import { type Base, baseOf } from '../policy/policy.ts';
 import type { BackendName, Settings } from '../policy/settings.ts';
-import { compile } from '../ruleset/compile.ts';
 import { look, removeRules } from './apply.ts';
 import { askNow } from './ask-names.ts';
+import { baseTexts } from './base-texts.ts';
 import { type Converged, convergeAlone } from './converge.ts';
 import { dueIn } from './due-in.ts';
 import { endingPortal, forgetPortal } from './end-portal.ts';
@@ -192,7 +192,7 @@ export function lockAlone(
   const folder = keptFolder(now);
   pinHosts(host, hostPins(host, known));
   saveKnown(host, known, folder);
-  keepBaseTexts(host, backend.bootText(compile(decide({ ...base, sessions: [] }, []))), folder);
+  keepBaseTexts(host, baseTexts(host, backend, base), folder);
   keepSettings(host, folder);
   if (!onTrial) forgetTrial(host);
   if (forgetsFormers) forgetFormers(host);

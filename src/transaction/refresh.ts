@@ -15,6 +15,7 @@ import { readLockRecord } from '../machine/lock-record.ts';
 import { lockInForce, settingsInForce } from '../machine/settings-in-force.ts';
 import { usedAddresses } from '../machine/tunnel-names.ts';
 import { askNow } from './ask-names.ts';
+import { renewBaseTexts } from './base-texts.ts';
 import type { Converged } from './converge.ts';
 import { followAlone } from './follow.ts';
 import { LOCK_SECONDS } from './lock.ts';
@@ -51,6 +52,7 @@ export function refreshMachine(host: Host): Refreshed {
   const lock = lockInForce(host);
   const saved = savedKnown(host);
   if (readLockRecord(host)?.locked !== true || saved === undefined) return { known: saved, converged: undefined };
+  renewBaseTexts(host);
   const settings = settingsInForce(host);
   const read = withNewConnections(host, settings, saved);
   if (read.named.length === 0 && read.literal.length === saved.literal.length) return { known: saved, converged: undefined };
@@ -71,9 +73,19 @@ export function learnProfiles(host: Host): Gathered {
   return known;
 }
 
+/** Frees on a locked machine what was remembered of a connection and is forgotten now. */
+export function followForgotten(host: Host): void {
+  host.exclusively(() => {
+    if (readLockRecord(host)?.locked === true) followAlone(host);
+  });
+  renewBaseTexts(host);
+}
+
 /** Reads the profiles again after one was detached: a locked machine follows, an open one forgets what it kept for the lock to come. */
 export function unlearnProfiles(host: Host): void {
   const lock = lockInForce(host);
-  if (readLockRecord(host)?.locked === true) followKnown(host, gatherKnown(host, settingsInForce(host)), lock);
-  else forgetKnown(host);
+  if (readLockRecord(host)?.locked === true) {
+    followKnown(host, gatherKnown(host, settingsInForce(host)), lock);
+    renewBaseTexts(host);
+  } else forgetKnown(host);
 }

@@ -1,8 +1,10 @@
 import type { BootReport } from '../boot/boot-report.ts';
 import { STRATEGIES } from '../dns/choose.ts';
 import type { ResolverState } from '../dns/follow-resolvers.ts';
+import { type Maker, makerText } from '../machine/remembered-networks.ts';
 import type { Report } from '../machine/report.ts';
 import { endpointText } from '../net/endpoint.ts';
+import { printable } from '../net/printable.ts';
 import { describePortal } from '../policy/portal.ts';
 import { differenceLines } from '../transaction/apply.ts';
 import { passedText } from '../transaction/end-portal.ts';
@@ -54,8 +56,8 @@ function* tunnelLines({ intended, stale }: Report, now: number): Generator<Pictu
 
 const list = (networks: readonly { readonly text: string }[]) => networks.map(({ text }) => text).join(' ');
 
-function* formerLines({ intended: { former } }: Report, now: number): Generator<PictureLine> {
-  for (const { kind, tunnel, since } of former) {
+function* formerLines({ intended: { kept, policy } }: Report, now: number): Generator<PictureLine> {
+  for (const { kind, tunnel, since } of kept.records) {
     const { device, addresses, networks } = tunnel;
     if (kind === 'reconnecting')
       yield line(
@@ -66,6 +68,19 @@ function* formerLines({ intended: { former } }: Report, now: number): Generator<
     else if (addresses.length > 0)
       yield line('ended', `${device}, ${ago(now - since)} ago; nothing passes from or to its address ${list(addresses)}`);
   }
+  if (!policy.base.remembers) return;
+  for (const { maker, networks, since } of kept.remembered)
+    if (networks.length > 0)
+      yield line(
+        'kept shut',
+        `${list(networks)}: of the last connection of ${printable(makerText(maker) ?? '')}, ${ago(now - since)} ago; ${endsRemembered(maker)} ends it`,
+      );
+}
+
+/** The command that forgets what is remembered. */
+function endsRemembered({ profile, connection }: Maker): string {
+  const whose = connection === undefined ? printable(profile ?? '') : `--networkmanager ${connection}`;
+  return `"ovpn-killswitch detach ${whose}"`;
 }
 
 function* portalLines(open: View['portal']): Generator<PictureLine> {

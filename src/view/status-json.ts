@@ -57,13 +57,24 @@ export function statusJson({
         networks: tunnel.networks.map(({ text }) => text),
         stale: stale.some((each) => each.tunnel.device === tunnel.device),
       })),
-      former: intended.former.map(({ kind, tunnel, since, connection }) => ({
+      former: [
+        ...intended.kept.records.map(({ kind, tunnel, ...record }) => ({ kind, ...tunnel, ...record })),
+        ...intended.kept.remembered.map(({ maker, networks, since }) => ({
+          kind: 'remembered' as const,
+          device: undefined,
+          addresses: [],
+          networks,
+          since,
+          ...maker,
+        })),
+      ].map(({ kind, device, since, connection, profile, addresses, networks }) => ({
         kind,
-        device: tunnel.device,
+        device: device ?? null,
         since,
+        profile: profile ?? null,
         connection: connection ?? null,
-        addresses: tunnel.addresses.map(({ text }) => text),
-        networks: tunnel.networks.map(({ text }) => text),
+        addresses: addresses.map(({ text }) => text),
+        networks: networks.map(({ text }) => text),
       })),
       dns: { setBy: resolvers.inUse, differences: resolvers.differences },
       drops: { seconds: drops.seconds ?? null, packets: drops.packets, sinceLoad: drops.sinceLoad },

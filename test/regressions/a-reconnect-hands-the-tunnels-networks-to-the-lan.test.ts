@@ -12,7 +12,7 @@ import { BACKENDS, type Machine, must, useMachine } from '../hooks/installed-mac
 const UPLINK = 'lan0';
 const SCENE = `
   set -e
-  ip link add ${UPLINK} type veth peer name lan1; ip link set lan1 up; ip link set ${UPLINK} arp off up
+  ip link add ${UPLINK} type veth peer name lan1; echo 1 >/proc/sys/net/ipv6/conf/${UPLINK}/disable_ipv6; ip link set lan1 up; ip link set ${UPLINK} arp off up
   ip address add 192.168.77.2/24 dev ${UPLINK}; ip route add 10.0.0.0/8 dev ${UPLINK}; ip link set lo up`;
 /** A host behind the server, the server's own address inside, and a host of the LAN. */
 const [BEHIND, SERVER, LAN_HOST] = ['10.66.0.5', '10.8.0.1', '192.168.77.9'];

@@ -2,7 +2,7 @@ import type { Backend } from '../../src/backend/backend.ts';
 import { differencesOf, type Image } from '../../src/backend/image.ts';
 import { nftables } from '../../src/backend/nftables.ts';
 import { parsePins } from '../../src/machine/pins.ts';
-import { tunnelsOf } from '../../src/policy/policy.ts';
+import { type Policy, tunnelsOf } from '../../src/policy/policy.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import type { RuleId } from '../../src/ruleset/ruleset.ts';
 import type { View } from '../../src/view/view.ts';
@@ -17,6 +17,21 @@ export function countedImage(backend: Backend, name: PolicyName, packets: Readon
     ...chain,
     rules: chain.rules.map((rule) => ({ ...rule, packets: (rule.id === undefined ? undefined : packets[rule.id]) ?? 0 })),
   }));
+}
+
+/** What a machine with this policy has written down of tunnels that are not live. */
+function keptOf({ former }: Policy): View['report']['intended']['kept'] {
+  return {
+    former,
+    records: former.flatMap(({ kind, device, addresses, networks }) =>
+      kind === 'remembered' || device === undefined
+        ? []
+        : [{ kind, tunnel: { device, addresses, networks }, since: NOW - 40, daemon: undefined }],
+    ),
+    remembered: former.flatMap(({ kind, networks }) =>
+      kind === 'remembered' ? [{ maker: { profile: '/etc/openvpn/client/a.conf' }, networks, since: NOW - 90_000 }] : [],
+    ),
+  };
 }
 
 /** A view of a machine that is locked with a policy, as it should be; `change` spoils the kernel's rules. */
@@ -38,11 +53,7 @@ export function viewOf(name: PolicyName, change: (image: Image) => Image = (imag
         policy,
         ruleset,
         live: tunnelsOf(policy).map((tunnel) => ({ tunnel, since: NOW - 130, daemon: undefined, deviceSeen: true })),
-        former: policy.former.flatMap(({ kind, device, addresses, networks }) =>
-          kind === 'remembered' || device === undefined
-            ? []
-            : [{ kind, tunnel: { device, addresses, networks }, since: NOW - 40, daemon: undefined }],
-        ),
+        kept: keptOf(policy),
       },
       stale: [],
       differences,

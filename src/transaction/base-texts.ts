@@ -1,0 +1,30 @@
+import type { Backend } from '../backend/backend.ts';
+import { choose } from '../backend/choose.ts';
+import type { Host } from '../host/host.ts';
+import { keepBaseTexts } from '../machine/base-texts.ts';
+import { readAfterLock } from '../machine/kept-shut.ts';
+import { gatherKnown, savedKnown } from '../machine/known-endpoints.ts';
+import { readLockRecord } from '../machine/lock-record.ts';
+import { settingsInForce } from '../machine/settings-in-force.ts';
+import { keptFolder } from '../machine/trial.ts';
+import { readWorld } from '../machine/world.ts';
+import { type Base, baseOf, decide } from '../policy/policy.ts';
+import { compile } from '../ruleset/compile.ts';
+
+/** The base as text for the boot: no tunnel is live then, and what the last connections had stays shut. */
+export function baseTexts(host: Host, backend: Backend, base: Base): Readonly<Record<string, string>> {
+  const { former } = readAfterLock(host, []);
+  return backend.bootText(compile(decide({ ...base, sessions: [] }, [], undefined, former)));
+}
+
+/** Writes the base for the boot anew on a locked machine: a connection may have had other networks than the one before. */
+export function renewBaseTexts(host: Host): void {
+  host.exclusively(() => {
+    const record = readLockRecord(host);
+    if (record?.locked !== true) return;
+    const settings = settingsInForce(host);
+    const { backend } = choose(readWorld(host, settings.backend));
+    const base = baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings));
+    keepBaseTexts(host, baseTexts(host, backend, base), keptFolder(record));
+  });
+}
