@@ -1,6 +1,6 @@
 // Builds dist/: one CommonJS file for each hook and for each program. CommonJS starts faster than ESM, and a bundle needs no node_modules.
 // Each file is renamed into place, so that a running test or hook never reads half of one.
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -111,6 +111,29 @@ const lean = {
   },
 };
 
+/** What the plain scripts share with the code: src/boot/script-words.ts, as it stands. */
+async function scriptWords() {
+  const { outputFiles } = await build({
+    entryPoints: ['src/boot/script-words.ts'],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    write: false,
+  });
+  const url = `data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`;
+  return (await import(url)).SCRIPT_WORDS;
+}
+
+/** A plain script with its words filled in, and with each file that a line "#include FILE" names. */
+function scriptText(source, words) {
+  return readFileSync(source, 'utf8')
+    .replace(/^#include (\S+)$/gm, (_, file) => readFileSync(join(dirname(source), file), 'utf8').replace(/^# shellcheck shell=sh\n/, ''))
+    .replace(/@([A-Z_]+)@/g, (_, name) => {
+      if (words[name] === undefined) throw new Error(`${source}: src/boot/script-words.ts has no ${name}`);
+      return words[name];
+    });
+}
+
 /** @returns {import('esbuild').BuildOptions} */
 const bundle = (entry) => ({
   entryPoints: [entry],
@@ -152,7 +175,8 @@ try {
     ),
   );
   writeFileSync(join(draft, 'package.json'), '{ "type": "commonjs" }\n');
-  for (const [script, source] of Object.entries(scripts)) copyFileSync(source, join(draft, script));
+  const words = await scriptWords();
+  for (const [script, source] of Object.entries(scripts)) writeFileSync(join(draft, script), scriptText(source, words));
   for (const file of [...Object.keys(programs), ...Object.keys(scripts), 'package.json']) {
     if (file !== 'package.json') chmodSync(join(draft, file), 0o755);
     const folder = dirname(join('dist', file));

@@ -8,12 +8,17 @@
 PATH=/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin
 LC_ALL=C
 export PATH LC_ALL
-state=/var/lib/ovpn-killswitch
-run=/run/ovpn-killswitch
-recover=/usr/local/lib/ovpn-killswitch/recover
-sysctls=/etc/sysctl.d/99-ovpn-killswitch.conf
+state='@STATE@'
+run='@RUN@'
+recover='@LIBRARY@/recover'
+sysctls='@SYSCTL_FILE@'
 problem=$run/boot.problem
 motd=/run/motd.d/ovpn-killswitch
+
+#include bounded.sh
+
+# Seconds that a tool may take: longer than it waits for the lock of xtables. One that hangs has failed.
+patience=8
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
@@ -24,7 +29,7 @@ loud() {
   mkdir -p "$run" /run/motd.d 2>/dev/null
   echo "$1" 2>/dev/null >"$problem"
   echo "ovpn-killswitch: $1" 2>/dev/null >"$motd"
-  if has wall; then wall "ovpn-killswitch: $1" 2>/dev/null; fi
+  if has wall; then bounded 3 wall "ovpn-killswitch: $1" 2>/dev/null; fi
 }
 
 # whole FILE: the last line holds the checksum of all lines before it
@@ -38,7 +43,7 @@ whole() {
 restore() {
   has "$1-restore" && has "$1-save" || return 1
   base=$(cat)
-  there=$("$1-save" -t "$2" 2>/dev/null) || return 1
+  there=$(bounded "$patience" "$1-save" -t "$2" 2>/dev/null) || return 1
   {
     echo "*$2"
     printf '%s\n' "$there" | sed -n 's/^-A \([A-Z]* -j KILLSWITCH-[A-Z]*\)$/-D \1/p'
@@ -46,7 +51,7 @@ restore() {
     for chain in $chains; do echo ":$chain - [0:0]"; done
     for chain in $chains; do echo "-X $chain"; done
     printf '%s\n' "$base"
-  } | "$1-restore" --noflush -w 5
+  } | bounded "$patience" "$1-restore" --noflush -w 5
 }
 
 # section FILE TABLE: the lines of a table from its heading to its COMMIT
@@ -62,7 +67,7 @@ families() {
 base() {
   if [ -e "$state/base.nft" ]; then
     whole "$state/base.nft" || { echo "$state/base.nft is damaged"; return 1; }
-    nft -f "$state/base.nft" || { echo "nft did not take $state/base.nft"; return 1; }
+    bounded "$patience" nft -f "$state/base.nft" || { echo "nft did not take $state/base.nft"; return 1; }
     return 0
   fi
   for tool in $(families); do
@@ -74,16 +79,16 @@ base() {
     section "$file" filter | restore "$tool" filter || { echo "$tool-restore did not take $file"; return 1; }
   done
   # What an earlier run of this script may have loaded instead.
-  nft delete table inet ovpn_killswitch 2>/dev/null
+  bounded "$patience" nft delete table inet '@NFT_TABLE@' 2>/dev/null
   return 0
 }
 
 drop_nft() {
   has nft || return 1
-  nft -f - <<'END'
-table inet ovpn_killswitch
-delete table inet ovpn_killswitch
-table inet ovpn_killswitch {
+  bounded "$patience" nft -f - <<'END'
+table inet @NFT_TABLE@
+delete table inet @NFT_TABLE@
+table inet @NFT_TABLE@ {
   chain input {
     type filter hook input priority filter; policy drop;
     iifname "lo" counter accept comment "loopback"
@@ -140,21 +145,21 @@ no_network() {
   echo 2>/dev/null >"$run/no-network"
   if has ip; then
     for family in -6 -4; do
-      ip $family rule del pref 1 prohibit 2>/dev/null
-      ip $family rule add pref 1 prohibit
+      bounded "$patience" ip $family rule del pref 1 prohibit 2>/dev/null
+      bounded "$patience" ip $family rule add pref 1 prohibit
     done
   fi
   # Of this network namespace alone, which /sys may not be.
   sed -n 's/^ *\([^: ]*\):.*/\1/p' /proc/net/dev | while read -r device; do
     [ "$device" != lo ] || continue
-    ip link set dev "$device" down 2>/dev/null || ifconfig "$device" down
+    bounded "$patience" ip link set dev "$device" down 2>/dev/null || ifconfig "$device" down
   done
 }
 
 reopen() {
   rm -f "$problem" "$motd"
   [ -e "$run/no-network" ] || return 0
-  for family in -6 -4; do ip $family rule del pref 1 prohibit; done
+  for family in -6 -4; do bounded "$patience" ip $family rule del pref 1 prohibit; done
   rm -f "$run/no-network"
 }
 
@@ -162,8 +167,8 @@ reopen() {
 in_use() {
   for tunnel in "$run"/tunnels/*; do
     [ -e "$tunnel" ] || continue
-    nft list table inet ovpn_killswitch >/dev/null 2>&1 && return 0
-    iptables-save -t filter 2>/dev/null | grep -q '^-A OUTPUT -j KILLSWITCH-OUTPUT$' && return 0
+    bounded "$patience" nft list table inet '@NFT_TABLE@' >/dev/null 2>&1 && return 0
+    bounded "$patience" iptables-save -t filter 2>/dev/null | grep -q '^-A OUTPUT -j KILLSWITCH-OUTPUT$' && return 0
   done
   return 1
 }
@@ -192,13 +197,13 @@ load() {
 flushed() {
   [ -e "$state/base.hold" ] || return 0
   for tool in $(families); do
-    "$tool-save" 2>/dev/null | grep -q '^-A OUTPUT -j KILLSWITCH-OUTPUT$' && continue
+    bounded "$patience" "$tool-save" 2>/dev/null | grep -q '^-A OUTPUT -j KILLSWITCH-OUTPUT$' && continue
     why=$(base 2>&1) && return 0
     loud "nftables.service has flushed the rules, and they could not be loaded again ($why). No tunnel passes. To mend: sudo ovpn-killswitch lock"
     return 1
   done
   # Rules of iptables-legacy, which nft does not touch, or "watch" was faster.
-  nft delete table inet ovpn_killswitch
+  bounded "$patience" nft delete table inet '@NFT_TABLE@'
 }
 
 apply_sysctls() {
@@ -220,17 +225,17 @@ if [ "$(id -u)" != 0 ]; then
   exit 77
 fi
 # A redirection that fails ends a shell at "exec" and ":" (POSIX, special built-ins): nothing of /run may keep the rules from being loaded.
-if [ -w "$run" ] && has flock && (: >>"$run/lock") 2>/dev/null; then
-  exec 9>>"$run/lock"
+if [ -w "$run" ] && has flock && (: >>'@LOCK@') 2>/dev/null; then
+  exec 9>>'@LOCK@'
   flock -w 20 9
 fi
 case ${1:-} in
   '')
-    rm -f "$run/boot.done"
+    rm -f '@BOOT_DONE@'
     load || exit
     # Network managers look for it before they start.
     mkdir -p "$run"
-    echo >"$run/boot.done"
+    echo >'@BOOT_DONE@'
     # What a tunnel of the last session left in /etc/resolv.conf. It waits for the lock itself.
     exec 9>&-
     [ ! -x "$recover" ] || "$recover" resolvers || echo "boot: the system's resolvers could not be given back" >&2

@@ -6,12 +6,16 @@
 #   recover resolvers          gives back only the resolvers, as after a power cut: the rules stay
 #   recover --boot-off NAME…   takes away only these: systemd, netfilter-persistent, sysconfig, openrc; nftables and
 #                              nftables-now, its drop-ins; sysctl; and watch
+# Exit status: 0 nothing of ours is left. 1 rules are left, and may keep this machine shut. 71 a tool could not be
+# asked, so nobody knows. 73 the machine is open, but something else is left. Each thing that is left has its line.
 PATH=/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin
 LC_ALL=C
 export PATH LC_ALL
-state=/var/lib/ovpn-killswitch
-dns=/run/ovpn-killswitch/dns
-failed=0
+state='@STATE@'
+run='@RUN@'
+dns=$run/dns
+tables='@TABLES@'
+left=0
 stuck=0
 
 if [ "$(id -u)" != 0 ]; then
@@ -26,39 +30,83 @@ esac
 
 say() { echo "recover: $*"; }
 
+#include ../boot/bounded.sh
+
+# Seconds that a tool may take: longer than it waits for the lock of xtables.
+patience=8
+hung=
+input=
+
+# ask TOOL ARG…: runs a tool with $input; what it says is in $said. One that had to be stopped is not asked again.
+ask() {
+  case " $hung " in *" $1 "*) said="$1 does not end"; return 124 ;; esac
+  said=$(printf '%s' "$input" | bounded "$patience" "$@" 2>&1)
+  asked=$?
+  input=
+  if stopped "$asked"; then
+    hung="$hung $1"
+    said="$1 was stopped after $patience s"
+    asked=124
+  fi
+  return "$asked"
+}
+
+# why: the first line that the last tool said
+why() { printf '%s\n' "$said" | sed -n '1p' | tr -d '\000-\037\177' | cut -c1-200; }
+
+# remains KIND TEXT: one thing that is left; the worst kind becomes the exit status
+remains() {
+  echo "recover: LEFT: $2" >&2
+  case $1:$left in
+    rules:*) left=1 ;;
+    unknown:0 | unknown:73) left=71 ;;
+    files:0) left=73 ;;
+  esac
+}
+
+# drop FILE…: removes files, and says which are still there
+drop() {
+  rm -f "$@" 2>/dev/null
+  for dropped; do
+    if [ -e "$dropped" ] || [ -L "$dropped" ]; then remains files "$dropped cannot be removed"; fi
+  done
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
 systemd_off() {
   units=/etc/systemd/system
   found=
-  for path in "$units"/ovpn-killswitch.service "$units"/ovpn-killswitch-early.service "$units"/*.d/ovpn-killswitch-boot.conf; do
+  for path in "$units"/ovpn-killswitch.service "$units"/ovpn-killswitch-early.service "$units"/*.d/@DROP_IN@; do
     case $path in */nftables.service.d/*) continue ;; esac
     if [ ! -e "$path" ] && [ ! -L "$path" ]; then continue; fi
     found=yes
-    rm -f "$path"
+    drop "$path"
     case $path in *.d/*) rmdir "${path%/*}" 2>/dev/null ;; esac
   done
   if [ -z "$found" ] || [ ! -d /run/systemd/system ]; then return 0; fi
-  systemctl daemon-reload
+  ask systemctl daemon-reload
   # They would stay active without a file. Alone: a stop would take with it whoever still requires them, as docker may by a drop-in of the examples.
   for name in ovpn-killswitch ovpn-killswitch-early; do
-    systemctl --job-mode=ignore-dependencies stop "$name.service" 2>/dev/null
+    ask systemctl --job-mode=ignore-dependencies stop "$name.service"
   done
   return 0
 }
 
 # nftables_off FOLDER: what has nftables.service load the base. A systemd that cannot be told has it load what is not there any more: nothing.
 nftables_off() {
-  if [ ! -e "$1/nftables.service.d/ovpn-killswitch-boot.conf" ]; then return 0; fi
-  rm -f "$1/nftables.service.d/ovpn-killswitch-boot.conf"
+  if [ ! -e "$1/nftables.service.d/@DROP_IN@" ]; then return 0; fi
+  drop "$1/nftables.service.d/@DROP_IN@"
   rmdir "$1/nftables.service.d" 2>/dev/null
-  if [ -d /run/systemd/system ]; then systemctl daemon-reload || say 'systemd did not read its units again' >&2; fi
+  if [ -d /run/systemd/system ]; then ask systemctl daemon-reload || say "systemd did not read its units again: $(why)" >&2; fi
 }
 
-netfilter_persistent_off() { rm -f /usr/share/netfilter-persistent/plugins.d/50-ovpn-killswitch; }
+netfilter_persistent_off() { drop /usr/share/netfilter-persistent/plugins.d/50-ovpn-killswitch; }
 
 openrc_off() {
   [ -e /etc/init.d/ovpn-killswitch ] || return 0
   rm -f /etc/runlevels/*/ovpn-killswitch /etc/init.d/ovpn-killswitch
-  if command -v rc-update >/dev/null 2>&1; then rc-update -u >/dev/null 2>&1; fi
+  if command -v rc-update >/dev/null 2>&1; then ask rc-update -u; fi
 }
 
 # What is still as we wrote it becomes what it was; of what somebody has saved since, our lines go.
@@ -82,7 +130,7 @@ sysconfig_off() {
 
 # Kernel settings as they were: those that another program has changed since stay.
 sysctl_off() {
-  rm -f /etc/sysctl.d/99-ovpn-killswitch.conf
+  drop '@SYSCTL_FILE@'
   [ -e "$state/boot/sysctl" ] || return 0
   # First look at all: the settings for "all" change others.
   while read -r key ours before; do
@@ -99,16 +147,16 @@ watch_off() {
   name=ovpn-killswitch-watch
   units=/etc/systemd/system
   if [ -e "$units/$name.service" ] || [ -e "$units/multi-user.target.d/$name.conf" ]; then
-    if [ -d /run/systemd/system ]; then systemctl stop "$name.service" 2>/dev/null; fi
-    rm -f "$units/$name.service" "$units/multi-user.target.d/$name.conf"
+    if [ -d /run/systemd/system ]; then ask systemctl stop "$name.service"; fi
+    drop "$units/$name.service" "$units/multi-user.target.d/$name.conf"
     rmdir "$units/multi-user.target.d" 2>/dev/null
-    if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+    if [ -d /run/systemd/system ]; then ask systemctl daemon-reload; fi
   fi
   if [ -e "/etc/init.d/$name" ]; then
     # Nobody who must get out waits for a supervisor that hangs.
-    if command -v rc-service >/dev/null 2>&1; then timeout 10 rc-service "$name" stop >/dev/null 2>&1; fi
+    if command -v rc-service >/dev/null 2>&1; then ask rc-service "$name" stop; fi
     rm -f /etc/runlevels/*/"$name" "/etc/init.d/$name"
-    if command -v rc-update >/dev/null 2>&1; then rc-update -u >/dev/null 2>&1; fi
+    if command -v rc-update >/dev/null 2>&1; then ask rc-update -u; fi
   fi
 }
 
@@ -130,14 +178,9 @@ boot_off() {
 
 if [ "${1:-}" = --boot-off ]; then
   shift
-  boot_off "$@"
-  exit
+  boot_off "$@" || exit
+  exit "$left"
 fi
-
-# outcome STATUS TOOL
-outcome() {
-  if [ "$1" = 0 ]; then say "$2: open"; else say "$2: could not remove the rules" >&2; failed=1; fi
-}
 
 # policies FAMILY: the chain policies from before the lock, as iptables-restore lines
 policies() {
@@ -150,46 +193,211 @@ policies() {
   fi
 }
 
+# section TABLE: the lines of a table in $saved
+section() { printf '%s\n' "$saved" | sed -n "/^\*$1\$/,/^COMMIT\$/p"; }
+
+# save TOOL: its listing in $saved. Fails when it does not show what our tables hold: iptables-nft that meets a
+# native rule names the table in a comment and ends with 0, or stops in the middle of it.
+save() {
+  ask "$1-save" || return 1
+  saved=$said
+  for table in $tables; do
+    case $saved in *"# Table \`$table' is incompatible"*) said="$1-save cannot read the table $table"; return 1 ;; esac
+    [ "$(section "$table" | sed -n '$p')" = COMMIT ] || [ -z "$(section "$table")" ] || { said="$1-save stops inside the table $table"; return 1; }
+  done
+}
+
+# ours TABLE: our chains and jumps in $saved
+ours() { section "$1" | sed -n -e 's/^:\(KILLSWITCH-[^ ]*\) .*/chain \1/p' -e 's/^-A \([A-Z]* -j KILLSWITCH-[A-Z]*\)$/jump \1/p'; }
+
 # open_table FAMILY TOOL TABLE: one restore script that removes our jumps and chains
 open_table() {
-  rules=$(printf '%s\n' "$saved" | sed -n "/^\*$3\$/,/^COMMIT\$/p")
-  chains=$(printf '%s\n' "$rules" | sed -n 's/^:\(KILLSWITCH-[^ ]*\) .*/\1/p')
-  jumps=$(printf '%s\n' "$rules" | sed -n 's/^-A \([A-Z]* -j KILLSWITCH-[A-Z]*\)$/-D \1/p')
+  found=$(ours "$3")
+  chains=$(printf '%s\n' "$found" | sed -n 's/^chain //p')
   # Chains that somebody flushed leave the policies behind: those go back too, where the record says that we set them.
-  if [ -z "$chains$jumps" ]; then
+  if [ -z "$found" ]; then
     case $3:$2 in filter:iptables | filter:ip6tables) [ -s "$state/before.policies" ] || return 0 ;; *) return 0 ;; esac
   fi
-  {
+  script=$(
     echo "*$3"
     if [ "$3" = filter ]; then policies "$1"; fi
     for chain in $chains; do echo ":$chain - [0:0]"; done
-    [ -z "$jumps" ] || printf '%s\n' "$jumps"
-    for chain in $chains; do echo "-X $chain"; done
-    echo COMMIT
-  } | "$2-restore" --noflush -w 5
-  outcome $? "$2 ($3)"
+    printf '%s\n' "$found" | sed -n 's/^jump /-D /p'
+  )
+  removal=$(for chain in $chains; do echo "-X $chain"; done)
+  for last in "$removal" ''; do
+    # The second time the chains stay, empty: a rule of somebody else may jump to one of them.
+    input="$script
+$last
+COMMIT
+"
+    ask "$2-restore" --noflush -w 5 && break
+  done
+  because=$(why)
+  touched=yes
 }
 
 # open FAMILY TOOL
 open() {
-  command -v "$2-save" >/dev/null 2>&1 || return 0
-  command -v "$2-restore" >/dev/null 2>&1 || return 0
-  # All tables: asking for one of legacy makes it.
-  saved=$("$2-save" 2>/dev/null) || return 0
-  for table in security filter; do open_table "$1" "$2" "$table"; done
+  has "$2-save" && has "$2-restore" || return 0
+  asked_iptables=yes
+  save "$2" || { unread="$unread $1:$2"; reason=$(why); say "$2: $reason" >&2; return 0; }
+  touched=
+  for table in $tables; do open_table "$1" "$2" "$table"; done
+  [ -n "$touched" ] || return 0
+  save "$2" || { unread="$unread $1:$2"; return 0; }
+  before=$left
+  for table in $tables; do
+    found=$(ours "$table")
+    case $found in
+      '') ;;
+      *jump*) remains rules "$2: chains of ours in the table $table ($because)" ;;
+      *) remains files "$2: empty chains of ours in the table $table, which another rule uses" ;;
+    esac
+  done
+  policies "$1" | while read -r policy; do
+    section filter | grep -q "^${policy% *} " || echo "$policy"
+  done | grep -q . && [ -n "$(section filter)" ] && remains rules "$2: chain policies of the table filter that are not what they were"
+  [ "$left" != "$before" ] || say "$2: open"
+}
+
+# native_script FAMILY TABLE: what takes our part out of the table of iptables-nft that is in $listed
+native_script() {
+  of=ip
+  if [ "$1" = ipv6 ]; then of=ip6; fi
+  if [ "$2" = filter ]; then
+    policies "$1" | while read -r chain policy _; do
+      chain=${chain#:}
+      printf '%s\n' "$listed" | grep -A1 "^	chain $chain {" | grep -q 'type filter hook' || continue
+      echo "add chain $of $2 $chain { policy $(printf %s "$policy" | tr '[:upper:]' '[:lower:]'); }"
+    done
+  fi
+  chain=
+  printf '%s\n' "$listed" | while read -r first second rest; do
+    if [ "$first" = chain ]; then chain=$second; continue; fi
+    case $chain in KILLSWITCH-*) continue ;; esac
+    case "$first $second $rest" in
+      *'jump KILLSWITCH-'*' # handle '* | *'goto KILLSWITCH-'*' # handle '*) echo "delete rule $of $2 $chain handle ${rest##* }" ;;
+    esac
+  done
+  for verb in flush delete; do printf '%s\n' "$listed" | sed -n "s/^	chain \(KILLSWITCH-[^ ]*\) {.*/$verb chain $of $2 \1/p"; done
+}
+
+# open_native FAMILY TABLE: by nft, what iptables-nft cannot read or remove
+open_native() {
+  of=ip
+  if [ "$1" = ipv6 ]; then of=ip6; fi
+  ask nft -a list table "$of" "$2" || { case $said in *'No such file'*) ;; *) remains unknown "nft cannot read the table $of $2: $(why)" ;; esac; return 0; }
+  listed=$said
+  case "$listed" in
+    *KILLSWITCH-*) ;;
+    *) case $2$unread in filter*" $1:"*) [ -s "$state/before.policies" ] || return 0 ;; *) return 0 ;; esac ;;
+  esac
+  # One transaction, so that what fails leaves everything: then without the chains, which another rule may use.
+  native=$(native_script "$1" "$2")
+  input=$native
+  ask nft -f - || { input=$(printf '%s\n' "$native" | grep -v '^delete chain'); ask nft -f - || :; }
+  because=$(why)
+  ask nft -a list table "$of" "$2" || return 0
+  listed=$said
+  case $(native_script "$1" "$2" | grep '^delete') in
+    '') say "nft (table $of $2): open" ;;
+    *'delete rule'*) remains rules "jumps to chains of ours in the table $of $2 ($because)" ;;
+    *) remains files "empty chains of ours in the table $of $2, which another rule uses" ;;
+  esac
+  if [ "$2" = filter ]; then
+    policies "$1" | while read -r chain policy _; do
+      case $policy in ACCEPT) printf '%s\n' "$listed" | grep -A1 "^	chain ${chain#:} {" | grep -q 'policy drop;' && echo shut ;; esac
+    done | grep -q shut && remains rules "chain policies that drop in the table $of filter ($because)"
+  fi
+  return 0
+}
+
+# open_unread FAMILY TOOL: without nft, what a tool cannot read: it may still commit
+open_unread() {
+  input="*filter
+$(policies "$1")
+COMMIT
+"
+  ask "$2-restore" --noflush -w 5
+  for table in $tables; do
+    for hook in INPUT FORWARD OUTPUT POSTROUTING; do
+      input="*$table
+-D $hook -j KILLSWITCH-$hook
+COMMIT
+"
+      ask "$2-restore" --noflush -w 5
+    done
+  done
+  remains unknown "$2 cannot read its rules, and no nft can look: whether all of ours are gone"
+}
+
+open_nft() {
+  nft_works=no
+  has nft || return 0
+  if ask nft list tables; then
+    nft_works=yes
+    printf '%s\n' "$said" | grep -qx 'table inet @NFT_TABLE@' || return 0
+    ask nft delete table inet '@NFT_TABLE@'
+    because=$(why)
+    if ! ask nft list tables || printf '%s\n' "$said" | grep -qx 'table inet @NFT_TABLE@'; then
+      remains rules "the table inet @NFT_TABLE@ of nft ($because)"
+    else
+      say 'nft: open'
+    fi
+    return 0
+  fi
+  case $said in
+    # A kernel without nf_tables holds nothing of it.
+    *'Protocol not supported'* | *'Invalid argument'* | *'Operation not supported'*) [ -e "$state/base.nft" ] || return 0 ;;
+  esac
+  remains unknown "whether the table inet @NFT_TABLE@ is there: nft fails ($(why))"
+}
+
+# open_all: takes our rules away by every tool, each of which is asked again whether they are gone
+open_all() {
+  unread=
+  asked_iptables=
+  for kind in '' -nft -legacy; do
+    # What is in this file has no size (proc(5)): it has to be read.
+    [ "$kind" != -legacy ] || [ -n "$(cat /proc/net/ip_tables_names /proc/net/ip6_tables_names 2>/dev/null)" ] || continue
+    open ipv6 "ip6tables$kind"
+    open ipv4 "iptables$kind"
+  done
+  open_nft
+  if [ "$nft_works" = yes ]; then
+    for family in ipv6 ipv4; do
+      for table in $tables; do open_native "$family" "$table"; done
+    done
+  fi
+  for each in $unread; do
+    tool=${each#*:}
+    input=
+    ask "$tool-restore" --version
+    case $nft_works:$tool:$said in
+      # nft has shown above what is in the tables of iptables-nft.
+      yes:*-legacy:*) ;;
+      yes:*nf_tables*) continue ;;
+    esac
+    open_unread "${each%%:*}" "$tool"
+  done
+  if [ -e "$state/base.nft" ] && ! has nft; then remains unknown 'the table inet @NFT_TABLE@: nft is not installed'; fi
+  if [ -e "$state/base.v4" ] && [ -z "$asked_iptables" ] && [ "$nft_works" != yes ]; then
+    remains unknown 'the chains KILLSWITCH-…: neither iptables nor nft can be asked'
+  fi
 }
 
 # give_back_resolvers: each who was told of a tunnel's is told to forget them, and a file that we wrote becomes what it was.
 give_back_resolvers() {
   if [ -s "$dns/resolved" ]; then
     while IFS='	' read -r device link _; do
-      [ "$(cat "/sys/class/net/$device/ifindex" 2>/dev/null)" != "$link" ] || resolvectl revert "$device" >/dev/null 2>&1
+      [ "$(cat "/sys/class/net/$device/ifindex" 2>/dev/null)" != "$link" ] || ask resolvectl revert "$device"
     done < "$dns/resolved"
   fi
-  if [ -e "$dns/openresolv" ] || [ -e "$dns/resolvconf" ]; then resolvconf -d tun.ovpn-killswitch >/dev/null 2>&1; fi
+  if [ -e "$dns/openresolv" ] || [ -e "$dns/resolvconf" ]; then ask resolvconf -d tun.ovpn-killswitch; fi
   if [ -s "$dns/networkmanager" ]; then
     rm -f "$(cat "$dns/networkmanager")"
-    nmcli general reload conf >/dev/null 2>&1
+    ask nmcli general reload conf
   fi
   for kept in "$state/dns" "$dns"; do
     [ -s "$kept/place" ] || continue
@@ -200,18 +408,70 @@ give_back_resolvers() {
     esac
     # Written in place, so that owner, mode and mounts stay.
     if [ "$ours" = no ]; then :
-    elif [ -e "$kept/before" ]; then cat "$kept/before" > "$place" || { say "$place: could not be given back" >&2; stuck=1; continue; }
-    else rm -f "$place"
+    elif [ -e "$kept/before" ]; then (cat "$kept/before" > "$place") 2>/dev/null || { remains files "$place still names the resolvers of a tunnel: it cannot be written"; stuck=1; continue; }
+    else drop "$place"
     fi
-    rm -rf "$kept"
+    rm -rf "$kept" 2>/dev/null
   done
-  [ "$stuck" != 0 ] || rm -rf "$dns"
+  [ "$stuck" != 0 ] || rm -rf "$dns" 2>/dev/null
+}
+
+# unpin: the pinned names of VPN servers go out of the hosts file, by the rule for markers that the commands use
+unpin() {
+  hosts='@HOSTS@'
+  grep -q '^@BLOCK_OPENS@' "$hosts" 2>/dev/null || grep -qx '@BLOCK_CLOSES@' "$hosts" 2>/dev/null || return 0
+  ends=yes
+  [ -z "$(tail -c 1 "$hosts")" ] || ends=no
+  if ! kept=$(awk -v ends="$ends" '
+    BEGIN { place = "outside"; @MARKER_RULE@ }
+    {
+      line[NR] = $0
+      bare = $0
+      sub(/\r$/, "", bare)
+      mark = ""
+      if (index(bare, "@BLOCK_OPENS@") == 1) mark = "opens"
+      else if (bare == "@BLOCK_CLOSES@") mark = "closes"
+      inside = place == "inside"
+      if (mark != "") place = rule[place " " mark]
+      if (place == "damaged") exit
+      if (mark == "opens") joined = bare == "@BLOCK_OPENS_JOINED@"
+      if (inside || mark != "") gone[NR] = 1
+      else joined = 0
+    }
+    END {
+      if (place != "outside") exit 3
+      for (each = 1; each <= NR; each++) if (!(each in gone)) last = each
+      for (each = 1; each <= NR; each++)
+        if (!(each in gone)) printf "%s%s", line[each], each == last && (joined || (each == NR && ends == "no")) ? "" : "\n"
+      printf "."
+    }' "$hosts" 2>/dev/null); then
+    remains files "$hosts stays as it is: its lines between \"@BLOCK_OPENS@\" and \"@BLOCK_CLOSES@\" have no beginning or no end. Take ours out by hand"
+    return 0
+  fi
+  # Written in place, so that owner, mode and mounts stay.
+  (printf '%s' "${kept%.}" > "$hosts") 2>/dev/null || remains files "$hosts still pins the names of VPN servers: it cannot be written"
+}
+
+# keep FILE TEXT: writes a record beside its place and renames it into it
+keep() { (printf '%s\n' "$2" >"$1.recover" && mv -f "$1.recover" "$1") 2>/dev/null; }
+
+# record: hooks then leave the firewall alone until the next lock. A machine that never had the product gets no record.
+record() {
+  [ -d "$state" ] || { [ -d '@LIBRARY@' ] && mkdir -p "$state" 2>/dev/null; } || return 0
+  # What is read by a hook goes last: a machine whose record says locked keeps all that a lock needs.
+  if keep "$state/lock.plain" unlocked &&
+    keep '@LOCK_RECORD@' "$(printf '{"version":1,"locked":false,"since":%s,"backend":"nftables","before":[]}' "$(date +%s)")"; then
+    return 0
+  fi
+  rm -f "$state/lock.plain.recover" '@LOCK_RECORD@.recover' 2>/dev/null
+  remains files "$state says that this machine is locked, and cannot be written: it is open now, and the next hook of a VPN, \"watch\" or a reboot locks it again. Make it writable and run this again"
+  return 1
 }
 
 # A hook that runs meanwhile would load its rules again: it waits for the same lock, and then finds the machine unlocked.
 # A redirection that fails, as where /run is full, would end this shell at "exec".
-if [ -w /run/ovpn-killswitch ] && command -v flock >/dev/null 2>&1 && (: >>/run/ovpn-killswitch/lock) 2>/dev/null; then
-  exec 9>>/run/ovpn-killswitch/lock
+if [ -w "$run" ] && has flock && (: >>'@LOCK@') 2>/dev/null; then
+  exec 9>>'@LOCK@'
   flock -w 20 9 || say 'somebody holds the lock for 20 seconds: going on without it' >&2
 fi
 
@@ -220,65 +480,57 @@ if [ "${1:-}" = resolvers ]; then
   exit "$stuck"
 fi
 
-watch_off
-
-for kind in '' -nft -legacy; do
-  # Asking for legacy tables makes them: only where the kernel has them already.
-  [ "$kind" != -legacy ] || [ -s /proc/net/ip_tables_names ] || [ -s /proc/net/ip6_tables_names ] || continue
-  open ipv6 "ip6tables$kind"
-  open ipv4 "iptables$kind"
-done
-
-if command -v nft >/dev/null 2>&1 && nft list table inet ovpn_killswitch >/dev/null 2>&1; then
-  nft delete table inet ovpn_killswitch
-  outcome $? nft
+# CAP_NET_ADMIN (linux/capability.h): without it every tool fails, and nothing can be said.
+mask=$(sed -n 's/^CapEff:[[:space:]]*[0-9a-f]*\([0-9a-f]\{4\}\)$/\1/p' /proc/self/status 2>/dev/null)
+if [ -n "$mask" ] && [ $((0x$mask & 0x1000)) = 0 ]; then
+  echo 'recover: this process may not change packet filters (CAP_NET_ADMIN is missing): nothing was changed' >&2
+  exit 77
 fi
+
+watch_off
+open_all
 
 # What the boot script did on a machine without a tool that loads rules.
-if [ -e /run/ovpn-killswitch/no-network ]; then
-  for family in -6 -4; do ip $family rule del pref 1 prohibit; done
+if [ -e "$run/no-network" ]; then
+  for family in -6 -4; do ask ip $family rule del pref 1 prohibit; done
   say 'interfaces that were set down stay down: start your network again, or restart the machine' >&2
 fi
-rm -f /run/ovpn-killswitch/no-network /run/ovpn-killswitch/boot.problem /run/motd.d/ovpn-killswitch
+rm -f "$run/no-network" "$run/boot.problem" /run/motd.d/ovpn-killswitch 2>/dev/null
 
 # Builtin chains that iptables made for us, and their table, when nobody uses them by now: what nft lists of an empty one is five lines.
-if [ -s "$state/before.made" ] && command -v nft >/dev/null 2>&1; then
+if [ -s "$state/before.made" ] && [ "$nft_works" = yes ]; then
   while read -r family chain table; do
     table=${table:-filter}
     of=ip
     if [ "$family" = ipv6 ]; then of=ip6; fi
-    listed=$(nft list chain $of "$table" "$chain" 2>/dev/null) || continue
-    case $listed in *'policy accept;'*) ;; *) continue ;; esac
-    if [ "$(printf '%s\n' "$listed" | wc -l)" = 5 ]; then nft delete chain $of "$table" "$chain" 2>/dev/null; fi
+    ask nft list chain $of "$table" "$chain" || continue
+    case $said in *'policy accept;'*) ;; *) continue ;; esac
+    if [ "$(printf '%s\n' "$said" | wc -l)" = 5 ]; then ask nft delete chain $of "$table" "$chain"; fi
   done <"$state/before.made"
-  for each in 'ip security' 'ip6 security' 'ip filter' 'ip6 filter'; do
-    # shellcheck disable=SC2086
-    if [ "$(nft list table $each 2>/dev/null | wc -l)" = 2 ]; then nft delete table $each; fi
+  for table in $tables; do
+    for of in ip ip6; do
+      ask nft list table $of "$table" || continue
+      if [ "$(printf '%s\n' "$said" | wc -l)" = 2 ]; then ask nft delete table $of "$table"; fi
+    done
   done
 fi
 
-# The pinned names of VPN servers. Written in place, so that owner, mode and mounts stay.
-hosts=/etc/hosts
-if grep -q '^# >>> ovpn-killswitch' "$hosts" 2>/dev/null; then
-  kept=$(sed '/^# >>> ovpn-killswitch/,/^# <<< ovpn-killswitch$/d' "$hosts"; echo .)
-  printf '%s' "${kept%.}" > "$hosts"
-fi
-
+unpin
 give_back_resolvers
 
-if [ "$failed" = 0 ]; then
+case $left in 1 | 71)
+  say 'what loads the rules at boot, the record and the base rules stay as they are' >&2
+  exit "$left"
+esac
+if record; then
   boot_off systemd nftables nftables-now netfilter-persistent sysconfig openrc sysctl
-  # Hooks then leave the firewall alone until the next lock. A machine that never had the product gets no record.
-  if [ -d "$state" ] || { [ -d /usr/local/lib/ovpn-killswitch ] && mkdir -p "$state"; }; then
-    rm -f "$state/base.nft" "$state/base.v4" "$state/base.v6" "$state/base.hold" "$state/before.policies" "$state/before.made" "$state/endpoints.json" "$state/settings.env"
-    rm -rf "${state:?}/boot"
-    # Sessions that were open under that lock are none of the next one's.
-    rm -f /run/ovpn-killswitch/ssh-sessions
-    rm -rf /run/ovpn-killswitch/trial
-    echo unlocked > "$state/lock.plain"
-    printf '{"version":1,"locked":false,"since":%s,"backend":"nftables","before":[]}\n' "$(date +%s)" > "$state/lock.json"
-  fi
+  for file in @BASE_FILES@ before.policies before.made endpoints.json settings.env; do drop "$state/$file"; done
+  rm -rf "${state:?}/boot" 2>/dev/null
+  # Sessions that were open under that lock are none of the next one's.
+  rm -f '@SSH_SESSIONS@' 2>/dev/null
+  rm -rf '@TRIAL@' 2>/dev/null
   say 'done: nothing is guarded until the next "ovpn-killswitch lock".'
+else
+  say 'open now: no rule of ours is in the kernel.'
 fi
-[ "$stuck" = 0 ] || failed=1
-exit "$failed"
+exit "$left"

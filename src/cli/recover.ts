@@ -3,6 +3,12 @@ import { PATHS } from '../host/paths.ts';
 import type { CliCommand } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
 
+/** Each tool is bounded by the script itself. */
+const SCRIPT_MILLISECONDS = 85_000;
+
+/** How the script ends: nothing is left, rules are left, nobody knows, files are left, and without rights. */
+const ENDS = [EXIT.ok, EXIT.failed, EXIT.kernel, EXIT.files, EXIT.permission] as const;
+
 export const recover: CliCommand = {
   name: 'recover',
   usage: 'recover',
@@ -15,8 +21,9 @@ export const recover: CliCommand = {
     const path = `${PATHS.library}/recover`;
     if (!host.exists(path))
       throw new KillswitchError('FILES', `${path} is not installed`, 'Use "ovpn-killswitch unlock", or install first.');
-    const { status, stdout, stderr } = host.run({ program: 'sh', args: [path] });
+    const { status, stdout, stderr } = host.run({ program: 'sh', args: [path], milliseconds: SCRIPT_MILLISECONDS });
     print(`${stdout}${stderr}`.trimEnd());
-    return status === 0 ? EXIT.ok : EXIT.kernel;
+    if (status === null) print('The script was stopped before its end: what it has not said above is not done.');
+    return ENDS.find((each) => each === status) ?? EXIT.kernel;
   },
 };

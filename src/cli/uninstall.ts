@@ -7,9 +7,10 @@ import { PATHS } from '../host/paths.ts';
 import { profilePaths } from '../machine/known-endpoints.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { exclusiveConnections, restoreDns } from '../machine/vpn-dns.ts';
+import { markerDamage } from '../net/marked-block.ts';
 import { defaultSettings, type Settings } from '../policy/settings.ts';
 import { unlockMachine } from '../transaction/lock.ts';
-import { detach, markerDamage } from '../tunnel/attachment.ts';
+import { detach } from '../tunnel/attachment.ts';
 import type { CliCommand } from './command.ts';
 import { DISPATCHER_PATHS } from './dispatcher-scripts.ts';
 import { removeManuals } from './manuals.ts';
@@ -59,10 +60,13 @@ export const uninstall: CliCommand = {
     progress('removing the rules and every file');
     const recover = join(PATHS.library, 'recover');
     if (host.exists(recover)) {
-      const { status, stderr } = host.run({ program: 'sh', args: [recover] });
-      const next = `Run ${recover} and mend what it says.`;
-      if (status !== 0)
-        throw new KillswitchError('REFUSED', 'the rules could not be removed, so no file was either', next, stderr.trim().split('\n'));
+      const { status, stderr } = host.run({ program: 'sh', args: [recover], milliseconds: 85_000 });
+      const next = `Run ${recover} and fix what it says.`;
+      const said = stderr.trim().split('\n');
+      if (status !== EXIT.ok && status !== EXIT.files)
+        throw new KillswitchError('REFUSED', 'rules may be left, so no file was removed', next, said);
+      // The machine is open then, and everything of ours goes below.
+      if (status === EXIT.files) for (const line of said) print(line);
     } else {
       unlockMachine(host);
       followResolversOrSay(host);

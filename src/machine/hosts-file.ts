@@ -2,32 +2,40 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { type Address, parseAddress } from '../net/address.ts';
 import { parseHostName } from '../net/host-name.ts';
+import { BLOCK_CLOSES, BLOCK_OPENS, bareLine, markerDamage, markerOf } from '../net/marked-block.ts';
 import type { Pin } from './pins.ts';
 
-const OPENS = '# >>> ovpn-killswitch: VPN servers, so that their names resolve while DNS is shut';
+const OPENS = `${BLOCK_OPENS}: VPN servers, so that their names resolve while DNS is shut`;
 /** The file's last line had no line break before ours came. */
-const OPENS_JOINED = `${OPENS} (and the line break above)`;
-const CLOSES = '# <<< ovpn-killswitch';
+export const OPENS_JOINED = `${OPENS} (and the line break above)`;
 
-/** A hosts(5) file without our block: every other byte as it was. */
+/** A hosts(5) file without our blocks: every other byte as it was. One whose markers are damaged stays as it is. */
 export function unpinned(text: string): string {
-  const lines = text.split('\n');
-  const first = lines.findIndex((line) => line === OPENS || line === OPENS_JOINED);
-  const last = lines.indexOf(CLOSES, first + 1);
-  if (first < 0 || last < 0) return text;
-  const before = lines.slice(0, first).join('\n');
-  const after = lines.slice(last + 1).join('\n');
-  if (first === 0) return after;
-  return lines[first] === OPENS_JOINED ? before + after : `${before}\n${after}`;
+  if (markerDamage(text) !== undefined) return text;
+  const kept: string[] = [];
+  let [inside, joined] = [false, false];
+  for (const line of text.split(/(?<=\n)/)) {
+    const marker = markerOf(line);
+    if (marker === 'opens') [inside, joined] = [true, bareLine(line) === OPENS_JOINED];
+    if (!inside) {
+      kept.push(line);
+      joined = false;
+    }
+    if (marker === 'closes') inside = false;
+  }
+  // The owner's last line had no line break, and nothing was added since.
+  if (joined) kept.push((kept.pop() ?? '').replace(/\n$/, ''));
+  return kept.join('');
 }
 
-/** A hosts(5) file with exactly these pins in our block, at its end; without pins there is no block. */
+/** A hosts(5) file with exactly these pins in our block, at its end; without pins there is no block. Damaged markers: as it is. */
 export function pinned(text: string, pins: readonly Pin[]): string {
+  if (markerDamage(text) !== undefined) return text;
   const before = unpinned(text);
   const entries = pins.flatMap(({ name, addresses }) => addresses.map(({ address }) => `${address.text} ${name}`));
   if (entries.length === 0) return before;
   const joined = before !== '' && !before.endsWith('\n');
-  return `${before}${joined ? '\n' : ''}${[joined ? OPENS_JOINED : OPENS, ...entries, CLOSES].join('\n')}\n`;
+  return `${before}${joined ? '\n' : ''}${[joined ? OPENS_JOINED : OPENS, ...entries, BLOCK_CLOSES].join('\n')}\n`;
 }
 
 /** What the machine's owner wrote into hosts(5): names to addresses, our block left out. */
@@ -50,6 +58,12 @@ export function pinHosts(host: Host, pins: readonly Pin[]): void {
   const text = host.read(PATHS.hosts);
   if (text === undefined) {
     if (pins.length > 0) host.write(PATHS.hosts, pinned('', pins));
+    return;
+  }
+  const damage = markerDamage(text);
+  if (damage !== undefined) {
+    const message = `${PATHS.hosts} stays as it is, without new pins: ${damage}. Take that line out by hand, then run "ovpn-killswitch lock"`;
+    host.log({ level: 'warn', event: 'left-alone', message });
     return;
   }
   const wanted = pinned(text, pins);

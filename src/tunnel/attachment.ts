@@ -1,3 +1,4 @@
+import { BLOCK_CLOSES, BLOCK_OPENS, bareLine, markerDamage, markerOf } from '../net/marked-block.ts';
 import type { HookName } from './hook-event.ts';
 import { type ProfileFacts, readProfileFacts } from './profile-facts.ts';
 import { endsInside, quoted, words } from './profile-options.ts';
@@ -25,10 +26,9 @@ const NO_DNS_UPDOWN = 'setenv opt dns-updown disable';
 /** Between the path of a hook and the command that it calls in turn. */
 export const THEN = '--then';
 
-const OPENS = '# >>> ovpn-killswitch: "ovpn-killswitch detach" takes these lines out';
+const OPENS = `${BLOCK_OPENS}: "ovpn-killswitch detach" takes these lines out`;
 /** The profile's last line had no line break: `detach` takes away the one that we gave it. */
 const OPENS_JOINED = `${OPENS}, and the line break before them`;
-const CLOSES = '# <<< ovpn-killswitch';
 
 /** OpenVPN refuses a line of 256 bytes, its line break included (options.h, OPTION_LINE_SIZE). */
 const LONGEST_LINE = 254;
@@ -50,45 +50,18 @@ function linesOf(text: string): readonly string[] {
   return text.split(/(?<=\n)/);
 }
 
-function bare(line: string): string {
-  return line.replace(/\r?\n$/, '');
-}
-
-function opens(line: string): boolean {
-  return bare(line) === OPENS || bare(line) === OPENS_JOINED;
-}
-
-function closes(line: string): boolean {
-  return bare(line) === CLOSES;
-}
-
 /** Whether `attach` may have written a line: what somebody put between our markers is theirs. */
 function isOurs(line: string): boolean {
-  const text = bare(line);
+  const text = bareLine(line);
   return (
-    opens(line) ||
-    closes(line) ||
+    markerOf(line) === 'opens' ||
+    markerOf(line) === 'closes' ||
     text === 'script-security 2' ||
     text === 'up-restart' ||
     text === NO_DNS_UPDOWN ||
     PULL_FILTERS.some((start) => text === `pull-filter ignore "${start}"`) ||
     /^(up|route-up|down) "?\/.*\/hooks\/\1( --then .*)?"?$/.test(text)
   );
-}
-
-/** Why the markers of our lines cannot be trusted to tell which lines are ours; undefined when they can. */
-export function markerDamage(text: string): string | undefined {
-  let open: number | undefined;
-  for (const [index, line] of linesOf(text).entries()) {
-    if (opens(line)) {
-      if (open !== undefined) break;
-      open = index;
-    } else if (closes(line)) {
-      if (open === undefined) return `line ${index + 1} ends lines of ovpn-killswitch, but none begin above it`;
-      open = undefined;
-    }
-  }
-  return open === undefined ? undefined : `line ${open + 1} begins lines of ovpn-killswitch that end nowhere`;
 }
 
 /** A profile without our lines: every byte that was there before `attach`, and what was added since. */
@@ -99,13 +72,13 @@ export function detach(text: string): string {
   let before = 0;
   const lines = linesOf(text);
   for (const [index, line] of lines.entries()) {
-    if (opens(line)) {
+    if (markerOf(line) === 'opens') {
       opening = line;
       before = kept.length;
     }
     if (opening === undefined || !isOurs(line)) kept.push(line);
-    if (!closes(line) || opening === undefined) continue;
-    const joined = bare(opening) === OPENS_JOINED;
+    if (markerOf(line) !== 'closes' || opening === undefined) continue;
+    const joined = bareLine(opening) === OPENS_JOINED;
     const end = opening.endsWith('\r\n') ? /\r\n$/ : /\n$/;
     opening = undefined;
     // Where something was added, the line break separates it from what stood above.
@@ -171,7 +144,7 @@ export function attach(text: string, { folder, harden }: AttachOptions): Attache
     ...(wantsUpRestart(facts) ? ['up-restart'] : []),
     ...(facts.dnsUpdown === undefined || facts.dnsUpdown === 'disable' ? [] : [NO_DNS_UPDOWN]),
     ...(harden ? PULL_FILTERS.filter((start) => !facts.filtered.includes(start)).map((start) => `pull-filter ignore "${start}"`) : []),
-    CLOSES,
+    BLOCK_CLOSES,
   ];
   return { text: `${before}${joined ? end : ''}${block.map((line) => `${line}${end}`).join('')}` };
 }

@@ -16,20 +16,20 @@ describe.each(NATIVE)('beside "nft add rule ip filter OUTPUT %s"', (rule) => {
   const theirs = () => machine().sh("nft list ruleset | grep -cE 'ct state established accept|meta mark set 0x0*1'").stdout.trim();
   afterEach(() => machine().sh('ovpn-killswitch unlock; nft flush ruleset'));
 
-  test.each([['unlock', ['ovpn-killswitch', 'unlock']]])(
-    '%s opens what iptables can no longer read, and leaves their rule',
-    (_, command) => {
-      const it = machine();
-      it.relock('KILLSWITCH_BACKEND=iptables');
-      addTheirs();
-      expect(reached(it)).toEqual([]);
-      const ended = it.run(...command);
-      expect(ended.status, ran(ended)).toBe(0);
-      expect(oursInKernel(it)).toEqual([]);
-      expect(reached(it)).toEqual(BOTH);
-      expect(theirs()).toBe('2');
-    },
-  );
+  test.each([
+    ['unlock', ['ovpn-killswitch', 'unlock']],
+    ['recover', ['/usr/local/lib/ovpn-killswitch/recover']],
+  ])('%s opens what iptables can no longer read, and leaves their rule', (_, command) => {
+    const it = machine();
+    it.relock('KILLSWITCH_BACKEND=iptables');
+    addTheirs();
+    expect(reached(it)).toEqual([]);
+    const ended = it.run(...command);
+    expect(ended.status, ran(ended)).toBe(0);
+    expect(oursInKernel(it)).toEqual([]);
+    expect(reached(it)).toEqual(BOTH);
+    expect(theirs()).toBe('2');
+  });
 
   test('"auto" takes nftables, and says that iptables cannot read', () => {
     const it = machine();

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { attach, detach, markerDamage, PULL_FILTERS } from '../../../src/tunnel/attachment.ts';
+import { markerDamage } from '../../../src/net/marked-block.ts';
+import { attach, detach, PULL_FILTERS } from '../../../src/tunnel/attachment.ts';
 import { readChainedCall } from '../../../src/tunnel/chained-call.ts';
 import { readProfileFacts } from '../../../src/tunnel/profile-facts.ts';
 import { options, quoted, words } from '../../../src/tunnel/profile-options.ts';

@@ -1,0 +1,43 @@
+/** How a block of ours begins in a file that is shared with its owner: a line that starts with these words. */
+export const BLOCK_OPENS = '# >>> ovpn-killswitch';
+/** How it ends: exactly this line. */
+export const BLOCK_CLOSES = '# <<< ovpn-killswitch';
+
+type Place = 'outside' | 'inside';
+
+/**
+ * What a marker leads to, by where it is met. A file whose markers do not fit this, or that ends inside, is damaged:
+ * nobody can tell which lines are ours, so all of them stay. The script `recover` is built from the same table.
+ */
+export const MARKER_RULE: Readonly<Record<Place, Readonly<Record<'opens' | 'closes', Place | 'damaged'>>>> = {
+  outside: { opens: 'inside', closes: 'damaged' },
+  inside: { opens: 'damaged', closes: 'outside' },
+};
+
+/** A line without its line break, whichever kind it is. */
+export function bareLine(line: string): string {
+  return line.replace(/\r?\n$|\r$/, '');
+}
+
+/** Which marker a line is; undefined when it is none. */
+export function markerOf(line: string): 'opens' | 'closes' | undefined {
+  const text = bareLine(line);
+  if (text.startsWith(BLOCK_OPENS)) return 'opens';
+  return text === BLOCK_CLOSES ? 'closes' : undefined;
+}
+
+/** Why the markers cannot be trusted to tell which lines are ours; undefined when they can. */
+export function markerDamage(text: string): string | undefined {
+  let place: Place = 'outside';
+  let opened = 0;
+  for (const [index, line] of text.split('\n').entries()) {
+    const marker = markerOf(line);
+    if (marker === undefined) continue;
+    const next: Place | 'damaged' = MARKER_RULE[place][marker];
+    if (next === 'damaged' && place === 'outside') return `line ${index + 1} ends lines of ovpn-killswitch, but none begin above it`;
+    if (next === 'damaged') break;
+    if (next === 'inside') opened = index + 1;
+    place = next;
+  }
+  return place === 'outside' ? undefined : `line ${opened} begins lines of ovpn-killswitch that end nowhere`;
+}
