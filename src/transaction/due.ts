@@ -1,3 +1,4 @@
+import { asKillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { pinHosts } from '../machine/hosts-file.ts';
@@ -23,6 +24,8 @@ export function carryOutDue(host: Host): Due {
   try {
     return host.exclusively(() => dueAlone(host));
   } catch (thrown) {
+    const why = asKillswitchError(thrown).message;
+    host.log({ level: 'error', event: 'timer', message: `what was due is not done: ${why}. It is tried again in ${AGAIN_SECONDS} s` });
     host.startIn(AGAIN_SECONDS, PATHS.command, ['due']);
     throw thrown;
   }
@@ -42,18 +45,19 @@ function dueAlone(host: Host): Due {
     unlockAlone(host);
     return 'unlocked';
   }
+  // With the settings, endpoints and backend of before: nobody is there to answer for a file that has mistakes. The
+  // rules before the record, which a full disk refuses: until it is written, the next `due` begins anew.
+  followAlone(host);
   const { until: _, ...rest } = written;
   writeLockRecord(host, { ...rest, locked: true, since: host.now() });
-  // With the settings, endpoints and backend of before: nobody is there to answer for a file that has mistakes.
-  followAlone(host);
   return 'locked';
 }
 
 /** Takes back a lock on trial. The record goes last: when something fails before, the next `due` begins anew. */
 function goBack(host: Host, written: LockRecord): Due {
-  pinHosts(host, savedKnown(host)?.pins ?? []);
   endTrial(host);
   followAlone(host);
+  pinHosts(host, savedKnown(host)?.pins ?? []);
   const { trial: _, ...lasting } = readWrittenRecord(host) ?? written;
   writeLockRecord(host, lasting);
   forgetTrial(host);
