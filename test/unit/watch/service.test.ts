@@ -1,3 +1,7 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { watchService } from '../../../src/watch/service.ts';
 import { readWatch } from '../../../src/watch/watch-report.ts';
@@ -22,5 +26,19 @@ describe('the service', () => {
   test('of systemd never gives up, and has bounds for memory, processor and tasks', () => {
     for (const line of [/^StartLimitIntervalSec=0$/m, /^MemoryMax=\d+M$/m, /^CPUQuota=\d+%$/m, /^TasksMax=\d+$/m])
       expect(textOf('systemd')).toMatch(line);
+  });
+
+  /** `--offline` came with systemd 250. */
+  const offline = spawnSync('systemd-analyze', ['security', '--help'], { encoding: 'utf8' }).stdout?.includes('--offline') === true;
+  test.skipIf(!offline)('of systemd is exposed less than 4.0, as systemd-analyze counts', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'unit-'));
+    const file = join(folder, 'ovpn-killswitch-watch.service');
+    const [unit] = watchService('systemd').files;
+    // It looks for the program, which need not be installed here.
+    writeFileSync(file, unit?.text.replace(/^ExecStart=.*$/m, 'ExecStart=/bin/true') ?? '');
+    const { stdout } = spawnSync('systemd-analyze', ['security', '--offline=true', '--no-pager', file], { encoding: 'utf8' });
+    rmSync(folder, { recursive: true });
+    const [, exposure] = /Overall exposure level for \S+: (\d+\.\d+)/.exec(stdout) ?? [];
+    expect(Number(exposure)).toBeLessThan(4);
   });
 });
