@@ -34,6 +34,10 @@ export const ERRORS = {
   DEADLINE: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },
   RESOLVERS: { exit: EXIT.files, safe: 'The rules are in force: DNS goes to the resolvers of the tunnel or nowhere.' },
   FILES: { exit: EXIT.files, safe: 'The rules that were loaded stay loaded.' },
+  OWNER: {
+    exit: EXIT.files,
+    safe: 'Nothing was read from that path or written to it. The rules that were loaded stay loaded.',
+  },
   INTERNAL: { exit: EXIT.internal, safe: 'The rules that were loaded stay loaded.' },
 } as const satisfies Record<string, { readonly exit: ExitStatus; readonly safe: string }>;
 

@@ -8,6 +8,8 @@
 PATH=/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin
 LC_ALL=C
 export PATH LC_ALL
+# What it makes is for root to write, whoever calls it.
+umask 022
 state='@STATE@'
 run='@RUN@'
 recover='@LIBRARY@/recover'
@@ -16,6 +18,8 @@ problem=$run/boot.problem
 motd=/run/motd.d/ovpn-killswitch
 
 #include bounded.sh
+
+#include own-lock.sh
 
 # Seconds that a tool may take: longer than it waits for the lock of xtables. One that hangs has failed.
 patience=8
@@ -225,7 +229,7 @@ if [ "$(id -u)" != 0 ]; then
   exit 77
 fi
 # A redirection that fails ends a shell at "exec" and ":" (POSIX, special built-ins): nothing of /run may keep the rules from being loaded.
-if [ -w "$run" ] && has flock && (: >>'@LOCK@') 2>/dev/null; then
+if [ -w "$run" ] && has flock && own_lock; then
   exec 9>>'@LOCK@'
   flock -w 20 9
 fi

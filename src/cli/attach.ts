@@ -4,6 +4,7 @@ import { PATHS } from '../host/paths.ts';
 import { keepAttached } from '../machine/attached-profiles.ts';
 import { gaps } from '../machine/known-endpoints.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
+import { printable } from '../net/printable.ts';
 import { learnProfiles } from '../transaction/refresh.ts';
 import { attach as attachText, detach } from '../tunnel/attachment.ts';
 import { readProfile } from '../tunnel/profile.ts';
@@ -11,6 +12,7 @@ import { readProfileFacts } from '../tunnel/profile-facts.ts';
 import { warningsOf } from '../tunnel/profile-warnings.ts';
 import { attachConnections, CONNECTIONS, FILES } from './attach-connections.ts';
 import type { CliCommand, Context } from './command.ts';
+import { filesBeside, type ProfileCopy, planCopies, writeCopies } from './copy-profiles.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { keepOriginal, needRoot, type ProfileChange, planProfiles, writeProfiles } from './rewrite-profiles.ts';
 import { unifiedDiff } from './unified-diff.ts';
@@ -25,13 +27,20 @@ function printWarnings(print: Context['print'], { before }: ProfileChange, harde
   }
 }
 
+/** From now on the copy counts alone: what is changed in the original changes nothing. */
+function printCopy(print: Context['print'], copy: ProfileCopy, dryRun: boolean): void {
+  print(`${printable(copy.from)}: ${dryRun ? 'would be copied' : 'copied'} to ${printable(copy.to)}; start OpenVPN from there`);
+  for (const file of filesBeside(copy)) print(`  warning: it names "${file}", which must lie beside the copy`);
+}
+
 export const attach: CliCommand = {
   name: 'attach',
-  usage: 'attach FILE… | --networkmanager NAME [--dry-run] [--harden]',
+  usage: 'attach FILE… [--copy] | --networkmanager NAME [--dry-run] [--harden]',
   summary: 'Write the lines that the hooks need into profiles. What their own up, down and route-up call is called in turn.',
   examples: [
     ['attach /etc/openvpn/client/my-vpn.conf', 'writes the lines at its end, and keeps a copy of the original'],
     ['attach --dry-run my-vpn.ovpn', 'shows the change and writes nothing'],
+    ['attach --copy my-vpn.ovpn', 'attaches a copy of it in /etc/openvpn/client, which only root can change'],
     ['attach --harden my-vpn.ovpn', 'refuses also what a server need not push'],
     ['attach --networkmanager "My VPN"', 'has NetworkManager ask only the resolvers of that VPN while it is up'],
   ],
@@ -41,6 +50,7 @@ export const attach: CliCommand = {
     const flags = {
       'dry-run': { type: 'boolean' },
       harden: { type: 'boolean' },
+      copy: { type: 'boolean' },
       networkmanager: { type: 'string', multiple: true },
     } as const;
     const words = args.some((each) => each.startsWith('--networkmanager')) ? CONNECTIONS : FILES;
@@ -52,7 +62,11 @@ export const attach: CliCommand = {
       return EXIT.ok;
     }
     const harden = values.harden === true;
-    const changes = planProfiles(host, positionals, (text) => attachText(text, { folder: FOLDER, harden }));
+    const copies = values.copy === true ? planCopies(host, positionals) : [];
+    const copied = new Map(copies.map(({ to, bytes }) => [to, bytes]));
+    const read = (path: string) => copied.get(path) ?? host.readBytes(path);
+    const files = values.copy === true ? [...copied.keys()] : positionals;
+    const changes = planProfiles(read, files, (text) => attachText(text, { folder: FOLDER, harden }));
     if (!dryRun) {
       needRoot(host, 'attach');
       if (!host.exists(join(FOLDER, 'up')))
@@ -62,6 +76,8 @@ export const attach: CliCommand = {
           'Install first: see README.md',
         );
     }
+    if (!dryRun) writeCopies(host, copies);
+    for (const copy of copies) printCopy((line) => print(`${dryRun ? '# ' : ''}${line}`), copy, dryRun);
     const backups = dryRun ? [] : changes.map((change) => keepOriginal(host, change));
     if (!dryRun)
       writeProfiles(

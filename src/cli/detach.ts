@@ -37,7 +37,7 @@ export const detach: CliCommand = {
     // A profile that is gone has no lines left to take out; what is known of it goes all the same.
     const gone = positionals.map((file) => resolve(file)).filter((path) => attached.includes(path) && !host.exists(path));
     const there = positionals.filter((file) => !gone.includes(resolve(file)));
-    const changes = planProfiles(host, there, (text) => {
+    const changes = planProfiles(host.readUntrusted, there, (text) => {
       const damage = markerDamage(text);
       return damage === undefined ? { text: detachText(text) } : { problems: [`${damage}: take that line out by hand`] };
     });

@@ -11,6 +11,8 @@
 PATH=/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin
 LC_ALL=C
 export PATH LC_ALL
+# What it makes is for root to write, whoever calls it.
+umask 022
 state='@STATE@'
 run='@RUN@'
 dns=$run/dns
@@ -31,6 +33,8 @@ esac
 say() { echo "recover: $*"; }
 
 #include ../boot/bounded.sh
+
+#include ../boot/own-lock.sh
 
 # Seconds that a tool may take: longer than it waits for the lock of xtables.
 patience=8
@@ -470,7 +474,7 @@ record() {
 
 # A hook that runs meanwhile would load its rules again: it waits for the same lock, and then finds the machine unlocked.
 # A redirection that fails, as where /run is full, would end this shell at "exec".
-if [ -w "$run" ] && has flock && (: >>'@LOCK@') 2>/dev/null; then
+if [ -w "$run" ] && has flock && own_lock; then
   exec 9>>'@LOCK@'
   flock -w 20 9 || say 'somebody holds the lock for 20 seconds: going on without it' >&2
 fi

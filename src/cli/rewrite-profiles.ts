@@ -4,6 +4,8 @@ import { basename, join, resolve } from 'node:path';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import { printable } from '../net/printable.ts';
+import { shellWord } from '../net/shell-word.ts';
 import { detach } from '../tunnel/attachment.ts';
 
 /** A profile as it is and as it will be. Bytes that are not UTF-8 stand for themselves, so that every one of them comes back. */
@@ -17,12 +19,17 @@ export interface ProfileChange {
 /** A profile's new text, or why it has none. */
 export type Changed = { readonly text: string } | { readonly problems: readonly string[] };
 
+/** Reads a profile: `host.readBytes` where servers are taken from it, `host.readUntrusted` where lines are only taken out. */
+export type ReadProfile = (path: string) => Uint8Array | undefined;
+
 /** A file, or why it cannot be read. */
-function bytesOf(host: Host, path: string): Uint8Array | string {
+function bytesOf(read: ReadProfile, path: string): Uint8Array | KillswitchError | string {
   try {
-    return host.readBytes(path) ?? 'there is no such file';
+    return read(path) ?? 'there is no such file';
   } catch (thrown) {
-    if (thrown instanceof KillswitchError && thrown.code === 'FILES') return thrown.detail[0] ?? thrown.message;
+    if (!(thrown instanceof KillswitchError)) throw thrown;
+    if (thrown.code === 'OWNER') return thrown;
+    if (thrown.code === 'FILES') return thrown.detail[0] ?? thrown.message;
     throw thrown;
   }
 }
@@ -31,11 +38,17 @@ function bytesOf(host: Host, path: string): Uint8Array | string {
  * What `change` would make of each file; nothing is written.
  * @throws KillswitchError PROFILE with everything that is wrong in any of them.
  */
-export function planProfiles(host: Host, files: readonly string[], change: (text: string) => Changed): readonly ProfileChange[] {
+export function planProfiles(read: ReadProfile, files: readonly string[], change: (text: string) => Changed): readonly ProfileChange[] {
   const problems: string[] = [];
+  const foreign: string[] = [];
   const changes: ProfileChange[] = [];
   for (const path of new Set(files.map((file) => resolve(file)))) {
-    const bytes = bytesOf(host, path);
+    const bytes = bytesOf(read, path);
+    if (bytes instanceof KillswitchError) {
+      problems.push(`${printable(path)}: ${bytes.message}`);
+      foreign.push(shellWord(path));
+      continue;
+    }
     if (typeof bytes === 'string') {
       problems.push(`${path}: ${bytes}`);
       continue;
@@ -48,7 +61,11 @@ export function planProfiles(host: Host, files: readonly string[], change: (text
   }
   if (problems.length === 0) return changes;
   const many = files.length === 1 ? 'the profile' : `the ${files.length} profiles`;
-  throw new KillswitchError('PROFILE', `${many} cannot be changed like this`, 'Mend what the lines above say, and try again.', problems);
+  const next =
+    foreign.length === 0
+      ? 'Mend what the lines above say, and try again.'
+      : `Only root may name servers. To attach a copy of root's in /etc/openvpn/client: sudo ovpn-killswitch attach --copy ${foreign.join(' ')}`;
+  throw new KillswitchError('PROFILE', `${many} cannot be changed like this`, next, problems);
 }
 
 /** Where a profile's original is kept: one file for each content it ever had. */

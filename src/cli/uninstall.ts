@@ -19,11 +19,15 @@ import { planProfiles, writeProfiles } from './rewrite-profiles.ts';
 
 /** Our lines in the profiles that the settings name go first: a profile that names missing hooks does not start. */
 function detachAll(host: Host, print: (line: string) => void): void {
-  const changes = planProfiles(host, profilePaths(host, settingsOrDefaults(host)), (text) => ({
-    text: markerDamage(text) === undefined ? detach(text) : text,
-  })).filter(({ before, after }) => before !== after);
-  writeProfiles(host, changes);
-  for (const { path } of changes) print(`${path}: detached`);
+  const paths = profilePaths(host, settingsOrDefaults(host));
+  for (const path of paths)
+    attempt(print, () => {
+      const changes = planProfiles(host.readUntrusted, [path], (text) => ({
+        text: markerDamage(text) === undefined ? detach(text) : text,
+      })).filter(({ before, after }) => before !== after);
+      writeProfiles(host, changes);
+      if (changes.length > 0) print(`${path}: detached`);
+    });
 }
 
 /** What cannot be given back must not keep anybody from getting out. */
@@ -53,10 +57,12 @@ export const uninstall: CliCommand = {
     parseArguments(uninstall, args, {});
     progress('taking everything back');
     attempt(print, () => detachAll(host, print));
-    for (const connection of exclusiveConnections(host))
-      attempt(print, () => {
-        if (restoreDns(host, connection)) print(`NetworkManager's connection ${connection}: detached`);
-      });
+    attempt(print, () => {
+      for (const connection of exclusiveConnections(host))
+        attempt(print, () => {
+          if (restoreDns(host, connection)) print(`NetworkManager's connection ${connection}: detached`);
+        });
+    });
     progress('removing the rules and every file');
     const recover = join(PATHS.library, 'recover');
     if (host.exists(recover)) {
@@ -82,8 +88,8 @@ export const uninstall: CliCommand = {
       PATHS.runtime,
       PATHS.log,
     ])
-      host.remove(path);
-    removeManuals(host);
+      attempt(print, () => host.remove(path));
+    attempt(print, () => removeManuals(host));
     print('Removed: the rules, the hooks, the command, the settings and everything kept. Nothing is guarded.');
     print(
       'Hook lines that you wrote yourself, or profiles elsewhere, are still there: OpenVPN does not start while they name missing files.',

@@ -1,6 +1,7 @@
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { procSockets } from '../machine/proc-address.ts';
+import { readAnybodys } from '../machine/read-anybodys.ts';
 import { type Address, isUnicast, parseAddress } from '../net/address.ts';
 import { nameservers } from './resolv-conf-text.ts';
 
@@ -15,7 +16,7 @@ export interface GivenResolvers {
 }
 
 function namedIn(host: Host, path: string): readonly Address[] {
-  return nameservers(host.read(path) ?? '').flatMap((text) => parseAddress(text) ?? []);
+  return nameservers(readAnybodys(host, path)).flatMap((text) => parseAddress(text) ?? []);
 }
 
 export function readGivenResolvers(host: Host): GivenResolvers {

@@ -1,5 +1,6 @@
 import type { Command } from '../backend/backend.ts';
 import { PATHS } from '../host/paths.ts';
+import { readAnybodys } from '../machine/read-anybodys.ts';
 import type { Demand } from './demand.ts';
 import { readNote, removeNote, writeNote } from './note.ts';
 import { generated } from './resolv-conf-before.ts';
@@ -30,7 +31,7 @@ export const networkmanager: Strategy = {
   inUse: (host) => readNote(host, 'networkmanager') !== undefined,
   differences: (host, demands, asks) => {
     if (host.read(DROP_IN) !== dropIn(demands)) return [`${DROP_IN} is not as it was written for the tunnel`];
-    return asks ? nameserverDifferences(host.read(PATHS.resolvConf), demands, true) : [];
+    return asks ? nameserverDifferences(readAnybodys(host, PATHS.resolvConf), demands, true) : [];
   },
   set: (host, demands) =>
     generated(host, () => {

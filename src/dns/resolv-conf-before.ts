@@ -1,5 +1,6 @@
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import { readAnybodys } from '../machine/read-anybodys.ts';
 import { isOurs } from './resolv-conf-text.ts';
 
 /**
@@ -35,7 +36,7 @@ export function readBefore(host: Host): Before | undefined {
 /** Keeps the file at `place` as it is now. One of ours, of which nothing was kept, counts as none. */
 export function keepBefore(host: Host, place: string): void {
   forgetBefore(host);
-  const bytes = isOurs(host.read(place) ?? '') ? undefined : host.readBytes(place);
+  const bytes = isOurs(readAnybodys(host, place)) ? undefined : host.readUntrusted(place);
   const folder = folderOf(place);
   if (bytes !== undefined) host.write(`${folder}/before`, bytes);
   // The last: without a place nothing counts as kept.
@@ -47,7 +48,7 @@ export function generated(host: Host, generate: () => void): void {
   const place = host.place(PATHS.resolvConf) ?? PATHS.resolvConf;
   if (readBefore(host)?.place !== place) keepBefore(host, place);
   generate();
-  const text = host.read(place);
+  const text = host.readUntrusted(place);
   if (text !== undefined) host.write(`${folderOf(place)}/written`, text);
 }
 

@@ -1,6 +1,7 @@
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import { readAnybodys } from '../machine/read-anybodys.ts';
 import { forgetBefore, keepBefore, readBefore } from './resolv-conf-before.ts';
 import { isOurs, resolvConfText } from './resolv-conf-text.ts';
 import type { Strategy } from './strategy.ts';
@@ -19,8 +20,7 @@ function placeOf(host: Host): string {
 /** Writes a file that is there or is not. Root is refused (EPERM) only by a flag of the file, or by a security module. */
 function put(host: Host, place: string, content: string | Uint8Array): void {
   try {
-    if (host.exists(place)) host.rewrite(place, content);
-    else host.write(place, content);
+    host.rewrite(place, content);
   } catch (thrown) {
     if (!(thrown instanceof KillswitchError) || !thrown.detail.some((line) => line.includes('EPERM'))) throw thrown;
     throw new KillswitchError(
@@ -37,7 +37,7 @@ function put(host: Host, place: string, content: string | Uint8Array): void {
 export function giveBack(host: Host): void {
   const before = readBefore(host);
   if (before === undefined) return;
-  const text = host.read(before.place) ?? '';
+  const text = readAnybodys(host, before.place);
   if (isOurs(text) || text === before.written) {
     if (before.bytes === undefined) host.remove(before.place);
     else put(host, before.place, before.bytes);
@@ -53,12 +53,12 @@ export const resolvConfFile: Strategy = {
     return before !== undefined && before.written === undefined;
   },
   differences: (host, demands) =>
-    host.read(PATHS.resolvConf) === resolvConfText(demands) ? [] : [`${PATHS.resolvConf} is not as it was written for the tunnel`],
+    readAnybodys(host, PATHS.resolvConf) === resolvConfText(demands) ? [] : [`${PATHS.resolvConf} is not as it was written for the tunnel`],
   set: (host, demands) => {
     const place = placeOf(host);
     // Somebody has led it elsewhere since.
     if (readBefore(host)?.place !== place) giveBack(host);
-    if (readBefore(host) === undefined || !isOurs(host.read(place) ?? '')) keepBefore(host, place);
+    if (readBefore(host) === undefined || !isOurs(readAnybodys(host, place))) keepBefore(host, place);
     put(host, place, resolvConfText(demands));
   },
   restore: giveBack,

@@ -1,5 +1,6 @@
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import { readAnybodys } from '../machine/read-anybodys.ts';
 import type { Demand } from './demand.ts';
 import { type NoteName, readNote, removeNote, writeNote } from './note.ts';
 import { nameserverDifferences, resolvConfLines } from './resolv-conf-text.ts';
@@ -26,7 +27,7 @@ export const resolvconf: Strategy = {
   inUse: (host) => readNote(host, 'resolvconf') !== undefined,
   differences: (host, demands, asks) => [
     ...recordDifferences(host, 'resolvconf', demands),
-    ...(asks ? nameserverDifferences(host.read(PATHS.resolvConf), demands, false) : []),
+    ...(asks ? nameserverDifferences(readAnybodys(host, PATHS.resolvConf), demands, false) : []),
   ],
   set: (host, demands) => addRecord(host, 'resolvconf', [], demands),
   restore: (host) => {

@@ -1,5 +1,6 @@
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import { readAnybodys } from '../machine/read-anybodys.ts';
 import type { Settings } from '../policy/settings.ts';
 import { isOfResolvconf, STRATEGIES, type StrategyName, type World } from './choose.ts';
 
@@ -20,8 +21,8 @@ function resolvconfKind(host: Host): World['resolvconf'] {
 
 /** What the choice may look at, on this machine. */
 export function readWorld(host: Host, setting: Settings['resolver']): World {
-  const [, sources = ''] = /^\s*hosts:([^#\n]*)/m.exec(host.read('/etc/nsswitch.conf') ?? '') ?? [];
-  const resolvConf = { place: host.place(PATHS.resolvConf) ?? PATHS.resolvConf, text: host.read(PATHS.resolvConf) ?? '' };
+  const [, sources = ''] = /^\s*hosts:([^#\n]*)/m.exec(readAnybodys(host, '/etc/nsswitch.conf')) ?? [];
+  const resolvConf = { place: host.place(PATHS.resolvConf) ?? PATHS.resolvConf, text: readAnybodys(host, PATHS.resolvConf) };
   return {
     setting,
     inUse: strategiesInUse(host),

@@ -1,33 +1,24 @@
 import { spawn, spawnSync } from 'node:child_process';
 import {
-  chmodSync,
-  chownSync,
   closeSync,
   constants,
   existsSync,
   fstatSync,
-  fsyncSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   readSync,
-  realpathSync,
-  renameSync,
-  rmSync,
   statfsSync,
-  statSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { networkInterfaces, constants as system } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { execaSync, type SyncOptions } from 'execa';
 import type { Command, Output } from '../backend/backend.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import type { LogLevel } from '../policy/settings.ts';
+import { errno, isLockAt, listDoor, openLockDoor, placeDoor, readDoor, removeDoor, rewriteDoor, writeDoor } from './file-door.ts';
 import type { Host } from './host.ts';
 import { openLog, type Say } from './log.ts';
 import { PATHS, PROGRAM_FOLDERS } from './paths.ts';
@@ -61,10 +52,6 @@ export interface Limits {
   readonly say?: Say;
 }
 
-function errno(thrown: unknown): string | undefined {
-  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined;
-}
-
 function files<Result>(what: string, path: string, work: () => Result): Result {
   try {
     return work();
@@ -90,19 +77,11 @@ function unlessMissing<Result>(work: () => Result): Result | undefined {
   }
 }
 
-/** A file is written beside its place first, under this and the writer's process id. */
-function draftPrefix(path: string): string {
-  return `${dirname(path)}/.${basename(path)}.`;
-}
+/** What the kernel itself shows: nobody can put a file there. Through these entries a path leads out of it again. */
+const KERNEL = /^\/(proc|sys)(\/|$)(?!.*\/(cwd|root|exe|fd|map_files|task|\.\.)(\/|$))/;
 
-/** Removes what writers of this file left that were killed before they could rename it. */
-function removeDrafts(path: string): void {
-  const prefix = basename(draftPrefix(path));
-  for (const name of readdirSync(dirname(path))) {
-    const writer = name.startsWith(prefix) ? name.slice(prefix.length) : '';
-    if (/^\d+$/.test(writer) && !existsSync(`/proc/${writer}`)) rmSync(join(dirname(path), name), { recursive: true, force: true });
-  }
-}
+/** Folders whose files root alone has made, each with one name. */
+const OWN = [`${PATHS.runtime}/`, `${PATHS.state}/`] as const;
 
 /** Bytes: more than any tool here ever says. */
 const OUTPUT_ROOM = 16 * 1024 * 1024;
@@ -236,6 +215,17 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
     return status === 0;
   };
 
+  const bytes = (path: string): Buffer | undefined =>
+    files('read', path, () => {
+      if (KERNEL.test(path)) return unlessMissing(() => readFileSync(path));
+      const isOwn = OWN.some((folder) => path.startsWith(folder));
+      return readDoor(path, 'root', timeLeft, isOwn);
+    });
+
+  /** Locks an open file for as long as it stays open, by flock(1), which inherits it; its exit status. */
+  const flocked = (flock: string, args: readonly string[], descriptor: number) =>
+    spawnSync(flock, [...args, '3'], { cwd: '/', env: {}, timeout: timeLeft(), stdio: ['ignore', 'ignore', 'ignore', descriptor] });
+
   return {
     run: child,
     has: (program) => locate(program) !== undefined,
@@ -247,91 +237,42 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
         const kind = found.isFile() ? 'file' : found.isDirectory() ? 'folder' : found.isSymbolicLink() ? 'link' : 'other';
         return { uid: found.uid, mode: found.mode & 0o7777, kind };
       }),
-    place: (path) =>
-      files(
-        'follow',
-        path,
-        () => unlessMissing(() => realpathSync(path)) ?? unlessMissing(() => resolve(dirname(path), readlinkSync(path))),
-      ),
-    read: (path) => files('read', path, () => unlessMissing(() => readFileSync(path, 'utf8'))),
-    readBytes: (path) => files('read', path, () => unlessMissing(() => readFileSync(path))),
+    place: (path) => files('follow', path, () => placeDoor(path)),
+    read: (path) => bytes(path)?.toString('utf8'),
+    readBytes: bytes,
+    readUntrusted: (path) => files('read', path, () => readDoor(path, 'anybody', timeLeft)),
     list: (folder) =>
-      files('list', folder, () => {
+      files('list', folder, () => (KERNEL.test(folder) ? (unlessMissing(() => readdirSync(folder)) ?? []) : listDoor(folder))),
+    write: (path, text, mode = 0o644) => files('write', path, () => writeDoor(path, text, mode)),
+    rewrite: (path, text) => files('rewrite', path, () => rewriteDoor(path, text)),
+    remove: (path) => files('remove', path, () => removeDoor(path)),
+    exclusively: (work) => {
+      for (;;) {
+        const descriptor = files('open', PATHS.lock, () => openLockDoor(PATHS.lock));
         try {
-          return readdirSync(folder).sort();
-        } catch (thrown) {
-          if (errno(thrown) === 'ENOENT') return [];
-          throw thrown;
-        }
-      }),
-    write: (path, text, mode = 0o644) =>
-      files('write', path, () => {
-        mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-        removeDrafts(path);
-        const draft = `${draftPrefix(path)}${process.pid}`;
-        const descriptor = openSync(draft, 'w', mode);
-        try {
-          writeFileSync(descriptor, text);
-          fsyncSync(descriptor);
+          const flock = locate('flock');
+          if (flock === undefined) return work();
+          // flock(1) locks the open file it inherits, and so for us: the lock stays when flock has ended and goes when we end, however we do.
+          // execa passes no descriptors above 2 to a synchronous child, hence node:child_process.
+          const seconds = Math.max(1, Math.floor(timeLeft() / 1000) - 1);
+          const { status, error } = flocked(flock, ['-w', String(seconds)], descriptor);
+          if (error !== undefined && errno(error) !== 'ETIMEDOUT')
+            throw new KillswitchError(
+              'COMMAND',
+              `flock could not be started: ${error.message}`,
+              'Look at the limits of the service: OpenVPN and a hook need ten tasks (TasksMax).',
+            );
+          if (status !== 0)
+            throw new KillswitchError(
+              'BUSY',
+              `another ovpn-killswitch has held ${PATHS.lock} for ${seconds} s`,
+              `Wait for it, or look for it: fuser -v ${PATHS.lock}`,
+            );
+          // Somebody may have replaced it while we waited, as "recover" and "uninstall" do.
+          if (files('look at', PATHS.lock, () => isLockAt(PATHS.lock, descriptor))) return work();
         } finally {
           closeSync(descriptor);
         }
-        renameSync(draft, path);
-      }),
-    rewrite: (path, text) =>
-      files('rewrite', path, () => {
-        const place = realpathSync(path);
-        const found = statSync(place);
-        // A link to a device, /dev/null say, must not become a file in its place.
-        if (!found.isFile()) throw new Error('not a regular file');
-        const draft = `${draftPrefix(place)}${process.pid}`;
-        removeDrafts(place);
-        try {
-          writeFileSync(draft, text, { mode: 0o600, flush: true });
-          chownSync(draft, found.uid, found.gid);
-          chmodSync(draft, found.mode & 0o7777);
-          renameSync(draft, place);
-        } catch (thrown) {
-          rmSync(draft, { force: true });
-          // A file that is a mount point itself, as containers have /etc/hosts, or in a folder that takes no other, cannot be replaced: only
-          // filled anew.
-          if (!['EBUSY', 'EXDEV', 'EROFS', 'EACCES', 'EPERM'].includes(errno(thrown) ?? '')) throw thrown;
-          writeFileSync(place, text, { flush: true });
-        }
-      }),
-    remove: (path) => files('remove', path, () => rmSync(path, { recursive: true, force: true })),
-    exclusively: (work) => {
-      const descriptor = files('open', PATHS.lock, () => {
-        mkdirSync(PATHS.runtime, { recursive: true, mode: 0o755 });
-        return openSync(PATHS.lock, 'a', 0o600);
-      });
-      try {
-        const flock = locate('flock');
-        if (flock === undefined) return work();
-        // flock(1) locks the open file it inherits, and so for us: the lock stays when flock has ended and goes when we end, however we do.
-        // execa passes no descriptors above 2 to a synchronous child, hence node:child_process.
-        const seconds = Math.max(1, Math.floor(timeLeft() / 1000) - 1);
-        const { status, error } = spawnSync(flock, ['-w', String(seconds), '3'], {
-          cwd: '/',
-          env: {},
-          timeout: timeLeft(),
-          stdio: ['ignore', 'ignore', 'ignore', descriptor],
-        });
-        if (error !== undefined && errno(error) !== 'ETIMEDOUT')
-          throw new KillswitchError(
-            'COMMAND',
-            `flock could not be started: ${error.message}`,
-            'Look at the limits of the service: OpenVPN and a hook need ten tasks (TasksMax).',
-          );
-        if (status !== 0)
-          throw new KillswitchError(
-            'BUSY',
-            `another ovpn-killswitch has held ${PATHS.lock} for ${seconds} s`,
-            `Wait for it, or look for it: fuser -v ${PATHS.lock}`,
-          );
-        return work();
-      } finally {
-        closeSync(descriptor);
       }
     },
     resolve: (names, servers, seconds, sources = []) => {
@@ -368,15 +309,8 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
       const flock = locate('flock');
       if (flock === undefined) return;
       files('open', PATHS.refreshLock, () => {
-        mkdirSync(PATHS.runtime, { recursive: true, mode: 0o755 });
         // Held until we end. One flock(1) waits for that, a single task where another Node would be five more under TasksMax.
-        const held = openSync(PATHS.refreshLock, 'a', 0o600);
-        const { status } = spawnSync(flock, ['-n', '3'], {
-          cwd: '/',
-          env: {},
-          timeout: timeLeft(),
-          stdio: ['ignore', 'ignore', 'ignore', held],
-        });
+        const { status } = flocked(flock, ['-n'], openLockDoor(PATHS.refreshLock));
         // Somebody else's is under way.
         if (status !== 0) return;
         const command = [flock, '-w', '60', PATHS.refreshLock, path, ...args];

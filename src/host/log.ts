@@ -1,7 +1,8 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
 import pino from 'pino';
 import { visibleLine } from '../net/visible.ts';
 import type { LogLevel } from '../policy/settings.ts';
+import { openLogDoor } from './file-door.ts';
 import type { LogEntry } from './host.ts';
 import { PATHS } from './paths.ts';
 import { utcTime } from './utc-time.ts';
@@ -17,14 +18,7 @@ export interface Log {
 
 const RANK: Readonly<Record<LogLevel, number>> = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, silent: 60 };
 
-function writable(path: string): boolean {
-  try {
-    closeSync(openSync(path, 'a', 0o640));
-    return true;
-  } catch {
-    return false;
-  }
-}
+const LOG_MODE = 0o640;
 
 /** One line for people, on stderr. */
 export type Say = (line: string) => void;
@@ -36,8 +30,10 @@ function sayAsItIs(line: string): void {
 
 /** The log file, ready for entries; undefined when it cannot be written. */
 function openFile(name: string): pino.Logger | undefined {
-  if (!writable(PATHS.log)) return undefined;
-  const destination = pino.destination({ dest: PATHS.log, sync: true, append: true });
+  // By its descriptor: the folder of logs is not everywhere root's alone.
+  const descriptor = openLogDoor(PATHS.log, LOG_MODE);
+  if (descriptor === undefined) return undefined;
+  const destination = pino.destination({ fd: descriptor, sync: true });
   // A full disk under the log and a reader of stderr that is gone are no reason to fail: `down` would end a reconnect. An entry that cannot be
   // written is lost.
   destination.on('error', () => undefined);

@@ -1,8 +1,6 @@
 import {
-  chmodSync,
-  chownSync,
   closeSync,
-  copyFileSync,
+  constants,
   existsSync,
   fsyncSync,
   mkdirSync,
@@ -10,42 +8,42 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { settle } from './file-door.ts';
 
 /** Files that root runs: they and their folders belong to root and nobody else can write to them, whatever the umask is. */
 
-function rootOwned(path: string, mode: number): void {
-  chownSync(path, 0, 0);
-  chmodSync(path, mode);
-}
-
 export function makeFolder(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o755 });
-  rootOwned(path, 0o755);
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    settle(descriptor, { uid: 0, gid: 0, mode: 0o755 });
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 /** Puts a file in its place whole: what runs meanwhile keeps the old one. */
-function place(path: string, mode: number, fill: (draft: string) => void): void {
+export function placeText(path: string, text: string | Uint8Array, mode: number): void {
   const draft = `${path}.${process.pid}.new`;
-  fill(draft);
-  rootOwned(draft, mode);
+  rmSync(draft, { force: true });
+  const descriptor = openSync(draft, 'wx', 0o600);
+  try {
+    writeFileSync(descriptor, text);
+    settle(descriptor, { uid: 0, gid: 0, mode });
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
   renameSync(draft, path);
 }
 
-export function placeText(path: string, text: string | Uint8Array, mode: number): void {
-  place(path, mode, (draft) => {
-    const descriptor = openSync(draft, 'w', 0o600);
-    writeFileSync(descriptor, text);
-    fsyncSync(descriptor);
-    closeSync(descriptor);
-  });
-}
-
 export function placeCopy(path: string, from: string, mode: number): void {
-  place(path, mode, (draft) => copyFileSync(from, draft));
+  placeText(path, readFileSync(from), mode);
 }
 
 export function placeLink(path: string, target: string): void {

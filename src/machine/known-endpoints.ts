@@ -6,6 +6,7 @@ import { distinctEndpoints, type Endpoint, endpointText, parseEndpoint } from '.
 import { type HostName, parseHostName } from '../net/host-name.ts';
 import { type Port, parsePort, type Transport } from '../net/port.ts';
 import { printable } from '../net/printable.ts';
+import { shellWord } from '../net/shell-word.ts';
 import { DNS_PORT, ENCRYPTED_DNS_PORT } from '../net/well-known.ts';
 import type { Known } from '../policy/policy.ts';
 import type { Settings } from '../policy/settings.ts';
@@ -33,6 +34,16 @@ function oldPins(host: Host): readonly Pin[] {
   return [...new Map(pins.map((pin) => [pin.name, pin])).values()];
 }
 
+/** Names in a folder. One that cannot be listed stands for itself: reading a file there says why. */
+function namesIn(host: Host, folder: string, pattern: string): readonly string[] {
+  try {
+    return host.list(folder);
+  } catch (thrown) {
+    if (thrown instanceof KillswitchError) return [pattern];
+    throw thrown;
+  }
+}
+
 /** The paths a pattern stands for: `*` and `?` in its last part (glob(7)). */
 function expand(host: Host, pattern: string): readonly string[] {
   const cut = pattern.lastIndexOf('/');
@@ -43,8 +54,7 @@ function expand(host: Host, pattern: string): readonly string[] {
     .replaceAll('*', '[^/]*')
     .replaceAll('?', '[^/]');
   const shape = new RegExp(`^${source}$`);
-  return host
-    .list(folder)
+  return namesIn(host, folder, last)
     .filter((name) => shape.test(name) && !name.startsWith('.'))
     .map((name) => `${folder}/${name}`);
 }
@@ -150,6 +160,12 @@ export function profilePaths(host: Host, settings: Settings): readonly string[] 
   return [...new Set([...settings.profiles.flatMap((pattern) => expand(host, pattern)), ...attached])];
 }
 
+/** Why a profile was not read, and what to do. Its servers would be reached by rules: only root may name them. */
+export function unreadWhy(path: string, { code, message, detail }: KillswitchError): string {
+  if (code !== 'OWNER') return printable(detail.join('; '));
+  return `${message}; to use a copy of root's: ovpn-killswitch attach --copy ${shellWord(path)}`;
+}
+
 /** The profiles that can be read, and a line for each that cannot: its servers stay shut. */
 function readProfiles(host: Host, settings: Settings): { readonly profiles: readonly Profile[]; readonly unread: readonly string[] } {
   const unread: string[] = [];
@@ -158,7 +174,7 @@ function readProfiles(host: Host, settings: Settings): { readonly profiles: read
       return [readProfile(host.read(path) ?? '')];
     } catch (thrown) {
       if (!(thrown instanceof KillswitchError)) throw thrown;
-      unread.push(`${printable(path)} could not be read: ${thrown.detail.join('; ')}`);
+      unread.push(`${printable(path)} was not read: ${unreadWhy(path, thrown)}`);
       return [];
     }
   });

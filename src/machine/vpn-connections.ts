@@ -12,12 +12,12 @@ const FOLDERS = [
   '/usr/lib/NetworkManager/system-connections',
 ] as const;
 
-/** A keyfile that is gone by now, or no file at all, is no connection. */
+/** A keyfile that is gone by now, no file at all, or not root's alone is no connection: NetworkManager takes none of another owner's. */
 function read(host: Host, file: string): VpnConnection | undefined {
   try {
     return readVpnConnection(host.read(file) ?? '');
   } catch (thrown) {
-    if (thrown instanceof KillswitchError && thrown.code === 'FILES') return undefined;
+    if (thrown instanceof KillswitchError && (thrown.code === 'FILES' || thrown.code === 'OWNER')) return undefined;
     throw thrown;
   }
 }

@@ -4,6 +4,7 @@ import { PATHS } from '../host/paths.ts';
 import { isUnitEnabled } from '../machine/enabled-unit.ts';
 import { firewalldFlushesIptables } from '../machine/firewalld.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
+import { readAnybodys } from '../machine/read-anybodys.ts';
 import { runningPrograms } from '../machine/running-programs.ts';
 import type { BackendName } from '../policy/settings.ts';
 
@@ -46,7 +47,7 @@ const KNOWN: readonly KnownNeighbour[] = [
     {
       name: 'ufw',
       does: 'sets chain policies and rules of its own when it starts, stops or reloads',
-      isOn: (host: Host) => /^ENABLED=yes/m.test(host.read('/etc/ufw/ufw.conf') ?? ''),
+      isOn: (host: Host) => /^ENABLED=yes/m.test(readAnybodys(host, '/etc/ufw/ufw.conf')),
     },
     { name: 'docker', does: 'puts its iptables rules above ours when it starts', processes: ['dockerd'] },
     { name: 'libvirt', does: 'puts its iptables rules above ours when a network starts', processes: ['libvirtd', 'virtnetworkd'] },

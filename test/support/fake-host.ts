@@ -62,6 +62,7 @@ export function fakeHost({
       const text = tree.get(at(path));
       return text === undefined ? undefined : Buffer.from(text);
     },
+    readUntrusted: (path) => host.readBytes(path),
     list: (folder) => [
       ...new Set(
         [...tree.keys()].filter((file) => file.startsWith(`${folder}/`)).map((file) => file.slice(folder.length + 1).split('/')[0] ?? ''),

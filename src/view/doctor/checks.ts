@@ -160,6 +160,16 @@ export const CHECKS: readonly Check[] = [
     ],
   },
   {
+    title: 'only root can change a profile',
+    find: ({ unreadProfiles }) =>
+      unreadProfiles.map(({ path, error }) =>
+        problem(
+          `${printable(path)} was not read: ${[error.message, ...error.detail].map(printable).join(': ')}`,
+          error.code === 'OWNER' ? `sudo ovpn-killswitch attach --copy ${shellWord(path)}` : error.next,
+        ),
+      ),
+  },
+  {
     title: 'the profiles call the hooks',
     find: ({ profiles }) =>
       profiles.flatMap(({ path, text }) => {

@@ -1,4 +1,5 @@
 import type { Host } from '../../host/host.ts';
+import { readAnybodys } from '../../machine/read-anybodys.ts';
 
 /** What a service that starts OpenVPN lets a hook do (systemd.exec(5)); undefined where it does not say. */
 export interface OpenvpnUnit {
@@ -28,8 +29,8 @@ function textsOf(host: Host, name: string): readonly string[] {
   const template = TEMPLATES.map((each) => `${each}@.service`).find((each) => name.startsWith(each.replace('.service', ''))) ?? name;
   return [...new Set([template, name])].flatMap((unit) =>
     FOLDERS.flatMap((folder) => [
-      host.read(`${folder}/${unit}`) ?? '',
-      ...host.list(`${folder}/${unit}.d`).map((each) => host.read(`${folder}/${unit}.d/${each}`) ?? ''),
+      readAnybodys(host, `${folder}/${unit}`),
+      ...host.list(`${folder}/${unit}.d`).map((each) => readAnybodys(host, `${folder}/${unit}.d/${each}`)),
     ]),
   );
 }

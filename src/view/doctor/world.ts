@@ -12,6 +12,7 @@ import { PATHS } from '../../host/paths.ts';
 import { field, type Json, parseJson } from '../../machine/json.ts';
 import { profilePaths } from '../../machine/known-endpoints.ts';
 import { loadSettings } from '../../machine/load-settings.ts';
+import { readAnybodys } from '../../machine/read-anybodys.ts';
 import { type Report, readReport } from '../../machine/report.ts';
 import { settingsInForce } from '../../machine/settings-in-force.ts';
 import { hasLegacyTables } from '../../machine/world.ts';
@@ -57,6 +58,8 @@ export interface DoctorWorld {
   /** Chains of others that drop what leaves unless a rule of theirs accepts it: table and chain, as nft names them. */
   readonly otherDrops: readonly string[];
   readonly profiles: readonly { readonly path: string; readonly text: string }[];
+  /** Profiles that are not read, and why. */
+  readonly unreadProfiles: readonly { readonly path: string; readonly error: KillswitchError }[];
   readonly certificates: readonly Certificate[];
   readonly units: readonly OpenvpnUnit[];
   /** Lines of the kernel's and the audit daemon's log about what SELinux or AppArmor kept OpenVPN or our script from. */
@@ -78,6 +81,10 @@ function orError<Result>(work: () => Result): Result | KillswitchError {
 function orNothing<Result>(work: () => Result): Result | undefined {
   const result = orError(work);
   return result instanceof KillswitchError ? undefined : result;
+}
+
+function readAnybodysOrNothing(host: Host, path: string): string | undefined {
+  return path.startsWith('/proc/') ? orNothing(() => host.read(path)) : orNothing(() => readAnybodys(host, path));
 }
 
 /** A folder with all that is in it. */
@@ -113,7 +120,7 @@ function readGuarded(host: Host, interpreter: string | undefined): readonly Guar
 
 /** The interpreter in the first line of a hook: the last absolute path there. */
 function readInterpreter(host: Host): DoctorWorld['interpreter'] {
-  const [line = ''] = (host.read(`${PATHS.library}/hooks/up`) ?? '').split('\n');
+  const [line = ''] = readAnybodys(host, `${PATHS.library}/hooks/up`).split('\n');
   const path = line
     .replace(/^#!/, '')
     .split(' ')
@@ -217,11 +224,12 @@ export function readDoctorWorld(host: Host): DoctorWorld {
   const report =
     settings instanceof KillswitchError ? settings : orError(() => readReport(host, settings, (backend) => lookIfItWorks(host, backend)));
   const paths = settings instanceof KillswitchError ? [] : profilePaths(host, settings);
-  const profiles = paths.flatMap((path) => {
-    const text = orNothing(() => host.read(path));
-    return text === undefined ? [] : [{ path, text }];
-  });
+  const texts = paths.map((path) => ({ path, text: orError(() => host.read(path)) }));
+  const profiles = texts.flatMap(({ path, text }) => (typeof text === 'string' ? [{ path, text }] : []));
+  const unreadProfiles = texts.flatMap(({ path, text }) => (text instanceof KillswitchError ? [{ path, error: text }] : []));
   const interpreter = readInterpreter(host);
+  // Only to show: a folder that is not as it must be is told above, and keeps nothing from being looked at.
+  const looking: Host = { ...host, read: (path) => (host.exists(path) ? readAnybodysOrNothing(host, path) : undefined) };
   const backend = report instanceof KillswitchError ? 'iptables' : report.choice.backend.name;
   return {
     now: host.now(),
@@ -238,11 +246,12 @@ export function readDoctorWorld(host: Host): DoctorWorld {
     neighbours: readNeighbours(host, backend),
     otherDrops: readOtherDrops(host, backend),
     profiles,
+    unreadProfiles,
     certificates: profiles.flatMap(({ path, text }) => readCertificates(host, path, text)),
     units: readOpenvpnUnits(host),
     denials: readDenials(host),
     resolvers: readResolverState(host, settings),
-    boot: readBoot(host),
-    watch: readWatch(host),
+    boot: readBoot(looking),
+    watch: readWatch(looking),
   };
 }

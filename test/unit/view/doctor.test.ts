@@ -49,6 +49,7 @@ const HEALTHY: DoctorWorld = {
   neighbours: [],
   otherDrops: [],
   profiles: [PROFILE],
+  unreadProfiles: [],
   certificates: [{ profile: PROFILE.path, from: NOW - 1 }],
   units: [ROOMY],
   denials: [],
@@ -65,6 +66,12 @@ test('on a healthy machine nothing bites', () => {
 
 /** What is wrong, and what doctor must say to it. */
 const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld>, what: RegExp, fix: RegExp])[] = [
+  [
+    'a profile that others than root can change',
+    { unreadProfiles: [{ path: '/home/u/x.ovpn', error: new KillswitchError('OWNER', '/home/u belongs to u', 'Move it') }] },
+    /home.u belongs to u/,
+    /attach --copy .home.u.x.ovpn/,
+  ],
   [
     'settings that do not parse',
     { report: new KillswitchError('SETTINGS', 'the settings have one problem', 'Mend the file', ['line 3: KILLSWITCH_LAN no']) },

@@ -1,0 +1,71 @@
+import { basename, join, resolve } from 'node:path';
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { printable } from '../net/printable.ts';
+import { options } from '../tunnel/profile-options.ts';
+
+/** Where OpenVPN's own unit for clients looks, and only root can write. */
+const CLIENT = '/etc/openvpn/client';
+const KEYS = 0o600;
+/** Options that name a file, in OpenVPN's manual. */
+const FILES = [
+  'ca',
+  'cert',
+  'key',
+  'pkcs12',
+  'tls-auth',
+  'tls-crypt',
+  'tls-crypt-v2',
+  'auth-user-pass',
+  'askpass',
+  'crl-verify',
+  'extra-certs',
+];
+
+/** A profile of anybody's, and the copy of root's that takes its place. */
+export interface ProfileCopy {
+  readonly from: string;
+  readonly to: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Files that a profile names by a path relative to where it lies: the copy looks for them beside itself. */
+export function filesBeside({ bytes }: ProfileCopy): readonly string[] {
+  const text = Buffer.from(bytes).toString('utf8');
+  return [...options(text)].flatMap(([option = '', file]) =>
+    FILES.includes(option) && file !== undefined && file !== '[inline]' && !file.startsWith('/') ? [`${option} ${printable(file)}`] : [],
+  );
+}
+
+function copyOf(host: Host, from: string): ProfileCopy | string {
+  const to = join(CLIENT, `${basename(from).replace(/\.(ovpn|conf)$/, '')}.conf`);
+  try {
+    const bytes = host.readUntrusted(from);
+    if (bytes === undefined) return `${printable(from)}: there is no such file`;
+    const there = host.readBytes(to);
+    if (there !== undefined && !Buffer.from(bytes).equals(there))
+      return `${printable(from)}: ${printable(to)} is there already, and differs`;
+    return { from, to, bytes };
+  } catch (thrown) {
+    if (thrown instanceof KillswitchError && (thrown.code === 'FILES' || thrown.code === 'OWNER'))
+      return `${printable(from)}: ${printable([thrown.message, ...thrown.detail].join(': '))}`;
+    throw thrown;
+  }
+}
+
+/** What `attach --copy` would copy; nothing is written. @throws KillswitchError PROFILE with everything that is wrong. */
+export function planCopies(host: Host, files: readonly string[]): readonly ProfileCopy[] {
+  const planned = [...new Set(files.map((file) => resolve(file)))].map((from) => copyOf(host, from));
+  const problems = planned.filter((each) => typeof each === 'string');
+  const copies = planned.flatMap((each) => (typeof each === 'string' ? [] : [each]));
+  for (const [index, { from, to }] of copies.entries())
+    if (copies.findIndex((each) => each.to === to) !== index)
+      problems.push(`${printable(from)}: another profile would be copied to ${printable(to)}`);
+  if (problems.length === 0) return copies;
+  throw new KillswitchError('PROFILE', 'nothing was copied', 'Rename or remove the file that is in the way, and try again.', problems);
+}
+
+/** Writes the copies: root's, and for root alone, because they may hold keys. */
+export function writeCopies(host: Host, copies: readonly ProfileCopy[]): void {
+  for (const { to, bytes } of copies) if (!host.exists(to)) host.write(to, bytes, KEYS);
+}

@@ -1,0 +1,214 @@
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { listDoor, openLockDoor, placeDoor, readDoor, removeDoor, rewriteDoor, writeDoor } from '../../../src/host/file-door.ts';
+
+/** Folders need their real owners: root alone can make them. Below /run, where only root can write. */
+const asRoot = process.geteuid?.() === 0;
+const USER = 12345;
+const SECRET = 'SECRET-OF-ROOT';
+/** 10,000 with DOOR_ARRANGEMENTS=10000: they take minutes on a busy machine. */
+const ARRANGEMENTS = Number(process.env['DOOR_ARRANGEMENTS'] ?? 200);
+const inTime = () => undefined;
+
+let base = '';
+let folder = '';
+let secret = '';
+let count = 0;
+beforeAll(() => {
+  if (!asRoot) return;
+  base = mkdtempSync('/run/door-');
+  chmodSync(base, 0o755);
+  secret = `${base}/secret`;
+});
+beforeEach(() => {
+  if (!asRoot) return;
+  writeFileSync(secret, SECRET);
+  chmodSync(secret, 0o600);
+  // A new one each time: what was judged is believed for a second.
+  folder = `${base}/${count++}`;
+  mkdirSync(folder);
+});
+afterAll(() => {
+  if (base !== '') rmSync(base, { recursive: true, force: true });
+});
+
+const readsAsRoot = (path: string) => () => readDoor(path, 'root', inTime);
+const textOf = (path: string, who: 'root' | 'anybody') => readDoor(path, who, inTime)?.toString();
+
+describe.skipIf(!asRoot)('the door to files', () => {
+  test('reads a file of root, and finds none where none is', () => {
+    writeFileSync(`${folder}/x`, 'text');
+    expect(textOf(`${folder}/x`, 'root')).toBe('text');
+    expect(textOf(`${folder}/y`, 'root')).toBeUndefined();
+    expect(textOf(`${folder}/x/y`, 'root')).toBeUndefined();
+  });
+
+  test('refuses what others than root can change, the file or a folder above, with who and how', () => {
+    writeFileSync(`${folder}/x`, 'text');
+    chownSync(`${folder}/x`, USER, 0);
+    expect(readsAsRoot(`${folder}/x`)).toThrow(`${folder}/x belongs to uid ${USER}, who can change it`);
+    chownSync(`${folder}/x`, 0, 0);
+    chmodSync(`${folder}/x`, 0o664);
+    expect(readsAsRoot(`${folder}/x`)).toThrow('(mode 0664)');
+    mkdirSync(`${folder}/below`);
+    writeFileSync(`${folder}/below/x`, 'text');
+    chmodSync(`${folder}/below`, 0o1777);
+    expect(readsAsRoot(`${folder}/below/x`)).toThrow(`others than root can write to ${folder}/below (mode 1777)`);
+    expect(() => writeDoor(`${folder}/below/new`, '', 0o644)).toThrow(`${folder}/below`);
+    expect(existsSync(`${folder}/below/new`)).toBe(false);
+  });
+
+  test('follows a link of root in a folder of root, and no other', () => {
+    writeFileSync(`${folder}/x`, 'text');
+    symlinkSync('x', `${folder}/link`);
+    expect(textOf(`${folder}/link`, 'root')).toBe('text');
+    expect(placeDoor(`${folder}/link`)).toBe(`${folder}/x`);
+    lchownSync(`${folder}/link`, USER, USER);
+    expect(() => textOf(`${folder}/link`, 'anybody')).toThrow(`${folder}/link is a symbolic link of uid ${USER}`);
+    symlinkSync('loop', `${folder}/loop`);
+    expect(() => textOf(`${folder}/loop`, 'root')).toThrow('too many symbolic links');
+  });
+
+  test('makes folders and files with exact mode and owner under umask 000', () => {
+    const umask = process.umask(0);
+    try {
+      writeDoor(`${folder}/a/b/x`, 'text', 0o640);
+    } finally {
+      process.umask(umask);
+    }
+    expect([`${folder}/a`, `${folder}/a/b`, `${folder}/a/b/x`].map((path) => statSync(path).mode & 0o7777)).toEqual([0o755, 0o755, 0o640]);
+  });
+
+  test('rewrites a file of a user and leaves owner and mode, without the bits that give an account', () => {
+    chownSync(folder, USER, USER);
+    writeFileSync(`${folder}/x`, 'old');
+    chownSync(`${folder}/x`, USER, USER);
+    chmodSync(`${folder}/x`, 0o4640);
+    rewriteDoor(`${folder}/x`, 'new');
+    const { uid, gid, mode } = statSync(`${folder}/x`);
+    expect([uid, gid, mode & 0o7777, readFileSync(`${folder}/x`, 'utf8')]).toEqual([USER, USER, 0o640, 'new']);
+  });
+
+  test('replaces a lock that others can open, and keeps one that is right', () => {
+    const path = `${folder}/run/lock`;
+    mkdirSync(`${folder}/run`, 0o777);
+    chmodSync(`${folder}/run`, 0o777);
+    writeFileSync(path, '');
+    chmodSync(path, 0o644);
+    // Whoever holds it keeps its inode.
+    const held = openSync(path, 'r');
+    const before = fstatSync(held).ino;
+    openLockDoor(path);
+    const { ino, mode } = lstatSync(path);
+    expect([ino === before, mode & 0o7777, lstatSync(`${folder}/run`).mode & 0o7777]).toEqual([false, 0o600, 0o755]);
+    openLockDoor(path);
+    expect(lstatSync(path).ino).toBe(ino);
+    closeSync(held);
+  });
+
+  test('removes a folder with a link in it, and nothing that the link leads to', () => {
+    mkdirSync(`${folder}/t`);
+    symlinkSync(base, `${folder}/t/out`);
+    removeDoor(`${folder}/t`);
+    expect(existsSync(`${folder}/t`)).toBe(false);
+    expect(existsSync(secret)).toBe(true);
+  });
+
+  test('reads, changes and removes nothing outside of a hostile folder, whatever is in it and whoever swaps it', {
+    timeout: 600_000,
+  }, () => {
+    const before = lstatSync(secret);
+    chownSync(folder, USER, USER);
+    const names = ['a', 'b', 'sub'];
+    const kinds = ['file', 'users', 'link', 'hard', 'fifo', 'folder', 'device', 'none'];
+    // Another process swaps the entries all the time, as the user.
+    const script = `cd ${folder}; while :; do for n in a b sub; do ln -sfn ${secret} $n; mv -T a b; rm -rf sub; mkdir sub; ln -s ${base} sub/out; mkfifo a; done; done 2>/dev/null`;
+    const swapper = spawn('setpriv', [`--reuid=${USER}`, `--regid=${USER}`, '--clear-groups', 'sh', '-c', script], { stdio: 'ignore' });
+    let slowest = 0;
+    try {
+      for (let number = 0; number < ARRANGEMENTS; number++) {
+        const pick = (from: readonly string[], salt: number) =>
+          from[Math.floor(Math.abs(Math.sin(number * 31 + salt) * 9999)) % from.length] ?? '';
+        const path = `${folder}/${pick(names, 1)}`;
+        try {
+          rmSync(path, { recursive: true, force: true });
+          switch (pick(kinds, 2)) {
+            case 'file':
+              writeFileSync(path, 'x', { flag: 'wx' });
+              break;
+            case 'users':
+              writeFileSync(path, 'x', { flag: 'wx' });
+              lchownSync(path, USER, USER);
+              break;
+            case 'link':
+              symlinkSync(secret, path);
+              break;
+            case 'hard':
+              linkSync(secret, path);
+              break;
+            case 'fifo':
+              execFileSync('mkfifo', [path], { stdio: 'ignore' });
+              break;
+            case 'device':
+              execFileSync('mknod', [path, 'c', '5', '0'], { stdio: 'ignore' });
+              break;
+            case 'folder':
+              mkdirSync(path);
+              break;
+            default:
+          }
+        } catch {
+          // The other process was faster.
+        }
+        const started = process.hrtime.bigint();
+        for (const work of [
+          () => expect(textOf(path, 'anybody') ?? '').not.toContain(SECRET),
+          () => expect(textOf(path, 'root')).toBeUndefined(),
+          () => rewriteDoor(path, 'ours'),
+          () => writeDoor(path, 'ours', 0o644),
+          () => void listDoor(path),
+          () => void placeDoor(path),
+          () => removeDoor(path),
+          () => void openLockDoor(`${path}/lock`),
+        ]) {
+          try {
+            work();
+          } catch (thrown) {
+            if (thrown instanceof Error && thrown.name === 'AssertionError') throw thrown;
+          }
+        }
+        slowest = Math.max(slowest, Number(process.hrtime.bigint() - started) / 1e9);
+      }
+    } finally {
+      swapper.kill('SIGKILL');
+    }
+    const after = lstatSync(secret);
+    expect([after.uid, after.gid, after.mode, after.ino, readFileSync(secret, 'utf8')]).toEqual([
+      before.uid,
+      before.gid,
+      before.mode,
+      before.ino,
+      SECRET,
+    ]);
+    expect(statSync(base).mode & 0o7777).toBe(0o755);
+    expect(slowest).toBeLessThan(5);
+  });
+});
