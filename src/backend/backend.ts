@@ -8,6 +8,7 @@ import type { Image } from './image.ts';
 export type Program =
   | 'nft'
   | `${'iptables' | 'ip6tables'}${'' | '-nft' | '-legacy'}-${'restore' | 'save'}`
+  | 'conntrack'
   | 'resolvectl'
   | 'resolvconf'
   | 'nmcli'

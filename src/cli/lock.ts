@@ -6,6 +6,7 @@ import { gaps } from '../machine/known-endpoints.ts';
 import { ownSshSession } from '../machine/ssh-sessions.ts';
 import { endpointText } from '../net/endpoint.ts';
 import { describe } from '../policy/policy.ts';
+import { GET_CONNTRACK } from '../transaction/end-offloaded.ts';
 import { lockMachine } from '../transaction/lock.ts';
 import { readNeighbours } from '../view/neighbours.ts';
 import { pinLines } from '../view/pin-lines.ts';
@@ -44,7 +45,7 @@ export const lock: CliCommand = {
     const seconds = values.confirm === undefined ? undefined : confirmSeconds(values.confirm);
     const session = ownSshSession(host);
     const keeps = session !== undefined && values['no-ssh'] !== true;
-    const { policy, choice, base, known, onTrial } = lockMachine(host, {
+    const { policy, choice, base, known, onTrial, offloaded } = lockMachine(host, {
       asks: true,
       needsEndpoint: values.force !== true,
       seconds,
@@ -57,6 +58,11 @@ export const lock: CliCommand = {
     print(`Locked: ${describe(policy)}.`);
     for (const line of choice.trace) print(`  ${line}`);
     for (const { name, does } of readNeighbours(host, choice.backend.name)) print(`  neighbour: ${name} ${does}`);
+    if (offloaded.kind === 'ended') print(`  ended ${offloaded.count} offloaded connections, which pass no rule`);
+    if (offloaded.kind === 'may-go-on')
+      print(
+        `  WARNING: connections in the flowtable ${offloaded.flowtables.join(', ')} may go on in clear (${offloaded.why}): ${GET_CONNTRACK}`,
+      );
     if (session !== undefined)
       print(
         keeps
@@ -78,6 +84,6 @@ export const lock: CliCommand = {
     const resolvers = followResolversOrSay(host, true);
     if (resolvers instanceof KillswitchError) return resolvers.exit;
     if (resolvers.kind !== 'unchanged') print(`  ${describeResolvers(resolvers)}`);
-    return EXIT.ok;
+    return offloaded.kind === 'may-go-on' ? EXIT.degraded : EXIT.ok;
   },
 };

@@ -13,6 +13,7 @@ export const LOG_EVENTS = [
   'portal-closed',
   'applied',
   'not-locked',
+  'offloaded',
   'waiting',
   'unprivileged',
   'value-refused',

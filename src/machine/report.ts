@@ -6,6 +6,7 @@ import { baseOf, decide, type Known, type Policy } from '../policy/policy.ts';
 import type { Settings } from '../policy/settings.ts';
 import { compile } from '../ruleset/compile.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
+import { unendableFlowtables } from './flowtables.ts';
 import { type KeptShut, readKeptShut } from './kept-shut.ts';
 import { gatherKnown, savedKnown } from './known-endpoints.ts';
 import { type LiveTunnel, readLiveTunnels, staleTunnels } from './live-tunnels.ts';
@@ -78,6 +79,12 @@ export function readReport(host: Host, settings: Settings, look: Look): Report {
   const differences = [
     ...(locked ? differencesOf(choice.backend.image(intended.ruleset), found.image) : []),
     ...left.map(({ name }) => ({ family: undefined, chain: name, id: undefined, what })),
+    ...(locked ? unendableFlowtables(host) : []).map((name) => ({
+      family: undefined,
+      chain: `flowtable ${name}`,
+      id: undefined,
+      what: 'connections from before the lock may pass through it in clear, and conntrack is not installed to end them',
+    })),
   ];
   // Chains that somebody flushed leave the policies behind: then nothing at all passes.
   const shut = found.policies.length > 0 && found.policies.every(({ policy }) => policy === 'DROP');

@@ -7,6 +7,7 @@ import { type LockRecord, readLockRecord, readWrittenRecord, writeLockRecord } f
 import { type Moment, secondsUntil } from '../machine/moment.ts';
 import { adoptTrial, endTrial, forgetTrial } from '../machine/trial.ts';
 import { dueIn } from './due-in.ts';
+import { endOffloaded } from './end-offloaded.ts';
 import { followAlone } from './follow.ts';
 import { unlockAlone } from './lock.ts';
 
@@ -48,6 +49,7 @@ function dueAlone(host: Host): Due {
   // With the settings, endpoints and backend of before: nobody is there to answer for a file that has mistakes. The
   // rules before the record, which a full disk refuses: until it is written, the next `due` begins anew.
   followAlone(host);
+  endOffloaded(host);
   const { until: _, ...rest } = written;
   writeLockRecord(host, { ...rest, locked: true, since: host.now() });
   return 'locked';

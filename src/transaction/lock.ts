@@ -28,6 +28,7 @@ import { askNow } from './ask-names.ts';
 import { baseTexts } from './base-texts.ts';
 import { type Converged, convergeAlone } from './converge.ts';
 import { dueIn } from './due-in.ts';
+import { type Ended, endOffloaded } from './end-offloaded.ts';
 import { endingPortal, forgetPortal } from './end-portal.ts';
 import { missingChains, removeMadeChains } from './made-chains.ts';
 import { removeByNft } from './remove-by-nft.ts';
@@ -57,6 +58,8 @@ export interface Locked extends Converged {
   readonly choice: Choice;
   /** Whether there is an earlier lock that it is taken back to. */
   readonly onTrial: boolean;
+  /** What became of connections that passed no rule before. */
+  readonly offloaded: Ended;
 }
 
 const DUMPS: readonly { readonly file: string; readonly command: Command }[] = [
@@ -197,9 +200,10 @@ export function lockAlone(
   if (!onTrial) forgetTrial(host);
   if (forgetsFormers) forgetFormers(host);
   const converged = convergeAlone(host, backend, base);
+  const offloaded = endOffloaded(host);
   forgetPortal(host, portal);
   removeOther(host, backend.name, before);
-  return { ...converged, base, known, choice, onTrial };
+  return { ...converged, base, known, choice, onTrial, offloaded };
 }
 
 /** The kinds of iptables that may hold rules of ours: the machine's own, and the other two where somebody has switched between them. */

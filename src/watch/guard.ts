@@ -12,6 +12,7 @@ import { intend } from '../machine/report.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import { readWorld } from '../machine/world.ts';
 import { look } from '../transaction/apply.ts';
+import { endOffloaded } from '../transaction/end-offloaded.ts';
 import { followAlone } from '../transaction/follow.ts';
 
 /** What a look at the machine came to. `busy`: a hook has written its tunnel and not yet loaded its rules. */
@@ -84,6 +85,7 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
     const { applied } = followAlone(host).converged;
     // Somebody else was faster.
     if (applied === 'unchanged' && gone.length === 0) return { kind: 'exact' };
+    endOffloaded(host);
     return { kind: 'restored', differences, gone, spelling: spellingNow(host) };
   });
 }

@@ -4,6 +4,7 @@ import { PATHS } from '../../host/paths.ts';
 import { printable } from '../../net/printable.ts';
 import { shellFile, shellWord } from '../../net/shell-word.ts';
 import { visibleLine } from '../../net/visible.ts';
+import { GET_CONNTRACK } from '../../transaction/end-offloaded.ts';
 import { detach } from '../../tunnel/attachment.ts';
 import { readProfile } from '../../tunnel/profile.ts';
 import { readProfileFacts } from '../../tunnel/profile-facts.ts';
@@ -167,6 +168,13 @@ export const CHECKS: readonly Check[] = [
           `${printable(path)} was not read: ${[error.message, ...error.detail].map(printable).join(': ')}`,
           error.code === 'OWNER' ? `sudo ovpn-killswitch attach --copy ${shellWord(path)}` : error.next,
         ),
+      ),
+  },
+  {
+    title: 'no connection passes the rules by a flowtable',
+    find: ({ flowtables }) =>
+      flowtables.map((name) =>
+        problem(`the flowtable "${name}" carries connections past every rule, and conntrack is not installed to end them`, GET_CONNTRACK),
       ),
   },
   {

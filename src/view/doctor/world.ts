@@ -9,6 +9,7 @@ import { readWorld as readResolverWorld } from '../../dns/world.ts';
 import { KillswitchError } from '../../errors.ts';
 import type { Host, Owned } from '../../host/host.ts';
 import { PATHS } from '../../host/paths.ts';
+import { unendableFlowtables } from '../../machine/flowtables.ts';
 import { field, type Json, parseJson } from '../../machine/json.ts';
 import { profilePaths } from '../../machine/known-endpoints.ts';
 import { loadSettings } from '../../machine/load-settings.ts';
@@ -57,6 +58,8 @@ export interface DoctorWorld {
   readonly neighbours: readonly Neighbour[];
   /** Chains of others that drop what leaves unless a rule of theirs accepts it: table and chain, as nft names them. */
   readonly otherDrops: readonly string[];
+  /** Flowtables of others whose connections `lock` could not end: family, table and name. */
+  readonly flowtables: readonly string[];
   readonly profiles: readonly { readonly path: string; readonly text: string }[];
   /** Profiles that are not read, and why. */
   readonly unreadProfiles: readonly { readonly path: string; readonly error: KillswitchError }[];
@@ -245,6 +248,7 @@ export function readDoctorWorld(host: Host): DoctorWorld {
     iptables: readIptables(host),
     neighbours: readNeighbours(host, backend),
     otherDrops: readOtherDrops(host, backend),
+    flowtables: unendableFlowtables(host),
     profiles,
     unreadProfiles,
     certificates: profiles.flatMap(({ path, text }) => readCertificates(host, path, text)),

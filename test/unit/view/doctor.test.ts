@@ -48,6 +48,7 @@ const HEALTHY: DoctorWorld = {
   iptables: { legacy: false, nft: true },
   neighbours: [],
   otherDrops: [],
+  flowtables: [],
   profiles: [PROFILE],
   unreadProfiles: [],
   certificates: [{ profile: PROFILE.path, from: NOW - 1 }],
@@ -139,6 +140,12 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
     { otherDrops: ['inet killswitch output'] },
     /"inet killswitch output" drops what leaves/,
     /^sudo nft list chain inet killswitch output /,
+  ],
+  [
+    'a flowtable, and nothing to end its connections with',
+    { flowtables: ['inet fw ft'] },
+    /"inet fw ft" carries connections past every rule/,
+    /^sudo apt install conntrack/,
   ],
   [
     'a profile without hooks',
