@@ -7,6 +7,7 @@ import { endFormer, readFormerRecords, retireTunnel, settleTunnels } from './mac
 import { profileEndpoints, savedKnown } from './machine/known-endpoints.ts';
 import { devices, type LiveTunnel, liveText, readLiveTunnels, readTunnels, sameLiveTunnel } from './machine/live-tunnels.ts';
 import { readLockRecord } from './machine/lock-record.ts';
+import { offloadedOf } from './machine/offloaded.ts';
 import { vpnConnection } from './machine/vpn-connections.ts';
 import { endpointText } from './net/endpoint.ts';
 import type { InterfaceName } from './net/interface-name.ts';
@@ -68,7 +69,7 @@ function vpnUp(host: Host, event: Event<'vpn-up'>): void {
   // A connection has one device: what it had before ended without a word.
   forget(host, connection, tunnel.device);
   const live: LiveTunnel = {
-    tunnel: { ...tunnel, endpoints },
+    tunnel: { ...tunnel, endpoints, ...offloadedOf(host, tunnel.device) },
     since: host.now(),
     daemon: undefined,
     deviceSeen: devices(host).has(tunnel.device),
@@ -113,7 +114,12 @@ function deviceUp(host: Host, event: Event<'device-up'>): void {
   if (known?.connection === undefined || (before !== undefined && before.connection !== known.connection)) return;
   const live: LiveTunnel = {
     ...known,
-    tunnel: { ...event.tunnel, resolvers: resolvers.length > 0 ? resolvers : known.tunnel.resolvers, endpoints: known.tunnel.endpoints },
+    tunnel: {
+      ...event.tunnel,
+      resolvers: resolvers.length > 0 ? resolvers : known.tunnel.resolvers,
+      endpoints: known.tunnel.endpoints,
+      ...offloadedOf(host, device),
+    },
     since: host.now(),
     deviceSeen: devices(host).has(device),
   };

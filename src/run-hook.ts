@@ -21,6 +21,7 @@ import {
 } from './machine/live-tunnels.ts';
 import { loadSettings } from './machine/load-settings.ts';
 import { readLockRecord } from './machine/lock-record.ts';
+import { offloadedOf } from './machine/offloaded.ts';
 import { rememberNetworks } from './machine/remembered-networks.ts';
 import { settingsInForce } from './machine/settings-in-force.ts';
 import { installedBackends } from './machine/world.ts';
@@ -81,7 +82,12 @@ function liveTunnel(host: Host, event: TunnelUp, before: LiveTunnel | undefined,
   // An unprivileged hook may not see the file that the hook as root has seen.
   const profile = host.mayChangeRules() ? profileOf(host, event) : before?.profile;
   return {
-    tunnel: { ...event.tunnel, networks: disjoint([...event.tunnel.networks, ...kept]), endpoints: peerEndpoints(event.peer, known) },
+    tunnel: {
+      ...event.tunnel,
+      networks: disjoint([...event.tunnel.networks, ...kept]),
+      endpoints: peerEndpoints(event.peer, known),
+      ...offloadedOf(host, event.tunnel.device),
+    },
     since: host.now(),
     daemon: event.daemon === undefined || start === undefined ? undefined : { pid: event.daemon, start },
     deviceSeen: devices(host).has(event.tunnel.device),

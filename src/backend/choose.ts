@@ -33,7 +33,7 @@ export interface Choice {
 }
 
 const NO_WALL =
-  'the kernel has no table "security" for the second wall, or an older version has locked: what another program accepts above our rules leaves';
+  'the kernel has no table "mangle", or an older version has locked: what is routed anew after our rules, or accepted above them, leaves';
 
 const FLUSHED =
   'KILLSWITCH_BACKEND says iptables, but firewalld with FirewallBackend=iptables would flush all of it, and open this machine';

@@ -3,7 +3,7 @@ import type { Family } from '../net/address.ts';
 import { isOrdered } from '../ruleset/ruleset.ts';
 import type { ChainPolicy, Output, Survey } from './backend.ts';
 import { type ImageChain, type ImageRule, ruleId } from './image.ts';
-import { TABLES, type Table } from './iptables-tables.ts';
+import { BUILTINS, KNOWN_TABLES, type Table } from './iptables-tables.ts';
 
 /** A rule as it compares: the kernel turns a rate into a period and back, so a limit's number is not kept. */
 export function comparable(line: string): string {
@@ -11,7 +11,7 @@ export function comparable(line: string): string {
 }
 
 const BUILTIN: readonly ChainPolicy['chain'][] = ['INPUT', 'FORWARD', 'OUTPUT'];
-const OUR_JUMP = /^-j KILLSWITCH-(INPUT|FORWARD|OUTPUT)$/;
+const OUR_JUMP = /^-j KILLSWITCH-(INPUT|FORWARD|OUTPUT|POSTROUTING)$/;
 
 /** A chain's name in an image: those of filter are called as in iptables, others after their table too. */
 export function imageName(table: Table, chain: string): string {
@@ -63,7 +63,7 @@ function builtinRules(rules: readonly ImageRule[]): readonly ImageRule[] {
 }
 
 function tableImage(family: Family, table: Table, { policies, rules }: Listing): readonly ImageChain[] {
-  const builtin = BUILTIN.map((name) => ({
+  const builtin = BUILTINS[table].map(({ chain: name }) => ({
     family,
     name: imageName(table, name),
     policy: table === 'filter' ? policies.get(name) : undefined,
@@ -89,7 +89,7 @@ function tableImage(family: Family, table: Table, { policies, rules }: Listing):
  */
 export function unreadable({ status, stdout, stderr }: Output): string | undefined {
   if (status !== 0) return stderr.trim().split('\n')[0] ?? '';
-  for (const table of TABLES) {
+  for (const table of KNOWN_TABLES) {
     const [comment] = new RegExp(`^# Table .${table}' is incompatible.*$`, 'm').exec(stdout) ?? [];
     if (comment !== undefined) return comment;
     const begin = `\n${stdout}`.indexOf(`\n*${table}\n`);
@@ -119,7 +119,7 @@ export function readIptablesSave(families: readonly Family[], outputs: readonly 
     const filter = readTable(text, 'filter');
     return BUILTIN.map((chain): ChainPolicy => ({ family, chain, policy: filter.policies.get(chain) === 'DROP' ? 'DROP' : 'ACCEPT' }));
   });
-  const image = listings.flatMap(({ family, text }) => TABLES.flatMap((table) => tableImage(family, table, readTable(text, table))));
+  const image = listings.flatMap(({ family, text }) => KNOWN_TABLES.flatMap((table) => tableImage(family, table, readTable(text, table))));
   const present = image.some(({ name, rules }) => name.includes('KILLSWITCH-') || rules.some(({ text }) => OUR_JUMP.test(text)));
   return { image, policies, present };
 }

@@ -1,26 +1,53 @@
-import type { Chain, Rule } from '../ruleset/ruleset.ts';
+import { type Chain, type Hook, isOfFinalLook, isOfFirstLook } from '../ruleset/ruleset.ts';
 
 /**
- * Where our rules stand, in the order in which a script commits them. An ACCEPT in filter ends that table alone: security is asked after it
- * (iptables(8); priorities in linux/netfilter_ipv4.h), and hardly any program touches it. What is in security is the second wall: it must let
- * a packet pass before filter may, so it is committed first; a script that fails there has changed nothing in filter.
+ * Where our rules stand, in the order in which a script commits them. An ACCEPT ends its table alone (iptables(8)): what
+ * somebody accepts above ours in filter is asked again in mangle. Only mangle has POSTROUTING, where the interface that a
+ * packet really leaves by is known (linux/netfilter_ipv4.h); filter alone has policies that outlive a flush. A script that
+ * fails in mangle has changed nothing in filter.
  */
-export const TABLES = ['security', 'filter'] as const;
-export type Table = (typeof TABLES)[number];
+export const TABLES = ['mangle', 'filter'] as const;
 
-/** Whether a rule stands in every table as it is. */
-function standsAnywhere({ verdict }: Rule): boolean {
-  return typeof verdict === 'string' ? verdict !== 'reject' : !('log' in verdict);
+/** Where an earlier version had its second wall: whatever is found there goes. */
+export const FORMER_TABLE = 'security' as const;
+
+export const KNOWN_TABLES = [FORMER_TABLE, ...TABLES] as const;
+export type Table = (typeof KNOWN_TABLES)[number];
+
+/** A builtin chain that we jump from. */
+export type BuiltinName = 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING';
+
+export interface Builtin {
+  readonly hook: Hook;
+  readonly chain: BuiltinName;
 }
 
-/** Chains as a table takes them. Outside filter there is no REJECT (iptables-extensions(8)), and what was logged in filter is not logged again. */
+const [INPUT, FORWARD, OUTPUT, POSTROUTING] = (
+  [
+    ['input', 'INPUT'],
+    ['forward', 'FORWARD'],
+    ['output', 'OUTPUT'],
+    ['postrouting', 'POSTROUTING'],
+  ] as const
+).map(([hook, chain]): Builtin => ({ hook, chain })) as [Builtin, Builtin, Builtin, Builtin];
+
+/** The builtin chains of each table that lead to ours. */
+export const BUILTINS: Readonly<Record<Table, readonly Builtin[]>> = {
+  security: [INPUT, FORWARD, OUTPUT],
+  mangle: [INPUT, FORWARD, POSTROUTING],
+  filter: [INPUT, FORWARD, OUTPUT],
+};
+
+/** The chains of a ruleset that a table holds: each has one of the two looks at what leaves. */
 export function inTable<Any extends Chain>(table: Table, chains: readonly Any[]): readonly Any[] {
-  if (table === 'filter' || chains.every(({ rules }) => rules.every(standsAnywhere))) return chains;
-  return chains.map((chain) => ({
-    ...chain,
-    rules: chain.rules.flatMap(({ verdict, ...rule }): readonly Rule[] => {
-      if (typeof verdict === 'string') return [{ ...rule, verdict: verdict === 'reject' ? 'drop' : verdict }];
-      return 'log' in verdict ? [] : [{ ...rule, verdict }];
-    }),
-  }));
+  switch (table) {
+    case 'filter':
+      return chains.filter(({ name }) => !isOfFinalLook(name));
+    case 'mangle':
+      return chains.filter(({ name }) => !isOfFirstLook(name));
+    case 'security':
+      return [];
+    default:
+      return table satisfies never;
+  }
 }

@@ -18,7 +18,7 @@ import { without } from '../ruleset/without.ts';
 import type { Backend, ChainPolicy, Command, Program, Survey, Transaction } from './backend.ts';
 import { differencesOf, type Image } from './image.ts';
 import { comparable, imageName, readIptablesSave, surveyed } from './iptables-survey.ts';
-import { inTable, TABLES, type Table } from './iptables-tables.ts';
+import { BUILTINS, FORMER_TABLE, inTable, TABLES, type Table } from './iptables-tables.ts';
 import { replaceText } from './nftables.ts';
 
 /** xt_multiport takes this many ports in a rule; a range counts twice (iptables-extensions(8)). */
@@ -26,26 +26,18 @@ const MULTIPORT_SLOTS = 15;
 /** Seconds to wait for the xtables lock, so that another program's rule change does not fail ours. */
 const LOCK_SECONDS = '5';
 
-const DEVICE_PREFIX: Readonly<Record<Hook, string>> = { input: 'KILLSWITCH-I-', forward: 'KILLSWITCH-F-', output: 'KILLSWITCH-O-' };
+const DEVICE_PREFIX: Readonly<Record<Hook, string>> = {
+  input: 'KILLSWITCH-I-',
+  forward: 'KILLSWITCH-F-',
+  output: 'KILLSWITCH-O-',
+  postrouting: 'KILLSWITCH-P-',
+};
 
 /** A chain's name in iptables: at most 28 characters (XT_EXTENSION_MAXNAMELEN), so a device's chains are abbreviated. */
 export function chainText(name: ChainName): string {
   if (isHook(name) || (SHARED_CHAINS as readonly string[]).includes(name)) return `KILLSWITCH-${name.toUpperCase()}`;
   const hook = HOOKS.find((each) => name.startsWith(`${each}-`)) ?? 'output';
   return `${DEVICE_PREFIX[hook]}${name.slice(hook.length + 1)}`;
-}
-
-function builtin(hook: Hook): ChainPolicy['chain'] {
-  switch (hook) {
-    case 'input':
-      return 'INPUT';
-    case 'forward':
-      return 'FORWARD';
-    case 'output':
-      return 'OUTPUT';
-    default:
-      return hook satisfies never;
-  }
 }
 
 function rangeText({ first, last }: PortRange): string {
@@ -86,9 +78,10 @@ function portWords(transport: string, { fromPorts, toPorts }: Match): readonly s
 function payloadWords(match: Match, family: Family): readonly string[] {
   if (match.endpoints !== undefined) return [''];
   if (match.icmp !== undefined)
-    return match.icmp.map((type) =>
-      family === 'ipv6' ? ` -p ipv6-icmp -m icmp6 --icmpv6-type ${type}` : ` -p icmp -m icmp --icmp-type ${type}`,
-    );
+    return match.icmp.map((type) => {
+      const what = match.icmpCode === undefined ? `${type}` : `${type}/${match.icmpCode}`;
+      return family === 'ipv6' ? ` -p ipv6-icmp -m icmp6 --icmpv6-type ${what}` : ` -p icmp -m icmp --icmp-type ${what}`;
+    });
   if (match.transports === undefined) return [''];
   return match.transports.flatMap((transport) => portWords(transport, match).map((ports) => ` -p ${transport}${ports}`));
 }
@@ -114,6 +107,7 @@ function matchLines(match: Match, family: Family): readonly string[] {
     match.in === undefined ? '' : ` -i ${match.in}`,
     match.notIn === undefined ? '' : ` ! -i ${match.notIn}`,
     match.out === undefined ? '' : ` -o ${match.out}`,
+    match.notOut === undefined ? '' : ` ! -o ${match.notOut}`,
   ].join('');
   const day = (seconds: number) => new Date(seconds * 1000).toISOString().slice(0, 19);
   const { during } = match;
@@ -168,10 +162,10 @@ function additionLines(added: readonly Addition[], family: Family): readonly str
   return [...added.filter(({ created }) => created).map(({ name }) => `-N ${chainText(name)}`), ...chainLines(added, family)];
 }
 
-/** Whether a rule keeps packets out, or leads to one that does. The chain `endpoint` and what it leads to only let pass. */
+/** Whether a rule keeps packets out, or leads to one that does. The chains `endpoint` and `answers`, and what they lead to, only let pass. */
 function keepsOut({ verdict }: Rule): boolean {
   if (typeof verdict === 'string') return verdict !== 'accept';
-  return 'jump' in verdict && verdict.jump !== 'endpoint';
+  return 'jump' in verdict && verdict.jump !== 'endpoint' && verdict.jump !== 'answers';
 }
 
 /**
@@ -201,7 +195,7 @@ function fingerprintText(
 /** The questions of a fingerprint to a table of a family. None when a line is not our question: nothing else of a file may reach the kernel. */
 function readQuestions(fingerprint: string): (table: Table, family: Family) => readonly string[] {
   const lines = fingerprint.split('\n');
-  if (!lines.every((line) => /^ipv[46] (filter|security) -C KILLSWITCH-[^=]*$/.test(line))) return () => [];
+  if (!lines.every((line) => /^ipv[46] (filter|mangle) -C KILLSWITCH-[^=]*$/.test(line))) return () => [];
   return (table, family) => {
     const head = `${family} ${table} `;
     return lines.filter((line) => line.startsWith(head)).map((line) => line.slice(head.length));
@@ -248,7 +242,7 @@ function load(families: readonly Family[], kind: IptablesKind, script: (family: 
 
 /** A script with one section for each table that has lines; undefined when none has. Tables commit one by one, in this order. */
 function tablesScript(linesOf: (table: Table) => readonly string[]): string | undefined {
-  const sections = TABLES.flatMap((table) => {
+  const sections = ([...TABLES, FORMER_TABLE] as const).flatMap((table) => {
     const lines = linesOf(table);
     return lines.length === 0 ? [] : [`*${table}`, ...lines, 'COMMIT'];
   });
@@ -257,24 +251,25 @@ function tablesScript(linesOf: (table: Table) => readonly string[]): string | un
 
 /** Lines that leave our jump alone at the top of a builtin chain, whatever was found there. */
 function jumpLines(found: Survey, family: Family, table: Table): readonly string[] {
-  return HOOKS.flatMap((hook) => {
+  return BUILTINS[table].flatMap(({ hook, chain }) => {
     const jump = `-j ${chainText(hook)}`;
-    const rules = surveyed(found, family, table).find(({ name }) => name === builtin(hook))?.rules ?? [];
+    const rules = surveyed(found, family, table).find(({ name }) => name === chain)?.rules ?? [];
     const ours = rules.filter(({ text }) => text === jump).length;
     if (rules[0]?.text === jump && ours === 1) return [];
-    return [...Array.from({ length: ours }, () => `-D ${builtin(hook)} ${jump}`), `-I ${builtin(hook)} 1 ${jump}`];
+    return [...Array.from({ length: ours }, () => `-D ${chain} ${jump}`), `-I ${chain} 1 ${jump}`];
   });
 }
 
 function replaceLines(ruleset: Ruleset, found: Survey, family: Family, table: Table): readonly string[] {
-  const wanted = ruleset.map(({ name }) => chainText(name));
+  const own = inTable(table, ruleset);
+  const wanted = own.map(({ name }) => chainText(name));
   const stale = surveyed(found, family, table)
     .map(({ name }) => name)
     .filter((name) => name.startsWith('KILLSWITCH-') && !wanted.includes(name));
   return [
-    ...(table === 'filter' ? HOOKS.map((hook) => `:${builtin(hook)} DROP [0:0]`) : []),
+    ...(table === 'filter' ? BUILTINS.filter.map(({ chain }) => `:${chain} DROP [0:0]`) : []),
     ...[...wanted, ...stale].map((name) => `:${name} - [0:0]`),
-    ...chainLines(inTable(table, ruleset), family),
+    ...chainLines(own, family),
     ...jumpLines(found, family, table),
     ...stale.map((name) => `-X ${name}`),
   ];
@@ -283,10 +278,10 @@ function replaceLines(ruleset: Ruleset, found: Survey, family: Family, table: Ta
 function removeLines(found: Survey, before: readonly ChainPolicy[], family: Family, table: Table): readonly string[] {
   const chains = surveyed(found, family, table);
   const ours = chains.map(({ name }) => name).filter((name) => name.startsWith('KILLSWITCH-'));
-  const jumps = HOOKS.flatMap((hook) => {
+  const jumps = BUILTINS[table].flatMap(({ hook, chain }) => {
     const jump = `-j ${chainText(hook)}`;
-    const rules = chains.find(({ name }) => name === builtin(hook))?.rules ?? [];
-    return rules.filter(({ text }) => text === jump).map(() => `-D ${builtin(hook)} ${jump}`);
+    const rules = chains.find(({ name }) => name === chain)?.rules ?? [];
+    return rules.filter(({ text }) => text === jump).map(() => `-D ${chain} ${jump}`);
   });
   const now = new Map(found.policies.filter((each) => each.family === family).map(({ chain, policy }) => [chain, policy]));
   const changed = before.filter((each) => table === 'filter' && each.family === family && now.get(each.chain) !== each.policy);
@@ -296,9 +291,9 @@ function removeLines(found: Survey, before: readonly ChainPolicy[], family: Fami
 
 /** The shape of a builtin chain under the switch: our jump first, and in filter the policy drop. */
 function builtinImage(family: Family, table: Table): Image {
-  return HOOKS.map((hook) => ({
+  return BUILTINS[table].map(({ hook, chain }) => ({
     family,
-    name: imageName(table, builtin(hook)),
+    name: imageName(table, chain),
     policy: table === 'filter' ? 'DROP' : undefined,
     ordered: true,
     rules: [{ id: undefined, text: `-j ${chainText(hook)}` }],
@@ -321,12 +316,12 @@ function imageOf(ruleset: Ruleset, families: readonly Family[], tables: readonly
 }
 
 /**
- * Renders a ruleset as one restore script for each family: for the table filter, and with `wall` a second time for the table security. Works with
- * iptables-nft and iptables-legacy (tested with 1.8.9 and 1.8.11).
+ * Renders a ruleset as one restore script for each family: for the table filter, and with `wall` a second time for the table
+ * mangle, which decides about what leaves. Works with iptables-nft and iptables-legacy (tested with 1.8.9 and 1.8.11).
  */
 export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesKind = '', wall = true): Backend {
   const empty: Survey = { image: [], policies: [], present: false };
-  const tables = TABLES.filter((table) => wall || table === 'filter');
+  const tables: readonly Table[] = TABLES.filter((table) => wall || table === 'filter');
   // All tables in one run: naming two would take two, and make those that are not there.
   const look = families.map((family): Command => ({ program: programOf(family, kind, 'save'), args: ['-c'] }));
   const script = (linesOf: (table: Table) => readonly string[]) => tablesScript((table) => (tables.includes(table) ? linesOf(table) : []));
@@ -352,7 +347,7 @@ export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesK
       if (families.some((family) => tables.some((table) => asked(table, family).length === 0))) return [];
       return load(families, kind, (family) =>
         script((table) => [
-          ...HOOKS.map((hook) => `-C ${builtin(hook)} -j ${chainText(hook)}`),
+          ...BUILTINS[table].map(({ hook, chain }) => `-C ${chain} -j ${chainText(hook)}`),
           ...asked(table, family),
           ...removalLines(inTable(table, change.removed), family),
           ...additionLines(inTable(table, change.added), family),
@@ -369,14 +364,14 @@ export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesK
         ]);
       }
       const differences = differencesOf(imageOf(to, families, tables), readIptablesSave(families, outputs).image);
-      const endpoints = TABLES.map((table) => imageName(table, chainText('endpoint')));
+      const endpoints = tables.map((table) => imageName(table, chainText('endpoint')));
       return differences.every(({ chain }) => endpoints.includes(chain)) ? fingerprint : undefined;
     },
     remove: (found, before) => load(families, kind, (family) => tablesScript((table) => removeLines(found, before, family, table))),
     bootText: (ruleset) => ({
       ...Object.fromEntries(families.map((family) => [family === 'ipv6' ? 'base.v6' : 'base.v4', replacing(ruleset, empty, family) ?? ''])),
       // Without REJECT, which nft before 1.0 spells in other words.
-      'base.hold': replaceText(inTable('security', ruleset)),
+      'base.hold': replaceText(inTable('mangle', ruleset)),
     }),
   };
 }

@@ -2,6 +2,7 @@ import type { Addition } from '../ruleset/additions.ts';
 import { type Amendment, isEmpty } from '../ruleset/amendment.ts';
 import type { Chain, Ruleset } from '../ruleset/ruleset.ts';
 import type { Command, Output } from './backend.ts';
+import { withIcmpNumbers } from './icmp-number.ts';
 import { ruleTexts } from './nftables-rule.ts';
 import { TABLE } from './nftables-survey.ts';
 
@@ -79,11 +80,9 @@ function withRules(listing: string, { chain, rules }: ChainOfRules): string {
 
 /** A listing, or a part of one, in our own words: sets in one order, and no word for what our rules give by number, in full or not at all. */
 export function spelled(listing: string): string {
-  return listing
+  return withIcmpNumbers(listing)
     .replace(/\{ ([^{}\n]+) \}/g, (_, elements: string) => `{ ${elements.split(', ').sort().join(', ')} }`)
     .replaceAll(' burst 5 packets', '')
-    .replaceAll('icmp type echo-request', 'icmp type 8')
-    .replaceAll('icmpv6 type echo-request', 'icmpv6 type 128')
     .replace(/ reject(?: with icmpx port-unreachable)? comment /g, ' reject with icmpx type port-unreachable comment ');
 }
 

@@ -51,6 +51,7 @@ function matchText(match: Match, named = false): readonly string[] {
     ...(match.in === undefined ? [] : [`iifname "${match.in}"`]),
     ...(match.notIn === undefined ? [] : [`iifname != "${match.notIn}"`]),
     ...(match.out === undefined ? [] : [`oifname "${match.out}"`]),
+    ...(match.notOut === undefined ? [] : [`oifname != "${match.notOut}"`]),
     ...(match.owner === undefined ? [] : [ownerText(match.owner)]),
     ...(family !== undefined && !hasAddress ? [`meta nfproto ${family}`] : []),
     ...(match.from === undefined ? [] : [`${ip} saddr ${anyOf(match.from.map(({ text }) => hostText(text)))}`]),
@@ -62,6 +63,7 @@ function matchText(match: Match, named = false): readonly string[] {
     ...(fromPorts === undefined ? [] : [`${ports} sport ${anyOf(fromPorts.map(rangeText))}`]),
     ...(toPorts === undefined ? [] : [`${ports} dport ${anyOf(toPorts.map(rangeText))}`]),
     ...(match.icmp === undefined ? [] : [`${family === 'ipv6' ? 'icmpv6' : 'icmp'} type ${anyOf(match.icmp.map(String))}`]),
+    ...(match.icmpCode === undefined ? [] : [`${family === 'ipv6' ? 'icmpv6' : 'icmp'} code ${match.icmpCode}`]),
     ...(match.during === undefined ? [] : [`meta time ${match.during.from}-${match.during.until}`]),
     ...(match.conntrack === undefined ? [] : [`ct state ${[...match.conntrack].sort().join(',')}`]),
   ];

@@ -1,6 +1,7 @@
 import { KillswitchError } from '../errors.ts';
 import { mergedIntervals } from '../net/interval.ts';
 import { isOrdered } from '../ruleset/ruleset.ts';
+import { icmpNumber } from './icmp-number.ts';
 import { type Image, type ImageRule, ruleId } from './image.ts';
 
 /** Our table, of the inet family: IPv4 and IPv6 together. */
@@ -12,20 +13,6 @@ type JsonObject = { readonly [key: string]: Json };
 function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
-
-/** The names libnftables gives to the ICMP types our rules use (its JSON has no numeric mode for them). */
-const ICMP_TYPES: Readonly<Record<string, string>> = {
-  'echo-request': '',
-  'mld-listener-query': '130',
-  'mld-listener-report': '131',
-  'mld-listener-done': '132',
-  'mld-listener-reduction': '132',
-  'nd-router-solicit': '133',
-  'nd-router-advert': '134',
-  'nd-neighbor-solicit': '135',
-  'nd-neighbor-advert': '136',
-  'mld2-listener-report': '143',
-};
 
 /** The left side of a match (libnftables-json(5), EXPRESSIONS) in nft's words. */
 function selector(left: Json | undefined): string {
@@ -54,9 +41,7 @@ function operand(name: string, right: Json | undefined, sets: Sets): string {
     if (/^[io]ifname$/.test(name)) return `"${right}"`;
     // In the time zone of nft, which the door makes UTC.
     if (name === 'meta time') return String(Date.parse(`${right.replace(' ', 'T')}Z`) / 1000);
-    const number = /^icmp(v6)? type$/.test(name) ? ICMP_TYPES[right] : undefined;
-    if (number === '') return name.startsWith('icmpv6') ? '128' : '8';
-    return number ?? right;
+    return icmpNumber(name, right) ?? right;
   }
   if (typeof right === 'number') return name === 'meta mark' ? `0x${right.toString(16).padStart(8, '0')}` : String(right);
   if (Array.isArray(right))

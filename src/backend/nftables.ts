@@ -1,14 +1,24 @@
 import { KillswitchError } from '../errors.ts';
 import { additions } from '../ruleset/additions.ts';
-import { type Chain, type ChainName, isHook, isOrdered, type Rule, type Ruleset } from '../ruleset/ruleset.ts';
+import type { Amendment } from '../ruleset/amendment.ts';
+import { answersEarly, type Chain, type ChainName, isHook, isOfFirstLook, isOrdered, type Rule, type Ruleset } from '../ruleset/ruleset.ts';
 import type { Backend, Command, Output, Survey, Transaction } from './backend.ts';
 import type { Image, ImageRule } from './image.ts';
 import { additionLines, amendCommand, amendedListing, LIST, spelled } from './nftables-amendment.ts';
 import { elementsText, hasSets, ruleTexts, setName } from './nftables-rule.ts';
 import { addressSet, readNftJson, TABLE } from './nftables-survey.ts';
 
+/** After source NAT (100, linux/netfilter_ipv4.h): the source is the one that the packet leaves with. */
+const FINAL_PRIORITY = 200;
+
 function baseLine(name: ChainName): readonly string[] {
-  return isHook(name) ? [`type filter hook ${name} priority filter; policy drop;`] : [];
+  if (!isHook(name)) return [];
+  return [`type filter hook ${name} priority ${name === 'postrouting' ? FINAL_PRIORITY : 'filter'}; policy drop;`];
+}
+
+/** The chains that stand in our table: a first look that tells nobody anything is left to the final one. */
+function inTable(ruleset: Ruleset): Ruleset {
+  return answersEarly(ruleset) ? ruleset : ruleset.filter(({ name }) => !isOfFirstLook(name));
 }
 
 function setTexts({ name, rules }: Chain): readonly string[] {
@@ -20,7 +30,8 @@ function setTexts({ name, rules }: Chain): readonly string[] {
   });
 }
 
-function tableText(ruleset: Ruleset): string {
+function tableText(whole: Ruleset): string {
+  const ruleset = inTable(whole);
   const chains = ruleset.map(({ name, rules }) => {
     const lines = [...baseLine(name), ...rules.flatMap((rule) => ruleTexts(rule, hasSets(name)))].map((line) => `    ${line}\n`);
     return `  chain ${name} {\n${lines.join('')}  }\n`;
@@ -31,6 +42,13 @@ function tableText(ruleset: Ruleset): string {
 /** A script that ends in exactly this table whether or not one was there: `destroy` would need nft 1.0.7. */
 export function replaceText(ruleset: Ruleset): string {
   return `table inet ${TABLE}\ndelete table inet ${TABLE}\n${tableText(ruleset)}`;
+}
+
+/** What an amendment that leads to `to` changes in our table. */
+function ofTable({ added, removed }: Amendment, to: Ruleset): Amendment {
+  const kept = <Any extends Chain>(chains: readonly Any[]) =>
+    answersEarly(to) ? chains : chains.filter(({ name }) => !isOfFirstLook(name));
+  return { added: kept(added), removed: kept(removed) };
 }
 
 function load(script: string): Transaction {
@@ -49,10 +67,10 @@ function imageRule(id: Rule['id'], line: string): ImageRule {
 }
 
 function imageOf(ruleset: Ruleset): Image {
-  return ruleset.map(({ name, rules }: Chain) => ({
+  return inTable(ruleset).map(({ name, rules }: Chain) => ({
     family: undefined,
     name,
-    policy: isHook(name) ? `drop on ${name}` : undefined,
+    policy: isHook(name) ? `drop on ${name}${name === 'postrouting' ? ` at priority ${FINAL_PRIORITY}` : ''}` : undefined,
     ordered: isOrdered(name),
     rules: rules.flatMap((rule) => ruleTexts(rule).map((line) => imageRule(rule.id, line))),
   }));
@@ -76,14 +94,15 @@ export const nftables: Backend = {
   image: imageOf,
   replace: (ruleset) => load(replaceText(ruleset)),
   add: (from, to) => {
-    const added = additions(from, to);
+    const added = additions(inTable(from), inTable(to));
     if (added === undefined || added.length === 0) return undefined;
     return load(`${additionLines(added).join('\n')}\n`);
   },
   fingerprint: [LIST],
   fingerprintOf: (outputs) => outputs.map(({ stdout }) => spelled(stdout)).join(''),
-  amend: (change, _fingerprint, to) => [amendCommand(to, change)],
-  amended: (fingerprint, to, change, [output]) => (output === undefined ? undefined : amendedListing(fingerprint, to, change, output)),
+  amend: (change, _fingerprint, to) => [amendCommand(inTable(to), ofTable(change, to))],
+  amended: (fingerprint, to, change, [output]) =>
+    output === undefined ? undefined : amendedListing(fingerprint, inTable(to), ofTable(change, to), output),
   remove: (found) => (found.present ? load(`delete table inet ${TABLE}\n`) : { check: [], commit: [] }),
   bootText: (ruleset) => ({ 'base.nft': replaceText(ruleset) }),
 };

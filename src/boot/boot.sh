@@ -78,8 +78,10 @@ base() {
     file=$state/base.v4
     if [ "$tool" = ip6tables ]; then file=$state/base.v6; fi
     whole "$file" || { echo "$file is missing or damaged"; return 1; }
-    # The second wall, where there is one. Without it filter still holds, and "status" says what is missing.
-    if grep -q '^\*security$' "$file"; then section "$file" security | restore "$tool" security || :; fi
+    # What decides about the interface that a packet really leaves by. Without it filter still holds, and "status" says what is missing.
+    for table in mangle security; do
+      if grep -q "^\*$table$" "$file"; then section "$file" "$table" | restore "$tool" "$table" || :; fi
+    done
     section "$file" filter | restore "$tool" filter || { echo "$tool-restore did not take $file"; return 1; }
   done
   # What an earlier run of this script may have loaded instead.

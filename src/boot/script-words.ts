@@ -1,4 +1,4 @@
-import { TABLES } from '../backend/iptables-tables.ts';
+import { KNOWN_TABLES } from '../backend/iptables-tables.ts';
 import { TABLE } from '../backend/nftables-survey.ts';
 import { PATHS } from '../host/paths.ts';
 import { BASE_FILES } from '../machine/base-texts.ts';
@@ -35,7 +35,7 @@ export const SCRIPT_WORDS: Readonly<Record<string, string>> = {
   NFTABLES_DROP_IN_NOW,
   NFT_TABLE: TABLE,
   // An older version had its second wall in another table.
-  TABLES: [...new Set<string>(['mangle', 'security', ...TABLES])].join(' '),
+  TABLES: KNOWN_TABLES.join(' '),
   BASE_FILES: BASE_FILES.join(' '),
   BLOCK_OPENS,
   BLOCK_OPENS_JOINED: OPENS_JOINED,

@@ -11,6 +11,8 @@ export interface PacketWords {
   readonly words: readonly string[];
   readonly device?: string;
   readonly in?: string;
+  /** The interface that it really leaves by, where another rule of this machine routes it anew. */
+  readonly 'leaves-by'?: string;
   readonly as?: string;
   readonly mark?: string;
   readonly to?: string;
@@ -44,6 +46,8 @@ export function describedPacket(described: PacketWords, usage: string, uidOf: (a
     name === undefined ? UPLINK : parsed(name, parseInterfaceName, 'not an interface name');
   if (described['from-lan'] === true && (hook !== 'input' || described.device !== undefined))
     throw wrong('--from-lan is for a packet that comes in by no device that is named');
+  if (described['leaves-by'] !== undefined && hook !== 'output')
+    throw wrong('--leaves-by is for packets of this machine: what is forwarded is not routed twice');
   if (described.in !== undefined && hook !== 'forward') throw wrong('--in is for forwarded packets');
   if (described.to !== undefined && hook !== 'input')
     throw wrong('--to is for packets that come in: what goes out has its address already');

@@ -2,8 +2,9 @@ import { EXIT, KillswitchError } from '../errors.ts';
 import { uidOf } from '../machine/known-endpoints.ts';
 import { type Report, readReport } from '../machine/report.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
-import { evaluate } from '../ruleset/evaluate.ts';
+import { judge, type Looks } from '../ruleset/evaluate.ts';
 import { REASONS } from '../ruleset/reasons.ts';
+import { answersEarly } from '../ruleset/ruleset.ts';
 import { lookIfItWorks } from '../transaction/apply.ts';
 import type { PictureLine } from '../view/picture.ts';
 import type { CliCommand } from './command.ts';
@@ -19,15 +20,28 @@ function loadedLine({ state, exact }: Report): PictureLine {
   return { label, text: 'NO: the kernel holds other rules; "ovpn-killswitch status" says which', tone: 'bad' };
 }
 
+/** That two interfaces are meant, and which of them counts. */
+function reroutedLines(first: string | undefined, final: string | undefined): readonly PictureLine[] {
+  if (first === final) return [];
+  return [{ label: 'routed', text: `to ${first} at first, then out by ${final}: the last interface decides`, tone: 'warning' }];
+}
+
+/** Where the backend in use asks: iptables at every hook it has a table for, nftables early only to refuse with an answer. */
+function looksOf({ choice, intended }: Report): Looks {
+  if (choice.backend.name === 'nftables') return { first: answersEarly(intended.ruleset), final: true };
+  return { first: true, final: choice.wall };
+}
+
 export const explain: CliCommand = {
   name: 'explain',
   usage:
-    'explain out|in|forward tcp|udp|icmp ADDRESS [PORT] [--device NAME] [--as USER] [--mark MARK] [--from-lan] [--to ADDRESS] [--in NAME] [--from-port PORT] [--state new|established|related]',
+    'explain out|in|forward tcp|udp|icmp ADDRESS [PORT] [--device NAME] [--leaves-by NAME] [--as USER] [--mark MARK] [--from-lan] [--to ADDRESS] [--in NAME] [--from-port PORT] [--state new|established|related]',
   summary: 'Say which rule decides about a packet, why it exists, and which settings change it.',
   examples: [
     ['explain out udp 9.9.9.9 53', 'a DNS query that does not go through the tunnel'],
     ['explain out tcp 192.0.2.7 443 --device tun0', 'a web request through tun0'],
     ['explain out udp 203.0.113.10 1194 --as root', "OpenVPN's own packets"],
+    ['explain out tcp 192.0.2.7 443 --device tun0 --leaves-by eth0', 'a web request that a mark or a NAT rule routes past the tunnel'],
     ['explain in tcp 192.168.1.7 22 --from-lan', 'somebody on the LAN who knocks at port 22 of this machine'],
   ],
   needsRoot: true,
@@ -37,6 +51,7 @@ export const explain: CliCommand = {
       args,
       {
         device: { type: 'string' },
+        'leaves-by': { type: 'string' },
         in: { type: 'string' },
         as: { type: 'string' },
         mark: { type: 'string' },
@@ -49,7 +64,8 @@ export const explain: CliCommand = {
     );
     const packet = describedPacket({ ...values, words: positionals }, explain.usage, (account) => uidOf(host, account));
     const report = readReport(host, settingsInForce(host), (backend) => lookIfItWorks(host, backend));
-    const { verdict, rule, chain } = evaluate(report.intended.ruleset, packet);
+    const leavesBy = values['leaves-by'] ?? packet.out;
+    const { verdict, rule, chain } = judge(report.intended.ruleset, packet, looksOf(report), leavesBy);
     if (rule === undefined) throw new KillswitchError('INTERNAL', `no rule of ${chain} decides about this packet`, 'Please report this.');
     const { why, settings } = REASONS[rule.id];
     const lines: readonly PictureLine[] = [
@@ -57,6 +73,7 @@ export const explain: CliCommand = {
         text: `${verdict}: ${rule.id}, in the chain ${chain} (docs/security.md, "${rule.id}")`,
         tone: verdict === 'accept' ? 'good' : 'warning',
       },
+      ...reroutedLines(packet.out, leavesBy),
       { label: 'why', text: why, tone: 'plain' },
       { label: 'settings', text: settings.length === 0 ? 'none: this rule always holds' : settings.join(', '), tone: 'plain' },
       loadedLine(report),

@@ -13,7 +13,7 @@ import type { Settings } from '../policy/settings.ts';
 import { literalEndpoints, type Profile, readProfile } from '../tunnel/profile.ts';
 import { accountOf } from './account.ts';
 import { attachedProfiles } from './attached-profiles.ts';
-import { field, parseJson, texts } from './json.ts';
+import { field, type Json, parseJson, texts } from './json.ts';
 import { readLockRecord } from './lock-record.ts';
 import { type Answer, isRootsOwn, markUsed, type Pin, parsePins, pinsJson, renewPins } from './pins.ts';
 import { type KeptFolder, keptFolder, keptPath, lastingPath } from './trial.ts';
@@ -91,6 +91,17 @@ function uidsOf(host: Host, settings: Settings, profiles: readonly Profile[]): r
   }
 }
 
+/** Accounts that DHCP clients run as where they do not run as root: systemd-networkd(8), dhcpcd(8). */
+const DHCP_ACCOUNTS = ['systemd-network', 'dhcpcd', '_dhcpcd'] as const;
+
+function dhcpUidsOf(host: Host): readonly number[] {
+  return DHCP_ACCOUNTS.flatMap((account) => uidOf(host, account) ?? []);
+}
+
+function numbersIn(json: Json | undefined): readonly number[] {
+  return Array.isArray(json) ? json.filter((each): each is number => typeof each === 'number') : [];
+}
+
 /** A place that a profile names by a host's name. */
 export interface NamedRemote {
   readonly name: HostName;
@@ -102,6 +113,7 @@ export interface NamedRemote {
 
 /** What the profiles say, and the addresses their names stand for. */
 export interface Gathered extends Known {
+  readonly dhcpUids: readonly number[];
   readonly literal: readonly Endpoint[];
   readonly named: readonly NamedRemote[];
   readonly pins: readonly Pin[];
@@ -136,10 +148,18 @@ function parseRemote(text: string): NamedRemote | undefined {
 
 /** Endpoints of a profile: its addresses, and those pinned for its names. */
 export function profileEndpoints(profile: Profile, pins: readonly Pin[]): readonly Endpoint[] {
-  return gathered(literalEndpoints(profile), [], namedRemotes([profile]), pins).endpoints;
+  return gathered(literalEndpoints(profile), { uids: [], dhcpUids: [] }, namedRemotes([profile]), pins).endpoints;
 }
 
-function gathered(literal: readonly Endpoint[], uids: readonly number[], named: readonly NamedRemote[], pins: readonly Pin[]): Gathered {
+/** The accounts of the VPN clients, and those of DHCP clients. */
+type Accounts = Pick<Gathered, 'uids' | 'dhcpUids'>;
+
+function gathered(
+  literal: readonly Endpoint[],
+  { uids, dhcpUids }: Accounts,
+  named: readonly NamedRemote[],
+  pins: readonly Pin[],
+): Gathered {
   const addresses = new Map(pins.map((pin) => [pin.name, pin.addresses]));
   const resolved = named.flatMap(({ name, port, transport, family }) =>
     (addresses.get(name) ?? [])
@@ -148,7 +168,7 @@ function gathered(literal: readonly Endpoint[], uids: readonly number[], named: 
       .filter(({ from }) => isRootsOwn(from) || !DNS_PORTS.includes(port))
       .map(({ address }) => ({ address, port, transport })),
   );
-  return { endpoints: distinctEndpoints([...literal, ...resolved]), uids, literal, named, pins, unread: [] };
+  return { endpoints: distinctEndpoints([...literal, ...resolved]), uids, dhcpUids, literal, named, pins, unread: [] };
 }
 
 /** How names are asked for. A name without an answer is missing, and keeps what it had. */
@@ -190,7 +210,7 @@ export function gatherKnown(host: Host, settings: Settings, ask?: Ask): Gathered
   const pins = renewPins(names, oldPins(host), ask?.(names) ?? new Map(), host.now());
   const known = gathered(
     distinctEndpoints(profiles.flatMap(literalEndpoints)),
-    [...new Set(uidsOf(host, settings, profiles))],
+    { uids: [...new Set(uidsOf(host, settings, profiles))], dhcpUids: dhcpUidsOf(host) },
     named,
     pins,
   );
@@ -200,10 +220,10 @@ export function gatherKnown(host: Host, settings: Settings, ask?: Ask): Gathered
 /** Keeps what was gathered, so that a hook need not read a thousand profiles, nor ask for a name. */
 export function saveKnown(
   host: Host,
-  { literal, uids, named, pins }: Gathered,
+  { literal, uids, dhcpUids, named, pins }: Gathered,
   folder: KeptFolder = keptFolder(readLockRecord(host)),
 ): void {
-  const json = { version: 1, endpoints: literal.map(endpointText), uids, named: named.map(remoteText), pins: pinsJson(pins) };
+  const json = { version: 1, endpoints: literal.map(endpointText), uids, dhcpUids, named: named.map(remoteText), pins: pinsJson(pins) };
   host.write(`${folder}/${FILE}`, `${JSON.stringify(json, null, 1)}\n`);
 }
 
@@ -220,7 +240,8 @@ export function savedKnown(host: Host): Gathered | undefined {
   const uids = field(json, 'uids');
   if (literal === undefined || !Array.isArray(uids) || !uids.every((uid): uid is number => typeof uid === 'number'))
     throw new KillswitchError('FILES', `${path} is damaged: ${printable(text)}`, 'Run "ovpn-killswitch lock", which writes it anew.');
-  return gathered(literal, uids, texts(field(json, 'named'), parseRemote) ?? [], parsePins(field(json, 'pins')));
+  const dhcpUids = numbersIn(field(json, 'dhcpUids'));
+  return gathered(literal, { uids, dhcpUids }, texts(field(json, 'named'), parseRemote) ?? [], parsePins(field(json, 'pins')));
 }
 
 /** What the hosts file is to name: on trial also the servers of the lock before, with which the machine would boot. */
@@ -232,7 +253,7 @@ export function hostPins(host: Host, { pins }: Pick<Gathered, 'pins'>): readonly
 /** The accounts of the last `lock` or `refresh`, without reading the endpoints. */
 export function savedUids(host: Host): readonly number[] {
   const uids = field(parseJson(host.read(knownPath(host)) ?? ''), 'uids');
-  return Array.isArray(uids) ? uids.filter((uid): uid is number => typeof uid === 'number') : [];
+  return numbersIn(uids);
 }
 
 /** The pins of the last `lock` or `refresh`, without reading the endpoints. */
@@ -247,12 +268,12 @@ export function hasNames(host: Host): boolean {
 }
 
 /** The same with what NetworkManager has got meanwhile. */
-export function withNewConnections(host: Host, settings: Settings, { literal, uids, named, pins }: Gathered): Gathered {
+export function withNewConnections(host: Host, settings: Settings, { literal, uids, dhcpUids, named, pins }: Gathered): Gathered {
   const profiles = guardedConnections(host).map(({ profile }) => profile);
   const places = [...named, ...namedRemotes(profiles)].map((remote) => [remoteText(remote), remote] as const);
   return gathered(
     distinctEndpoints([...literal, ...profiles.flatMap(literalEndpoints)]),
-    [...new Set([...uids, ...uidsOf(host, settings, profiles)])],
+    { uids: [...new Set([...uids, ...uidsOf(host, settings, profiles)])], dhcpUids },
     [...new Map(places).values()],
     pins,
   );
@@ -261,7 +282,7 @@ export function withNewConnections(host: Host, settings: Settings, { literal, ui
 /** The same with the addresses of its names asked for again. `used` names the addresses that tunnels are connected to. */
 export function renewKnown(
   host: Host,
-  { literal, uids, named, pins }: Gathered,
+  { literal, uids, dhcpUids, named, pins }: Gathered,
   ask: Ask,
   used: ReadonlyMap<string, ReadonlySet<string>> = new Map(),
 ): Gathered {
@@ -269,7 +290,7 @@ export function renewKnown(
   const now = host.now();
   // Before the answer too: what a handshake has used is evicted by nothing.
   const renewed = renewPins(names, markUsed(pins, used, now), ask(names), now);
-  return gathered(literal, uids, named, markUsed(renewed, used, now));
+  return gathered(literal, { uids, dhcpUids }, named, markUsed(renewed, used, now));
 }
 
 /** What of the profiles will not connect, one line each: names without an address, and profiles that could not be read. */

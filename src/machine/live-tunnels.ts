@@ -70,7 +70,15 @@ function parseLive(text: string): LiveTunnel | undefined {
   const start = field(field(json, 'daemon'), 'start');
   if (!device || !endpoints || !addresses || !resolvers || !searchDomains || !networks || typeof since !== 'number') return undefined;
   return {
-    tunnel: { device, endpoints, addresses, resolvers, ...(searchDomains.length > 0 ? { searchDomains } : {}), networks },
+    tunnel: {
+      device,
+      endpoints,
+      addresses,
+      resolvers,
+      ...(searchDomains.length > 0 ? { searchDomains } : {}),
+      networks,
+      ...(field(json, 'offloaded') === true && { offloaded: true }),
+    },
     since,
     daemon: typeof pid === 'number' && typeof start === 'string' ? { pid, start } : undefined,
     deviceSeen: field(json, 'deviceSeen') === true,
@@ -108,7 +116,7 @@ export function readLiveTunnel(host: Host, device: InterfaceName): LiveTunnel | 
 
 /** A tunnel as its file holds it. */
 export function liveText({ tunnel, since, daemon, deviceSeen, connection, profile }: LiveTunnel): string {
-  const { device, endpoints, addresses, resolvers, searchDomains = [], networks } = tunnel;
+  const { device, endpoints, addresses, resolvers, searchDomains = [], networks, offloaded } = tunnel;
   const facts = {
     version: 1,
     device,
@@ -117,6 +125,7 @@ export function liveText({ tunnel, since, daemon, deviceSeen, connection, profil
     resolvers: resolvers.map(resolverJson),
     searchDomains,
     networks: networks.map(({ text }) => text),
+    ...(offloaded === true && { offloaded }),
     since,
     daemon: daemon ?? null,
     deviceSeen,

@@ -1,7 +1,8 @@
 import type { ChainPolicy } from '../backend/backend.ts';
-import type { Table } from '../backend/iptables-tables.ts';
+import { BUILTINS, type BuiltinName, KNOWN_TABLES, type Table } from '../backend/iptables-tables.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import type { Family } from '../net/address.ts';
 import type { Portal } from '../policy/portal.ts';
 import type { BackendName } from '../policy/settings.ts';
 import { field, type Json, parseJson } from './json.ts';
@@ -14,8 +15,10 @@ export const LOCK_RECORD: string = `${PATHS.state}/lock.json`;
 const PLAIN_FILE = `${PATHS.state}/lock.plain`;
 
 /** A builtin chain of one family in one of our tables. */
-export interface BuiltinChain extends Pick<ChainPolicy, 'family' | 'chain'> {
+export interface BuiltinChain {
+  readonly family: Family;
   readonly table: Table;
+  readonly chain: BuiltinName;
 }
 
 /** What a human said last, and what the machine was like before the first `lock`. */
@@ -52,8 +55,10 @@ function parsePolicy(json: Json): readonly ChainPolicy[] {
 
 /** A record of before the second wall names no table. */
 function parseMade(json: Json): readonly BuiltinChain[] {
-  const table = field(json, 'table') === 'security' ? 'security' : 'filter';
-  return parseChain(json).map((chain) => ({ ...chain, table }));
+  const [family, name] = ['family', 'chain'].map((key) => field(json, key));
+  const table = KNOWN_TABLES.find((each) => each === field(json, 'table')) ?? 'filter';
+  const chain = BUILTINS[table].find((each) => each.chain === name)?.chain;
+  return (family === 'ipv4' || family === 'ipv6') && chain !== undefined ? [{ family, table, chain }] : [];
 }
 
 function list<Item>(json: Json | undefined, parse: (json: Json) => readonly Item[]): readonly Item[] {

@@ -13,7 +13,7 @@ import { readLockRecord } from './lock-record.ts';
 /** Whether the kernel has the table of the second wall in both families; who may not ask takes it for there. */
 function hasWallTable(host: Host): boolean {
   const tools = ['iptables-save', ...(host.has('ip6tables-save') && host.exists(PATHS.ipv6) ? ['ip6tables-save' as const] : [])] as const;
-  return !host.mayChangeRules() || tools.every((program) => host.run({ program, args: ['-t', 'security'] }).status === 0);
+  return !host.mayChangeRules() || tools.every((program) => host.run({ program, args: ['-t', 'mangle'] }).status === 0);
 }
 
 /** What the choice of a backend may look at, on this machine. `relock`: the setting counts, not what it is locked with. */

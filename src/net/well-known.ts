@@ -59,10 +59,21 @@ export const DHCP: Readonly<Record<Family, { readonly client: Port; readonly ser
   ipv6: { client: port(546), server: port(547), to: networks('ff02::1:2/128', 'ff05::1:3/128', 'fe80::/10') },
 };
 export const LINK_LOCAL_IPV6: readonly Network[] = networks('fe80::/10');
+/** Where neighbour discovery has business: the link, and addresses that no router takes off the site (RFC 4291, RFC 4193). */
+export const NEIGHBOUR_NETWORKS: readonly Network[] = networks('fe80::/10', 'fc00::/7', 'ff02::/16');
 export const LINK_MULTICAST_IPV6: readonly Network[] = networks('ff02::/16');
 
 /** ICMP echo request: RFC 792, RFC 4443. */
 export const ECHO_REQUEST: Readonly<Record<Family, number>> = { ipv4: 8, ipv6: 128 };
+
+/** The errors that belong to a packet sent before: RFC 792, RFC 4443 3. */
+export const ICMP_ERRORS: Readonly<Record<Family, readonly number[]>> = { ipv4: [3, 11, 12], ipv6: [1, 2, 3, 4] };
+
+/** "Fragment reassembly time exceeded": RFC 792 (type 11, code 1), RFC 4443 3.3 (type 3, code 1). */
+export const REASSEMBLY_EXCEEDED: Readonly<Record<Family, { readonly type: number; readonly code: number }>> = {
+  ipv4: { type: 11, code: 1 },
+  ipv6: { type: 3, code: 1 },
+};
 
 /** Neighbour discovery (RFC 4861 4) and multicast listener (RFC 2710, RFC 3810) message types. */
 export const ICMPV6 = {

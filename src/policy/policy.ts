@@ -17,6 +17,8 @@ export interface Base {
   readonly endpoints: readonly Endpoint[];
   /** undefined: anybody's packets. */
   readonly owners: readonly Owner[] | undefined;
+  /** User ids of the DHCP clients that do not run as root. */
+  readonly dhcpUids: readonly number[];
   readonly lan: readonly LanEntry[];
   /**
    * Whether the networks of earlier connections stay shut. A LAN that the settings list network by
@@ -56,6 +58,8 @@ export interface Known {
   readonly endpoints: readonly Endpoint[];
   /** User ids that `KILLSWITCH_ENDPOINT_OWNER` stands for; ignored for `any` and `mark`. */
   readonly uids: readonly number[];
+  /** User ids of the accounts that DHCP clients run as, besides root. */
+  readonly dhcpUids?: readonly number[];
 }
 
 function ownersOf({ endpointOwner }: Settings, { uids }: Known): readonly Owner[] | undefined {
@@ -94,6 +98,7 @@ export function baseOf(settings: Settings, known: Known, sessions: readonly Sess
   return {
     endpoints: allowed,
     owners: ownersOf(settings, known),
+    dhcpUids: known.dhcpUids ?? [],
     lan: lanOf(settings),
     remembers: settings.lan.kind === 'private',
     lanInbound,

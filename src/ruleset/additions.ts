@@ -1,5 +1,5 @@
 import type { Chain, Rule, Ruleset } from './ruleset.ts';
-import { isHook } from './ruleset.ts';
+import { isFixed } from './ruleset.ts';
 import { without } from './without.ts';
 
 /** Rules to put at the end of a chain. `created`: the chain is new. */
@@ -24,7 +24,7 @@ export function additions(from: Ruleset, to: Ruleset): readonly Addition[] | und
     // Two tunnels to one endpoint bring the same rule twice.
     const fresh = without(chain.rules, before.rules, text);
     if (without(before.rules, chain.rules, text).length > 0) return undefined;
-    if (fresh.length > 0 && (isHook(chain.name) || chain.name === 'endpoint')) return undefined;
+    if (fresh.length > 0 && isFixed(chain.name)) return undefined;
     if (fresh.length > 0) added.push({ name: chain.name, rules: fresh, created: false });
   }
   return added;

@@ -11,7 +11,9 @@ import {
   established,
   formerAddress,
   formerNetworks,
+  formerSource,
   forward,
+  fragments,
   fromTunnel,
   lan,
   lanDns,
@@ -20,10 +22,13 @@ import {
   loopback,
   neighbours,
   noIpv6,
+  offloadedEndpoint,
   otherDns,
+  outOfTunnel,
   portal,
   rest,
   sshSession,
+  throughEgress,
   throughForward,
   throughTunnel,
   tunnel,
@@ -31,6 +36,7 @@ import {
   tunnelDns,
   tunnelInbound,
   tunnelNetworks,
+  tunnelSource,
 } from './sections.ts';
 
 function to(chain: SharedChain, id: Rule['id']): Rule {
@@ -50,84 +56,128 @@ function lazy(name: ChainName, make: () => readonly Rule[]): Chain {
   };
 }
 
+/** What leaves, in the order in which it is asked. `tunnels` leads to the chains of live tunnels, `networks` to what belongs to them. */
+function leaving(
+  base: Base,
+  open: Portal | undefined,
+  { tunnels, networks }: { readonly tunnels: readonly Rule[]; readonly networks: Rule },
+): readonly Rule[] {
+  return [
+    ...loopback('out'),
+    ...endpoint(base),
+    ...dhcp(base, 'out'),
+    ...neighbours(base, 'out'),
+    ...tunnels,
+    ...lanDns(base),
+    ...(open === undefined ? [] : portal(base, open)),
+    ...otherDns(base),
+    ...sshSession(base, 'out'),
+    ...endpointOthers(base, base.endpoints),
+    networks,
+    ...lan(base),
+    ...rest(base),
+  ];
+}
+
 /** The base chains. Their order is the security argument: docs/security.md reads along it. */
-function baseChains(base: Base, open: Portal | undefined): readonly Chain[] {
+function baseChains(base: Base, first: Base, open: Portal | undefined): readonly Chain[] {
   return [
     lazy('input', () => [
       ...loopback('in'),
+      to('tunnel-input', 'tunnel-inbound'),
       to('tunnel-address', 'tunnel-address'),
       ...established(base),
       ...dhcp(base, 'in'),
       ...neighbours(base, 'in'),
-      to('tunnel-input', 'tunnel-inbound'),
       ...sshSession(base, 'in'),
       ...lanInbound(base),
-      ...rest(base, 'input'),
+      ...rest(base),
     ]),
-    lazy('forward', () => [to('tunnel-forward', 'forward'), ...rest(base, 'forward')]),
-    lazy('output', () => [
-      ...loopback('out'),
-      ...endpoint(base),
-      ...dhcp(base, 'out'),
-      ...neighbours(base, 'out'),
-      to('tunnel-output', 'tunnel'),
-      ...lanDns(base),
-      ...(open === undefined ? [] : portal(base, open)),
-      ...otherDns(base),
-      ...sshSession(base, 'out'),
-      ...endpointOthers(base, base.endpoints),
-      to('tunnel-networks', 'tunnel-networks'),
-      ...lan(base),
-      ...rest(base, 'output'),
-    ]),
+    lazy('forward', () => [to('tunnel-forward', 'forward'), ...rest(base)]),
+    lazy('output', () =>
+      leaving(first, open, {
+        tunnels: [to('tunnel-output', 'tunnel'), to('first-offloaded', 'endpoint')],
+        networks: to('first-networks', 'tunnel-networks'),
+      }),
+    ),
+    lazy('postrouting', () =>
+      leaving(base, open, {
+        tunnels: [to('tunnel-source', 'tunnel-source'), ...fragments(base), to('tunnel-egress', 'tunnel'), to('from-tunnel', 'forward')],
+        networks: to('tunnel-networks', 'tunnel-networks'),
+      }),
+    ),
   ];
 }
 
-/** The chains that live tunnels add to, and `endpoint`, which no tunnel changes. */
-function sharedChains(base: Base, endpoints: Chain, tunnels: readonly Tunnel[], former: readonly FormerTunnel[]): readonly Chain[] {
+/** The chains that tunnels add to, and those that no tunnel changes. */
+function sharedChains(
+  base: Base,
+  first: Base,
+  fixed: Chain,
+  tunnels: readonly Tunnel[],
+  former: readonly FormerTunnel[],
+): readonly Chain[] {
   const each = (rules: (live: Tunnel) => readonly Rule[]) => tunnels.flatMap(rules);
-  const eachFormer = (rules: (former: FormerTunnel) => readonly Rule[]) => former.flatMap(rules);
+  const eachFormer = (rules: (gone: FormerTunnel) => readonly Rule[]) => former.flatMap(rules);
+  const networks = (by: Base) => [
+    ...each((live) => [...endpointOthers(by, live.endpoints), ...tunnelNetworks(by, live)]),
+    ...eachFormer((gone) => formerNetworks(by, gone)),
+  ];
   return [
     { name: 'live-endpoint', rules: each((live) => liveEndpoint(base, live)) },
-    endpoints,
-    {
-      name: 'tunnel-address',
-      rules: [...each((live) => tunnelAddress(base, live)), ...eachFormer((gone) => formerAddress(base, gone, tunnels))],
-    },
-    {
-      name: 'tunnel-networks',
-      rules: [
-        ...each((live) => [...endpointOthers(base, live.endpoints), ...tunnelNetworks(base, live)]),
-        ...eachFormer((gone) => formerNetworks(base, gone)),
-      ],
-    },
+    fixed,
     { name: 'tunnel-input', rules: each(fromTunnel) },
     { name: 'tunnel-forward', rules: each((live) => forward(base, live)) },
     { name: 'tunnel-output', rules: each(tunnel) },
+    { name: 'first-offloaded', rules: each((live) => offloadedEndpoint(first, live)) },
+    { name: 'first-networks', rules: networks(first) },
+    {
+      name: 'tunnel-source',
+      rules: [...each((live) => tunnelSource(base, live)), ...eachFormer((gone) => formerSource(base, gone, tunnels))],
+    },
+    { name: 'tunnel-egress', rules: each(throughEgress) },
+    { name: 'from-tunnel', rules: each((live) => outOfTunnel(base, live)) },
+    { name: 'tunnel-networks', rules: networks(base) },
   ];
 }
 
+/** The addresses of all tunnels: what comes in by another way is asked here, and what an unknown tunnel brings. */
+function addressChain(base: Base, tunnels: readonly Tunnel[], former: readonly FormerTunnel[]): Chain {
+  return {
+    name: 'tunnel-address',
+    rules: [...tunnels.flatMap((live) => tunnelAddress(base, live)), ...former.flatMap((gone) => formerAddress(base, gone, tunnels))],
+  };
+}
+
 /** A live tunnel's own chains. Each ends in a rule that decides: what leaves by a tunnel is judged nowhere else. */
-function deviceChains(base: Base, live: Tunnel): readonly Chain[] {
+function deviceChains(base: Base, first: Base, live: Tunnel): readonly Chain[] {
   const { device } = live;
-  const output = [...noIpv6(base, live), ...tunnelDns(base, live), ...otherDns(base), ...throughTunnel(base)];
+  const into = (by: Base) => [...noIpv6(by, live), ...tunnelDns(by, live), ...otherDns(by), ...throughTunnel(by)];
   return [
     { name: `input-${device}`, rules: tunnelInbound(base, live) },
     ...(base.forward.length > 0 ? [{ name: `forward-${device}` as const, rules: throughForward(base, live) }] : []),
-    { name: `output-${device}`, rules: output },
+    { name: `output-${device}`, rules: into(first) },
+    { name: `postrouting-${device}`, rules: into(base) },
   ];
 }
 
 /** Makes the ruleset of live and former tunnels over one base. */
 export type RulesetOf = (tunnels: readonly Tunnel[], former?: readonly FormerTunnel[]) => Ruleset;
 
-/** The rules of a base with any tunnels. Chains that no tunnel changes are the same value in each ruleset. */
-export function rulesetsOf(base: Base, open?: Portal): RulesetOf {
+/**
+ * The rules of a base with any tunnels. Chains that no tunnel changes are the same value in each ruleset. Only the first look can tell
+ * a program that it is refused: REJECT is valid at input, forward and output alone (nft(8), REJECT STATEMENT).
+ */
+export function rulesetsOf(first: Base, open?: Portal): RulesetOf {
+  const base: Base = { ...first, refuse: 'drop' };
+  const answers = lazy('answers', () => established(base));
   const endpoints = lazy('endpoint', () => endpointList(base));
-  const last = baseChains(base, open);
+  const last = baseChains(base, first, open);
   return (tunnels, former = []) => [
-    ...tunnels.flatMap((live) => deviceChains(base, live)),
-    ...sharedChains(base, endpoints, tunnels, former),
+    answers,
+    addressChain(base, tunnels, former),
+    ...tunnels.flatMap((live) => deviceChains(base, first, live)),
+    ...sharedChains(base, first, endpoints, tunnels, former),
     ...last,
   ];
 }

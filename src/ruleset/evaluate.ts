@@ -1,7 +1,7 @@
 import { contains, networkOf } from '../net/network.ts';
 import type { PortRange } from '../net/port.ts';
 import type { Packet } from './packet.ts';
-import type { Chain, ChainName, Match, Rule, Ruleset } from './ruleset.ts';
+import type { Chain, ChainName, Hook, Match, Rule, Ruleset } from './ruleset.ts';
 
 /** Which rule decides about a packet, and how. `rule` is undefined when none did: the chain policy, which is drop. */
 export interface Decision {
@@ -28,6 +28,7 @@ export function matches(match: Match, packet: Packet): boolean {
     (match.in === undefined || match.in === packet.in) &&
     (match.notIn === undefined || match.notIn !== packet.in) &&
     (match.out === undefined || match.out === packet.out) &&
+    (match.notOut === undefined || match.notOut !== packet.out) &&
     within(match.from, packet.from) &&
     within(match.to, packet.to) &&
     (match.endpoints === undefined ||
@@ -39,6 +40,7 @@ export function matches(match: Match, packet: Packet): boolean {
     (match.fromPorts === undefined || (transport !== undefined && inRanges(match.fromPorts, transport.fromPort))) &&
     (match.toPorts === undefined || (transport !== undefined && inRanges(match.toPorts, transport.toPort))) &&
     (match.icmp === undefined || ('icmp' in payload && match.icmp.includes(payload.icmp))) &&
+    (match.icmpCode === undefined || ('icmp' in payload && match.icmpCode === (payload.icmpCode ?? 0))) &&
     (match.conntrack === undefined || match.conntrack.some((state) => state === packet.conntrack)) &&
     (match.during === undefined || packet.at === undefined || (match.during.from <= packet.at && packet.at <= match.during.until)) &&
     (match.owner === undefined || (match.owner.kind === 'uid' ? match.owner.uid === packet.uid : match.owner.mark === packet.mark))
@@ -60,4 +62,36 @@ function walk(chains: ReadonlyMap<ChainName, Chain>, name: ChainName, packet: Pa
 export function evaluate(ruleset: Ruleset, packet: Packet): Decision {
   const chains = new Map(ruleset.map((chain) => [chain.name, chain]));
   return walk(chains, packet.hook, packet) ?? { verdict: 'drop', rule: undefined, chain: packet.hook };
+}
+
+/** Which hooks have chains of ours: a backend may leave out the first look, or lack the final one. */
+export interface Looks {
+  readonly first: boolean;
+  readonly final: boolean;
+}
+
+/** The hooks that a packet meets, in their order, from the one at which it starts. */
+function hooksFrom(hook: Hook, { first, final }: Looks): readonly Hook[] {
+  switch (hook) {
+    case 'input':
+    case 'postrouting':
+      return [hook];
+    case 'forward':
+      return final ? [hook, 'postrouting'] : [hook];
+    case 'output':
+      return [...(first ? [hook] : []), ...(final ? (['postrouting'] as const) : [])];
+    default:
+      return hook satisfies never;
+  }
+}
+
+/**
+ * What becomes of a packet at all hooks that it meets: the first that does not accept it decides. `leavesBy` is the interface
+ * that it really leaves by, where something routes it anew after the hook `output`.
+ */
+export function judge(ruleset: Ruleset, packet: Packet, looks: Looks, leavesBy: string | undefined = packet.out): Decision {
+  const decisions = hooksFrom(packet.hook, looks).map((hook) =>
+    evaluate(ruleset, { ...packet, hook, ...(hook === 'postrouting' ? { out: leavesBy } : {}) }),
+  );
+  return decisions.find(({ verdict }) => verdict !== 'accept') ?? decisions.at(-1) ?? evaluate(ruleset, packet);
 }

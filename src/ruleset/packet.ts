@@ -1,7 +1,11 @@
 import type { Address } from '../net/address.ts';
 import type { Hook } from './ruleset.ts';
 
-/** One packet at one netfilter hook, with what a rule can ask of it. Interfaces are undefined where the hook has none. */
+/**
+ * One packet at one netfilter hook, with what a rule can ask of it. Interfaces are undefined where
+ * the hook has none. At `postrouting`, `in` is where a forwarded packet came from, or the device
+ * whose driver made the packet (data channel offload); this machine's own packets have none.
+ */
 export interface Packet {
   readonly hook: Hook;
   readonly in: string | undefined;
@@ -10,7 +14,7 @@ export interface Packet {
   readonly to: Address;
   readonly payload:
     | { readonly transport: 'tcp' | 'udp'; readonly fromPort: number; readonly toPort: number }
-    | { readonly icmp: number }
+    | { readonly icmp: number; readonly icmpCode?: number }
     | { readonly protocol: number };
   readonly conntrack: 'new' | 'established' | 'related';
   /** Who opened the socket; undefined for packets of no socket of ours. */

@@ -32,6 +32,14 @@ export const REASONS: Readonly<Record<RuleId, Reason>> = {
     why: 'a link carries no IPv6 without them (RFC 4861, RFC 2710, RFC 3810). Routers do not forward them (RFC 4861 7.1.1: hop limit 255).',
     settings: ['KILLSWITCH_IPV6'],
   },
+  'tunnel-source': {
+    why: "the tunnel's own address belongs to what goes through the tunnel. Elsewhere it gives away who you are there, and lets a server pass for a host of the LAN (CVE-2019-14899, from its side).",
+    settings: [],
+  },
+  fragments: {
+    why: 'the answer "fragment reassembly time exceeded" (RFC 792, RFC 4443 3.3) shows a scanner which addresses this machine has, the one inside the tunnel among them.',
+    settings: [],
+  },
   tunnel: {
     why: "this is what the VPN is for. A device counts only while up, or NetworkManager's dispatcher, has reported it.",
     settings: ['KILLSWITCH_TUNNEL_PORTS'],

@@ -6,8 +6,12 @@ import type { PortRange, Transport } from '../net/port.ts';
 import type { Owner } from '../policy/policy.ts';
 import type { LogLimit } from '../policy/settings.ts';
 
-/** Where in the kernel a base chain runs (netfilter hook). */
-export const HOOKS = ['input', 'forward', 'output'] as const;
+/**
+ * Where in the kernel a base chain runs (netfilter hook). What leaves is decided at `postrouting`,
+ * which sees the interface that a packet really leaves by; `output` sees the one it was routed to
+ * at first, and answers local programs early.
+ */
+export const HOOKS = ['input', 'forward', 'output', 'postrouting'] as const;
 export type Hook = (typeof HOOKS)[number];
 
 /**
@@ -21,6 +25,8 @@ export const RULE_IDS = [
   'endpoint',
   'dhcp',
   'neighbours',
+  'tunnel-source',
+  'fragments',
   'tunnel',
   'no-ipv6',
   'tunnel-dns',
@@ -38,15 +44,24 @@ export const RULE_IDS = [
 ] as const;
 export type RuleId = (typeof RULE_IDS)[number];
 
-/** Chains that every ruleset has, whether a tunnel is live or not: live tunnels add their rules to them. */
+/** Chains that no tunnel changes, in the order of their rules. */
+const FIXED_CHAINS = ['endpoint', 'answers'] as const;
+
+/** Chains of the hook `output` alone, which looks at a packet first. */
+const FIRST_CHAINS = ['tunnel-output', 'first-offloaded', 'first-networks'] as const;
+
+/** Chains of the hook `postrouting` alone, which decides about what leaves. */
+const FINAL_CHAINS = ['tunnel-source', 'tunnel-egress', 'from-tunnel', 'tunnel-networks'] as const;
+
+/** Chains that every ruleset has, whether a tunnel is live or not: live tunnels add to all but the fixed ones. */
 export const SHARED_CHAINS = [
-  'endpoint',
+  ...FIXED_CHAINS,
   'live-endpoint',
   'tunnel-address',
-  'tunnel-networks',
   'tunnel-input',
   'tunnel-forward',
-  'tunnel-output',
+  ...FIRST_CHAINS,
+  ...FINAL_CHAINS,
 ] as const;
 export type SharedChain = (typeof SHARED_CHAINS)[number];
 
@@ -60,6 +75,7 @@ export interface Match {
   readonly in?: InterfaceName;
   readonly notIn?: InterfaceName;
   readonly out?: InterfaceName;
+  readonly notOut?: InterfaceName;
   readonly from?: readonly Network[];
   readonly to?: readonly Network[];
   readonly endpoints?: readonly Endpoint[];
@@ -68,6 +84,8 @@ export interface Match {
   readonly toPorts?: readonly PortRange[];
   /** ICMP or ICMPv6 types, by `family`. */
   readonly icmp?: readonly number[];
+  /** ICMP or ICMPv6 code, of the types in `icmp`. */
+  readonly icmpCode?: number;
   readonly conntrack?: readonly ('established' | 'related')[];
   readonly owner?: Owner;
   /** From one second since 1970 to another, both included, by the machine's clock. */
@@ -95,7 +113,27 @@ export function isHook(name: ChainName): name is Hook {
   return (HOOKS as readonly string[]).includes(name);
 }
 
+/** Whether no tunnel changes a chain: the base chains, and the lists that they jump to. */
+export function isFixed(name: ChainName): boolean {
+  return isHook(name) || (FIXED_CHAINS as readonly string[]).includes(name);
+}
+
 /** Whether the order of a chain's rules decides anything: the rules that tunnels add to a shared chain exclude each other. */
 export function isOrdered(name: string): boolean {
-  return name === 'endpoint' || !(SHARED_CHAINS as readonly string[]).includes(name);
+  return (FIXED_CHAINS as readonly string[]).includes(name) || !(SHARED_CHAINS as readonly string[]).includes(name);
+}
+
+/** Whether a chain serves the first look, at the hook `output`, and nothing else. */
+export function isOfFirstLook(name: ChainName): boolean {
+  return name === 'output' || name.startsWith('output-') || (FIRST_CHAINS as readonly string[]).includes(name);
+}
+
+/** Whether a chain serves the hook `postrouting`, and nothing else. */
+export function isOfFinalLook(name: ChainName): boolean {
+  return name === 'postrouting' || name.startsWith('postrouting-') || (FINAL_CHAINS as readonly string[]).includes(name);
+}
+
+/** Whether the first look has anything to say: it can tell a program that it is refused, which `postrouting` cannot. */
+export function answersEarly(ruleset: Ruleset): boolean {
+  return ruleset.some(({ name, rules }) => isOfFirstLook(name) && rules.some(({ verdict }) => verdict === 'reject'));
 }

@@ -7,12 +7,15 @@ import {
   DNS_PORT,
   ECHO_REQUEST,
   ENCRYPTED_DNS_PORT,
+  ICMP_ERRORS,
   ICMPV6,
   LINK_LOCAL_IPV6,
   LINK_MULTICAST_IPV6,
   LLMNR_PORT,
   LOCAL_MULTICAST,
   LOOPBACK,
+  NEIGHBOUR_NETWORKS,
+  REASSEMBLY_EXCEEDED,
   WEB_PORTS,
 } from '../net/well-known.ts';
 import type { Base } from '../policy/policy.ts';
@@ -21,6 +24,7 @@ import type { FormerTunnel } from '../tunnel/former-tunnel.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 import type { Match, Rule, RuleId, Verdict } from './ruleset.ts';
 
+const NEAR: readonly Network[] = [...LINK_LOCAL_IPV6, ...LINK_MULTICAST_IPV6];
 const RESOLVER_PORTS: readonly PortRange[] = [onlyPort(DNS_PORT), onlyPort(ENCRYPTED_DNS_PORT)];
 const NAME_PORTS: readonly PortRange[] = [...RESOLVER_PORTS, onlyPort(LLMNR_PORT)];
 
@@ -132,14 +136,14 @@ function refuseEndpoints(base: Base, id: RuleId, endpoints: readonly Endpoint[],
   });
 }
 
-/** A DHCP client asking for and keeping its address. */
+/** A DHCP client asking for and keeping its address: on the way out, root's and that of an account for DHCP clients. */
 export function dhcp(base: Base, direction: 'in' | 'out'): readonly Rule[] {
-  return families(base).map((family) => {
+  return families(base).flatMap((family) => {
     const { client, server, to } = DHCP[family];
     const mine: Match = { family, transports: ['udp'], fromPorts: [onlyPort(client)], toPorts: [onlyPort(server)], to };
     const theirs: Match = { family, transports: ['udp'], fromPorts: [onlyPort(server)], toPorts: [onlyPort(client)] };
-    if (direction === 'out') return accept('dhcp', mine);
-    return accept('dhcp', family === 'ipv6' ? { ...theirs, from: LINK_LOCAL_IPV6 } : theirs);
+    if (direction === 'out') return [0, ...base.dhcpUids].map((uid) => accept('dhcp', { ...mine, owner: { kind: 'uid', uid } }));
+    return [accept('dhcp', family === 'ipv6' ? { ...theirs, from: LINK_LOCAL_IPV6 } : theirs)];
   });
 }
 
@@ -154,7 +158,7 @@ export function neighbours(base: Base, direction: 'in' | 'out'): readonly Rule[]
       accept('neighbours', { family, icmp: [ICMPV6.listenerQuery, routerAdvertisement], from: LINK_LOCAL_IPV6 }),
     ];
   return [
-    accept('neighbours', { family, icmp: [neighbourSolicitation, neighbourAdvertisement] }),
+    accept('neighbours', { family, icmp: [neighbourSolicitation, neighbourAdvertisement], to: NEIGHBOUR_NETWORKS }),
     accept('neighbours', {
       family,
       icmp: [ICMPV6.listenerReport, ICMPV6.listenerDone, routerSolicitation, ICMPV6.listenerReport2],
@@ -181,9 +185,45 @@ export function sshSession(base: Base, direction: 'in' | 'out'): readonly Rule[]
   });
 }
 
-/** Packets that leave by a live tunnel: its own chain decides. */
+/** Packets that were routed into a live tunnel at first: its own chain looks at them. */
 export function tunnel({ device }: Tunnel): readonly Rule[] {
   return [{ id: 'tunnel', match: { out: device }, verdict: { jump: `output-${device}` } }];
+}
+
+/** Packets that leave by a live tunnel: its own chain decides. */
+export function throughEgress({ device }: Tunnel): readonly Rule[] {
+  return [{ id: 'tunnel', match: { out: device }, verdict: { jump: `postrouting-${device}` } }];
+}
+
+/**
+ * Packets that come from a live tunnel's device and leave by another interface: answers to what the settings let be forwarded,
+ * and the encrypted packets that the tunnel's own driver makes. With data channel offload those carry any account or none, but
+ * no program can make one: `ovpn_udp_send_skb` (drivers/net/ovpn/udp.c) sets the device, `ip_output` (net/ipv4/ip_output.c)
+ * gives it to this hook, and what came in through the tunnel and was forwarded has met `forward` before.
+ */
+export function outOfTunnel(base: Base, { device, offloaded }: Tunnel): readonly Rule[] {
+  const made: Rule = { id: 'endpoint', match: { in: device }, verdict: { jump: 'endpoint' } };
+  return [...(offloaded === true ? [made] : []), ...base.forward.flatMap((to) => answers(base, 'forward', { in: device, out: to }))];
+}
+
+/** What carries a tunnel's own address and would leave by another interface: it belongs to the tunnel, or pretends to. */
+export function tunnelSource(base: Base, { device, addresses }: Pick<Tunnel, 'device' | 'addresses'>): readonly Rule[] {
+  return addresses.flatMap((address) =>
+    drop(base, 'tunnel-source', { family: address.family, notOut: device, from: [networkOf(address)] }),
+  );
+}
+
+/** To an endpoint in use by a tunnel whose packets the kernel makes: `output` cannot tell whose they are, `postrouting` can. */
+export function offloadedEndpoint(base: Base, { endpoints, offloaded }: Tunnel): readonly Rule[] {
+  return offloaded === true ? toEndpoints(base, endpoints) : [];
+}
+
+/** The kernel's answer that the rest of a fragmented packet never came: it shows who has an address. */
+export function fragments(base: Base): readonly Rule[] {
+  return FAMILIES.flatMap((family) => {
+    const { type, code } = REASSEMBLY_EXCEEDED[family];
+    return drop(base, 'fragments', { family, icmp: [type], icmpCode: code });
+  });
 }
 
 /** Whether IPv6 may go through a tunnel: it has an address of its own, and the settings do not block IPv6. */
@@ -215,7 +255,7 @@ export function throughTunnel(base: Base): readonly Rule[] {
     ...perTransport(base.tunnelPorts, (match) => [accept('tunnel', match)]),
     ...FAMILIES.map((family) => accept('tunnel', { family, icmp: [ECHO_REQUEST[family]] })),
     ...replies(base.tunnelInbound, 'tunnel-inbound', {}),
-    ...rest(base, 'output'),
+    ...rest(base),
   ];
 }
 
@@ -315,19 +355,36 @@ export function tunnelAddress(base: Base, { device, addresses }: Pick<Tunnel, 'd
   return addresses.flatMap((address) => drop(base, 'tunnel-address', { family: address.family, notIn: device, to: [networkOf(address)] }));
 }
 
+function untaken(addresses: readonly Address[], live: readonly Tunnel[]): readonly Address[] {
+  const taken = new Set(live.flatMap((tunnel) => tunnel.addresses.map(({ text }) => text)));
+  return addresses.filter(({ text }) => !taken.has(text));
+}
+
+/** The same for a tunnel that is not live: what was sent inside it may be sent again, or programs are bound to its address. */
+export function formerSource(base: Base, { device, addresses }: FormerTunnel, live: readonly Tunnel[]): readonly Rule[] {
+  return device === undefined ? [] : tunnelSource(base, { device, addresses: untaken(addresses, live) });
+}
+
 /**
  * The same for a tunnel that is not live: programs may still be bound to its address. An address
  * that a live tunnel has is that one's.
  */
 export function formerAddress(base: Base, { device, addresses }: FormerTunnel, live: readonly Tunnel[]): readonly Rule[] {
   if (device === undefined) return [];
-  const taken = new Set(live.flatMap((tunnel) => tunnel.addresses.map(({ text }) => text)));
-  return tunnelAddress(base, { device, addresses: addresses.filter(({ text }) => !taken.has(text)) });
+  return tunnelAddress(base, { device, addresses: untaken(addresses, live) });
+}
+
+/** Answers, and the errors that belong to what was sent before: nothing else that the kernel calls related, as a helper's expectation. */
+function answers(base: Base, id: RuleId, match: Match): readonly Rule[] {
+  return [
+    accept(id, { ...(base.ipv6 === 'block' ? { family: 'ipv4' } : {}), ...match, conntrack: ['established'] }),
+    ...families(base).map((family) => accept(id, { ...match, family, icmp: ICMP_ERRORS[family], conntrack: ['related'] })),
+  ];
 }
 
 /** Answers to what this machine asked, and the errors that belong to them. */
 export function established(base: Base): readonly Rule[] {
-  return [accept('established', { ...(base.ipv6 === 'block' ? { family: 'ipv4' } : {}), conntrack: ['related', 'established'] })];
+  return answers(base, 'established', {});
 }
 
 /** Packets that come from a live tunnel: its own chain decides. */
@@ -335,10 +392,33 @@ export function fromTunnel({ device }: Tunnel): readonly Rule[] {
   return [{ id: 'tunnel-inbound', match: { in: device }, verdict: { jump: `input-${device}` } }];
 }
 
-/** Ports the settings open to the tunnel. */
+/** What a tunnel may bring: packets to its own addresses, of the families it carries. Where none is known, to any address. */
+function toOwnAddresses(base: Base, live: Tunnel, rule: (to: Match) => readonly Rule[]): readonly Rule[] {
+  const carried = FAMILIES.filter((family) => family === 'ipv4' || carriesIpv6(base, live));
+  if (live.addresses.length === 0) return rule(carried.length > 1 ? {} : { family: 'ipv4' });
+  return carried.flatMap((family) => {
+    const to = hosts(live.addresses.filter((address) => address.family === family));
+    return to.length === 0 ? [] : rule({ family, to });
+  });
+}
+
+/**
+ * What a tunnel brings: answers, and what comes to the ports that the settings open to it. A packet to another address of
+ * this machine is the server's guess (CVE-2019-14899, from its side). Neighbour solicitations are for tap devices.
+ */
 export function tunnelInbound(base: Base, live: Tunnel): readonly Rule[] {
-  const carried: Match = carriesIpv6(base, live) ? {} : { family: 'ipv4' };
-  return [...perTransport(base.tunnelInbound, (match) => [accept('tunnel-inbound', { ...carried, ...match })]), ...rest(base, 'input')];
+  const { neighbourSolicitation, neighbourAdvertisement } = ICMPV6;
+  const own = hosts(live.addresses.filter(({ family }) => family === 'ipv6'));
+  return [
+    // A tunnel whose own addresses are not known may not claim another tunnel's.
+    ...(live.addresses.length > 0 ? [] : [{ id: 'tunnel-address', match: {}, verdict: { jump: 'tunnel-address' } } as const]),
+    ...toOwnAddresses(base, live, (to) => [{ id: 'established', match: to, verdict: { jump: 'answers' } }]),
+    ...(carriesIpv6(base, live)
+      ? [accept('neighbours', { family: 'ipv6', icmp: [neighbourSolicitation, neighbourAdvertisement], to: [...own, ...NEAR] })]
+      : []),
+    ...toOwnAddresses(base, live, (to) => perTransport(base.tunnelInbound, (match) => [accept('tunnel-inbound', { ...to, ...match })])),
+    ...rest(base),
+  ];
 }
 
 /** Ports the settings open to the LAN. */
@@ -362,26 +442,17 @@ export function forward(base: Base, { device }: Tunnel): readonly Rule[] {
 /** What the settings let be forwarded: into the tunnel under its rules, and the answers back. */
 export function throughForward(base: Base, live: Tunnel): readonly Rule[] {
   const { device } = live;
-  const carried: Match = carriesIpv6(base, live) ? {} : { family: 'ipv4' };
   const into = [...noIpv6(base, live), ...tunnelDns(base, live), ...otherDns(base), ...throughTunnel({ ...base, tunnelInbound: [] })];
   return [
     ...base.forward.flatMap((from) => [
-      ...into
-        .filter(({ id }) => id !== 'rest')
-        .map(
-          (rule): Rule => ({
-            ...rule,
-            match: { ...rule.match, in: from, out: device },
-            verdict: rule.verdict === 'reject' ? 'drop' : rule.verdict,
-          }),
-        ),
-      accept('forward', { ...carried, in: device, out: from, conntrack: ['related', 'established'] }),
+      ...into.filter(({ id }) => id !== 'rest').map((rule): Rule => ({ ...rule, match: { ...rule.match, in: from, out: device } })),
+      ...answers(carriesIpv6(base, live) ? base : { ...base, ipv6: 'block' }, 'forward', { in: device, out: from }),
     ]),
-    ...rest(base, 'forward'),
+    ...rest(base),
   ];
 }
 
 /** Everything else. */
-export function rest(base: Base, direction: 'input' | 'forward' | 'output'): readonly Rule[] {
-  return direction === 'output' ? refuse(base, 'rest', {}) : drop(base, 'rest', {});
+export function rest(base: Base): readonly Rule[] {
+  return refuse(base, 'rest', {});
 }

@@ -23,7 +23,7 @@ export interface Passed {
 export function passedOf(backend: Backend, found: Image, portal: Portal): readonly Passed[] {
   const ours = (image: Image) => image.flatMap(({ rules }) => rules.filter(({ id }) => id === 'portal'));
   const rules = throughPortal(portal);
-  const texts = ours(backend.image([{ name: 'output', rules }])).map(({ text }) => text);
+  const texts = ours(backend.image([{ name: 'postrouting', rules }])).map(({ text }) => text);
   const counted = new Map(ours(found).map((rule) => [rule.text, rule]));
   return rules.flatMap(({ match: { owner, to, transports, toPorts } }, index) => {
     const { packets = 0, bytes = 0 } = counted.get(texts[index] ?? '') ?? {};

@@ -89,7 +89,7 @@ function policiesBefore(record: LockRecord | undefined, present: boolean, polici
  */
 function madeHere(host: Host, record: LockRecord | undefined, firstRules: boolean, wall: boolean): LockRecord['made'] {
   if (record?.locked !== true || record.made.length === 0) return firstRules ? missingChains(host) : [];
-  return wall && !record.wall ? [...record.made, ...missingChains(host).filter(({ table }) => table === 'security')] : record.made;
+  return wall && !record.wall ? [...record.made, ...missingChains(host).filter(({ table }) => table === 'mangle')] : record.made;
 }
 
 /** The other backend, when something of ours is there from an earlier lock. */

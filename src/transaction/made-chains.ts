@@ -1,16 +1,14 @@
-import { TABLES, type Table } from '../backend/iptables-tables.ts';
+import { BUILTINS, KNOWN_TABLES, type Table } from '../backend/iptables-tables.ts';
 import type { Host } from '../host/host.ts';
 import { field, type Json, parseJson } from '../machine/json.ts';
 import type { BuiltinChain } from '../machine/lock-record.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
 
-const BUILTIN: readonly BuiltinChain['chain'][] = ['INPUT', 'FORWARD', 'OUTPUT'];
-
 function nameOf(family: Family, table: Table): readonly string[] {
   return [family === 'ipv6' ? 'ip6' : 'ip', table];
 }
 
-const EVERY_TABLE = FAMILIES.flatMap((family) => TABLES.map((table) => ({ family, table })));
+const EVERY_TABLE = FAMILIES.flatMap((family) => KNOWN_TABLES.map((table) => ({ family, table })));
 
 interface FoundTable {
   readonly chains: readonly string[];
@@ -47,7 +45,7 @@ export function missingChains(host: Host): readonly BuiltinChain[] {
   if (!host.has('nft')) return [];
   return EVERY_TABLE.flatMap(({ family, table }) => {
     const found = readTable(host, family, table);
-    return BUILTIN.filter((chain) => found?.chains.includes(chain) !== true).map((chain) => ({ family, table, chain }));
+    return BUILTINS[table].flatMap(({ chain }) => (found?.chains.includes(chain) === true ? [] : [{ family, table, chain }]));
   });
 }
 
@@ -60,7 +58,7 @@ export function removeMadeChains(host: Host, made: readonly BuiltinChain[]): voi
     const gone = own.map(({ chain }) => chain).filter((chain) => found?.unused.includes(chain) === true);
     if (found === undefined || gone.length === 0) continue;
     const where = nameOf(family, table).join(' ');
-    const whole = !found.sets && gone.length === found.chains.length && own.length === BUILTIN.length;
+    const whole = !found.sets && gone.length === found.chains.length && own.length === BUILTINS[table].length;
     const stdin = whole ? `delete table ${where}\n` : gone.map((chain) => `delete chain ${where} ${chain}\n`).join('');
     // What remains when this fails is empty and accepts everything, as if it were not there.
     host.run({ program: 'nft', args: ['-f', '-'], stdin });

@@ -1,14 +1,11 @@
 import type { ChainPolicy } from '../backend/backend.ts';
-import { TABLES } from '../backend/iptables-tables.ts';
+import { KNOWN_TABLES } from '../backend/iptables-tables.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { field, type Json, parseJson } from '../machine/json.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
 import { printable } from '../net/printable.ts';
-
-/** Tables that hold our chains, or held them under an older version. */
-const ANY_TABLE: readonly string[] = [...new Set<string>([...TABLES, 'security'])];
 
 const OURS = /^KILLSWITCH-/;
 
@@ -65,7 +62,7 @@ function nativeTable(family: Family, table: string, objects: readonly Json[]): N
  */
 function readTables(host: Host): readonly NativeTable[] {
   return FAMILIES.flatMap((family) =>
-    ANY_TABLE.flatMap((table) => {
+    KNOWN_TABLES.flatMap((table) => {
       const args = ['-j', 'list', 'table', family === 'ipv6' ? 'ip6' : 'ip', table];
       const { status, stdout, stderr } = host.run({ program: 'nft', args });
       if (status !== 0 && stderr.includes('No such file or directory')) return [];

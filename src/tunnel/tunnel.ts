@@ -19,6 +19,11 @@ export interface Tunnel {
   readonly searchDomains?: readonly HostName[];
   /** Networks the server routed into it, without what stands for the default route. */
   readonly networks: readonly Network[];
+  /**
+   * Whether the kernel itself makes the encrypted packets (data channel offload): they then carry the
+   * account of the program whose packet they hold, or none.
+   */
+  readonly offloaded?: boolean;
 }
 
 /** A value from outside that was left out, for the log. `value` is escaped. */

@@ -110,7 +110,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const grown = it.rules();
     const foreign =
       backend === 'nftables'
-        ? it.run('nft', 'add', 'rule', 'inet', 'ovpn_killswitch', 'output-tun1', 'accept')
+        ? it.run('nft', 'add', 'rule', 'inet', 'ovpn_killswitch', 'postrouting-tun1', 'accept')
         : it.run('iptables', '-I', 'KILLSWITCH-O-tun1', '-j', 'ACCEPT');
     must(foreign);
     expect(it.status().exact).toBe(false);

@@ -43,7 +43,7 @@ describe.each(['iptables', 'nftables'] as const)('with %s', (backend) => {
       backend === 'nftables'
         ? it.run('nft', 'delete', 'table', 'inet', 'ovpn_killswitch')
         : it.sh(
-            'for each in iptables ip6tables; do for chain in INPUT FORWARD OUTPUT; do $each -P $chain ACCEPT; done; for table in filter security; do $each -t $table -F; $each -t $table -X; done; done',
+            'for each in iptables ip6tables; do for chain in INPUT FORWARD OUTPUT; do $each -P $chain ACCEPT; done; for table in filter mangle; do $each -t $table -F; $each -t $table -X; done; done',
           ),
     );
     const ended = it.command('status');

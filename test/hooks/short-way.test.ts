@@ -82,7 +82,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
 
   const tampering =
     backend === 'nftables'
-      ? 'nft flush chain inet ovpn_killswitch tunnel-networks; nft add rule inet ovpn_killswitch lan accept 2>/dev/null || nft insert rule inet ovpn_killswitch output accept'
+      ? 'nft flush chain inet ovpn_killswitch tunnel-networks; nft add rule inet ovpn_killswitch lan accept 2>/dev/null || nft insert rule inet ovpn_killswitch postrouting accept'
       : 'iptables -D KILLSWITCH-OUTPUT -m comment --comment rest -j DROP';
 
   test.each(['up', 'down'] as const)('%s sees that somebody has changed the rules, and puts them right', (hook) => {
@@ -124,12 +124,12 @@ describe('with iptables', () => {
   const machine = useMachine((fresh) => fresh.relock('KILLSWITCH_BACKEND=iptables'));
 
   test.each([
-    'iptables -t security -D OUTPUT -j KILLSWITCH-OUTPUT',
+    'iptables -t mangle -D POSTROUTING -j KILLSWITCH-POSTROUTING',
     'ip6tables -D FORWARD -j KILLSWITCH-FORWARD',
     'iptables -D KILLSWITCH-OUTPUT -p udp -m multiport --dports 53,853,5355 -m comment --comment other-dns -j DROP',
     'ip6tables -D KILLSWITCH-INPUT -m comment --comment tunnel-address -j KILLSWITCH-TUNNEL-ADDRESS',
     'ip6tables -F KILLSWITCH-FORWARD',
-    'iptables -I OUTPUT -j ACCEPT; iptables -t security -F KILLSWITCH-OUTPUT',
+    'iptables -I OUTPUT -j ACCEPT; iptables -t mangle -F KILLSWITCH-POSTROUTING',
   ])('up does not build on rules after %s', (tampering) => {
     const it = machine();
     must(it.sh(tampering));

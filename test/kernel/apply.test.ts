@@ -118,8 +118,8 @@ describe.each(KINDS)('%s', (kind) => {
     kind === 'nftables'
       ? {
           'deletes our table': 'nft delete table inet ovpn_killswitch',
-          'flushes a chain of ours': 'nft flush chain inet ovpn_killswitch output',
-          'makes the chain we are about to make': 'nft add chain inet ovpn_killswitch output-tun0',
+          'flushes a chain of ours': 'nft flush chain inet ovpn_killswitch postrouting',
+          'makes the chain we are about to make': 'nft add chain inet ovpn_killswitch postrouting-tun0',
         }
       : {
           'removes our jump': 'iptables -D OUTPUT -j KILLSWITCH-OUTPUT',
@@ -163,7 +163,7 @@ describe.each(KINDS)('%s', (kind) => {
   test('when another party spoils every commit, the error says what is there instead', (context) => {
     const sandbox = machine.withUsers(context);
     blocked(sandbox);
-    const spoil = kind === 'nftables' ? 'nft flush chain inet ovpn_killswitch tunnel-networks' : 'ip6tables -F KILLSWITCH-TUNNEL-NETWORKS';
+    const spoil = kind === 'nftables' ? 'nft flush chain inet ovpn_killswitch tunnel-networks' : 'ip6tables -F KILLSWITCH-FIRST-NETWORKS';
     const host = sandboxHost(sandbox, {
       intercept: (command, run) => {
         const output = run(command);

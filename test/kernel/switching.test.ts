@@ -6,6 +6,7 @@ import { nftables } from '../../src/backend/nftables.ts';
 import type { Host } from '../../src/host/host.ts';
 import { PATHS } from '../../src/host/paths.ts';
 import type { Sandbox } from '../../src/host/sandbox.ts';
+import { gatherKnown } from '../../src/machine/known-endpoints.ts';
 import { baseOf, decide } from '../../src/policy/policy.ts';
 import type { BackendName } from '../../src/policy/settings.ts';
 import { compile } from '../../src/ruleset/compile.ts';
@@ -23,13 +24,14 @@ const VALUES = {
   KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp,[2001:db8:10::10]:1194/udp',
   KILLSWITCH_PROFILES: '/etc/nothing-is-here/*.conf',
 } as const;
-const BASE = compile(decide(baseOf(settingsOf(VALUES), { endpoints: [], uids: [0] }), []));
 
 /** The backends whose rules are exactly the base. */
 function exact(sandbox: Sandbox): readonly string[] {
   const host = sandboxHost(sandbox);
+  const settings = settingsOf(VALUES);
+  const base = compile(decide(baseOf(settings, gatherKnown(host, settings)), []));
   return Object.values(BACKENDS)
-    .filter((backend) => differencesOf(backend.image(BASE), look(host, backend).image).length === 0)
+    .filter((backend) => differencesOf(backend.image(base), look(host, backend).image).length === 0)
     .map(({ name }) => name);
 }
 

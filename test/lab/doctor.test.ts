@@ -65,7 +65,7 @@ const AILMENTS: readonly Ailment[] = [
     what: /\/usr\/local\/lib\/ovpn-killswitch is closed to it$/,
     weight: 'warning',
   },
-  { name: 'a chain that was flushed', spoil: 'nft flush chain inet ovpn_killswitch output', what: /kernel holds other rules/ },
+  { name: 'a chain that was flushed', spoil: 'nft flush chain inet ovpn_killswitch postrouting', what: /kernel holds other rules/ },
   {
     name: 'a second kill switch',
     spoil: "nft add table inet killswitch; nft add chain inet killswitch output '{ type filter hook output priority 10; policy drop; }'",

@@ -19,9 +19,12 @@ const opened = (...chains: readonly string[]) => chains.map((chain) => `${chain}
 const unhooked = (family: 'ipv4' | 'ipv6') =>
   ['INPUT', 'FORWARD', 'OUTPUT'].map((chain) => `${family} ${chain}: missing: -j KILLSWITCH-${chain}`);
 
-const FLUSHED = ['ipv4 KILLSWITCH', 'ipv4 security KILLSWITCH', 'ipv6 KILLSWITCH', 'ipv6 security KILLSWITCH'].map(
-  (chains) => `${chains}-OUTPUT: the chain is missing`,
-);
+const FLUSHED = [
+  'ipv4 KILLSWITCH-OUTPUT',
+  'ipv4 mangle KILLSWITCH-POSTROUTING',
+  'ipv6 KILLSWITCH-OUTPUT',
+  'ipv6 mangle KILLSWITCH-POSTROUTING',
+].map((chain) => `${chain}: the chain is missing`);
 const RESTORED = [...unhooked('ipv4'), ...unhooked('ipv6'), ...opened('ipv4 OUTPUT', 'ipv6 OUTPUT')];
 const BRIDGED = ['ipv4 FORWARD: not ours: -j DOCKER-USER', 'ipv4 FORWARD: not ours: -i docker0 -o docker0 -j ACCEPT'];
 

@@ -80,7 +80,7 @@ function setUp(sandbox: Sandbox, backend: 'nftables' | 'iptables', ...scripts: r
 
 /** What accepts in one table alone is stopped by the other. */
 function throughBothWalls([tool, words]: Planted['iptables']): string {
-  return ['filter', 'security'].map((table) => `${tool} -t ${table} -I OUTPUT 1 ${words} -j ACCEPT`).join(' && ');
+  return ['filter -I OUTPUT', 'mangle -I POSTROUTING'].map((where) => `${tool} -t ${where} 1 ${words} -j ACCEPT`).join(' && ');
 }
 
 describe.each(['nftables', 'iptables-nft'] as const)('%s', (kind) => {
@@ -90,7 +90,7 @@ describe.each(['nftables', 'iptables-nft'] as const)('%s', (kind) => {
   });
 
   function plant(sandbox: Sandbox, { nft, iptables }: Planted): void {
-    const command = kind === 'nftables' ? `nft insert rule inet ovpn_killswitch output ${nft} accept` : throughBothWalls(iptables);
+    const command = kind === 'nftables' ? `nft insert rule inet ovpn_killswitch postrouting ${nft} accept` : throughBothWalls(iptables);
     expect(sandbox.run(['sh', '-c', command])).toMatchObject({ status: 0 });
   }
 
@@ -117,7 +117,7 @@ describe.each(['nftables', 'iptables-nft'] as const)('%s', (kind) => {
       sandbox.run([
         'sh',
         '-c',
-        'for tool in iptables ip6tables "iptables -t security" "ip6tables -t security"; do while $tool -S OUTPUT 2 >/dev/null 2>&1 && [ "$($tool -S OUTPUT | sed -n 2p)" != "-A OUTPUT -j KILLSWITCH-OUTPUT" ]; do $tool -D OUTPUT 1; done; done',
+        'for tool in iptables ip6tables; do for where in "filter OUTPUT" "mangle POSTROUTING"; do set -- $where; while [ "$($tool -t $1 -S $2 | sed -n 2p)" != "-A $2 -j KILLSWITCH-$2" ]; do $tool -t $1 -D $2 1; done; done; done',
       ]);
     product?.succeed('lock');
     expect(product?.report()).toMatchObject({ exit: 0 });

@@ -29,7 +29,7 @@ const OTHER_CALLS: readonly Call[] = [
   { call: 'doctor', end: EXIT.failed },
   // A tunnel is live.
   { call: 'portal --user nobody', end: EXIT.unavailable },
-  { call: 'status', before: `sed -i /everything/d ${SETTINGS}; nft flush chain inet ovpn_killswitch output`, end: EXIT.degraded },
+  { call: 'status', before: `sed -i /everything/d ${SETTINGS}; nft flush chain inet ovpn_killswitch postrouting`, end: EXIT.degraded },
   { call: 'explain out udp 9.9.9.9 53', end: EXIT.degraded },
   { call: 'lock --force' },
 ];

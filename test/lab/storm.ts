@@ -28,7 +28,7 @@ export const TAMPER: Readonly<Record<BackendName, string>> = {
 
 /** Ends with 0 when they are back. */
 export const IS_BACK: Readonly<Record<BackendName, string>> = {
-  nftables: 'nft list chain inet ovpn_killswitch output',
+  nftables: 'nft list chain inet ovpn_killswitch postrouting',
   iptables: 'iptables -w -C OUTPUT -j KILLSWITCH-OUTPUT',
 };
 

@@ -21,7 +21,7 @@ const TAMPERS: Readonly<Record<Kind, readonly (readonly [what: string, script: s
     ['flushes every ruleset', 'nft flush ruleset'],
     ['deletes our table', 'nft delete table inet ovpn_killswitch'],
     ['empties our table', 'nft flush table inet ovpn_killswitch'],
-    ['inserts a rule on top of ours', 'nft insert rule inet ovpn_killswitch output accept'],
+    ['inserts a rule on top of ours', 'nft insert rule inet ovpn_killswitch postrouting accept'],
     ['puts our table to sleep', "nft 'add table inet ovpn_killswitch { flags dormant; }'"],
   ],
   'iptables-nft': iptablesTampers(),

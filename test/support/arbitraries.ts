@@ -107,6 +107,7 @@ export const anyBase: fc.Arbitrary<Base> = fc
   .record({
     endpoints: lists(knownEndpoint),
     owners: anyOwners,
+    dhcpUids: fc.constantFrom([], [1000]),
     lan: anyLan,
     remembers: fc.boolean(),
     lanInbound: lists(knownService),
@@ -137,6 +138,7 @@ const tunnelNamed = (name: string, own: Place): fc.Arbitrary<Tunnel> =>
       knownNetwork.filter(({ prefix }) => prefix >= 8),
       3,
     ),
+    offloaded: fc.boolean(),
   });
 
 /** No, one or two live tunnels. */

@@ -5,7 +5,7 @@ import type { Table } from '../../src/backend/iptables-tables.ts';
 import type { BackendName } from '../../src/policy/settings.ts';
 import { evaluate } from '../../src/ruleset/evaluate.ts';
 import type { Packet } from '../../src/ruleset/packet.ts';
-import type { Ruleset } from '../../src/ruleset/ruleset.ts';
+import { answersEarly, type Hook, type Ruleset } from '../../src/ruleset/ruleset.ts';
 
 /** Packets that each reason decided about: `output: endpoint` to a number. */
 export type Counters = Readonly<Record<string, number>>;
@@ -31,23 +31,41 @@ export function growth(before: Counters, after: Counters): Counters {
   return Object.fromEntries(keys.map((key) => [key, (after[key] ?? 0) - (before[key] ?? 0)]).filter(([, count]) => count !== 0));
 }
 
+/** The chains that a hook's packets meet, with the table that holds them in iptables, in the order in which the kernel asks. */
+const LOOKS: Readonly<Record<Hook, readonly { readonly hook: Hook; readonly table: Table }[]>> = {
+  input: [
+    { hook: 'input', table: 'mangle' },
+    { hook: 'input', table: 'filter' },
+  ],
+  forward: [
+    { hook: 'forward', table: 'mangle' },
+    { hook: 'forward', table: 'filter' },
+    { hook: 'postrouting', table: 'mangle' },
+  ],
+  output: [
+    { hook: 'output', table: 'filter' },
+    { hook: 'postrouting', table: 'mangle' },
+  ],
+  postrouting: [{ hook: 'postrouting', table: 'mangle' }],
+};
+
 /**
  * The counters that these packets must make grow, as the pure evaluation has it. `above`: somebody else accepts everything before filter asks our
- * rules, so that the second wall alone judges.
+ * rules, so that mangle alone judges.
  */
 export function expectedGrowth(ruleset: Ruleset, backend: BackendName, packets: readonly Packet[], above = false): Counters {
   const counters: Record<string, number> = {};
+  const early = backend === 'iptables' || answersEarly(ruleset);
   for (const packet of packets) {
-    const { rule, chain, verdict } = evaluate(ruleset, packet);
-    // What filter accepts meets the second wall, which must say the same.
-    const tables: readonly Table[] = [
-      ...(above ? [] : ['filter' as const]),
-      ...(above || verdict === 'accept' ? ['security' as const] : []),
-    ];
-    const chains = backend === 'iptables' ? tables.map((table) => imageName(table, chainText(chain))) : [chain];
-    for (const each of chains) {
-      const key = `${each}: ${rule?.id ?? 'chain policy'}`;
+    for (const { hook, table } of LOOKS[packet.hook]) {
+      if (hook === 'output' && !early) continue;
+      if (backend === 'nftables' && hook !== 'postrouting' && table === 'mangle') continue;
+      if (above && table === 'filter') continue;
+      const { rule, chain, verdict } = evaluate(ruleset, { ...packet, hook });
+      const name = backend === 'iptables' ? imageName(table, chainText(chain)) : chain;
+      const key = `${name}: ${rule?.id ?? 'chain policy'}`;
       counters[key] = (counters[key] ?? 0) + 1;
+      if (verdict !== 'accept') break;
     }
   }
   return growth({}, counters);

@@ -4,7 +4,7 @@ import { FAMILIES, type Family } from '../../src/net/address.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import { evaluate } from '../../src/ruleset/evaluate.ts';
 import type { Packet } from '../../src/ruleset/packet.ts';
-import type { Ruleset } from '../../src/ruleset/ruleset.ts';
+import { answersEarly, type Ruleset } from '../../src/ruleset/ruleset.ts';
 import { apply, look } from '../../src/transaction/apply.ts';
 import { type Counters, countersOf, expectedGrowth, growth } from './counters.ts';
 import { backendOf, type Kind } from './kinds.ts';
@@ -59,12 +59,20 @@ function withoutAnswers(counters: Counters): Counters {
   return Object.fromEntries(Object.entries(counters).filter(([key]) => !key.endsWith(': loopback')));
 }
 
-/** What is sent to all hosts of a link, the kernel also hands to this one (ip_mc_output, ip6_finish_output2). */
-function withCopies(ruleset: Ruleset, packets: readonly Packet[]): readonly Packet[] {
+/**
+ * What is sent to all hosts of a link, the kernel also hands to this one: the copy leaves by the same hook
+ * (ip_mc_output before the packet itself, ip6_finish_output2 after it has passed) and then comes in.
+ */
+function withCopies(ruleset: Ruleset, packets: readonly Packet[], early: boolean): readonly Packet[] {
+  const passes = (packet: Packet, hook: Packet['hook']) => evaluate(ruleset, { ...packet, hook }).verdict === 'accept';
   return packets.flatMap((packet) => {
     const toAll = [PLACES.broadcast.ipv4.text, PLACES.broadcast.ipv6.text].includes(packet.to.text);
-    if (packet.hook !== 'output' || !toAll || evaluate(ruleset, packet).verdict !== 'accept') return [packet];
-    return [packet, { ...packet, hook: 'input', in: packet.out, out: undefined, uid: undefined }];
+    if (packet.hook !== 'output' || !toAll || (early && !passes(packet, 'output'))) return [packet];
+    // A copy belongs to no socket.
+    const copy = { ...packet, hook: 'postrouting' as const, uid: undefined };
+    if (packet.to.family === 'ipv6' && !passes(packet, 'postrouting')) return [packet];
+    const arrives = passes(copy, 'postrouting');
+    return [packet, copy, ...(arrives ? [{ ...copy, hook: 'input' as const, in: packet.out, out: undefined }] : [])];
   });
 }
 
@@ -99,6 +107,7 @@ export function describeDecisions(kind: Kind): void {
       const packets = withCopies(
         ruleset,
         all.map(({ packet }) => packet),
+        !above && (backend.name === 'iptables' || answersEarly(ruleset)),
       );
       const after = countersOf(look(host, backend));
       found[batch] = withoutAnswers(growth(before, after));
@@ -143,10 +152,12 @@ export function describeDecisions(kind: Kind): void {
     const before = countersOf(look(host, backend));
     for (const target of ['127.0.0.1', '::1']) expect(sandbox.run(['ping', '-n', '-c', '1', '-W', '2', target]).status).toBe(0);
     const seen = growth(before, countersOf(look(host, backend)));
-    const chains = (hook: string) =>
-      backend.name === 'iptables' ? [`KILLSWITCH-${hook.toUpperCase()}`, `security KILLSWITCH-${hook.toUpperCase()}`] : [hook];
+    const chains =
+      backend.name === 'iptables'
+        ? ['KILLSWITCH-INPUT', 'KILLSWITCH-OUTPUT', 'mangle KILLSWITCH-INPUT', 'mangle KILLSWITCH-POSTROUTING']
+        : ['input', 'postrouting'];
     // A request and an answer in each family, each seen on its way out and in.
-    expect(seen).toEqual(Object.fromEntries([...chains('input'), ...chains('output')].map((each) => [`${each}: loopback`, 4])));
+    expect(seen).toEqual(Object.fromEntries(chains.map((each) => [`${each}: loopback`, 4])));
   });
 
   test("what the LAN sends to a tunnel's own address is dropped for that reason and no other (CVE-2019-14899)", async (context) => {
@@ -163,8 +174,14 @@ export function describeDecisions(kind: Kind): void {
       'peer',
       probes.map(({ sent }) => sent),
     );
-    const chain = backend.name === 'iptables' ? 'KILLSWITCH-TUNNEL-ADDRESS' : 'tunnel-address';
-    expect(growth(before, countersOf(look(host, backend)))).toEqual({ [`${chain}: tunnel-address`]: probes.length });
+    const [fromLan, fromTunnel] =
+      backend.name === 'iptables' ? ['mangle KILLSWITCH-TUNNEL-ADDRESS', 'mangle KILLSWITCH-I-tun1'] : ['tunnel-address', 'input-tun1'];
+    // Another tunnel brings packets to its own addresses alone.
+    const lan = probes.filter(({ packet }) => packet.in === 'eth0').length;
+    expect(growth(before, countersOf(look(host, backend)))).toEqual({
+      [`${fromLan}: tunnel-address`]: lan,
+      [`${fromTunnel}: rest`]: probes.length - lan,
+    });
   });
 
   /** Sends one datagram from this machine and reads the counters once there are as many packets as expected, or after ten seconds. */

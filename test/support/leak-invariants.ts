@@ -29,16 +29,35 @@ const isDhcp = ({ to, payload }: Packet, side: 'client' | 'server') => {
     ? payload.fromPort === client && payload.toPort === server
     : payload.fromPort === server && payload.toPort === client;
 };
+const isDhcpClients = ({ base }: Policy, { uid }: Packet) => uid === 0 || base.dhcpUids.some((each) => each === uid);
 /** Neighbour discovery and multicast listener messages: they never leave the link. */
 const isNeighbours = ({ to, payload }: Packet) => to.family === 'ipv6' && 'icmp' in payload && payload.icmp >= 130 && payload.icmp <= 143;
 const isOneOf = ({ text }: Packet['to'], addresses: readonly Packet['to'][]) => addresses.some((address) => address.text === text);
 const tunnelOut = (policy: Policy, { out }: Packet) => tunnelsOf(policy).find(({ device }) => device === out);
 const tunnelIn = (policy: Policy, packet: Packet) => tunnelsOf(policy).find(({ device }) => device === packet.in);
-const isClients = (policy: Policy, packet: Packet) => isOwners(policy, packet) && goesTo(endpointsOf(policy), packet);
+/** The VPN client's own packets, or those that a live tunnel's driver makes for it. */
+const isClients = (policy: Policy, packet: Packet) =>
+  (isOwners(policy, packet) ||
+    (packet.hook === 'postrouting' && tunnelIn(policy, packet)?.offloaded === true) ||
+    offloaded(policy, packet)) &&
+  goesTo(endpointsOf(policy), packet);
+/** The first look cannot tell whose the packets of a tunnel are that the kernel makes; the final one can. */
+const offloaded = (policy: Policy, packet: Packet) =>
+  packet.hook === 'output' && tunnelsOf(policy).some((tunnel) => tunnel.offloaded === true && goesTo(tunnel.endpoints, packet));
+/** An answer, or an error that belongs to what was sent before. */
+const isAnswer = ({ to, payload, conntrack }: Packet) =>
+  conntrack === 'established' ||
+  (conntrack === 'related' && 'icmp' in payload && (to.family === 'ipv6' ? [1, 2, 3, 4] : [3, 11, 12]).includes(payload.icmp));
+/** What comes back from a tunnel to an interface of `KILLSWITCH_FORWARD`. */
+const isAnswerToGuest = (policy: Policy, packet: Packet) =>
+  packet.hook === 'postrouting' &&
+  tunnelIn(policy, packet) !== undefined &&
+  isAnswer(packet) &&
+  policy.base.forward.some((name) => name === packet.out);
 const asksLan = (policy: Policy, packet: Packet) => asksResolver(packet) && isOneOf(packet.to, policy.base.lanDns);
 /** Out of the machine by an interface that is neither loopback nor a live tunnel. */
 const leavesBare = (policy: Policy, packet: Packet) =>
-  packet.hook === 'output' && packet.out !== 'lo' && tunnelOut(policy, packet) === undefined;
+  (packet.hook === 'output' || packet.hook === 'postrouting') && packet.out !== 'lo' && tunnelOut(policy, packet) === undefined;
 const arrives = (packet: Packet) => packet.hook === 'input' && packet.in !== 'lo';
 const isOpened = (services: Policy['base']['lanInbound'], { payload }: Packet) =>
   'transport' in payload &&
@@ -61,6 +80,7 @@ export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
       !asksLan(policy, packet) &&
       !isOfSession(policy, packet) &&
       !isOfPortal(policy, packet) &&
+      !isAnswerToGuest(policy, packet) &&
       !onLan(policy, packet),
   },
   {
@@ -69,7 +89,8 @@ export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
       leavesBare(policy, packet) &&
       !isOfSession(policy, packet) &&
       goesTo(endpointsOf(policy), packet) &&
-      !isOwners(policy, packet) &&
+      !isClients(policy, packet) &&
+      !isAnswerToGuest(policy, packet) &&
       !asksLan(policy, packet),
   },
   {
@@ -80,8 +101,9 @@ export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
       const resolvers = tunnel === undefined ? [] : (policy.base.dns ?? tunnel.resolvers);
       const asksTunnel = asksResolver(packet) && isOneOf(packet.to, resolvers);
       const isAnswer = packet.hook === 'forward' && packet.conntrack !== 'new' && tunnelIn(policy, packet) !== undefined;
+      if (isAnswerToGuest(policy, packet)) return false;
       const mayAskElsewhere =
-        packet.hook === 'output' &&
+        packet.hook !== 'forward' &&
         (isClients(policy, packet) || isOfPortal(policy, packet) || (tunnel === undefined && asksLan(policy, packet)));
       return !asksTunnel && !isAnswer && !mayAskElsewhere;
     },
@@ -93,6 +115,7 @@ export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
       !isOfSession(policy, packet) &&
       !isOfPortal(policy, packet) &&
       (isKeptShut(policy, packet.to) || tunnelsOf(policy).some(({ networks }) => networks.some(({ text }) => liesIn(packet.to, text)))) &&
+      !isAnswerToGuest(policy, packet) &&
       !isClients(policy, packet) &&
       !isDhcp(packet, 'client') &&
       !isNeighbours(packet) &&
@@ -104,6 +127,7 @@ export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
       leavesBare(policy, packet) &&
       packet.conntrack !== 'new' &&
       !acceptedAsNew() &&
+      !isAnswerToGuest(policy, packet) &&
       !(
         packet.conntrack === 'established' &&
         'transport' in packet.payload &&
@@ -132,11 +156,12 @@ export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
         return false;
       if ('icmp' in packet.payload && packet.payload.icmp === (packet.to.family === 'ipv6' ? 128 : 8)) return false;
       if (packet.hook === 'forward') return packet.conntrack === 'new' || tunnelIn(policy, packet) === undefined;
-      const isAnswer =
+      const isAnswerOfService =
         packet.conntrack === 'established' &&
         'transport' in packet.payload &&
         isOpened(tunnelInbound, { ...packet, payload: { ...packet.payload, toPort: packet.payload.fromPort } });
-      return !isAnswer && !isClients(policy, packet) && !isDhcp(packet, 'client') && !isNeighbours(packet);
+      const isLinks = isNeighbours(packet) || (isDhcp(packet, 'client') && isDhcpClients(policy, packet));
+      return !isAnswerOfService && !(isOwners(policy, packet) && goesTo(endpointsOf(policy), packet)) && !isLinks;
     },
   },
   {
@@ -159,10 +184,57 @@ export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
     },
   },
   {
+    name: 'of what the kernel calls related only errors come in: no helper opens a port',
+    broken: (policy, packet) => {
+      if (!arrives(packet) || packet.conntrack !== 'related' || isDhcp(packet, 'server') || isNeighbours(packet)) return false;
+      if (tunnelIn(policy, packet) === undefined && isOfSession(policy, packet)) return false;
+      if (isOpened([...policy.base.lanInbound, ...policy.base.tunnelInbound], packet)) return false;
+      return !isAnswer(packet);
+    },
+  },
+  {
+    name: 'what carries a tunnel’s own address leaves by that tunnel alone, but for the client’s packets, DHCP and neighbours',
+    broken: (policy, packet) =>
+      packet.hook === 'postrouting' &&
+      packet.out !== 'lo' &&
+      tunnelsOf(policy).some(({ device, addresses }) => device !== packet.out && isOneOf(packet.from, addresses)) &&
+      !isClients(policy, packet) &&
+      !isDhcp(packet, 'client') &&
+      !isNeighbours(packet),
+  },
+  {
+    name: 'nobody is told that a fragment came too late',
+    broken: (_policy, packet) =>
+      packet.hook === 'postrouting' &&
+      packet.out !== 'lo' &&
+      'icmpCode' in packet.payload &&
+      packet.payload.icmpCode === 1 &&
+      packet.payload.icmp === (packet.to.family === 'ipv6' ? 3 : 11),
+  },
+  {
+    name: 'a tunnel brings packets to its own addresses alone',
+    broken: (policy, packet) => {
+      const tunnel = packet.hook === 'input' ? tunnelIn(policy, packet) : undefined;
+      if (tunnel === undefined || tunnel.addresses.length === 0) return false;
+      const isOfLink = isNeighbours(packet) && ['fe80::/10', 'ff02::/16'].some((prefix) => liesIn(packet.to, prefix));
+      return !isOfLink && !isOneOf(packet.to, tunnel.addresses);
+    },
+  },
+  {
+    name: 'DHCP is root’s and that of accounts for DHCP clients',
+    broken: (policy, packet) =>
+      leavesBare(policy, packet) &&
+      isDhcp(packet, 'client') &&
+      !isDhcpClients(policy, packet) &&
+      !isAnswerToGuest(policy, packet) &&
+      !onLan(policy, packet),
+  },
+  {
     name: 'DHCP leaves towards servers of the link alone',
     broken: (policy, packet) =>
       leavesBare(policy, packet) &&
       isDhcp(packet, 'client') &&
+      !isAnswerToGuest(policy, packet) &&
       !onLan(policy, packet) &&
       !['255.255.255.255/32', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', '100.64.0.0/10'].some((prefix) =>
         liesIn(packet.to, prefix),
@@ -172,9 +244,17 @@ export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
   {
     name: 'neighbour messages leave as the protocol has them: reports and solicitations to groups of the link, no query, no advertisement of a router',
     broken: (policy, packet) => {
-      if (!leavesBare(policy, packet) || !isNeighbours(packet) || onLan(policy, packet) || !('icmp' in packet.payload)) return false;
+      if (
+        !leavesBare(policy, packet) ||
+        isAnswerToGuest(policy, packet) ||
+        !isNeighbours(packet) ||
+        onLan(policy, packet) ||
+        !('icmp' in packet.payload)
+      )
+        return false;
       const { icmp } = packet.payload;
-      return !(icmp === 135 || icmp === 136 || ([131, 132, 133, 143].includes(icmp) && liesIn(packet.to, 'ff02::/16')));
+      const isNear = ['fe80::/10', 'fc00::/7', 'ff02::/16'].some((prefix) => liesIn(packet.to, prefix));
+      return !(((icmp === 135 || icmp === 136) && isNear) || ([131, 132, 133, 143].includes(icmp) && liesIn(packet.to, 'ff02::/16')));
     },
   },
   {
@@ -188,7 +268,7 @@ export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
       if (packet.hook !== 'forward') return false;
       const listed = (name: string | undefined) => policy.base.forward.some((each) => each === name);
       const into = listed(packet.in) && tunnelOut(policy, packet) !== undefined;
-      const answer = listed(packet.out) && tunnelIn(policy, packet) !== undefined && packet.conntrack !== 'new';
+      const answer = listed(packet.out) && tunnelIn(policy, packet) !== undefined && isAnswer(packet);
       return !into && !answer;
     },
   },

@@ -1,5 +1,5 @@
 import { FAMILIES, type Family } from '../../src/net/address.ts';
-import { DHCP, ECHO_REQUEST, ICMPV6 } from '../../src/net/well-known.ts';
+import { DHCP, ECHO_REQUEST, ICMP_ERRORS, ICMPV6, REASSEMBLY_EXCEEDED } from '../../src/net/well-known.ts';
 import type { Packet } from '../../src/ruleset/packet.ts';
 import { HOOKS, type Hook } from '../../src/ruleset/ruleset.ts';
 import { LOOPBACK_ADDRESS, OWN_LAN, OWN_SECOND, type Pair, PLACES, type Place } from './places.ts';
@@ -54,7 +54,16 @@ function* payloads(family: Family, towards: 'server' | 'client', answer: boolean
     ? { transport: 'udp', fromPort: client, toPort: server }
     : { transport: 'udp', fromPort: server, toPort: client };
   yield { icmp: ECHO_REQUEST[family] };
+  for (const type of ICMP_ERRORS[family]) yield { icmp: type };
+  yield { icmp: REASSEMBLY_EXCEEDED[family].type, icmpCode: REASSEMBLY_EXCEEDED[family].code };
   if (family === 'ipv6') for (const type of Object.values(ICMPV6)) yield { icmp: type };
+}
+
+/** Packets that were forwarded, or that the kernel itself makes, come from no socket. */
+function sendersOf(hook: Hook, from: string | undefined): readonly Pick<Packet, 'uid' | 'mark'>[] {
+  const nobody = { uid: undefined, mark: 0 };
+  if (hook === 'output') return SENDERS;
+  return hook === 'postrouting' && from === undefined ? [...SENDERS, nobody] : [nobody];
 }
 
 function isGroup(place: Place): boolean {
@@ -77,6 +86,12 @@ function* endsOf(hook: Hook, iface: Interface, place: Place, family: Family): Ge
     case 'forward':
       for (const from of INTERFACES)
         if (from !== iface && from !== 'lo' && iface !== 'lo') yield { in: from, out: iface, from: host, to: there };
+      return;
+    case 'postrouting':
+      yield { in: undefined, out: iface, from: own, to: there };
+      if (iface !== 'tun0') yield { in: undefined, out: iface, from: OWN.tun0[family], to: there };
+      for (const from of ['tun0', 'docker0'] as const)
+        if (from !== iface && iface !== 'lo') yield { in: from, out: iface, from: host, to: there };
       return;
     default:
       hook satisfies never;
@@ -101,7 +116,7 @@ export function* packetClasses({
             for (const conntrack of CONNTRACK)
               for (const answer of conntrack === 'new' ? [false] : [false, true])
                 for (const payload of payloads(family, hook === 'input' ? 'client' : 'server', answer))
-                  for (const sender of hook === 'output' ? SENDERS : [{ uid: undefined, mark: 0 }])
+                  for (const sender of sendersOf(hook, ends.in))
                     yield { packet: { hook, ...ends, payload, conntrack, ...sender }, iface, place };
 }
 

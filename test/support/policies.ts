@@ -193,6 +193,11 @@ export const POLICIES = {
   ),
   connected: policy(known4and6, TUN0),
   'connected, tunnel without IPv6': policy(known4and6, IPV4_ONLY),
+  'connected, an offloaded tunnel': policy({ ...known4and6, KILLSWITCH_FORWARD: 'docker0' }, { ...TUN0, offloaded: true }),
+  'connected, an offloaded tunnel, refusing with an answer': policy(
+    { ...known4and6, KILLSWITCH_ENDPOINT_OWNER: 'root', KILLSWITCH_REFUSE: 'reject' },
+    { ...TUN0, offloaded: true },
+  ),
   'connected, no resolvers': policy(known4and6, { ...TUN0, resolvers: [] }),
   'connected, resolvers from the settings': policy({ ...known4and6, KILLSWITCH_DNS: '9.9.9.9,2620:fe::fe' }, TUN0),
   'connected, endpoint unknown': policy(known4and6, { ...TUN0, endpoints: [] }),

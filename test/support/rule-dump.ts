@@ -7,8 +7,8 @@ export interface RuleDump {
   readonly nft: string;
 }
 
-/** The table security without a rule is as if it were not there: iptables-legacy cannot take away what was asked for once. */
-const UNUSED = /^\*security\n(?::(?:INPUT|FORWARD|OUTPUT) (?:ACCEPT|POLICY)\n)*COMMIT\n/m;
+/** The table mangle without a rule is as if it were not there: iptables-legacy cannot take away what was asked for once. */
+const UNUSED = /^\*mangle\n(?::(?:PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING) (?:ACCEPT|POLICY)\n)*COMMIT\n/m;
 
 /** Reads iptables-save, ip6tables-save and nft. @throws Error when one of them fails. */
 export function dumpRules(sandbox: Sandbox): RuleDump {
@@ -35,13 +35,17 @@ function othersOfSave(text: string): string {
 }
 
 function othersOfNft(text: string): string {
-  return text
-    .replace(/^table inet ovpn_killswitch \{\n[\s\S]*?\n\}\n/m, '')
-    .replace(/^\tchain KILLSWITCH-\S+ \{\n[\s\S]*?^\t\}\n/gm, '')
-    .replace(/^.* jump KILLSWITCH-.*\n/gm, '')
-    .replace(/^(\t\ttype filter hook (?:input|forward|output) priority filter; policy) (?:accept|drop);$/gm, '$1 any;')
-    .replace(/\n{2,}/g, '\n')
-    .replace(/^table ip6? security \{\n(?:\tchain \w+ \{\n\t\ttype filter hook .* policy accept;\n\t\}\n)*\}\n/gm, '');
+  return (
+    text
+      .replace(/^table inet ovpn_killswitch \{\n[\s\S]*?\n\}\n/m, '')
+      .replace(/^\tchain KILLSWITCH-\S+ \{\n[\s\S]*?^\t\}\n/gm, '')
+      .replace(/^.* jump KILLSWITCH-.*\n/gm, '')
+      .replace(/^(\t\ttype filter hook (?:input|forward|output) priority filter; policy) (?:accept|drop);$/gm, '$1 any;')
+      .replace(/\n{2,}/g, '\n')
+      // Chains of mangle that our jumps needed: empty without them, and gone after unlock.
+      .replace(/^\tchain (?:INPUT|FORWARD|POSTROUTING) \{\n\t\ttype filter hook \w+ priority mangle; policy accept;\n\t\}\n/gm, '')
+      .replace(/^table ip6? mangle \{\n(?:\tchain \w+ \{\n\t\ttype filter hook .* policy accept;\n\t\}\n)*\}\n/gm, '')
+  );
 }
 
 /** What is left of a dump without all that is ours; the policies of the builtin chains are ours while it is locked. */

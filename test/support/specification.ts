@@ -48,6 +48,10 @@ const DHCP_SERVERS = [
 const GROUPS = ['224.0.0.0/24', '239.0.0.0/8', '255.255.255.255/32', 'ff02::/16', 'ff05::/16'];
 const LINK_LOCAL = 'fe80::/10';
 const LINK_GROUPS = 'ff02::/16';
+/** Where neighbour discovery may ask and answer. */
+const NEIGHBOUR_PLACES = ['fe80::/10', 'fc00::/7', 'ff02::/16'];
+/** Destination unreachable, time exceeded, parameter problem, and for IPv6 packet too big. */
+const ERRORS = { ipv4: [3, 11, 12], ipv6: [1, 2, 3, 4] };
 
 const transportOf = ({ payload }: Packet) => ('transport' in payload ? payload : undefined);
 const icmpOf = ({ payload }: Packet) => ('icmp' in payload ? payload.icmp : undefined);
@@ -104,14 +108,25 @@ const isDhcp = (packet: Packet, from: 'client' | 'server') => {
     : payload.fromPort === server && payload.toPort === client && (!isIpv6(packet) || liesIn(packet.from, LINK_LOCAL));
 };
 
+/** Root's, or an account's that a DHCP client runs as. */
+const asksForAddress = ({ base }: Policy, packet: Packet) =>
+  isDhcp(packet, 'client') && (packet.uid === 0 || base.dhcpUids.some((uid) => uid === packet.uid));
+
 const isNeighbours = (packet: Packet) => {
   const type = icmpOf(packet);
   if (!isIpv6(packet) || type === undefined) return false;
-  if (type === 135 || type === 136) return true;
-  return packet.hook === 'output'
-    ? [131, 132, 133, 143].includes(type) && liesIn(packet.to, LINK_GROUPS)
-    : [130, 134].includes(type) && liesIn(packet.from, LINK_LOCAL);
+  if (packet.hook === 'input') return type === 135 || type === 136 || ([130, 134].includes(type) && liesIn(packet.from, LINK_LOCAL));
+  if (type === 135 || type === 136) return liesInAny(packet.to, NEIGHBOUR_PLACES);
+  return [131, 132, 133, 143].includes(type) && liesIn(packet.to, LINK_GROUPS);
 };
+
+/** An error that belongs to a packet sent before: nothing else that the kernel calls related counts. */
+const isRelatedError = (packet: Packet) => packet.conntrack === 'related' && ERRORS[packet.to.family].includes(icmpOf(packet) ?? -1);
+const isAnswer = (packet: Packet) => packet.conntrack === 'established' || isRelatedError(packet);
+
+/** The answer that the rest of a fragmented packet never came. */
+const tellsOfFragments = (packet: Packet) =>
+  icmpOf(packet) === (isIpv6(packet) ? 3 : 11) && 'icmpCode' in packet.payload && packet.payload.icmpCode === 1;
 
 const isPing = (packet: Packet) => icmpOf(packet) === (isIpv6(packet) ? 128 : 8);
 
@@ -175,33 +190,75 @@ export function isOfPortal(policy: Policy, packet: Packet): boolean {
   return isWeb && packet.uid === portal.uid && liesInAny(packet.to, prefixesOf(portal.networks));
 }
 
-function mayLeave(policy: Policy, packet: Packet): boolean {
+/** Whether it carries the address of a tunnel that it does not leave by. */
+const pretends = (policy: Policy, packet: Packet) => {
+  const owners = tunnelsOf(policy).filter(({ addresses }) => isOneOf(packet.from, addresses));
+  if (owners.length > 0) return owners.some(({ device }) => device !== packet.out);
+  return policy.former.some(({ device, addresses }) => device !== packet.out && isOneOf(packet.from, addresses));
+};
+
+/** What the rules for leaving say from the tunnels on; `packet` is not the client's, nor for the link. */
+function mayLeaveByItsWay(policy: Policy, packet: Packet): boolean {
   const { base } = policy;
-  if (packet.out === 'lo') return true;
   const tunnel = tunnelsOf(policy).find(({ device }) => device === packet.out);
-  const blocked = isIpv6(packet) && base.ipv6 === 'block';
-  if (!blocked) {
-    if (isOwners(policy, packet) && goesTo(endpointsOf(policy), packet)) return true;
-    if (isDhcp(packet, 'client') || isNeighbours(packet)) return true;
+  if (tunnel === undefined) {
+    if (isOfPortal(policy, packet) && !goesTo(endpointsOf(policy), packet)) return true;
+    if (isIpv6(packet) && base.ipv6 === 'block') return false;
+    return mayReachLan(policy, packet) || (isOfSession(policy, packet) && !asksNames(packet));
   }
-  if (isOfPortal(policy, packet) && !goesTo(endpointsOf(policy), packet)) return true;
-  if (tunnel === undefined) return !blocked && (mayReachLan(policy, packet) || (isOfSession(policy, packet) && !asksNames(packet)));
   if (mayEnter(policy, tunnel, packet)) return true;
   const answers = packet.conntrack === 'established' && uses(base.tunnelInbound, packet, 'fromPort');
   return answers && carries(policy, tunnel, packet) && !asksNames(packet);
+}
+
+/** The client's packets, and what a link needs. */
+function keepsLink(policy: Policy, packet: Packet): boolean {
+  if (isIpv6(packet) && policy.base.ipv6 === 'block') return false;
+  return (isOwners(policy, packet) && goesTo(endpointsOf(policy), packet)) || asksForAddress(policy, packet) || isNeighbours(packet);
+}
+
+/** By the interface that it was routed to at first. */
+function maySetOut(policy: Policy, packet: Packet): boolean {
+  if (packet.out === 'lo' || keepsLink(policy, packet)) return true;
+  const madeByKernel = tunnelsOf(policy).flatMap(({ offloaded, endpoints }) => (offloaded === true ? endpoints : []));
+  const tunnel = tunnelsOf(policy).find(({ device }) => device === packet.out);
+  if (tunnel === undefined && goesTo(madeByKernel, packet) && !(isIpv6(packet) && policy.base.ipv6 === 'block')) return true;
+  return mayLeaveByItsWay(policy, packet);
+}
+
+/** By the interface that it really leaves by. */
+function mayLeave(policy: Policy, packet: Packet): boolean {
+  if (packet.out === 'lo' || keepsLink(policy, packet)) return true;
+  if (pretends(policy, packet) || tellsOfFragments(packet)) return false;
+  const outOf = tunnelsOf(policy).find(({ device }) => device === packet.in);
+  const into = tunnelsOf(policy).find(({ device }) => device === packet.out);
+  if (outOf !== undefined && into === undefined) {
+    const blocked = isIpv6(packet) && policy.base.ipv6 === 'block';
+    if (!blocked && outOf.offloaded === true && goesTo(endpointsOf(policy), packet)) return true;
+    if (!blocked && policy.base.forward.some((name) => name === packet.out) && isAnswer(packet)) return true;
+  }
+  return mayLeaveByItsWay(policy, packet);
 }
 
 function mayComeIn(policy: Policy, packet: Packet): boolean {
   const { base } = policy;
   if (packet.in === 'lo') return true;
   const tunnels = tunnelsOf(policy);
-  if (tunnels.some(({ device, addresses }) => packet.in !== device && isOneOf(packet.to, addresses))) return false;
-  if (isToFormer(policy, packet)) return false;
-  if (isOfSession(policy, packet) && !tunnels.some(({ device }) => packet.in === device)) return true;
-  if (isIpv6(packet) && base.ipv6 === 'block') return false;
-  if (packet.conntrack !== 'new' || isDhcp(packet, 'server') || isNeighbours(packet)) return true;
   const tunnel = tunnels.find(({ device }) => device === packet.in);
-  if (tunnel !== undefined) return carries(policy, tunnel, packet) && uses(base.tunnelInbound, packet, 'toPort');
+  if (tunnel !== undefined) {
+    if (!carries(policy, tunnel, packet)) return false;
+    const type = icmpOf(packet);
+    const near = isOneOf(packet.to, tunnel.addresses) || liesInAny(packet.to, [LINK_LOCAL, LINK_GROUPS]);
+    if (isIpv6(packet) && (type === 135 || type === 136) && near) return true;
+    if (tunnel.addresses.length > 0 && !isOneOf(packet.to, tunnel.addresses)) return false;
+    if (tunnels.some(({ device, addresses }) => device !== packet.in && isOneOf(packet.to, addresses))) return false;
+    if (isToFormer(policy, packet)) return false;
+    return isAnswer(packet) || uses(base.tunnelInbound, packet, 'toPort');
+  }
+  if (tunnels.some(({ addresses }) => isOneOf(packet.to, addresses)) || isToFormer(policy, packet)) return false;
+  if (isOfSession(policy, packet)) return true;
+  if (isIpv6(packet) && base.ipv6 === 'block') return false;
+  if (isAnswer(packet) || isDhcp(packet, 'server') || isNeighbours(packet)) return true;
   const lan = prefixesOf(base.lan.map(({ network }) => network)).filter((prefix) => !isGroupPrefix(prefix));
   return liesInAny(packet.from, lan) && uses(base.lanInbound, packet, 'toPort');
 }
@@ -220,14 +277,16 @@ function mayBeForwarded(policy: Policy, packet: Packet): boolean {
   const into = tunnels.find(({ device }) => device === packet.out);
   if (into !== undefined && listed(packet.in)) return mayEnter(policy, into, packet);
   const outOf = tunnels.find(({ device }) => device === packet.in);
-  return outOf !== undefined && listed(packet.out) && packet.conntrack !== 'new' && carries(policy, outOf, packet);
+  return outOf !== undefined && listed(packet.out) && isAnswer(packet) && carries(policy, outOf, packet);
 }
 
 /** The verdict that a packet must get under a policy. */
 export function promised(policy: Policy, packet: Packet): 'accept' | 'drop' | 'reject' {
   switch (packet.hook) {
     case 'output':
-      return mayLeave(policy, packet) ? 'accept' : policy.base.refuse;
+      return maySetOut(policy, packet) ? 'accept' : policy.base.refuse;
+    case 'postrouting':
+      return mayLeave(policy, packet) ? 'accept' : 'drop';
     case 'input':
       return mayComeIn(policy, packet) ? 'accept' : 'drop';
     case 'forward':

@@ -32,6 +32,7 @@ const LOOKS_AT: Readonly<Record<keyof Match, readonly Part[]>> = {
   in: ['in'],
   notIn: ['in'],
   out: ['out'],
+  notOut: ['out'],
   from: ['from'],
   to: ['to'],
   endpoints: ['to', 'payload'],
@@ -39,6 +40,7 @@ const LOOKS_AT: Readonly<Record<keyof Match, readonly Part[]>> = {
   fromPorts: ['payload'],
   toPorts: ['payload'],
   icmp: ['payload'],
+  icmpCode: ['payload'],
   conntrack: ['conntrack'],
   owner: ['owner'],
   during: ['at'],
@@ -118,7 +120,12 @@ export function verdictTable(packets: readonly Packet[]): VerdictTable {
 
   const chainsOf = (ruleset: Ruleset) => {
     const chains = new Map(ruleset.map((chain) => [chain.name, chain]));
-    return { input: steps(chains, 'input'), forward: steps(chains, 'forward'), output: steps(chains, 'output') };
+    return {
+      input: steps(chains, 'input'),
+      forward: steps(chains, 'forward'),
+      output: steps(chains, 'output'),
+      postrouting: steps(chains, 'postrouting'),
+    };
   };
 
   return {

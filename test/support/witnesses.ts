@@ -46,18 +46,19 @@ function fitting({ hook, match }: Path, family: Family): Packet {
   const there = PLACES['LAN host'][family];
   const transport = endpoint?.transport ?? match.transports?.[0] ?? 'tcp';
   const [icmp] = match.icmp ?? [];
+  const isOwn = hook === 'output' || (hook === 'postrouting' && match.in === undefined);
   return {
     hook,
-    in: hook === 'output' ? undefined : (match.in ?? 'eth0'),
+    in: isOwn ? undefined : (match.in ?? 'eth0'),
     out: hook === 'input' ? undefined : (match.out ?? 'eth0'),
-    from: firstOf(match.from) ?? (hook === 'output' ? here : there),
+    from: firstOf(match.from) ?? (isOwn ? here : there),
     to: endpoint?.address ?? firstOf(match.to) ?? (hook === 'input' ? here : there),
     payload:
       icmp === undefined
         ? { transport, fromPort: match.fromPorts?.[0]?.first ?? 40000, toPort: endpoint?.port ?? match.toPorts?.[0]?.first ?? 40000 }
-        : { icmp },
+        : { icmp, ...(match.icmpCode === undefined ? {} : { icmpCode: match.icmpCode }) },
     conntrack: match.conntrack?.[0] ?? 'new',
-    uid: hook === 'output' ? (match.owner?.kind === 'uid' ? match.owner.uid : 1000) : undefined,
+    uid: isOwn ? (match.owner?.kind === 'uid' ? match.owner.uid : 1000) : undefined,
     mark: match.owner?.kind === 'mark' ? match.owner.mark : 0,
   };
 }
@@ -89,9 +90,11 @@ function* variations(packet: Packet, { match }: Path): Generator<Packet> {
     yield { ...packet, payload: { ...payload, transport: payload.transport === 'tcp' ? 'udp' : 'tcp' } };
   }
   for (const icmp of [...(match.icmp ?? []).flatMap((type) => [type - 1, type, type + 1]), 8, 128]) yield { ...packet, payload: { icmp } };
+  for (const icmp of match.icmp ?? []) for (const icmpCode of [0, 1]) yield { ...packet, payload: { icmp, icmpCode } };
   yield { ...packet, payload: { protocol: 47 } };
   for (const conntrack of ['new', 'established', 'related'] as const) yield { ...packet, conntrack };
-  if (hook === 'output') for (const sender of [...SENDERS, { uid: CLIENT_UID, mark: 0 }]) yield { ...packet, ...sender };
+  if (packet.uid !== undefined)
+    for (const sender of [...SENDERS, { uid: undefined, mark: 0 }, { uid: CLIENT_UID, mark: 0 }]) yield { ...packet, ...sender };
   const { during } = match;
   for (const at of during === undefined ? [] : [during.from - 1, during.from, during.until, during.until + 1]) yield { ...packet, at };
   for (const name of INTERFACES) {

@@ -7,7 +7,7 @@ import { FAMILIES, type Family } from '../../src/net/address.ts';
 import { endpointText } from '../../src/net/endpoint.ts';
 import { decide, type Policy } from '../../src/policy/policy.ts';
 import { compile } from '../../src/ruleset/compile.ts';
-import type { ChainName, RuleId } from '../../src/ruleset/ruleset.ts';
+import { answersEarly, type ChainName, isOfFinalLook, isOfFirstLook, type RuleId } from '../../src/ruleset/ruleset.ts';
 import { readOpenvpnHook } from '../../src/tunnel/from-openvpn.ts';
 import { peerEndpoints } from '../../src/tunnel/hook-event.ts';
 import { OPENVPN_ENVIRONMENT } from '../support/openvpn-environment.ts';
@@ -41,11 +41,11 @@ function collect(rules: readonly (readonly [chain: string, id: string])[]): Reas
   return reasons;
 }
 
-const DEVICE_CHAINS: Readonly<Record<string, string>> = { I: 'input', F: 'forward', O: 'output' };
+const DEVICE_CHAINS: Readonly<Record<string, string>> = { I: 'input', F: 'forward', O: 'output', P: 'postrouting' };
 
 /** The name in iptables brought back to the chain's own. */
 function chainOf(name: string): string {
-  const [, letter = '', device] = /^KILLSWITCH-([IFO])-(.+)$/.exec(name) ?? [];
+  const [, letter = '', device] = /^KILLSWITCH-([IFOP])-(.+)$/.exec(name) ?? [];
   return device === undefined ? name.replace('KILLSWITCH-', '').toLowerCase() : `${DEVICE_CHAINS[letter]}-${device}`;
 }
 
@@ -76,14 +76,22 @@ function nftReasons(script: string, family: Family): Reasons {
 describe.each(POLICY_NAMES)('%s', (name) => {
   const policy: Policy = POLICIES[name];
 
-  test.each(FAMILIES)('the reasons stand in the same order in both backends for %s, and in both walls of iptables', (family) => {
+  test.each(FAMILIES)('the reasons stand in the same order in both backends for %s, and in both tables of iptables', (family) => {
     const reasons = nftReasons(nftScript(policy), family);
-    for (const table of TABLES) expect(iptablesReasons(tableOf(iptablesScript(policy, family), table))).toEqual(reasons);
-    expect(reasons['output']?.length).toBeGreaterThan(1);
+    const only = (found: Reasons, isOther: (name: ChainName) => boolean) =>
+      Object.fromEntries(Object.entries(found).filter(([name]) => !isOther(name as ChainName)));
+    const [mangle, filter] = TABLES.map((table) => iptablesReasons(tableOf(iptablesScript(policy, family), table)));
+    expect(mangle).toEqual(only(reasons, isOfFirstLook));
+    if (reasons['output'] !== undefined) expect(filter).toEqual(only(reasons, isOfFinalLook));
+    else expect(only(filter ?? {}, isOfFirstLook)).toEqual(only(reasons, isOfFinalLook));
+    expect(reasons['postrouting']?.length).toBeGreaterThan(1);
+    expect(filter?.['output']?.length).toBeGreaterThan(1);
   });
 
   test('the reasons of a chain are those of the ruleset', () => {
-    const wanted = collect(compile(policy).flatMap((chain) => chain.rules.map((rule): [ChainName, RuleId] => [chain.name, rule.id])));
+    const whole = compile(policy);
+    const loaded = answersEarly(whole) ? whole : whole.filter(({ name: chain }) => !isOfFirstLook(chain));
+    const wanted = collect(loaded.flatMap((chain) => chain.rules.map((rule): [ChainName, RuleId] => [chain.name, rule.id])));
     const found = collect(
       [...nftScript(policy).matchAll(/^ {2}chain (\S+) \{\n([^}]*(?:\{[^}]*\}[^}]*)*?)\n? {2}\}$/gm)].flatMap(([, chain = '', body = '']) =>
         [...body.matchAll(/ comment "([^"]+)"$/gm)].map(([, id = '']): [string, string] => [chain, id]),
@@ -93,16 +101,20 @@ describe.each(POLICY_NAMES)('%s', (name) => {
   });
 
   test('every base chain of both backends drops what no rule decides', () => {
-    for (const hook of ['input', 'forward', 'output'])
-      expect(nftScript(policy)).toContain(`chain ${hook} {\n    type filter hook ${hook} priority filter; policy drop;\n`);
+    for (const [hook, priority] of [
+      ['input', 'filter'],
+      ['forward', 'filter'],
+      ['postrouting', '200'],
+    ])
+      expect(nftScript(policy)).toContain(`chain ${hook} {\n    type filter hook ${hook} priority ${priority}; policy drop;\n`);
     for (const family of FAMILIES)
       for (const chain of ['INPUT', 'FORWARD', 'OUTPUT']) expect(iptablesScript(policy, family)).toContain(`:${chain} DROP [0:0]\n`);
   });
 
-  test('a script is one transaction, in iptables one for each table: the second wall first', () => {
+  test('a script is one transaction, in iptables one for each table: mangle first', () => {
     for (const family of FAMILIES) {
       const lines = iptablesScript(policy, family).split('\n');
-      expect(lines.filter((line) => line === 'COMMIT' || line.startsWith('*'))).toEqual(['*security', 'COMMIT', '*filter', 'COMMIT']);
+      expect(lines.filter((line) => line === 'COMMIT' || line.startsWith('*'))).toEqual(['*mangle', 'COMMIT', '*filter', 'COMMIT']);
       expect(lines.slice(-2)).toEqual(['COMMIT', '']);
     }
     expect(nftables.replace(compile(policy), NOTHING).commit.length).toBe(1);

@@ -15,7 +15,7 @@ import { baseOf, decide } from '../../src/policy/policy.ts';
 import { KEYS, readSettings, type Settings } from '../../src/policy/settings.ts';
 import { settingsText } from '../../src/policy/settings-text.ts';
 import { compile } from '../../src/ruleset/compile.ts';
-import { evaluate } from '../../src/ruleset/evaluate.ts';
+import { evaluate, judge } from '../../src/ruleset/evaluate.ts';
 import type { Packet } from '../../src/ruleset/packet.ts';
 import { REASONS } from '../../src/ruleset/reasons.ts';
 import { HOOKS, RULE_IDS } from '../../src/ruleset/ruleset.ts';
@@ -204,7 +204,7 @@ describe('README.md', () => {
     const shown = [...read('README.md').matchAll(/\$ sudo ovpn-killswitch explain (.+)\n\s+(\w+): (\S+), in the chain (\S+) /g)];
     expect(shown.length).toBeGreaterThanOrEqual(3);
     for (const [, call = '', verdict, id, chain] of shown) {
-      const decision = evaluate(ruleset, packetOf(call));
+      const decision = judge(ruleset, packetOf(call), { first: false, final: true });
       expect([call, decision.verdict, decision.rule?.id, decision.chain]).toEqual([call, verdict, id, chain]);
     }
   });

@@ -131,8 +131,8 @@ describe('the backend', () => {
     expect(choose(WORLD)).toMatchObject({ wall: true });
     const { wall, trace, backend } = choose({ ...WORLD, wall: () => false });
     expect(wall).toBe(false);
-    expect(trace.at(-1)).toContain('no table "security"');
-    expect(backend.image([]).filter(({ name }) => name.startsWith('security '))).toEqual([]);
+    expect(trace.at(-1)).toContain('no table "mangle"');
+    expect(backend.image([]).filter(({ name }) => name.startsWith('mangle '))).toEqual([]);
   });
 
   test('of iptables reads and writes IPv6 only where the kernel has it', () => {

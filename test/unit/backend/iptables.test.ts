@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Survey } from '../../../src/backend/backend.ts';
 import { chainText, iptables } from '../../../src/backend/iptables.ts';
 import { nftables } from '../../../src/backend/nftables.ts';
-import { decide } from '../../../src/policy/policy.ts';
+import { decide, type Policy } from '../../../src/policy/policy.ts';
 import { compile } from '../../../src/ruleset/compile.ts';
 import { HOOKS, SHARED_CHAINS } from '../../../src/ruleset/ruleset.ts';
 import { POLICIES, POLICY_NAMES, TUN0, tunnelOf } from '../../support/policies.ts';
@@ -20,7 +20,7 @@ describe('the name of a chain', () => {
   });
 
   test('is never that of another chain', () => {
-    const devices = ['tun0', 'address', 'networks', 'input', 'output', 'forward', 'OUTPUT', device].map(
+    const devices = ['tun0', 'address', 'networks', 'offloaded', 'source', 'egress', 'input', 'output', 'forward', 'OUTPUT', device].map(
       (name) => tunnelOf({ device: name }).device,
     );
     const names = [...HOOKS, ...SHARED_CHAINS, ...devices.flatMap((each) => HOOKS.map((hook) => `${hook}-${each}` as const))];
@@ -28,7 +28,7 @@ describe('the name of a chain', () => {
   });
 
   test('of the base chains is what the interface promises', () => {
-    expect(HOOKS.map(chainText)).toEqual(['KILLSWITCH-INPUT', 'KILLSWITCH-FORWARD', 'KILLSWITCH-OUTPUT']);
+    expect(HOOKS.map(chainText)).toEqual(['KILLSWITCH-INPUT', 'KILLSWITCH-FORWARD', 'KILLSWITCH-OUTPUT', 'KILLSWITCH-POSTROUTING']);
   });
 });
 
@@ -38,32 +38,32 @@ describe('a restore script', () => {
     return [...check, ...commit].map((command) => ({ name, command, lines: (command.stdin ?? '').split('\n') }));
   });
 
-  test('is for the second wall and then for filter, whole and nothing else', () => {
+  test('is for mangle and then for filter, whole and nothing else', () => {
     for (const { lines } of scripts) {
-      expect(lines[0]).toBe('*security');
+      expect(lines[0]).toBe('*mangle');
       expect(lines.slice(-2)).toEqual(['COMMIT', '']);
-      expect(lines.filter((line) => /^\*|^COMMIT/.test(line))).toEqual(['*security', 'COMMIT', '*filter', 'COMMIT']);
+      expect(lines.filter((line) => /^\*|^COMMIT/.test(line))).toEqual(['*mangle', 'COMMIT', '*filter', 'COMMIT']);
       const other = lines.filter((line) => !/^\*|^COMMIT|^$/.test(line));
       for (const line of other) expect(line).toMatch(/^(:[\w.-]+ (DROP|-) \[0:0\]|-[AI] .+)$/);
     }
   });
 
-  test('neither rejects nor logs in the second wall, and sets no chain policy there', () => {
+  test('neither rejects in mangle nor sets a chain policy there', () => {
     for (const { lines } of scripts) {
       const wall = lines.slice(0, lines.indexOf('COMMIT'));
-      expect(wall.filter((line) => /-j (REJECT|LOG)\b|^:\w+ (DROP|ACCEPT)/.test(line))).toEqual([]);
+      expect(wall.filter((line) => /-j REJECT\b|^:\w+ (DROP|ACCEPT)/.test(line))).toEqual([]);
       expect(wall.filter((line) => line.includes(' -j DROP')).length).toBeGreaterThan(2);
     }
   });
 
-  test('is for filter alone where the kernel has no second wall, and takes down one that is there', () => {
+  test('is for filter alone where the kernel has no mangle, and takes down what is there of it', () => {
     const plain = iptables(['ipv4'], '', false);
     const ruleset = compile(POLICIES.connected);
     expect(plain.replace(ruleset, EMPTY).commit[0]?.stdin).toMatch(/^\*filter\n/);
     const found = { ...EMPTY, image: iptables(['ipv4']).image(ruleset), present: true };
     const [script = ''] = plain.replace(ruleset, found).commit.map(({ stdin }) => stdin);
     expect(script.slice(0, script.indexOf('*filter'))).toMatch(
-      /^\*security\n(:KILLSWITCH-\S+ - \[0:0\]\n|-D \w+ -j \S+\n|-X \S+\n)+COMMIT\n$/,
+      /^\*mangle\n(:KILLSWITCH-\S+ - \[0:0\]\n|-D \w+ -j \S+\n|-X \S+\n)+COMMIT\n$/,
     );
   });
 
@@ -121,9 +121,11 @@ describe('a restore script', () => {
 describe('what stands for the base while nftables.service flushes', () => {
   test.each(POLICY_NAMES)('drops what no rule accepts, in words that every nft reads: %s', (name) => {
     const hold = iptables().bootText(compile(POLICIES[name]))['base.hold'] ?? '';
-    expect(hold.match(/type filter hook \w+ priority filter; policy drop;/g)).toHaveLength(3);
-    expect(hold).not.toMatch(/reject|log prefix/);
-    expect(hold.match(/ accept comment /g)).toEqual(nftables.bootText(compile(POLICIES[name]))['base.nft']?.match(/ accept comment /g));
+    expect(hold.match(/type filter hook \w+ priority (filter|200); policy drop;/g)).toHaveLength(3);
+    expect(hold).not.toMatch(/reject/);
+    const policy: Policy = POLICIES[name];
+    const quiet = compile({ ...policy, base: { ...policy.base, refuse: 'drop' } });
+    expect(hold.match(/ accept comment /g)).toEqual(nftables.bootText(quiet)['base.nft']?.match(/ accept comment /g));
   });
 });
 
@@ -132,7 +134,7 @@ describe('what a tunnel adds', () => {
     const { base } = POLICIES.connected;
     const transaction = iptables().add(compile(decide(base, [])), compile(decide(base, [TUN0])));
     for (const { stdin } of transaction?.commit ?? [])
-      expect(stdin).toMatch(/^\*security\n(-[NA] .*\n)+COMMIT\n\*filter\n(-[NA] .*\n)+COMMIT\n$/);
+      expect(stdin).toMatch(/^\*mangle\n(-[NA] .*\n)+COMMIT\n\*filter\n(-[NA] .*\n)+COMMIT\n$/);
     expect(transaction?.commit.length).toBe(2);
   });
 
@@ -204,12 +206,12 @@ COMMIT
   });
 
   test('knows the second wall by its table, and no wall where there is none', () => {
-    const wall = SAVED.replace('*filter', '*security');
+    const wall = SAVED.replace('*filter', '*mangle').replaceAll('OUTPUT', 'POSTROUTING');
     const names = iptables(['ipv4'])
       .survey([{ ...output, stdout: `${wall}${SAVED}` }])
       .image.map(({ name }) => name);
-    expect(names).toEqual(expect.arrayContaining(['OUTPUT', 'KILLSWITCH-OUTPUT', 'security OUTPUT', 'security KILLSWITCH-OUTPUT']));
-    expect(survey.image.filter(({ name }) => name.startsWith('security '))).toEqual([]);
+    expect(names).toEqual(expect.arrayContaining(['OUTPUT', 'KILLSWITCH-OUTPUT', 'mangle POSTROUTING', 'mangle KILLSWITCH-POSTROUTING']));
+    expect(survey.image.filter(({ name }) => name.startsWith('mangle '))).toEqual([]);
     expect(iptables(['ipv4']).survey([{ ...output, stdout: wall }]).present).toBe(true);
   });
 

@@ -99,7 +99,7 @@ describe('a lock on trial', () => {
     const { until: trial, ...lasting } = record(host, true);
     writeLockRecord(host, { ...lasting, ...(trial && { trial }) });
     keepBaseTexts(host, { 'base.nft': 'the base on trial\n' }, TRIAL);
-    saveKnown(host, { endpoints: [], uids: [0], literal: [], named: [], pins: [], unread: [] });
+    saveKnown(host, { endpoints: [], uids: [0], dhcpUids: [], literal: [], named: [], pins: [], unread: [] });
     keepSettings(host, TRIAL);
     return host;
   }

@@ -6,6 +6,7 @@ import {
   type ChainName,
   HOOKS,
   isHook,
+  isOfFirstLook,
   isOrdered,
   RULE_IDS,
   type Rule,
@@ -29,9 +30,9 @@ const jumps = (rules: readonly Rule[]): readonly ChainName[] =>
 const isShared = (name: ChainName) => (SHARED_CHAINS as readonly string[]).includes(name);
 
 describe('a compiled ruleset', () => {
-  test('has the three base chains, all shared chains, and for each tunnel its own, each once', () => {
+  test('has a base chain for each hook, all shared chains, and for each tunnel its own, each once', () => {
     every((ruleset, policy) => {
-      const own = policy.base.forward.length > 0 ? HOOKS : (['input', 'output'] as const);
+      const own = policy.base.forward.length > 0 ? HOOKS : (['input', 'output', 'postrouting'] as const);
       const devices = tunnelsOf(policy).flatMap(({ device }) => own.map((hook) => `${hook}-${device}`));
       expect(ruleset.map(({ name }) => name).sort()).toEqual([...HOOKS, ...SHARED_CHAINS, ...devices].sort());
     });
@@ -51,9 +52,7 @@ describe('a compiled ruleset', () => {
     every((ruleset, { base }) => {
       for (const hook of HOOKS)
         expect(ruleset.find(({ name }) => name === hook)?.rules.at(-1)?.verdict).toBe(hook === 'output' ? base.refuse : 'drop');
-      for (const { name, rules } of ruleset)
-        if (!name.startsWith('output') && !['tunnel-networks', 'endpoint', 'live-endpoint'].includes(name))
-          expect(rules.map(({ verdict }) => verdict)).not.toContain('reject');
+      for (const { name, rules } of ruleset) if (!isOfFirstLook(name)) expect(rules.map(({ verdict }) => verdict)).not.toContain('reject');
     });
   });
 
@@ -67,11 +66,11 @@ describe('a compiled ruleset', () => {
     });
   });
 
-  test('has no chain that nothing jumps to, but the endpoints’ when nobody may go there', () => {
+  test('has no chain that nothing jumps to, but the endpoints’ when nobody may go there, and the answers’ without a tunnel', () => {
     every((ruleset, { base }) => {
       const reached = new Set(ruleset.flatMap(({ rules }) => jumps(rules)));
       for (const { name } of ruleset)
-        expect(isHook(name) || reached.has(name) || (name === 'endpoint' && base.owners?.length === 0)).toBe(true);
+        expect(isHook(name) || reached.has(name) || name === 'answers' || (name === 'endpoint' && base.owners?.length === 0)).toBe(true);
     });
   });
 
@@ -79,7 +78,8 @@ describe('a compiled ruleset', () => {
     every((ruleset) => {
       for (const { name, rules } of ruleset) {
         if (!isHook(name)) continue;
-        const places = rules.map(({ id }) => RULE_IDS.indexOf(id));
+        // What comes from or leaves by a tunnel is asked first, and all of it in chains of its own.
+        const places = rules.filter(({ verdict }) => typeof verdict === 'string').map(({ id }) => RULE_IDS.indexOf(id));
         expect(places).toEqual([...places].sort((a, b) => a - b));
       }
     });

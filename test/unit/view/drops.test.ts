@@ -30,7 +30,7 @@ describe.each([iptables(), nftables])('of $name', (backend) => {
 describe('the last minute', () => {
   const image = (rest: number) =>
     countedImage(nftables, 'blocked, LAN off', { rest }).map((chain) =>
-      chain.name === 'output' ? chain : { ...chain, rules: chain.rules.map((rule) => ({ ...rule, packets: 0 })) },
+      chain.name === 'postrouting' ? chain : { ...chain, rules: chain.rules.map((rule) => ({ ...rule, packets: 0 })) },
     );
 
   /** Readings at seconds after the start, each with what the rule `rest` has counted by then; what the last says. */

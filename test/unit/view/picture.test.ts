@@ -36,7 +36,7 @@ describe('the picture of status', () => {
   test('says what differs by chain and rule, and what puts it right', () => {
     const lines = shown(viewOf('blocked, LAN off', withoutOtherDns));
     expect(lines[0]).toBe('LOCKED, BUT NOT AS IT SHOULD BE');
-    expect(lines).toContainEqual(expect.stringMatching(/^ {2}differs {3}output \(other-dns\): missing: .*drop$/));
+    expect(lines).toContainEqual(expect.stringMatching(/^ {2}differs {3}postrouting \(other-dns\): missing: .*drop$/));
     expect(lines).toContain('  "ovpn-killswitch lock" puts it right.');
   });
 
