@@ -11,7 +11,14 @@ const REHEARSAL_MILLISECONDS = 20_000;
  * that knows no names would take out those of the machine's own.
  */
 const FOLDERS = [PATHS.state, PATHS.runtime, PATHS.log, PATHS.settings].map(dirname);
-const STAGE = `for folder in ${FOLDERS.join(' ')}; do mount -t tmpfs tmpfs "$folder"; done; mount --bind /dev/null ${PATHS.hosts}; exec "$@"`;
+/** In a folder that only root can write: hooks believe no other. */
+const NO_NAMES = `${dirname(PATHS.runtime)}/no-names`;
+const STAGE = [
+  'umask 022',
+  `for folder in ${FOLDERS.join(' ')}; do mount -t tmpfs -o mode=755 tmpfs "$folder"; done`,
+  `: >${NO_NAMES}; mount --bind ${NO_NAMES} ${PATHS.hosts}`,
+  'exec "$@"',
+].join('; ');
 
 /** Paths of the interpreter, of rehearsal.ts as it is installed, and of the hooks' program. */
 export interface Rehearsal {

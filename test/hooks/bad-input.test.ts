@@ -211,7 +211,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
 
   test.each([
     ['read-only', (folder: string) => ['-o', 'bind', folder], true],
-    ['full', () => ['-t', 'tmpfs', '-o', 'size=4k', 'tmpfs'], false],
+    ['full', () => ['-t', 'tmpfs', '-o', 'size=4k,mode=755', 'tmpfs'], false],
   ] as const)('with a %s /run the rules stay as they are and up fails', (_, mount, isReadOnly) => {
     const it = machine();
     it.relock(setting);
@@ -247,7 +247,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     it.relock(setting);
     must(it.command('unlock'));
     const open = it.rules();
-    const umount = mountHere(it, STATE, '-t', 'tmpfs', '-o', 'size=4k', 'tmpfs');
+    const umount = mountHere(it, STATE, '-t', 'tmpfs', '-o', 'size=4k,mode=755', 'tmpfs');
     it.sh(`head -c 65536 /dev/zero > ${STATE}/full`);
     expectError(it.command('lock', '--force'), 73, '[FILES]');
     expect(it.rules()).toEqual(open);
@@ -269,7 +269,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
   test('a full disk under the log file is no reason to fail', () => {
     const it = machine();
     it.relock(setting);
-    const umount = mountHere(it, '/var/log', '-t', 'tmpfs', '-o', 'size=4k', 'tmpfs');
+    const umount = mountHere(it, '/var/log', '-t', 'tmpfs', '-o', 'size=4k,mode=755', 'tmpfs');
     it.sh('head -c 65536 /dev/zero > /var/log/full');
     const up = it.hook('up', call);
     expectError(up, 0);

@@ -137,7 +137,7 @@ export function unordered(rules: Rules): Rules {
   return Object.fromEntries(
     Object.entries(rules)
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([chain, lines]) => [chain, /(live-endpoint|tunnel-[a-z]+)$/i.test(chain) ? [...lines].sort() : lines]),
+      .map(([chain, lines]) => [chain, /(live-endpoint|tunnel-[a-z]+|from-tunnel|first-[a-z]+)$/i.test(chain) ? [...lines].sort() : lines]),
   );
 }
 

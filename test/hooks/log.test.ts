@@ -125,6 +125,6 @@ test('a log that is emptied while watch runs goes on at its beginning', async ()
       .filter((line) => line !== '')
       .map((line) => (JSON.parse(line) as LogLine).event);
   await expect.poll(events, { timeout: 20_000 }).toContain('watching');
-  must(it.sh(`: >${LOG}; nft flush chain inet ovpn_killswitch output`));
+  must(it.sh(`: >${LOG}; nft flush chain inet ovpn_killswitch postrouting`));
   await expect.poll(events, { timeout: 20_000 }).toEqual(['restored']);
 });

@@ -6,14 +6,14 @@ import { decide } from '../../src/policy/policy.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import { baseWith } from '../support/policies.ts';
 
-/** The chain `output` of a ruleset as nft lists it, its rule for the LAN with the right side that is given. */
+/** The chain `postrouting` of a ruleset as nft lists it, its rule for the LAN with the right side that is given. */
 function listed(right: unknown) {
   const image = nftables.image(compile(decide(baseWith({ KILLSWITCH_LAN: '192.168.76.0/24,192.168.77.0/24' }), [])));
-  const chain = image.find(({ name }) => name === 'output');
+  const chain = image.find(({ name }) => name === 'postrouting');
   const rule = {
     family: 'inet',
     table: TABLE,
-    chain: 'output',
+    chain: 'postrouting',
     comment: 'lan',
     expr: [
       { match: { op: '==', left: { payload: { protocol: 'ip', field: 'daddr' } }, right } },
@@ -21,7 +21,7 @@ function listed(right: unknown) {
       { accept: null },
     ],
   };
-  const head = { family: 'inet', table: TABLE, name: 'output', type: 'filter', hook: 'output', prio: 0, policy: 'drop' };
+  const head = { family: 'inet', table: TABLE, name: 'postrouting', type: 'filter', hook: 'postrouting', prio: 200, policy: 'drop' };
   const [found] = readNftJson(JSON.stringify({ nftables: [{ chain: head }, { rule }] }));
   const expected = chain === undefined ? [] : [{ ...chain, rules: chain.rules.filter(({ id }) => id === 'lan') }];
   return differencesOf(expected, found === undefined ? [] : [found]);
