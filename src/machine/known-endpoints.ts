@@ -251,9 +251,9 @@ export function hostPins(host: Host, { pins }: Pick<Gathered, 'pins'>): readonly
 }
 
 /** The accounts of the last `lock` or `refresh`, without reading the endpoints. */
-export function savedUids(host: Host): readonly number[] {
-  const uids = field(parseJson(host.read(knownPath(host)) ?? ''), 'uids');
-  return numbersIn(uids);
+export function savedAccounts(host: Host): Accounts {
+  const json = parseJson(host.read(knownPath(host)) ?? '');
+  return { uids: numbersIn(field(json, 'uids')), dhcpUids: numbersIn(field(json, 'dhcpUids')) };
 }
 
 /** The pins of the last `lock` or `refresh`, without reading the endpoints. */

@@ -1,6 +1,6 @@
 import { choose } from '../backend/choose.ts';
 import type { Host } from '../host/host.ts';
-import { gatherKnown, savedKnown, savedUids } from '../machine/known-endpoints.ts';
+import { gatherKnown, savedAccounts, savedKnown } from '../machine/known-endpoints.ts';
 import { readLockRecord, readWrittenRecord } from '../machine/lock-record.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import { readSshSessions } from '../machine/ssh-sessions.ts';
@@ -65,6 +65,6 @@ function amend(host: Host, change: Change): Followed | undefined {
   if (record?.locked !== true || [record.until, record.trial, record.portal].some((each) => each !== undefined)) return undefined;
   const settings = settingsInForce(host);
   const { backend } = choose(readWorld(host, settings.backend));
-  const converged = amendRules(host, backend, baseOf(settings, { endpoints: [], uids: savedUids(host) }, readSshSessions(host)), change);
+  const converged = amendRules(host, backend, baseOf(settings, { endpoints: [], ...savedAccounts(host) }, readSshSessions(host)), change);
   return converged && { kind: 'followed', converged, backend: backend.name };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { keepBaseTexts, readBaseTexts } from '../../../src/machine/base-texts.ts';
-import { savedUids, saveKnown } from '../../../src/machine/known-endpoints.ts';
+import { savedAccounts, saveKnown } from '../../../src/machine/known-endpoints.ts';
 import { bootsLocked, type LockRecord, readLockRecord, writeLockRecord } from '../../../src/machine/lock-record.ts';
 import { momentIn, secondsUntil } from '../../../src/machine/moment.ts';
 import { keepSettings, settingsChanged, settingsInForce } from '../../../src/machine/settings-in-force.ts';
@@ -108,7 +108,7 @@ describe('a lock on trial', () => {
     const host = onTrial();
     expect(settingsInForce(host).lan.kind).toBe('private');
     expect(settingsChanged(host)).toBe(false);
-    expect(savedUids(host)).toEqual([0]);
+    expect(savedAccounts(host).uids).toEqual([0]);
     expect(carryOutDue(host)).toBe('waits');
     wait(host, 61);
     expect(readLockRecord(host)).toMatchObject({ locked: true });
@@ -140,7 +140,7 @@ describe('a lock on trial', () => {
     adoptTrial(host);
     wait(host, 61);
     expect(settingsInForce(host).lan.kind).toBe('private');
-    expect(savedUids(host)).toEqual([0]);
+    expect(savedAccounts(host).uids).toEqual([0]);
     expect(readBaseTexts(host)).toEqual({ 'base.nft': 'the base on trial\n' });
   });
 
