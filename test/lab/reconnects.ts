@@ -97,9 +97,10 @@ export function specifyReconnects(version: OpenvpnVersion, backend: 'iptables' |
       await lab.connect();
       return { lab, held: await hold(lab, services) };
     };
+    // TCP waits for up to two minutes between two tries (TCP_RTO_MAX).
     const goesOn = async (held: Held) => {
       const before = held.answers();
-      await until('the held connection to go on', () => held.answers() > before, 60_000);
+      await until('the held connection to go on', () => held.answers() > before, 150_000);
     };
 
     test('every kind of probe is seen at the router while nothing is locked', async (context) => {
