@@ -94,8 +94,17 @@ function uidsOf(host: Host, settings: Settings, profiles: readonly Profile[]): r
 /** Accounts that DHCP clients run as where they do not run as root: systemd-networkd(8), dhcpcd(8). */
 const DHCP_ACCOUNTS = ['systemd-network', 'dhcpcd', '_dhcpcd'] as const;
 
+/** Whether an account exists in our user namespace (user_namespaces(7)): rules take no other (xt_owner, EINVAL). */
+function isMapped(host: Host, uid: number): boolean {
+  const ranges = (host.read('/proc/self/uid_map') ?? '').split('\n').flatMap((line) => {
+    const [first, , count] = line.trim().split(/\s+/).map(Number);
+    return first === undefined || count === undefined ? [] : [{ first, count }];
+  });
+  return ranges.length === 0 || ranges.some(({ first, count }) => first <= uid && uid < first + count);
+}
+
 function dhcpUidsOf(host: Host): readonly number[] {
-  return DHCP_ACCOUNTS.flatMap((account) => uidOf(host, account) ?? []);
+  return DHCP_ACCOUNTS.flatMap((account) => uidOf(host, account) ?? []).filter((uid) => isMapped(host, uid));
 }
 
 function numbersIn(json: Json | undefined): readonly number[] {

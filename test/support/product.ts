@@ -59,7 +59,7 @@ export function installProduct(sandbox: Sandbox): Product {
       const device = variables['dev'] ?? '';
       const args = name === 'route-up' ? [] : [device, '1500', '0', variables['ifconfig_local'] ?? '', '255.255.255.0', 'init'];
       return sandbox.run([`${PATHS.library}/hooks/${name}`, ...args], {
-        only: { ...variables, script_type: name, script_context: 'init' },
+        only: { ...(name === 'down' && { signal: 'sigterm' }), ...variables, script_type: name, script_context: 'init' },
       });
     },
     set: (values) => {
