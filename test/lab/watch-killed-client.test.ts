@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { DEVICE } from '../../src/proof/addresses.ts';
 import { until } from '../../src/proof/until.ts';
 import { LOG } from '../hooks/installed-machine.ts';
+import { withoutKeptShut } from '../support/rule-dump.ts';
 import { factsAreTrue, statusOf } from './facts.ts';
 import { labWith } from './lab.ts';
 import { works } from './works.ts';
@@ -22,7 +23,7 @@ describe.each(['nftables', 'iptables'] as const)('a client that is killed while 
       if (status !== 0) throw new Error(`${script}: ${stderr}`);
       return stdout;
     };
-    const rules = () => sh('nft list ruleset; iptables-save; ip6tables-save');
+    const rules = async () => withoutKeptShut(await sh('nft -s list ruleset; iptables-save; ip6tables-save'));
     const deviceStays = () => sh(`ip link show dev ${DEVICE}`);
     const log = () => readFileSync(`/proc/${sandbox.pid}/root${LOG}`, 'utf8');
     const hasPruned = () =>

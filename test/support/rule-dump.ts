@@ -52,3 +52,13 @@ function othersOfNft(text: string): string {
 export function othersOf({ ipv4, ipv6, nft }: RuleDump): RuleDump {
   return { ipv4: othersOfSave(ipv4), ipv6: othersOfSave(ipv6), nft: othersOfNft(nft) };
 }
+
+/**
+ * A listing without the rules that keep shut what belonged to a tunnel: it may have gone, and come back with other facts. nft does
+ * not list the comments of iptables-nft.
+ */
+export function withoutKeptShut(listing: string): string {
+  return listing
+    .replace(/^.*(?:drop comment "tunnel-(?:address|source|networks)"|--comment tunnel-(?:address|source|networks) -j DROP)$\n?/gm, '')
+    .replace(/^\s*(?:[io]ifname != "[^"]+" )?ip6? [sd]addr \S+ +counter drop$\n?/gm, '');
+}

@@ -249,7 +249,7 @@ const NFTABLES: readonly Tampering[] = [
     script: `nft delete rule inet ovpn_killswitch postrouting handle $(nft -a list chain inet ovpn_killswitch postrouting | grep 'icmpv6.*comment "neighbours"' | head -n 1 | sed 's/.*# handle //')`,
     chain: 'postrouting',
     rule: 'neighbours',
-    what: /^missing: icmpv6 type/,
+    what: /^missing: ip6 daddr .* icmpv6 type/,
   },
   {
     name: 'a chain is made in our table',
