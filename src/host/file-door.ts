@@ -159,12 +159,20 @@ export function listDoor(path: string): readonly string[] {
   });
 }
 
-/** Where a path leads through links that root has set, whether anything is there or not; undefined when nothing has that name. */
+/**
+ * Where a path leads through links that root has set, whether anything is there or not: at most to
+ * somebody else's link, which is not followed. Undefined when nothing has that name.
+ */
 export function placeDoor(path: string): string | undefined {
-  return follow(path, 'anybody', ({ folder, name, entry, rest }) => {
-    const place = [folder.path === '/' ? '' : folder.path, ...(name === '' ? [] : [name]), ...rest].join('/') || '/';
-    return entry !== undefined || name === '' || place !== path ? place : undefined;
-  });
+  try {
+    return walk(path, ({ folder, name, entry, rest }) => {
+      const place = [folder.path === '/' ? '' : folder.path, ...(name === '' ? [] : [name]), ...rest].join('/') || '/';
+      return entry !== undefined || name === '' || place !== path ? place : undefined;
+    });
+  } catch (thrown) {
+    if (thrown instanceof LinkError) return thrown.link;
+    throw thrown;
+  }
 }
 
 /** Owner and mode of an open file or folder, exactly. */

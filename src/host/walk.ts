@@ -35,10 +35,13 @@ export interface Walked {
 export class LinkError extends Error {
   override readonly name = 'LinkError';
   readonly distrust: Distrust;
+  /** The path of the link. */
+  readonly link: string;
 
-  constructor(distrust: Distrust) {
+  constructor(distrust: Distrust, link: string) {
     super(`others than root can lead the path elsewhere at ${distrust.at}`);
     this.distrust = distrust;
+    this.link = link;
   }
 }
 
@@ -113,7 +116,7 @@ export function walk<Result>(path: string, work: (walked: Walked, root: Stats) =
       const own = stat && distrustOf(childPath(folder, name), stat, root.stat);
       if (entry !== undefined && stat?.isSymbolicLink() === true) {
         const distrust = own ?? folder.distrust ?? folder.sticky;
-        if (distrust !== undefined) throw new LinkError(distrust);
+        if (distrust !== undefined) throw new LinkError(distrust, childPath(folder, name));
         if (++links > MOST_LINKS) throw new Error('too many symbolic links');
         const target = readlinkSync(within(folder, name));
         if (target.startsWith('/')) for (const { descriptor } of above.splice(1)) closeSync(descriptor);

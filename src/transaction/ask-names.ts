@@ -6,6 +6,7 @@ import type { Ask } from '../machine/known-endpoints.ts';
 import { type LiveTunnel, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import { type Answer, isRootsOwn, type Origin } from '../machine/pins.ts';
+import { readAnybodys } from '../machine/read-anybodys.ts';
 import { namesOfTunnel } from '../machine/tunnel-names.ts';
 import { parseAddress } from '../net/address.ts';
 import type { HostName } from '../net/host-name.ts';
@@ -21,10 +22,12 @@ function presentTunnels(host: Host): readonly LiveTunnel[] {
 
 /** Whom resolv.conf(5) names. */
 function systemResolvers(host: Host): readonly string[] {
-  return (host.read(PATHS.resolvConf) ?? '').split('\n').flatMap((line) => {
-    const [key, value = ''] = line.trim().split(/\s+/);
-    return key === 'nameserver' ? (parseAddress(value)?.text ?? []) : [];
-  });
+  return readAnybodys(host, PATHS.resolvConf)
+    .split('\n')
+    .flatMap((line) => {
+      const [key, value = ''] = line.trim().split(/\s+/);
+      return key === 'nameserver' ? (parseAddress(value)?.text ?? []) : [];
+    });
 }
 
 /** DNS answers as pins take them: a VPN's server may not point at this machine, its LAN or a private network. */
