@@ -10,7 +10,7 @@ import { until } from '../../src/proof/until.ts';
 import { openWorld } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
 import { debianRoot, type OpenvpnVersion } from '../support/debian-root.ts';
-import { dumpRules, type RuleDump, withoutKeptShut } from '../support/rule-dump.ts';
+import { dumpWithoutKeptShut, type RuleDump } from '../support/rule-dump.ts';
 import { everyProbeIsSeen, nothingLeaves, type Watched } from '../support/watched.ts';
 import { type Combination, exceptionFor, RECONNECTS, type Reconnect } from './comebacks.ts';
 import { endpointIn, factsAreTrue, kernelFacts, statusOf } from './facts.ts';
@@ -155,11 +155,10 @@ async function writeProfile({ world }: Stage, { persistTun, upRestart, user }: C
 
 /** All rules; the order of the chains in a table of nft, which is that in which they were made, says nothing. */
 function rulesOf({ world }: Stage): RuleDump {
-  const dump = dumpRules(world.sandbox);
+  const dump = dumpWithoutKeptShut(world.sandbox);
   return {
-    ipv4: withoutKeptShut(dump.ipv4),
-    ipv6: withoutKeptShut(dump.ipv6),
-    nft: withoutKeptShut(dump.nft)
+    ...dump,
+    nft: dump.nft
       .split(/\n(?=\tchain )|\n\}\n/)
       .map((part) => part.trim())
       .sort()

@@ -3,7 +3,7 @@ import type { Sandbox } from '../../src/host/sandbox.ts';
 import { INTERNET } from '../../src/proof/addresses.ts';
 import { type ClientPlan, PROFILE } from '../../src/proof/openvpn.ts';
 import { writeSettings } from '../../src/proof/product.ts';
-import { dumpRules, withoutKeptShut } from '../support/rule-dump.ts';
+import { dumpWithoutKeptShut } from '../support/rule-dump.ts';
 import { everyProbeIsSeen } from '../support/watched.ts';
 import { factsAreTrue, statusOf } from './facts.ts';
 import { type Lab, type LabSetting, labWith, PATIENT } from './lab.ts';
@@ -41,8 +41,8 @@ const WAYS: readonly Way[] = [
 
 /** All rules, but for those that keep shut what the last connection had. */
 function rulesOf(sandbox: Sandbox): readonly string[] {
-  const { ipv4, ipv6, nft } = dumpRules(sandbox);
-  return [ipv4, ipv6, nft].map(withoutKeptShut);
+  const { ipv4, ipv6, nft } = dumpWithoutKeptShut(sandbox);
+  return [ipv4, ipv6, nft];
 }
 
 /** The promises about whose packets they are, with a client that gives up what it has. */

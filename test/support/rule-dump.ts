@@ -62,3 +62,9 @@ export function withoutKeptShut(listing: string): string {
     .replace(/^.*(?:drop comment "tunnel-(?:address|source|networks)"|--comment tunnel-(?:address|source|networks) -j DROP)$\n?/gm, '')
     .replace(/^\s*(?:[io]ifname != "[^"]+" )?ip6? [sd]addr \S+ +counter drop$\n?/gm, '');
 }
+
+/** A dump without the rules that keep shut what belonged to a tunnel. */
+export function dumpWithoutKeptShut(sandbox: Sandbox): RuleDump {
+  const { ipv4, ipv6, nft } = dumpRules(sandbox);
+  return { ipv4: withoutKeptShut(ipv4), ipv6: withoutKeptShut(ipv6), nft: withoutKeptShut(nft) };
+}
