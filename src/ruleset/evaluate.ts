@@ -1,4 +1,5 @@
-import { contains, networkOf } from '../net/network.ts';
+import type { Address } from '../net/address.ts';
+import { contains, type Network, networkOf } from '../net/network.ts';
 import type { PortRange } from '../net/port.ts';
 import type { Packet } from './packet.ts';
 import type { Chain, ChainName, Hook, Match, Rule, Ruleset } from './ruleset.ts';
@@ -14,13 +15,29 @@ function inRanges(ranges: readonly PortRange[], port: number): boolean {
   return ranges.some(({ first, last }) => first <= port && port <= last);
 }
 
+/** What was made before: the same few packets and rulesets are asked about again and again. */
+const hosts = new WeakMap<Address, Network>();
+const indexes = new WeakMap<Ruleset, ReadonlyMap<ChainName, Chain>>();
+
+function hostOf(address: Address): Network {
+  const host = hosts.get(address) ?? networkOf(address);
+  hosts.set(address, host);
+  return host;
+}
+
+function indexOf(ruleset: Ruleset): ReadonlyMap<ChainName, Chain> {
+  const index = indexes.get(ruleset) ?? new Map(ruleset.map((chain) => [chain.name, chain]));
+  indexes.set(ruleset, index);
+  return index;
+}
+
 /** Whether every field of a match holds for a packet. */
 export function matches(match: Match, packet: Packet): boolean {
   const { payload } = packet;
   const transport = 'transport' in payload ? payload : undefined;
   const within = (networks: Match['to'], address: Packet['to']) => {
     if (networks === undefined) return true;
-    const host = networkOf(address);
+    const host = hostOf(address);
     return networks.some((network) => contains(network, host));
   };
   return (
@@ -60,8 +77,7 @@ function walk(chains: ReadonlyMap<ChainName, Chain>, name: ChainName, packet: Pa
 
 /** What the kernel does with a packet under a ruleset, as far as our chains decide it. */
 export function evaluate(ruleset: Ruleset, packet: Packet): Decision {
-  const chains = new Map(ruleset.map((chain) => [chain.name, chain]));
-  return walk(chains, packet.hook, packet) ?? { verdict: 'drop', rule: undefined, chain: packet.hook };
+  return walk(indexOf(ruleset), packet.hook, packet) ?? { verdict: 'drop', rule: undefined, chain: packet.hook };
 }
 
 /** Which hooks have chains of ours: a backend may leave out the first look, or lack the final one. */

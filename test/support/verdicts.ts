@@ -86,13 +86,15 @@ export function verdictTable(packets: readonly Packet[]): VerdictTable {
       (part) => parts[part] ?? [],
     );
     const answers = new Map<number, number>();
-    return Uint8Array.from(packets, (packet, index) => {
+    const all = new Uint8Array(packets.length);
+    for (const [index, packet] of packets.entries()) {
       let key = 0;
       for (const { ids, count } of looked) key = key * count + (ids[index] ?? 0);
       const answer = answers.get(key) ?? (matches(match, packet) ? 1 : 0);
       answers.set(key, answer);
-      return answer;
-    });
+      all[index] = answer;
+    }
+    return all;
   };
   const applies = ({ match }: Rule): Uint8Array => {
     const key = JSON.stringify(match);
@@ -137,11 +139,13 @@ export function verdictTable(packets: readonly Packet[]): VerdictTable {
       const hooks = chainsOf(ruleset);
       const changed = changedRules(original, ruleset).map(applies);
       // A packet that none of the changed rules fits goes the way it went.
-      return Uint8Array.from(packets, ({ hook }, index) =>
-        changed.some((hits) => hits[index] === 1)
-          ? (walk(hooks[hook], index) ?? VERDICT_NUMBERS.drop)
-          : (before[index] ?? VERDICT_NUMBERS.drop),
-      );
+      const after = before.slice();
+      for (let index = 0; index < after.length; index++) {
+        const { hook } = packets[index] ?? {};
+        if (hook !== undefined && changed.some((hits) => hits[index] === 1))
+          after[index] = walk(hooks[hook], index) ?? VERDICT_NUMBERS.drop;
+      }
+      return after;
     },
   };
 }

@@ -40,7 +40,10 @@ function fatesOf(name: PolicyName): Fates {
   for (const { name: mutant, ruleset } of mutants(original)) {
     const after = table.verdictsOfMutant(ruleset, original, before);
     const changed: { readonly packet: Packet; readonly now: number | undefined }[] = [];
-    for (const [index, packet] of packets.entries()) if (before[index] !== after[index]) changed.push({ packet, now: after[index] });
+    for (let index = 0; index < after.length; index++) {
+      const packet = packets[index];
+      if (packet !== undefined && before[index] !== after[index]) changed.push({ packet, now: after[index] });
+    }
     const opened = changed.filter(({ now }) => now === VERDICT_NUMBERS.accept).map(({ packet }) => packet);
     if (changed.length === 0) fates.equivalent.push(mutant);
     else if (opened.length > 0) {
