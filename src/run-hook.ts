@@ -10,7 +10,6 @@ import { PATHS } from './host/paths.ts';
 import { forgetReplaced, retireTunnel } from './machine/former-tunnels.ts';
 import { gatherKnown, hasNames, savedKnown } from './machine/known-endpoints.ts';
 import {
-  devices,
   type LiveTunnel,
   readLiveTunnel,
   readLiveTunnels,
@@ -24,6 +23,7 @@ import { readLockRecord } from './machine/lock-record.ts';
 import { offloadedOf } from './machine/offloaded.ts';
 import { rememberNetworks } from './machine/remembered-networks.ts';
 import { settingsInForce } from './machine/settings-in-force.ts';
+import { deviceKind, devices } from './machine/tunnel-device.ts';
 import { installedBackends } from './machine/world.ts';
 import type { Endpoint } from './net/endpoint.ts';
 import type { InterfaceName } from './net/interface-name.ts';
@@ -142,13 +142,24 @@ function setResolvers(host: Host): void {
   host.log({ level: 'info', event: 'resolvers', message: describeResolvers(followed) });
 }
 
-/** A VPN makes its own device: what is loopback or a network card is somebody's mistake, or worse. */
+/** A VPN makes its own device: what is loopback, a card or a bridge is somebody's mistake, or worse. */
 function refuseOtherDevices(host: Host, device: InterfaceName): void {
-  if (device !== LOOPBACK && !host.exists(`/sys/class/net/${device}/device`)) return;
+  if (device !== LOOPBACK && deviceKind(host, device) !== 'other') return;
   throw new KillswitchError(
     'ENVIRONMENT',
     `${device} is not a tunnel but an interface of this machine`,
     'Look at the dev line of the profile, and do not start hooks by hand.',
+  );
+}
+
+/** State that another account writes is nobody's to believe, whatever its capabilities (systemd.exec(5), AmbientCapabilities). */
+function refuseOtherAccount(host: Host, device: InterfaceName): void {
+  const uid = host.uid();
+  if (uid === 0) return;
+  throw new KillswitchError(
+    'NOT_ROOT',
+    `${device}: this hook runs as uid ${uid} with CAP_NET_ADMIN, and only root decides what passes`,
+    'Start OpenVPN as root: "systemctl edit" its unit and set User=root under [Service]; "user openvpn" in the profile still gives rights up.',
   );
 }
 
@@ -165,6 +176,7 @@ function tunnelUp(host: Host, event: TunnelUp): void {
     host.log({ level: right ? 'info' : 'warn', event: 'unprivileged', message: `${device}: this hook runs without root, so ${what}` });
     return;
   }
+  refuseOtherAccount(host, device);
   // There may be thousands, and OpenVPN mostly tells the transport itself.
   const known = event.peer?.transports.length === 0 ? knownEndpoints(host) : [];
   admit(host, liveTunnel(host, event, before, known), before);
@@ -213,7 +225,7 @@ function tunnelWaiting(host: Host, device: InterfaceName): void {
 }
 
 function tunnelDown(host: Host, { device, reconnects }: TunnelDown): void {
-  if (!host.mayChangeRules()) {
+  if (!host.mayChangeRules() || host.uid() !== 0) {
     const left = strategiesInUse(host).length > 0 ? ', and the next hook or command with root gives the resolvers back' : '';
     host.log({
       level: 'info',

@@ -7,6 +7,7 @@ import type { Image } from './image.ts';
 /** Programs a command may run; `sh` is for the plain scripts alone. */
 export type Program =
   | 'nft'
+  | 'ip'
   | `${'iptables' | 'ip6tables'}${'' | '-nft' | '-legacy'}-${'restore' | 'save'}`
   | 'conntrack'
   | 'resolvectl'

@@ -43,15 +43,16 @@ export const lock: CliCommand = {
     });
     progress('asking for names and loading rules');
     const seconds = values.confirm === undefined ? undefined : confirmSeconds(values.confirm);
-    const session = ownSshSession(host);
-    const keeps = session !== undefined && values['no-ssh'] !== true;
+    const own = ownSshSession(host);
+    const session = own?.session;
+    const keeps = own?.served === true && values['no-ssh'] !== true;
     const { policy, choice, base, known, onTrial, offloaded } = lockMachine(host, {
       asks: true,
       needsEndpoint: values.force !== true,
       seconds,
       forgetsSessions: values['no-ssh'] === true,
       forgetsFormers: true,
-      ...(keeps && { sessions: [session] }),
+      ...(keeps && session && { sessions: [session] }),
     });
     followBoot(host);
     host.log({ level: 'info', event: 'locked', message: describe(policy) });
@@ -67,7 +68,9 @@ export const lock: CliCommand = {
       print(
         keeps
           ? `  You are connected by SSH from ${session.there.text}: this one session goes on, no other. Without it: --no-ssh`
-          : `  You are connected by SSH from ${session.there.text}: --no-ssh lets that session freeze, unless the LAN or a tunnel has it`,
+          : own?.served === true
+            ? `  You are connected by SSH from ${session.there.text}: --no-ssh lets that session freeze, unless the LAN or a tunnel has it`
+            : `  You are connected by SSH from ${session.there.text}, but no sshd of root's has started this command, as in tmux: that session freezes, unless the LAN or a tunnel has it. Lock from outside of it to keep the session.`,
       );
     for (const endpoint of base.endpoints.slice(0, 5)) print(`  endpoint ${endpointText(endpoint)}`);
     if (base.endpoints.length > 5) print(`  and ${base.endpoints.length - 5} more endpoints`);

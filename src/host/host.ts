@@ -19,6 +19,7 @@ export const LOG_EVENTS = [
   'value-refused',
   'no-resolver',
   'tunnel-stale',
+  'state-refused',
   'left-alone',
   'chained-failed',
   'nftables-service',
@@ -120,6 +121,8 @@ export interface Host {
   now(): number;
   /** Whether this process may change packet filters (CAP_NET_ADMIN in its network namespace). */
   mayChangeRules(): boolean;
+  /** The effective user id of this process: what it writes belongs to that account. */
+  uid(): number;
 }
 
 /** A program that runs until it is stopped, or ends by itself. */

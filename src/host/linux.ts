@@ -334,6 +334,7 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
     log: (entry) => log.write(entry),
     logLevel: (level) => log.level(level),
     now: () => Math.floor(Date.now() / 1000),
+    uid: () => process.geteuid?.() ?? Number.NaN,
     mayChangeRules: () => {
       const [, mask = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
       return ((BigInt(`0x${mask}`) >> NET_ADMIN) & 1n) === 1n;

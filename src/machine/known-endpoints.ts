@@ -13,9 +13,11 @@ import type { Settings } from '../policy/settings.ts';
 import { literalEndpoints, type Profile, readProfile } from '../tunnel/profile.ts';
 import { accountOf } from './account.ts';
 import { attachedProfiles } from './attached-profiles.ts';
-import { field, type Json, parseJson, texts } from './json.ts';
+import { field, parseJson, texts } from './json.ts';
 import { readLockRecord } from './lock-record.ts';
 import { type Answer, isRootsOwn, markUsed, type Pin, parsePins, pinsJson, renewPins } from './pins.ts';
+import { list, object, optional, text, whole } from './schema.ts';
+import { readState, stateOrNothing } from './state-file.ts';
 import { type KeptFolder, keptFolder, keptPath, lastingPath } from './trial.ts';
 import { guardedConnections } from './vpn-connections.ts';
 
@@ -107,10 +109,6 @@ function dhcpUidsOf(host: Host): readonly number[] {
   return DHCP_ACCOUNTS.flatMap((account) => uidOf(host, account) ?? []).filter((uid) => isMapped(host, uid));
 }
 
-function numbersIn(json: Json | undefined): readonly number[] {
-  return Array.isArray(json) ? json.filter((each): each is number => typeof each === 'number') : [];
-}
-
 /** A place that a profile names by a host's name. */
 export interface NamedRemote {
   readonly name: HostName;
@@ -180,6 +178,20 @@ function gathered(
   return { endpoints: distinctEndpoints([...literal, ...resolved]), uids, dhcpUids, literal, named, pins, unread: [] };
 }
 
+/** Above it is the number that stands for nobody (user_namespaces(7)). */
+const MOST_UID = 2 ** 32 - 2;
+const uid = whole(0, MOST_UID);
+// Files of earlier versions have no accounts of DHCP clients.
+const UIDS = { uids: list(uid), dhcpUids: optional(list(uid)) } as const;
+const ACCOUNTS = object(UIDS);
+/** Names and pins that do not parse are left out: they would only open less. */
+const FACTS = object({
+  ...UIDS,
+  endpoints: list(text(parseEndpoint, 'an endpoint')),
+  named: (json): readonly NamedRemote[] => texts(json, parseRemote) ?? [],
+  pins: (json): readonly Pin[] => parsePins(json),
+});
+
 /** How names are asked for. A name without an answer is missing, and keeps what it had. */
 export type Ask = (names: readonly HostName[]) => ReadonlyMap<string, Answer>;
 
@@ -242,15 +254,12 @@ export function saveKnown(
  */
 export function savedKnown(host: Host): Gathered | undefined {
   const path = knownPath(host);
-  const text = host.read(path);
-  if (text === undefined) return undefined;
-  const json = parseJson(text);
-  const literal = texts(field(json, 'endpoints'), parseEndpoint);
-  const uids = field(json, 'uids');
-  if (literal === undefined || !Array.isArray(uids) || !uids.every((uid): uid is number => typeof uid === 'number'))
-    throw new KillswitchError('FILES', `${path} is damaged: ${printable(text)}`, 'Run "ovpn-killswitch lock", which writes it anew.');
-  const dhcpUids = numbersIn(field(json, 'dhcpUids'));
-  return gathered(literal, { uids, dhcpUids }, texts(field(json, 'named'), parseRemote) ?? [], parsePins(field(json, 'pins')));
+  const read = readState(host, path, FACTS);
+  if (read === undefined) return undefined;
+  if ('refused' in read)
+    throw new KillswitchError('FILES', `${path} is not believed: ${read.refused}`, 'Run "ovpn-killswitch lock", which writes it anew.');
+  const { endpoints, uids, dhcpUids = [], named, pins } = read.value;
+  return gathered(endpoints, { uids, dhcpUids }, named, pins);
 }
 
 /** What the hosts file is to name: on trial also the servers of the lock before, with which the machine would boot. */
@@ -261,8 +270,8 @@ export function hostPins(host: Host, { pins }: Pick<Gathered, 'pins'>): readonly
 
 /** The accounts of the last `lock` or `refresh`, without reading the endpoints. */
 export function savedAccounts(host: Host): Accounts {
-  const json = parseJson(host.read(knownPath(host)) ?? '');
-  return { uids: numbersIn(field(json, 'uids')), dhcpUids: numbersIn(field(json, 'dhcpUids')) };
+  const { uids, dhcpUids = [] } = stateOrNothing(host, knownPath(host), ACCOUNTS) ?? { uids: [] };
+  return { uids, dhcpUids };
 }
 
 /** The pins of the last `lock` or `refresh`, without reading the endpoints. */

@@ -8,8 +8,10 @@ import { type InterfaceName, parseInterfaceName } from '../net/interface-name.ts
 import { parseNetwork } from '../net/network.ts';
 import { type ConnectionUuid, parseConnectionUuid } from '../tunnel/networkmanager-event.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
-import { field, items, type Json, parseJson, texts } from './json.ts';
-import { parseResolver, resolverJson } from './resolver-json.ts';
+import { resolver, resolverJson } from './resolver-json.ts';
+import { flag, list, made, object, optional, type Parsed, type Schema, text, whole } from './schema.ts';
+import { readState } from './state-file.ts';
+import { deviceKind, devices } from './tunnel-device.ts';
 
 /** The process that owns a tunnel. `start` tells it from a later process of the same number (proc(5), starttime). */
 export interface Daemon {
@@ -40,36 +42,46 @@ export function startOf(host: Host, pid: number): string | undefined {
   return fields?.[0] === 'Z' || fields?.[0] === 'X' ? undefined : fields?.[19];
 }
 
-/** The interfaces of our network namespace. */
-export function devices(host: Host): ReadonlySet<string> {
-  const names = (host.read(PATHS.devices) ?? '').split('\n').flatMap((line) => /^\s*([^:\s]+):/.exec(line)?.[1] ?? []);
-  return new Set(names);
-}
-
 function pathOf(device: InterfaceName): string {
   return `${PATHS.tunnels}/${device}`;
 }
 
-function parseLive(text: string): LiveTunnel | undefined {
-  const json = parseJson(text);
-  const string = (name: string): string => {
-    const value: Json | undefined = field(json, name);
-    return typeof value === 'string' ? value : '';
-  };
-  const device = parseInterfaceName(string('device'));
-  const endpoints = texts(field(json, 'endpoints'), parseEndpoint);
-  const addresses = texts(field(json, 'addresses'), parseAddress);
-  const resolvers = items(field(json, 'resolvers'), parseResolver);
-  // Files of earlier versions have none.
-  const searchDomains = texts(field(json, 'searchDomains') ?? [], parseHostName);
-  const networks = texts(field(json, 'networks'), parseNetwork);
-  const connection = parseConnectionUuid(string('connection'));
-  const profile = string('profile');
-  const since = field(json, 'since');
-  const pid = field(field(json, 'daemon'), 'pid');
-  const start = field(field(json, 'daemon'), 'start');
-  if (!device || !endpoints || !addresses || !resolvers || !searchDomains || !networks || typeof since !== 'number') return undefined;
-  return {
+/** A process id (pid_max, proc(5)) and a start time in clock ticks. */
+const DAEMON: Schema<Daemon> = object({
+  pid: whole(1, 2 ** 22),
+  start: text((ticks) => (/^\d{1,20}$/.test(ticks) ? ticks : undefined), 'a start time'),
+});
+
+const FILE = made(
+  object({
+    device: text(parseInterfaceName, 'the name of an interface'),
+    endpoints: list(text(parseEndpoint, 'an endpoint')),
+    addresses: list(text(parseAddress, 'an address')),
+    resolvers: list(resolver),
+    // Files of earlier versions have none.
+    searchDomains: optional(list(text(parseHostName, 'a domain'))),
+    networks: list(text(parseNetwork, 'a network')),
+    offloaded: optional(flag),
+    since: whole(0),
+    daemon: optional(DAEMON),
+    deviceSeen: flag,
+    connection: optional(text(parseConnectionUuid, 'a connection of NetworkManager')),
+    profile: optional(text((path) => (path.startsWith('/') ? path : undefined), 'an absolute path')),
+  }),
+  ({
+    device,
+    endpoints,
+    addresses,
+    resolvers,
+    searchDomains = [],
+    networks,
+    offloaded,
+    since,
+    daemon,
+    deviceSeen,
+    connection,
+    profile,
+  }): LiveTunnel => ({
     tunnel: {
       device,
       endpoints,
@@ -77,25 +89,45 @@ function parseLive(text: string): LiveTunnel | undefined {
       resolvers,
       ...(searchDomains.length > 0 ? { searchDomains } : {}),
       networks,
-      ...(field(json, 'offloaded') === true && { offloaded: true }),
+      ...(offloaded === true && { offloaded }),
     },
     since,
-    daemon: typeof pid === 'number' && typeof start === 'string' ? { pid, start } : undefined,
-    deviceSeen: field(json, 'deviceSeen') === true,
+    daemon,
+    deviceSeen,
     ...(connection !== undefined && { connection }),
-    ...(profile.startsWith('/') && { profile }),
+    ...(profile !== undefined && { profile }),
+  }),
+);
+
+/** The tunnel of one file, or why it is none: nothing passes through its device then. Undefined when there is no such file. */
+function readTunnel(host: Host, folder: string, device: InterfaceName, present: ReadonlySet<string>): Parsed<LiveTunnel> | undefined {
+  const read = readState(host, `${folder}/${device}`, FILE);
+  if (read === undefined || 'refused' in read) return read;
+  if (read.value.tunnel.device !== device) return { refused: `it is about ${read.value.tunnel.device}` };
+  if (deviceKind(host, device, present) === 'other') return { refused: `${device} is no tunnel but an interface of this machine` };
+  return read;
+}
+
+/** A file of a tunnel that counts for nothing, and why. */
+export interface RefusedFile {
+  readonly path: string;
+  readonly why: string;
+}
+
+/** The tunnels that a folder has files of, each named after its device, and the files that are refused. */
+function readFolder(host: Host, folder: string): { readonly live: readonly LiveTunnel[]; readonly refused: readonly RefusedFile[] } {
+  const names = host.list(folder).flatMap((name) => parseInterfaceName(name) ?? []);
+  const present = names.length > 0 ? devices(host) : new Set<string>();
+  const files = names.map((device) => ({ path: `${folder}/${device}`, read: readTunnel(host, folder, device, present) }));
+  return {
+    live: files.flatMap(({ read }) => (read !== undefined && 'value' in read ? [read.value] : [])),
+    refused: files.flatMap(({ path, read }) => (read !== undefined && 'refused' in read ? [{ path, why: read.refused }] : [])),
   };
 }
 
-/** The tunnels that a folder has files of, each named after its device. A file that does not parse is no tunnel. */
+/** The tunnels that a folder has files of. A file that is refused is no tunnel. */
 export function readTunnels(host: Host, folder: string): readonly LiveTunnel[] {
-  return host
-    .list(folder)
-    .filter((name) => parseInterfaceName(name) !== undefined)
-    .flatMap((name) => {
-      const live = parseLive(host.read(`${folder}/${name}`) ?? '');
-      return live?.tunnel.device === name ? [live] : [];
-    });
+  return readFolder(host, folder).live;
 }
 
 /** The live tunnels: nothing passes through any other device. */
@@ -103,11 +135,16 @@ export function readLiveTunnels(host: Host): readonly LiveTunnel[] {
   return readTunnels(host, PATHS.tunnels);
 }
 
+/** Files that look like live tunnels and are none. */
+export function refusedTunnels(host: Host): readonly RefusedFile[] {
+  return readFolder(host, PATHS.tunnels).refused;
+}
+
 /** One live tunnel; undefined when its file cannot be read, whatever the reason. */
 export function readLiveTunnel(host: Host, device: InterfaceName): LiveTunnel | undefined {
   try {
-    const live = parseLive(host.read(pathOf(device)) ?? '');
-    return live?.tunnel.device === device ? live : undefined;
+    const read = readTunnel(host, PATHS.tunnels, device, devices(host));
+    return read !== undefined && 'value' in read ? read.value : undefined;
   } catch (thrown) {
     if (thrown instanceof KillswitchError) return undefined;
     throw thrown;

@@ -5,10 +5,11 @@ import { PATHS } from '../host/paths.ts';
 import type { Family } from '../net/address.ts';
 import type { Portal } from '../policy/portal.ts';
 import type { BackendName } from '../policy/settings.ts';
-import { field, type Json, parseJson } from './json.ts';
 import { forgetLastTransaction } from './last-transaction.ts';
-import { type Moment, parseMoment, secondsUntil } from './moment.ts';
-import { type OpenedPortal, openedPortalJson, parseOpenedPortal } from './portal-record.ts';
+import { type Moment, moment, secondsUntil } from './moment.ts';
+import { type OpenedPortal, openedPortal, openedPortalJson } from './portal-record.ts';
+import { fitting, flag, listOfFitting, made, object, oneOf, optional, type Parsed, parseState, whole } from './schema.ts';
+import { stateText } from './state-file.ts';
 
 export const LOCK_RECORD: string = `${PATHS.state}/lock.json`;
 /** As one word whether it is locked. */
@@ -42,56 +43,71 @@ export interface LockRecord {
   readonly portal?: OpenedPortal;
 }
 
-function parseChain(json: Json): readonly Pick<ChainPolicy, 'family' | 'chain'>[] {
-  const [family, chain] = ['family', 'chain'].map((name) => field(json, name));
-  const known = (family === 'ipv4' || family === 'ipv6') && (chain === 'INPUT' || chain === 'FORWARD' || chain === 'OUTPUT');
-  return known ? [{ family, chain }] : [];
-}
+const CHAIN = { family: oneOf('ipv4', 'ipv6'), chain: oneOf('INPUT', 'FORWARD', 'OUTPUT') } as const;
 
-function parsePolicy(json: Json): readonly ChainPolicy[] {
-  const policy = field(json, 'policy');
-  return policy === 'ACCEPT' || policy === 'DROP' ? parseChain(json).map((chain) => ({ ...chain, policy })) : [];
-}
+/** A builtin chain that iptables made for us. Records of before the second wall name no table. */
+const MADE = made(
+  object({
+    family: oneOf('ipv4', 'ipv6'),
+    table: optional(oneOf(...KNOWN_TABLES)),
+    chain: oneOf('INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'),
+  }),
+  ({ family, table = 'filter', chain }): BuiltinChain | string =>
+    BUILTINS[table].some((each) => each.chain === chain) ? { family, table, chain } : `no chain ${chain} is ours in ${table}`,
+);
 
-/** A record of before the second wall names no table. */
-function parseMade(json: Json): readonly BuiltinChain[] {
-  const [family, name] = ['family', 'chain'].map((key) => field(json, key));
-  const table = KNOWN_TABLES.find((each) => each === field(json, 'table')) ?? 'filter';
-  const chain = BUILTINS[table].find((each) => each.chain === name)?.chain;
-  return (family === 'ipv4' || family === 'ipv6') && chain !== undefined ? [{ family, table, chain }] : [];
-}
-
-function list<Item>(json: Json | undefined, parse: (json: Json) => readonly Item[]): readonly Item[] {
-  return Array.isArray(json) ? json.flatMap((each: Json) => parse(each)) : [];
-}
+const RECORD = made(
+  object({
+    locked: flag,
+    since: whole(0),
+    backend: oneOf('iptables', 'nftables'),
+    // Records of before the second wall have no wall and name no table.
+    wall: optional(flag),
+    before: listOfFitting(object({ ...CHAIN, policy: oneOf('ACCEPT', 'DROP') })),
+    // The script `recover` writes a record without them.
+    made: optional(listOfFitting(MADE)),
+    until: optional(moment),
+    trial: optional(moment),
+    // A portal that is damaged is none; the lock around it holds.
+    portal: fitting(openedPortal),
+  }),
+  ({ locked, since, backend, wall = false, before, made: chains = [], until, trial, portal }): LockRecord | string => {
+    if (until !== undefined && trial !== undefined) return 'it holds for a time and is on trial, and can only be one of them';
+    if (!locked && (trial !== undefined || portal !== undefined)) return 'it is open, and nothing open is on trial or has a portal';
+    return {
+      locked,
+      since,
+      backend,
+      wall,
+      before,
+      made: chains,
+      ...(until && { until }),
+      ...(trial && { trial }),
+      ...(portal && { portal }),
+    };
+  },
+);
 
 /** A hook asks for the record several times, and mostly it still says the same. */
-let readBefore: { readonly text: string; readonly record: LockRecord | undefined } | undefined;
+let readBefore: { readonly text: string; readonly read: Parsed<LockRecord> } | undefined;
 
-/** The record as it was written; undefined when nobody has locked or unlocked this machine yet, or it cannot be read as one. */
-export function readWrittenRecord(host: Host): LockRecord | undefined {
-  const text = host.read(LOCK_RECORD) ?? '';
-  if (readBefore?.text !== text) readBefore = { text, record: parseRecord(text) };
-  return readBefore.record;
+function read(host: Host): Parsed<LockRecord> | undefined {
+  const text = stateText(host, LOCK_RECORD);
+  if (text === undefined || 'refused' in text) return text;
+  if (readBefore?.text !== text.value) readBefore = { text: text.value, read: parseState(text.value, RECORD) };
+  return readBefore.read;
 }
 
-function parseRecord(text: string): LockRecord | undefined {
-  const json = parseJson(text);
-  const [locked, since, backend, before, made] = ['locked', 'since', 'backend', 'before', 'made'].map((name) => field(json, name));
-  if (typeof locked !== 'boolean' || typeof since !== 'number' || (backend !== 'iptables' && backend !== 'nftables')) return undefined;
-  const [until, trial] = ['until', 'trial'].map((name) => parseMoment(field(json, name)));
-  const portal = parseOpenedPortal(field(json, 'portal'));
-  return {
-    locked,
-    since,
-    backend,
-    wall: field(json, 'wall') === true,
-    before: list(before, parsePolicy),
-    made: list(made, parseMade),
-    ...(until && { until }),
-    ...(trial && { trial }),
-    ...(portal && { portal }),
-  };
+/** The record as it was written; undefined when nobody has locked or unlocked this machine yet, or it is refused. */
+export function readWrittenRecord(host: Host): LockRecord | undefined {
+  const found = read(host);
+  return found !== undefined && 'value' in found ? found.value : undefined;
+}
+
+/** Why the record is not believed: then nobody has decided about this machine, and the next `up` locks it. Undefined when it is, or there is none. */
+export function refusedRecord(host: Host): string | undefined {
+  const found = read(host);
+  return found !== undefined && 'refused' in found ? found.refused : undefined;
 }
 
 /** The record as it holds now: a timed one whose moment is over says the opposite, and lasts; a trial whose moment is over is none. */

@@ -1,5 +1,5 @@
 import type { Host } from '../host/host.ts';
-import { field, type Json } from './json.ts';
+import { object, type Schema, seconds, text } from './schema.ts';
 
 /**
  * A moment of this boot, in seconds since it, sleep included (proc(5), uptime): no clock that is set, by a person or a time server, moves it.
@@ -28,7 +28,4 @@ export function secondsUntil(host: Host, moment: Moment): number {
   return moment.boot === bootId(host) ? Math.max(0, moment.uptime - uptime(host)) : 0;
 }
 
-export function parseMoment(json: Json | undefined): Moment | undefined {
-  const [boot, seconds] = [field(json, 'boot'), field(json, 'uptime')];
-  return typeof boot === 'string' && typeof seconds === 'number' ? { boot, uptime: seconds } : undefined;
-}
+export const moment: Schema<Moment> = object({ boot: text((id) => id, 'a boot'), uptime: seconds });

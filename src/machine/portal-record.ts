@@ -2,8 +2,9 @@ import { parseAddress } from '../net/address.ts';
 import { parseInterfaceName } from '../net/interface-name.ts';
 import { parseNetwork } from '../net/network.ts';
 import type { Portal } from '../policy/portal.ts';
-import { field, items, type Json, texts } from './json.ts';
-import { type Moment, parseMoment } from './moment.ts';
+import type { Json } from './json.ts';
+import { type Moment, moment } from './moment.ts';
+import { list, made, object, type Schema, text, whole } from './schema.ts';
 
 /** A portal that was opened, and the moment from which nobody counts it any more. */
 export interface OpenedPortal {
@@ -21,17 +22,20 @@ export function openedPortalJson({ portal, ends }: OpenedPortal): Json {
   };
 }
 
-/** Undefined when it cannot be read as one: then there is none. */
-export function parseOpenedPortal(json: Json | undefined): OpenedPortal | undefined {
-  const number = (value: Json | undefined) => (typeof value === 'number' ? value : undefined);
-  const name = field(json, 'uplink');
-  const uplink = parseInterfaceName(typeof name === 'string' ? name : '');
-  const networks = texts(field(json, 'networks'), parseNetwork);
-  const resolvers = texts(field(json, 'resolvers'), parseAddress);
-  const askers = items(field(json, 'askers'), number);
-  const [uid, from, until] = ['uid', 'from', 'until'].map((key) => number(field(json, key)));
-  const ends = parseMoment(field(json, 'ends'));
-  if (!uplink || !networks || !resolvers || !askers || uid === undefined || from === undefined || until === undefined || !ends)
-    return undefined;
-  return { portal: { uid, uplink, networks, resolvers, askers, from, until }, ends };
-}
+/** The greatest user id (user_namespaces(7)): one above it stands for nobody. */
+const MOST_UID = 2 ** 32 - 2;
+const uid = whole(0, MOST_UID);
+
+export const openedPortal: Schema<OpenedPortal> = made(
+  object({
+    uid,
+    uplink: text(parseInterfaceName, 'the name of an interface'),
+    networks: list(text(parseNetwork, 'a network')),
+    resolvers: list(text(parseAddress, 'an address')),
+    askers: list(uid),
+    from: whole(0),
+    until: whole(0),
+    ends: moment,
+  }),
+  ({ ends, ...portal }) => ({ portal, ends }),
+);

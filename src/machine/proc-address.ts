@@ -22,6 +22,8 @@ export interface ProcSocket {
   readonly there: string;
   readonly state: string;
   readonly uid: number;
+  /** What links in /proc/PID/fd name it by (proc(5)). */
+  readonly inode: number;
 }
 
 export function procSockets(table: string): readonly ProcSocket[] {
@@ -33,9 +35,9 @@ export function procSockets(table: string): readonly ProcSocket[] {
     .split('\n')
     .slice(1)
     .flatMap((line) => {
-      const [, here, there, state, , , , uid] = line.trim().split(/\s+/);
+      const [, here, there, state, , , , uid, , inode] = line.trim().split(/\s+/);
       return here === undefined || there === undefined || state === undefined
         ? []
-        : [{ here: end(here), there: end(there), state, uid: Number(uid) }];
+        : [{ here: end(here), there: end(there), state, uid: Number(uid), inode: Number(inode) }];
     });
 }

@@ -1,7 +1,8 @@
 import { parseAddress } from '../net/address.ts';
 import { parseHostName } from '../net/host-name.ts';
 import type { Resolver } from '../tunnel/resolvers.ts';
-import { field, type Json } from './json.ts';
+import type { Json } from './json.ts';
+import { object, oneOf, optional, type Schema, text } from './schema.ts';
 
 /** A resolver as JSON holds it: its address, or an object when there is more to say. */
 export function resolverJson({ text, transport, dnssec, serverName }: Resolver): Json {
@@ -9,14 +10,17 @@ export function resolverJson({ text, transport, dnssec, serverName }: Resolver):
   return { address: text, ...(transport && { transport }), ...(dnssec && { dnssec }), ...(serverName && { serverName }) };
 }
 
-/** What `resolverJson` gave; undefined for anything else. */
-export function parseResolver(json: Json): Resolver | undefined {
-  const [text, transport, dnssec, name] =
-    typeof json === 'string' ? [json] : ['address', 'transport', 'dnssec', 'serverName'].map((each) => field(json, each));
-  const address = typeof text === 'string' ? parseAddress(text) : undefined;
-  const serverName = typeof name === 'string' ? parseHostName(name) : undefined;
-  if (address === undefined || (name !== undefined && serverName === undefined)) return undefined;
-  if (transport !== undefined && transport !== 'tls') return undefined;
-  if (dnssec !== undefined && dnssec !== 'yes' && dnssec !== 'optional' && dnssec !== 'no') return undefined;
-  return { ...address, ...(transport && { transport }), ...(dnssec && { dnssec }), ...(serverName && { serverName }) };
-}
+const address = text(parseAddress, 'an address');
+const detailed = object({
+  address,
+  transport: optional(oneOf('tls')),
+  dnssec: optional(oneOf('yes', 'optional', 'no')),
+  serverName: optional(text(parseHostName, 'a name')),
+});
+
+/** What `resolverJson` gave. */
+export const resolver: Schema<Resolver> = (json, at) => {
+  if (typeof json === 'string') return address(json, at);
+  const { address: own, transport, dnssec, serverName } = detailed(json, at);
+  return { ...own, ...(transport && { transport }), ...(dnssec && { dnssec }), ...(serverName && { serverName }) };
+};

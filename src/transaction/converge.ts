@@ -3,7 +3,7 @@ import type { Host } from '../host/host.ts';
 import { formerText, settleTunnels } from '../machine/former-tunnels.ts';
 import { readKeptShut } from '../machine/kept-shut.ts';
 import { forgetLastTransaction, writeLastTransaction } from '../machine/last-transaction.ts';
-import { type LiveTunnel, liveTunnelKey, readLiveTunnels } from '../machine/live-tunnels.ts';
+import { type LiveTunnel, liveTunnelKey, readLiveTunnels, refusedTunnels } from '../machine/live-tunnels.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { type Base, decide, type Policy } from '../policy/policy.ts';
 import type { Portal } from '../policy/portal.ts';
@@ -30,6 +30,10 @@ function find(host: Host): Found {
 
 /** Settles tunnels whose end nobody reported, so that a later device of the same name inherits nothing. */
 function prune(host: Host, except: InterfaceName | undefined): void {
+  for (const { path, why } of refusedTunnels(host)) {
+    host.remove(path);
+    host.log({ level: 'warn', event: 'state-refused', message: `${path} was not believed and is gone: ${why}` });
+  }
   const { live, reconnecting } = settleTunnels(host, except);
   for (const device of live)
     host.log({ level: 'warn', event: 'tunnel-stale', message: `${device} is gone and nobody reported its end: its rules go too` });

@@ -1,9 +1,10 @@
 import { choose } from '../backend/choose.ts';
 import type { Host } from '../host/host.ts';
 import { gatherKnown, savedAccounts, savedKnown } from '../machine/known-endpoints.ts';
+import { forgetLastTransaction } from '../machine/last-transaction.ts';
 import { readLockRecord, readWrittenRecord } from '../machine/lock-record.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
-import { readSshSessions } from '../machine/ssh-sessions.ts';
+import { forgetEndedSessions, hasEndedSession, readSshSessions } from '../machine/ssh-sessions.ts';
 import { readWorld } from '../machine/world.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { baseOf } from '../policy/policy.ts';
@@ -52,6 +53,11 @@ export function loadAlone(
   host: Host,
   options: { readonly added?: InterfaceName | undefined; readonly portal?: Portal | undefined },
 ): FollowedAlone {
+  if (hasEndedSession(host)) {
+    // First, so that a hook never takes the short way on rules that still have the session's.
+    forgetLastTransaction(host);
+    forgetEndedSessions(host);
+  }
   const settings = settingsInForce(host);
   const { backend } = choose(readWorld(host, settings.backend));
   const base = baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings), readSshSessions(host));
@@ -63,6 +69,8 @@ function amend(host: Host, change: Change): Followed | undefined {
   const record = readWrittenRecord(host);
   // Of a portal or a trial, also of one that is over, the rules have to go.
   if (record?.locked !== true || [record.until, record.trial, record.portal].some((each) => each !== undefined)) return undefined;
+  // The short way adds and removes tunnels alone: the rule of a session that has ended needs the long one.
+  if (hasEndedSession(host)) return undefined;
   const settings = settingsInForce(host);
   const { backend } = choose(readWorld(host, settings.backend));
   const converged = amendRules(host, backend, baseOf(settings, { endpoints: [], ...savedAccounts(host) }, readSshSessions(host)), change);

@@ -143,6 +143,7 @@ export function* picture({
   watch,
   drops,
   neighbours,
+  refused,
   now,
 }: View): Generator<PictureLine> {
   const { record, choice, intended, differences, state } = report;
@@ -158,6 +159,10 @@ export function* picture({
     );
   if (goesBackIn !== undefined)
     yield line('trial', `it goes back to the lock of before in ${ago(goesBackIn)}, unless you say "ovpn-killswitch confirm"`, 'warning');
+  for (const { path, why } of refused)
+    yield line('state', `PROBLEM: ${path} is not believed: ${why}; "ovpn-killswitch lock" writes state anew`, 'bad');
+  for (const { there, therePort, here, herePort } of intended.policy.base.sessions)
+    yield line('ssh', `the session from ${there.text} port ${therePort} to ${here.text} port ${herePort} is kept until it ends`, 'warning');
   yield line('backend', choice.trace.join('; '));
   yield line('endpoints', String(intended.policy.base.endpoints.length));
   for (const each of pinLines(pins)) yield line('name', each);

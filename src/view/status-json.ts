@@ -1,5 +1,6 @@
 import { pinnedJson } from '../machine/pins.ts';
 import { endpointText } from '../net/endpoint.ts';
+import { sessionText } from '../net/session.ts';
 import type { View } from './view.ts';
 
 /** Version 1 of the machine-readable status, as docs/status.md describes it. New fields do not change the version. */
@@ -42,6 +43,7 @@ export function statusJson({
       trace: choice.trace,
       boot: { with: boot.strategy?.name ?? null, sysctl: boot.sysctl, problems: boot.problems },
       watch,
+      sshSessions: intended.policy.base.sessions.map(sessionText),
       endpoints: intended.policy.base.endpoints.map(endpointText),
       names: pins.map(({ name, addresses }) => ({
         name,

@@ -4,6 +4,8 @@ import { followResolversOrSay, type ResolverState, readResolvers } from '../dns/
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { savedPins } from '../machine/known-endpoints.ts';
+import { type RefusedFile, refusedTunnels } from '../machine/live-tunnels.ts';
+import { LOCK_RECORD, refusedRecord } from '../machine/lock-record.ts';
 import { type Moment, secondsUntil } from '../machine/moment.ts';
 import type { Pin } from '../machine/pins.ts';
 import { type Report, readReport } from '../machine/report.ts';
@@ -35,6 +37,8 @@ export interface View {
   readonly watch: WatchReport;
   readonly drops: Drops;
   readonly neighbours: readonly Neighbour[];
+  /** State that is not believed, and why. */
+  readonly refused: readonly RefusedFile[];
 }
 
 export function readView(host: Host): View {
@@ -53,7 +57,13 @@ export function readView(host: Host): View {
     watch: readWatch(host),
     drops: readDrops(host, report.found.image),
     neighbours: readNeighbours(host, report.choice.backend.name),
+    refused: readRefused(host),
   };
+}
+
+function readRefused(host: Host): readonly RefusedFile[] {
+  const why = refusedRecord(host);
+  return [...(why === undefined ? [] : [{ path: LOCK_RECORD, why }]), ...refusedTunnels(host)];
 }
 
 function secondsLeft(host: Host, moment: Moment | undefined): number | undefined {

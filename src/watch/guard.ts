@@ -7,9 +7,10 @@ import type { Host } from '../host/host.ts';
 import { readFormerRecords, staleFormers } from '../machine/former-tunnels.ts';
 import { readLastTransaction } from '../machine/last-transaction.ts';
 import { liveTunnelKey, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
-import { openPortalOf, readLockRecord } from '../machine/lock-record.ts';
+import { LOCK_RECORD, openPortalOf, readLockRecord, refusedRecord } from '../machine/lock-record.ts';
 import { intend } from '../machine/report.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
+import { hasEndedSession } from '../machine/ssh-sessions.ts';
 import { readWorld } from '../machine/world.ts';
 import { look } from '../transaction/apply.ts';
 import { endOffloaded } from '../transaction/end-offloaded.ts';
@@ -67,7 +68,16 @@ function hookAtWork(host: Host): boolean {
  * @throws KillswitchError when the rules could not be read or put right.
  */
 export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded {
+  const refused = refusedRecord(host);
+  if (refused !== undefined)
+    throw new KillswitchError('FILES', `${LOCK_RECORD} is not believed: ${refused}`, 'Run "ovpn-killswitch lock", which writes it anew.');
   if (readLockRecord(host)?.locked !== true) return { kind: 'unlocked' };
+  if (hasEndedSession(host))
+    return host.exclusively((): Guarded => {
+      if (readLockRecord(host)?.locked !== true) return { kind: 'unlocked' };
+      followAlone(host);
+      return { kind: 'restored', differences: [], gone: ['an SSH session that has ended'], spelling: spellingNow(host) };
+    });
   const { expected, found } = readImages(host);
   const differences = differencesOf(expected, found);
   const gone = [...staleTunnels(host, readLiveTunnels(host)), ...staleFormers(host, readFormerRecords(host))].map(

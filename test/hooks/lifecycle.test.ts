@@ -52,7 +52,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
 
   test('a tunnel whose device is gone is named by status and pruned by the next hook', () => {
     const it = machine();
-    must(it.run('ip', 'link', 'add', 'tun5', 'type', 'bridge'));
+    must(it.run('ip', 'tuntap', 'add', 'tun5', 'mode', 'tun'));
     must(it.hook('up', tunnelCall('tun5')));
     expect(it.status()).toMatchObject({ tunnels: [{ device: 'tun5', stale: false }] });
     must(it.run('ip', 'link', 'del', 'tun5'));

@@ -147,7 +147,8 @@ describe('a hook', () => {
     const { ended, seconds } = await hung;
     expect(ended.status, ran(ended)).toBe(71);
     expect(ended.stderr).toContain('nft was stopped after 10 s');
-    expect(seconds).toBeLessThan(DEADLINE_SECONDS + 5);
+    // Its own start and end take their time on a busy machine.
+    expect(seconds).toBeLessThan(DEADLINE_SECONDS + 15);
     undoAll(it);
     must(it.hook('down', call));
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true });

@@ -42,12 +42,10 @@ const NAMES = CLASSES.map(({ name }) => name);
 /** A tunnel that takes every packet, as redirect-gateway makes it: what is not bound to the uplink goes there. */
 const TUNNEL = `
 set -e
-ip link add tun0 type veth peer name tun0 netns far
-ip -n far link set tun0 up; ip link set tun0 up
+ip tuntap add tun0 mode tun; ip link set tun0 up
 ip addr add 10.8.0.2/24 dev tun0; ip addr add fd00:8::2/64 dev tun0 nodad
-for half in 0.0.0.0/1 128.0.0.0/1; do ip route add $half via 10.8.0.1; done
-for half in ::/1 8000::/1; do ip -6 route add $half via fd00:8::1; done
-for router in 10.8.0.1 fd00:8::1; do ip neigh add $router lladdr 02:00:00:00:00:02 dev tun0; done
+for half in 0.0.0.0/1 128.0.0.0/1; do ip route add $half dev tun0; done
+for half in ::/1 8000::/1; do ip -6 route add $half dev tun0; done
 `;
 
 /** An nft as on a kernel without netdev egress, or older than that; it does everything else. */

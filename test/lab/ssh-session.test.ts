@@ -18,6 +18,7 @@ ip -n client addr add 203.0.113.7/24 dev eth0; ip -n client link set eth0 up; ip
 
 /** Answers each line in two connections; what runs in them has the variable of sshd(8). */
 const SERVER = `
+process.title = 'sshd';
 const { createServer } = require('node:net');
 createServer((socket) => {
   socket.on('error', () => undefined).on('data', (data) => {

@@ -102,6 +102,7 @@ export function fakeHost({
     logLevel: () => undefined,
     now: () => now,
     mayChangeRules: () => root,
+    uid: () => (root ? 0 : 1000),
   };
   return host;
 }

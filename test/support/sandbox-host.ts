@@ -76,5 +76,6 @@ export function sandboxHost(sandbox: Sandbox, { intercept, milliseconds = 10_000
     logLevel: () => undefined,
     now: () => Math.floor(Date.now() / 1000),
     mayChangeRules: () => true,
+    uid: () => 0,
   };
 }

@@ -59,6 +59,7 @@ export function viewOf(name: PolicyName, change: (image: Image) => Image = (imag
       differences,
       settingsChanged: false,
     },
+    refused: [],
     turnsIn: undefined,
     goesBackIn: undefined,
     portal:

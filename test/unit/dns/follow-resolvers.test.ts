@@ -146,6 +146,7 @@ describe('the plain file', () => {
     const host = locked({});
     writeLiveTunnel(host, { tunnel: TUN0, since: 1, daemon: undefined, deviceSeen: true });
     host.files.set('/proc/net/dev', '  tun0: 0\n');
+    host.files.set('/sys/class/net/tun0/tun_flags', '0x1001\n');
     followResolvers(host);
     host.files.set('/proc/net/dev', '    lo: 0\n');
     expect(followResolvers(host)).toEqual({ kind: 'given-back' });

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { PATHS } from '../../../src/host/paths.ts';
 import {
-  devices,
   type LiveTunnel,
   readLiveTunnels,
   removeLiveTunnel,
@@ -9,6 +8,7 @@ import {
   startOf,
   writeLiveTunnel,
 } from '../../../src/machine/live-tunnels.ts';
+import { devices } from '../../../src/machine/tunnel-device.ts';
 import type { ConnectionUuid } from '../../../src/tunnel/networkmanager-event.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 import { TUN0, TUN1 } from '../../support/policies.ts';

@@ -16,6 +16,8 @@ function session(text = SESSION): Session {
 
 const stat = (pid: number, parent: number) => `${pid} (a (b) c) S ${parent} 1 1 0`;
 
+const LISTENS = '   1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 2 1 0 20 4 30 10 -1\n';
+
 /** We are 30, started by sudo 20, which took the variable away, from the shell 10 of the session. */
 function machine(files: Readonly<Record<string, string>> = {}): FakeHost {
   return fakeHost({
@@ -25,16 +27,21 @@ function machine(files: Readonly<Record<string, string>> = {}): FakeHost {
       '/proc/20/environ': 'PATH=/bin\0',
       '/proc/20/stat': stat(20, 10),
       '/proc/10/environ': `HOME=/home/me\0SSH_CONNECTION=${SESSION}\0`,
-      '/proc/10/stat': stat(10, 1),
-      '/proc/net/tcp': OPEN,
+      '/proc/10/stat': stat(10, 9),
+      '/proc/9/stat': stat(9, 1),
+      '/proc/9/comm': 'sshd-session\n',
+      '/proc/9/status': 'Name:\tsshd-session\nUid:\t0\t0\t0\t0\n',
+      '/proc/9/fd/4': '',
+      '/proc/net/tcp': OPEN + LISTENS,
       ...files,
     },
+    links: { '/proc/9/fd/4': '/proc/9/fd/socket:[1]' },
   });
 }
 
 describe('the SSH session that a command was started from', () => {
   test('is found through sudo, which takes its variable away', () => {
-    expect(ownSshSession(machine())).toEqual(session());
+    expect(ownSshSession(machine())).toEqual({ session: session(), served: true });
   });
 
   test('counts only when the kernel has that very connection open', () => {
@@ -47,9 +54,27 @@ describe('the SSH session that a command was started from', () => {
     ['IPv4 on a socket of IPv6', '0000000000000000FFFF0000057100CB:0016 0000000000000000FFFF0000076433C6:C366', SESSION],
     ['IPv6', 'B80D0120000000000000000005000000:0016 B80D0120000000000000000007000000:C366', '2001:db8::7 50022 2001:db8::5 22'],
   ])('is known in the list of IPv6 too: %s', (_name, ends, text) => {
-    const line = `${HEAD}   0: ${ends} 01 00000000:00000000\n`;
+    const line = `${HEAD}   0: ${ends} 01 00000000:00000000 00:00000000 00000000     0        0 1 1\n`;
     const host = machine({ '/proc/net/tcp': HEAD, '/proc/net/tcp6': line, '/proc/10/environ': `SSH_CONNECTION=${text}\0` });
-    expect(ownSshSession(host)).toEqual(session(text));
+    expect(ownSshSession(host)?.session).toEqual(session(text));
+  });
+
+  test.each([
+    ['an account has accepted it', { '/proc/net/tcp': OPEN.replace('     0        0 1', '  1000        0 1') + LISTENS }, undefined],
+    ['nobody listens on its port', { '/proc/net/tcp': OPEN }, false],
+    ['an account listens on its port', { '/proc/net/tcp': OPEN + LISTENS.replace('     0        0 2', '  1000        0 2') }, false],
+    ['another socket is what sshd has open', { '/proc/net/tcp': OPEN.replace('0        0 1 1', '0        0 9 1') + LISTENS }, false],
+    ['an account runs that sshd', { '/proc/9/status': 'Uid:\t1000\t1000\t1000\t1000\n' }, false],
+    ['no sshd has it open', { '/proc/9/comm': 'bash\n' }, false],
+  ])('may not be kept when %s', (_, files, served) => {
+    expect(ownSshSession(machine(files))?.served).toBe(served);
+  });
+
+  test('that has ended is not kept when another one comes between the same ends', () => {
+    const host = machine();
+    keepSshSessions(host, [session()]);
+    host.files.set('/proc/net/tcp', OPEN.replace('0        0 1 1', '0        0 9 1') + LISTENS);
+    expect(readSshSessions(host)).toEqual([]);
   });
 
   test('is none where nobody above has one', () => {

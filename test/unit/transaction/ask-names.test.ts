@@ -85,7 +85,9 @@ describe('while locked', () => {
   });
 
   test('the resolvers of a tunnel that is gone are not asked: a person would wait for them in vain', () => {
-    const { host, asked } = machine({ ...files, [PATHS.devices]: '  tun1: 0\n' }, ['198.18.0.1']);
+    const { host, asked } = machine({ ...files, [PATHS.devices]: '  tun1: 0\n', '/sys/class/net/tun1/tun_flags': '0x1001\n' }, [
+      '198.18.0.1',
+    ]);
     for (const [tunnel, file] of [
       [TUN0, 'a'],
       [TUN1, 'b'],

@@ -1,0 +1,54 @@
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import type { InterfaceName } from '../net/interface-name.ts';
+import { list, object, optional, parseState, text } from './schema.ts';
+
+const CLASS = '/sys/class/net';
+/** A file there that is no interface (drivers/net/bonding/bond_sysfs.c). */
+const BONDING = 'bonding_masters';
+/** ARPHRD_NONE (linux/if_arp.h). */
+const NO_LINK_LAYER = '65534';
+/** The kinds of interface that OpenVPN makes: drivers/net/tun.c, drivers/net/ovpn of Linux 6.16, and the module ovpn-dco before it. */
+const KINDS: readonly string[] = ['tun', 'ovpn', 'ovpn-dco'];
+
+/** The interfaces of our network namespace. */
+export function devices(host: Host): ReadonlySet<string> {
+  const names = (host.read(PATHS.devices) ?? '').split('\n').flatMap((line) => /^\s*([^:\s]+):/.exec(line)?.[1] ?? []);
+  return new Set(names);
+}
+
+/**
+ * What an interface is: one that OpenVPN can have made, another (loopback, a card, a bridge, a VLAN, another
+ * VPN), or not there. A program whose /sys shows another network namespace is told by ip(8); in doubt it is another.
+ */
+export type DeviceKind = 'tunnel' | 'other' | 'absent';
+
+/** /sys belongs to the network namespace of whoever mounted it, /proc/net to ours. */
+function sysIsOurs(host: Host, present: ReadonlySet<string>): boolean {
+  const shown = host.list(CLASS).filter((name) => name !== BONDING);
+  return shown.length === present.size && shown.every((name) => present.has(name));
+}
+
+/** The kind as /sys tells it; undefined where only ip(8) can: the module ovpn-dco says nothing of itself there. */
+function kindBySys(host: Host, device: InterfaceName): DeviceKind | undefined {
+  const path = `${CLASS}/${device}`;
+  if (host.exists(`${path}/tun_flags`)) return 'tunnel';
+  if (host.read(`${path}/type`)?.trim() !== NO_LINK_LAYER || host.exists(`${path}/device`)) return 'other';
+  const [, kind] = /^DEVTYPE=(.*)$/m.exec(host.read(`${path}/uevent`) ?? '') ?? [];
+  return kind === undefined ? undefined : kind === 'ovpn' ? 'tunnel' : 'other';
+}
+
+const LINKS = list(object({ linkinfo: optional(object({ info_kind: text((kind) => kind, 'a kind') })) }));
+
+function kindByIp(host: Host, device: InterfaceName): DeviceKind {
+  const { status, stdout } = host.run({ program: 'ip', args: ['-json', '-details', 'link', 'show', 'dev', device] });
+  const links = status === 0 ? parseState(stdout, LINKS) : undefined;
+  const [link] = links !== undefined && 'value' in links ? links.value : [];
+  return KINDS.includes(link?.linkinfo?.info_kind ?? '') ? 'tunnel' : 'other';
+}
+
+/** `present` are the interfaces of our network namespace. */
+export function deviceKind(host: Host, device: InterfaceName, present: ReadonlySet<string> = devices(host)): DeviceKind {
+  if (!present.has(device)) return 'absent';
+  return (sysIsOurs(host, present) ? kindBySys(host, device) : undefined) ?? kindByIp(host, device);
+}
