@@ -16,6 +16,8 @@ export interface World {
   readonly ipv6: boolean;
   /** Whether the second wall of iptables can stand here; asked for iptables alone. */
   readonly wall: () => boolean;
+  /** Whether iptables is to tell bridged frames from routed packets here; asked for iptables alone. */
+  readonly frames: () => boolean;
   /** Whether firewalld flushes every table of iptables here, so that iptables cannot be kept shut; asked only when the settings name iptables. */
   readonly flushed: () => boolean;
   /** Why iptables cannot hold our rules here; undefined when it can. Asked for `auto` alone, before it takes iptables. */
@@ -29,6 +31,8 @@ export interface Choice {
   readonly backend: Backend;
   /** Whether it has a second wall; nftables needs none. */
   readonly wall: boolean;
+  /** Whether it tells bridged frames from routed packets; nftables always does. */
+  readonly frames: boolean;
   readonly trace: readonly string[];
 }
 
@@ -80,7 +84,7 @@ export function choose(world: World): Choice {
         'Install it: apt install nftables, dnf install nftables, apk add nftables',
         trace,
       );
-    return { backend: nftables, wall: false, trace };
+    return { backend: nftables, wall: false, frames: true, trace };
   }
   if (!has.iptables)
     throw new KillswitchError(
@@ -96,6 +100,6 @@ export function choose(world: World): Choice {
       'Install ip6tables (Debian: apt install iptables; Alpine: apk add ip6tables), or set KILLSWITCH_BACKEND=nftables',
       trace,
     );
-  const wall = world.wall();
-  return { backend: iptables(families, '', wall), wall, trace: wall ? trace : [...trace, NO_WALL] };
+  const [wall, frames] = [world.wall(), world.frames()];
+  return { backend: iptables(families, '', wall, frames), wall, frames, trace: wall ? trace : [...trace, NO_WALL] };
 }

@@ -113,7 +113,8 @@ function matchLines(match: Match, family: Family): readonly string[] {
   const { during } = match;
   const time = during === undefined ? '' : ` -m time --datestart ${day(during.from)} --datestop ${day(during.until)}`;
   const states = match.conntrack?.map((state) => state.toUpperCase()).sort((a, b) => (a > b ? -1 : 1));
-  const tail = `${ownerWords(match.owner)}${time}${states === undefined ? '' : ` -m conntrack --ctstate ${states.join(',')}`}`;
+  const bridged = match.bridged === undefined ? '' : ' -m physdev --physdev-is-bridged';
+  const tail = `${bridged}${ownerWords(match.owner)}${time}${states === undefined ? '' : ` -m conntrack --ctstate ${states.join(',')}`}`;
   return sources.flatMap((from) =>
     destinations.flatMap(({ to, payload }) =>
       payloadWords(match, family).map((words) => `${from}${to}${interfaces}${payload}${words}${tail}`),
@@ -249,6 +250,13 @@ function tablesScript(linesOf: (table: Table) => readonly string[]): string | un
   return sections.length === 0 ? undefined : `${sections.join('\n')}\n`;
 }
 
+/** Without the rules that need the match `physdev`. Only chains that no hook amends have one. */
+function withoutFrames(ruleset: Ruleset): Ruleset {
+  return ruleset.map((chain) =>
+    isHook(chain.name) ? { ...chain, rules: chain.rules.filter(({ match }) => match.bridged === undefined) } : chain,
+  );
+}
+
 /** Lines that leave our jump alone at the top of a builtin chain, whatever was found there. */
 function jumpLines(found: Survey, family: Family, table: Table): readonly string[] {
   return BUILTINS[table].flatMap(({ hook, chain }) => {
@@ -260,8 +268,7 @@ function jumpLines(found: Survey, family: Family, table: Table): readonly string
   });
 }
 
-function replaceLines(ruleset: Ruleset, found: Survey, family: Family, table: Table): readonly string[] {
-  const own = inTable(table, ruleset);
+function replaceLines(own: Ruleset, found: Survey, family: Family, table: Table): readonly string[] {
   const wanted = own.map(({ name }) => chainText(name));
   const stale = surveyed(found, family, table)
     .map(({ name }) => name)
@@ -317,21 +324,26 @@ function imageOf(ruleset: Ruleset, families: readonly Family[], tables: readonly
 
 /**
  * Renders a ruleset as one restore script for each family: for the table filter, and with `wall` a second time for the table
- * mangle, which decides about what leaves. Works with iptables-nft and iptables-legacy (tested with 1.8.9 and 1.8.11).
+ * mangle, which decides about what leaves; with `frames` also the rules for bridged frames. Works with iptables-nft and
+ * iptables-legacy (tested with 1.8.9 and 1.8.11).
  */
-export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesKind = '', wall = true): Backend {
+export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesKind = '', wall = true, frames = false): Backend {
   const empty: Survey = { image: [], policies: [], present: false };
   const tables: readonly Table[] = TABLES.filter((table) => wall || table === 'filter');
   // All tables in one run: naming two would take two, and make those that are not there.
   const look = families.map((family): Command => ({ program: programOf(family, kind, 'save'), args: ['-c'] }));
   const script = (linesOf: (table: Table) => readonly string[]) => tablesScript((table) => (tables.includes(table) ? linesOf(table) : []));
+  const shown = (ruleset: Ruleset) => (frames ? ruleset : withoutFrames(ruleset));
+  const imageHere = (ruleset: Ruleset) => imageOf(shown(ruleset), families, tables);
   const replacing = (ruleset: Ruleset, found: Survey, family: Family) =>
-    tablesScript((table) => (tables.includes(table) ? replaceLines(ruleset, found, family, table) : removeLines(found, [], family, table)));
+    tablesScript((table) =>
+      tables.includes(table) ? replaceLines(inTable(table, shown(ruleset)), found, family, table) : removeLines(found, [], family, table),
+    );
   return {
     name: 'iptables',
     look,
     survey: (outputs) => readIptablesSave(families, outputs),
-    image: (ruleset) => imageOf(ruleset, families, tables),
+    image: imageHere,
     replace: (ruleset, found) => load(families, kind, (family) => replacing(ruleset, found, family)),
     add: (from, to) => {
       const added = additions(from, to);
@@ -363,7 +375,7 @@ export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesK
           ...questions(table, change.added, family),
         ]);
       }
-      const differences = differencesOf(imageOf(to, families, tables), readIptablesSave(families, outputs).image);
+      const differences = differencesOf(imageHere(to), readIptablesSave(families, outputs).image);
       const endpoints = tables.map((table) => imageName(table, chainText('endpoint')));
       return differences.every(({ chain }) => endpoints.includes(chain)) ? fingerprint : undefined;
     },

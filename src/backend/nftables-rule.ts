@@ -39,6 +39,25 @@ export function hasSets(chain: ChainName): boolean {
   return chain === 'endpoint';
 }
 
+/** The set whose elements are pairs of one interface with itself. */
+export const ONE_BRIDGE = 'one_bridge';
+
+/** Ethertypes of IPv4 and IPv6 (linux/if_ether.h). */
+const IP_ETHERTYPES = [0x0800, 0x86dd];
+
+/**
+ * What tells a bridged frame at a hook (net/bridge/br_netfilter_hooks.c). At `forward` the bridge
+ * stands for both interfaces. Two interfaces cannot be compared, so the packet first puts the pair
+ * of its own bridge with itself into a set that holds no other pairs. A packet that is routed back
+ * into its bridge passes this, but not `postrouting`: there a routed packet has an interface that it
+ * came by (Linux 5.7), a packet of this machine has no Ethernet header yet, and a bridged frame has
+ * no interface and its header.
+ */
+const BRIDGED: Readonly<Record<NonNullable<Match['bridged']>, readonly string[]>> = {
+  forward: [`meta iifkind "bridge"`, `update @${ONE_BRIDGE} { meta iif . meta iif }`, `meta iif . meta oif @${ONE_BRIDGE}`],
+  postrouting: [`meta iif 0`, `meta oifkind "bridge"`, `@ll,96,16 ${anyOf(IP_ETHERTYPES.map(String))}`],
+};
+
 /** A match in nft(8)'s words, spelled as `nft list` spells it; `named`: its endpoints stand in the set of their family. */
 function matchText(match: Match, named = false): readonly string[] {
   const { family, endpoints, transports, fromPorts, toPorts } = match;
@@ -48,6 +67,7 @@ function matchText(match: Match, named = false): readonly string[] {
   const hasPorts = fromPorts !== undefined || toPorts !== undefined;
   const ports = transport ?? 'th';
   return [
+    ...(match.bridged === undefined ? [] : BRIDGED[match.bridged]),
     ...(match.in === undefined ? [] : [`iifname "${match.in}"`]),
     ...(match.notIn === undefined ? [] : [`iifname != "${match.notIn}"`]),
     ...(match.out === undefined ? [] : [`oifname "${match.out}"`]),

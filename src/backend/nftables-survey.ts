@@ -3,6 +3,7 @@ import { mergedIntervals } from '../net/interval.ts';
 import { isOrdered } from '../ruleset/ruleset.ts';
 import { icmpNumber } from './icmp-number.ts';
 import { type Image, type ImageRule, ruleId } from './image.ts';
+import { ONE_BRIDGE } from './nftables-rule.ts';
 
 /** Our table, of the inet family: IPv4 and IPv6 together. */
 export const TABLE = 'ovpn_killswitch';
@@ -18,6 +19,8 @@ function isObject(value: Json | undefined): value is JsonObject {
 function selector(left: Json | undefined): string {
   if (!isObject(left)) return JSON.stringify(left ?? null);
   const { meta, payload, ct, concat } = left;
+  if (isObject(payload) && payload['base'] !== undefined)
+    return `@${String(payload['base'])},${String(payload['offset'])},${String(payload['len'])}`;
   if (isObject(meta) && typeof meta['key'] === 'string') return /^[io]ifname$/.test(meta['key']) ? meta['key'] : `meta ${meta['key']}`;
   if (isObject(payload)) return `${String(payload['protocol'])} ${String(payload['field'])}`;
   if (isObject(ct)) return `ct ${String(ct['key'])}`;
@@ -36,9 +39,11 @@ type Sets = ReadonlyMap<string, readonly Json[]>;
 
 /** The right side of a match in nft's words; sets, named or not, as their elements in a stable order. */
 function operand(name: string, right: Json | undefined, sets: Sets): string {
+  // What packets put into a set is not part of the rules.
+  if (right === `@${ONE_BRIDGE}`) return right;
   if (typeof right === 'string' && right.startsWith('@')) return operand(name, { set: sets.get(right.slice(1)) ?? [] }, sets);
   if (typeof right === 'string') {
-    if (/^[io]ifname$/.test(name)) return `"${right}"`;
+    if (/^(?:[io]ifname|meta [io]ifkind)$/.test(name)) return `"${right}"`;
     // In the time zone of nft, which the door makes UTC.
     if (name === 'meta time') return String(Date.parse(`${right.replace(' ', 'T')}Z`) / 1000);
     return icmpNumber(name, right) ?? right;
@@ -66,12 +71,13 @@ function operand(name: string, right: Json | undefined, sets: Sets): string {
 
 function expression(item: Json, sets: Sets): string {
   if (!isObject(item)) return JSON.stringify(item);
-  const { match, counter, limit, log, jump, reject } = item;
+  const { match, set, counter, limit, log, jump, reject } = item;
   if (isObject(match)) {
     const name = selector(match['left']);
     const not = match['op'] === '!=' ? '!= ' : '';
     return `${name} ${not}${operand(name, match['right'], sets)}`;
   }
+  if (isObject(set)) return `${String(set['op'])} ${String(set['set'])} ${selector(set['elem'])}`;
   if (counter !== undefined) return 'counter';
   if (limit !== undefined) return 'limit rate';
   if (isObject(log)) return `log prefix "${String(log['prefix'])}"`;

@@ -5,7 +5,7 @@ import { answersEarly, type Chain, type ChainName, isHook, isOfFirstLook, isOrde
 import type { Backend, Command, Output, Survey, Transaction } from './backend.ts';
 import type { Image, ImageRule } from './image.ts';
 import { additionLines, amendCommand, amendedListing, LIST, spelled } from './nftables-amendment.ts';
-import { elementsText, hasSets, ruleTexts, setName } from './nftables-rule.ts';
+import { elementsText, hasSets, ONE_BRIDGE, ruleTexts, setName } from './nftables-rule.ts';
 import { addressSet, readNftJson, TABLE } from './nftables-survey.ts';
 
 /** After source NAT (100, linux/netfilter_ipv4.h): the source is the one that the packet leaves with. */
@@ -21,7 +21,11 @@ function inTable(ruleset: Ruleset): Ruleset {
   return answersEarly(ruleset) ? ruleset : ruleset.filter(({ name }) => !isOfFirstLook(name));
 }
 
+/** Bridges that frames crossed since the rules were loaded; when it is full, frames of further ones are dropped. */
+const BRIDGES_SET = `  set ${ONE_BRIDGE} {\n    type iface_index . iface_index\n    size 4096\n    flags dynamic\n  }\n`;
+
 function setTexts({ name, rules }: Chain): readonly string[] {
+  if (name === 'forward') return rules.some(({ match }) => match.bridged !== undefined) ? [BRIDGES_SET] : [];
   if (!hasSets(name)) return [];
   return rules.flatMap(({ match: { family, endpoints } }) => {
     if (family === undefined || endpoints === undefined) return [];

@@ -19,6 +19,8 @@ export interface PacketWords {
   readonly 'from-port'?: string;
   readonly state?: string;
   readonly 'from-lan'?: boolean;
+  /** A frame between two ports of one bridge, which br_netfilter shows to IP rules. */
+  readonly bridged?: boolean;
 }
 
 const HOOK_OF: Readonly<Record<string, Hook>> = { out: 'output', in: 'input', forward: 'forward' };
@@ -49,13 +51,15 @@ export function describedPacket(described: PacketWords, usage: string, uidOf: (a
   if (described['leaves-by'] !== undefined && hook !== 'output')
     throw wrong('--leaves-by is for packets of this machine: what is forwarded is not routed twice');
   if (described.in !== undefined && hook !== 'forward') throw wrong('--in is for forwarded packets');
+  if (described.bridged === true && (hook !== 'forward' || described.in !== undefined))
+    throw wrong('--bridged is for forwarded packets that stay on one bridge, named by --device');
   if (described.to !== undefined && hook !== 'input')
     throw wrong('--to is for packets that come in: what goes out has its address already');
   const to = described.to === undefined ? ownAddress(there) : parsed(described.to, parseAddress, 'not an address');
   if (to.family !== there.family) throw wrong('--to is of another IP version than the other end');
   return {
     hook,
-    in: hook === 'output' ? undefined : interfaceOf(hook === 'forward' ? described.in : described.device),
+    in: hook === 'output' ? undefined : interfaceOf(hook === 'forward' && described.bridged !== true ? described.in : described.device),
     out: hook === 'input' ? undefined : interfaceOf(described.device),
     from: hook === 'input' ? there : to,
     to: hook === 'input' ? to : there,
@@ -63,6 +67,7 @@ export function describedPacket(described: PacketWords, usage: string, uidOf: (a
     conntrack: parsed(described.state ?? 'new', (text) => STATES.find((each) => each === text), 'none of new, established, related'),
     uid: hook === 'output' ? (described.as === undefined ? SOMEBODY : parsed(described.as, uidOf, 'no user of this machine')) : undefined,
     mark: parsed(described.mark ?? '0', parseMark, 'not a mark: 0x1, say'),
+    ...(described.bridged === true && { bridged: true }),
   };
 
   function payload(): Packet['payload'] {

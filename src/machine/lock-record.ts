@@ -31,6 +31,8 @@ export interface LockRecord {
   readonly backend: BackendName;
   /** Whether iptables' second wall is part of it. */
   readonly wall: boolean;
+  /** Whether iptables' rules for bridged frames are part of it; without it they are not. */
+  readonly frames?: true;
   /** The builtin chains' policies before the first change, for `unlock`. */
   readonly before: readonly ChainPolicy[];
   /** The builtin chains that were not there before: `unlock` takes them away again. */
@@ -63,6 +65,7 @@ const RECORD = made(
     backend: oneOf('iptables', 'nftables'),
     // Records of before the second wall have no wall and name no table.
     wall: optional(flag),
+    frames: optional(flag),
     before: listOfFitting(object({ ...CHAIN, policy: oneOf('ACCEPT', 'DROP') })),
     // The script `recover` writes a record without them.
     made: optional(listOfFitting(MADE)),
@@ -71,7 +74,7 @@ const RECORD = made(
     // A portal that is damaged is none; the lock around it holds.
     portal: fitting(openedPortal),
   }),
-  ({ locked, since, backend, wall = false, before, made: chains = [], until, trial, portal }): LockRecord | string => {
+  ({ locked, since, backend, wall = false, frames, before, made: chains = [], until, trial, portal }): LockRecord | string => {
     if (until !== undefined && trial !== undefined) return 'it holds for a time and is on trial, and can only be one of them';
     if (!locked && (trial !== undefined || portal !== undefined)) return 'it is open, and nothing open is on trial or has a portal';
     return {
@@ -81,6 +84,7 @@ const RECORD = made(
       wall,
       before,
       made: chains,
+      ...(frames === true && { frames: true as const }),
       ...(until && { until }),
       ...(trial && { trial }),
       ...(portal && { portal }),

@@ -63,7 +63,7 @@ function chosen(host: Host, settings: Settings, record: LockRecord | undefined, 
   const loaded = installedBackends(host).find((backend) => look(backend)?.present === true);
   return loaded === undefined
     ? choice
-    : { backend: loaded, wall: loaded.name === 'iptables', trace: [`${loaded.name}: its rules are loaded`] };
+    : { ...choice, backend: loaded, wall: loaded.name === 'iptables', trace: [`${loaded.name}: its rules are loaded`] };
 }
 
 /** `look` reads the kernel; it is given so that reading a report stays free of how rules are applied. */

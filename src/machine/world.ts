@@ -6,6 +6,7 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { FAMILIES } from '../net/address.ts';
 import type { Settings } from '../policy/settings.ts';
+import { handsOverFrames, tellsFrames } from './bridged-frames.ts';
 import { firewalldFlushesIptables } from './firewalld.ts';
 import { iptablesFails } from './iptables-trial.ts';
 import { readLockRecord } from './lock-record.ts';
@@ -31,6 +32,7 @@ export function readWorld(host: Host, setting: Settings['backend'], relock = fal
     flushed: () => firewalldFlushesIptables(host),
     iptablesFails: () => iptablesFails(host, host.exists(PATHS.ipv6) && host.has('ip6tables-save') ? FAMILIES : ['ipv4']),
     wall: () => (relock ? hasWallTable(host) : record?.locked !== true || record.wall),
+    frames: () => (relock ? tellsFrames(host) : record?.locked === true ? record.frames === true : handsOverFrames(host)),
     // Looked for in every folder of programs, and only when nobody has chosen.
     neighbours: {
       get firewalld() {
@@ -58,5 +60,5 @@ export function hasLegacyTables(host: Host): boolean {
 export function installedBackends(host: Host): readonly Backend[] {
   const { has, ipv6 } = readWorld(host, 'auto');
   const families = ipv6 && has.ip6tables ? FAMILIES : (['ipv4'] as const);
-  return [...(has.iptables ? [iptables(families)] : []), ...(has.nft ? [nftables] : [])];
+  return [...(has.iptables ? [iptables(families, '', true, handsOverFrames(host))] : []), ...(has.nft ? [nftables] : [])];
 }

@@ -4,6 +4,7 @@ import type { FormerTunnel } from '../tunnel/former-tunnel.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 import type { Chain, ChainName, Rule, Ruleset, SharedChain, Verdict } from './ruleset.ts';
 import {
+  bridged,
   dhcp,
   endpoint,
   endpointList,
@@ -93,7 +94,7 @@ function baseChains(base: Base, first: Base, open: Portal | undefined): readonly
       ...lanInbound(base),
       ...rest(base),
     ]),
-    lazy('forward', () => [to('tunnel-forward', 'forward'), ...rest(base)]),
+    lazy('forward', () => [...bridged('forward'), to('tunnel-forward', 'forward'), ...rest(base)]),
     lazy('output', () =>
       leaving(first, open, {
         tunnels: [to('tunnel-output', 'tunnel'), to('first-offloaded', 'endpoint')],
@@ -102,7 +103,13 @@ function baseChains(base: Base, first: Base, open: Portal | undefined): readonly
     ),
     lazy('postrouting', () =>
       leaving(base, open, {
-        tunnels: [to('tunnel-source', 'tunnel-source'), ...fragments(base), to('tunnel-egress', 'tunnel'), to('from-tunnel', 'forward')],
+        tunnels: [
+          ...bridged('postrouting'),
+          to('tunnel-source', 'tunnel-source'),
+          ...fragments(base),
+          to('tunnel-egress', 'tunnel'),
+          to('from-tunnel', 'forward'),
+        ],
         networks: to('tunnel-networks', 'tunnel-networks'),
       }),
     ),

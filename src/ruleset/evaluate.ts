@@ -59,6 +59,7 @@ export function matches(match: Match, packet: Packet): boolean {
     (match.icmp === undefined || ('icmp' in payload && match.icmp.includes(payload.icmp))) &&
     (match.icmpCode === undefined || ('icmp' in payload && match.icmpCode === (payload.icmpCode ?? 0))) &&
     (match.conntrack === undefined || match.conntrack.some((state) => state === packet.conntrack)) &&
+    (match.bridged === undefined || packet.bridged === true) &&
     (match.during === undefined || packet.at === undefined || (match.during.from <= packet.at && packet.at <= match.during.until)) &&
     (match.owner === undefined || (match.owner.kind === 'uid' ? match.owner.uid === packet.uid : match.owner.mark === packet.mark))
   );
@@ -84,10 +85,12 @@ export function evaluate(ruleset: Ruleset, packet: Packet): Decision {
 export interface Looks {
   readonly first: boolean;
   readonly final: boolean;
+  /** Whether the backend can tell a bridged frame from a routed packet. */
+  readonly frames: boolean;
 }
 
 /** The hooks that a packet meets, in their order, from the one at which it starts. */
-function hooksFrom(hook: Hook, { first, final }: Looks): readonly Hook[] {
+function hooksFrom(hook: Hook, { first, final }: Omit<Looks, 'frames'>): readonly Hook[] {
   switch (hook) {
     case 'input':
     case 'postrouting':
@@ -107,7 +110,12 @@ function hooksFrom(hook: Hook, { first, final }: Looks): readonly Hook[] {
  */
 export function judge(ruleset: Ruleset, packet: Packet, looks: Looks, leavesBy: string | undefined = packet.out): Decision {
   const decisions = hooksFrom(packet.hook, looks).map((hook) =>
-    evaluate(ruleset, { ...packet, hook, ...(hook === 'postrouting' ? { out: leavesBy } : {}) }),
+    evaluate(ruleset, {
+      ...packet,
+      hook,
+      ...(hook === 'postrouting' ? { out: leavesBy } : {}),
+      bridged: packet.bridged === true && looks.frames,
+    }),
   );
   return decisions.find(({ verdict }) => verdict !== 'accept') ?? decisions.at(-1) ?? evaluate(ruleset, packet);
 }

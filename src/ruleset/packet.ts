@@ -20,6 +20,11 @@ export interface Packet {
   /** Who opened the socket; undefined for packets of no socket of ours. */
   readonly uid: number | undefined;
   readonly mark: number;
+  /**
+   * Whether it is a frame between two ports of one bridge: this machine neither routes nor sends it,
+   * and IP hooks see it where br_netfilter hands it over (net.bridge.bridge-nf-call-iptables).
+   */
+  readonly bridged?: boolean;
   /** Seconds since 1970; without it some moment at which the policy holds. */
   readonly at?: number;
 }

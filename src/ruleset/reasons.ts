@@ -32,6 +32,10 @@ export const REASONS: Readonly<Record<RuleId, Reason>> = {
     why: 'a link carries no IPv6 without them (RFC 4861, RFC 2710, RFC 3810). Routers do not forward them (RFC 4861 7.1.1: hop limit 255).',
     settings: ['KILLSWITCH_IPV6'],
   },
+  bridged: {
+    why: 'this machine neither routes nor sends such a frame: without br_netfilter no IP rule sees it at all. Containers of one network and guests on one bridge talk to each other.',
+    settings: [],
+  },
   'tunnel-source': {
     why: "the tunnel's own address belongs to what goes through the tunnel. Elsewhere it gives away who you are there, and lets a server pass for a host of the LAN (CVE-2019-14899, from its side).",
     settings: [],

@@ -25,6 +25,7 @@ export const RULE_IDS = [
   'endpoint',
   'dhcp',
   'neighbours',
+  'bridged',
   'tunnel-source',
   'fragments',
   'tunnel',
@@ -88,6 +89,8 @@ export interface Match {
   readonly icmpCode?: number;
   readonly conntrack?: readonly ('established' | 'related')[];
   readonly owner?: Owner;
+  /** A frame between two ports of one bridge, at the hook that the kernel shows it to (br_netfilter). */
+  readonly bridged?: 'forward' | 'postrouting';
   /** From one second since 1970 to another, both included, by the machine's clock. */
   readonly during?: { readonly from: number; readonly until: number };
 }

@@ -185,6 +185,14 @@ export function sshSession(base: Base, direction: 'in' | 'out'): readonly Rule[]
   });
 }
 
+/**
+ * Frames between two ports of one bridge. They never leave by a route or a socket of this machine; a
+ * packet that it routes back into the bridge it came from is not one of them.
+ */
+export function bridged(hook: 'forward' | 'postrouting'): readonly Rule[] {
+  return [accept('bridged', { bridged: hook })];
+}
+
 /** Packets that were routed into a live tunnel at first: its own chain looks at them. */
 export function tunnel({ device }: Tunnel): readonly Rule[] {
   return [{ id: 'tunnel', match: { out: device }, verdict: { jump: `output-${device}` } }];

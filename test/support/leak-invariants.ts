@@ -69,7 +69,7 @@ const onLan = ({ base }: Policy, packet: Packet) =>
       (service === undefined || isOpened([service], packet) || (packet.conntrack === 'established' && base.lanInbound.length > 0)),
   );
 
-export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
+const INVARIANTS: readonly LeakInvariant[] = [
   {
     name: 'off the tunnel nothing leaves but the client’s packets, DHCP, neighbours, SSH sessions that were kept, what a portal is for, and what goes to the LAN',
     broken: (policy, packet) =>
@@ -273,3 +273,9 @@ export const LEAK_INVARIANTS: readonly LeakInvariant[] = [
     },
   },
 ];
+
+/** What this machine sends, routes or takes: a frame between two ports of one bridge is none of it. */
+export const LEAK_INVARIANTS: readonly LeakInvariant[] = INVARIANTS.map(({ name, broken }) => ({
+  name,
+  broken: (policy, packet, acceptedAsNew) => packet.bridged !== true && broken(policy, packet, acceptedAsNew),
+}));

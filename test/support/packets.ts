@@ -60,17 +60,22 @@ function* payloads(family: Family, towards: 'server' | 'client', answer: boolean
 }
 
 /** Packets that were forwarded, or that the kernel itself makes, come from no socket. */
-function sendersOf(hook: Hook, from: string | undefined): readonly Pick<Packet, 'uid' | 'mark'>[] {
+function sendersOf(hook: Hook, { in: from, bridged }: Pick<Packet, 'in' | 'bridged'>): readonly Pick<Packet, 'uid' | 'mark'>[] {
   const nobody = { uid: undefined, mark: 0 };
   if (hook === 'output') return SENDERS;
-  return hook === 'postrouting' && from === undefined ? [...SENDERS, nobody] : [nobody];
+  return hook === 'postrouting' && from === undefined && bridged !== true ? [...SENDERS, nobody] : [nobody];
 }
 
 function isGroup(place: Place): boolean {
   return place === 'multicast' || place === 'broadcast';
 }
 
-function* endsOf(hook: Hook, iface: Interface, place: Place, family: Family): Generator<Pick<Packet, 'in' | 'out' | 'from' | 'to'>> {
+function* endsOf(
+  hook: Hook,
+  iface: Interface,
+  place: Place,
+  family: Family,
+): Generator<Pick<Packet, 'in' | 'out' | 'from' | 'to' | 'bridged'>> {
   const there = PLACES[place][family];
   const own = OWN[iface][family];
   const host = PLACES['LAN host'][family];
@@ -86,12 +91,17 @@ function* endsOf(hook: Hook, iface: Interface, place: Place, family: Family): Ge
     case 'forward':
       for (const from of INTERFACES)
         if (from !== iface && from !== 'lo' && iface !== 'lo') yield { in: from, out: iface, from: host, to: there };
+      // Routed back to where it came from, and between two ports of a bridge.
+      if (iface !== 'docker0') return;
+      yield { in: iface, out: iface, from: host, to: there };
+      yield { in: iface, out: iface, from: host, to: there, bridged: true };
       return;
     case 'postrouting':
       yield { in: undefined, out: iface, from: own, to: there };
       if (iface !== 'tun0') yield { in: undefined, out: iface, from: OWN.tun0[family], to: there };
       for (const from of ['tun0', 'docker0'] as const)
         if (from !== iface && iface !== 'lo') yield { in: from, out: iface, from: host, to: there };
+      if (iface === 'docker0') yield { in: undefined, out: iface, from: host, to: there, bridged: true };
       return;
     default:
       hook satisfies never;
@@ -116,12 +126,12 @@ export function* packetClasses({
             for (const conntrack of CONNTRACK)
               for (const answer of conntrack === 'new' ? [false] : [false, true])
                 for (const payload of payloads(family, hook === 'input' ? 'client' : 'server', answer))
-                  for (const sender of sendersOf(hook, ends.in))
+                  for (const sender of sendersOf(hook, ends))
                     yield { packet: { hook, ...ends, payload, conntrack, ...sender }, iface, place };
 }
 
 /** A packet in words, for the message of a failing test. */
-export function describePacket({ hook, in: from, out, to, from: source, payload, conntrack, uid, mark }: Packet): string {
+export function describePacket({ hook, in: from, out, to, from: source, payload, conntrack, uid, mark, bridged }: Packet): string {
   const what =
     'transport' in payload
       ? `${payload.transport} ${payload.fromPort} > ${payload.toPort}`
@@ -129,5 +139,5 @@ export function describePacket({ hook, in: from, out, to, from: source, payload,
         ? `icmp type ${payload.icmp}`
         : `protocol ${payload.protocol}`;
   const who = uid === undefined ? '' : ` uid ${uid}${mark === 0 ? '' : ` mark 0x${mark.toString(16)}`}`;
-  return `${hook} ${from ?? ''}>${out ?? ''} ${source.text} > ${to.text} ${what} ${conntrack}${who}`;
+  return `${hook} ${from ?? ''}>${out ?? ''} ${source.text} > ${to.text} ${what} ${conntrack}${who}${bridged === true ? ' bridged' : ''}`;
 }

@@ -282,6 +282,7 @@ function mayBeForwarded(policy: Policy, packet: Packet): boolean {
 
 /** The verdict that a packet must get under a policy. */
 export function promised(policy: Policy, packet: Packet): 'accept' | 'drop' | 'reject' {
+  if (packet.bridged === true && (packet.hook === 'forward' || packet.hook === 'postrouting')) return 'accept';
   switch (packet.hook) {
     case 'output':
       return maySetOut(policy, packet) ? 'accept' : policy.base.refuse;

@@ -23,6 +23,7 @@ const PARTS = {
   payload: (packet: Packet) => JSON.stringify(packet.payload),
   conntrack: (packet: Packet) => packet.conntrack,
   owner: (packet: Packet) => `${packet.uid} ${packet.mark}`,
+  bridged: (packet: Packet) => String(packet.bridged === true),
   at: (packet: Packet) => packet.at?.toString(),
 } as const;
 type Part = keyof typeof PARTS;
@@ -44,6 +45,7 @@ const LOOKS_AT: Readonly<Record<keyof Match, readonly Part[]>> = {
   conntrack: ['conntrack'],
   owner: ['owner'],
   during: ['at'],
+  bridged: ['bridged'],
 };
 
 interface Step {

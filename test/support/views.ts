@@ -47,7 +47,7 @@ export function viewOf(name: PolicyName, change: (image: Image) => Image = (imag
       state: policy.state,
       exact: differences.length === 0,
       record: { locked: true, since: NOW - 7200, backend: 'nftables', wall: false, before: [], made: [] },
-      choice: { backend: nftables, wall: false, trace: ['nftables: the machine is locked with it'] },
+      choice: { backend: nftables, wall: false, frames: true, trace: ['nftables: the machine is locked with it'] },
       found: { image, policies: [], present: true },
       intended: {
         policy,

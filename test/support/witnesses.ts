@@ -46,10 +46,10 @@ function fitting({ hook, match }: Path, family: Family): Packet {
   const there = PLACES['LAN host'][family];
   const transport = endpoint?.transport ?? match.transports?.[0] ?? 'tcp';
   const [icmp] = match.icmp ?? [];
-  const isOwn = hook === 'output' || (hook === 'postrouting' && match.in === undefined);
+  const isOwn = hook === 'output' || (hook === 'postrouting' && match.in === undefined && match.bridged === undefined);
   return {
     hook,
-    in: isOwn ? undefined : (match.in ?? 'eth0'),
+    in: isOwn || match.bridged === 'postrouting' ? undefined : (match.in ?? 'eth0'),
     out: hook === 'input' ? undefined : (match.out ?? 'eth0'),
     from: firstOf(match.from) ?? (isOwn ? here : there),
     to: endpoint?.address ?? firstOf(match.to) ?? (hook === 'input' ? here : there),
@@ -60,6 +60,7 @@ function fitting({ hook, match }: Path, family: Family): Packet {
     conntrack: match.conntrack?.[0] ?? 'new',
     uid: isOwn ? (match.owner?.kind === 'uid' ? match.owner.uid : 1000) : undefined,
     mark: match.owner?.kind === 'mark' ? match.owner.mark : 0,
+    ...(match.bridged !== undefined && { bridged: true }),
   };
 }
 
@@ -95,6 +96,7 @@ function* variations(packet: Packet, { match }: Path): Generator<Packet> {
   for (const conntrack of ['new', 'established', 'related'] as const) yield { ...packet, conntrack };
   if (packet.uid !== undefined)
     for (const sender of [...SENDERS, { uid: undefined, mark: 0 }, { uid: CLIENT_UID, mark: 0 }]) yield { ...packet, ...sender };
+  if (packet.bridged === true) yield { ...packet, bridged: false };
   const { during } = match;
   for (const at of during === undefined ? [] : [during.from - 1, during.from, during.until, during.until + 1]) yield { ...packet, at };
   for (const name of INTERFACES) {

@@ -26,7 +26,10 @@ function nftScript(policy: Policy): string {
 }
 
 function iptablesScript(policy: Policy, family: Family): string {
-  return scriptOf(iptables().replace(compile(policy), NOTHING), family === 'ipv6' ? 'ip6tables-restore' : 'iptables-restore');
+  return scriptOf(
+    iptables(FAMILIES, '', true, true).replace(compile(policy), NOTHING),
+    family === 'ipv6' ? 'ip6tables-restore' : 'iptables-restore',
+  );
 }
 
 /** The reasons of a text's rules in order, for each chain; neighbours that are equal count once, for a rule may need several lines. */

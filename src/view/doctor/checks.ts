@@ -178,6 +178,18 @@ export const CHECKS: readonly Check[] = [
       ),
   },
   {
+    title: 'the guests of one bridge can talk to each other',
+    find: ({ report, showsFrames }) => {
+      if (report instanceof KillswitchError || report.state === 'unlocked' || report.choice.frames || !showsFrames) return [];
+      return [
+        warning(
+          'the rules drop frames between the ports of one bridge: br_netfilter came after the last lock, or iptables has no match "physdev"',
+          LOCK,
+        ),
+      ];
+    },
+  },
+  {
     title: 'the profiles call the hooks',
     find: ({ profiles }) =>
       profiles.flatMap(({ path, text }) => {

@@ -9,6 +9,7 @@ import { readWorld as readResolverWorld } from '../../dns/world.ts';
 import { KillswitchError } from '../../errors.ts';
 import type { Host, Owned } from '../../host/host.ts';
 import { PATHS } from '../../host/paths.ts';
+import { showsFrames } from '../../machine/bridged-frames.ts';
 import { unendableFlowtables } from '../../machine/flowtables.ts';
 import { field, type Json, parseJson } from '../../machine/json.ts';
 import { profilePaths } from '../../machine/known-endpoints.ts';
@@ -60,6 +61,8 @@ export interface DoctorWorld {
   readonly otherDrops: readonly string[];
   /** Flowtables of others whose connections `lock` could not end: family, table and name. */
   readonly flowtables: readonly string[];
+  /** Whether the kernel shows the frames of a bridge to IP rules now. */
+  readonly showsFrames: boolean;
   readonly profiles: readonly { readonly path: string; readonly text: string }[];
   /** Profiles that are not read, and why. */
   readonly unreadProfiles: readonly { readonly path: string; readonly error: KillswitchError }[];
@@ -249,6 +252,7 @@ export function readDoctorWorld(host: Host): DoctorWorld {
     neighbours: readNeighbours(host, backend),
     otherDrops: readOtherDrops(host, backend),
     flowtables: unendableFlowtables(host),
+    showsFrames: showsFrames(host),
     profiles,
     unreadProfiles,
     certificates: profiles.flatMap(({ path, text }) => readCertificates(host, path, text)),

@@ -9,6 +9,7 @@ const WORLD: World = {
   ipv6: true,
   flushed: () => false,
   wall: () => true,
+  frames: () => true,
   iptablesFails: () => undefined,
   neighbours: { firewalld: false, docker: false, libvirt: false, netfilterPersistent: false },
 };

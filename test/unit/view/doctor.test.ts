@@ -49,6 +49,7 @@ const HEALTHY: DoctorWorld = {
   neighbours: [],
   otherDrops: [],
   flowtables: [],
+  showsFrames: false,
   profiles: [PROFILE],
   unreadProfiles: [],
   certificates: [{ profile: PROFILE.path, from: NOW - 1 }],
@@ -146,6 +147,12 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
     { flowtables: ['inet fw ft'] },
     /"inet fw ft" carries connections past every rule/,
     /^sudo apt install conntrack/,
+  ],
+  [
+    'frames of a bridge that the rules do not know',
+    { showsFrames: true, report: { ...LOCKED, choice: { ...LOCKED.choice, frames: false } } },
+    /drop frames between the ports of one bridge/,
+    /lock$/,
   ],
   [
     'a profile without hooks',
