@@ -1,4 +1,5 @@
 import { FAMILIES, type Family } from '../net/address.ts';
+import type { Interfaces } from '../net/interface-pattern.ts';
 import type { PortRange } from '../net/port.ts';
 import { type Addition, additions } from '../ruleset/additions.ts';
 import { isEmpty } from '../ruleset/amendment.ts';
@@ -86,6 +87,11 @@ function payloadWords(match: Match, family: Family): readonly string[] {
   return match.transports.flatMap((transport) => portWords(transport, match).map((ports) => ` -p ${transport}${ports}`));
 }
 
+/** A pattern's end is a plus in iptables(8), and a star in nft(8). */
+function interfacesText(interfaces: Interfaces): string {
+  return interfaces.replace(/\*$/, '+');
+}
+
 function ownerWords(owner: Match['owner']): string {
   if (owner === undefined) return '';
   return owner.kind === 'uid' ? ` -m owner --uid-owner ${owner.uid}` : ` -m mark --mark 0x${owner.mark.toString(16)}`;
@@ -104,9 +110,9 @@ function matchLines(match: Match, family: Family): readonly string[] {
       payload: ` -p ${transport} -m ${transport} --dport ${port}`,
     })) ?? (match.to ?? [undefined]).map((network) => ({ to: network === undefined ? '' : ` -d ${network.text}`, payload: '' }));
   const interfaces = [
-    match.in === undefined ? '' : ` -i ${match.in}`,
+    match.in === undefined ? '' : ` -i ${interfacesText(match.in)}`,
     match.notIn === undefined ? '' : ` ! -i ${match.notIn}`,
-    match.out === undefined ? '' : ` -o ${match.out}`,
+    match.out === undefined ? '' : ` -o ${interfacesText(match.out)}`,
     match.notOut === undefined ? '' : ` ! -o ${match.notOut}`,
   ].join('');
   const day = (seconds: number) => new Date(seconds * 1000).toISOString().slice(0, 19);

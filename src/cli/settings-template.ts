@@ -14,7 +14,7 @@ const MEANING: Readonly<Record<SettingsKey, string>> = {
   KILLSWITCH_DNS: 'Resolvers to use in the tunnel instead of those the server pushes.',
   KILLSWITCH_RESOLVER: "Who sets the system's resolvers.",
   KILLSWITCH_IPV6: 'Whether IPv6 may be used inside a tunnel that has it, or nowhere.',
-  KILLSWITCH_FORWARD: 'Interfaces of containers or guests that may use the tunnel: docker0,virbr0',
+  KILLSWITCH_FORWARD: 'Interfaces of containers or guests that may use the tunnel: docker0,virbr0,br-*',
   KILLSWITCH_REFUSE: 'drop stays silent; reject tells local programs at once.',
   KILLSWITCH_LOG_DROPS: "What is dropped, in the kernel's log, at most this often: 10/minute",
   KILLSWITCH_LOG_LEVEL: 'How much goes to /var/log/ovpn-killswitch.log and to stderr.',

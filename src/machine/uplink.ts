@@ -52,3 +52,8 @@ export function readUplink(host: Host): Uplink | undefined {
     .sort((a, b) => b.network.prefix - a.network.prefix);
   return { device, gateway, network: connected?.network };
 }
+
+/** Every interface with a default route, IPv4: a second uplink among them. */
+export function defaultDevices(host: Host): readonly InterfaceName[] {
+  return routes(host.read(FILE) ?? '').flatMap(({ network, device }) => (network.prefix === 0 ? [device] : []));
+}

@@ -1,6 +1,6 @@
 import type { Address } from '../net/address.ts';
 import { distinctEndpoints, type Endpoint, endpointText } from '../net/endpoint.ts';
-import type { InterfaceName } from '../net/interface-name.ts';
+import type { Interfaces } from '../net/interface-pattern.ts';
 import type { Service } from '../net/port.ts';
 import type { Session } from '../net/session.ts';
 import { LOCAL_MULTICAST, PRIVATE_NETWORKS } from '../net/well-known.ts';
@@ -31,7 +31,7 @@ export interface Base {
   readonly tunnelInbound: readonly Service[];
   readonly dns: readonly Address[] | undefined;
   readonly ipv6: 'tunnel' | 'block';
-  readonly forward: readonly InterfaceName[];
+  readonly forward: readonly Interfaces[];
   readonly refuse: Refuse;
   readonly logDrops: LogLimit | undefined;
   /** SSH sessions that were open when a person locked from one of them. */

@@ -1,6 +1,6 @@
 import { type Address, isUnicast, parseAddress } from '../net/address.ts';
 import { type Endpoint, parseEndpoint } from '../net/endpoint.ts';
-import { type InterfaceName, parseInterfaceName } from '../net/interface-name.ts';
+import { type Interfaces, parseInterfaces } from '../net/interface-pattern.ts';
 import { contains, type Network, networkOf, parseNetwork } from '../net/network.ts';
 import { type PortRange, parseService, type Service, type Transport } from '../net/port.ts';
 import { PRIVATE_NETWORKS } from '../net/well-known.ts';
@@ -46,7 +46,7 @@ export interface Settings {
   readonly dns: readonly Address[] | undefined;
   readonly resolver: 'auto' | 'resolved' | 'resolvconf' | 'file' | 'off';
   readonly ipv6: 'tunnel' | 'block';
-  readonly forward: readonly InterfaceName[];
+  readonly forward: readonly Interfaces[];
   readonly refuse: Refuse;
   /** undefined: nothing is logged. */
   readonly logDrops: LogLimit | undefined;
@@ -152,7 +152,9 @@ export const KEYS = {
   ),
   KILLSWITCH_RESOLVER: key('auto', 'auto, resolved, resolvconf, file or off', oneOf('auto', 'resolved', 'resolvconf', 'file', 'off')),
   KILLSWITCH_IPV6: key('tunnel', 'tunnel or block', oneOf('tunnel', 'block')),
-  KILLSWITCH_FORWARD: key('', 'names of interfaces, separated by commas', (text) => list(text, parseInterfaceName)),
+  KILLSWITCH_FORWARD: key('', 'names of interfaces, or patterns such as br-* (but none for lo, tun or tap), separated by commas', (text) =>
+    list(text, parseInterfaces),
+  ),
   KILLSWITCH_REFUSE: key('drop', 'drop or reject', oneOf('drop', 'reject')),
   KILLSWITCH_LOG_DROPS: key('off', 'off, or COUNT/second, COUNT/minute, COUNT/hour', logLimit),
   KILLSWITCH_LOG_LEVEL: key('info', LOG_LEVELS.join(', '), oneOf(...LOG_LEVELS)),

@@ -1,3 +1,4 @@
+import { isPattern, means } from '../net/interface-pattern.ts';
 import { type Base, type Policy, tunnelsOf } from '../policy/policy.ts';
 import type { Portal } from '../policy/portal.ts';
 import type { FormerTunnel } from '../tunnel/former-tunnel.ts';
@@ -168,6 +169,12 @@ function deviceChains(base: Base, first: Base, live: Tunnel): readonly Chain[] {
   ];
 }
 
+/** A pattern that means a live tunnel's device stands for nothing: no tunnel is forwarded into another by accident. */
+function withoutPatternsOf(base: Base, tunnels: readonly Tunnel[]): Base {
+  const isUsable = (each: Base['forward'][number]) => !isPattern(each) || !tunnels.some(({ device }) => means(each, device));
+  return base.forward.every(isUsable) ? base : { ...base, forward: base.forward.filter(isUsable) };
+}
+
 /** Makes the ruleset of live and former tunnels over one base. */
 export type RulesetOf = (tunnels: readonly Tunnel[], former?: readonly FormerTunnel[]) => Ruleset;
 
@@ -180,13 +187,16 @@ export function rulesetsOf(first: Base, open?: Portal): RulesetOf {
   const answers = lazy('answers', () => established(base));
   const endpoints = lazy('endpoint', () => endpointList(base));
   const last = baseChains(base, first, open);
-  return (tunnels, former = []) => [
-    answers,
-    addressChain(base, tunnels, former),
-    ...tunnels.flatMap((live) => deviceChains(base, first, live)),
-    ...sharedChains(base, first, endpoints, tunnels, former),
-    ...last,
-  ];
+  return (tunnels, former = []) => {
+    const own = withoutPatternsOf(base, tunnels);
+    return [
+      answers,
+      addressChain(base, tunnels, former),
+      ...tunnels.flatMap((live) => deviceChains(own, first, live)),
+      ...sharedChains(own, first, endpoints, tunnels, former),
+      ...last,
+    ];
+  };
 }
 
 /** The rules that a policy stands for. Pure: the same policy always gives the same ruleset. */

@@ -1,4 +1,5 @@
 import type { Address } from '../net/address.ts';
+import { means } from '../net/interface-pattern.ts';
 import { contains, type Network, networkOf } from '../net/network.ts';
 import type { PortRange } from '../net/port.ts';
 import type { Packet } from './packet.ts';
@@ -42,9 +43,9 @@ export function matches(match: Match, packet: Packet): boolean {
   };
   return (
     (match.family === undefined || match.family === packet.to.family) &&
-    (match.in === undefined || match.in === packet.in) &&
+    (match.in === undefined || (packet.in !== undefined && means(match.in, packet.in))) &&
     (match.notIn === undefined || match.notIn !== packet.in) &&
-    (match.out === undefined || match.out === packet.out) &&
+    (match.out === undefined || (packet.out !== undefined && means(match.out, packet.out))) &&
     (match.notOut === undefined || match.notOut !== packet.out) &&
     within(match.from, packet.from) &&
     within(match.to, packet.to) &&

@@ -1,6 +1,7 @@
 import type { Family } from '../net/address.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
+import type { Interfaces } from '../net/interface-pattern.ts';
 import type { Network } from '../net/network.ts';
 import type { PortRange, Transport } from '../net/port.ts';
 import type { Owner } from '../policy/policy.ts';
@@ -73,9 +74,9 @@ export type ChainName = Hook | SharedChain | DeviceChain;
 /** Fields that are there must all match; a field with a list matches any of it. `to`, `from`, `icmp` and `endpoints` hold one family. */
 export interface Match {
   readonly family?: Family;
-  readonly in?: InterfaceName;
+  readonly in?: Interfaces;
   readonly notIn?: InterfaceName;
-  readonly out?: InterfaceName;
+  readonly out?: Interfaces;
   readonly notOut?: InterfaceName;
   readonly from?: readonly Network[];
   readonly to?: readonly Network[];

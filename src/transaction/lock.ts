@@ -7,6 +7,7 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { forgetBaseTexts, keepBaseTexts } from '../machine/base-texts.ts';
 import { forgetFormers } from '../machine/former-tunnels.ts';
+import { forwardedCards } from '../machine/forwarded-cards.ts';
 import { pinHosts } from '../machine/hosts-file.ts';
 import { type Ask, forgetKnown, type Gathered, gaps, gatherKnown, hostPins, profilePaths, saveKnown } from '../machine/known-endpoints.ts';
 import { forgetLastTransaction } from '../machine/last-transaction.ts';
@@ -121,6 +122,18 @@ function askFirst(host: Host): ReturnType<Ask> {
   return answers;
 }
 
+/** A pattern that means the uplink would let the whole LAN into the tunnel. */
+function refuseCards(host: Host, settings: Settings): void {
+  const cards = forwardedCards(host, settings);
+  if (cards.length === 0) return;
+  throw new KillswitchError(
+    'SETTINGS',
+    `KILLSWITCH_FORWARD has a pattern that means more than guests`,
+    `Make it longer in ${PATHS.settings}, or name the interfaces one by one, then run "ovpn-killswitch lock".`,
+    cards.map(({ pattern, device, what }) => `${pattern} means ${printable(device)}, which is ${what}`),
+  );
+}
+
 /** Whoever is connected already has an endpoint; nobody else may lock themselves out. */
 function refuseWithoutEndpoint(host: Host, settings: Settings, known: Gathered): void {
   if (readLiveTunnels(host).some(({ tunnel }) => tunnel.endpoints.length > 0)) return;
@@ -161,6 +174,7 @@ export function lockAlone(
   }: LockOptions & { readonly ask?: Ask },
 ): Locked {
   const settings = loadSettings(host);
+  refuseCards(host, settings);
   const record = readLockRecord(host);
   const choice = choose(readWorld(host, settings.backend, true));
   const { backend } = choice;

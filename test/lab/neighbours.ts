@@ -64,7 +64,7 @@ export const SETTINGS = (backend: BackendName) =>
   `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_LAN=off\nKILLSWITCH_ENDPOINTS=${INTERNET.vpn4}:1194/udp\n`;
 
 /** A container's root with one program in it. */
-const IMAGE = 'mkdir -p /run/image/bin; cp /bin/busybox /run/image/bin; tar -C /run/image -c . | docker import - lab';
+export const IMAGE = 'mkdir -p /run/image/bin; cp /bin/busybox /run/image/bin; tar -C /run/image -c . | docker import - lab';
 
 /** Says who has asked, which is what the web answers. */
 export const ASK = `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | /bin/busybox nc -w 2 ${INTERNET.web4} 80`;

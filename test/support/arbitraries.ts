@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { type Address, type Family, isUnicast, parseAddress } from '../../src/net/address.ts';
 import { type Endpoint, parseEndpoint } from '../../src/net/endpoint.ts';
 import { parseInterfaceName } from '../../src/net/interface-name.ts';
+import { parseInterfaces } from '../../src/net/interface-pattern.ts';
 import { type Network, networkOf, width } from '../../src/net/network.ts';
 import { type Port, parsePort, parseService, type Service, TRANSPORTS } from '../../src/net/port.ts';
 import { LOCAL_MULTICAST, PRIVATE_NETWORKS } from '../../src/net/well-known.ts';
@@ -116,7 +117,7 @@ export const anyBase: fc.Arbitrary<Base> = fc
     tunnelInbound: lists(knownService),
     dns: fc.option(fc.array(knownAddress, { minLength: 1, maxLength: 2 }), { nil: undefined }),
     ipv6: fc.constantFrom('tunnel' as const, 'block' as const),
-    forward: fc.subarray(['docker0', 'eth0']).map((names) => names.flatMap((name) => parseInterfaceName(name) ?? [])),
+    forward: fc.subarray(['docker0', 'eth0', 'dock*']).map((names) => names.flatMap((name) => parseInterfaces(name) ?? [])),
     refuse: fc.constantFrom('drop' as const, 'reject' as const),
     logDrops: fc.constantFrom(undefined, { count: 10, unit: 'minute' as const }),
     sessions: fc.constantFrom([], POLICIES['blocked, SSH sessions kept'].base.sessions),

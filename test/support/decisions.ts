@@ -35,6 +35,7 @@ const JUDGED: readonly PolicyName[] = [
   'connected, the LAN routed into the tunnel',
   'connected, some ports through the tunnel, others open to it',
   'connected, forwarding',
+  'connected, forwarding by a pattern',
   'connected, forwarding some ports',
   'connected, logging drops',
   'connected, everything at once',

@@ -7,6 +7,7 @@ import {
   endpointsOf,
   goesTo,
   isKeptShut,
+  isListed,
   isOfPortal,
   isOfSession,
   isOwners,
@@ -50,10 +51,7 @@ const isAnswer = ({ to, payload, conntrack }: Packet) =>
   (conntrack === 'related' && 'icmp' in payload && (to.family === 'ipv6' ? [1, 2, 3, 4] : [3, 11, 12]).includes(payload.icmp));
 /** What comes back from a tunnel to an interface of `KILLSWITCH_FORWARD`. */
 const isAnswerToGuest = (policy: Policy, packet: Packet) =>
-  packet.hook === 'postrouting' &&
-  tunnelIn(policy, packet) !== undefined &&
-  isAnswer(packet) &&
-  policy.base.forward.some((name) => name === packet.out);
+  packet.hook === 'postrouting' && tunnelIn(policy, packet) !== undefined && isAnswer(packet) && isListed(policy, packet.out);
 const asksLan = (policy: Policy, packet: Packet) => asksResolver(packet) && isOneOf(packet.to, policy.base.lanDns);
 /** Out of the machine by an interface that is neither loopback nor a live tunnel. */
 const leavesBare = (policy: Policy, packet: Packet) =>
@@ -266,9 +264,8 @@ const INVARIANTS: readonly LeakInvariant[] = [
     name: 'nothing is forwarded but from listed interfaces into a live tunnel, and the answers',
     broken: (policy, packet) => {
       if (packet.hook !== 'forward') return false;
-      const listed = (name: string | undefined) => policy.base.forward.some((each) => each === name);
-      const into = listed(packet.in) && tunnelOut(policy, packet) !== undefined;
-      const answer = listed(packet.out) && tunnelIn(policy, packet) !== undefined && isAnswer(packet);
+      const into = isListed(policy, packet.in) && tunnelOut(policy, packet) !== undefined;
+      const answer = isListed(policy, packet.out) && tunnelIn(policy, packet) !== undefined && isAnswer(packet);
       return !into && !answer;
     },
   },

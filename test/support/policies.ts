@@ -223,6 +223,7 @@ export const POLICIES = {
     TUN0,
   ),
   'connected, forwarding': policy({ ...known4and6, KILLSWITCH_FORWARD: 'docker0,virbr0' }, TUN0),
+  'connected, forwarding by a pattern': policy({ ...known4and6, KILLSWITCH_FORWARD: 'dock*,virbr0' }, TUN0),
   'connected, forwarding some ports': policy(
     { ...known4and6, KILLSWITCH_FORWARD: 'docker0', KILLSWITCH_TUNNEL_PORTS: '443/tcp,80/tcp', KILLSWITCH_REFUSE: 'reject' },
     IPV4_ONLY,

@@ -212,6 +212,18 @@ function mayLeaveByItsWay(policy: Policy, packet: Packet): boolean {
 }
 
 /** The client's packets, and what a link needs. */
+/** Whether an interface is one of `KILLSWITCH_FORWARD`: by name, or by the beginning that stands before a star. */
+export function isListed(policy: Policy, name: string | undefined): boolean {
+  return (
+    name !== undefined &&
+    policy.base.forward.some((each) => {
+      const [head = '', star] = each.split(/(?=\*$)/);
+      if (star === undefined) return name === head;
+      return name.startsWith(head) && !tunnelsOf(policy).some(({ device }) => device.startsWith(head));
+    })
+  );
+}
+
 function keepsLink(policy: Policy, packet: Packet): boolean {
   if (isIpv6(packet) && policy.base.ipv6 === 'block') return false;
   return (isOwners(policy, packet) && goesTo(endpointsOf(policy), packet)) || asksForAddress(policy, packet) || isNeighbours(packet);
@@ -235,7 +247,7 @@ function mayLeave(policy: Policy, packet: Packet): boolean {
   if (outOf !== undefined && into === undefined) {
     const blocked = isIpv6(packet) && policy.base.ipv6 === 'block';
     if (!blocked && outOf.offloaded === true && goesTo(endpointsOf(policy), packet)) return true;
-    if (!blocked && policy.base.forward.some((name) => name === packet.out) && isAnswer(packet)) return true;
+    if (!blocked && isListed(policy, packet.out) && isAnswer(packet)) return true;
   }
   return mayLeaveByItsWay(policy, packet);
 }
@@ -272,7 +284,7 @@ function isGroupPrefix(prefix: string): boolean {
 }
 
 function mayBeForwarded(policy: Policy, packet: Packet): boolean {
-  const listed = (name: string | undefined) => policy.base.forward.some((each) => each === name);
+  const listed = (name: string | undefined) => isListed(policy, name);
   const tunnels = tunnelsOf(policy);
   const into = tunnels.find(({ device }) => device === packet.out);
   if (into !== undefined && listed(packet.in)) return mayEnter(policy, into, packet);

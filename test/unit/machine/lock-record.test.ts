@@ -71,6 +71,7 @@ describe('the world that a backend is chosen in', () => {
       ipv6: true,
       flushed: expect.any(Function),
       wall: expect.any(Function),
+      frames: expect.any(Function),
       iptablesFails: expect.any(Function),
       neighbours: { firewalld: false, docker: true, libvirt: false, netfilterPersistent: false },
     });
@@ -81,6 +82,7 @@ describe('the world that a backend is chosen in', () => {
       ipv6: false,
       flushed: expect.any(Function),
       wall: expect.any(Function),
+      frames: expect.any(Function),
       iptablesFails: expect.any(Function),
       neighbours: { firewalld: true, docker: false, libvirt: false, netfilterPersistent: true },
     });

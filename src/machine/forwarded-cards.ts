@@ -1,0 +1,42 @@
+import type { Host } from '../host/host.ts';
+import { type InterfacePattern, isPattern, means } from '../net/interface-pattern.ts';
+import type { Settings } from '../policy/settings.ts';
+import { readLiveTunnels } from './live-tunnels.ts';
+import { defaultDevices } from './uplink.ts';
+
+const CLASS = '/sys/class/net';
+
+/** A pattern of `KILLSWITCH_FORWARD`, an interface that it means, and what that is. */
+export interface ForwardedCard {
+  readonly pattern: InterfacePattern;
+  readonly device: string;
+  readonly what: string;
+}
+
+/** What keeps an interface from being a guest's; undefined when nothing is known of it. */
+function whatItIs(host: Host, device: string, uplinks: readonly string[]): string | undefined {
+  if (uplinks.includes(device)) return 'an uplink';
+  if (readLiveTunnels(host).some(({ tunnel }) => tunnel.device === device)) return 'a tunnel';
+  if (host.exists(`${CLASS}/${device}/device`)) return 'a network card';
+  const card = host.list(`${CLASS}/${device}/brif`).find((port) => host.exists(`${CLASS}/${port}/device`));
+  return card === undefined ? undefined : `a bridge with the network card ${card}`;
+}
+
+/**
+ * The interfaces that a pattern means by accident: a guest is behind none of them. Who names such an
+ * interface in full has chosen it, as on a gateway with one card.
+ */
+export function forwardedCards(host: Host, { forward }: Pick<Settings, 'forward'>): readonly ForwardedCard[] {
+  const patterns = forward.filter(isPattern);
+  if (patterns.length === 0) return [];
+  const uplinks = defaultDevices(host);
+  return patterns.flatMap((pattern) =>
+    host
+      .list(CLASS)
+      .filter((device) => means(pattern, device))
+      .flatMap((device) => {
+        const what = whatItIs(host, device, uplinks);
+        return what === undefined ? [] : [{ pattern, device, what }];
+      }),
+  );
+}

@@ -1,0 +1,3 @@
+import { dockerNetworkWith } from './docker-network.ts';
+
+dockerNetworkWith('iptables');
