@@ -179,7 +179,7 @@ test('only letters, digits and the signs of both languages ever reach a script',
   for (const name of POLICY_NAMES) {
     const policy = POLICIES[name];
     const texts = [nftScript(policy), ...FAMILIES.map((family) => iptablesScript(policy, family))];
-    for (const text of texts) expect(text).toMatch(/^[A-Za-z0-9 \n*:.,;/_=!"@{}[\]-]+$/);
+    for (const text of texts) expect(text).toMatch(/^[A-Za-z0-9 \n*:.,;/_=!"@+{}[\]-]+$/);
     for (const line of texts.join('').split('\n')) expect((line.match(/"/g) ?? []).length % 2, `unbalanced quotes: ${line}`).toBe(0);
   }
 });
