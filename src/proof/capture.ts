@@ -4,7 +4,7 @@ import { type Packet, PROTOCOL, readFrame } from './frame.ts';
 import { pcapReader } from './pcap.ts';
 import type { Transport } from './probes.ts';
 import { type Service, startService } from './service.ts';
-import { sortPacket } from './sort-packet.ts';
+import { type Sorted, sortPacket } from './sort-packet.ts';
 import { until } from './until.ts';
 
 /** What left the client in one stretch of time, in packets. */
@@ -64,8 +64,17 @@ export function startCapture(sandbox: Sandbox): Capture & { readonly service: Se
   const whole = empty();
   let failure: Error | undefined;
 
-  const count = (packet: Packet) => {
+  // A later fragment belongs to what the first one was; without that it is sorted as it is.
+  const firsts = new Map<string, Sorted>();
+  const sortOf = (packet: Packet): Sorted => {
+    const { datagram, later } = packet;
+    if (datagram !== undefined && later === true) return firsts.get(datagram) ?? sortPacket(packet, transport);
     const sorted = sortPacket(packet, transport);
+    if (datagram !== undefined) firsts.set(datagram, sorted);
+    return sorted;
+  };
+  const count = (packet: Packet) => {
+    const sorted = sortOf(packet);
     for (const tally of [current, whole]) {
       tally[sorted.sort]++;
       if (sorted.sort === 'clear') tally.byName[sorted.name] = (tally.byName[sorted.name] ?? 0) + 1;

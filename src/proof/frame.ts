@@ -11,6 +11,10 @@ export interface Packet {
   readonly sourcePort: number | undefined;
   readonly destinationPort: number | undefined;
   readonly icmpType: number | undefined;
+  /** What all fragments of a datagram have in common; undefined for what is whole. */
+  readonly datagram?: string;
+  /** A fragment but the first: it has no header of its own, and so no ports. */
+  readonly later?: true;
   /** Everything after the Ethernet header. */
   readonly bytes: Buffer;
 }
@@ -18,6 +22,8 @@ export interface Packet {
 const ETHERTYPE = { ipv4: 0x0800, arp: 0x0806, ipv6: 0x86dd } as const;
 /** IANA protocol numbers. */
 export const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58 } as const;
+/** The fragment header (RFC 8200 4.5). */
+const FRAGMENT = 44;
 /** IPv6 extension headers that may stand before the payload: hop-by-hop, routing, destination options (RFC 8200 4). */
 const EXTENSIONS = [0, 43, 60];
 
@@ -36,14 +42,33 @@ function payloadOf(protocol: number, bytes: Buffer): Pick<Packet, 'protocol' | '
   };
 }
 
-function ipv6Payload(bytes: Buffer): ReturnType<typeof payloadOf> {
+type Payload = ReturnType<typeof payloadOf> & Pick<Packet, 'datagram' | 'later'>;
+
+/** The payload of a fragment that begins at `offset`, in units of eight bytes. */
+function fragment(protocol: number, offset: number, datagram: string, bytes: Buffer): Payload {
+  if (offset === 0) return { ...payloadOf(protocol, bytes), datagram };
+  return { ...payloadOf(protocol, Buffer.alloc(0)), datagram, later: true };
+}
+
+/** RFC 791 3.1: identification, flags and fragment offset. */
+function ipv4Payload(bytes: Buffer): Payload {
+  const protocol = bytes[9] ?? 0;
+  const payload = bytes.subarray(((bytes[0] ?? 0) & 0x0f) * 4);
+  const [more, offset] = [(bytes.readUInt16BE(6) & 0x2000) !== 0, bytes.readUInt16BE(6) & 0x1fff];
+  if (!more && offset === 0) return payloadOf(protocol, payload);
+  return fragment(protocol, offset, `${bytes.toString('hex', 12, 20)} ${protocol} ${bytes.readUInt16BE(4)}`, payload);
+}
+
+function ipv6Payload(bytes: Buffer): Payload {
   let next = bytes[6] ?? 0;
   let at = 40;
   while (EXTENSIONS.includes(next) && at + 2 <= bytes.length) {
     next = bytes[at] ?? 0;
     at += ((bytes[at + 1] ?? 0) + 1) * 8;
   }
-  return payloadOf(next, bytes.subarray(at));
+  if (next !== FRAGMENT || at + 8 > bytes.length) return payloadOf(next, bytes.subarray(at));
+  const datagram = `${bytes.toString('hex', 8, 40)} ${bytes.readUInt32BE(at + 4)}`;
+  return fragment(bytes[at] ?? 0, bytes.readUInt16BE(at + 2) >> 3, datagram, bytes.subarray(at + 8));
 }
 
 /** Reads an Ethernet frame. What is cut off or unknown becomes `other`, never nothing: a leak must not hide in a strange frame. */
@@ -55,9 +80,8 @@ export function readFrame(frame: Buffer): Packet {
   const type = frame.length >= 14 ? frame.readUInt16BE(12) : 0;
   const bytes = frame.subarray(14);
   if (type === ETHERTYPE.ipv4 && bytes.length >= 20) {
-    const length = ((bytes[0] ?? 0) & 0x0f) * 4;
     const ends = { source: address(bytes.subarray(12, 16)), destination: address(bytes.subarray(16, 20)) };
-    return { from, kind: 'ipv4', bytes, ...ends, ...payloadOf(bytes[9] ?? 0, bytes.subarray(length)) };
+    return { from, kind: 'ipv4', bytes, ...ends, ...ipv4Payload(bytes) };
   }
   if (type === ETHERTYPE.ipv6 && bytes.length >= 40) {
     const ends = { source: address(bytes.subarray(8, 24)), destination: address(bytes.subarray(24, 40)) };

@@ -38,6 +38,8 @@ interface Plan {
   readonly trust?: readonly string[];
   /** Any further lines. */
   readonly more?: readonly string[];
+  /** Whether the kernel may send and receive the data (data channel offload), where OpenVPN and the kernel can; else it is switched off. */
+  readonly offload?: boolean;
 }
 
 export interface ServerPlan extends Plan {
@@ -80,7 +82,7 @@ function proto({ transport, family = 'ipv4' }: Planned<Plan>, end: 'server' | 'c
 
 /** The server's configuration. */
 export async function serverConfig(sandbox: Sandbox, plan: Planned<ServerPlan>): Promise<string> {
-  const { transport, tunnel = SERVER_TUNNEL, trust = [...keys('server'), 'dh none'], pushes = PUSHES, more = [] } = plan;
+  const { transport, tunnel = SERVER_TUNNEL, trust = [...keys('server'), 'dh none'], pushes = PUSHES, more = [], offload = false } = plan;
   return [
     ...tunnel,
     // It answers from whichever of its addresses it was asked at.
@@ -91,7 +93,7 @@ export async function serverConfig(sandbox: Sandbox, plan: Planned<ServerPlan>):
     `ping ${TIMERS.ping}`,
     `ping-restart ${TIMERS.restart}`,
     ...pushes.map((option) => `push "${option}"`),
-    ...(await offloadOff(sandbox)),
+    ...(offload ? [] : await offloadOff(sandbox)),
     'verb 3',
     ...more,
     '',
@@ -100,7 +102,12 @@ export async function serverConfig(sandbox: Sandbox, plan: Planned<ServerPlan>):
 
 /** The client's profile, as a user has it; with the switch's three hooks, or without. */
 export async function clientProfile(sandbox: Sandbox, hooks: boolean, remote: string, plan: Planned<ClientPlan>): Promise<string> {
-  const { tunnel = ['client', `dev ${DEVICE}`], trust = [...keys('client'), 'remote-cert-tls server', 'tls-timeout 1'], more = [] } = plan;
+  const {
+    tunnel = ['client', `dev ${DEVICE}`],
+    trust = [...keys('client'), 'remote-cert-tls server', 'tls-timeout 1'],
+    more = [],
+    offload = false,
+  } = plan;
   return [
     ...tunnel,
     proto(plan, 'client'),
@@ -109,7 +116,7 @@ export async function clientProfile(sandbox: Sandbox, hooks: boolean, remote: st
     ...trust,
     'connect-retry 1 1',
     'server-poll-timeout 2',
-    ...(await offloadOff(sandbox)),
+    ...(offload ? [] : await offloadOff(sandbox)),
     'verb 3',
     ...more,
     ...(hooks ? ['script-security 2', ...['up', 'down', 'route-up'].map((hook) => `${hook} ${PATHS.library}/hooks/${hook}`)] : []),

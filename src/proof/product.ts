@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import { PATHS } from '../host/paths.ts';
 import type { Ran, Sandbox } from '../host/sandbox.ts';
 import { NODE } from './addresses.ts';
+import { patiently } from './until.ts';
 
 /** Folders of the product and of OpenVPN: a machine that has them already must not be seen through the sandbox. */
 export const PRODUCT_FOLDERS: readonly string[] = [PATHS.state, PATHS.library, '/etc/ovpn-killswitch', '/etc/openvpn'];
@@ -28,9 +29,9 @@ export async function writeSettings(sandbox: Sandbox, settings: string): Promise
  */
 export async function installProduct(sandbox: Sandbox, dist: string, settings: string): Promise<Product> {
   await writeSettings(sandbox, settings);
-  const { status, stdout, stderr } = await sandbox.ask([NODE, `${dist}/cli.js`, 'install']);
+  const { status, stdout, stderr } = await sandbox.ask([NODE, `${dist}/cli.js`, 'install'], { milliseconds: patiently(30_000) });
   if (status !== 0) throw new Error(`ovpn-killswitch install: ${stdout}${stderr}`);
-  const command = (...args: readonly string[]) => sandbox.ask([PATHS.command, ...args], { milliseconds: 60_000 });
+  const command = (...args: readonly string[]) => sandbox.ask([PATHS.command, ...args], { milliseconds: patiently(60_000) });
   return {
     command,
     must: async (...args) => {

@@ -2,14 +2,27 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 const STEP_MILLISECONDS = 10;
 
+let patience = 1;
+
+/** Every wait from now on takes so many times as long before it gives up: for a machine that is slow as a whole. */
+export function setPatience(times: number): void {
+  patience = times;
+}
+
+/** So many milliseconds, as long as they take here. */
+export function patiently(milliseconds: number): number {
+  return milliseconds * patience;
+}
+
 /**
  * Waits until a condition holds, asking again and again.
- * @throws Error that says what was waited for, when it does not hold within `milliseconds`.
+ * @throws Error that says what was waited for, when it does not hold within `milliseconds` times the patience.
  */
 export async function until(what: string | (() => string), holds: () => boolean | Promise<boolean>, milliseconds = 10_000): Promise<void> {
-  const end = performance.now() + milliseconds;
+  const longest = patiently(milliseconds);
+  const end = performance.now() + longest;
   while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`waited ${milliseconds / 1000} s in vain for ${typeof what === 'string' ? what : what()}`);
+    if (performance.now() > end) throw new Error(`waited ${longest / 1000} s in vain for ${typeof what === 'string' ? what : what()}`);
     await pause(STEP_MILLISECONDS);
   }
 }

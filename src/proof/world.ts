@@ -9,7 +9,7 @@ import { ENDPOINT_PROBES, NOBODY, PROBES, type Probe, type Transport } from './p
 import { PRODUCT_FOLDERS } from './product.ts';
 import { type Service, startService } from './service.ts';
 import { INTERNET_LISTENERS, LAN_LISTENERS, type Listener, type ResponderOrders, type Visit, type Visited } from './services.ts';
-import { until } from './until.ts';
+import { patiently, until } from './until.ts';
 
 export interface WorldOptions {
   /** The folder of the built programs. */
@@ -172,8 +172,8 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
     },
     startClient: () => startService(sandbox, 'client', ['openvpn', '--config', PROFILE]),
     startProber: (orders) => startProberIn(sandbox, EVERYBODYS, `prober-${probers++}`, { uid, ...orders }),
-    visit: (visits, milliseconds = 1500) => visitFrom(sandbox, EVERYBODYS, { visits, milliseconds, uid }),
-    ping: async (address) => (await sandbox.ask(['ping', '-n', '-q', '-c1', '-W1', address])).status === 0,
+    visit: (visits, milliseconds = patiently(1500)) => visitFrom(sandbox, EVERYBODYS, { visits, milliseconds, uid }),
+    ping: async (address) => (await sandbox.ask(['ping', '-n', '-q', '-c1', `-W${patiently(1000) / 1000}`, address])).status === 0,
     uplinkDown: async () => void (await script(sandbox, `ip link set ${UPLINK} down`)),
     uplinkUp: async () => void (await script(sandbox, UPLINK_ADDRESSES)),
     close: () => sandbox.close(),
