@@ -21,6 +21,7 @@ import type { LogLevel } from '../policy/settings.ts';
 import { errno, isLockAt, listDoor, openLockDoor, placeDoor, readDoor, removeDoor, rewriteDoor, writeDoor } from './file-door.ts';
 import type { Host } from './host.ts';
 import { openLog, type Say } from './log.ts';
+import { paceOf } from './pace.ts';
 import { PATHS, PROGRAM_FOLDERS } from './paths.ts';
 import { ownFolder } from './program-files.ts';
 import { programPath } from './program-path.ts';
@@ -44,7 +45,7 @@ function monotonic(): number {
 export interface Limits {
   /** Who is running, for the log: a hook's or a command's name. */
   readonly name: string;
-  /** Milliseconds the whole process may take. OpenVPN stands still while a hook runs. */
+  /** Milliseconds the whole process may take on a usual machine; see `paceOf`. OpenVPN stands still while a hook runs. */
   readonly milliseconds: number;
   /** Least important level of what is said on stderr. */
   readonly shown: LogLevel;
@@ -141,7 +142,9 @@ function takeText(descriptor: number): string {
 export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
   // OpenVPN's unit may say UMask=0077: hooks that run as another user must still read what root's hooks wrote.
   const inheritedUmask = process.umask(0o022);
-  const deadline = monotonic() + milliseconds;
+  const pace = paceOf(monotonic());
+  const limit = milliseconds * pace;
+  const deadline = monotonic() + limit;
   const log = openLog(name, shown, say);
   const found = new Map<string, string>();
 
@@ -152,12 +155,12 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
     return path;
   };
 
-  const timeLeft = (most: number = CHILD_MILLISECONDS): number => {
+  const timeLeft = (most: number = CHILD_MILLISECONDS * pace): number => {
     const left = Math.floor(deadline - monotonic());
     if (left <= 0)
       throw new KillswitchError(
         'DEADLINE',
-        `${name} took longer than ${milliseconds / 1000} s`,
+        `${name} took longer than ${Math.round(limit / 1000)} s`,
         'Look for a program that holds the firewall: run "ovpn-killswitch status".',
       );
     return Math.min(most, left);
@@ -179,7 +182,7 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
       extendEnv: false,
       reject: false,
       stripFinalNewline: false,
-      timeout: timeLeft(milliseconds),
+      timeout: timeLeft(milliseconds * pace),
       killSignal: 'SIGKILL',
       stdin: given ?? (input === undefined ? 'ignore' : 'pipe'),
       stdout: out ?? 'pipe',

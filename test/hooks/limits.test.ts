@@ -146,7 +146,8 @@ describe('a hook', () => {
     if (hung === undefined) throw new Error('it was not started');
     const { ended, seconds } = await hung;
     expect(ended.status, ran(ended)).toBe(71);
-    expect(ended.stderr).toContain('nft was stopped after 10 s');
+    // More on a machine whose Node takes long to start (src/host/pace.ts).
+    expect(ended.stderr).toMatch(/nft was stopped after \d+ s/);
     // Its own start and end take their time on a busy machine.
     expect(seconds).toBeLessThan(DEADLINE_SECONDS + 15);
     undoAll(it);
