@@ -34,6 +34,7 @@ import { baseOf, describe, describeTunnels } from './policy/policy.ts';
 import type { Change } from './transaction/amend.ts';
 import { look } from './transaction/apply.ts';
 import { follow } from './transaction/follow.ts';
+import { removeDevice, removeLeftDevices } from './transaction/remove-left-devices.ts';
 import { readChainedCall } from './tunnel/chained-call.ts';
 import { type HookInput, readOpenvpnHook } from './tunnel/from-openvpn.ts';
 import { type HookEvent, type HookName, peerEndpoints } from './tunnel/hook-event.ts';
@@ -193,6 +194,8 @@ export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefin
   const settings = loadSettings(host);
   // A tunnel that is known with these very facts keeps its time: `route-up` says again what `up` said.
   const isNew = before === undefined || !sameLiveTunnel(before, live);
+  // On an open machine too: its routes are in the way of this connection's.
+  removeLeftDevices(host, device);
   if (isNew) writeLiveTunnel(host, live);
   try {
     load(host, { came: live });
@@ -293,6 +296,19 @@ export function logged(host: Host, work: () => void): KillswitchError | undefine
   }
 }
 
+/**
+ * OpenVPN ends when `up` fails. A device of data channel offload would stay then, with its address, in the way of the next connection. One that
+ * another OpenVPN owns is left alone.
+ */
+function leaveNoDevice(host: Host, input: HookInput): void {
+  const event = readOpenvpnHook('up', input);
+  if (event.kind !== 'tunnel-up' || !host.mayChangeRules()) return;
+  const { device } = event.tunnel;
+  const owner = readLiveTunnel(host, device)?.daemon;
+  const isAnothers = owner !== undefined && owner.pid !== event.daemon && startOf(host, owner.pid) === owner.start;
+  if (offloadedOf(host, device).offloaded === true && !isAnothers) removeDevice(host, device);
+}
+
 /** The command of the profile that ours took the place of, called as OpenVPN would have called it. */
 function callInTurn(hook: HookName, command: readonly string[], env: HookInput['env'], host: Host): number {
   const { status, why } = host.callInTurn(command, env);
@@ -312,11 +328,16 @@ function callInTurn(hook: HookName, command: readonly string[], env: HookInput['
 export function runHook(hook: HookName, given: HookInput, host: Host): number {
   const { input, command } = readChainedCall(hook, given);
   const error = runOwn(hook, input, host);
-  if (error !== undefined && hook !== 'down') return hook === 'up' ? error.exit : EXIT.ok;
+  if (error !== undefined && hook === 'up') {
+    logged(host, () => leaveNoDevice(host, input));
+    return error.exit;
+  }
+  if (error !== undefined && hook === 'route-up') return EXIT.ok;
   const status = command === undefined ? EXIT.ok : callInTurn(hook, command, given.env, host);
   if (hook !== 'up' || status === EXIT.ok) return EXIT.ok;
   // OpenVPN ends without calling `down` when the first `up` fails.
   runOwn('down', { ...input, env: { ...input.env, signal: 'sigterm' } }, host);
+  logged(host, () => leaveNoDevice(host, input));
   return status;
 }
 

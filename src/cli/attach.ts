@@ -3,6 +3,7 @@ import { EXIT, KillswitchError } from '../errors.ts';
 import { PATHS } from '../host/paths.ts';
 import { keepAttached } from '../machine/attached-profiles.ts';
 import { gaps } from '../machine/known-endpoints.ts';
+import { readLiveTunnels } from '../machine/live-tunnels.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import { printable } from '../net/printable.ts';
 import { learnProfiles } from '../transaction/refresh.ts';
@@ -10,6 +11,7 @@ import { attach as attachText, detach } from '../tunnel/attachment.ts';
 import { readProfile } from '../tunnel/profile.ts';
 import { readProfileFacts } from '../tunnel/profile-facts.ts';
 import { warningsOf } from '../tunnel/profile-warnings.ts';
+import { offloadText } from '../tunnel/tunnel.ts';
 import { attachConnections, CONNECTIONS, FILES } from './attach-connections.ts';
 import type { CliCommand, Context } from './command.ts';
 import { filesBeside, type ProfileCopy, planCopies, writeCopies } from './copy-profiles.ts';
@@ -98,6 +100,8 @@ export const attach: CliCommand = {
     );
     progress('asking for names');
     for (const line of gaps(learnProfiles(host))) print(`  ${line}`);
+    for (const { tunnel, profile } of readLiveTunnels(host))
+      if (tunnel.offloaded === true && changes.some(({ path }) => path === profile)) print(`  ${offloadText(tunnel)}`);
     const record = readLockRecord(host);
     print(
       record?.locked === true

@@ -1,10 +1,16 @@
-import { EXIT } from '../errors.ts';
+import { EXIT, KillswitchError } from '../errors.ts';
+import { offloadText } from '../tunnel/tunnel.ts';
 import { CHECKS } from '../view/doctor/checks.ts';
-import { readDoctorWorld } from '../view/doctor/world.ts';
+import { type DoctorWorld, readDoctorWorld } from '../view/doctor/world.ts';
 import type { PictureLine } from '../view/picture.ts';
 import type { CliCommand } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { drawn } from './screen.ts';
+
+function offloadLines(report: DoctorWorld['report']): readonly string[] {
+  if (report instanceof KillswitchError) return [];
+  return report.intended.live.flatMap(({ tunnel }) => (tunnel.offloaded === true ? [offloadText(tunnel)] : []));
+}
 
 export const doctor: CliCommand = {
   name: 'doctor',
@@ -39,6 +45,7 @@ export const doctor: CliCommand = {
       ];
     });
     for (const line of lines.flatMap((each) => drawn(each, screen))) draw(line);
+    for (const line of offloadLines(world.report)) print(line);
     print(all.length === 0 ? 'Nothing will bite.' : `${problems} to mend, ${all.length - problems} to know.`);
     return exit;
   },

@@ -1,9 +1,37 @@
 import type { Host } from '../host/host.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
+import { type LiveTunnel, readLiveTunnels, startOf } from './live-tunnels.ts';
+import { devices, isDownDevice, isOvpnDevice } from './tunnel-device.ts';
 
-/** Whether a tunnel's device is one of the kernel's module ovpn, which names its kind (drivers/net/ovpn/main.c). */
 export function offloadedOf(host: Host, device: InterfaceName): Pick<Tunnel, 'offloaded'> {
-  const lines = host.read(`/sys/class/net/${device}/uevent`)?.split('\n') ?? [];
-  return lines.includes('DEVTYPE=ovpn') ? { offloaded: true } : {};
+  return isOvpnDevice(host, device) ? { offloaded: true } : {};
+}
+
+/**
+ * Whether a device is one of the module ovpn without a peer: the module takes the carrier away when the last peer is gone, as when the
+ * process that owned it ends (drivers/net/ovpn/peer.c).
+ */
+function isIdle(host: Host, device: string): boolean {
+  return isOvpnDevice(host, device) && isDownDevice(host, device);
+}
+
+function hasOwner(host: Host, { daemon }: LiveTunnel): boolean {
+  return daemon === undefined || startOf(host, daemon.pid) === daemon.start;
+}
+
+/**
+ * Live tunnels of data channel offload whose OpenVPN is gone, and whose device is there all the same, without a peer: the kernel keeps it, with
+ * its routes, and the next connection takes another name and passes nothing.
+ */
+export function leftBehind(host: Host): readonly LiveTunnel[] {
+  return readLiveTunnels(host).filter(
+    (live) => live.tunnel.offloaded === true && !hasOwner(host, live) && isIdle(host, live.tunnel.device),
+  );
+}
+
+/** Devices of the module without a peer, of which no OpenVPN is known to run. */
+export function ownerlessDevices(host: Host): readonly string[] {
+  const owned = new Set(readLiveTunnels(host).flatMap((live) => (hasOwner(host, live) ? [live.tunnel.device as string] : [])));
+  return [...devices(host)].filter((device) => !owned.has(device) && isIdle(host, device));
 }

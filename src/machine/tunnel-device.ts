@@ -40,15 +40,32 @@ function kindBySys(host: Host, device: InterfaceName): DeviceKind | undefined {
 
 const LINKS = list(object({ linkinfo: optional(object({ info_kind: text((kind) => kind, 'a kind') })) }));
 
-function kindByIp(host: Host, device: InterfaceName): DeviceKind {
+/** What ip(8) calls the driver of an interface; undefined for hardware, and where ip does not say. */
+function driverByIp(host: Host, device: string): string | undefined {
   const { status, stdout } = host.run({ program: 'ip', args: ['-json', '-details', 'link', 'show', 'dev', device] });
   const links = status === 0 ? parseState(stdout, LINKS) : undefined;
   const [link] = links !== undefined && 'value' in links ? links.value : [];
-  return KINDS.includes(link?.linkinfo?.info_kind ?? '') ? 'tunnel' : 'other';
+  return link?.linkinfo?.info_kind;
+}
+
+/** Whether an interface is one of the kernel's module ovpn, which names its kind (drivers/net/ovpn/main.c). */
+export function isOvpnDevice(host: Host, device: string, present: ReadonlySet<string> = devices(host)): boolean {
+  if (!present.has(device)) return false;
+  if (!sysIsOurs(host, present)) return driverByIp(host, device) === 'ovpn';
+  return (host.read(`${CLASS}/${device}/uevent`) ?? '').split('\n').includes('DEVTYPE=ovpn');
+}
+
+/** Whether the kernel says that an interface leads nowhere now (RFC 2863, ifOperStatus); false where /sys is another's. */
+export function isDownDevice(host: Host, device: string, present: ReadonlySet<string> = devices(host)): boolean {
+  return sysIsOurs(host, present) && host.read(`${CLASS}/${device}/operstate`)?.trim() === 'down';
+}
+
+function kindByDriver(host: Host, device: InterfaceName): DeviceKind {
+  return KINDS.includes(driverByIp(host, device) ?? '') ? 'tunnel' : 'other';
 }
 
 /** `present` are the interfaces of our network namespace. */
 export function deviceKind(host: Host, device: InterfaceName, present: ReadonlySet<string> = devices(host)): DeviceKind {
   if (!present.has(device)) return 'absent';
-  return (sysIsOurs(host, present) ? kindBySys(host, device) : undefined) ?? kindByIp(host, device);
+  return (sysIsOurs(host, present) ? kindBySys(host, device) : undefined) ?? kindByDriver(host, device);
 }

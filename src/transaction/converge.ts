@@ -10,6 +10,7 @@ import type { Portal } from '../policy/portal.ts';
 import { compile } from '../ruleset/compile.ts';
 import type { FormerTunnel } from '../tunnel/former-tunnel.ts';
 import { type Applied, apply } from './apply.ts';
+import { removeLeftDevices } from './remove-left-devices.ts';
 
 /** What a convergence came to. */
 export interface Converged {
@@ -34,6 +35,8 @@ function prune(host: Host, except: InterfaceName | undefined): void {
     host.remove(path);
     host.log({ level: 'warn', event: 'state-refused', message: `${path} was not believed and is gone: ${why}` });
   }
+  // Before their records go: these say whose the devices were.
+  removeLeftDevices(host, except);
   const { live, reconnecting } = settleTunnels(host, except);
   for (const device of live)
     host.log({ level: 'warn', event: 'tunnel-stale', message: `${device} is gone and nobody reported its end: its rules go too` });

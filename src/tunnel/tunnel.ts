@@ -26,6 +26,11 @@ export interface Tunnel {
   readonly offloaded?: boolean;
 }
 
+/** What a person is told of a tunnel whose packets the kernel makes. */
+export function offloadText({ device }: Pick<Tunnel, 'device'>): string {
+  return `${device}: data channel offload is in use: the kernel sends the VPN's packets, and the rules know them by the device`;
+}
+
 /** A value from outside that was left out, for the log. `value` is escaped. */
 export interface Refusal {
   readonly variable: string;

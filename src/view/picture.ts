@@ -46,9 +46,10 @@ function* tunnelLines({ intended, stale }: Report, now: number): Generator<Pictu
     const gone = stale.some((each) => each.tunnel.device === tunnel.device);
     const end = gone ? ', GONE: the next hook or lock takes its rules away' : '';
     const to = endpoint === undefined ? '' : ` to ${endpointText(endpoint)}`;
+    const how = tunnel.offloaded === true ? ', data channel offload' : '';
     yield line(
       'tunnel',
-      `${tunnel.device}${to}, resolvers ${resolvers || 'none'}, for ${ago(now - since)}${end}`,
+      `${tunnel.device}${to}${how}, resolvers ${resolvers || 'none'}, for ${ago(now - since)}${end}`,
       gone ? 'warning' : 'plain',
     );
   }

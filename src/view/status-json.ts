@@ -57,6 +57,7 @@ export function statusJson({
         addresses: tunnel.addresses.map(({ text }) => text),
         resolvers: (intended.policy.base.dns ?? tunnel.resolvers).map(({ text }) => text),
         networks: tunnel.networks.map(({ text }) => text),
+        offloaded: tunnel.offloaded === true,
         stale: stale.some((each) => each.tunnel.device === tunnel.device),
       })),
       former: [

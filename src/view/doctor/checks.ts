@@ -282,6 +282,16 @@ export const CHECKS: readonly Check[] = [
         : report.stale.map(({ tunnel }) => warning(`${tunnel.device} is gone, and nobody has said so: its rules are still loaded`, LOCK)),
   },
   {
+    title: 'no killed OpenVPN has left its device behind',
+    find: ({ leftDevices }) =>
+      leftDevices.map((device) =>
+        warning(
+          `${printable(device)} is a device of data channel offload whose OpenVPN is gone: its routes are in the way of the next connection`,
+          `sudo ip link delete dev ${shellWord(device)}`,
+        ),
+      ),
+  },
+  {
     title: 'hooks can wait for each other',
     find: ({ hasFlock }) =>
       hasFlock ? [] : [warning('there is no flock(1): two hooks at once may have to correct each other', 'sudo apt install util-linux')],

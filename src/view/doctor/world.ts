@@ -14,6 +14,7 @@ import { unendableFlowtables } from '../../machine/flowtables.ts';
 import { field, type Json, parseJson } from '../../machine/json.ts';
 import { profilePaths } from '../../machine/known-endpoints.ts';
 import { loadSettings } from '../../machine/load-settings.ts';
+import { ownerlessDevices } from '../../machine/offloaded.ts';
 import { readAnybodys } from '../../machine/read-anybodys.ts';
 import { type Report, readReport } from '../../machine/report.ts';
 import { settingsInForce } from '../../machine/settings-in-force.ts';
@@ -63,6 +64,8 @@ export interface DoctorWorld {
   readonly flowtables: readonly string[];
   /** Whether the kernel shows the frames of a bridge to IP rules now. */
   readonly showsFrames: boolean;
+  /** Devices of data channel offload whose OpenVPN is gone. */
+  readonly leftDevices: readonly string[];
   readonly profiles: readonly { readonly path: string; readonly text: string }[];
   /** Profiles that are not read, and why. */
   readonly unreadProfiles: readonly { readonly path: string; readonly error: KillswitchError }[];
@@ -253,6 +256,7 @@ export function readDoctorWorld(host: Host): DoctorWorld {
     otherDrops: readOtherDrops(host, backend),
     flowtables: unendableFlowtables(host),
     showsFrames: showsFrames(host),
+    leftDevices: ownerlessDevices(host),
     profiles,
     unreadProfiles,
     certificates: profiles.flatMap(({ path, text }) => readCertificates(host, path, text)),

@@ -50,6 +50,7 @@ const HEALTHY: DoctorWorld = {
   otherDrops: [],
   flowtables: [],
   showsFrames: false,
+  leftDevices: [],
   profiles: [PROFILE],
   unreadProfiles: [],
   certificates: [{ profile: PROFILE.path, from: NOW - 1 }],
@@ -153,6 +154,12 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
     { showsFrames: true, report: { ...LOCKED, choice: { ...LOCKED.choice, frames: false } } },
     /drop frames between the ports of one bridge/,
     /lock$/,
+  ],
+  [
+    'the device of a killed OpenVPN with data channel offload',
+    { leftDevices: ['tun0'] },
+    /tun0 is a device of data channel offload whose OpenVPN is gone/,
+    /^sudo ip link delete dev tun0$/,
   ],
   [
     'a profile without hooks',
