@@ -156,14 +156,15 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
   };
 
   const timeLeft = (most: number = CHILD_MILLISECONDS * pace): number => {
-    const left = Math.floor(deadline - monotonic());
-    if (left <= 0)
+    const left = deadline - monotonic();
+    if (left < 1)
       throw new KillswitchError(
         'DEADLINE',
         `${name} took longer than ${Math.round(limit / 1000)} s`,
         'Look for a program that holds the firewall: run "ovpn-killswitch status".',
       );
-    return Math.min(most, left);
+    // node:child_process takes whole milliseconds alone.
+    return Math.floor(Math.min(most, left));
   };
 
   const child = ({
