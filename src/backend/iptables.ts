@@ -24,6 +24,9 @@ import { replaceText } from './nftables.ts';
 
 /** xt_multiport takes this many ports in a rule; a range counts twice (iptables-extensions(8)). */
 const MULTIPORT_SLOTS = 15;
+/** Units of `-m limit`. */
+const UNITS = { second: 'sec', minute: 'min', hour: 'hour' } as const;
+const IPV6_HEADER = 40;
 /** Seconds to wait for the xtables lock, so that another program's rule change does not fail ours. */
 const LOCK_SECONDS = '5';
 
@@ -120,7 +123,10 @@ function matchLines(match: Match, family: Family): readonly string[] {
   const time = during === undefined ? '' : ` -m time --datestart ${day(during.from)} --datestop ${day(during.until)}`;
   const states = match.conntrack?.map((state) => state.toUpperCase()).sort((a, b) => (a > b ? -1 : 1));
   const bridged = match.bridged === undefined ? '' : ' -m physdev --physdev-is-bridged';
-  const tail = `${bridged}${ownerWords(match.owner)}${time}${states === undefined ? '' : ` -m conntrack --ctstate ${states.join(',')}`}`;
+  // xt_length counts the header of 40 bytes too.
+  const length = match.longest === undefined ? '' : ` -m length --length ${IPV6_HEADER}:${IPV6_HEADER + match.longest}`;
+  const rate = match.rate === undefined ? '' : ` -m limit --limit ${match.rate.count}/${UNITS[match.rate.unit]}`;
+  const tail = `${bridged}${ownerWords(match.owner)}${time}${length}${rate}${states === undefined ? '' : ` -m conntrack --ctstate ${states.join(',')}`}`;
   return sources.flatMap((from) =>
     destinations.flatMap(({ to, payload }) =>
       payloadWords(match, family).map((words) => `${from}${to}${interfaces}${payload}${words}${tail}`),
@@ -132,8 +138,7 @@ function verdictLines({ id, match, verdict }: Rule, family: Family): readonly st
   const lines = matchLines(match, family);
   const all = (target: string, head = '') => lines.map((line) => `${line}${head} -m comment --comment ${id} -j ${target}`.trimStart());
   if (typeof verdict !== 'string' && 'log' in verdict) {
-    const unit = { second: 'sec', minute: 'min', hour: 'hour' }[verdict.log.unit];
-    return all(`LOG --log-prefix "killswitch ${id}: "`, ` -m limit --limit ${verdict.log.count}/${unit}`);
+    return all(`LOG --log-prefix "killswitch ${id}: "`, ` -m limit --limit ${verdict.log.count}/${UNITS[verdict.log.unit]}`);
   }
   if (typeof verdict !== 'string') return all(chainText(verdict.jump));
   switch (verdict) {

@@ -39,6 +39,9 @@ export function hasSets(chain: ChainName): boolean {
   return chain === 'endpoint';
 }
 
+/** nft lists a range that begins with nothing in other words. */
+const SHORTEST = 1;
+
 /** The set whose elements are pairs of one interface with itself. */
 export const ONE_BRIDGE = 'one_bridge';
 
@@ -84,6 +87,8 @@ function matchText(match: Match, named = false): readonly string[] {
     ...(toPorts === undefined ? [] : [`${ports} dport ${anyOf(toPorts.map(rangeText))}`]),
     ...(match.icmp === undefined ? [] : [`${family === 'ipv6' ? 'icmpv6' : 'icmp'} type ${anyOf(match.icmp.map(String))}`]),
     ...(match.icmpCode === undefined ? [] : [`${family === 'ipv6' ? 'icmpv6' : 'icmp'} code ${match.icmpCode}`]),
+    ...(match.longest === undefined ? [] : [`ip6 length ${SHORTEST}-${match.longest}`]),
+    ...(match.rate === undefined ? [] : [`limit rate ${match.rate.count}/${match.rate.unit}`]),
     ...(match.during === undefined ? [] : [`meta time ${match.during.from}-${match.during.until}`]),
     ...(match.conntrack === undefined ? [] : [`ct state ${[...match.conntrack].sort().join(',')}`]),
   ];

@@ -60,6 +60,8 @@ export function matches(match: Match, packet: Packet): boolean {
     (match.icmp === undefined || ('icmp' in payload && match.icmp.includes(payload.icmp))) &&
     (match.icmpCode === undefined || ('icmp' in payload && match.icmpCode === (payload.icmpCode ?? 0))) &&
     (match.conntrack === undefined || match.conntrack.some((state) => state === packet.conntrack)) &&
+    // A rate is taken to be kept.
+    (match.longest === undefined || packet.bytes === undefined || packet.bytes <= match.longest) &&
     (match.bridged === undefined || packet.bridged === true) &&
     (match.during === undefined || packet.at === undefined || (match.during.from <= packet.at && packet.at <= match.during.until)) &&
     (match.owner === undefined || (match.owner.kind === 'uid' ? match.owner.uid === packet.uid : match.owner.mark === packet.mark))

@@ -20,6 +20,8 @@ export interface Packet {
   /** Who opened the socket; undefined for packets of no socket of ours. */
   readonly uid: number | undefined;
   readonly mark: number;
+  /** Bytes behind the IP header; without it as few as a rule may ask for. */
+  readonly bytes?: number;
   /**
    * Whether it is a frame between two ports of one bridge: this machine neither routes nor sends it,
    * and IP hooks see it where br_netfilter hands it over (net.bridge.bridge-nf-call-iptables).

@@ -88,6 +88,10 @@ export interface Match {
   readonly icmp?: readonly number[];
   /** ICMP or ICMPv6 code, of the types in `icmp`. */
   readonly icmpCode?: number;
+  /** The most bytes that may follow the IPv6 header; for `family` ipv6 alone. */
+  readonly longest?: number;
+  /** At most so many packets in a unit of time, and five at once. */
+  readonly rate?: LogLimit;
   readonly conntrack?: readonly ('established' | 'related')[];
   readonly owner?: Owner;
   /** A frame between two ports of one bridge, at the hook that the kernel shows it to (br_netfilter). */

@@ -28,6 +28,13 @@ const NEAR: readonly Network[] = [...LINK_LOCAL_IPV6, ...LINK_MULTICAST_IPV6];
 const RESOLVER_PORTS: readonly PortRange[] = [onlyPort(DNS_PORT), onlyPort(ENCRYPTED_DNS_PORT)];
 const NAME_PORTS: readonly PortRange[] = [...RESOLVER_PORTS, onlyPort(LLMNR_PORT)];
 
+/**
+ * A listener report of eight groups, behind the option that announces it (RFC 2711, RFC 3810 5.2). Any
+ * program may join groups, and their addresses may be what it has to say: reports are few and short.
+ */
+const LONGEST_REPORT = 8 + 8 + 8 * 20;
+const REPORTS = { count: 6, unit: 'minute' } as const;
+
 function accept(id: RuleId, match: Match): Rule {
   return { id, match, verdict: 'accept' };
 }
@@ -159,10 +166,13 @@ export function neighbours(base: Base, direction: 'in' | 'out'): readonly Rule[]
     ];
   return [
     accept('neighbours', { family, icmp: [neighbourSolicitation, neighbourAdvertisement], to: NEIGHBOUR_NETWORKS }),
+    accept('neighbours', { family, icmp: [routerSolicitation], to: LINK_MULTICAST_IPV6 }),
     accept('neighbours', {
       family,
-      icmp: [ICMPV6.listenerReport, ICMPV6.listenerDone, routerSolicitation, ICMPV6.listenerReport2],
+      icmp: [ICMPV6.listenerReport, ICMPV6.listenerDone, ICMPV6.listenerReport2],
       to: LINK_MULTICAST_IPV6,
+      longest: LONGEST_REPORT,
+      rate: REPORTS,
     }),
   ];
 }

@@ -240,7 +240,7 @@ const INVARIANTS: readonly LeakInvariant[] = [
       !['ff02::1:2/128', 'ff05::1:3/128', 'fe80::/10'].some((prefix) => liesIn(packet.to, prefix)),
   },
   {
-    name: 'neighbour messages leave as the protocol has them: reports and solicitations to groups of the link, no query, no advertisement of a router',
+    name: 'neighbour messages leave as the protocol has them: short reports and solicitations to groups of the link, no query, no advertisement of a router',
     broken: (policy, packet) => {
       if (
         !leavesBare(policy, packet) ||
@@ -252,7 +252,11 @@ const INVARIANTS: readonly LeakInvariant[] = [
         return false;
       const { icmp } = packet.payload;
       const isNear = ['fe80::/10', 'fc00::/7', 'ff02::/16'].some((prefix) => liesIn(packet.to, prefix));
-      return !(((icmp === 135 || icmp === 136) && isNear) || ([131, 132, 133, 143].includes(icmp) && liesIn(packet.to, 'ff02::/16')));
+      return !(
+        ((icmp === 135 || icmp === 136) && isNear) ||
+        (icmp === 133 && liesIn(packet.to, 'ff02::/16')) ||
+        ([131, 132, 143].includes(icmp) && liesIn(packet.to, 'ff02::/16') && (packet.bytes ?? 0) <= 176)
+      );
     },
   },
   {

@@ -117,7 +117,8 @@ const isNeighbours = (packet: Packet) => {
   if (!isIpv6(packet) || type === undefined) return false;
   if (packet.hook === 'input') return type === 135 || type === 136 || ([130, 134].includes(type) && liesIn(packet.from, LINK_LOCAL));
   if (type === 135 || type === 136) return liesInAny(packet.to, NEIGHBOUR_PLACES);
-  return [131, 132, 133, 143].includes(type) && liesIn(packet.to, LINK_GROUPS);
+  const isShort = type === 133 || packet.bytes === undefined || packet.bytes <= 176;
+  return [131, 132, 133, 143].includes(type) && liesIn(packet.to, LINK_GROUPS) && isShort;
 };
 
 /** An error that belongs to a packet sent before: nothing else that the kernel calls related counts. */

@@ -23,6 +23,7 @@ const PARTS = {
   payload: (packet: Packet) => JSON.stringify(packet.payload),
   conntrack: (packet: Packet) => packet.conntrack,
   owner: (packet: Packet) => `${packet.uid} ${packet.mark}`,
+  bytes: (packet: Packet) => packet.bytes?.toString(),
   bridged: (packet: Packet) => String(packet.bridged === true),
   at: (packet: Packet) => packet.at?.toString(),
 } as const;
@@ -46,6 +47,8 @@ const LOOKS_AT: Readonly<Record<keyof Match, readonly Part[]>> = {
   owner: ['owner'],
   during: ['at'],
   bridged: ['bridged'],
+  longest: ['bytes'],
+  rate: [],
 };
 
 interface Step {

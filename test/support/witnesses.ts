@@ -96,6 +96,7 @@ function* variations(packet: Packet, { match }: Path): Generator<Packet> {
   for (const conntrack of ['new', 'established', 'related'] as const) yield { ...packet, conntrack };
   if (packet.uid !== undefined)
     for (const sender of [...SENDERS, { uid: undefined, mark: 0 }, { uid: CLIENT_UID, mark: 0 }]) yield { ...packet, ...sender };
+  for (const bytes of match.longest === undefined ? [] : [match.longest, match.longest + 1]) yield { ...packet, bytes };
   if (packet.bridged === true) yield { ...packet, bridged: false };
   const { during } = match;
   for (const at of during === undefined ? [] : [during.from - 1, during.from, during.until, during.until + 1]) yield { ...packet, at };

@@ -46,7 +46,7 @@ function closedTo(interpreter: string, { path, mode, kind }: Guarded): readonly 
 function modulesFix({ hasModules, report }: DoctorWorld): string {
   if (!hasModules) return 'sudo reboot # the modules of the running kernel are gone, as after an update';
   return !(report instanceof KillswitchError) && report.choice.backend.name === 'iptables'
-    ? 'sudo modprobe -a ip_tables ip6_tables iptable_filter ip6table_filter nft_compat xt_comment xt_conntrack xt_owner xt_mark xt_limit xt_LOG ipt_REJECT ip6t_REJECT'
+    ? 'sudo modprobe -a ip_tables ip6_tables iptable_filter ip6table_filter nft_compat xt_comment xt_conntrack xt_owner xt_mark xt_limit xt_length xt_LOG ipt_REJECT ip6t_REJECT'
     : 'sudo modprobe -a nf_tables nft_ct nft_counter nft_reject_inet nft_limit nf_log_syslog';
 }
 
