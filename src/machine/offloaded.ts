@@ -9,8 +9,8 @@ export function offloadedOf(host: Host, device: InterfaceName): Pick<Tunnel, 'of
 }
 
 /**
- * Whether a device is one of the module ovpn without a peer: the module takes the carrier away when the last peer is gone, as when the
- * process that owned it ends (drivers/net/ovpn/peer.c).
+ * Whether a device is one of the module ovpn without a peer: after `kill -9` of its OpenVPN the kernel
+ * lists it as down, without a carrier (seen with Linux 7.3).
  */
 function isIdle(host: Host, device: string): boolean {
   return isOvpnDevice(host, device) && isDownDevice(host, device);
