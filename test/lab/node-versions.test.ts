@@ -1,0 +1,35 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const CI = resolve(import.meta.dirname, '../../.ci');
+const ROOT = resolve(CI, '..');
+/** What the demo says at its end when nothing left with the switch, and something without it. */
+const PROVEN = /^without: [1-9][\d,]* packets in clear; with: 0$/m;
+
+/** Node's major versions, each a real binary that `.ci/node` fetches. */
+const MAJORS = execFileSync(`${CI}/node`, ['--list'], { encoding: 'utf8' }).trim().split('\n');
+
+test.each(MAJORS)(
+  'the demo proves the built product on Node %s',
+  (major) => {
+    const node = execFileSync(`${CI}/node`, [major], { encoding: 'utf8' }).trim();
+    expect(execFileSync(node, ['--version'], { encoding: 'utf8' })).toMatch(new RegExp(`^v${major}\\.`));
+    const { status, stdout, stderr } = spawnSync(node, [`${ROOT}/dist/demo.js`], { encoding: 'utf8' });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toMatch(PROVEN);
+  },
+  180_000,
+);
+
+describe("in a fresh Debian with nothing but its own nodejs and npm, 'npm run demo'", () => {
+  test.each(['node-12', 'node-13', 'node-sid'])(
+    'ends with 0 packets in clear: %s',
+    (root) => {
+      const { status, stdout, stderr } = spawnSync(`${CI}/fresh`, [root, 'demo'], { encoding: 'utf8' });
+      expect(stdout, stderr).toMatch(PROVEN);
+      expect(status).toBe(0);
+    },
+    400_000,
+  );
+});
