@@ -1,7 +1,7 @@
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { type Family, parseAddress } from '../net/address.ts';
+import type { Family } from '../net/address.ts';
 import { distinctEndpoints, type Endpoint, endpointText, parseEndpoint } from '../net/endpoint.ts';
 import { type HostName, parseHostName } from '../net/host-name.ts';
 import { type Port, parsePort, type Transport } from '../net/port.ts';
@@ -10,7 +10,7 @@ import { shellWord } from '../net/shell-word.ts';
 import { DNS_PORT, ENCRYPTED_DNS_PORT } from '../net/well-known.ts';
 import type { Known } from '../policy/policy.ts';
 import type { Settings } from '../policy/settings.ts';
-import { literalEndpoints, type Profile, readProfile } from '../tunnel/profile.ts';
+import { literalEndpoints, type Profile, readProfile, remoteName, unreachedRemotes, unreachedText } from '../tunnel/profile.ts';
 import { accountOf } from './account.ts';
 import { attachedProfiles } from './attached-profiles.ts';
 import { field, parseJson, texts } from './json.ts';
@@ -130,11 +130,10 @@ export interface Gathered extends Known {
 
 function namedRemotes(profiles: readonly Profile[]): readonly NamedRemote[] {
   const all = profiles.flatMap(({ remotes }) =>
-    remotes.flatMap(({ host, port: portText, transport, family }): readonly NamedRemote[] => {
-      const [name, port] = [parseHostName(host), parsePort(portText)];
-      return name === undefined || port === undefined || parseAddress(host) !== undefined
-        ? []
-        : [{ name, port, transport, ...(family && { family }) }];
+    remotes.flatMap((remote): readonly NamedRemote[] => {
+      const named = remoteName(remote);
+      const { transport, family } = remote;
+      return named === undefined ? [] : [{ ...named, transport, ...(family && { family }) }];
     }),
   );
   return [...new Map(all.map((remote) => [remoteText(remote), remote])).values()];
@@ -207,12 +206,14 @@ export function unreadWhy(path: string, { code, message, detail }: KillswitchErr
   return `${message}; to use a copy of root's: ovpn-killswitch attach --copy ${shellWord(path)}`;
 }
 
-/** The profiles that can be read, and a line for each that cannot: its servers stay shut. */
+/** The profiles that can be read, a line for each that cannot, and one for each server that stays shut. */
 function readProfiles(host: Host, settings: Settings): { readonly profiles: readonly Profile[]; readonly unread: readonly string[] } {
   const unread: string[] = [];
   const profiles = profilePaths(host, settings).flatMap((path) => {
     try {
-      return [readProfile(host.read(path) ?? '')];
+      const profile = readProfile(host.read(path) ?? '');
+      unread.push(...unreachedRemotes(profile).map((each) => unreachedText(path, each)));
+      return [profile];
     } catch (thrown) {
       if (!(thrown instanceof KillswitchError)) throw thrown;
       unread.push(`${printable(path)} was not read: ${unreadWhy(path, thrown)}`);

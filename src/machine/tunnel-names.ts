@@ -1,9 +1,8 @@
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { parseAddress } from '../net/address.ts';
-import { type HostName, parseHostName } from '../net/host-name.ts';
+import type { HostName } from '../net/host-name.ts';
 import type { Settings } from '../policy/settings.ts';
-import { type Profile, readProfile } from '../tunnel/profile.ts';
+import { type Profile, readProfile, remoteName } from '../tunnel/profile.ts';
 import { profilePaths } from './known-endpoints.ts';
 import type { LiveTunnel } from './live-tunnels.ts';
 import { guardedConnections } from './vpn-connections.ts';
@@ -24,7 +23,7 @@ function profileOf(host: Host, settings: Settings, { connection, profile: path }
 /** The names that a tunnel's own profile holds: its resolvers are asked for no other. */
 export function namesOfTunnel(host: Host, settings: Settings, live: LiveTunnel): readonly HostName[] {
   const remotes = profileOf(host, settings, live)?.remotes ?? [];
-  const names = remotes.flatMap((remote) => (parseAddress(remote.host) === undefined ? (parseHostName(remote.host) ?? []) : []));
+  const names = remotes.flatMap((remote) => remoteName(remote)?.name ?? []);
   return [...new Set(names)];
 }
 

@@ -1,5 +1,5 @@
 import { PULL_FILTERS } from './attachment.ts';
-import type { Profile } from './profile.ts';
+import { type Profile, remoteName } from './profile.ts';
 import type { ProfileFacts } from './profile-facts.ts';
 import { words } from './profile-options.ts';
 
@@ -64,12 +64,14 @@ function securityWarning({ facts: { scriptSecurity, commands } }: WarnedProfile)
   ];
 }
 
-function randomNameWarning({ facts: { remoteRandomHostname } }: WarnedProfile): readonly Warning[] {
-  if (!remoteRandomHostname) return [];
+function randomNameWarning({ profile: { remotes }, facts: { remoteRandomHostname } }: WarnedProfile): readonly Warning[] {
+  // A literal address gets no label (init.c, next_connection_entry).
+  const named = remotes.map(remoteName).find((each) => each !== undefined);
+  if (!remoteRandomHostname || named === undefined) return [];
   return [
     {
       what: 'remote-random-hostname asks for another name at each connect: none of them can be known beforehand, so that OpenVPN cannot connect while the machine is locked',
-      fix: 'take out: remote-random-hostname',
+      fix: `take out: remote-random-hostname; a server of AWS Client VPN wants a label before its name, and a fixed one will do: remote fixed.${named.name}`,
     },
   ];
 }
@@ -112,8 +114,8 @@ function pushWarning({ facts: { pulls, filtered }, harden }: WarnedProfile): rea
   if (!pulls || harden || open.length === 0) return [];
   return [
     {
-      what: `the server may push ${open.join(', ')}: none of that opens anything, but it can hide what happens or end the client for good`,
-      fix: `run attach with --harden, or add: pull-filter ignore "${open[0]}", and so on`,
+      what: 'the server may push options that open nothing, but hide what happens or end the client for good (openvpn-examples/hardened.ovpn names them)',
+      fix: 'run attach with --harden',
     },
   ];
 }

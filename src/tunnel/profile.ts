@@ -1,6 +1,10 @@
-import { type Family, parseAddress } from '../net/address.ts';
+import { type Family, isUnicast } from '../net/address.ts';
 import { distinctEndpoints, type Endpoint, parseEndpoint } from '../net/endpoint.ts';
-import { parsePort, type Transport } from '../net/port.ts';
+import { type HostName, parseHostName } from '../net/host-name.ts';
+import type { Port, Transport } from '../net/port.ts';
+import { printable } from '../net/printable.ts';
+import { writtenAddress } from '../net/written-address.ts';
+import { writtenPort } from '../net/written-port.ts';
 import { options } from './profile-options.ts';
 
 /** One place a profile may connect to: with a proxy, the proxy. `host` is as written: an address or a name. */
@@ -47,8 +51,15 @@ export function familyOf(proto: string): Pick<Remote, 'family'> {
 function remoteOf({ host, port, proto, httpProxy, socksProxy }: Connection): readonly Remote[] {
   if (host === undefined) return [];
   const proxy = httpProxy ?? socksProxy;
-  const family = familyOf(proto);
-  return [proxy === undefined ? { host, port, transport: transportOf(proto), ...family } : { ...proxy, transport: 'tcp', ...family }];
+  // The family counts for the server alone: OpenVPN reaches a proxy by either.
+  return [proxy === undefined ? { host, port, transport: transportOf(proto), ...familyOf(proto) } : { ...proxy, transport: 'tcp' }];
+}
+
+/** With `http-proxy-override` the TCP remotes alone are left, by that proxy, if there is one (options.c, options_postprocess_http_proxy_override). */
+function overridden(connections: readonly Connection[], override: Proxy | undefined): readonly Connection[] {
+  const tcp = connections.filter(({ proto }) => transportOf(proto) === 'tcp');
+  if (override === undefined || tcp.length === 0) return connections;
+  return tcp.map((each) => ({ ...each, httpProxy: override }));
 }
 
 /**
@@ -63,6 +74,7 @@ export function readProfile(text: string): Profile {
   let block: Connection | undefined;
   let user: string | undefined;
   let forced: Transport | undefined;
+  let override: Proxy | undefined;
   const set = (change: Partial<Connection>) => {
     if (block === undefined) top = { ...top, ...change };
     else block = { ...block, ...change };
@@ -94,6 +106,9 @@ export function readProfile(text: string): Profile {
       case 'http-proxy':
         if (first !== undefined && second !== undefined) set({ httpProxy: { host: first, port: second } });
         break;
+      case 'http-proxy-override':
+        if (first !== undefined && second !== undefined && block === undefined) override = { host: first, port: second };
+        break;
       case 'socks-proxy':
         if (first !== undefined) set({ socksProxy: { host: first, port: second ?? '1080' } });
         break;
@@ -110,18 +125,56 @@ export function readProfile(text: string): Profile {
       ? blocks
       : remotes.map(({ host, port, proto }) => ({ ...top, host, port: port ?? top.port, proto: proto ?? top.proto }));
   const usable = connections.filter(({ proto }) => forced === undefined || transportOf(proto) === forced);
-  return { remotes: usable.flatMap(remoteOf), user };
+  return { remotes: overridden(usable, override).flatMap(remoteOf), user };
 }
 
-/** The endpoints of remotes that are literal addresses; names, ports that do not parse and addresses of another family are left out. */
+/** The endpoint of a remote that is a literal address of the family that counts; an IPv4 address written as IPv6 leaves as IPv4. */
+function literalEndpoint({ host, port: portText, transport, family }: Remote): Endpoint | undefined {
+  const [address, port] = [writtenAddress(host), writtenPort(portText)];
+  if (address === undefined || port === undefined) return undefined;
+  const asIpv4 = address.family === 'ipv4' && host.includes(':');
+  if (family !== undefined && address.family !== family && !asIpv4) return undefined;
+  return parseEndpoint(`${address.family === 'ipv6' ? `[${address.text}]` : address.text}:${port}/${transport}`);
+}
+
+/** The endpoints of remotes that are literal addresses; `unreachedRemotes` says what is left out. */
 export function literalEndpoints(profile: Profile): readonly Endpoint[] {
-  return distinctEndpoints(
-    profile.remotes.flatMap(({ host, port, transport, family }) => {
-      const address = parseAddress(host);
-      if (address === undefined || parsePort(port) === undefined) return [];
-      if (family !== undefined && address.family !== family) return [];
-      const text = address.family === 'ipv6' ? `[${host}]:${port}/${transport}` : `${host}:${port}/${transport}`;
-      return parseEndpoint(text) ?? [];
-    }),
-  );
+  return distinctEndpoints(profile.remotes.flatMap((remote) => literalEndpoint(remote) ?? []));
+}
+
+/** A remote that is a host's name, and its port; undefined for any other. */
+export function remoteName({ host, port: portText }: Remote): { readonly name: HostName; readonly port: Port } | undefined {
+  const [name, port] = [parseHostName(host), writtenPort(portText)];
+  return name === undefined || port === undefined || writtenAddress(host) !== undefined ? undefined : { name, port };
+}
+
+/** A remote that the rules let nobody reach, and why. */
+export interface UnreachedRemote {
+  readonly remote: Remote;
+  readonly why: string;
+}
+
+function unreachedWhy(remote: Remote): string | undefined {
+  if (literalEndpoint(remote) !== undefined || remoteName(remote) !== undefined) return undefined;
+  const address = writtenAddress(remote.host);
+  if (writtenPort(remote.port) === undefined) return 'its port is no number from 1 to 65535 and no service that is known here';
+  if (address === undefined) return 'it is neither a name that can be asked for nor an address that can stand in a rule';
+  if (remote.family !== undefined && remote.family !== address.family)
+    return `it is ${address.family}, and its transport takes ${remote.family} alone`;
+  return isUnicast(address)
+    ? 'it cannot stand in a rule'
+    : 'it is no address of another machine; where it leads to a program on this one, name the far end of that in KILLSWITCH_ENDPOINTS';
+}
+
+/** The remotes of a profile that come to no endpoint and no name: OpenVPN does not reach them while the machine is locked. */
+export function unreachedRemotes({ remotes }: Profile): readonly UnreachedRemote[] {
+  return remotes.flatMap((remote) => {
+    const why = unreachedWhy(remote);
+    return why === undefined ? [] : [{ remote, why }];
+  });
+}
+
+/** A remote that nobody reaches while the machine is locked, in one line. */
+export function unreachedText(path: string, { remote: { host, port, transport }, why }: UnreachedRemote): string {
+  return `${printable(path)}: the server ${printable(host)} port ${printable(port)} (${transport}) is not allowed: ${why}`;
 }

@@ -15,7 +15,7 @@ const LOADS = JSON.parse(execFileSync(process.execPath, ['build.mjs', '--loads']
 
 /** OpenVPN stands still while this is loaded: what makes it grow is changed here, and measured (npm run bench). */
 const BUDGET = {
-  bytes: 278_000,
+  bytes: 280_000,
   packages: [
     ...['@pinojs/redact', 'atomic-sleep', 'cross-spawn', 'dotenv', 'execa', 'ipaddr.js', 'is-plain-obj'],
     ...['is-stream', 'isexe', 'npm-run-path', 'on-exit-leak-free', 'parse-ms', 'path-key', 'pino'],

@@ -6,7 +6,7 @@ import { shellFile, shellWord } from '../../net/shell-word.ts';
 import { visibleLine } from '../../net/visible.ts';
 import { GET_CONNTRACK } from '../../transaction/end-offloaded.ts';
 import { detach } from '../../tunnel/attachment.ts';
-import { readProfile } from '../../tunnel/profile.ts';
+import { readProfile, unreachedRemotes, unreachedText } from '../../tunnel/profile.ts';
 import { readProfileFacts } from '../../tunnel/profile-facts.ts';
 import { words } from '../../tunnel/profile-options.ts';
 import { warningsOf } from '../../tunnel/profile-warnings.ts';
@@ -188,6 +188,13 @@ export const CHECKS: readonly Check[] = [
         ),
       ];
     },
+  },
+  {
+    title: 'the rules can allow every server of the profiles',
+    find: ({ profiles }) =>
+      profiles.flatMap(({ path, text }) =>
+        unreachedRemotes(readProfile(text)).map((each) => warning(unreachedText(path, each), `sudoedit ${shellFile(path)}`)),
+      ),
   },
   {
     title: 'the profiles call the hooks',

@@ -93,7 +93,7 @@ describe('what a server pushes about DNS', () => {
       'a'.repeat(300),
       `${longest}a`,
       `${label}a.example`,
-      'a_b.example',
+      'a!b.example',
       'a..b',
       '-a.example',
       '~.',

@@ -168,6 +168,12 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
     /attach \/etc/,
   ],
   [
+    'a server that no rule can allow',
+    { profiles: [{ ...PROFILE, text: `${PROFILE.text}\nremote 203.0.113.5 0\n` }] },
+    /the server 203\.0\.113\.5 port 0 \(udp\) is not allowed: its port/,
+    /^sudoedit \/etc/,
+  ],
+  [
     'a profile with user nobody',
     { profiles: [{ ...PROFILE, text: `user nobody\n${PROFILE.text}` }] },
     /OpenVPN becomes nobody/,
