@@ -169,7 +169,7 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
   ],
   [
     'a server that no rule can allow',
-    { profiles: [{ ...PROFILE, text: `${PROFILE.text}\nremote 203.0.113.5 0\n` }] },
+    { profiles: [{ ...PROFILE, text: PROFILE.text.replace(/^remote .*$/m, 'remote 203.0.113.5 0') }] },
     /the server 203\.0\.113\.5 port 0 \(udp\) is not allowed: its port/,
     /^sudoedit \/etc/,
   ],
