@@ -84,12 +84,15 @@ export function asKillswitchError(thrown: unknown): KillswitchError {
   );
 }
 
-/** The error as lines for a terminal: what happened, details, what is safe, what to do. */
-export function explainError(error: KillswitchError): readonly string[] {
+/**
+ * The error as lines for a terminal: what happened, details, what is safe, what to do. `now` is what the kernel holds at that moment,
+ * where somebody has looked: it takes the place of what is safe in general.
+ */
+export function explainError(error: KillswitchError, now?: string): readonly string[] {
   return [
     `${error.message} [${error.code}]`,
     ...error.detail.map((line) => `  ${line}`),
-    `Still safe: ${error.safe}`,
+    now ?? `Still safe: ${error.safe}`,
     `What to do: ${error.next}`,
   ];
 }

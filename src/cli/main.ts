@@ -1,5 +1,6 @@
 import { asKillswitchError, EXIT, type ExitStatus, explainError, KillswitchError } from '../errors.ts';
 import { callersEnvironment } from '../host/callers-environment.ts';
+import type { Host } from '../host/host.ts';
 import { linuxHost } from '../host/linux.ts';
 import { NO_PROGRESS_LINE, progressLine } from '../host/progress-line.ts';
 import { shellWord } from '../net/shell-word.ts';
@@ -23,6 +24,7 @@ import { refresh } from './refresh.ts';
 import { render } from './render.ts';
 import { say } from './say.ts';
 import { fitted, type Screen, screenOf } from './screen.ts';
+import { stateNow } from './state-now.ts';
 import { status } from './status.ts';
 import { uninstall } from './uninstall.ts';
 import { unlock } from './unlock.ts';
@@ -95,7 +97,8 @@ function ownName(command: string): string {
   return command === 'install' ? `"${process.execPath}" dist/cli.js` : 'ovpn-killswitch';
 }
 
-async function run(argv: readonly string[], nobodyReads: () => boolean): Promise<ExitStatus> {
+/** `asRoot` is told the door to the machine once a command of root's has it. */
+async function run(argv: readonly string[], nobodyReads: () => boolean, asRoot: (host: Host) => void): Promise<ExitStatus> {
   const [name, ...args] = argv;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     help();
@@ -120,6 +123,7 @@ async function run(argv: readonly string[], nobodyReads: () => boolean): Promise
   const host = linuxHost({ name, milliseconds, shown: 'warn', say: warn });
   if (command.needsRoot && !host.mayChangeRules())
     throw new KillswitchError('NOT_ROOT', `"${name}" needs root`, `Run it as root: sudo ${ownName(name)} ${argv.map(shellWord).join(' ')}`);
+  if (command.needsRoot) asRoot(host);
   try {
     return await command.run({
       host,
@@ -141,6 +145,7 @@ async function run(argv: readonly string[], nobodyReads: () => boolean): Promise
 /** The program `ovpn-killswitch`. */
 export async function main(argv: readonly string[]): Promise<ExitStatus> {
   let gone = false;
+  let host: Host | undefined;
   // A reader that has seen enough, such as head(1), is no failure: the exit status stays the command's own.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
@@ -148,10 +153,16 @@ export async function main(argv: readonly string[]): Promise<ExitStatus> {
   });
   process.stderr.on('error', () => undefined);
   try {
-    return await run(argv, () => gone);
+    return await run(
+      argv,
+      () => gone,
+      (made) => {
+        host = made;
+      },
+    );
   } catch (thrown) {
     const error = asKillswitchError(thrown);
-    for (const line of explainError(error)) say(`ovpn-killswitch: ${line}`);
+    for (const line of explainError(error, host && stateNow(host, error))) say(`ovpn-killswitch: ${line}`);
     return error.exit;
   }
 }
