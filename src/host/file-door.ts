@@ -91,6 +91,16 @@ function reopen({ folder, name, distrust }: Walked, { descriptor }: NonNullable<
   return openSync(path, flags | AT_ONCE | (distrust === undefined ? constants.O_NOFOLLOW : 0));
 }
 
+/** What somebody may take away between a look and a use, as another hook takes a tunnel's file: then there is none. */
+function unlessGone<Result>(work: () => Result): Result | undefined {
+  try {
+    return work();
+  } catch (thrown) {
+    if (errno(thrown) === 'ENOENT') return undefined;
+    throw thrown;
+  }
+}
+
 /** All that an open file holds; closes it. */
 function bytesOf(file: number, most: number, inTime: () => void, { size }: Stats): Buffer {
   try {
@@ -147,7 +157,8 @@ export function readDoor(path: string, who: Who, inTime: () => void, single = fa
     if (entry === undefined) return undefined;
     const { stat } = entry;
     if (single && stat.nlink > 1) throw refuse(path, { at: path, uid: stat.uid, mode: stat.mode & 0o7777, kind: 'names' });
-    return bytesOf(reopen(walked, entry, constants.O_RDONLY), who === 'root' ? MOST_OF_ROOTS : MOST_OF_OTHERS, inTime, stat);
+    const file = unlessGone(() => reopen(walked, entry, constants.O_RDONLY));
+    return file === undefined ? undefined : bytesOf(file, who === 'root' ? MOST_OF_ROOTS : MOST_OF_OTHERS, inTime, stat);
   });
 }
 

@@ -6,7 +6,9 @@ import { nftables } from '../../src/backend/nftables.ts';
 import type { Host } from '../../src/host/host.ts';
 import { PATHS } from '../../src/host/paths.ts';
 import type { Sandbox } from '../../src/host/sandbox.ts';
+import { tellsFrames } from '../../src/machine/bridged-frames.ts';
 import { gatherKnown } from '../../src/machine/known-endpoints.ts';
+import { FAMILIES } from '../../src/net/address.ts';
 import { baseOf, decide } from '../../src/policy/policy.ts';
 import type { BackendName } from '../../src/policy/settings.ts';
 import { compile } from '../../src/ruleset/compile.ts';
@@ -19,7 +21,11 @@ import { installProduct, type Product } from '../support/product.ts';
 import { dumpRules, othersOf } from '../support/rule-dump.ts';
 import { sandboxHost } from '../support/sandbox-host.ts';
 
-const BACKENDS: Readonly<Record<BackendName, Backend>> = { iptables: iptables(), nftables };
+/** As they are here: with iptables it depends on the kernel's modules whether bridged frames are told apart. */
+function backends(host: Host): readonly Backend[] {
+  return [iptables(FAMILIES, '', true, tellsFrames(host)), nftables];
+}
+
 const VALUES = {
   KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp,[2001:db8:10::10]:1194/udp',
   KILLSWITCH_PROFILES: '/etc/nothing-is-here/*.conf',
@@ -30,14 +36,14 @@ function exact(sandbox: Sandbox): readonly string[] {
   const host = sandboxHost(sandbox);
   const settings = settingsOf(VALUES);
   const base = compile(decide(baseOf(settings, gatherKnown(host, settings)), []));
-  return Object.values(BACKENDS)
+  return backends(host)
     .filter((backend) => differencesOf(backend.image(base), look(host, backend).image).length === 0)
     .map(({ name }) => name);
 }
 
 function present(sandbox: Sandbox): readonly string[] {
   const host = sandboxHost(sandbox);
-  return Object.values(BACKENDS)
+  return backends(host)
     .filter((backend) => look(host, backend).present)
     .map(({ name }) => name);
 }
@@ -67,7 +73,7 @@ describe.each(['iptables-nft', 'iptables-legacy'] as const)('with %s installed',
     const host = sandboxHost(sandbox, {
       intercept: (command, run) => {
         const output = run(command);
-        if (command.stdin !== undefined) moments.push(exact(sandbox));
+        if (command.stdin !== undefined && command.program !== 'unshare') moments.push(exact(sandbox));
         return output;
       },
     });
@@ -91,7 +97,8 @@ describe.each(['iptables-nft', 'iptables-legacy'] as const)('with %s installed',
       lockWith(sandboxHost(sandbox), name);
       const host = sandboxHost(sandbox);
       expect(lockWith(host, name).applied).toBe('unchanged');
-      expect(host.commands.filter(({ stdin }) => stdin !== undefined)).toEqual([]);
+      // A trial is made in a network namespace of its own.
+      expect(host.commands.filter(({ program, stdin }) => stdin !== undefined && program !== 'unshare')).toEqual([]);
       unlockMachine(sandboxHost(sandbox));
     }
   });

@@ -212,3 +212,15 @@ describe.skipIf(!asRoot)('the door to files', () => {
     expect(slowest).toBeLessThan(5);
   });
 });
+
+test.runIf(asRoot)('a file that comes and goes meanwhile is whole or not there, and never an error', () => {
+  const path = `${base}/tun0`;
+  const script = `while :; do printf whole >${path}.new; mv ${path}.new ${path}; rm ${path}; done`;
+  const other = spawn('sh', ['-c', script], { stdio: 'ignore' });
+  try {
+    const seen = Array.from({ length: 3000 }, () => textOf(path, 'anybody'));
+    expect([...new Set(seen)].filter((text) => text !== undefined && text !== 'whole')).toEqual([]);
+  } finally {
+    other.kill('SIGKILL');
+  }
+});
