@@ -52,7 +52,7 @@ async function open({ backend, transport, plan }: StageSetting): Promise<Stage> 
     await world.writeProfile(true);
     let server = await world.startServer();
     let client: Service | undefined;
-    const prober = await world.startProber({ probes: world.probes, ...RATE, seconds: 300 });
+    const prober = await world.startProber({ probes: world.probes, ...RATE, seconds: 3600 });
     const connected = async () => {
       if (client?.running() !== true) {
         client = world.startClient();

@@ -171,7 +171,7 @@ export async function openDesk(debian: Debian, settings: string): Promise<Desk> 
       const { stdout } = await sandbox.ask(['nmcli', '-t', '-f', 'UUID,STATE', 'connection', 'show', '--active']);
       return stdout.split('\n').flatMap((line) => (line.endsWith(':activated') ? [line.split(':')[0] ?? ''] : []));
     };
-    const prober = await world.startProber({ probes: world.probes, payloads: 1200, connects: 20, seconds: 900 });
+    const prober = await world.startProber({ probes: world.probes, payloads: 1200, connects: 20, seconds: 3600 });
     return {
       world,
       product,

@@ -52,7 +52,7 @@ async function open(backend: BackendName): Promise<Flood> {
     });
     if (status !== 0) throw new Error(`no device: ${stderr}`);
     const probes = world.probes.filter(({ transport }) => transport === 'udp');
-    return { world, product, prober: await world.startProber({ probes, payloads: PER_SECOND, connects: 0, seconds: 300 }) };
+    return { world, product, prober: await world.startProber({ probes, payloads: PER_SECOND, connects: 0, seconds: 3600 }) };
   } catch (thrown) {
     world.close();
     throw thrown;

@@ -48,7 +48,7 @@ async function open({ version, backend, probes: more = [] }: LabSetting, seen: {
   try {
     const product = await installProduct(world.sandbox, DIST, `KILLSWITCH_BACKEND=${backend}\n`);
     const probes = [...world.probes, ...more];
-    const prober = await world.startProber({ probes, ...RATE, seconds: 600 });
+    const prober = await world.startProber({ probes, ...RATE, seconds: 3600 });
     let server: Service | undefined;
     let client: Service | undefined;
     const running = (service: Service | undefined): Service => {

@@ -82,7 +82,7 @@ async function openStage(version: OpenvpnVersion, transport: Transport): Promise
   const world = await openWorld({ dist: DIST, transport, plan: debianRoot(version) });
   try {
     const product = await installProduct(world.sandbox, DIST, '');
-    const prober = await world.startProber({ probes: world.probes, ...RATE, seconds: 1200, uid: SOMEBODY });
+    const prober = await world.startProber({ probes: world.probes, ...RATE, seconds: 3600, uid: SOMEBODY });
     return {
       world,
       product,

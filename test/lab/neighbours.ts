@@ -98,7 +98,7 @@ async function open(backend: BackendName, root: string): Promise<Scene> {
   const machine = await bootMachine({ root, prepare: PREPARE });
   try {
     const product = await installProduct(machine, DIST, SETTINGS(backend));
-    const orders = { probes: machine.world.probes, payloads: 800, connects: 10, seconds: 900, uid: NOBODY };
+    const orders = { probes: machine.world.probes, payloads: 800, connects: 10, seconds: 3600, uid: NOBODY };
     return { machine, product, prober: await startProberIn(machine, { node: process.execPath, folder: DIST }, 'prober', orders) };
   } catch (thrown) {
     await machine.close();

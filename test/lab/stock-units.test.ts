@@ -64,7 +64,7 @@ async function open({ root, backend }: Debian): Promise<Scene> {
       probes: machine.world.probes,
       payloads: 600,
       connects: 10,
-      seconds: 600,
+      seconds: 3600,
       uid: NOBODY,
     });
     return { machine, world: machine.world, product, prober, probing: () => prober.more(500) };
