@@ -47,7 +47,7 @@ beforeEach(() => {
   mkdirSync(folder);
 });
 afterAll(() => {
-  if (base !== '') rmSync(base, { recursive: true, force: true });
+  if (base !== '') rmSync(base, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
 });
 
 const readsAsRoot = (path: string) => () => readDoor(path, 'root', inTime);
@@ -216,11 +216,12 @@ describe.skipIf(!asRoot)('the door to files', () => {
 test.runIf(asRoot)('a file that comes and goes meanwhile is whole or not there, and never an error', () => {
   const path = `${base}/tun0`;
   const script = `while :; do printf whole >${path}.new; mv ${path}.new ${path}; rm ${path}; done`;
-  const other = spawn('sh', ['-c', script], { stdio: 'ignore' });
+  const other = spawn('sh', ['-c', script], { stdio: 'ignore', detached: true });
   try {
     const seen = Array.from({ length: 3000 }, () => textOf(path, 'anybody'));
     expect([...new Set(seen)].filter((text) => text !== undefined && text !== 'whole')).toEqual([]);
   } finally {
-    other.kill('SIGKILL');
+    // With the program that it is running.
+    if (other.pid !== undefined) process.kill(-other.pid, 'SIGKILL');
   }
 });
