@@ -67,7 +67,7 @@ export const SETTINGS = (backend: BackendName) =>
 export const IMAGE = 'mkdir -p /run/image/bin; cp /bin/busybox /run/image/bin; tar -C /run/image -c . | docker import - lab';
 
 /** Says who has asked, which is what the web answers. */
-export const ASK = `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | /bin/busybox nc -w 2 ${INTERNET.web4} 80`;
+export const ASK = `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | /bin/busybox timeout 10 /bin/busybox nc -w 2 ${INTERNET.web4} 80`;
 
 /** Whether the neighbour runs before the lock. */
 const ORDERS = ['after', 'before'] as const;
