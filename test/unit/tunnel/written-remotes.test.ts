@@ -2,7 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { endpointText } from '../../../src/net/endpoint.ts';
 import { literalEndpoints, readProfile, remoteName, unreachedRemotes } from '../../../src/tunnel/profile.ts';
 
-/** Lines of a profile, and where OpenVPN 2.6 sent its first packets to (captured; glibc 2.36). */
+/**
+ * Lines of a profile, and where OpenVPN 2.6 sent its first packets to, as captured; but for the override that no TCP remote makes use of,
+ * which is read from options.c.
+ */
 const CONTACTED: readonly (readonly [lines: string, endpoint: string])[] = [
   ['remote fe80::5%eth0 443', '[fe80::5]:443/udp'],
   ['remote ::ffff:203.0.113.5 443 tcp6', '203.0.113.5:443/tcp'],
