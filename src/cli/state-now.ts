@@ -6,8 +6,15 @@ import { printable } from '../net/printable.ts';
 /** Where the state after an error is of no interest: nothing was tried. */
 const NOTHING_TRIED: readonly string[] = ['USAGE', 'NOT_ROOT'];
 
-function anyRules(host: Host): boolean {
-  return installedBackends(host).some((backend) => backend.survey(backend.look.map((command) => host.run(command))).present);
+/** What the packet filters say, without the backend that the settings name: a failed command may have been about that. */
+function found(host: Host): string {
+  const surveys = installedBackends(host).map((backend) => backend.survey(backend.look.map((command) => host.run(command))));
+  if (surveys.some(({ present }) => present))
+    return 'rules of ovpn-killswitch are loaded. "ovpn-killswitch status" says whether they are exact.';
+  // Somebody else's, or what the script `boot` leaves when it can load no rules.
+  if (surveys.some(({ policies }) => policies.some(({ policy }) => policy === 'DROP')))
+    return 'no rule of ovpn-killswitch is loaded, but a chain policy of iptables is DROP. "iptables -S" shows it.';
+  return 'OPEN. No rule of ovpn-killswitch is loaded.';
 }
 
 /**
@@ -17,9 +24,7 @@ function anyRules(host: Host): boolean {
 export function stateNow(host: Host, { code }: KillswitchError): string | undefined {
   if (NOTHING_TRIED.includes(code)) return undefined;
   try {
-    return anyRules(host)
-      ? 'State now: rules of ovpn-killswitch are loaded. "ovpn-killswitch status" says whether they are exact.'
-      : 'State now: OPEN. No rule of ovpn-killswitch is loaded, and every packet leaves.';
+    return `State now: ${found(host)}`;
   } catch (thrown) {
     if (!(thrown instanceof KillswitchError)) throw thrown;
     return `State now: unknown. ${printable(thrown.message)}.`;

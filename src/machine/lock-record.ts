@@ -47,7 +47,7 @@ export interface LockRecord {
 
 const CHAIN = { family: oneOf('ipv4', 'ipv6'), chain: oneOf('INPUT', 'FORWARD', 'OUTPUT') } as const;
 
-/** A builtin chain that iptables made for us. Records of before the second wall name no table. */
+/** A builtin chain that iptables made for us. Records from before the second wall name no table. */
 const MADE = made(
   object({
     family: oneOf('ipv4', 'ipv6'),
@@ -63,7 +63,7 @@ const RECORD = made(
     locked: flag,
     since: whole(0),
     backend: oneOf('iptables', 'nftables'),
-    // Records of before the second wall have no wall and name no table.
+    // Records from before the second wall have no wall and name no table.
     wall: optional(flag),
     frames: optional(flag),
     before: listOfFitting(object({ ...CHAIN, policy: oneOf('ACCEPT', 'DROP') })),

@@ -32,7 +32,7 @@ export function stateText(host: Host, path: string): Parsed<string> | undefined 
     return value === undefined ? undefined : { value };
   } catch (thrown) {
     // What cannot be read now, a full table of files say, may be read later: that is no refusal. A folder that others
-    // can write to is not the file's fault: whoever asked is told how to close it.
+    // can write to is not the file's fault: the error says how to close it.
     if (!(thrown instanceof KillswitchError) || thrown.code === 'FILES' || thrown.code === 'OWNER') throw thrown;
     return { refused: printable(thrown.message) };
   }

@@ -23,7 +23,7 @@ export function devices(host: Host): ReadonlySet<string> {
  */
 export type DeviceKind = 'tunnel' | 'other' | 'absent';
 
-/** /sys belongs to the network namespace of whoever mounted it, /proc/net to ours. */
+/** /sys belongs to the network namespace of the process that mounted it, /proc/net to ours. */
 function sysIsOurs(host: Host, present: ReadonlySet<string>): boolean {
   const shown = host.list(CLASS).filter((name) => name !== BONDING);
   return shown.length === present.size && shown.every((name) => present.has(name));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { BACKENDS, must, useMachine } from '../hooks/installed-machine.ts';
 
-const OPEN = 'State now: OPEN. No rule of ovpn-killswitch is loaded, and every packet leaves.';
+const OPEN = 'State now: OPEN. No rule of ovpn-killswitch is loaded.';
 const LOADED = 'State now: rules of ovpn-killswitch are loaded.';
 const MISTAKE = 'KILLSWITCH_LAN=everything';
 
@@ -48,6 +48,18 @@ describe.each(BACKENDS)('with %s', (backend) => {
     } finally {
       must(it.run('umount', path));
     }
+  });
+
+  test('a machine whose chain policy is DROP is not called open', () => {
+    const it = machine();
+    it.settings(good);
+    must(it.command('unlock'));
+    must(it.run('iptables', '-P', 'FORWARD', 'DROP'));
+    it.settings(`${good}\n${MISTAKE}`);
+    const { stderr } = it.command('lock', '--force');
+    must(it.run('iptables', '-P', 'FORWARD', 'ACCEPT'));
+    expect(stderr).toContain('State now: no rule of ovpn-killswitch is loaded, but a chain policy of iptables is DROP.');
+    expect(stderr).not.toContain('OPEN');
   });
 
   test('a command that was mistyped says nothing of the rules', () => {
