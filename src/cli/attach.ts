@@ -105,7 +105,7 @@ export const attach: CliCommand = {
     const record = readLockRecord(host);
     print(
       record?.locked === true
-        ? `Their servers may be reached${record.trial === undefined ? '' : ' while the lock is on trial'}. Start OpenVPN again.`
+        ? `Their servers may be reached${record.term?.kind === 'trial' ? ' while the lock is on trial' : ''}. Start OpenVPN again.`
         : 'Run "ovpn-killswitch lock", and start OpenVPN again.',
     );
     return EXIT.ok;

@@ -265,7 +265,7 @@ export function savedKnown(host: Host): Gathered | undefined {
 
 /** What the hosts file is to name: on trial also the servers of the lock before, with which the machine would boot. */
 export function hostPins(host: Host, { pins }: Pick<Gathered, 'pins'>): readonly Pin[] {
-  const others = readLockRecord(host)?.trial === undefined ? [] : oldPins(host);
+  const others = readLockRecord(host)?.term?.kind === 'trial' ? oldPins(host) : [];
   return [...new Map([...others, ...pins].map((pin) => [pin.name, pin])).values()];
 }
 

@@ -22,10 +22,8 @@ export interface BuiltinChain {
   readonly chain: BuiltinName;
 }
 
-/** What a human said last, and what the machine was like before the first `lock`. */
-export interface LockRecord {
-  /** false after `unlock`: hooks then leave the kernel alone. */
-  readonly locked: boolean;
+/** What every record says: which rules are or were loaded, and what the machine was like before the first `lock`. */
+interface RecordFacts {
   /** Seconds since 1970. */
   readonly since: number;
   readonly backend: BackendName;
@@ -37,13 +35,39 @@ export interface LockRecord {
   readonly before: readonly ChainPolicy[];
   /** The builtin chains that were not there before: `unlock` takes them away again. */
   readonly made: readonly BuiltinChain[];
-  /** From then on the opposite of `locked` holds: a lock that was not confirmed, or an `unlock --for`. Without it `locked` lasts. */
-  readonly until?: Moment;
-  /** Until then this lock is on trial, what it keeps is in `PATHS.trial`; from then on the one before holds. Without it none is on trial. */
-  readonly trial?: Moment;
+}
+
+/** From `ends` on the opposite holds: a lock that nobody confirmed, or an `unlock --for`. */
+interface Timed {
+  readonly kind: 'timed';
+  readonly ends: Moment;
+}
+
+/** Until `ends` this lock is on trial and keeps its files in `PATHS.trial`; from then on the previous lock holds. */
+interface Trial {
+  readonly kind: 'trial';
+  readonly ends: Moment;
+}
+
+/** Hooks leave the kernel alone. */
+interface OpenRecord extends RecordFacts {
+  readonly locked: false;
+  readonly term?: Timed;
+  readonly portal?: never;
+}
+
+interface LockedRecord extends RecordFacts {
+  readonly locked: true;
+  readonly term?: Timed | Trial;
   /** The portal that was opened last, unless it was closed. */
   readonly portal?: OpenedPortal;
 }
+
+/**
+ * What a human said last. A record without a term lasts. Only a locked machine is on trial or has a
+ * portal, and no record is on trial and timed.
+ */
+export type LockRecord = OpenRecord | LockedRecord;
 
 const CHAIN = { family: oneOf('ipv4', 'ipv6'), chain: oneOf('INPUT', 'FORWARD', 'OUTPUT') } as const;
 
@@ -57,6 +81,9 @@ const MADE = made(
   ({ family, table = 'filter', chain }): BuiltinChain | string =>
     BUILTINS[table].some((each) => each.chain === chain) ? { family, table, chain } : `no chain ${chain} is ours in ${table}`,
 );
+
+/** The field of the file that a term stands in. */
+const FIELD_OF = { timed: 'until', trial: 'trial' } as const;
 
 const RECORD = made(
   object({
@@ -75,20 +102,15 @@ const RECORD = made(
     portal: fitting(openedPortal),
   }),
   ({ locked, since, backend, wall = false, frames, before, made: chains = [], until, trial, portal }): LockRecord | string => {
-    if (until !== undefined && trial !== undefined) return 'it holds for a time and is on trial, and can only be one of them';
-    if (!locked && (trial !== undefined || portal !== undefined)) return 'it is open, and nothing open is on trial or has a portal';
-    return {
-      locked,
-      since,
-      backend,
-      wall,
-      before,
-      made: chains,
-      ...(frames === true && { frames: true as const }),
-      ...(until && { until }),
-      ...(trial && { trial }),
-      ...(portal && { portal }),
-    };
+    const facts = { since, backend, wall, before, made: chains, ...(frames === true && { frames }) };
+    const timed = until && ({ kind: 'timed', ends: until } as const);
+    if (timed && trial) return 'it holds for a time and is on trial, and can only be one of them';
+    if (!locked)
+      return trial || portal
+        ? 'it is open, and nothing open is on trial or has a portal'
+        : { ...facts, locked, ...(timed && { term: timed }) };
+    const term = trial ? ({ kind: 'trial', ends: trial } as const) : timed;
+    return { ...facts, locked, ...(term && { term }), ...(portal && { portal }) };
   },
 );
 
@@ -114,24 +136,37 @@ export function refusedRecord(host: Host): string | undefined {
   return found !== undefined && 'refused' in found ? found.refused : undefined;
 }
 
-/** The record as it holds now: a timed one whose moment is over says the opposite, and lasts; a trial whose moment is over is none. */
+/** The same record, which lasts. */
+export function lasting({ term: _, ...record }: LockRecord): LockRecord {
+  return record;
+}
+
+/** The opposite, which lasts. */
+export function opposite({ term: _, portal: __, ...record }: LockRecord): LockRecord {
+  return record.locked ? { ...record, locked: false } : { ...record, locked: true };
+}
+
+/** Whether the term of a record, when it has one, is over. */
+export function isTermOver(host: Host, { term }: LockRecord): boolean {
+  return term !== undefined && secondsUntil(host, term.ends) === 0;
+}
+
+/** The record as it holds now: a timed one whose term is over says the opposite; a trial whose term is over is none. */
 export function readLockRecord(host: Host): LockRecord | undefined {
   const written = readWrittenRecord(host);
-  const isOver = (moment: Moment | undefined) => moment !== undefined && secondsUntil(host, moment) === 0;
-  if (written === undefined || !(isOver(written.until) || isOver(written.trial))) return written;
-  const { until, trial: _, locked, ...rest } = written;
-  return isOver(until) ? { ...rest, locked: !locked } : { ...rest, locked };
+  if (written === undefined || !isTermOver(host, written)) return written;
+  return written.term?.kind === 'timed' ? opposite(written) : lasting(written);
 }
 
 /** The portal that is open now: its moment is still to come. */
 export function openPortalOf(host: Host, record: LockRecord | undefined): Portal | undefined {
-  const opened = record?.locked === true ? record.portal : undefined;
+  const opened = record?.portal;
   return opened !== undefined && secondsUntil(host, opened.ends) > 0 ? opened.portal : undefined;
 }
 
 /** Whether a machine with this record boots locked: the boot is after any moment. */
 export function bootsLocked(record: LockRecord | undefined): boolean {
-  return record !== undefined && record.locked === (record.until === undefined);
+  return record !== undefined && record.locked === (record.term?.kind !== 'timed');
 }
 
 /** Whether the script `boot` has a word to go by; without one it takes the machine for locked. */
@@ -154,6 +189,12 @@ export function writeLockRecord(host: Host, record: LockRecord): void {
   host.write(`${PATHS.state}/before.policies`, policies.join(''));
   host.write(`${PATHS.state}/before.made`, made.join(''));
   writePlainRecord(host, bootsLocked(record));
-  const { portal, ...rest } = record;
-  host.write(LOCK_RECORD, `${JSON.stringify({ version: 1, ...rest, ...(portal && { portal: openedPortalJson(portal) }) }, null, 1)}\n`);
+  const { portal, term, ...facts } = record;
+  const json = {
+    version: 1,
+    ...facts,
+    ...(term && { [FIELD_OF[term.kind]]: term.ends }),
+    ...(portal && { portal: openedPortalJson(portal) }),
+  };
+  host.write(LOCK_RECORD, `${JSON.stringify(json, null, 1)}\n`);
 }

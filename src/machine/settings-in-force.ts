@@ -42,6 +42,6 @@ export function settingsChanged(host: Host): boolean {
 
 /** Which lock is in force, as a text that compares: another one may come while DNS is asked. */
 export function lockInForce(host: Host): string {
-  const { trial, locked } = readLockRecord(host) ?? {};
-  return JSON.stringify([locked, trial, keptSettings(host)?.text]);
+  const { term, locked } = readLockRecord(host) ?? {};
+  return JSON.stringify([locked, term?.kind === 'trial' && term.ends, keptSettings(host)?.text]);
 }

@@ -19,7 +19,7 @@ export type Kept = keyof typeof KEPT;
 export type KeptFolder = typeof PATHS.state | typeof PATHS.trial;
 
 export function keptFolder(record: LockRecord | undefined): KeptFolder {
-  return record?.trial === undefined ? PATHS.state : PATHS.trial;
+  return record?.term?.kind === 'trial' ? PATHS.trial : PATHS.state;
 }
 
 /** Where to read a file of the lock in force: on trial, what is not there yet is that of before. */

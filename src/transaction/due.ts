@@ -3,8 +3,16 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { pinHosts } from '../machine/hosts-file.ts';
 import { savedKnown } from '../machine/known-endpoints.ts';
-import { type LockRecord, readLockRecord, readWrittenRecord, writeLockRecord } from '../machine/lock-record.ts';
-import { type Moment, secondsUntil } from '../machine/moment.ts';
+import {
+  isTermOver,
+  type LockRecord,
+  lasting,
+  opposite,
+  readLockRecord,
+  readWrittenRecord,
+  writeLockRecord,
+} from '../machine/lock-record.ts';
+import { secondsUntil } from '../machine/moment.ts';
 import { adoptTrial, endTrial, forgetTrial } from '../machine/trial.ts';
 import { dueIn } from './due-in.ts';
 import { endOffloaded } from './end-offloaded.ts';
@@ -34,14 +42,14 @@ export function carryOutDue(host: Host): Due {
 
 function dueAlone(host: Host): Due {
   const written = readWrittenRecord(host);
-  const isOver = (moment: Moment | undefined) => moment !== undefined && secondsUntil(host, moment) === 0;
-  if (written !== undefined && isOver(written.trial)) return goBack(host, written);
-  if (written === undefined || !isOver(written.until)) {
-    if (!isOver(written?.portal?.ends))
-      return [written?.until, written?.trial, written?.portal].every((each) => each === undefined) ? 'nothing' : 'waits';
+  if (written === undefined) return 'nothing';
+  if (!isTermOver(host, written)) {
+    if (written.portal === undefined || secondsUntil(host, written.portal.ends) > 0)
+      return written.term === undefined && written.portal === undefined ? 'nothing' : 'waits';
     followAlone(host);
     return 'portal-closed';
   }
+  if (written.term?.kind === 'trial') return goBack(host, written);
   if (written.locked) {
     unlockAlone(host);
     return 'unlocked';
@@ -50,8 +58,7 @@ function dueAlone(host: Host): Due {
   // rules before the record, which a full disk refuses: until it is written, the next `due` begins anew.
   followAlone(host);
   endOffloaded(host);
-  const { until: _, ...rest } = written;
-  writeLockRecord(host, { ...rest, locked: true, since: host.now() });
+  writeLockRecord(host, { ...opposite(written), since: host.now() });
   return 'locked';
 }
 
@@ -60,8 +67,7 @@ function goBack(host: Host, written: LockRecord): Due {
   endTrial(host);
   followAlone(host);
   pinHosts(host, savedKnown(host)?.pins ?? []);
-  const { trial: _, ...lasting } = readWrittenRecord(host) ?? written;
-  writeLockRecord(host, lasting);
+  writeLockRecord(host, lasting(readWrittenRecord(host) ?? written));
   forgetTrial(host);
   return 'went-back';
 }
@@ -70,16 +76,16 @@ function goBack(host: Host, written: LockRecord): Due {
 export function confirmLock(host: Host): boolean {
   return host.exclusively(() => {
     const record = readLockRecord(host);
-    if (record?.locked !== true || (record.until === undefined && record.trial === undefined)) return false;
-    if (record.trial !== undefined) {
+    if (record?.locked !== true || record.term === undefined) return false;
+    const onTrial = record.term.kind === 'trial';
+    if (onTrial) {
       // What is kept for the boot is what the kernel has taken; its time must not be over between the two.
-      writeLockRecord(host, { ...record, trial: dueIn(host, ADOPT_SECONDS) });
+      writeLockRecord(host, { ...record, term: { kind: 'trial', ends: dueIn(host, ADOPT_SECONDS) } });
       followAlone(host);
       adoptTrial(host);
     }
-    const { until: _, trial: __, ...lasting } = readWrittenRecord(host) ?? record;
-    writeLockRecord(host, lasting);
-    if (record.trial !== undefined) {
+    writeLockRecord(host, lasting(readWrittenRecord(host) ?? record));
+    if (onTrial) {
       pinHosts(host, savedKnown(host)?.pins ?? []);
       forgetTrial(host);
     }

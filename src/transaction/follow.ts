@@ -68,7 +68,7 @@ export function loadAlone(
 function amend(host: Host, change: Change): Followed | undefined {
   const record = readWrittenRecord(host);
   // Of a portal or a trial, also of one that is over, the rules have to go.
-  if (record?.locked !== true || [record.until, record.trial, record.portal].some((each) => each !== undefined)) return undefined;
+  if (record?.locked !== true || record.term !== undefined || record.portal !== undefined) return undefined;
   // The short way adds and removes tunnels alone: the rule of a session that has ended needs the long one.
   if (hasEndedSession(host)) return undefined;
   const settings = settingsInForce(host);

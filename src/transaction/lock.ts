@@ -178,7 +178,7 @@ export function lockAlone(
   const record = readLockRecord(host);
   const choice = choose(readWorld(host, settings.backend, true));
   const { backend } = choice;
-  const onTrial = seconds !== undefined && record?.locked === true && record.until === undefined;
+  const onTrial = seconds !== undefined && record?.locked === true && record.term?.kind !== 'timed';
   if (onTrial) refuseOtherBackend(record, choice);
   const known = gatherKnown(host, settings, ask);
   const endpoints = baseOf(settings, known).endpoints;
@@ -188,11 +188,11 @@ export function lockAlone(
   const before = policiesBefore(record, found.present, found.policies);
   if (record?.locked !== true && !found.present) saveDumps(host);
   const made = madeHere(host, record, backend.name === 'iptables' && !found.present, choice.wall);
-  if (onTrial && record.trial === undefined) beginTrial(host);
+  if (onTrial && record.term === undefined) beginTrial(host);
   if (forgetsSessions) forgetSshSessions(host);
   const base = baseOf(settings, known, keepSshSessions(host, sessions));
   // The timer before the first change: whatever becomes of us then, it is taken back.
-  const until = seconds === undefined ? undefined : dueIn(host, seconds);
+  const ends = seconds === undefined ? undefined : dueIn(host, seconds);
   // Recorded before the first change: if we die in between, `unlock` and `recover` still know what was there.
   const now: LockRecord = {
     locked: true,
@@ -202,9 +202,9 @@ export function lockAlone(
     ...(backend.name === 'iptables' && choice.frames && { frames: true as const }),
     before,
     made,
-    ...(until && (onTrial ? { trial: until } : { until })),
+    ...(ends && { term: { kind: onTrial ? 'trial' : 'timed', ends } }),
     // It stays until its rules are gone, whatever fails in between.
-    ...(record?.locked === true && record.portal && { portal: record.portal }),
+    ...(record?.portal && { portal: record.portal }),
   };
   writeLockRecord(host, now);
   const folder = keptFolder(now);
@@ -276,10 +276,10 @@ function removeIptables(
   });
 }
 
-/** The record of what is loaded: that of a timed lock whose moment has come, and of a timed unlock that a boot has ended. */
+/** The record of what is loaded: that of a timed lock whose term is over, and of a timed unlock that a boot has ended. */
 function loadedRecord(host: Host): LockRecord | undefined {
   const written = readWrittenRecord(host);
-  return written && { ...written, locked: written.locked || readLockRecord(host)?.locked === true };
+  return written?.locked === true ? written : readLockRecord(host);
 }
 
 /**
@@ -303,7 +303,7 @@ export function unlockAlone(host: Host, seconds?: number): { readonly removed: b
   const record = loadedRecord(host);
   const portal = endingPortal(host);
   // The timer first: whatever becomes of us then, it locks again.
-  const until = seconds === undefined ? undefined : dueIn(host, seconds);
+  const ends = seconds === undefined ? undefined : dueIn(host, seconds);
   forgetLastTransaction(host);
   const families = world.ipv6 && world.has.ip6tables ? FAMILIES : (['ipv4'] as const);
   const results = [
@@ -317,16 +317,16 @@ export function unlockAlone(host: Host, seconds?: number): { readonly removed: b
     locked: false,
     since: host.now(),
     backend: record?.backend ?? (world.has.iptables ? 'iptables' : 'nftables'),
-    wall: until !== undefined && record?.wall === true,
-    ...(until !== undefined && record?.frames && { frames: record.frames }),
-    before: until === undefined ? [] : (record?.before ?? []),
-    made: until === undefined ? [] : (record?.made ?? []),
-    ...(until && { until }),
+    wall: ends !== undefined && record?.wall === true,
+    ...(ends !== undefined && record?.frames && { frames: record.frames }),
+    before: ends === undefined ? [] : (record?.before ?? []),
+    made: ends === undefined ? [] : (record?.made ?? []),
+    ...(ends && { term: { kind: 'timed', ends } }),
   });
   forgetPortal(host, portal);
   forgetTrial(host);
   forgetSshSessions(host);
-  if (until !== undefined) return { removed: results.includes('removed') };
+  if (ends !== undefined) return { removed: results.includes('removed') };
   for (const file of ['before', 'before.policies', 'before.made']) host.remove(`${PATHS.state}/${file}`);
   forgetBaseTexts(host);
   forgetKnown(host);

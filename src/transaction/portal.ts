@@ -50,7 +50,7 @@ export function openPortal(host: Host, place: Omit<Portal, 'from' | 'until'>, se
     const portal: Portal = { ...place, from, until: from + seconds };
     if (readLockRecord(host)?.portal !== undefined) followAlone(host);
     const record = readLockRecord(host);
-    if (record === undefined) throw new KillswitchError('INTERNAL', 'the record of the lock is gone', 'Run "ovpn-killswitch lock".');
+    if (record?.locked !== true) throw new KillswitchError('INTERNAL', 'the record of the lock is gone', 'Run "ovpn-killswitch lock".');
     writeLockRecord(host, { ...record, portal: { portal, ends } });
     if (loadOrClose(host, portal) !== 'portal') {
       followAlone(host);

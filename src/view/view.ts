@@ -5,8 +5,8 @@ import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { savedPins } from '../machine/known-endpoints.ts';
 import { type RefusedFile, refusedTunnels } from '../machine/live-tunnels.ts';
-import { LOCK_RECORD, refusedRecord } from '../machine/lock-record.ts';
-import { type Moment, secondsUntil } from '../machine/moment.ts';
+import { LOCK_RECORD, type LockRecord, refusedRecord } from '../machine/lock-record.ts';
+import { secondsUntil } from '../machine/moment.ts';
 import type { Pin } from '../machine/pins.ts';
 import { type Report, readReport } from '../machine/report.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
@@ -47,8 +47,8 @@ export function readView(host: Host): View {
   return {
     now: host.now(),
     report,
-    turnsIn: secondsLeft(host, report.record?.until),
-    goesBackIn: secondsLeft(host, report.record?.trial),
+    turnsIn: secondsLeft(host, report.record, 'timed'),
+    goesBackIn: secondsLeft(host, report.record, 'trial'),
     portal: readPortal(host, report),
     pins: savedPins(host),
     resolvers: readResolvers(host, true),
@@ -66,8 +66,8 @@ function readRefused(host: Host): readonly RefusedFile[] {
   return [...(why === undefined ? [] : [{ path: LOCK_RECORD, why }]), ...refusedTunnels(host)];
 }
 
-function secondsLeft(host: Host, moment: Moment | undefined): number | undefined {
-  return moment && Math.ceil(secondsUntil(host, moment));
+function secondsLeft(host: Host, record: LockRecord | undefined, kind: 'timed' | 'trial'): number | undefined {
+  return record?.term?.kind === kind ? Math.ceil(secondsUntil(host, record.term.ends)) : undefined;
 }
 
 function read(host: Host): Report {

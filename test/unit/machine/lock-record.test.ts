@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { PATHS } from '../../../src/host/paths.ts';
-import { type LockRecord, readLockRecord, writeLockRecord } from '../../../src/machine/lock-record.ts';
+import { type LockRecord, readLockRecord, refusedRecord, writeLockRecord } from '../../../src/machine/lock-record.ts';
+import { openedPortalJson } from '../../../src/machine/portal-record.ts';
 import { readWorld } from '../../../src/machine/world.ts';
 import { fakeHost } from '../../support/fake-host.ts';
+import { POLICIES } from '../../support/policies.ts';
 
 const FILE = `${PATHS.state}/lock.json`;
-const RECORD: LockRecord = {
+const RECORD = {
   locked: true,
   since: 1_800_000_000,
   backend: 'iptables',
@@ -15,7 +17,9 @@ const RECORD: LockRecord = {
     { family: 'ipv6', chain: 'FORWARD', policy: 'DROP' },
   ],
   made: [{ family: 'ipv6', chain: 'OUTPUT', table: 'security' }],
-};
+} as const satisfies LockRecord;
+const ENDS = { boot: 'this', uptime: 100 };
+const PORTAL = { portal: POLICIES['portal, LAN off'].portal, ends: ENDS };
 const recorded = () => {
   const host = fakeHost();
   writeLockRecord(host, RECORD);
@@ -26,8 +30,13 @@ describe('the record of what a human said last', () => {
   test.each<readonly [string, LockRecord]>([
     ['locked', RECORD],
     ['unlocked', { ...RECORD, locked: false, backend: 'nftables', before: [], made: [] }],
+    ['unlocked for a time', { ...RECORD, locked: false, term: { kind: 'timed', ends: ENDS } }],
+    ['locked until nobody confirms it', { ...RECORD, term: { kind: 'timed', ends: ENDS } }],
+    ['on trial', { ...RECORD, term: { kind: 'trial', ends: ENDS } }],
+    ['with a portal', { ...RECORD, portal: PORTAL }],
+    ['on trial with a portal', { ...RECORD, term: { kind: 'trial', ends: ENDS }, portal: PORTAL }],
   ])('is read as it was written: %s', (_, record) => {
-    const host = fakeHost();
+    const host = fakeHost({ files: { '/proc/uptime': '10.0 1\n', '/proc/sys/kernel/random/boot_id': 'this\n' } });
     writeLockRecord(host, record);
     expect(readLockRecord(host)).toEqual(record);
   });
@@ -47,6 +56,30 @@ describe('the record of what a human said last', () => {
     '{"locked":true,"since":"1","backend":"iptables"}',
   ])('is none when the file holds %j', (text) => {
     expect(readLockRecord(fakeHost({ files: { [FILE]: text } }))).toBeUndefined();
+  });
+
+  test.each([
+    ['on trial and for a time', { until: ENDS, trial: ENDS }, 'on trial'],
+    ['open and on trial', { locked: false, trial: ENDS }, 'open'],
+    ['open with a portal', { locked: false, portal: openedPortalJson(PORTAL) }, 'open'],
+  ])('is refused when it says two things at once: %s', (_, fields, why) => {
+    const host = fakeHost({ files: { [FILE]: JSON.stringify({ ...RECORD, ...fields }) } });
+    expect(readLockRecord(host)).toBeUndefined();
+    expect(refusedRecord(host)).toContain(why);
+  });
+
+  test.each([
+    ['0.1.0', {}, {}],
+    ['a version that knew no trial', { until: ENDS }, { term: { kind: 'timed', ends: ENDS } }],
+    ['a version that wrote the trial beside the rest', { trial: ENDS }, { term: { kind: 'trial', ends: ENDS } }],
+  ])('is read as %s left it', (_, fields, read) => {
+    const { wall: _wall, made: _made, ...older } = RECORD;
+    const files = {
+      [FILE]: JSON.stringify({ version: 1, ...older, ...fields }),
+      '/proc/uptime': '10.0 1\n',
+      '/proc/sys/kernel/random/boot_id': 'this\n',
+    };
+    expect(readLockRecord(fakeHost({ files }))).toEqual({ ...older, wall: false, made: [], ...read });
   });
 
   test('drops policies that are none', () => {

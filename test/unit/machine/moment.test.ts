@@ -20,7 +20,7 @@ function wait(host: FakeHost, seconds: number): void {
 }
 
 function record(host: FakeHost, locked: boolean): LockRecord {
-  return { locked, since: 1, backend: 'nftables', wall: false, before: [], made: [], until: momentIn(host, 60) };
+  return { locked, since: 1, backend: 'nftables', wall: false, before: [], made: [], term: { kind: 'timed', ends: momentIn(host, 60) } };
 }
 
 describe('a moment', () => {
@@ -46,9 +46,9 @@ describe.each([
   test('holds until its moment, and says the opposite from then on', () => {
     const host = machine();
     writeLockRecord(host, record(host, locked));
-    expect(readLockRecord(host)).toMatchObject({ locked, until: { boot: 'first' } });
+    expect(readLockRecord(host)).toMatchObject({ locked, term: { kind: 'timed', ends: { boot: 'first' } } });
     wait(host, 61);
-    expect(readLockRecord(host)).toEqual({ ...record(machine(), !locked), until: undefined });
+    expect(readLockRecord(host)).toEqual({ ...record(machine(), !locked), term: undefined });
   });
 
   test('is not there after a reboot: neither for the boot script nor for hooks', () => {
@@ -96,8 +96,7 @@ describe('a lock on trial', () => {
     host.files.set(SSH_SESSIONS, 'the sessions of before');
     beginTrial(host);
     host.remove(SSH_SESSIONS);
-    const { until: trial, ...lasting } = record(host, true);
-    writeLockRecord(host, { ...lasting, ...(trial && { trial }) });
+    writeLockRecord(host, { ...record(host, true), locked: true, term: { kind: 'trial', ends: momentIn(host, 60) } });
     keepBaseTexts(host, { 'base.nft': 'the base on trial\n' }, TRIAL);
     saveKnown(host, { endpoints: [], uids: [0], dhcpUids: [], literal: [], named: [], pins: [], unread: [] });
     keepSettings(host, TRIAL);
@@ -112,7 +111,7 @@ describe('a lock on trial', () => {
     expect(carryOutDue(host)).toBe('waits');
     wait(host, 61);
     expect(readLockRecord(host)).toMatchObject({ locked: true });
-    expect(readLockRecord(host)).not.toHaveProperty('trial');
+    expect(readLockRecord(host)).not.toHaveProperty('term');
     expect(settingsInForce(host).lan.kind).toBe('off');
     expect(settingsChanged(host)).toBe(true);
   });
@@ -162,7 +161,7 @@ describe('a lock on trial', () => {
     expect(host.started).toEqual([['in 60 s', '/usr/local/sbin/ovpn-killswitch', 'due']]);
     expect(settingsInForce(host).lan.kind).toBe('private');
     expect(host.files.get(`${STATE}/base.v4`)).toBe('the base of before');
-    expect(readLockRecord(host)).toHaveProperty('trial');
+    expect(readLockRecord(host)).toHaveProperty('term.kind', 'trial');
   });
 
   test('that cannot be taken back is tried again, and the lock of before is in force all the same, its SSH sessions too', () => {

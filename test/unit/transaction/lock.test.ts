@@ -82,7 +82,7 @@ describe('a lock on trial', () => {
     const host = locked((it) => it.files.set('/proc/uptime', '1100 0\n'));
     const lasting = host.files.get(LASTING);
     expect(() => lockMachine(host, { seconds: 5 })).toThrow('the kernel refused the rules');
-    expect(readLockRecord(host)?.trial).toMatchObject({ uptime: 1105 });
+    expect(readLockRecord(host)?.term).toMatchObject({ kind: 'trial', ends: { uptime: 1105 } });
     expect(host.started).toEqual([['in 5 s', PATHS.command, 'due']]);
     expect(host.files.get(LASTING)).toBe(lasting);
     expect(host.files.get(`${PATHS.trial}/settings.env`)).toBe(host.files.get(PATHS.settings));
@@ -106,7 +106,15 @@ describe('a lock on trial', () => {
   test('keeps nothing that was asked for under another lock: a refresh that it overtakes reads its own profiles', () => {
     const host = locked((it) => {
       // The trial has begun while DNS was asked.
-      writeLockRecord(it, { locked: true, since: 0, backend: 'nftables', wall: false, before: [], made: [], trial: momentIn(it, 60) });
+      writeLockRecord(it, {
+        locked: true,
+        since: 0,
+        backend: 'nftables',
+        wall: false,
+        before: [],
+        made: [],
+        term: { kind: 'trial', ends: momentIn(it, 60) },
+      });
       keepSettings(it, PATHS.trial);
     });
     expect(() => refreshMachine(host)).toThrow();
