@@ -112,9 +112,10 @@ function load(host: Host, change?: Change): void {
   const followed = follow(host, change);
   switch (followed.kind) {
     case 'locked-now': {
-      const { policy, applied, choice } = followed.locked;
+      const { policy, applied, choice, known } = followed.locked;
       const message = `locked by this hook: ${describe(policy)} (${choice.trace.join('; ')}); "ovpn-killswitch unlock" opens`;
       host.log({ level: 'warn', event: 'locked', message, fields: { applied } });
+      for (const line of known.unread.slice(0, MOST_REFUSED)) host.log({ level: 'warn', event: 'left-alone', message: line });
       followNftables(host, HASTE_MILLISECONDS);
       return;
     }

@@ -13,7 +13,9 @@ import type { Settings } from '../policy/settings.ts';
 import { literalEndpoints, type Profile, readProfile, remoteName, unreachedRemotes, unreachedText } from '../tunnel/profile.ts';
 import { accountOf } from './account.ts';
 import { attachedProfiles } from './attached-profiles.ts';
+import { readFormerRecords } from './former-tunnels.ts';
 import { field, parseJson, texts } from './json.ts';
+import { readLiveTunnels } from './live-tunnels.ts';
 import { readLockRecord } from './lock-record.ts';
 import { type Answer, isRootsOwn, markUsed, type Pin, parsePins, pinsJson, renewPins } from './pins.ts';
 import { list, object, optional, text, whole } from './schema.ts';
@@ -128,7 +130,7 @@ export interface Gathered extends Known {
   readonly unread: readonly string[];
 }
 
-function namedRemotes(profiles: readonly Profile[]): readonly NamedRemote[] {
+export function namedRemotes(profiles: readonly Profile[]): readonly NamedRemote[] {
   const all = profiles.flatMap(({ remotes }) =>
     remotes.flatMap((remote): readonly NamedRemote[] => {
       const named = remoteName(remote);
@@ -194,10 +196,18 @@ const FACTS = object({
 /** How names are asked for. A name without an answer is missing, and keeps what it had. */
 export type Ask = (names: readonly HostName[]) => ReadonlyMap<string, Answer>;
 
-/** The profiles that the settings name or that are attached, and that are there. */
+/** The profiles of clients that are connected or reconnect: without their servers a lock would end them. */
+function clientProfiles(host: Host): readonly string[] {
+  const clients = [...readLiveTunnels(host), ...readFormerRecords(host).filter(({ kind }) => kind === 'reconnecting')];
+  return clients.flatMap(({ profile }) => profile ?? []);
+}
+
+/** The profiles that the settings name, that are attached or whose client runs now, and that are there. */
 export function profilePaths(host: Host, settings: Settings): readonly string[] {
   const attached = attachedProfiles(host).filter((path) => host.exists(path));
-  return [...new Set([...settings.profiles.flatMap((pattern) => expand(host, pattern)), ...attached])];
+  const named = new Set([...settings.profiles.flatMap((pattern) => expand(host, pattern)), ...attached]);
+  const isNamed = (path: string) => named.has(path) || [...named].some((each) => host.place(each) === path);
+  return [...new Set([...named, ...clientProfiles(host).filter((path) => host.exists(path) && !isNamed(path))])];
 }
 
 /** Why a profile was not read, and what to do. Its servers would be reached by rules: only root may name them. */
@@ -223,15 +233,18 @@ function readProfiles(host: Host, settings: Settings): { readonly profiles: read
   return { profiles, unread };
 }
 
-/** Reads the profiles, NetworkManager's too: their endpoints, the accounts they run as, and with `ask` the addresses of their names anew. */
-export function gatherKnown(host: Host, settings: Settings, ask?: Ask): Gathered {
+/**
+ * Reads the profiles, NetworkManager's too: their endpoints, the accounts they run as, and with `ask` the
+ * addresses of their names anew. `connected` are endpoints that a client of root's uses now.
+ */
+export function gatherKnown(host: Host, settings: Settings, ask?: Ask, connected: readonly Endpoint[] = []): Gathered {
   const { profiles: read, unread } = readProfiles(host, settings);
   const profiles = [...read, ...guardedConnections(host).map(({ profile }) => profile)];
   const named = namedRemotes(profiles);
   const names = [...new Set(named.map(({ name }) => name))];
   const pins = renewPins(names, oldPins(host), ask?.(names) ?? new Map(), host.now());
   const known = gathered(
-    distinctEndpoints(profiles.flatMap(literalEndpoints)),
+    distinctEndpoints([...profiles.flatMap(literalEndpoints), ...connected]),
     { uids: [...new Set(uidsOf(host, settings, profiles))], dhcpUids: dhcpUidsOf(host) },
     named,
     pins,

@@ -2,7 +2,7 @@ import { type Address, isUnicast, parseAddress } from '../net/address.ts';
 import { type HostName, parseHostName } from '../net/host-name.ts';
 import { field, type Json, texts } from './json.ts';
 
-/** Who said that an address belongs to a name. Only the first two are root's own word. */
+/** Who said that an address belongs to a name. Those of `isRootsOwn` are root's own word. */
 export type Origin =
   /** A line of root's in hosts(5). */
   | { readonly kind: 'hosts' }
@@ -10,6 +10,8 @@ export type Origin =
   | { readonly kind: 'lock'; readonly resolvers: readonly string[] }
   /** Resolvers asked while this tunnel was up: its server chose the answer. */
   | { readonly kind: 'tunnel'; readonly device: string; readonly resolvers: readonly string[] }
+  /** The client of this tunnel had connected to it when the hook locked the machine: the name is its own profile's. */
+  | { readonly kind: 'connection'; readonly device: string }
   /** A file of an earlier version, which did not say. */
   | { readonly kind: 'unknown' };
 
@@ -42,9 +44,9 @@ export const MOST_OF_TUNNEL = 12;
 /** Addresses of one name in all that root's own lock may find, and that handshakes may have used. */
 const [MOST_OF_LOCK, MOST_USED] = [512, 64];
 
-/** Whether root said so, not a VPN's server. */
+/** Whether root said so, not a VPN's server: root's own client found the address on an open machine, and a handshake proved it. */
 export function isRootsOwn({ kind }: Origin): boolean {
-  return kind === 'hosts' || kind === 'lock';
+  return kind === 'hosts' || kind === 'lock' || kind === 'connection';
 }
 
 /** The origin in words for people. */
@@ -57,6 +59,8 @@ export function originText(from: Origin): string {
       return `the system's resolvers${by(from.resolvers)}`;
     case 'tunnel':
       return `the resolvers of ${from.device}${by(from.resolvers)}`;
+    case 'connection':
+      return `the connection of ${from.device}`;
     case 'unknown':
       return 'an earlier version';
     default:
@@ -124,6 +128,8 @@ function originJson(from: Origin): { readonly from: string; readonly by?: readon
       return { from: from.kind, by: from.resolvers };
     case 'tunnel':
       return { from: from.kind, device: from.device, by: from.resolvers };
+    case 'connection':
+      return { from: from.kind, device: from.device };
     default:
       return from satisfies never;
   }
@@ -134,7 +140,9 @@ function parseOrigin(json: Json | undefined): Origin {
   const resolvers = texts(field(json, 'by'), (text) => parseAddress(text)?.text) ?? [];
   if (kind === 'hosts') return { kind };
   if (kind === 'lock') return { kind, resolvers };
-  return kind === 'tunnel' && typeof device === 'string' ? { kind, device, resolvers } : { kind: 'unknown' };
+  if (typeof device !== 'string') return { kind: 'unknown' };
+  if (kind === 'connection') return { kind, device };
+  return kind === 'tunnel' ? { kind, device, resolvers } : { kind: 'unknown' };
 }
 
 /** A pin's address as JSON holds it, and as `status --json` shows it. */

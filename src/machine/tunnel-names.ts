@@ -3,8 +3,9 @@ import type { Host } from '../host/host.ts';
 import type { HostName } from '../net/host-name.ts';
 import type { Settings } from '../policy/settings.ts';
 import { type Profile, readProfile, remoteName } from '../tunnel/profile.ts';
-import { profilePaths } from './known-endpoints.ts';
+import { namedRemotes, profilePaths } from './known-endpoints.ts';
 import type { LiveTunnel } from './live-tunnels.ts';
+import type { Answer } from './pins.ts';
 import { guardedConnections } from './vpn-connections.ts';
 
 /** The profile that made a tunnel, when it is one of those that `lock` reads; undefined when that is not known. */
@@ -37,4 +38,20 @@ export function usedAddresses(host: Host, settings: Settings, tunnels: readonly 
     for (const name of namesOfTunnel(host, settings, live))
       uses.set(name, new Set([...(uses.get(name) ?? []), ...live.tunnel.endpoints.map(({ address }) => address.text)]));
   return uses;
+}
+
+/**
+ * What a connection says of the names in its own profile: its server stands behind each name that
+ * OpenVPN can have taken, by port, transport and family. Which of several it was, nobody tells a hook.
+ */
+export function connectionAnswers(host: Host, settings: Settings, live: LiveTunnel): ReadonlyMap<HostName, Answer> {
+  const profile = profileOf(host, settings, live);
+  const from = { kind: 'connection', device: live.tunnel.device } as const;
+  const answers = namedRemotes(profile === undefined ? [] : [profile]).flatMap(({ name, port, transport, family }) => {
+    const reached = live.tunnel.endpoints.filter(
+      (each) => each.port === port && each.transport === transport && (family ?? each.address.family) === each.address.family,
+    );
+    return reached.length === 0 ? [] : [[name, { addresses: reached.map(({ address }) => address), from }] as const];
+  });
+  return new Map(answers);
 }

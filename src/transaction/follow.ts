@@ -31,7 +31,10 @@ export function follow(host: Host, change?: Change): Followed {
   if (amended !== undefined) return amended;
   return host.exclusively(() => {
     const record = readLockRecord(host);
-    if (record === undefined) return { kind: 'locked-now', locked: lockAlone(host, {}) };
+    if (record === undefined) {
+      const connected = change !== undefined && 'came' in change ? change.came : undefined;
+      return { kind: 'locked-now', locked: lockAlone(host, { connected }) };
+    }
     return record.locked ? followAlone(host, change) : { kind: 'unlocked' };
   });
 }

@@ -11,12 +11,13 @@ import { forwardedCards } from '../machine/forwarded-cards.ts';
 import { pinHosts } from '../machine/hosts-file.ts';
 import { type Ask, forgetKnown, type Gathered, gaps, gatherKnown, hostPins, profilePaths, saveKnown } from '../machine/known-endpoints.ts';
 import { forgetLastTransaction } from '../machine/last-transaction.ts';
-import { readLiveTunnels } from '../machine/live-tunnels.ts';
+import { type LiveTunnel, readLiveTunnels } from '../machine/live-tunnels.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { type LockRecord, readLockRecord, readWrittenRecord, writeLockRecord } from '../machine/lock-record.ts';
 import { forgetSettings, keepSettings } from '../machine/settings-in-force.ts';
 import { forgetSshSessions, keepSshSessions } from '../machine/ssh-sessions.ts';
 import { beginTrial, forgetTrial, keptFolder } from '../machine/trial.ts';
+import { connectionAnswers } from '../machine/tunnel-names.ts';
 import { guardedConnections } from '../machine/vpn-connections.ts';
 import { hasLegacyTables, installedBackends, readWorld } from '../machine/world.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
@@ -48,6 +49,8 @@ export interface LockOptions {
   readonly forgetsSessions?: boolean;
   /** Whether what reconnects or has ended is forgotten: only a human decides so. */
   readonly forgetsFormers?: boolean;
+  /** The tunnel whose hook locks an open machine: its client must be able to reconnect. */
+  readonly connected?: LiveTunnel | undefined;
   /** Seconds until it is taken back by itself, unless it is confirmed: an open machine opens again, a locked one goes back to its last lock. */
   readonly seconds?: number | undefined;
 }
@@ -166,6 +169,7 @@ export function lockAlone(
   host: Host,
   {
     ask,
+    connected,
     needsEndpoint = false,
     seconds,
     sessions = [],
@@ -180,7 +184,8 @@ export function lockAlone(
   const { backend } = choice;
   const onTrial = seconds !== undefined && record?.locked === true && record.term?.kind !== 'timed';
   if (onTrial) refuseOtherBackend(record, choice);
-  const known = gatherKnown(host, settings, ask);
+  const client = connected && { asks: () => connectionAnswers(host, settings, connected), endpoints: connected.tunnel.endpoints };
+  const known = gatherKnown(host, settings, ask ?? client?.asks, client?.endpoints);
   const endpoints = baseOf(settings, known).endpoints;
   if (needsEndpoint && record?.locked !== true && endpoints.length === 0) refuseWithoutEndpoint(host, settings, known);
   const portal = endingPortal(host);

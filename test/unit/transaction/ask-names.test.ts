@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { KillswitchError } from '../../../src/errors.ts';
 import { PATHS } from '../../../src/host/paths.ts';
 import { writeLiveTunnel } from '../../../src/machine/live-tunnels.ts';
 import { parseHostName } from '../../../src/net/host-name.ts';
@@ -97,12 +98,20 @@ describe('while locked', () => {
     expect(asked.map(({ names }) => names)).toEqual([['b.test']]);
   });
 
-  test.each([undefined, '/home/eve/a.conf', `${FOLDER}/gone.conf`])('of a profile that is not known (%s) nothing is asked', (profile) => {
-    const { host, asked } = machine({ ...files, '/home/eve/a.conf': 'remote b.test\n' }, ['198.18.0.1']);
-    live(host, profile);
-    expect(texts(host)).toEqual({});
-    expect(asked).toEqual([]);
-  });
+  test.each([undefined, '/home/eve/a.conf', `${FOLDER}/gone.conf`])(
+    'of a profile that is not known, or not root’s (%s), nothing is asked',
+    (profile) => {
+      const { host: rootsHost, asked } = machine({ ...files, '/home/eve/a.conf': 'remote b.test\n' }, ['198.18.0.1']);
+      const read = (path: string) => {
+        if (path.startsWith('/home/eve/')) throw new KillswitchError('OWNER', 'others can change it', '');
+        return rootsHost.read(path);
+      };
+      const host = { ...rootsHost, read };
+      live(host, profile);
+      expect(texts(host)).toEqual({});
+      expect(asked).toEqual([]);
+    },
+  );
 
   test.each([
     ...['10.0.0.1', '100.64.0.1', '127.0.0.1', '0.0.0.0', '169.254.1.1', '172.16.0.1', '192.168.1.1', '224.0.0.1', '255.255.255.255'],
