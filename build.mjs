@@ -54,6 +54,7 @@ const LEAN = {
   'human-signals': `export const signalsByName = new Proxy({}, { get: (_, description) => ({ description }) });`,
   // For execa's own report of what it runs: no program of ours asks for it.
   figures: `export default {};`,
+  'pretty-ms': `export default String;`,
   yoctocolors: `export const gray = String, bold = String, redBright = String, yellowBright = String;`,
 };
 

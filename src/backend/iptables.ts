@@ -140,7 +140,7 @@ function verdictLines({ id, match, verdict }: Rule, family: Family): readonly st
   if (typeof verdict !== 'string' && 'log' in verdict) {
     return all(`LOG --log-prefix "killswitch ${id}: "`, ` -m limit --limit ${verdict.log.count}/${UNITS[verdict.log.unit]}`);
   }
-  if (typeof verdict !== 'string') return all(chainText(verdict.jump));
+  if (typeof verdict !== 'string') return 'jump' in verdict ? all(chainText(verdict.jump)) : [];
   switch (verdict) {
     case 'accept':
       return all('ACCEPT');
@@ -159,8 +159,14 @@ function verdictLines({ id, match, verdict }: Rule, family: Family): readonly st
   }
 }
 
+/** iptables cannot remember the port that asked: such an answer is dropped (decision 0100). */
+function isDiscovery({ match }: Rule): boolean {
+  return match.toMany === true || match.asked === true;
+}
+
 /** The lines of a rule in one family: none when it belongs to the other. */
 function ruleLines(rule: Rule, family: Family): readonly string[] {
+  if (isDiscovery(rule)) return [];
   return rule.match.family === undefined || rule.match.family === family ? verdictLines(rule, family) : [];
 }
 

@@ -45,6 +45,11 @@ const SHORTEST = 1;
 /** The set whose elements are pairs of one interface with itself. */
 export const ONE_BRIDGE = 'one_bridge';
 
+/** The set of what asked many on the LAN: interface, address and port, of one family. */
+export function askedSet(family: Family): string {
+  return family === 'ipv6' ? 'asked6' : 'asked4';
+}
+
 /** Ethertypes of IPv4 and IPv6 (linux/if_ether.h). */
 const IP_ETHERTYPES = [0x0800, 0x86dd];
 
@@ -69,6 +74,8 @@ function matchText(match: Match, named = false): readonly string[] {
   const transport = transports?.length === 1 ? transports[0] : undefined;
   const hasPorts = fromPorts !== undefined || toPorts !== undefined;
   const ports = transport ?? 'th';
+  // The statement and the match that follow name the transport themselves.
+  const isDiscovery = match.toMany === true || match.asked === true;
   return [
     ...(match.bridged === undefined ? [] : BRIDGED[match.bridged]),
     ...(match.in === undefined ? [] : [`iifname "${match.in}"`]),
@@ -82,9 +89,11 @@ function matchText(match: Match, named = false): readonly string[] {
     ...(endpoints === undefined
       ? []
       : [`${ip} daddr . meta l4proto . th dport ${named ? `@${setName(family ?? 'ipv4')}` : `{ ${elementsText(endpoints)} }`}`]),
-    ...(transports === undefined || (transport !== undefined && hasPorts) ? [] : [`meta l4proto ${anyOf(transports)}`]),
+    ...(transports === undefined || (transport !== undefined && (hasPorts || isDiscovery)) ? [] : [`meta l4proto ${anyOf(transports)}`]),
     ...(fromPorts === undefined ? [] : [`${ports} sport ${anyOf(fromPorts.map(rangeText))}`]),
     ...(toPorts === undefined ? [] : [`${ports} dport ${anyOf(toPorts.map(rangeText))}`]),
+    ...(match.toMany === undefined ? [] : ['fib daddr type { broadcast, multicast }']),
+    ...(match.asked === undefined ? [] : [`meta iif . ${ip} daddr . ${ports} dport @${askedSet(family ?? 'ipv4')}`]),
     ...(match.icmp === undefined ? [] : [`${family === 'ipv6' ? 'icmpv6' : 'icmp'} type ${anyOf(match.icmp.map(String))}`]),
     ...(match.icmpCode === undefined ? [] : [`${family === 'ipv6' ? 'icmpv6' : 'icmp'} code ${match.icmpCode}`]),
     ...(match.longest === undefined ? [] : [`ip6 length ${SHORTEST}-${match.longest}`]),
@@ -100,6 +109,11 @@ export function ruleTexts({ id, match, verdict }: Rule, named = false): readonly
   const line = (...last: readonly string[]) => [...words, ...last, `comment "${id}"`].join(' ');
   if (typeof verdict !== 'string' && 'log' in verdict)
     return [line(`limit rate ${verdict.log.count}/${verdict.log.unit}`, 'counter', `log prefix "killswitch ${id}: "`)];
+  if (typeof verdict !== 'string' && 'remember' in verdict) {
+    const { family = 'ipv4' } = match;
+    const ip = family === 'ipv6' ? 'ip6' : 'ip';
+    return [line(`update @${askedSet(family)} { meta oif . ${ip} saddr . udp sport timeout ${verdict.remember}s }`, 'counter')];
+  }
   if (typeof verdict !== 'string') return [line('counter', `jump ${verdict.jump}`)];
   if (verdict !== 'reject') return [line('counter', verdict)];
   const { tcp, others } = splitRefusal(match);

@@ -1,9 +1,10 @@
 import { KillswitchError } from '../errors.ts';
+import { FAMILIES } from '../net/address.ts';
 import { mergedIntervals } from '../net/interval.ts';
 import { isOrdered } from '../ruleset/ruleset.ts';
 import { icmpNumber } from './icmp-number.ts';
 import { type Image, type ImageRule, ruleId } from './image.ts';
-import { ONE_BRIDGE } from './nftables-rule.ts';
+import { askedSet, ONE_BRIDGE } from './nftables-rule.ts';
 
 /** Our table, of the inet family: IPv4 and IPv6 together. */
 export const TABLE = 'ovpn_killswitch';
@@ -15,14 +16,18 @@ function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Sets that packets fill, as a match names them. */
+const FILLED: readonly string[] = [ONE_BRIDGE, ...FAMILIES.map(askedSet)].map((name) => `@${name}`);
+
 /** The left side of a match (libnftables-json(5), EXPRESSIONS) in nft's words. */
 function selector(left: Json | undefined): string {
   if (!isObject(left)) return JSON.stringify(left ?? null);
-  const { meta, payload, ct, concat } = left;
+  const { meta, payload, ct, concat, fib } = left;
   if (isObject(payload) && payload['base'] !== undefined)
     return `@${String(payload['base'])},${String(payload['offset'])},${String(payload['len'])}`;
   if (isObject(meta) && typeof meta['key'] === 'string') return /^[io]ifname$/.test(meta['key']) ? meta['key'] : `meta ${meta['key']}`;
   if (isObject(payload)) return `${String(payload['protocol'])} ${String(payload['field'])}`;
+  if (isObject(fib)) return `fib ${(Array.isArray(fib['flags']) ? fib['flags'] : [fib['flags']]).join(' . ')} ${String(fib['result'])}`;
   if (isObject(ct)) return `ct ${String(ct['key'])}`;
   // Where the rule's end asks for one transport, nft lists the port in a concatenation by that transport's name.
   if (Array.isArray(concat)) return concat.map((each: Json) => selector(each).replace(/^(tcp|udp) (?=[sd]port$)/, 'th ')).join(' . ');
@@ -40,7 +45,7 @@ type Sets = ReadonlyMap<string, readonly Json[]>;
 /** The right side of a match in nft's words; sets, named or not, as their elements in a stable order. */
 function operand(name: string, right: Json | undefined, sets: Sets): string {
   // What packets put into a set is not part of the rules.
-  if (right === `@${ONE_BRIDGE}`) return right;
+  if (typeof right === 'string' && FILLED.includes(right)) return right;
   if (typeof right === 'string' && right.startsWith('@')) return operand(name, { set: sets.get(right.slice(1)) ?? [] }, sets);
   if (typeof right === 'string') {
     if (/^(?:[io]ifname|meta [io]ifkind)$/.test(name)) return `"${right}"`;
@@ -77,7 +82,12 @@ function expression(item: Json, sets: Sets): string {
     const not = match['op'] === '!=' ? '!= ' : '';
     return `${name} ${not}${operand(name, match['right'], sets)}`;
   }
-  if (isObject(set)) return `${String(set['op'])} ${String(set['set'])} ${selector(set['elem'])}`;
+  if (isObject(set)) {
+    const { elem } = set;
+    const timed = isObject(elem) && isObject(elem['elem']) ? elem['elem'] : undefined;
+    const what = timed === undefined ? selector(elem) : `${selector(timed['val'])} timeout ${String(timed['timeout'])}s`;
+    return `${String(set['op'])} ${String(set['set'])} ${what}`;
+  }
   if (counter !== undefined) return 'counter';
   if (limit !== undefined) return 'limit rate';
   if (isObject(log)) return `log prefix "${String(log['prefix'])}"`;

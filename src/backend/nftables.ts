@@ -1,11 +1,12 @@
 import { KillswitchError } from '../errors.ts';
+import { FAMILIES, type Family } from '../net/address.ts';
 import { additions } from '../ruleset/additions.ts';
 import type { Amendment } from '../ruleset/amendment.ts';
 import { answersEarly, type Chain, type ChainName, isHook, isOfFirstLook, isOrdered, type Rule, type Ruleset } from '../ruleset/ruleset.ts';
 import type { Backend, Command, Output, Survey, Transaction } from './backend.ts';
 import type { Image, ImageRule } from './image.ts';
 import { additionLines, amendCommand, amendedListing, LIST, spelled } from './nftables-amendment.ts';
-import { elementsText, hasSets, ONE_BRIDGE, ruleTexts, setName } from './nftables-rule.ts';
+import { askedSet, elementsText, hasSets, ONE_BRIDGE, ruleTexts, setName } from './nftables-rule.ts';
 import { addressSet, readNftJson, TABLE } from './nftables-survey.ts';
 
 /** After source NAT (100, linux/netfilter_ipv4.h): the source is the one that the packet leaves with. */
@@ -24,7 +25,14 @@ function inTable(ruleset: Ruleset): Ruleset {
 /** Bridges that frames crossed since the rules were loaded; when it is full, frames of further ones are dropped. */
 const BRIDGES_SET = `  set ${ONE_BRIDGE} {\n    type iface_index . iface_index\n    size 4096\n    flags dynamic\n  }\n`;
 
+/** What asked the LAN, one entry for each socket. When it is full, further questions get no answers. */
+function askedText(family: Family): string {
+  return `  set ${askedSet(family)} {\n    type iface_index . ${family}_addr . inet_service\n    size 4096\n    flags dynamic,timeout\n  }\n`;
+}
+
 function setTexts({ name, rules }: Chain): readonly string[] {
+  if (name === 'postrouting')
+    return FAMILIES.filter((family) => rules.some(({ match }) => match.toMany === true && match.family === family)).map(askedText);
   if (name === 'forward') return rules.some(({ match }) => match.bridged !== undefined) ? [BRIDGES_SET] : [];
   if (!hasSets(name)) return [];
   return rules.flatMap(({ match: { family, endpoints } }) => {
@@ -66,7 +74,8 @@ function imageRule(id: Rule['id'], line: string): ImageRule {
     .replace(/ comment "[^"]*"$/, '')
     .replace(/\{ ([^,{}]+) \}/g, '$1')
     .replace(/(ip6? [sd]addr) \{ ([^}]+) \}/g, (_, name: string, values: string) => `${name} ${addressSet(values.split(', '))}`)
-    .replace(/limit rate \S+/, 'limit rate');
+    .replace(/limit rate \S+/, 'limit rate')
+    .replace(/(?<= \. )udp (?=[sd]port)/, 'th ');
   return { id, text };
 }
 

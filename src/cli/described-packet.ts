@@ -21,6 +21,8 @@ export interface PacketWords {
   readonly 'from-lan'?: boolean;
   /** A frame between two ports of one bridge, which br_netfilter shows to IP rules. */
   readonly bridged?: boolean;
+  /** An answer to a question that a local program sent to many on the LAN a moment ago. */
+  readonly asked?: boolean;
 }
 
 const HOOK_OF: Readonly<Record<string, Hook>> = { out: 'output', in: 'input', forward: 'forward' };
@@ -53,6 +55,8 @@ export function describedPacket(described: PacketWords, usage: string, uidOf: (a
   if (described.in !== undefined && hook !== 'forward') throw wrong('--in is for forwarded packets');
   if (described.bridged === true && (hook !== 'forward' || described.in !== undefined))
     throw wrong('--bridged is for forwarded packets that stay on one bridge, named by --device');
+  if (described.asked === true && (hook !== 'input' || described.device !== undefined))
+    throw wrong('--asked is for a packet that comes in by no device that is named');
   if (described.to !== undefined && hook !== 'input')
     throw wrong('--to is for packets that come in: what goes out has its address already');
   const to = described.to === undefined ? ownAddress(there) : parsed(described.to, parseAddress, 'not an address');
@@ -68,6 +72,7 @@ export function describedPacket(described: PacketWords, usage: string, uidOf: (a
     uid: hook === 'output' ? (described.as === undefined ? SOMEBODY : parsed(described.as, uidOf, 'no user of this machine')) : undefined,
     mark: parsed(described.mark ?? '0', parseMark, 'not a mark: 0x1, say'),
     ...(described.bridged === true && { bridged: true }),
+    ...(described.asked === true && { asked: true }),
   };
 
   function payload(): Packet['payload'] {

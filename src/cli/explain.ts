@@ -29,14 +29,14 @@ function reroutedLines(first: string | undefined, final: string | undefined): re
 /** Where the backend in use asks: iptables at every hook it has a table for, nftables early only to refuse with an answer. */
 function looksOf({ choice, intended }: Report): Looks {
   const { frames } = choice;
-  if (choice.backend.name === 'nftables') return { first: answersEarly(intended.ruleset), final: true, frames };
-  return { first: true, final: choice.wall, frames };
+  if (choice.backend.name === 'nftables') return { first: answersEarly(intended.ruleset), final: true, frames, answers: true };
+  return { first: true, final: choice.wall, frames, answers: false };
 }
 
 export const explain: CliCommand = {
   name: 'explain',
   usage:
-    'explain out|in|forward tcp|udp|icmp ADDRESS [PORT] [--device NAME] [--leaves-by NAME] [--as USER] [--mark MARK] [--from-lan] [--to ADDRESS] [--in NAME] [--bridged] [--from-port PORT] [--state new|established|related]',
+    'explain out|in|forward tcp|udp|icmp ADDRESS [PORT] [--device NAME] [--leaves-by NAME] [--as USER] [--mark MARK] [--from-lan] [--to ADDRESS] [--in NAME] [--bridged] [--asked] [--from-port PORT] [--state new|established|related]',
   summary: 'Say which rule decides about a packet, why it exists, and which settings change it.',
   examples: [
     ['explain out udp 9.9.9.9 53', 'a DNS query that does not go through the tunnel'],
@@ -61,6 +61,7 @@ export const explain: CliCommand = {
         state: { type: 'string' },
         'from-lan': { type: 'boolean' },
         bridged: { type: 'boolean' },
+        asked: { type: 'boolean' },
       },
       { least: 3, most: 4 },
     );

@@ -18,8 +18,10 @@ import {
   fragments,
   fromTunnel,
   lan,
+  lanAnswers,
   lanDns,
   lanInbound,
+  lanQuestions,
   liveEndpoint,
   loopback,
   neighbours,
@@ -58,11 +60,14 @@ function lazy(name: ChainName, make: () => readonly Rule[]): Chain {
   };
 }
 
-/** What leaves, in the order in which it is asked. `tunnels` leads to the chains of live tunnels, `networks` to what belongs to them. */
+/**
+ * What leaves, in the order in which it is asked. `tunnels` leads to the chains of live tunnels,
+ * `networks` to what belongs to them; `questions` remembers what the LAN may answer.
+ */
 function leaving(
   base: Base,
   open: Portal | undefined,
-  { tunnels, networks }: { readonly tunnels: readonly Rule[]; readonly networks: Rule },
+  { tunnels, networks, questions }: { readonly [part in 'tunnels' | 'questions']: readonly Rule[] } & { readonly networks: Rule },
 ): readonly Rule[] {
   return [
     ...loopback('out'),
@@ -76,6 +81,7 @@ function leaving(
     ...sshSession(base, 'out'),
     ...endpointOthers(base, base.endpoints),
     networks,
+    ...questions,
     ...lan(base),
     ...rest(base),
   ];
@@ -92,6 +98,7 @@ function baseChains(base: Base, first: Base, open: Portal | undefined): readonly
       ...dhcp(base, 'in'),
       ...neighbours(base, 'in'),
       ...sshSession(base, 'in'),
+      ...lanAnswers(base),
       ...lanInbound(base),
       ...rest(base),
     ]),
@@ -100,6 +107,7 @@ function baseChains(base: Base, first: Base, open: Portal | undefined): readonly
       leaving(first, open, {
         tunnels: [to('tunnel-output', 'tunnel'), to('first-offloaded', 'endpoint')],
         networks: to('first-networks', 'tunnel-networks'),
+        questions: [],
       }),
     ),
     lazy('postrouting', () =>
@@ -112,6 +120,7 @@ function baseChains(base: Base, first: Base, open: Portal | undefined): readonly
           to('from-tunnel', 'forward'),
         ],
         networks: to('tunnel-networks', 'tunnel-networks'),
+        questions: lanQuestions(base),
       }),
     ),
   ];

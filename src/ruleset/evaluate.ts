@@ -32,6 +32,11 @@ function indexOf(ruleset: Ruleset): ReadonlyMap<ChainName, Chain> {
   return index;
 }
 
+/** Whether an address is a multicast group's, or that of all hosts of a link; the broadcast address of one network is not told from a host's. */
+function isToMany({ family, text }: Address): boolean {
+  return family === 'ipv6' ? text.startsWith('ff') : text === '255.255.255.255' || /^2(2[4-9]|3\d)\./.test(text);
+}
+
 /** Whether every field of a match holds for a packet. */
 export function matches(match: Match, packet: Packet): boolean {
   const { payload } = packet;
@@ -62,6 +67,8 @@ export function matches(match: Match, packet: Packet): boolean {
     (match.conntrack === undefined || match.conntrack.some((state) => state === packet.conntrack)) &&
     // A rate is taken to be kept.
     (match.longest === undefined || packet.bytes === undefined || packet.bytes <= match.longest) &&
+    (match.toMany === undefined || isToMany(packet.to)) &&
+    (match.asked === undefined || packet.asked === true) &&
     (match.bridged === undefined || packet.bridged === true) &&
     (match.during === undefined || packet.at === undefined || (match.during.from <= packet.at && packet.at <= match.during.until)) &&
     (match.owner === undefined || (match.owner.kind === 'uid' ? match.owner.uid === packet.uid : match.owner.mark === packet.mark))
@@ -72,7 +79,7 @@ function walk(chains: ReadonlyMap<ChainName, Chain>, name: ChainName, packet: Pa
   for (const rule of chains.get(name)?.rules ?? []) {
     if (!matches(rule.match, packet)) continue;
     if (typeof rule.verdict === 'string') return { verdict: rule.verdict, rule, chain: name };
-    if ('log' in rule.verdict) continue;
+    if (!('jump' in rule.verdict)) continue;
     const decision = walk(chains, rule.verdict.jump, packet);
     if (decision !== undefined) return decision;
   }
@@ -90,10 +97,12 @@ export interface Looks {
   readonly final: boolean;
   /** Whether the backend can tell a bridged frame from a routed packet. */
   readonly frames: boolean;
+  /** Whether the backend remembers what asked the LAN. */
+  readonly answers: boolean;
 }
 
 /** The hooks that a packet meets, in their order, from the one at which it starts. */
-function hooksFrom(hook: Hook, { first, final }: Omit<Looks, 'frames'>): readonly Hook[] {
+function hooksFrom(hook: Hook, { first, final }: Pick<Looks, 'first' | 'final'>): readonly Hook[] {
   switch (hook) {
     case 'input':
     case 'postrouting':
@@ -118,6 +127,7 @@ export function judge(ruleset: Ruleset, packet: Packet, looks: Looks, leavesBy: 
       hook,
       ...(hook === 'postrouting' ? { out: leavesBy } : {}),
       bridged: packet.bridged === true && looks.frames,
+      asked: packet.asked === true && looks.answers,
     }),
   );
   return decisions.find(({ verdict }) => verdict !== 'accept') ?? decisions.at(-1) ?? evaluate(ruleset, packet);

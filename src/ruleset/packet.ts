@@ -27,6 +27,8 @@ export interface Packet {
    * and IP hooks see it where br_netfilter hands it over (net.bridge.bridge-nf-call-iptables).
    */
   readonly bridged?: boolean;
+  /** Whether it comes to where a question to many left from, by that interface, some seconds ago at most. */
+  readonly asked?: boolean;
   /** Seconds since 1970; without it some moment at which the policy holds. */
   readonly at?: number;
 }

@@ -82,6 +82,10 @@ export const REASONS: Readonly<Record<RuleId, Reason>> = {
     why: 'a LAN or a DHCP server can claim the same addresses and so receive what was meant for the tunnel.',
     settings: ['KILLSWITCH_LAN'],
   },
+  'lan-discovery': {
+    why: 'printers, television sets and shared folders are found by a question to many, and each answer comes from an address that was not asked. Only the port that asked is open, and only for hosts of the LAN.',
+    settings: ['KILLSWITCH_LAN', 'KILLSWITCH_BACKEND'],
+  },
   lan: {
     why: 'printers and file servers. What counts is the address, never what the LAN says of itself: a LAN that uses public addresses is not reached.',
     settings: ['KILLSWITCH_LAN'],

@@ -40,6 +40,7 @@ export const RULE_IDS = [
   'ssh-session',
   'endpoint-others',
   'tunnel-networks',
+  'lan-discovery',
   'lan',
   'lan-inbound',
   'rest',
@@ -96,12 +97,25 @@ export interface Match {
   readonly owner?: Owner;
   /** A frame between two ports of one bridge, at the hook that the kernel shows it to (br_netfilter). */
   readonly bridged?: 'forward' | 'postrouting';
+  /** To many: a multicast group, or the broadcast address of a network of this machine's. */
+  readonly toMany?: true;
+  /** To where a question to many has left from, by the interface that it left by, some seconds ago at most. */
+  readonly asked?: true;
   /** From one second since 1970 to another, both included, by the machine's clock. */
   readonly during?: { readonly from: number; readonly until: number };
 }
 
-/** `jump` and `log` do not decide: after them the next rule is asked, unless a rule of the jumped-to chain decided. */
-export type Verdict = 'accept' | 'drop' | 'reject' | { readonly jump: ChainName } | { readonly log: LogLimit };
+/**
+ * `jump`, `log` and `remember` do not decide: after them the next rule is asked, unless a rule of the
+ * jumped-to chain decided. `remember` lets a match `asked` hold for so many seconds.
+ */
+export type Verdict =
+  | 'accept'
+  | 'drop'
+  | 'reject'
+  | { readonly jump: ChainName }
+  | { readonly log: LogLimit }
+  | { readonly remember: number };
 
 export interface Rule {
   readonly id: RuleId;

@@ -24,6 +24,9 @@ import type { FormerTunnel } from '../tunnel/former-tunnel.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 import type { Match, Rule, RuleId, Verdict } from './ruleset.ts';
 
+/** How long the LAN may answer a question to many: the longest wait that SSDP lets a client ask for (UPnP Device Architecture 2.0, 1.3.2: MX), and one more. */
+const ANSWER_SECONDS = 6;
+
 const NEAR: readonly Network[] = [...LINK_LOCAL_IPV6, ...LINK_MULTICAST_IPV6];
 const RESOLVER_PORTS: readonly PortRange[] = [onlyPort(DNS_PORT), onlyPort(ENCRYPTED_DNS_PORT)];
 const NAME_PORTS: readonly PortRange[] = [...RESOLVER_PORTS, onlyPort(LLMNR_PORT)];
@@ -355,6 +358,33 @@ export function lan(base: Base): readonly Rule[] {
     ),
     ...lanReplies(base),
   ];
+}
+
+/** Questions of this machine's programs to a group or to all of the LAN: where they left from is remembered. */
+export function lanQuestions(base: Base): readonly Rule[] {
+  const ask = (family: Family, to: readonly Network[], ports: Pick<Match, 'toPorts'>): Rule => ({
+    id: 'lan-discovery',
+    match: { family, to, toMany: true, transports: ['udp'], ...ports },
+    verdict: { remember: ANSWER_SECONDS },
+  });
+  const asksMany = ({ family, text }: Network) => family === 'ipv4' || text.startsWith('ff');
+  const whole = base.lan.filter(({ network, service }) => service === undefined && asksMany(network)).map(({ network }) => network);
+  return [
+    ...perFamily(base, whole, (family, to) => [ask(family, to, {})]),
+    ...base.lan.flatMap(({ network, service }) =>
+      service?.transport === 'udp' && asksMany(network)
+        ? perFamily(base, [network], (family, to) => [ask(family, to, { toPorts: [service.ports] })])
+        : [],
+    ),
+  ];
+}
+
+/** What hosts of the LAN answer to such a question: to the very address, port and interface that it left from. */
+export function lanAnswers(base: Base): readonly Rule[] {
+  const asking = new Set(lanQuestions(base).map(({ match: { family } }) => family));
+  return perFamily(base, lanHosts(base), (family, from) =>
+    asking.has(family) ? [accept('lan-discovery', { family, from, transports: ['udp'], asked: true })] : [],
+  );
 }
 
 /** Where hosts of the LAN are: nobody sends from a multicast address. */

@@ -60,6 +60,8 @@ const arrives = (packet: Packet) => packet.hook === 'input' && packet.in !== 'lo
 const isOpened = (services: Policy['base']['lanInbound'], { payload }: Packet) =>
   'transport' in payload &&
   services.some(({ ports, transport }) => transport === payload.transport && ports.first <= payload.toPort && payload.toPort <= ports.last);
+/** To where a question to many left from, over UDP. */
+const isAskedFor = ({ asked, payload }: Packet) => asked === true && 'transport' in payload && payload.transport === 'udp';
 const onLan = ({ base }: Policy, packet: Packet) =>
   base.lan.some(
     ({ network, service }) =>
@@ -163,13 +165,14 @@ const INVARIANTS: readonly LeakInvariant[] = [
     },
   },
   {
-    name: 'nothing new comes in but DHCP, neighbours and what the settings open to where it comes from',
+    name: 'nothing new comes in but DHCP, neighbours, what the settings open to where it comes from, and the LAN’s answers to questions to many',
     broken: (policy, packet) => {
       if (!arrives(packet) || packet.conntrack !== 'new' || isDhcp(packet, 'server') || isNeighbours(packet)) return false;
       const tunnel = tunnelIn(policy, packet);
       if (tunnel === undefined && isOfSession(policy, packet)) return false;
       if (tunnel !== undefined) return !isOpened(policy.base.tunnelInbound, packet) || !carries(policy, tunnel, packet);
-      return !isOpened(policy.base.lanInbound, packet) || !policy.base.lan.some(({ network }) => liesIn(packet.from, network.text));
+      const mayCome = isOpened(policy.base.lanInbound, packet) || isAskedFor(packet);
+      return !mayCome || !policy.base.lan.some(({ network }) => liesIn(packet.from, network.text));
     },
   },
   {
@@ -177,7 +180,7 @@ const INVARIANTS: readonly LeakInvariant[] = [
     broken: ({ base }, packet) => {
       if (!arrives(packet) || packet.to.family !== 'ipv6' || packet.conntrack !== 'new') return false;
       const type = 'icmp' in packet.payload ? packet.payload.icmp : undefined;
-      const opened = isOpened([...base.lanInbound, ...base.tunnelInbound], packet);
+      const opened = isOpened([...base.lanInbound, ...base.tunnelInbound], packet) || isAskedFor(packet);
       return (type === 130 || type === 134 || (isDhcp(packet, 'server') && !opened)) && !liesIn(packet.from, 'fe80::/10');
     },
   },
@@ -186,7 +189,7 @@ const INVARIANTS: readonly LeakInvariant[] = [
     broken: (policy, packet) => {
       if (!arrives(packet) || packet.conntrack !== 'related' || isDhcp(packet, 'server') || isNeighbours(packet)) return false;
       if (tunnelIn(policy, packet) === undefined && isOfSession(policy, packet)) return false;
-      if (isOpened([...policy.base.lanInbound, ...policy.base.tunnelInbound], packet)) return false;
+      if (isOpened([...policy.base.lanInbound, ...policy.base.tunnelInbound], packet) || isAskedFor(packet)) return false;
       return !isAnswer(packet);
     },
   },

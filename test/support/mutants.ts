@@ -10,7 +10,7 @@ const VERDICTS: readonly Verdict[] = ['accept', 'drop', 'reject'];
 
 function verdictText(verdict: Verdict): string {
   if (typeof verdict === 'string') return verdict;
-  return 'log' in verdict ? 'log' : `jump ${verdict.jump}`;
+  return 'jump' in verdict ? `jump ${verdict.jump}` : Object.keys(verdict).join();
 }
 
 function withChain(ruleset: Ruleset, chain: Chain, rules: readonly Rule[]): Ruleset {

@@ -75,7 +75,7 @@ function* endsOf(
   iface: Interface,
   place: Place,
   family: Family,
-): Generator<Pick<Packet, 'in' | 'out' | 'from' | 'to' | 'bridged'>> {
+): Generator<Pick<Packet, 'in' | 'out' | 'from' | 'to' | 'bridged' | 'asked'>> {
   const there = PLACES[place][family];
   const own = OWN[iface][family];
   const host = PLACES['LAN host'][family];
@@ -87,6 +87,8 @@ function* endsOf(
       // Nobody sends from these: they are where a packet goes to.
       if (isGroup(place) || place === 'own address in the tunnel') yield { in: iface, out: undefined, from: host, to: there };
       else yield { in: iface, out: undefined, from: there, to: own };
+      // To where a question to many left from.
+      if (!isGroup(place) && iface === 'eth0') yield { in: iface, out: undefined, from: there, to: own, asked: true };
       return;
     case 'forward':
       for (const from of INTERFACES)
@@ -131,7 +133,7 @@ export function* packetClasses({
 }
 
 /** A packet in words, for the message of a failing test. */
-export function describePacket({ hook, in: from, out, to, from: source, payload, conntrack, uid, mark, bridged }: Packet): string {
+export function describePacket({ hook, in: from, out, to, from: source, payload, conntrack, uid, mark, bridged, asked }: Packet): string {
   const what =
     'transport' in payload
       ? `${payload.transport} ${payload.fromPort} > ${payload.toPort}`
@@ -139,5 +141,5 @@ export function describePacket({ hook, in: from, out, to, from: source, payload,
         ? `icmp type ${payload.icmp}`
         : `protocol ${payload.protocol}`;
   const who = uid === undefined ? '' : ` uid ${uid}${mark === 0 ? '' : ` mark 0x${mark.toString(16)}`}`;
-  return `${hook} ${from ?? ''}>${out ?? ''} ${source.text} > ${to.text} ${what} ${conntrack}${who}${bridged === true ? ' bridged' : ''}`;
+  return `${hook} ${from ?? ''}>${out ?? ''} ${source.text} > ${to.text} ${what} ${conntrack}${who}${bridged === true ? ' bridged' : ''}${asked === true ? ' asked' : ''}`;
 }

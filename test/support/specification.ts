@@ -273,7 +273,18 @@ function mayComeIn(policy: Policy, packet: Packet): boolean {
   if (isIpv6(packet) && base.ipv6 === 'block') return false;
   if (isAnswer(packet) || isDhcp(packet, 'server') || isNeighbours(packet)) return true;
   const lan = prefixesOf(base.lan.map(({ network }) => network)).filter((prefix) => !isGroupPrefix(prefix));
-  return liesInAny(packet.from, lan) && uses(base.lanInbound, packet, 'toPort');
+  return liesInAny(packet.from, lan) && (uses(base.lanInbound, packet, 'toPort') || answersQuestion(policy, packet));
+}
+
+/** A datagram to where a question to many left from, where the settings let such questions of its family leave. */
+function answersQuestion({ base }: Policy, packet: Packet): boolean {
+  const isUdp = 'transport' in packet.payload && packet.payload.transport === 'udp';
+  const mayAsk = base.lan.some(
+    ({ network, service }) =>
+      (service === undefined || service.transport === 'udp') &&
+      (isIpv6(packet) ? network.family === 'ipv6' && isGroupPrefix(network.text) : network.family === 'ipv4'),
+  );
+  return packet.asked === true && isUdp && mayAsk;
 }
 
 function isGroupPrefix(prefix: string): boolean {

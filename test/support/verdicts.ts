@@ -25,6 +25,7 @@ const PARTS = {
   owner: (packet: Packet) => `${packet.uid} ${packet.mark}`,
   bytes: (packet: Packet) => packet.bytes?.toString(),
   bridged: (packet: Packet) => String(packet.bridged === true),
+  asked: (packet: Packet) => String(packet.asked === true),
   at: (packet: Packet) => packet.at?.toString(),
 } as const;
 type Part = keyof typeof PARTS;
@@ -47,6 +48,8 @@ const LOOKS_AT: Readonly<Record<keyof Match, readonly Part[]>> = {
   owner: ['owner'],
   during: ['at'],
   bridged: ['bridged'],
+  toMany: ['to'],
+  asked: ['asked'],
   longest: ['bytes'],
   rate: [],
 };
@@ -112,7 +115,7 @@ export function verdictTable(packets: readonly Packet[]): VerdictTable {
     (chains.get(name)?.rules ?? []).map((rule) => {
       const { verdict } = rule;
       if (typeof verdict === 'string') return { applies: applies(rule), verdict: VERDICT_NUMBERS[verdict] };
-      return { applies: applies(rule), verdict: 'log' in verdict ? 'log' : steps(chains, verdict.jump) };
+      return { applies: applies(rule), verdict: 'jump' in verdict ? steps(chains, verdict.jump) : 'log' };
     });
 
   const walk = (chain: readonly Step[], index: number): number | undefined => {

@@ -61,6 +61,7 @@ function fitting({ hook, match }: Path, family: Family): Packet {
     uid: isOwn ? (match.owner?.kind === 'uid' ? match.owner.uid : 1000) : undefined,
     mark: match.owner?.kind === 'mark' ? match.owner.mark : 0,
     ...(match.bridged !== undefined && { bridged: true }),
+    ...(match.asked === true && { asked: true }),
   };
 }
 
@@ -98,6 +99,7 @@ function* variations(packet: Packet, { match }: Path): Generator<Packet> {
     for (const sender of [...SENDERS, { uid: undefined, mark: 0 }, { uid: CLIENT_UID, mark: 0 }]) yield { ...packet, ...sender };
   for (const bytes of match.longest === undefined ? [] : [match.longest, match.longest + 1]) yield { ...packet, bytes };
   if (packet.bridged === true) yield { ...packet, bridged: false };
+  if (packet.asked === true) yield { ...packet, asked: false };
   const { during } = match;
   for (const at of during === undefined ? [] : [during.from - 1, during.from, during.until, during.until + 1]) yield { ...packet, at };
   for (const name of INTERFACES) {

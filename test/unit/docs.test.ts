@@ -204,7 +204,7 @@ describe('README.md', () => {
     const shown = [...read('README.md').matchAll(/\$ sudo ovpn-killswitch explain (.+)\n\s+(\w+): (\S+), in the chain (\S+) /g)];
     expect(shown.length).toBeGreaterThanOrEqual(3);
     for (const [, call = '', verdict, id, chain] of shown) {
-      const decision = judge(ruleset, packetOf(call), { first: false, final: true, frames: true });
+      const decision = judge(ruleset, packetOf(call), { first: false, final: true, frames: true, answers: true });
       expect([call, decision.verdict, decision.rule?.id, decision.chain]).toEqual([call, verdict, id, chain]);
     }
   });

@@ -18,8 +18,8 @@ const BUDGET = {
   bytes: 280_000,
   packages: [
     ...['@pinojs/redact', 'atomic-sleep', 'cross-spawn', 'dotenv', 'execa', 'ipaddr.js', 'is-plain-obj'],
-    ...['is-stream', 'isexe', 'npm-run-path', 'on-exit-leak-free', 'parse-ms', 'path-key', 'pino'],
-    ...['pino-std-serializers', 'pretty-ms', 'quick-format-unescaped', 'safe-stable-stringify', 'shebang-command', 'shebang-regex'],
+    ...['is-stream', 'isexe', 'npm-run-path', 'on-exit-leak-free', 'path-key', 'pino'],
+    ...['pino-std-serializers', 'quick-format-unescaped', 'safe-stable-stringify', 'shebang-command', 'shebang-regex'],
     ...['sonic-boom', 'strip-final-newline', 'unicorn-magic', 'which'],
   ],
   builtins: [
