@@ -8,12 +8,13 @@ import { openWorld, type World } from '../../src/proof/world.ts';
 import type { Plan } from './groups.ts';
 import { DIST } from './machines.ts';
 import { type Row, rowsOf } from './measure.ts';
+import { CALLS_HOOK, EMPTY, providerTable } from './rivals.ts';
 import type { TrafficOrders } from './traffic.ts';
 
 const PORT = 5001;
 const KINDS = ['stream', 'datagrams', 'connections'] as const;
 /** One rule that asks what a packet belongs to: the kernel then keeps track of every connection, which costs more than rules do. */
-const TRACKING = 'nft "table inet tracking { chain input { type filter hook input priority 0; ct state established accept; }; }"';
+const TRACKING = 'table inet tracking { chain input { type filter hook input priority 0; ct state established accept; }; }';
 
 /** Samples by name. */
 type Samples = Map<string, number[]>;
@@ -92,25 +93,41 @@ export async function measureConnect(plan: Plan): Promise<readonly Row[]> {
 const TURNS = 2;
 
 /** What is loaded while traffic is measured; the first is what the others are compared with. */
-const STATES = [UNLOCKED, 'unlocked, connections tracked', 'locked, nftables', 'locked, iptables'] as const;
+const STATES = [
+  UNLOCKED,
+  'unlocked, connections tracked',
+  'locked, nftables',
+  'locked, iptables',
+  "bash hook's rules",
+  "rules like a big provider's",
+] as const;
 type State = (typeof STATES)[number];
 
 async function bring(world: World, product: Product, state: State): Promise<void> {
   // Another backend takes the place of the one before only on an unlocked machine.
   await product.must('unlock');
-  world.sandbox.run(['nft', 'delete', 'table', 'inet', 'tracking']);
+  const { status: emptied, stderr: why } = world.sandbox.run(['sh', '-c', EMPTY]);
+  if (emptied !== 0) throw new Error(why);
+  const load = (program: readonly string[], stdin: string, env: Readonly<Record<string, string>> = {}) => {
+    const { status, stderr } = world.sandbox.run(program, { stdin, env });
+    if (status !== 0) throw new Error(stderr);
+  };
   switch (state) {
     case 'unlocked':
       return;
-    case 'unlocked, connections tracked': {
-      const { status, stderr } = world.sandbox.run(['sh', '-c', TRACKING]);
-      if (status !== 0) throw new Error(stderr);
+    case 'unlocked, connections tracked':
+      load(['nft', '-f', '/dev/stdin'], TRACKING);
       return;
-    }
     case 'locked, nftables':
     case 'locked, iptables':
       await writeSettings(world.sandbox, settingsFor(state === 'locked, nftables' ? 'nftables' : 'iptables'));
       await product.must('lock');
+      return;
+    case "bash hook's rules":
+      load(['bash', '-s'], CALLS_HOOK, { dev: 'tun0', remote_1: INTERNET.vpn4, remote_port_1: '1194', proto_1: 'udp' });
+      return;
+    case "rules like a big provider's":
+      load(['nft', '-f', '/dev/stdin'], providerTable({ server: INTERNET.vpn4, port: 1194 }));
       return;
     default:
       state satisfies never;

@@ -70,5 +70,86 @@ for chain in INPUT OUTPUT FORWARD; do
 done
 `;
 
+/**
+ * A table in the manner of the big VPN providers' own programs: about 40 rules; packets of excluded
+ * programs are known by their cgroup and marked, the client's own by its mark, and every hook that a
+ * packet meets has a chain. Written for this page after what those programs say of themselves.
+ */
+export function providerTable({ server, port }: { readonly server: string; readonly port: number }): string {
+  const [excluded, own] = ['0x000000ab', '0x000000cd'];
+  const lan = '{ 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16 }';
+  const lan6 = '{ fe80::/10, fc00::/7 }';
+  const groups = '{ 224.0.0.0/24, 239.255.0.0/16, 255.255.255.255 }';
+  const groups6 = '{ ff01::/16, ff02::/16, ff05::/16 }';
+  return `table inet provider {
+  chain prerouting {
+    type filter hook prerouting priority -199; policy accept;
+    iifname != "tun0" ct mark ${excluded} meta mark set ${own}
+    iifname "tun0" ip saddr ${server} drop
+    ip saddr ${server} udp sport ${port} meta mark set ${own}
+  }
+  chain mangle {
+    type route hook output priority -199; policy accept;
+    meta cgroup 5087042 ct mark set ${excluded} meta mark set ${own}
+    oifname "tun0" udp dport 53 ip daddr 10.8.0.1 accept
+  }
+  chain nat {
+    type nat hook postrouting priority 100; policy accept;
+    oifname "lo" accept
+    ct mark ${excluded} masquerade
+  }
+  chain output {
+    type filter hook output priority 0; policy drop;
+    oifname "lo" accept
+    ct mark ${excluded} accept
+    udp sport 68 ip daddr 255.255.255.255 udp dport 67 accept
+    ip6 saddr fe80::/10 udp sport 546 ip6 daddr ff02::1:2 udp dport 547 accept
+    ip6 saddr fe80::/10 udp sport 546 ip6 daddr ff05::1:3 udp dport 547 accept
+    ip6 daddr ff02::2 icmpv6 type nd-router-solicit accept
+    ip6 daddr ff02::1:ff00:0/104 icmpv6 type nd-neighbor-solicit accept
+    ip6 daddr fe80::/10 icmpv6 type nd-neighbor-solicit accept
+    ip6 daddr fe80::/10 icmpv6 type nd-neighbor-advert accept
+    ip daddr ${server} udp dport ${port} meta mark ${own} accept
+    ip daddr ${server} udp dport ${port} meta skuid 0 accept
+    oifname "tun0" udp dport 53 ip daddr 10.8.0.1 accept
+    oifname "tun0" tcp dport 53 ip daddr 10.8.0.1 accept
+    udp dport 53 reject
+    tcp dport 53 reject with tcp reset
+    oifname "tun0" meta nfproto ipv4 ip daddr 10.8.0.1 udp dport 67 drop
+    oifname "tun0" accept
+    ip daddr ${lan} accept
+    ip daddr ${groups} accept
+    ip6 daddr ${lan6} accept
+    ip6 daddr ${groups6} accept
+    reject
+  }
+  chain input {
+    type filter hook input priority 0; policy drop;
+    iifname "lo" accept
+    ct mark ${excluded} ct state established,related accept
+    udp sport 67 udp dport 68 accept
+    ip6 saddr fe80::/10 udp sport 547 ip6 daddr fe80::/10 udp dport 546 accept
+    ip6 saddr fe80::/10 icmpv6 type nd-router-advert accept
+    ip6 saddr fe80::/10 icmpv6 type nd-redirect accept
+    icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+    ip saddr ${server} udp sport ${port} ct state established accept
+    iifname "tun0" ct state established,related accept
+    ip saddr ${lan} accept
+    ip6 saddr ${lan6} accept
+  }
+  chain forward {
+    type filter hook forward priority 0; policy drop;
+    ct mark ${excluded} accept
+    udp dport 53 reject
+    tcp dport 53 reject with tcp reset
+    oifname "tun0" accept
+    iifname "tun0" ct state established,related accept
+    ip daddr ${lan} accept
+    reject
+  }
+}
+`;
+}
+
 /** What a namespace looks like that none of them has touched. */
 export const EMPTY = 'for each in iptables ip6tables; do $each -P FORWARD ACCEPT; $each -F; $each -X; done; nft flush ruleset';

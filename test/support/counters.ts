@@ -10,8 +10,8 @@ import { answersEarly, type Hook, type Ruleset } from '../../src/ruleset/ruleset
 /** Packets that each reason decided about: `output: endpoint` to a number. */
 export type Counters = Readonly<Record<string, number>>;
 
-/** A jump or a log does not decide. */
-const UNDECIDED = /(^| )(jump |log prefix|-j KILLSWITCH-|-j LOG )/;
+/** A jump, a log or what is remembered does not decide. */
+const UNDECIDED = /(^| )(jump |log prefix|-j KILLSWITCH-|-j LOG |update @asked)/;
 
 /** The counters of a survey. With iptables both families' packets count together. */
 export function countersOf({ image }: Survey): Counters {
