@@ -22,6 +22,8 @@ export interface World {
   readonly flushed: () => boolean;
   /** Why iptables cannot hold our rules here; undefined when it can. Asked for `auto` alone, before it takes iptables. */
   readonly iptablesFails: () => string | undefined;
+  /** Why nftables cannot hold our rules here; undefined when it can. Asked for `auto` alone, where iptables is the next best. */
+  readonly nftablesFails: () => string | undefined;
   /** Programs that would flush iptables rules, or put theirs above ours. */
   readonly neighbours: Readonly<Record<'firewalld' | 'docker' | 'libvirt' | 'netfilterPersistent', boolean>>;
 }
@@ -42,14 +44,24 @@ const NO_WALL =
 const FLUSHED =
   'KILLSWITCH_BACKEND says iptables, but firewalld with FirewallBackend=iptables would flush all of it, and open this machine';
 
-function auto({ has, neighbours, iptablesFails }: World): { readonly name: BackendName; readonly why: string } {
+/** What puts its iptables rules above ours, which the second wall of iptables bears. */
+function aboveOurs({ docker, libvirt }: World['neighbours']): 'docker' | 'libvirt' | undefined {
+  return docker ? 'docker' : libvirt ? 'libvirt' : undefined;
+}
+
+function auto({ has, neighbours, iptablesFails, nftablesFails }: World): { readonly name: BackendName; readonly why: string } {
   if (!has.iptables) return { name: 'nftables', why: 'iptables is not installed' };
   if (!has.nft) return { name: 'iptables', why: 'nft is not installed' };
   if (neighbours.firewalld) return { name: 'nftables', why: 'firewalld is installed and flushes iptables rules when it reloads' };
-  if (neighbours.docker) return { name: 'nftables', why: 'docker is installed and puts its iptables rules above others' };
-  if (neighbours.libvirt) return { name: 'nftables', why: 'libvirt is installed and puts its iptables rules above others' };
   if (neighbours.netfilterPersistent)
     return { name: 'nftables', why: 'netfilter-persistent is installed and replaces iptables rules when it starts' };
+  const above = aboveOurs(neighbours);
+  if (above !== undefined) {
+    const unfit = nftablesFails();
+    const why = `${above} is installed and puts its iptables rules above others`;
+    if (unfit === undefined || iptablesFails() !== undefined) return { name: 'nftables', why };
+    return { name: 'iptables', why: `${unfit}, although ${why}` };
+  }
   const fails = iptablesFails();
   if (fails !== undefined) return { name: 'nftables', why: fails };
   return { name: 'iptables', why: 'nothing here flushes iptables rules or puts its own above them' };

@@ -10,6 +10,7 @@ import { handsOverFrames, tellsFrames } from './bridged-frames.ts';
 import { firewalldFlushesIptables } from './firewalld.ts';
 import { iptablesFails } from './iptables-trial.ts';
 import { readLockRecord } from './lock-record.ts';
+import { nftablesFails } from './nftables-trial.ts';
 
 /** Whether the kernel has the table of the second wall in both families; who may not ask takes it for there. */
 function hasWallTable(host: Host): boolean {
@@ -31,6 +32,7 @@ export function readWorld(host: Host, setting: Settings['backend'], relock = fal
     ipv6: host.exists(PATHS.ipv6),
     flushed: () => firewalldFlushesIptables(host),
     iptablesFails: () => iptablesFails(host, host.exists(PATHS.ipv6) && host.has('ip6tables-save') ? FAMILIES : ['ipv4']),
+    nftablesFails: () => nftablesFails(host),
     wall: () => (relock ? hasWallTable(host) : record?.locked !== true || record.wall),
     frames: () => (relock ? tellsFrames(host) : record?.locked === true ? record.frames === true : handsOverFrames(host)),
     // Looked for in every folder of programs, and only when nobody has chosen.

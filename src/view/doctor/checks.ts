@@ -178,6 +178,18 @@ export const CHECKS: readonly Check[] = [
       ),
   },
   {
+    title: 'what leaves is decided by the interface that it really leaves by',
+    find: ({ report }) => {
+      if (report instanceof KillswitchError || report.choice.backend.name !== 'iptables' || report.choice.wall) return [];
+      return [
+        problem(
+          'iptables has no table "mangle" here: a mark with an ip rule, a NAT rule or a chain of type route leads packets past the rules, and what others accept above them leaves',
+          `sudoedit ${PATHS.settings} # KILLSWITCH_BACKEND=nftables; then ${LOCK}`,
+        ),
+      ];
+    },
+  },
+  {
     title: 'the guests of one bridge can talk to each other',
     find: ({ report, showsFrames }) => {
       if (report instanceof KillswitchError || report.state === 'unlocked' || report.choice.frames || !showsFrames) return [];

@@ -11,6 +11,7 @@ const WORLD: World = {
   wall: () => true,
   frames: () => true,
   iptablesFails: () => undefined,
+  nftablesFails: () => undefined,
   neighbours: { firewalld: false, docker: false, libvirt: false, netfilterPersistent: false },
 };
 const beside = (...names: readonly (keyof World['neighbours'])[]): Partial<World> => ({
@@ -49,6 +50,24 @@ describe('the backend', () => {
     ],
     ['docker is there', beside('docker'), 'nftables', ['nftables: docker is installed and puts its iptables rules above others']],
     ['libvirt is there', beside('libvirt'), 'nftables', ['nftables: libvirt is installed and puts its iptables rules above others']],
+    [
+      'docker is there and nftables does not work here',
+      { ...beside('docker'), nftablesFails: () => 'nft fails a trial' },
+      'iptables',
+      ['iptables: nft fails a trial, although docker is installed and puts its iptables rules above others'],
+    ],
+    [
+      'docker is there and neither works here',
+      { ...beside('docker'), nftablesFails: () => 'nft fails a trial', iptablesFails: () => 'iptables-restore fails a trial' },
+      'nftables',
+      ['nftables: docker is installed and puts its iptables rules above others'],
+    ],
+    [
+      'firewalld is there and nftables does not work here',
+      { ...beside('firewalld'), nftablesFails: () => 'nft fails a trial' },
+      'nftables',
+      ['nftables: firewalld is installed and flushes iptables rules when it reloads'],
+    ],
     [
       'netfilter-persistent is there',
       beside('netfilterPersistent'),

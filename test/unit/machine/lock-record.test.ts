@@ -106,6 +106,7 @@ describe('the world that a backend is chosen in', () => {
       wall: expect.any(Function),
       frames: expect.any(Function),
       iptablesFails: expect.any(Function),
+      nftablesFails: expect.any(Function),
       neighbours: { firewalld: false, docker: true, libvirt: false, netfilterPersistent: false },
     });
     expect(readWorld(fakeHost({ programs: ['firewalld', 'netfilter-persistent'] }), 'nftables')).toEqual({
@@ -117,6 +118,7 @@ describe('the world that a backend is chosen in', () => {
       wall: expect.any(Function),
       frames: expect.any(Function),
       iptablesFails: expect.any(Function),
+      nftablesFails: expect.any(Function),
       neighbours: { firewalld: true, docker: false, libvirt: false, netfilterPersistent: true },
     });
   });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { iptables } from '../../../src/backend/iptables.ts';
 import { KillswitchError } from '../../../src/errors.ts';
 import { attach } from '../../../src/tunnel/attachment.ts';
 import { CHECKS } from '../../../src/view/doctor/checks.ts';
@@ -148,6 +149,12 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
     { flowtables: ['inet fw ft'] },
     /"inet fw ft" carries connections past every rule/,
     /^sudo apt install conntrack/,
+  ],
+  [
+    'iptables without the table of the second wall',
+    { report: { ...LOCKED, choice: { ...LOCKED.choice, backend: iptables(), wall: false } } },
+    /no table "mangle"/,
+    /KILLSWITCH_BACKEND=nftables; then sudo ovpn-killswitch lock$/,
   ],
   [
     'frames of a bridge that the rules do not know',
