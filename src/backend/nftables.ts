@@ -99,7 +99,7 @@ function surveyOf(outputs: readonly Output[]): Survey {
   ]);
 }
 
-/** Renders a ruleset as one nft script for a table of its own. Needs nft 1.0.6 or newer: older ones cannot read a script from a socket. */
+/** Renders a ruleset as one nft script for a table of its own. nft 0.9.8 and newer read it. */
 export const nftables: Backend = {
   name: 'nftables',
   look: [{ program: 'nft', args: ['-j', 'list', 'table', 'inet', TABLE] }],

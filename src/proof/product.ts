@@ -24,12 +24,12 @@ export async function writeSettings(sandbox: Sandbox, settings: string): Promise
 }
 
 /**
- * Installs what `dist` holds, with these settings.
+ * Installs what `dist` holds, with these settings, for a Node.
  * @throws Error with what the command said.
  */
-export async function installProduct(sandbox: Sandbox, dist: string, settings: string): Promise<Product> {
+export async function installProduct(sandbox: Sandbox, dist: string, settings: string, node = NODE): Promise<Product> {
   await writeSettings(sandbox, settings);
-  const { status, stdout, stderr } = await sandbox.ask([NODE, `${dist}/cli.js`, 'install'], { milliseconds: patiently(30_000) });
+  const { status, stdout, stderr } = await sandbox.ask([node, `${dist}/cli.js`, 'install'], { milliseconds: patiently(30_000) });
   if (status !== 0) throw new Error(`ovpn-killswitch install: ${stdout}${stderr}`);
   const command = (...args: readonly string[]) => sandbox.ask([PATHS.command, ...args], { milliseconds: patiently(60_000) });
   return {

@@ -12,7 +12,7 @@ export interface Report {
   readonly version: 1;
   readonly machine: Readonly<Record<'node' | 'kernel' | 'processor', string>> & { readonly processors: number };
   readonly quick: boolean;
-  readonly groups: readonly { readonly name: string; readonly title: string; readonly unit: string; readonly rows: readonly Row[] }[];
+  readonly groups: readonly (Omit<Group, 'measure'> & { readonly rows: readonly Row[] })[];
   readonly targets: readonly Judged[];
 }
 
@@ -27,8 +27,9 @@ const PAGE = 'docs/performance.md';
 const JSON_FILE = 'docs/performance.json';
 const [FROM, TO] = ['<!-- measured: written by npm run bench -->', '<!-- end of measured -->'];
 
-const USAGE = `npm run bench [-- --quick] [--only NAME,…] [--json FILE] [--check]
-  without --quick, --only or --check it writes ${PAGE} and ${JSON_FILE}
+const USAGE = `npm run bench [-- --quick] [--only NAME,…] [--update] [--json FILE] [--check]
+  without --quick, --only or --check it writes ${PAGE} and ${JSON_FILE};
+  with --only and --update it writes these groups there, and leaves the others
   groups: ${GROUPS.map(({ name }) => name).join(', ')}
 `;
 
@@ -38,12 +39,29 @@ function say(text: string): void {
 
 async function measureAll(groups: readonly Group[], plan: Plan): Promise<Report['groups']> {
   const measured: Report['groups'][number][] = [];
-  for (const { name, title, unit, measure } of groups) {
+  for (const { measure, ...group } of groups) {
     const started = performance.now();
-    measured.push({ name, title, unit, rows: await measure(plan) });
-    say(`bench: ${name}: ${Math.round((performance.now() - started) / 1000)} s`);
+    measured.push({ ...group, rows: await measure(plan) });
+    say(`bench: ${group.name}: ${Math.round((performance.now() - started) / 1000)} s`);
   }
   return measured;
+}
+
+function writePage(report: Report): void {
+  writeFileSync(JSON_FILE, `${JSON.stringify(report, null, 2)}\n`);
+  const page = readFileSync(PAGE, 'utf8');
+  const [before = '', rest = ''] = page.split(FROM);
+  writeFileSync(PAGE, `${before}${FROM}\n\n${markdown(report)}\n${TO}${rest.split(TO)[1] ?? ''}`);
+}
+
+/** What the page holds, with the groups of this report in place of its own. A ratio compares rows of one group alone. */
+function updated(report: Report): Report {
+  const old = JSON.parse(readFileSync(JSON_FILE, 'utf8')) as Report;
+  const groups = GROUPS.flatMap(({ name }) => {
+    const found = report.groups.find((each) => each.name === name) ?? old.groups.find((each) => each.name === name);
+    return found === undefined ? [] : [found];
+  });
+  return { ...report, groups, targets: judge(groups) };
 }
 
 async function main(): Promise<number> {
@@ -51,6 +69,7 @@ async function main(): Promise<number> {
     options: {
       quick: { type: 'boolean' },
       check: { type: 'boolean' },
+      update: { type: 'boolean' },
       only: { type: 'string' },
       json: { type: 'string' },
       help: { type: 'boolean' },
@@ -87,12 +106,8 @@ async function main(): Promise<number> {
   process.stdout.write(`${text}\n`);
   const json = `${JSON.stringify(report, null, 2)}\n`;
   if (values.json !== undefined) writeFileSync(values.json, json);
-  if (!quick && only === undefined) {
-    writeFileSync(JSON_FILE, json);
-    const page = readFileSync(PAGE, 'utf8');
-    const [before = '', rest = ''] = page.split(FROM);
-    writeFileSync(PAGE, `${before}${FROM}\n\n${text}\n${TO}${rest.split(TO)[1] ?? ''}`);
-  }
+  if (!quick && only === undefined) writePage(report);
+  if (!quick && only !== undefined && values.update === true) writePage(updated(report));
   if (values.check !== true) return 0;
   const missed = report.targets.filter(({ figure, atBest }) => CHECKED.test(figure) && atBest > MARGIN);
   for (const { figure, is, bound, atBest } of missed)

@@ -5,6 +5,7 @@ import { measureMemory, measureTasks } from './needs.ts';
 import { measureNumbers } from './numbers.ts';
 import { measurePackets } from './packets.ts';
 import { measureStart } from './start.ts';
+import { measureVersions } from './versions.ts';
 
 /** How long and how often. */
 export interface Plan {
@@ -22,11 +23,20 @@ export interface Group {
   readonly name: string;
   readonly title: string;
   readonly unit: string;
+  /** What the ratios compare with, where it is not the first row. */
+  readonly base?: string;
   measure(plan: Plan): Promise<readonly Row[]>;
 }
 
 export const GROUPS: readonly Group[] = [
   { name: 'start', title: 'Hooks as whole processes, and what others do', unit: 'ms', measure: measureStart },
+  {
+    name: 'versions',
+    title: '`up` on each version of Node',
+    unit: 'ms',
+    base: 'bare node of that version',
+    measure: measureVersions,
+  },
   { name: 'number', title: 'By the number of tunnels, profiles and endpoints', unit: 'ms', measure: measureNumbers },
   { name: 'commands', title: 'Commands and the boot', unit: 'ms', measure: measureCommands },
   { name: 'memory', title: 'Peak memory', unit: 'MiB', measure: measureMemory },

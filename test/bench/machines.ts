@@ -24,6 +24,8 @@ export interface Shape {
   readonly profiles?: number;
   /** Tunnels that are up already. */
   readonly tunnels?: number;
+  /** The Node that the product is installed with; this one without it. */
+  readonly node?: string;
   /** Of each endpoint; UDP alone without this. */
   readonly transports?: readonly Transport[];
 }
@@ -61,14 +63,14 @@ export function count(most: number): readonly number[] {
 }
 
 export async function openMachine(stopwatch: string, shape: Shape): Promise<BenchMachine> {
-  const { backend, endpoints = 4, profiles = 0, tunnels = 0, transports = ['udp'] } = shape;
+  const { backend, endpoints = 4, profiles = 0, tunnels = 0, transports = ['udp'], node } = shape;
   const sandbox = await openSandbox();
   // The settings take a list; thousands are in profiles, as they would be.
   const listed = count(Math.min(endpoints, 100)).flatMap((number) =>
     transports.map((transport) => `${serverAddress(number)}:1194/${transport}`),
   );
   const settings = [`KILLSWITCH_BACKEND=${backend}`, `KILLSWITCH_ENDPOINTS=${listed.join(',')}`, 'KILLSWITCH_RESOLVER=off', ''];
-  const product = await installProduct(sandbox, DIST, settings.join('\n'));
+  const product = await installProduct(sandbox, DIST, settings.join('\n'), node);
   const remotes = count(endpoints).flatMap((number) => transports.map((transport) => `remote ${serverAddress(number)} 1194 ${transport}`));
   const files = [
     ...(endpoints > 100 ? [['many', ['client', 'dev tun', ...remotes]] as const] : []),

@@ -119,7 +119,7 @@ export function markdown({ machine, quick, groups, targets }: Report): string {
   return [
     `Node ${machine.node}, Linux ${machine.kernel}, ${machine.processors} × ${machine.processor}${quick ? '; a quick run' : ''}.`,
     ...(judged.length === 0 ? [] : [`### Targets\n\n${table(['figure', 'target', 'is', ''], judged)}`]),
-    ...groups.map(({ title, unit, rows }) => `### ${title}\n\n${table(['', unit, `to "${rows[0]?.name}"`], rows.map(row))}`),
+    ...groups.map(({ title, unit, rows, base = rows[0]?.name }) => `### ${title}\n\n${table(['', unit, `to "${base}"`], rows.map(row))}`),
     '',
   ].join('\n\n');
 }
