@@ -1,0 +1,164 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const ROOT = new URL('../../', import.meta.url).pathname;
+const textOf = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+
+/** A test that would fail if the promise did not hold: its file, and the beginning of its name. */
+type Holder = readonly [file: string, name: string];
+
+/** A sentence of a document, as it stands there, and what holds it. */
+interface Promised {
+  readonly document: 'README.md' | 'docs/security.md';
+  readonly sentence: string;
+  readonly heldBy: readonly Holder[];
+}
+
+const LEAKS = 'test/e2e/leaks.ts';
+const INVARIANTS: Holder = ['test/unit/ruleset/leaks.test.ts', 'over the full product of packets'];
+const SPECIFICATION: Holder = ['test/unit/ruleset/promises.test.ts', 'gets what is promised'];
+const MUTANTS: Holder = ['test/unit/ruleset/mutation.test.ts', 'never lets more pass without breaking'];
+const KERNEL: Holder = ['test/support/decisions.ts', 'the kernel decides as the evaluation does'];
+
+const PROMISES: readonly Promised[] = [
+  {
+    document: 'README.md',
+    sentence: 'It does not matter whether OpenVPN runs, reconnects, crashes or is stopped.',
+    heldBy: [
+      [LEAKS, 'nothing leaves once it is locked, before the first connection'],
+      [LEAKS, 'nothing leaves in clear while it connects and while it is connected'],
+      [LEAKS, ', and it connects again'],
+      ['test/lab/watch-killed-client.test.ts', ''],
+    ],
+  },
+  {
+    document: 'README.md',
+    sentence: 'While it is locked, these packets may leave, and no others:',
+    heldBy: [INVARIANTS, SPECIFICATION, MUTANTS, KERNEL],
+  },
+  {
+    document: 'README.md',
+    sentence:
+      "* The OpenVPN client's own packets to its endpoints: exact address, port and transport, and only from root's and the client's own account.",
+    heldBy: [
+      [LEAKS, 'the prober is not root, so that it may not speak to the endpoint'],
+      ['test/regressions/CVE-2023-36673-tunnelcrack-serverip.test.ts', ''],
+      ['test/unit/ruleset/leaks.test.ts', 'opens nothing beside itself but its endpoints, to the client alone'],
+    ],
+  },
+  {
+    document: 'README.md',
+    sentence: '* The SSH session in which you said `lock`, if you did.',
+    heldBy: [
+      ['test/lab/ssh-session.test.ts', 'lock, said in an SSH session from the internet'],
+      ['test/regressions/an-ordinary-connection-is-no-ssh-session.test.ts', ''],
+    ],
+  },
+  {
+    document: 'README.md',
+    sentence: "* For some minutes after `portal`: one user's web and names on [a network with a login page](#a-network-with-a-login-page).",
+    heldBy: [
+      ['test/lab/portal.test.ts', 'in a portal one user reaches the web'],
+      ['test/lab/portal.test.ts', 'closes by itself at its time'],
+    ],
+  },
+  {
+    document: 'README.md',
+    sentence: '* Packets to the LAN. By default that is every private address and local multicast; never DNS (ports 53, 853 and 5355).',
+    heldBy: [
+      [LEAKS, 'ping, TCP and UDP work on the LAN'],
+      [LEAKS, 'no resolver of the LAN or the ISP answers'],
+    ],
+  },
+  {
+    document: 'README.md',
+    sentence:
+      "* Packets into a live tunnel. DNS goes only to the tunnel's own resolvers, IPv6 only into a tunnel that has an IPv6 address.",
+    heldBy: [[LEAKS, 'ping, TCP, UDP and DNS work through the tunnel'], INVARIANTS],
+  },
+  {
+    document: 'docs/security.md',
+    sentence: '1. **The base rules outlive everything.**',
+    heldBy: [
+      ['test/hooks/kill.test.ts', 'after kill -9 at any of'],
+      ['test/lab/boot-minute.test.ts', ''],
+      ['test/lab/boot-life.test.ts', ''],
+    ],
+  },
+  {
+    document: 'docs/security.md',
+    sentence: '2. **No hook ever opens the network.**',
+    heldBy: [
+      ['test/unit/ruleset/leaks.test.ts', 'opens nothing beside itself but its endpoints'],
+      ['test/hooks/convergence.test.ts', 'an unlock in the middle of ups leaves the machine open'],
+      ['test/lab/timed.test.ts', 'a lock that nobody confirms is taken back'],
+    ],
+  },
+  {
+    document: 'docs/security.md',
+    sentence: '3. **All or nothing.**',
+    heldBy: [
+      ['test/kernel/apply.test.ts', 'when the check fails, nothing is committed'],
+      ['test/kernel/apply.test.ts', 'when every commit fails, the rules that were there stay'],
+      ['test/hooks/kill.test.ts', 'after kill -9 at any of'],
+    ],
+  },
+  {
+    document: 'docs/security.md',
+    sentence: "4. **Others' rules are not touched.**",
+    heldBy: [
+      ['test/kernel/rules-of-others.test.ts', 'nothing of theirs changes through lock, up, down and unlock'],
+      ['test/kernel/rules-of-others.test.ts', 'what others change while it is locked stays after unlock'],
+    ],
+  },
+  {
+    document: 'docs/security.md',
+    sentence: '5. **What `status` says was read from the kernel a moment ago.**',
+    heldBy: [
+      ['test/kernel/tampering.test.ts', ''],
+      ['test/regressions/a-failed-command-says-what-the-kernel-holds.test.ts', ''],
+    ],
+  },
+];
+
+/** The promises of a page's list or lines that the table has to have. */
+const MADE: Readonly<Record<Promised['document'], RegExp>> = {
+  'README.md': /^\* (?:The OpenVPN client|The SSH session|For some minutes after|Packets )/gm,
+  'docs/security.md': /^\d\. \*\*/gm,
+};
+
+const page = (): string =>
+  [
+    '# Which test holds which promise\n',
+    'Written by `npx vitest run test/unit/promises.test.ts -u` from the table in that file, which checks that each sentence and each test is there.\n',
+    ...PROMISES.map(
+      ({ document, sentence, heldBy }) =>
+        `## ${sentence.replace(/^(\* |\d\. )/, '').replace(/\*\*/g, '')}\n\nSaid in ${document}. Held by:\n\n${heldBy
+          .map(([file, name]) => `* \`${file}\`${name === '' ? '' : `: ${name.replace(/^, /, 'nothing leaves in clear on each fault, ')}`}`)
+          .join('\n')}\n`,
+    ),
+  ].join('\n');
+
+describe.each(PROMISES)('$sentence', ({ document, sentence, heldBy }) => {
+  test('is made by its document', () => {
+    expect(textOf(document)).toContain(sentence);
+  });
+
+  test.each(heldBy)('is held by %s "%s"', (file, name) => {
+    const text = textOf(file);
+    expect(text).toMatch(/\b(test|describe)\b/);
+    expect(text).toContain(name);
+  });
+});
+
+test('every promise of the documents is in the table', () => {
+  for (const [document, made] of Object.entries(MADE)) {
+    const own = PROMISES.filter((each) => each.document === document && new RegExp(made.source).test(each.sentence));
+    expect(own.length).toBe([...textOf(document).matchAll(made)].length);
+  }
+});
+
+test('docs/promises.md is made from the table', async () => {
+  await expect(page()).toMatchFileSnapshot('../../docs/promises.md');
+});
