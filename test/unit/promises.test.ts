@@ -134,7 +134,10 @@ const page = (): string =>
     'Written by `npx vitest run test/unit/promises.test.ts -u` from the table in that file, which checks that each sentence and each test is there.\n',
     ...PROMISES.map(
       ({ document, sentence, heldBy }) =>
-        `## ${sentence.replace(/^(\* |\d\. )/, '').replace(/\*\*/g, '')}\n\nSaid in ${document}. Held by:\n\n${heldBy
+        `## ${sentence
+          .replace(/^(\* |\d\. )/, '')
+          .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+          .replace(/\*\*/g, '')}\n\nSaid in ${document}. Held by:\n\n${heldBy
           .map(([file, name]) => `* \`${file}\`${name === '' ? '' : `: ${name.replace(/^, /, 'nothing leaves in clear on each fault, ')}`}`)
           .join('\n')}\n`,
     ),
