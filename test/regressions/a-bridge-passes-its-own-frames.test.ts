@@ -2,10 +2,11 @@ import { describe, expect, test } from 'vitest';
 import type { Backend } from '../../src/backend/backend.ts';
 import { differencesOf } from '../../src/backend/image.ts';
 import { iptables } from '../../src/backend/iptables.ts';
-import { openSandbox, type Sandbox, sandboxObstacle } from '../../src/host/sandbox.ts';
+import type { Sandbox } from '../../src/host/sandbox.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import { apply, look } from '../../src/transaction/apply.ts';
-import { backendOf, KINDS, type Kind, useKind } from '../support/kinds.ts';
+import { backendOf, KINDS, type Kind } from '../support/kinds.ts';
+import { inSandbox } from '../support/machine.ts';
 import { POLICIES, type PolicyName } from '../support/policies.ts';
 import { sandboxHost } from '../support/sandbox-host.ts';
 
@@ -84,12 +85,7 @@ const STATES: readonly PolicyName[] = ['blocked, LAN off', 'connected, LAN off']
 
 describe.each(KINDS)('with %s', (kind) => {
   test('frames of one bridge pass, and nothing that the machine routes or sends', async (context) => {
-    const obstacle = sandboxObstacle();
-    if (obstacle !== undefined) context.skip(obstacle);
-    const sandbox = await openSandbox();
-    try {
-      const missing = useKind(sandbox, kind);
-      if (missing !== undefined) context.skip(missing);
+    await inSandbox({ context, kind }, async (sandbox) => {
       const { status, stderr } = sandbox.run(['sh', '-s'], { stdin: SCENE });
       if (status !== 0) context.skip(`no bridge whose frames IP hooks see can be made here: ${stderr.trim()}`);
       // Until the addresses of the links are there.
@@ -104,8 +100,6 @@ describe.each(KINDS)('with %s', (kind) => {
         // What packets put into sets is not a change of the rules.
         expect(differencesOf(backend.image(ruleset), look(host, backend).image)).toEqual([]);
       }
-    } finally {
-      sandbox.close();
-    }
+    });
   }, 120_000);
 });

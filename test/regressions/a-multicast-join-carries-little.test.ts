@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { openSandbox, type Sandbox, sandboxObstacle } from '../../src/host/sandbox.ts';
+import type { Sandbox } from '../../src/host/sandbox.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import { apply } from '../../src/transaction/apply.ts';
-import { backendOf, KINDS, useKind } from '../support/kinds.ts';
+import { backendOf, KINDS } from '../support/kinds.ts';
+import { inSandbox } from '../support/machine.ts';
 import { POLICIES } from '../support/policies.ts';
 import { sandboxHost } from '../support/sandbox-host.ts';
 
@@ -86,12 +87,7 @@ function carried(sandbox: Sandbox, pace: Pace): Carried {
 
 describe.each(KINDS)('with %s', (kind) => {
   test('multicast joins of a user carry hardly anything while the LAN is off', { timeout: 120_000 }, async (context) => {
-    const obstacle = sandboxObstacle();
-    if (obstacle !== undefined) context.skip(obstacle);
-    const sandbox = await openSandbox();
-    try {
-      const missing = useKind(sandbox, kind) ?? (sandbox.hasOtherUsers ? undefined : 'this user namespace has no user besides root');
-      if (missing !== undefined) context.skip(missing);
+    await inSandbox({ context, kind, users: true }, async (sandbox) => {
       const { status, stderr } = sandbox.run(['sh', '-s'], { stdin: SCENE });
       if (status !== 0) throw new Error(stderr);
       const [host, backend] = [sandboxHost(sandbox), backendOf(kind)];
@@ -110,8 +106,6 @@ describe.each(KINDS)('with %s', (kind) => {
         expect(ipv6).toBeLessThanOrEqual(MOST);
         expect(ipv4).toBe(0);
       }
-    } finally {
-      sandbox.close();
-    }
+    });
   });
 });

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Sandbox } from '../../src/host/sandbox.ts';
-import { openSandbox, sandboxObstacle } from '../../src/host/sandbox.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import { apply, look, removeRules } from '../../src/transaction/apply.ts';
-import { backendOf, KINDS, useKind } from '../support/kinds.ts';
+import { backendOf, KINDS } from '../support/kinds.ts';
+import { inSandbox } from '../support/machine.ts';
 import { POLICIES } from '../support/policies.ts';
 import { sandboxHost } from '../support/sandbox-host.ts';
 
@@ -105,12 +105,7 @@ const POLICY_OF = { connected: 'connected, LAN off', blocked: 'blocked, LAN off'
 
 describe.each(KINDS)('with %s', (kind) => {
   test.for(Object.entries(WAYS))('nothing leaves in clear by %s', async ([, { set, to, port }], context) => {
-    const obstacle = sandboxObstacle();
-    if (obstacle !== undefined) context.skip(obstacle);
-    const sandbox = await openSandbox();
-    try {
-      const missing = useKind(sandbox, kind) ?? (sandbox.hasOtherUsers ? undefined : 'this user namespace has no user besides root');
-      if (missing !== undefined) context.skip(missing);
+    await inSandbox({ context, kind, users: true }, async (sandbox) => {
       const must = (...lines: readonly string[]) => {
         const { status, stderr } = sandbox.run(['sh', '-s'], { stdin: ['set -e', ...lines].join('\n') });
         if (status !== 0) throw new Error(stderr);
@@ -127,8 +122,6 @@ describe.each(KINDS)('with %s', (kind) => {
       }
       removeRules(host, backend, policies);
       expect(sendTen(sandbox, to, port)).toBe(10);
-    } finally {
-      sandbox.close();
-    }
+    });
   });
 });

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { openSandbox, type Sandbox, sandboxObstacle } from '../../src/host/sandbox.ts';
+import type { Sandbox } from '../../src/host/sandbox.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import { apply } from '../../src/transaction/apply.ts';
-import { backendOf, KINDS, useKind } from '../support/kinds.ts';
+import { backendOf, KINDS } from '../support/kinds.ts';
+import { inSandbox } from '../support/machine.ts';
 import { POLICIES } from '../support/policies.ts';
 import { sandboxHost } from '../support/sandbox-host.ts';
 
@@ -45,12 +46,7 @@ s.bind(0, '${from}', async () => {
 
 describe.each(KINDS)('with %s', (kind) => {
   test('the LAN gets what carries the LAN’s address, and nothing that carries the tunnel’s', async (context) => {
-    const obstacle = sandboxObstacle();
-    if (obstacle !== undefined) context.skip(obstacle);
-    const sandbox = await openSandbox();
-    try {
-      const missing = useKind(sandbox, kind) ?? (sandbox.hasOtherUsers ? undefined : 'this user namespace has no user besides root');
-      if (missing !== undefined) context.skip(missing);
+    await inSandbox({ context, kind, users: true }, async (sandbox) => {
       const { status, stderr } = sandbox.run(['sh', '-s'], { stdin: SCENE });
       if (status !== 0) throw new Error(stderr);
       expect(sendTen(sandbox, '10.8.0.6')).toBe(10);
@@ -65,8 +61,6 @@ describe.each(KINDS)('with %s', (kind) => {
       apply(sandboxHost(sandbox), backendOf(kind), compile({ state: 'blocked', base, former: [former] }));
       expect(sendTen(sandbox, '192.168.77.2')).toBe(10);
       expect(sendTen(sandbox, '10.8.0.6')).toBe(0);
-    } finally {
-      sandbox.close();
-    }
+    });
   });
 });

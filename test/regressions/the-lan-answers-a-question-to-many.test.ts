@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { differencesOf } from '../../src/backend/image.ts';
-import { openSandbox, type Sandbox, sandboxObstacle } from '../../src/host/sandbox.ts';
+import type { Sandbox } from '../../src/host/sandbox.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import { apply, look } from '../../src/transaction/apply.ts';
-import { backendOf, KINDS, type Kind, useKind } from '../support/kinds.ts';
+import { backendOf, KINDS, type Kind } from '../support/kinds.ts';
+import { inSandbox } from '../support/machine.ts';
 import { POLICIES, type PolicyName } from '../support/policies.ts';
 import { sandboxHost } from '../support/sandbox-host.ts';
 
@@ -136,12 +137,7 @@ const STATES: readonly (readonly [PolicyName, Pace])[] = [
 
 describe.each(KINDS)('with %s', (kind) => {
   test('the LAN answers the port that asked for some seconds, where the backend can tell it, and nothing else comes in', async (context) => {
-    const obstacle = sandboxObstacle();
-    if (obstacle !== undefined) context.skip(obstacle);
-    const sandbox = await openSandbox();
-    try {
-      const missing = useKind(sandbox, kind);
-      if (missing !== undefined) context.skip(missing);
+    await inSandbox({ context, kind }, async (sandbox) => {
       expect(sandbox.run(['sh', '-s'], { stdin: SCENE })).toMatchObject({ status: 0 });
       const all = each(({ to }) => (to.includes(':') ? ['answer', 'guess', 'late'] : ['answer', 'guess', 'late', 'stranger']));
       await startLan(sandbox);
@@ -155,8 +151,6 @@ describe.each(KINDS)('with %s', (kind) => {
         });
         expect(differencesOf(backend.image(ruleset), look(host, backend).image)).toEqual([]);
       }
-    } finally {
-      sandbox.close();
-    }
+    });
   }, 180_000);
 });

@@ -46,3 +46,24 @@ export function machineWith(
     },
   };
 }
+
+/**
+ * A sandbox of one test, with a kind of packet filter. The test is skipped, with the reason, where
+ * none can be made; `users`: also where it has no user besides root.
+ */
+export async function inSandbox(
+  { context, kind, users = false }: { readonly context: TestContext; readonly kind: Kind; readonly users?: boolean },
+  play: (sandbox: Sandbox) => void | Promise<void>,
+): Promise<void> {
+  const obstacle = sandboxObstacle();
+  if (obstacle !== undefined) context.skip(obstacle);
+  const sandbox = await openSandbox();
+  try {
+    const missing = useKind(sandbox, kind);
+    if (missing !== undefined) context.skip(missing);
+    if (users && !sandbox.hasOtherUsers) context.skip('this user namespace has no user besides root');
+    await play(sandbox);
+  } finally {
+    sandbox.close();
+  }
+}
