@@ -46,9 +46,7 @@ const LEAN = {
   // For messages between processes: no program of ours sends any.
   'node:v8': `exports.serialize = (...words) => require('v8').serialize(...words);`,
   // For a log that another thread writes: ours is written where it is said.
-  'thread-stream': `module.exports = class { constructor() { throw new Error('built without threads'); } };`,
   worker_threads: `exports.isMainThread = true;`,
-  module: `exports.createRequire = (...words) => require('node:module').createRequire(...words);`,
   assert: `module.exports = (...words) => require('node:assert')(...words);`,
   // For the words of an error: a signal is called by its name alone.
   'human-signals': `export const signalsByName = new Proxy({}, { get: (_, description) => ({ description }) });`,
@@ -78,6 +76,9 @@ const LEANER = [
   },
 ];
 
+/** Files of modules that no program of ours uses: pino's logs in other threads and in several places. */
+const UNUSED = /\/pino\/lib\/(transport|multistream)\.js$/;
+
 /**
  * A module of Node as its importers see it, asked for once. esbuild would ask for it at every import, and make a copy of it with a getter for each
  * of its names where its default is imported.
@@ -103,6 +104,7 @@ const lean = {
     onLoad({ filter: /./, namespace: 'builtin' }, async ({ path }) => ({ contents: await builtin(path) }));
     onResolve({ filter: new RegExp(`^(${Object.keys(LEAN).join('|')})$`) }, ({ path }) => ({ path, namespace: 'lean' }));
     onLoad({ filter: /./, namespace: 'lean' }, ({ path }) => ({ contents: LEAN[path], resolveDir: EXECA }));
+    onLoad({ filter: UNUSED }, () => ({ contents: '' }));
     for (const { file, found, instead } of LEANER)
       onLoad({ filter: new RegExp(`/${file}$`) }, ({ path }) => {
         const text = readFileSync(path, 'utf8');

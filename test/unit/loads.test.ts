@@ -23,7 +23,7 @@ const BUDGET = {
     ...['sonic-boom', 'strip-final-newline', 'unicorn-magic', 'which'],
   ],
   builtins: [
-    ...['assert', 'buffer', 'child_process', 'crypto', 'diagnostics_channel', 'events', 'fs', 'module', 'os', 'path', 'process'],
+    ...['assert', 'buffer', 'child_process', 'crypto', 'diagnostics_channel', 'events', 'fs', 'os', 'path', 'process'],
     ...['string_decoder', 'tty', 'url', 'util', 'v8'],
   ],
 };
