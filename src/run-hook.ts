@@ -10,12 +10,13 @@ import { PATHS } from './host/paths.ts';
 import { forgetReplaced, retireTunnel } from './machine/former-tunnels.ts';
 import { gatherKnown, hasNames, savedKnown } from './machine/known-endpoints.ts';
 import {
+  daemonOf,
+  hasEnded,
   type LiveTunnel,
   readLiveTunnel,
   readLiveTunnels,
   removeLiveTunnel,
   sameLiveTunnel,
-  startOf,
   writeLiveTunnel,
 } from './machine/live-tunnels.ts';
 import { loadSettings } from './machine/load-settings.ts';
@@ -78,7 +79,6 @@ function profileOf(host: Host, { config }: TunnelUp): string | undefined {
 
 /** The tunnel of an event; `before` is what was known of its device. */
 function liveTunnel(host: Host, event: TunnelUp, before: LiveTunnel | undefined, known: readonly Endpoint[]): LiveTunnel {
-  const start = event.daemon === undefined ? undefined : startOf(host, event.daemon);
   const kept = event.kept ? (before?.tunnel.networks ?? []) : [];
   // An unprivileged hook may not see the file that the hook as root has seen.
   const profile = host.mayChangeRules() ? profileOf(host, event) : before?.profile;
@@ -90,7 +90,7 @@ function liveTunnel(host: Host, event: TunnelUp, before: LiveTunnel | undefined,
       ...offloadedOf(host, event.tunnel.device),
     },
     since: host.now(),
-    daemon: event.daemon === undefined || start === undefined ? undefined : { pid: event.daemon, start },
+    daemon: event.daemon === undefined ? undefined : daemonOf(host, event.daemon),
     deviceSeen: devices(host).has(event.tunnel.device),
     ...(profile !== undefined && { profile }),
   };
@@ -306,7 +306,7 @@ function leaveNoDevice(host: Host, input: HookInput): void {
   if (event.kind !== 'tunnel-up' || !host.mayChangeRules()) return;
   const { device } = event.tunnel;
   const owner = readLiveTunnel(host, device)?.daemon;
-  const isAnothers = owner !== undefined && owner.pid !== event.daemon && startOf(host, owner.pid) === owner.start;
+  const isAnothers = owner !== undefined && owner.pid !== event.daemon && !hasEnded(host, owner);
   if (offloadedOf(host, device).offloaded === true && !isAnothers) removeDevice(host, device);
 }
 

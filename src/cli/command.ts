@@ -33,8 +33,8 @@ export interface CliCommand {
   readonly summary: string;
   /** Calls to show, each with what it does. */
   readonly examples: readonly (readonly [call: string, what: string])[];
-  /** Whether it changes packet filters or files of the system. */
-  readonly needsRoot: boolean;
+  /** Whether it changes packet filters or files of the system. `account`: root's account will do, also without CAP_NET_ADMIN. */
+  readonly needsRoot: boolean | 'account';
   /** Whether a call may last as long as it likes: until it is interrupted, or as long as its steps take. Without it every call has an end. */
   endless?(args: readonly string[]): boolean;
   run(context: Context): ExitStatus | Promise<ExitStatus>;

@@ -5,7 +5,7 @@ import { settingsInForce } from '../machine/settings-in-force.ts';
 import { judge, type Looks } from '../ruleset/evaluate.ts';
 import { REASONS } from '../ruleset/reasons.ts';
 import { answersEarly } from '../ruleset/ruleset.ts';
-import { lookIfItWorks } from '../transaction/apply.ts';
+import { lookOrSay } from '../transaction/look-or-say.ts';
 import type { PictureLine } from '../view/picture.ts';
 import type { CliCommand } from './command.ts';
 import { describedPacket } from './described-packet.ts';
@@ -13,8 +13,9 @@ import { parseArguments } from './parse-arguments.ts';
 import { drawn } from './screen.ts';
 
 /** What the answer was compared with. */
-function loadedLine({ state, exact }: Report): PictureLine {
+function loadedLine({ state, exact, unread }: Report): PictureLine {
   const label = 'loaded';
+  if (unread !== undefined) return { label, text: `nobody knows: ${unread}`, tone: 'bad' };
   if (state === 'unlocked') return { label, text: 'no: nothing is locked, and this is what "lock" would load', tone: 'warning' };
   if (exact) return { label, text: 'yes: the kernel holds exactly these rules', tone: 'good' };
   return { label, text: 'NO: the kernel holds other rules; "ovpn-killswitch status" says which', tone: 'bad' };
@@ -66,7 +67,7 @@ export const explain: CliCommand = {
       { least: 3, most: 4 },
     );
     const packet = describedPacket({ ...values, words: positionals }, explain.usage, (account) => uidOf(host, account));
-    const report = readReport(host, settingsInForce(host), (backend) => lookIfItWorks(host, backend));
+    const report = readReport(host, settingsInForce(host), lookOrSay(host));
     const leavesBy = values['leaves-by'] ?? packet.out;
     const { verdict, rule, chain } = judge(report.intended.ruleset, packet, looksOf(report), leavesBy);
     if (rule === undefined) throw new KillswitchError('INTERNAL', `no rule of ${chain} decides about this packet`, 'Please report this.');

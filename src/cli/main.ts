@@ -121,9 +121,9 @@ async function run(argv: readonly string[], nobodyReads: () => boolean, asRoot: 
   const line = columns === undefined ? NO_PROGRESS_LINE : progressLine(columns);
   const warn = (warning: string) => line.beside(() => say(warning));
   const host = linuxHost({ name, milliseconds, shown: 'warn', say: warn });
-  if (command.needsRoot && !host.mayChangeRules())
+  if (command.needsRoot !== false && !host.mayChangeRules() && (command.needsRoot === true || host.uid() !== 0))
     throw new KillswitchError('NOT_ROOT', `"${name}" needs root`, `Run it as root: sudo ${ownName(name)} ${argv.map(shellWord).join(' ')}`);
-  if (command.needsRoot) asRoot(host);
+  if (command.needsRoot !== false) asRoot(host);
   try {
     return await command.run({
       host,

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { readBoot } from '../boot/boot-report.ts';
 import { EXIT, type ExitStatus, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import type { Report } from '../machine/report.ts';
+import { LOCK_RECORD } from '../machine/lock-record.ts';
 import { picture } from '../view/picture.ts';
 import { statusJson } from '../view/status-json.ts';
 import { statusMetrics } from '../view/status-metrics.ts';
@@ -17,9 +17,10 @@ const HOME = '\x1b[H';
 const ERASE_BELOW = '\x1b[J';
 const ERASE_LINE_END = '\x1b[K';
 
-function exitOf({ state, exact }: Report): ExitStatus {
+function exitOf({ report: { state, exact }, refused }: View): ExitStatus {
   if (state === 'unlocked') return EXIT.failed;
-  return exact ? EXIT.ok : EXIT.degraded;
+  // Hooks and the boot would do as if nobody had locked.
+  return exact && refused.every(({ path }) => path !== LOCK_RECORD) ? EXIT.ok : EXIT.degraded;
 }
 
 /** Without a tool that loads rules there is no view, but the boot has shut the network for that very reason: it is said beside the error. */
@@ -46,21 +47,22 @@ async function watch(context: Context): Promise<ExitStatus> {
     if (screen.columns === undefined) for (const line of [...lines, '']) draw(line);
     else draw(`${HOME}${lines.map((line) => `${line}${ERASE_LINE_END}`).join('\n')}\n${ERASE_BELOW}`);
     await setTimeout(REDRAW_MILLISECONDS);
-    if (context.nobodyReads()) return exitOf(view.report);
+    if (context.nobodyReads()) return exitOf(view);
   }
 }
 
 export const status: CliCommand = {
   name: 'status',
   usage: 'status [--json | --prometheus | --watch]',
-  summary: 'Read the kernel and say whether it holds what it should: exit 0 locked and exact, 1 not locked, 2 locked but different.',
+  summary:
+    'Read the kernel and say whether it holds what it should: exit 0 locked and exact, 1 not locked, 2 locked but different, or not known.',
   examples: [
     ['status', 'a picture for people'],
     ['status --watch', 'the same every two seconds, until Ctrl-C'],
     ['status --json', 'the same for programs'],
     ['status --prometheus', "metrics, for the textfile collector of Prometheus' node_exporter"],
   ],
-  needsRoot: true,
+  needsRoot: 'account',
   endless: (args) => args.includes('--watch'),
   run: (context) => {
     const { host, args, printExactly, draw } = context;
@@ -72,6 +74,6 @@ export const status: CliCommand = {
     if (values.json === true) printExactly(statusJson(view));
     else if (values.prometheus === true) printExactly(statusMetrics(view));
     else for (const line of drawnPicture(view, context)) draw(line);
-    return exitOf(view.report);
+    return exitOf(view);
   },
 };

@@ -7,7 +7,8 @@ import { FORMER_KINDS, type FormerTunnel } from '../tunnel/former-tunnel.ts';
 import { parseConnectionUuid } from '../tunnel/networkmanager-event.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 import { field, type Json, parseJson, texts } from './json.ts';
-import { type LiveTunnel, readLiveTunnels, removeLiveTunnel, staleTunnels, startOf } from './live-tunnels.ts';
+import { DAEMON, hasEnded, type LiveTunnel, readLiveTunnels, removeLiveTunnel, staleTunnels } from './live-tunnels.ts';
+import { fitting } from './schema.ts';
 
 /** A tunnel that reconnects or has ended, and who could bring it back. */
 export interface FormerRecord extends Pick<LiveTunnel, 'daemon' | 'connection' | 'profile'> {
@@ -26,20 +27,24 @@ function nameOf({ tunnel, daemon, connection }: Omit<FormerRecord, 'kind' | 'sin
   return daemon === undefined ? `device-${tunnel.device}` : `process-${daemon.pid}`;
 }
 
+/** Undefined when it is none. */
+function parseDaemon(json: Json | undefined): FormerRecord['daemon'] {
+  return fitting(DAEMON)(json, '');
+}
+
 function parseRecord(text: string): FormerRecord | undefined {
   const json = parseJson(text);
   const former = parseFormer(json);
   const since = field(json, 'since');
   if (former?.device === undefined || former.kind === 'remembered' || typeof since !== 'number') return undefined;
   const { kind, device, addresses, networks } = former;
-  const [pid, start] = ['pid', 'start'].map((name) => field(field(json, 'daemon'), name));
   const connection = parseConnectionUuid(String(field(json, 'connection') ?? ''));
   const profile = field(json, 'profile');
   return {
     kind,
     tunnel: { device, addresses, networks },
     since,
-    daemon: typeof pid === 'number' && typeof start === 'string' ? { pid, start } : undefined,
+    daemon: parseDaemon(field(json, 'daemon')),
     ...(connection !== undefined && { connection }),
     ...(typeof profile === 'string' && { profile }),
   };
@@ -110,7 +115,7 @@ export function endFormer(host: Host, record: FormerRecord): void {
 
 /** Whether the OpenVPN that made a tunnel is gone; what was never seen proves nothing. */
 function processGone(host: Host, { daemon }: Pick<FormerRecord, 'daemon'>): boolean {
-  return daemon !== undefined && startOf(host, daemon.pid) !== daemon.start;
+  return daemon !== undefined && hasEnded(host, daemon);
 }
 
 /** What still reconnects although its OpenVPN is gone. */

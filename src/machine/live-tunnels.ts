@@ -17,6 +17,8 @@ import { deviceKind, devices } from './tunnel-device.ts';
 export interface Daemon {
   readonly pid: number;
   readonly start: string;
+  /** The pid namespace in which it has that number (namespaces(7)); missing in files of earlier versions. */
+  readonly namespace?: string;
 }
 
 /** A tunnel that `up` reported, and what to know it by when its end is never reported. */
@@ -42,15 +44,35 @@ export function startOf(host: Host, pid: number): string | undefined {
   return fields?.[0] === 'Z' || fields?.[0] === 'X' ? undefined : fields?.[19];
 }
 
+/** Our own pid namespace, as its link in /proc names it; undefined where that cannot be read. */
+function pidNamespace(host: Host): string | undefined {
+  return host.place('/proc/self/ns/pid')?.replace(/^.*\//, '');
+}
+
+/** A process of our own pid namespace, to be known again; undefined when it is not there. */
+export function daemonOf(host: Host, pid: number): Daemon | undefined {
+  const [start, namespace] = [startOf(host, pid), pidNamespace(host)];
+  return start === undefined ? undefined : { pid, start, ...(namespace !== undefined && { namespace }) };
+}
+
+/** Whether a process has ended, as far as can be seen from here: of one in another pid namespace nobody can say so. */
+export function hasEnded(host: Host, { pid, start, namespace }: Daemon): boolean {
+  return startOf(host, pid) !== start && (namespace === undefined || namespace === pidNamespace(host));
+}
+
 function pathOf(device: InterfaceName): string {
   return `${PATHS.tunnels}/${device}`;
 }
 
 /** A process id (pid_max, proc(5)) and a start time in clock ticks. */
-const DAEMON: Schema<Daemon> = object({
-  pid: whole(1, 2 ** 22),
-  start: text((ticks) => (/^\d{1,20}$/.test(ticks) ? ticks : undefined), 'a start time'),
-});
+export const DAEMON: Schema<Daemon> = made(
+  object({
+    pid: whole(1, 2 ** 22),
+    start: text((ticks) => (/^\d{1,20}$/.test(ticks) ? ticks : undefined), 'a start time'),
+    namespace: optional(text((name) => (/^pid:\[\d+\]$/.test(name) ? name : undefined), 'a pid namespace')),
+  }),
+  ({ pid, start, namespace }): Daemon => ({ pid, start, ...(namespace !== undefined && { namespace }) }),
+);
 
 const FILE = made(
   object({
@@ -197,7 +219,7 @@ export function staleTunnels(host: Host, live: readonly LiveTunnel[]): readonly 
   const present = devices(host);
   return live.filter(({ tunnel, deviceSeen, daemon }) => {
     const deviceGone = deviceSeen && !present.has(tunnel.device);
-    const daemonGone = daemon !== undefined && startOf(host, daemon.pid) !== daemon.start;
+    const daemonGone = daemon !== undefined && hasEnded(host, daemon);
     return deviceGone || daemonGone;
   });
 }

@@ -1,7 +1,7 @@
 import type { Host } from '../host/host.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
-import { type LiveTunnel, readLiveTunnels, startOf } from './live-tunnels.ts';
+import { hasEnded, type LiveTunnel, readLiveTunnels } from './live-tunnels.ts';
 import { devices, isDownDevice, isOvpnDevice } from './tunnel-device.ts';
 
 export function offloadedOf(host: Host, device: InterfaceName): Pick<Tunnel, 'offloaded'> {
@@ -17,7 +17,7 @@ function isIdle(host: Host, device: string): boolean {
 }
 
 function hasOwner(host: Host, { daemon }: LiveTunnel): boolean {
-  return daemon === undefined || startOf(host, daemon.pid) === daemon.start;
+  return daemon === undefined || !hasEnded(host, daemon);
 }
 
 /**

@@ -9,6 +9,7 @@ import type { Ruleset } from '../ruleset/ruleset.ts';
 import { unendableFlowtables } from './flowtables.ts';
 import { type KeptShut, readKeptShut } from './kept-shut.ts';
 import { gatherKnown, savedKnown } from './known-endpoints.ts';
+import type { Learner } from './learner.ts';
 import { type LiveTunnel, readLiveTunnels, staleTunnels } from './live-tunnels.ts';
 import { type LockRecord, openPortalOf, readLockRecord } from './lock-record.ts';
 import { settingsChanged } from './settings-in-force.ts';
@@ -23,10 +24,19 @@ export interface Intended {
   readonly kept: KeptShut;
 }
 
-export function intend(host: Host, settings: Settings, known: Known = savedKnown(host) ?? gatherKnown(host, settings)): Intended {
-  const live = readLiveTunnels(host);
-  const base = baseOf(settings, known, readSshSessions(host));
-  const kept = readKeptShut(host, live);
+/** For readers to whom state that cannot be read is an error. */
+const STRICT: Learner = { learn: (read) => read(), unknown: [] };
+
+const NOTHING_KEPT: KeptShut = { records: [], remembered: [], former: [] };
+
+export function intend(host: Host, settings: Settings, known: Known, { learn } = STRICT): Intended {
+  const live = learn(() => readLiveTunnels(host), []);
+  const base = baseOf(
+    settings,
+    known,
+    learn(() => readSshSessions(host), []),
+  );
+  const kept = learn(() => readKeptShut(host, live), NOTHING_KEPT);
   const policy = decide(
     base,
     live.map(({ tunnel }) => tunnel),
@@ -38,8 +48,8 @@ export function intend(host: Host, settings: Settings, known: Known = savedKnown
 
 /** The machine's state, read from the kernel a moment ago. */
 export interface Report {
-  /** `open`: somebody locked it, but no rule of ours is loaded. */
-  readonly state: 'unlocked' | 'open' | Policy['state'];
+  /** `open`: somebody locked it, but no rule of ours is loaded. `unknown`: the tool that could tell does not. */
+  readonly state: 'unlocked' | 'open' | 'unknown' | Policy['state'];
   /** Whether the kernel holds exactly what it should. */
   readonly exact: boolean;
   readonly record: LockRecord | undefined;
@@ -49,35 +59,85 @@ export interface Report {
   readonly intended: Intended;
   readonly stale: readonly LiveTunnel[];
   readonly differences: readonly Difference[];
+  /** Why the rules could not be read, escaped; undefined when they were. */
+  readonly unread: string | undefined;
   /** Whether the settings file says something else than what is in force. */
   readonly settingsChanged: boolean;
 }
 
-/** Reads the kernel; undefined where the backend does not work. */
-export type Look = (backend: Backend) => Survey | undefined;
+/** Why a backend's tools did not list the rules, escaped. `stopped`: one hung, was killed or could not start, and may well have rules. */
+export interface Unread {
+  readonly why: string;
+  readonly stopped: boolean;
+}
+
+/** Reads the kernel, or says why not. */
+export type Look = (backend: Backend) => Survey | Unread;
+
+const NOTHING: Survey = { image: [], policies: [], present: false };
+
+function isPresent(found: Survey | Unread): boolean {
+  return 'present' in found && found.present;
+}
+
+/**
+ * Why nobody can tell whether rules are loaded; undefined where somebody can. A backend that does not work
+ * here holds nothing of ours, unless the record names it, no other one works, or its tool was stopped.
+ */
+function unreadWhy(record: LockRecord | undefined, own: Backend, backends: readonly Backend[], look: Look): string | undefined {
+  const failed = backends.flatMap((backend) => {
+    const found = look(backend);
+    return 'why' in found ? [{ ...found, name: backend.name }] : [];
+  });
+  const counting = failed.filter(({ name, stopped }) => {
+    if (record !== undefined && name === record.backend) return true;
+    return record?.locked === true ? name === own.name : stopped || failed.length === backends.length;
+  });
+  return counting.length === 0 ? undefined : counting.map(({ why }) => why).join('; ');
+}
 
 /** The backend to compare with: without a record that says so, whichever has rules of ours. */
 function chosen(host: Host, settings: Settings, record: LockRecord | undefined, look: Look): Choice {
   const choice = choose(readWorld(host, settings.backend));
-  if (record !== undefined || look(choice.backend)?.present === true) return choice;
-  const loaded = installedBackends(host).find((backend) => look(backend)?.present === true);
+  if (record !== undefined || isPresent(look(choice.backend))) return choice;
+  const loaded = installedBackends(host).find((backend) => isPresent(look(backend)));
   return loaded === undefined
     ? choice
     : { ...choice, backend: loaded, wall: loaded.name === 'iptables', trace: [`${loaded.name}: its rules are loaded`] };
 }
 
-/** `look` reads the kernel; it is given so that reading a report stays free of how rules are applied. */
-export function readReport(host: Host, settings: Settings, look: Look): Report {
-  const record = readLockRecord(host);
+/** What stands for the servers where they cannot be read: none, and root's own packets. */
+const NO_KNOWN: Known = { endpoints: [], uids: [0] };
+
+/** Where nobody knows what should be loaded, one difference stands for all others. */
+function differencesFrom(backend: Backend, ruleset: Ruleset, found: Survey, unknown: readonly string[]): readonly Difference[] {
+  if (unknown.length === 0) return differencesOf(backend.image(ruleset), found.image);
+  return [{ family: undefined, chain: 'the rules', id: undefined, what: `cannot be compared: ${unknown.join('; ')}` }];
+}
+
+/**
+ * `look` reads the kernel; it is given so that reading a report stays free of how rules are applied. `learner` goes on where state cannot be
+ * read, and has said so of the settings before; without it that is an error.
+ */
+export function readReport(host: Host, settings: Settings, look: Look, { learn, unknown } = STRICT): Report {
+  const record = learn(() => readLockRecord(host), undefined);
   const choice = chosen(host, settings, record, look);
-  const intended = intend(host, settings, record?.locked === true ? undefined : gatherKnown(host, settings));
-  const found = look(choice.backend) ?? { image: [], policies: [], present: false };
+  const saved = record?.locked === true ? learn(() => savedKnown(host), undefined) : undefined;
+  const intended = intend(
+    host,
+    settings,
+    learn(() => saved ?? gatherKnown(host, settings), NO_KNOWN),
+    { learn, unknown },
+  );
+  const looked = look(choice.backend);
+  const found = 'why' in looked ? NOTHING : looked;
   const others = installedBackends(host).filter(({ name }) => name !== choice.backend.name);
-  const left = others.filter((backend) => look(backend)?.present === true);
+  const left = others.filter((backend) => isPresent(look(backend)));
+  const unread = found.present ? undefined : unreadWhy(record, choice.backend, [choice.backend, ...others], look);
   const locked = record?.locked === true || found.present || left.length > 0;
   const what = 'rules of an earlier lock are still loaded here too';
   const differences = [
-    ...(locked ? differencesOf(choice.backend.image(intended.ruleset), found.image) : []),
+    ...(locked && unread === undefined ? differencesFrom(choice.backend, intended.ruleset, found, unknown) : []),
     ...left.map(({ name }) => ({ family: undefined, chain: name, id: undefined, what })),
     ...(locked ? unendableFlowtables(host) : []).map((name) => ({
       family: undefined,
@@ -90,14 +150,15 @@ export function readReport(host: Host, settings: Settings, look: Look): Report {
   const shut = found.policies.length > 0 && found.policies.every(({ policy }) => policy === 'DROP');
   const nothing = !found.present && left.length === 0 && !shut;
   return {
-    state: !locked ? 'unlocked' : nothing ? 'open' : intended.policy.state,
-    exact: differences.length === 0,
+    state: unread !== undefined ? 'unknown' : !locked ? 'unlocked' : nothing ? 'open' : intended.policy.state,
+    exact: differences.length === 0 && unread === undefined,
+    unread,
     record,
     choice,
     found,
     intended,
     stale: staleTunnels(host, intended.live),
     differences,
-    settingsChanged: settingsChanged(host),
+    settingsChanged: learn(() => settingsChanged(host), false),
   };
 }

@@ -1,4 +1,5 @@
 import type { Image } from '../backend/image.ts';
+import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { field, type Json, parseJson } from '../machine/json.ts';
@@ -50,8 +51,27 @@ function parseCounts(json: Json | undefined): DropCounts {
   );
 }
 
+/** A full or read-only /run leaves no reading behind, and takes nothing from the answer. */
+function keepSamples(host: Host, samples: readonly Sample[]): void {
+  try {
+    host.write(FILE, `${JSON.stringify(samples)}\n`, 0o600);
+  } catch (thrown) {
+    if (!(thrown instanceof KillswitchError)) throw thrown;
+  }
+}
+
+/** The text of the earlier readings; others may have written it: then there are none. */
+function sampleText(host: Host): string {
+  try {
+    return host.read(FILE) ?? '';
+  } catch (thrown) {
+    if (thrown instanceof KillswitchError) return '';
+    throw thrown;
+  }
+}
+
 function readSamples(host: Host): readonly Sample[] {
-  const json = parseJson(host.read(FILE) ?? '');
+  const json = parseJson(sampleText(host));
   if (!Array.isArray(json)) return [];
   return json.flatMap((each: Json) => {
     const at = field(each, 'at');
@@ -81,7 +101,7 @@ export function readDrops(host: Host, image: Image): Drops {
   const distance = ({ at }: Sample) => Math.abs(now - at - MINUTE);
   const [earlier] = [...samples].filter(({ at }) => at < now).sort((a, b) => distance(a) - distance(b));
   if (host.mayChangeRules() && samples.every(({ at }) => now - at >= SHORTEST))
-    host.write(FILE, `${JSON.stringify([...samples, { at: now, packets: sinceLoad }])}\n`, 0o600);
+    keepSamples(host, [...samples, { at: now, packets: sinceLoad }]);
   return {
     seconds: earlier && now - earlier.at,
     packets: earlier === undefined ? sinceLoad : grown(earlier.packets, sinceLoad),

@@ -31,6 +31,7 @@ export function ago(seconds: number): string {
 
 function headline({ state, exact }: Report): PictureLine {
   if (state === 'unlocked') return { text: 'UNLOCKED: nothing is guarded', tone: 'bad' };
+  if (state === 'unknown') return { text: 'UNKNOWN: the rules of this machine could not be read', tone: 'bad' };
   if (state === 'open') return { text: 'OPEN: this machine was locked, but no rule is loaded', tone: 'bad' };
   if (!exact) return { text: 'LOCKED, BUT NOT AS IT SHOULD BE', tone: 'bad' };
   if (state === 'portal') return { text: 'LOCKED, but for a portal', tone: 'warning' };
@@ -91,14 +92,18 @@ function* portalLines(open: View['portal']): Generator<PictureLine> {
   for (const each of passed) yield line('passed', passedText(each));
 }
 
-function* resolverLines({ setting, demands, inUse, differences }: ResolverState): Generator<PictureLine> {
+function* resolverLines(state: ResolverState | undefined): Generator<PictureLine> {
+  if (state === undefined) return;
+  const { setting, demands, inUse, differences } = state;
   if (inUse.length > 0) yield line('dns', `set in ${inUse.map((name) => STRATEGIES[name].title).join(', ')}`);
   else if (setting === 'off') yield line('dns', 'left alone: KILLSWITCH_RESOLVER says off');
   for (const difference of differences)
     yield line('dns', `${difference}${demands.length > 0 ? ': "ovpn-killswitch lock" sets it' : ''}`, 'warning');
 }
 
-function* bootLines({ strategy, sysctl, problems }: BootReport): Generator<PictureLine> {
+function* bootLines(boot: BootReport | undefined): Generator<PictureLine> {
+  if (boot === undefined) return;
+  const { strategy, sysctl, problems } = boot;
   const end = sysctl ? '; kernel settings too' : '';
   yield strategy === undefined
     ? line('boot', `the rules are not loaded at boot: "ovpn-killswitch boot enable"${end}`, 'warning')
@@ -125,11 +130,13 @@ function dropsText({ seconds, packets }: Drops): string {
   return text === '' ? `none ${when}` : `${when}: ${text}`;
 }
 
-function watchLine({ enabled, running }: View['watch']): PictureLine {
-  if (running) return line('watch', 'puts the rules back when another program changes them');
-  return enabled
-    ? line('watch', 'PROBLEM: the service ovpn-killswitch-watch does not run', 'warning')
-    : line('watch', 'off: "ovpn-killswitch watch enable" has the rules put back when another program changes them');
+function* watchLines(watch: View['watch']): Generator<PictureLine> {
+  if (watch === undefined) return;
+  if (watch.running) yield line('watch', 'puts the rules back when another program changes them');
+  else
+    yield watch.enabled
+      ? line('watch', 'PROBLEM: the service ovpn-killswitch-watch does not run', 'warning')
+      : line('watch', 'off: "ovpn-killswitch watch enable" has the rules put back when another program changes them');
 }
 
 export function* picture({
@@ -145,6 +152,7 @@ export function* picture({
   drops,
   neighbours,
   refused,
+  unknown,
   now,
 }: View): Generator<PictureLine> {
   const { record, choice, intended, differences, state } = report;
@@ -164,6 +172,7 @@ export function* picture({
     yield line('state', `PROBLEM: ${path} is not believed: ${why}; "ovpn-killswitch lock" writes state anew`, 'bad');
   for (const { there, therePort, here, herePort } of intended.policy.base.sessions)
     yield line('ssh', `the session from ${there.text} port ${therePort} to ${here.text} port ${herePort} is kept until it ends`, 'warning');
+  for (const each of unknown) yield line('unknown', each, 'bad');
   yield line('backend', choice.trace.join('; '));
   yield line('endpoints', String(intended.policy.base.endpoints.length));
   for (const each of pinLines(pins)) yield line('name', each);
@@ -177,7 +186,7 @@ export function* picture({
   if (report.settingsChanged) yield line('settings', 'changed since the last lock: "ovpn-killswitch lock" loads them', 'warning');
   yield* bootLines(boot);
   if (state === 'unlocked') return;
-  yield watchLine(watch);
-  yield line('drops', dropsText(drops));
+  yield* watchLines(watch);
+  if (report.unread === undefined) yield line('drops', dropsText(drops));
   for (const { name, does } of neighbours) yield line('neighbour', `${name} ${does}`, 'warning');
 }

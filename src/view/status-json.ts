@@ -16,6 +16,7 @@ export function statusJson({
   watch,
   drops,
   neighbours,
+  unknown,
 }: View): string {
   const { state, exact, record, choice, intended, stale, differences } = report;
   return JSON.stringify(
@@ -23,6 +24,7 @@ export function statusJson({
       version: 1,
       state,
       exact,
+      unknown,
       since: record?.since ?? null,
       until: turnsIn === undefined ? null : now + turnsIn,
       trialUntil: goesBackIn === undefined ? null : now + goesBackIn,
@@ -41,8 +43,8 @@ export function statusJson({
       settingsChanged: report.settingsChanged,
       backend: choice.backend.name,
       trace: choice.trace,
-      boot: { with: boot.strategy?.name ?? null, sysctl: boot.sysctl, problems: boot.problems },
-      watch,
+      boot: boot === undefined ? null : { with: boot.strategy?.name ?? null, sysctl: boot.sysctl, problems: boot.problems },
+      watch: watch ?? null,
       sshSessions: intended.policy.base.sessions.map(sessionText),
       endpoints: intended.policy.base.endpoints.map(endpointText),
       names: pins.map(({ name, addresses }) => ({
@@ -79,7 +81,7 @@ export function statusJson({
         addresses: addresses.map(({ text }) => text),
         networks: networks.map(({ text }) => text),
       })),
-      dns: { setBy: resolvers.inUse, differences: resolvers.differences },
+      dns: resolvers === undefined ? null : { setBy: resolvers.inUse, differences: resolvers.differences },
       drops: { seconds: drops.seconds ?? null, packets: drops.packets, sinceLoad: drops.sinceLoad },
       neighbours: neighbours.map(({ name, does, fix }) => ({ name, does, fix })),
       differences: differences.map(({ family, chain, id, what }) => ({ family: family ?? null, chain, rule: id ?? null, what })),

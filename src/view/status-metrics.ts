@@ -11,7 +11,7 @@ interface Metric {
   readonly values: readonly (readonly [labels: Labels, value: number])[];
 }
 
-const STATES = ['unlocked', 'open', 'blocked', 'portal', 'connected'] as const;
+const STATES = ['unlocked', 'open', 'unknown', 'blocked', 'portal', 'connected'] as const;
 
 function metrics({ report, portal, boot, watch, drops }: View): readonly Metric[] {
   const { state, exact, record, intended, stale, differences } = report;
@@ -19,7 +19,7 @@ function metrics({ report, portal, boot, watch, drops }: View): readonly Metric[
   const one = (value: number | boolean): Metric['values'] => [[{}, Number(value)]];
   const gauge = (name: string, help: string, values: Metric['values']): Metric => ({ name, type: 'gauge', help, values });
   return [
-    gauge('locked', 'Whether the rules are loaded.', one(isLocked)),
+    gauge('locked', 'Whether the rules are loaded.', state === 'unknown' ? [] : one(isLocked)),
     gauge('exact', 'Whether the kernel holds exactly what it should.', one(exact)),
     gauge(
       'state',
@@ -36,8 +36,8 @@ function metrics({ report, portal, boot, watch, drops }: View): readonly Metric[
     ),
     gauge('stale_tunnels', 'Live tunnels whose end nobody reported.', one(stale.length)),
     gauge('portal_closes_in_seconds', 'Seconds until the portal that is open closes.', portal === undefined ? [] : one(portal.closesIn)),
-    gauge('boot_enabled', 'Whether the rules are loaded at boot.', one(boot.strategy !== undefined)),
-    gauge('watched', 'Whether a process watches the rules.', one(watch.running)),
+    gauge('boot_enabled', 'Whether the rules are loaded at boot.', boot === undefined ? [] : one(boot.strategy !== undefined)),
+    gauge('watched', 'Whether a process watches the rules.', watch === undefined ? [] : one(watch.running)),
     {
       name: 'dropped_packets_total',
       type: 'counter',

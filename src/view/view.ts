@@ -4,6 +4,7 @@ import { followResolversOrSay, type ResolverState, readResolvers } from '../dns/
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { savedPins } from '../machine/known-endpoints.ts';
+import { type Learner, learner } from '../machine/learner.ts';
 import { type RefusedFile, refusedTunnels } from '../machine/live-tunnels.ts';
 import { LOCK_RECORD, type LockRecord, refusedRecord } from '../machine/lock-record.ts';
 import { secondsUntil } from '../machine/moment.ts';
@@ -11,8 +12,9 @@ import type { Pin } from '../machine/pins.ts';
 import { type Report, readReport } from '../machine/report.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import type { Portal } from '../policy/portal.ts';
-import { lookIfItWorks } from '../transaction/apply.ts';
+import { defaultSettings } from '../policy/settings.ts';
 import { type Passed, passedOf } from '../transaction/end-portal.ts';
+import { lookOrSay } from '../transaction/look-or-say.ts';
 import { readWatch, type WatchReport } from '../watch/watch-report.ts';
 import { type Drops, readDrops } from './drops.ts';
 import { type Neighbour, readNeighbours } from './neighbours.ts';
@@ -30,35 +32,41 @@ export interface View {
   readonly portal: { readonly portal: Portal; readonly closesIn: number; readonly passed: readonly Passed[] } | undefined;
   /** The names of VPN servers and what they stand for. */
   readonly pins: readonly Pin[];
-  readonly resolvers: ResolverState;
+  /** Undefined where it could not be read, as the two below. */
+  readonly resolvers: ResolverState | undefined;
   /** What was given back of DNS while this was read; undefined when nothing was. */
   readonly givenBack: string | undefined;
-  readonly boot: BootReport;
-  readonly watch: WatchReport;
+  readonly boot: BootReport | undefined;
+  readonly watch: WatchReport | undefined;
   readonly drops: Drops;
   readonly neighbours: readonly Neighbour[];
   /** State that is not believed, and why. */
   readonly refused: readonly RefusedFile[];
+  /** What could not be learnt, and why: a line each, escaped. */
+  readonly unknown: readonly string[];
 }
 
+/** Reads all that can be read: what is full, damaged or hangs takes nothing else from the answer. */
 export function readView(host: Host): View {
-  const report = readSettled(host);
-  const givenBack = giveBackResolvers(host, report);
-  return {
+  const { report, unknown: uncompared } = readSettled(host);
+  const { learn, unknown } = learner();
+  const givenBack = learn(() => giveBackResolvers(host, report), undefined);
+  const parts = {
     now: host.now(),
     report,
     turnsIn: secondsLeft(host, report.record, 'timed'),
     goesBackIn: secondsLeft(host, report.record, 'trial'),
-    portal: readPortal(host, report),
-    pins: savedPins(host),
-    resolvers: readResolvers(host, true),
+    portal: learn(() => readPortal(host, report), undefined),
+    pins: learn(() => savedPins(host), []),
+    resolvers: learn(() => readResolvers(host, true), undefined),
     givenBack,
-    boot: readBoot(host),
-    watch: readWatch(host),
+    boot: learn(() => readBoot(host), undefined),
+    watch: learn(() => readWatch(host), undefined),
     drops: readDrops(host, report.found.image),
-    neighbours: readNeighbours(host, report.choice.backend.name),
-    refused: readRefused(host),
+    neighbours: learn(() => readNeighbours(host, report.choice.backend.name), []),
+    refused: learn(() => readRefused(host), []),
   };
+  return { ...parts, unknown: [...new Set([...(report.unread === undefined ? [] : [report.unread]), ...uncompared, ...unknown])] };
 }
 
 function readRefused(host: Host): readonly RefusedFile[] {
@@ -70,8 +78,16 @@ function secondsLeft(host: Host, record: LockRecord | undefined, kind: 'timed' |
   return record?.term?.kind === kind ? Math.ceil(secondsUntil(host, record.term.ends)) : undefined;
 }
 
-function read(host: Host): Report {
-  return readReport(host, settingsInForce(host), (backend) => lookIfItWorks(host, backend));
+interface Learnt {
+  readonly report: Report;
+  /** Why the rules could not be compared with what should be loaded. */
+  readonly unknown: readonly string[];
+}
+
+function read(host: Host): Learnt {
+  const reader: Learner = learner();
+  const settings = reader.learn(() => settingsInForce(host), defaultSettings());
+  return { report: readReport(host, settings, lookOrSay(host), reader), unknown: reader.unknown };
 }
 
 function readPortal(host: Host, { intended: { policy }, record, choice, found }: Report): View['portal'] {
@@ -85,13 +101,15 @@ function readPortal(host: Host, { intended: { policy }, record, choice, found }:
 }
 
 /** A hook may be in the middle of its change: what is not as it should be is read again when nobody changes anything. */
-function readSettled(host: Host): Report {
-  const report = read(host);
-  if (report.exact) return report;
+function readSettled(host: Host): Learnt {
+  const learnt = read(host);
+  // What could not be read once may have hung.
+  if (learnt.report.exact || learnt.report.unread !== undefined) return learnt;
   try {
     return host.exclusively(() => read(host));
   } catch (thrown) {
-    if (thrown instanceof KillswitchError && thrown.code === 'BUSY') return report;
+    // Somebody else has the lock, or there is no place for its file.
+    if (thrown instanceof KillswitchError) return learnt;
     throw thrown;
   }
 }

@@ -5,6 +5,7 @@ import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { readFormerRecords, staleFormers } from '../machine/former-tunnels.ts';
+import { gatherKnown, savedKnown } from '../machine/known-endpoints.ts';
 import { readLastTransaction } from '../machine/last-transaction.ts';
 import { liveTunnelKey, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
 import { LOCK_RECORD, openPortalOf, readLockRecord, refusedRecord } from '../machine/lock-record.ts';
@@ -43,7 +44,10 @@ interface Images {
 function readImages(host: Host): Images {
   const settings = settingsInForce(host);
   const { backend } = choose(readWorld(host, settings.backend));
-  return { expected: backend.image(intend(host, settings).ruleset), found: look(host, backend).image };
+  return {
+    expected: backend.image(intend(host, settings, savedKnown(host) ?? gatherKnown(host, settings)).ruleset),
+    found: look(host, backend).image,
+  };
 }
 
 function isExact({ expected, found }: Images): boolean {

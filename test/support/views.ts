@@ -57,9 +57,11 @@ export function viewOf(name: PolicyName, change: (image: Image) => Image = (imag
       },
       stale: [],
       differences,
+      unread: undefined,
       settingsChanged: false,
     },
     refused: [],
+    unknown: [],
     turnsIn: undefined,
     goesBackIn: undefined,
     portal:

@@ -107,15 +107,18 @@ export const CHECKS: readonly Check[] = [
     title: 'the kernel holds the rules that it should',
     find: ({ report }) => {
       if (report instanceof KillswitchError || report.exact) return [];
+      if (report.unread !== undefined) return [problem(`the rules could not be read: ${report.unread}`, 'sudo ovpn-killswitch status')];
       return [problem('the kernel holds other rules than it should: "ovpn-killswitch status" says which', LOCK)];
     },
   },
   {
     title: 'it is locked, and stays so after a reboot',
     find: ({ report, settingsError, boot, watch }) => {
-      const locked = !(report instanceof KillswitchError) && report.state !== 'unlocked';
+      const locked = !(report instanceof KillswitchError) && report.state !== 'unlocked' && report.state !== 'unknown';
       return [
-        ...(locked || report instanceof KillswitchError ? [] : [warning('nothing is guarded: the machine is not locked', LOCK)]),
+        ...(locked || report instanceof KillswitchError || report.state === 'unknown'
+          ? []
+          : [warning('nothing is guarded: the machine is not locked', LOCK)]),
         ...(locked && boot.strategy === undefined
           ? [warning('after a reboot nothing is guarded', 'sudo ovpn-killswitch boot enable')]
           : []),

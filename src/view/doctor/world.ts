@@ -21,7 +21,7 @@ import { settingsInForce } from '../../machine/settings-in-force.ts';
 import { hasLegacyTables } from '../../machine/world.ts';
 import { printable } from '../../net/printable.ts';
 import type { BackendName, Settings } from '../../policy/settings.ts';
-import { lookIfItWorks } from '../../transaction/apply.ts';
+import { lookOrSay } from '../../transaction/look-or-say.ts';
 import { options } from '../../tunnel/profile-options.ts';
 import { readWatch, type WatchReport } from '../../watch/watch-report.ts';
 import { type Neighbour, readNeighbours } from '../neighbours.ts';
@@ -230,8 +230,7 @@ function readDenials(host: Host): readonly string[] {
 export function readDoctorWorld(host: Host): DoctorWorld {
   const file = orError(() => loadSettings(host));
   const settings = orError(() => settingsInForce(host));
-  const report =
-    settings instanceof KillswitchError ? settings : orError(() => readReport(host, settings, (backend) => lookIfItWorks(host, backend)));
+  const report = settings instanceof KillswitchError ? settings : orError(() => readReport(host, settings, lookOrSay(host)));
   const paths = settings instanceof KillswitchError ? [] : profilePaths(host, settings);
   const texts = paths.map((path) => ({ path, text: orError(() => host.read(path)) }));
   const profiles = texts.flatMap(({ path, text }) => (typeof text === 'string' ? [{ path, text }] : []));

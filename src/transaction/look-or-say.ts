@@ -1,0 +1,36 @@
+import type { Backend, Output, Survey } from '../backend/backend.ts';
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { Look, Unread } from '../machine/report.ts';
+import { printable } from '../net/printable.ts';
+
+function unread(why: readonly string[], stopped: boolean): Unread {
+  return { why: printable(why.filter((each) => each !== '').join('; ')), stopped };
+}
+
+function read(host: Host, backend: Backend): Survey | Unread {
+  const outputs: Output[] = [];
+  try {
+    for (const command of backend.look) {
+      const output = host.run(command);
+      // The next one would hang as long.
+      if (output.status === null)
+        return unread([`"${[command.program, ...command.args].join(' ')}" did not end by itself`, output.stderr.trim()], true);
+      outputs.push(output);
+    }
+    return backend.survey(outputs);
+  } catch (thrown) {
+    if (!(thrown instanceof KillswitchError)) throw thrown;
+    return unread([thrown.message, ...thrown.detail], thrown.code !== 'COMMAND');
+  }
+}
+
+/** Reads the kernel by each backend, or says why not. What failed once is not tried again: it may have taken seconds. */
+export function lookOrSay(host: Host): Look {
+  const failed = new Map<string, Unread>();
+  return (backend) => {
+    const found = failed.get(backend.name) ?? read(host, backend);
+    if ('why' in found) failed.set(backend.name, found);
+    return found;
+  };
+}
