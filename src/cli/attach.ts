@@ -13,7 +13,7 @@ import { readProfileFacts } from '../tunnel/profile-facts.ts';
 import { warningsOf } from '../tunnel/profile-warnings.ts';
 import { offloadText } from '../tunnel/tunnel.ts';
 import { attachConnections, CONNECTIONS, FILES } from './attach-connections.ts';
-import type { CliCommand, Context } from './command.ts';
+import type { CliCommand, Context, Flags } from './command.ts';
 import { filesBeside, type ProfileCopy, planCopies, writeCopies } from './copy-profiles.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { keepOriginal, needRoot, type ProfileChange, planProfiles, writeProfiles } from './rewrite-profiles.ts';
@@ -35,10 +35,21 @@ function printCopy(print: Context['print'], copy: ProfileCopy, dryRun: boolean):
   for (const file of filesBeside(copy)) print(`  warning: it names "${file}", which must lie beside the copy`);
 }
 
+const FLAGS = {
+  copy: { type: 'boolean', what: 'attach a copy in /etc/openvpn/client, which only root can change' },
+  'dry-run': { type: 'boolean', what: 'show the change and write nothing' },
+  harden: { type: 'boolean', what: 'refuse also what a server need not push' },
+  networkmanager: { type: 'string', multiple: true, value: 'NAME', what: "a connection of NetworkManager's in place of a file" },
+} as const satisfies Flags;
+
 export const attach: CliCommand = {
   name: 'attach',
   usage: 'attach FILE… [--copy] | --networkmanager NAME [--dry-run] [--harden]',
+  group: 'setup',
+  brief: 'write the lines for the hooks into profiles',
   summary: 'Write the lines that the hooks need into profiles. What their own up, down and route-up call is called in turn.',
+  flags: FLAGS,
+  words: [{ name: 'FILE', what: 'an OpenVPN profile', isFile: true }],
   examples: [
     ['attach /etc/openvpn/client/my-vpn.conf', 'writes the lines at its end, and keeps a copy of the original'],
     ['attach --dry-run my-vpn.ovpn', 'shows the change and writes nothing'],
@@ -49,14 +60,8 @@ export const attach: CliCommand = {
   needsRoot: false,
   run: (context) => {
     const { host, args, print, printExactly, progress } = context;
-    const flags = {
-      'dry-run': { type: 'boolean' },
-      harden: { type: 'boolean' },
-      copy: { type: 'boolean' },
-      networkmanager: { type: 'string', multiple: true },
-    } as const;
     const words = args.some((each) => each.startsWith('--networkmanager')) ? CONNECTIONS : FILES;
-    const { values, positionals } = parseArguments(attach, args, flags, words);
+    const { values, positionals } = parseArguments(attach, args, FLAGS, words);
     const dryRun = values['dry-run'] === true;
     if (values.networkmanager !== undefined) {
       needRoot(host, 'attach');

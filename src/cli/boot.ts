@@ -4,7 +4,7 @@ import { disableBoot, enableBoot, enableSysctls } from '../boot/enable.ts';
 import { EXIT } from '../errors.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
-import type { CliCommand, Context } from './command.ts';
+import type { CliCommand, Context, Flags } from './command.ts';
 import { misused, parseArguments, wrongWord } from './parse-arguments.ts';
 
 function strategyName(text: string): 'auto' | StrategyName {
@@ -24,10 +24,24 @@ function enable({ host, print }: Context, wanted: 'auto' | StrategyName, sysctl:
   if (readLockRecord(host)?.locked !== true) print('This machine is not locked now: it boots open until you say "ovpn-killswitch lock".');
 }
 
+const FLAGS = {
+  with: {
+    type: 'string',
+    value: 'STRATEGY',
+    choices: ['auto', ...STRATEGY_NAMES],
+    what: 'what loads them; auto finds what fits this machine',
+  },
+  sysctl: { type: 'boolean', what: 'set also kernel settings that fit the settings' },
+} as const satisfies Flags;
+
 export const boot: CliCommand = {
   name: 'boot',
   usage: `boot enable [--with auto|${STRATEGY_NAMES.join('|')}] [--sysctl] | boot disable`,
+  group: 'setup',
+  brief: 'load the rules at boot, before the network',
   summary: 'Have the base rules of a locked machine loaded at boot, before the network; or no longer. Changes no rule now.',
+  flags: FLAGS,
+  words: [{ name: 'enable|disable', what: 'whether the rules are loaded at boot', choices: ['enable', 'disable'] }],
   examples: [
     ['boot enable', 'finds what fits this machine, and says why'],
     ['boot enable --sysctl', 'also sets kernel settings that fit the settings, now and at each boot'],
@@ -35,8 +49,7 @@ export const boot: CliCommand = {
   ],
   needsRoot: true,
   run: (context) => {
-    const flags = { with: { type: 'string' }, sysctl: { type: 'boolean' } } as const;
-    const { values, positionals } = parseArguments(boot, context.args, flags, { least: 1, most: 1 });
+    const { values, positionals } = parseArguments(boot, context.args, FLAGS, { least: 1, most: 1 });
     switch (positionals[0]) {
       case 'enable':
         enable(context, strategyName(values.with ?? 'auto'), values.sysctl === true);

@@ -24,13 +24,54 @@ export interface Context {
   nobodyReads(): boolean;
 }
 
+/** A flag of a command: as parseArgs of Node takes it, and as people are told of it. */
+export interface Flag {
+  readonly type: 'boolean' | 'string';
+  readonly multiple?: true;
+  /** What stands for its value in the usage: TIME. */
+  readonly value?: string;
+  /** All the values that it takes. */
+  readonly choices?: readonly string[];
+  /** What it does, without a subject: "show the change and write nothing". */
+  readonly what: string;
+}
+export type Flags = Readonly<Record<string, Flag>>;
+
+/** A word after a command's name, by its place. */
+export interface Word {
+  readonly name: string;
+  readonly what: string;
+  readonly choices?: readonly string[];
+  /** It is the path of a file. */
+  readonly isFile?: true;
+}
+
+/** The commands in groups of the help, in its order. Those of `internal` are for timers and shells. */
+export const GROUPS = {
+  setup: 'Set up',
+  daily: 'Every day',
+  look: 'See what is so',
+  trouble: 'When something is wrong',
+  internal: 'For other programs',
+} as const;
+export type Group = keyof typeof GROUPS;
+
 /** One command of the program. */
 export interface CliCommand {
   readonly name: string;
   /** How it is called, without the program's name. */
   readonly usage: string;
+  readonly group: Group;
+  /** What it does, in some words that fit a line of 80 columns beside its name. */
+  readonly brief: string;
   /** What it does, in one sentence. */
   readonly summary: string;
+  /** Its flags, without their dashes. */
+  readonly flags: Flags;
+  /** What may stand after its name, by place. */
+  readonly words: readonly Word[];
+  /** What its exit statuses mean beyond what they mean of every command. */
+  readonly exits?: readonly (readonly [status: ExitStatus, meaning: string])[];
   /** Calls to show, each with what it does. */
   readonly examples: readonly (readonly [call: string, what: string])[];
   /** Whether it changes packet filters or files of the system. `account`: root's account will do, also without CAP_NET_ADMIN. */

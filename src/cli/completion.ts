@@ -6,7 +6,11 @@ import { misused, parseArguments } from './parse-arguments.ts';
 export const completion: CliCommand = {
   name: 'completion',
   usage: `completion ${SHELLS.join('|')}`,
+  group: 'internal',
+  brief: 'print what lets a shell complete commands',
   summary: 'Print what lets a shell complete commands and flags. "install" has put it in its place.',
+  flags: {},
+  words: [{ name: 'SHELL', what: 'whose text it is', choices: SHELLS }],
   examples: [['completion bash', 'for a shell that does not look in /usr/local/share']],
   needsRoot: false,
   run: ({ args, printExactly, commands }) => {

@@ -1,5 +1,5 @@
 import { singleQuoted } from '../net/shell-word.ts';
-import type { CliCommand } from './command.ts';
+import type { CliCommand, Flag } from './command.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
@@ -11,63 +11,150 @@ export const COMPLETION_PATHS: Readonly<Record<Shell, string>> = {
   fish: '/usr/local/share/fish/vendor_completions.d/ovpn-killswitch.fish',
 };
 
-/** The words that may follow a command: the flags and the literal words of its usage. */
-export function wordsOf({ name, usage }: CliCommand): readonly string[] {
-  const words = usage.split(/[\s[\]|…]+/).filter((word) => /^(--)?[a-z][a-z-]+$/.test(word) && word !== name);
-  return [...new Set([...words, '--help'])];
+const HELP: readonly [name: string, flag: Flag] = ['help', { type: 'boolean', what: 'show how it is called' }];
+
+function flagsOf({ flags }: CliCommand): readonly (readonly [name: string, flag: Flag])[] {
+  return [...Object.entries(flags), HELP];
 }
 
+/** Flags that a value follows, as `command:--flag`. */
+function valued(commands: readonly CliCommand[]): readonly (readonly [pattern: string, flag: Flag])[] {
+  return commands.flatMap((command) =>
+    flagsOf(command).flatMap(([name, flag]) => (flag.type === 'string' ? [[`${command.name}:--${name}`, flag] as const] : [])),
+  );
+}
+
+/** Words are counted without flags and their values; where a file may stand, the shell itself completes. */
 function bash(commands: readonly CliCommand[]): string {
-  const cases = commands.map((command) => `    ${command.name}) words=${singleQuoted(wordsOf(command).join(' '))} ;;`);
+  const values = valued(commands);
+  const choices = values.flatMap(([pattern, { choices: all = [] }]) =>
+    all.length === 0 ? [] : [`    ${pattern}) COMPREPLY=($(compgen -W ${singleQuoted(all.join(' '))} -- "$word")); return ;;`],
+  );
+  const places = commands.flatMap((command) =>
+    command.words.flatMap(({ choices: all = [] }, place) =>
+      all.length === 0 ? [] : [`    ${command.name}:${place}) words=${singleQuoted(all.join(' '))} ;;`],
+    ),
+  );
+  const files = commands.filter(({ words }) => words.some(({ isFile }) => isFile === true)).map(({ name }) => name);
+  const flags = commands.map(
+    (command) =>
+      `    ${command.name}) flags=${singleQuoted(
+        flagsOf(command)
+          .map(([name]) => `--${name}`)
+          .join(' '),
+      )} ;;`,
+  );
   return `_ovpn_killswitch() {
-  local words
-  case \${COMP_CWORD}:\${COMP_WORDS[1]} in
-    1:*) words=${singleQuoted(commands.map(({ name }) => name).join(' '))} ;;
+  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} command=\${COMP_WORDS[1]}
+  local words= flags= place=0 skip= each
+  if [ "$COMP_CWORD" = 1 ]; then
+    COMPREPLY=($(compgen -W ${singleQuoted(commands.map(({ name }) => name).join(' '))} -- "$word"))
+    return
+  fi
+  case $command:$before in
+${choices.join('\n')}
+    ${values.map(([pattern]) => pattern).join('|')}) return ;;
   esac
-  [ "$COMP_CWORD" = 1 ] || case \${COMP_WORDS[1]} in
-${cases.join('\n')}
+  for each in "\${COMP_WORDS[@]:2:COMP_CWORD-2}"; do
+    if [ -n "$skip" ]; then skip=; continue; fi
+    case $command:$each in
+      ${values.map(([pattern]) => pattern).join('|')}) skip=1 ;;
+      *:-*) ;;
+      *) place=$((place + 1)) ;;
+    esac
+  done
+  case $command:$place in
+${places.join('\n')}
   esac
-  COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
+  case $command in
+${flags.join('\n')}
+  esac
+  case $word:$command in
+    -*) words=$flags ;;
+    *:${files.join('|*:')}) ;;
+    *) [ -n "$words" ] || words=$flags ;;
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$word"))
 }
 complete -o default -F _ovpn_killswitch ovpn-killswitch
 `;
 }
 
+/** Text inside brackets of zsh's _arguments: brackets and colons mean something there. */
+function described(text: string): string {
+  return text.replace(/[[\]:\\]/g, '\\$&');
+}
+
+function zshArguments(command: CliCommand): string {
+  const flags = flagsOf(command).map(([name, { type, multiple, value = 'VALUE', choices, what }]) => {
+    const after = type === 'boolean' ? '' : `:${value}:${choices === undefined ? '' : `(${choices.join(' ')})`}`;
+    return singleQuoted(`${multiple === true ? '*' : ''}--${name}[${described(what)}]${after}`);
+  });
+  const words = command.words.map(({ name, choices, isFile }, place) => {
+    const how = isFile === true ? '_files' : choices === undefined ? '' : `(${choices.join(' ')})`;
+    return singleQuoted(`${isFile === true ? '*' : place + 1}:${described(name)}:${how}`);
+  });
+  return [...flags, ...words].join(' ');
+}
+
 function zsh(commands: readonly CliCommand[]): string {
-  const described = commands.map(({ name, summary }) => `    ${singleQuoted(`${name}:${summary.replaceAll(':', '\\:')}`)}`);
-  const cases = commands.map((command) => `    ${command.name}) compadd -- ${wordsOf(command).join(' ')} ;;`);
+  const names = commands.map(({ name, brief }) => `    ${singleQuoted(`${name}:${brief.replaceAll(':', '\\:')}`)}`);
+  const cases = commands.map((command) => `        ${command.name}) _arguments ${zshArguments(command)} ;;`);
   return `#compdef ovpn-killswitch
-local -a commands
-if (( CURRENT == 2 )); then
+_ovpn_killswitch() {
+  local curcontext=$curcontext state line
+  local -a commands
   commands=(
-${described.join('\n')}
+${names.join('\n')}
   )
-  _describe command commands
-else
-  case $words[2] in
+  _arguments -C '1:command:->command' '*::argument:->argument'
+  case $state in
+    command) _describe command commands ;;
+    argument)
+      case $line[1] in
 ${cases.join('\n')}
+      esac ;;
   esac
-  case $words[2] in
-    attach|detach) _files ;;
-  esac
-fi
+}
+_ovpn_killswitch "$@"
 `;
 }
 
 function fish(commands: readonly CliCommand[]): string {
+  const line = (...words: readonly string[]) => ['complete -c ovpn-killswitch', ...words].join(' ');
   return `${commands
-    .flatMap((command) => [
-      `complete -c ovpn-killswitch -n __fish_use_subcommand -f -a ${command.name} -d ${singleQuoted(command.summary)}`,
-      ...wordsOf(command).map((word) => {
-        const what = word.startsWith('--') ? `-l ${word.slice(2)}` : `-a ${word}`;
-        return `complete -c ovpn-killswitch -n '__fish_seen_subcommand_from ${command.name}' ${what}`;
-      }),
-    ])
+    .flatMap((command) => {
+      const seen = `__fish_seen_subcommand_from ${command.name}`;
+      const takesFiles = command.words.some(({ isFile }) => isFile === true);
+      return [
+        line(`-n __fish_use_subcommand -f -a ${command.name} -d ${singleQuoted(command.brief)}`),
+        ...(takesFiles ? [] : [line(`-n ${singleQuoted(seen)} -f`)]),
+        ...command.words.flatMap(({ choices = [], what }, place) =>
+          choices.length === 0
+            ? []
+            : [
+                line(
+                  `-n ${singleQuoted(`${seen}; and test (count (commandline -opc)) -eq ${place + 2}`)}`,
+                  `-f -a ${singleQuoted(choices.join(' '))} -d ${singleQuoted(what)}`,
+                ),
+              ],
+        ),
+        ...flagsOf(command).map(([name, { type, choices, what }]) =>
+          line(
+            `-n ${singleQuoted(seen)} -l ${name} -d ${singleQuoted(what)}`,
+            ...(type === 'boolean' ? [] : ['-x']),
+            ...(choices === undefined ? [] : [`-a ${singleQuoted(choices.join(' '))}`]),
+          ),
+        ),
+      ];
+    })
     .join('\n')}\n`;
 }
 
 /** The text of a shell's completion, from the same table as the help. */
-export function completionText(shell: Shell, commands: readonly CliCommand[]): string {
+export function completionText(shell: Shell, every: readonly CliCommand[]): string {
+  // Those that other programs call are for nobody to type.
+  const commands = every.filter(({ group }) => group !== 'internal');
   switch (shell) {
     case 'bash':
       return bash(commands);

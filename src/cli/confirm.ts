@@ -7,7 +7,12 @@ import { parseArguments } from './parse-arguments.ts';
 export const confirm: CliCommand = {
   name: 'confirm',
   usage: 'confirm',
+  group: 'daily',
+  brief: 'keep what "lock --confirm" has locked',
   summary: 'Keep what "lock --confirm" has locked: it is no longer taken back by itself. Exit 1 when nothing waits to be confirmed.',
+  flags: {},
+  words: [],
+  exits: [[EXIT.failed, 'nothing waits to be confirmed']],
   examples: [['confirm', 'from a new login, which shows that you still get in']],
   needsRoot: true,
   run: ({ host, args, print }) => {

@@ -6,15 +6,24 @@ import { markerDamage } from '../net/marked-block.ts';
 import { followForgotten, unlearnProfiles } from '../transaction/refresh.ts';
 import { detach as detachText } from '../tunnel/attachment.ts';
 import { CONNECTIONS, detachConnections, FILES } from './attach-connections.ts';
-import type { CliCommand } from './command.ts';
+import type { CliCommand, Flags } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { forgetOriginal, needRoot, planProfiles, writeProfiles } from './rewrite-profiles.ts';
 import { unifiedDiff } from './unified-diff.ts';
 
+const FLAGS = {
+  'dry-run': { type: 'boolean', what: 'show the change and write nothing' },
+  networkmanager: { type: 'string', multiple: true, value: 'NAME', what: "a connection of NetworkManager's in place of a file" },
+} as const satisfies Flags;
+
 export const detach: CliCommand = {
   name: 'detach',
   usage: 'detach FILE… | --networkmanager NAME [--dry-run]',
+  group: 'setup',
+  brief: 'take these lines out again',
   summary: 'Take the lines of attach out of profiles again: every other byte stays.',
+  flags: FLAGS,
+  words: [{ name: 'FILE', what: 'an OpenVPN profile', isFile: true }],
   examples: [
     ['detach /etc/openvpn/client/my-vpn.conf', 'after that OpenVPN calls no hook of ours'],
     ['detach --dry-run my-vpn.ovpn', 'shows the change and writes nothing'],
@@ -23,9 +32,8 @@ export const detach: CliCommand = {
   needsRoot: false,
   run: (context) => {
     const { host, args, print, printExactly } = context;
-    const flags = { 'dry-run': { type: 'boolean' }, networkmanager: { type: 'string', multiple: true } } as const;
     const words = args.some((each) => each.startsWith('--networkmanager')) ? CONNECTIONS : FILES;
-    const { values, positionals } = parseArguments(detach, args, flags, words);
+    const { values, positionals } = parseArguments(detach, args, FLAGS, words);
     const dryRun = values['dry-run'] === true;
     if (values.networkmanager !== undefined) {
       needRoot(host, 'detach');

@@ -3,7 +3,7 @@ import { offloadText } from '../tunnel/tunnel.ts';
 import { CHECKS } from '../view/doctor/checks.ts';
 import { type DoctorWorld, readDoctorWorld } from '../view/doctor/world.ts';
 import type { PictureLine } from '../view/picture.ts';
-import type { CliCommand } from './command.ts';
+import type { CliCommand, Flags } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { drawn } from './screen.ts';
 
@@ -12,18 +12,25 @@ function offloadLines(report: DoctorWorld['report']): readonly string[] {
   return report.intended.live.flatMap(({ tunnel }) => (tunnel.offloaded === true ? [offloadText(tunnel)] : []));
 }
 
+const FLAGS = { json: { type: 'boolean', what: 'for programs: a list of check, weight, what, fix' } } as const satisfies Flags;
+
 export const doctor: CliCommand = {
   name: 'doctor',
   usage: 'doctor [--json]',
+  group: 'look',
+  brief: 'find what will go wrong, with the command that fixes it',
   summary:
     'Look for everything that will bite, and say for each the command that mends it. Changes nothing; exit 1 when something must be mended.',
+  flags: FLAGS,
+  words: [],
+  exits: [[EXIT.failed, 'something must be fixed']],
   examples: [
     ['doctor', 'after the installation, and whenever something does not work'],
     ['doctor --json', 'the same for programs: a list of check, weight, what, fix'],
   ],
   needsRoot: true,
   run: ({ host, args, print, printExactly, draw, screen }) => {
-    const { values } = parseArguments(doctor, args, { json: { type: 'boolean' } });
+    const { values } = parseArguments(doctor, args, FLAGS);
     const world = readDoctorWorld(host);
     const found = CHECKS.map(({ title, find }) => ({ title, findings: find(world) }));
     const all = found.flatMap(({ title, findings }) => findings.map((finding) => ({ check: title, ...finding })));

@@ -14,8 +14,12 @@ const MESSAGES = {
 export const due: CliCommand = {
   name: 'due',
   usage: 'due',
+  group: 'internal',
+  brief: 'do what timers have left for now',
   summary:
     'Do what "lock --confirm", "unlock --for" and "portal" have left for now. Their timers call it; before the time is over it does nothing.',
+  flags: {},
+  words: [],
   examples: [['due', 'nobody needs to']],
   needsRoot: true,
   run: ({ host, args, print }) => {

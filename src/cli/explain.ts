@@ -7,7 +7,7 @@ import { REASONS } from '../ruleset/reasons.ts';
 import { answersEarly } from '../ruleset/ruleset.ts';
 import { lookOrSay } from '../transaction/look-or-say.ts';
 import type { PictureLine } from '../view/picture.ts';
-import type { CliCommand } from './command.ts';
+import type { CliCommand, Flags } from './command.ts';
 import { describedPacket } from './described-packet.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { drawn } from './screen.ts';
@@ -34,11 +34,35 @@ function looksOf({ choice, intended }: Report): Looks {
   return { first: true, final: choice.wall, frames, answers: false };
 }
 
+const FLAGS = {
+  device: { type: 'string', value: 'NAME', what: 'the interface that it leaves or comes in by' },
+  'leaves-by': { type: 'string', value: 'NAME', what: 'the interface that it really leaves by, where it is routed anew' },
+  in: { type: 'string', value: 'NAME', what: 'the interface that a forwarded packet came in by' },
+  as: { type: 'string', value: 'USER', what: 'whose packet it is' },
+  mark: { type: 'string', value: 'MARK', what: 'its firewall mark' },
+  to: { type: 'string', value: 'ADDRESS', what: 'the address of this machine that it comes to' },
+  'from-port': { type: 'string', value: 'PORT', what: 'its source port' },
+  state: { type: 'string', value: 'STATE', choices: ['new', 'established', 'related'], what: 'what conntrack calls it' },
+  'from-lan': { type: 'boolean', what: 'it comes in by no tunnel' },
+  bridged: { type: 'boolean', what: 'it is a frame between two ports of one bridge' },
+  asked: { type: 'boolean', what: 'it answers a question to many that left a moment ago' },
+} as const satisfies Flags;
+
 export const explain: CliCommand = {
   name: 'explain',
   usage:
     'explain out|in|forward tcp|udp|icmp ADDRESS [PORT] [--device NAME] [--leaves-by NAME] [--as USER] [--mark MARK] [--from-lan] [--to ADDRESS] [--in NAME] [--bridged] [--asked] [--from-port PORT] [--state new|established|related]',
+  group: 'look',
+  brief: 'say which rule decides about a packet',
   summary: 'Say which rule decides about a packet, why it exists, and which settings change it.',
+  flags: FLAGS,
+  words: [
+    { name: 'DIRECTION', what: 'which way it goes', choices: ['out', 'in', 'forward'] },
+    { name: 'PROTOCOL', what: 'what it carries', choices: ['tcp', 'udp', 'icmp'] },
+    { name: 'ADDRESS', what: 'the far end' },
+    { name: 'PORT', what: 'its destination port' },
+  ],
+  exits: [[EXIT.degraded, 'locked, but not as it should be']],
   examples: [
     ['explain out udp 9.9.9.9 53', 'a DNS query that does not go through the tunnel'],
     ['explain out tcp 192.0.2.7 443 --device tun0', 'a web request through tun0'],
@@ -48,24 +72,7 @@ export const explain: CliCommand = {
   ],
   needsRoot: true,
   run: ({ host, args, draw, screen }) => {
-    const { values, positionals } = parseArguments(
-      explain,
-      args,
-      {
-        device: { type: 'string' },
-        'leaves-by': { type: 'string' },
-        in: { type: 'string' },
-        as: { type: 'string' },
-        mark: { type: 'string' },
-        to: { type: 'string' },
-        'from-port': { type: 'string' },
-        state: { type: 'string' },
-        'from-lan': { type: 'boolean' },
-        bridged: { type: 'boolean' },
-        asked: { type: 'boolean' },
-      },
-      { least: 3, most: 4 },
-    );
+    const { values, positionals } = parseArguments(explain, args, FLAGS, { least: 3, most: 4 });
     const packet = describedPacket({ ...values, words: positionals }, explain.usage, (account) => uidOf(host, account));
     const report = readReport(host, settingsInForce(host), lookOrSay(host));
     const leavesBy = values['leaves-by'] ?? packet.out;

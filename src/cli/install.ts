@@ -7,7 +7,7 @@ import { PATHS } from '../host/paths.ts';
 import { firstFile, makeFolder, ownFolder, placeCopy, placeLink, placeText, runningInterpreter, textOf } from '../host/program-files.ts';
 import { forgetLastTransaction } from '../machine/last-transaction.ts';
 import { LOCK_RECORD } from '../machine/lock-record.ts';
-import type { CliCommand } from './command.ts';
+import type { CliCommand, Flags } from './command.ts';
 import { placeDispatcher } from './dispatcher-scripts.ts';
 import { placeManuals } from './manuals.ts';
 import { parseArguments } from './parse-arguments.ts';
@@ -73,17 +73,23 @@ function installFiles(host: Host, print: (line: string) => void, networkManager:
   if (why !== undefined) print(`The hooks start without a code cache, a little slower: ${why}`);
 }
 
+const FLAGS = { networkmanager: { type: 'boolean', what: 'guard also the VPNs that NetworkManager starts' } } as const satisfies Flags;
+
 export const install: CliCommand = {
   name: 'install',
   usage: 'install [--networkmanager]',
+  group: 'setup',
+  brief: 'put the hooks and this command in place',
   summary: `Put the hooks and this command under ${PATHS.library}, owned by root. Changes no rule.`,
+  flags: FLAGS,
+  words: [],
   examples: [
     ['install', 'after npm ci && npm run build: node dist/cli.js install'],
     ['install --networkmanager', 'guards also the VPNs that NetworkManager starts'],
   ],
   needsRoot: true,
   run: ({ host, args, print, progress, commands }) => {
-    const { values } = parseArguments(install, args, { networkmanager: { type: 'boolean' } });
+    const { values } = parseArguments(install, args, FLAGS);
     progress('placing files and compiling the hooks');
     // Once there, it is kept like the hooks.
     const networkManager = values.networkmanager === true || host.exists(PATHS.dispatcher);

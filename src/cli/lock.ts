@@ -10,7 +10,7 @@ import { GET_CONNTRACK } from '../transaction/end-offloaded.ts';
 import { lockMachine } from '../transaction/lock.ts';
 import { readNeighbours } from '../view/neighbours.ts';
 import { pinLines } from '../view/pin-lines.ts';
-import type { CliCommand } from './command.ts';
+import type { CliCommand, Flags } from './command.ts';
 import { parseDuration } from './duration.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
 
@@ -21,10 +21,20 @@ function confirmSeconds(text: string): number {
   return seconds;
 }
 
+const FLAGS = {
+  force: { type: 'boolean', what: 'lock even when no VPN server can be found' },
+  confirm: { type: 'string', value: 'SECONDS', what: 'go back after this time unless you say "confirm"' },
+  'no-ssh': { type: 'boolean', what: 'cut also the SSH session that it is said in' },
+} as const satisfies Flags;
+
 export const lock: CliCommand = {
   name: 'lock',
   usage: 'lock [--force] [--confirm SECONDS] [--no-ssh]',
+  group: 'daily',
+  brief: 'let nothing leave but the VPN',
   summary: 'Let nothing leave but the VPN client, what the settings allow on the LAN, and what goes through the tunnel.',
+  flags: FLAGS,
+  words: [],
   examples: [
     ['lock', 'locks, or brings a locked machine to changed settings and profiles'],
     [
@@ -36,11 +46,7 @@ export const lock: CliCommand = {
   ],
   needsRoot: true,
   run: ({ host, args, print, progress }) => {
-    const { values } = parseArguments(lock, args, {
-      force: { type: 'boolean' },
-      confirm: { type: 'string' },
-      'no-ssh': { type: 'boolean' },
-    });
+    const { values } = parseArguments(lock, args, FLAGS);
     progress('asking for names and loading rules');
     const seconds = values.confirm === undefined ? undefined : confirmSeconds(values.confirm);
     const own = ownSshSession(host);

@@ -14,6 +14,7 @@ import { detach } from './detach.ts';
 import { doctor } from './doctor.ts';
 import { due } from './due.ts';
 import { explain } from './explain.ts';
+import { commandHelp, type HelpLine, programHelp } from './help.ts';
 import { install } from './install.ts';
 import { lock } from './lock.ts';
 import { didYouMean } from './nearest.ts';
@@ -57,9 +58,6 @@ export const COMMANDS: readonly CliCommand[] = [
 /** A command waits for nobody longer than this. */
 const COMMAND_MILLISECONDS = 90_000;
 
-/** How far in a line of usage goes on: further than what stands below it. */
-const USAGE_INDENT = 10;
-
 function printExactly(text: string): void {
   process.stdout.write(`${text}\n`);
 }
@@ -72,24 +70,8 @@ function print(line: string, indent?: number): void {
   for (const each of fitted(line, stdoutScreen(), indent)) printExactly(each);
 }
 
-function help(): void {
-  print('ovpn-killswitch: nothing leaves this machine but your VPN.\n');
-  for (const { usage, summary } of COMMANDS) {
-    print(`  ovpn-killswitch ${usage}`, USAGE_INDENT);
-    print(`      ${summary}`);
-  }
-  print(
-    '\n"ovpn-killswitch COMMAND --help" shows examples, --version the version. Nothing here but unlock, recover and uninstall opens the network, or a lock --confirm that nobody confirms; portal opens a narrow hole for a while.',
-  );
-}
-
-function commandHelp({ usage, summary, examples }: CliCommand): void {
-  print(`ovpn-killswitch ${usage}`, USAGE_INDENT);
-  print(`\n${summary}\n`);
-  for (const [call, what] of examples) {
-    print(`  ovpn-killswitch ${call}`, USAGE_INDENT);
-    print(`      ${what}`);
-  }
+function printHelp(lines: readonly HelpLine[]): void {
+  for (const { text, indent } of lines) print(text, indent);
 }
 
 /** How root calls this program: before `install` there is no command of that name. */
@@ -101,7 +83,7 @@ function ownName(command: string): string {
 async function run(argv: readonly string[], nobodyReads: () => boolean, asRoot: (host: Host) => void): Promise<ExitStatus> {
   const [name, ...args] = argv;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    help();
+    printHelp(programHelp(COMMANDS));
     return name === undefined ? EXIT.usage : EXIT.ok;
   }
   if (name === '--version' || name === '-V') {
@@ -113,7 +95,7 @@ async function run(argv: readonly string[], nobodyReads: () => boolean, asRoot: 
   if (command === undefined)
     throw new KillswitchError('USAGE', `there is no command "${name}"${didYouMean(name, names)}`, `Use one of: ${names.join(', ')}`);
   if (args.includes('--help') || args.includes('-h')) {
-    commandHelp(command);
+    printHelp(commandHelp(command));
     return EXIT.ok;
   }
   const milliseconds = command.endless?.(args) === true ? Number.POSITIVE_INFINITY : COMMAND_MILLISECONDS;

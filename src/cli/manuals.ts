@@ -3,11 +3,12 @@ import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { CliCommand } from './command.ts';
 import { COMPLETION_PATHS, completionText, SHELLS } from './completions.ts';
-import { manPage } from './man-page.ts';
+import { manPage, settingsPage } from './man-page.ts';
 
 const MAN_PAGE = '/usr/local/share/man/man8/ovpn-killswitch.8';
+const SETTINGS_PAGE = '/usr/local/share/man/man5/killswitch.env.5';
 
-export const MANUAL_PATHS: readonly string[] = [MAN_PAGE, ...Object.values(COMPLETION_PATHS)];
+export const MANUAL_PATHS: readonly string[] = [MAN_PAGE, SETTINGS_PAGE, ...Object.values(COMPLETION_PATHS)];
 
 /** Folders that a machine has without us (hier(7)). */
 const SHARED = ['/usr/local/share', '/usr/local/share/man'];
@@ -16,6 +17,7 @@ const SHARED = ['/usr/local/share', '/usr/local/share/man'];
 export function placeManuals(host: Host, commands: readonly CliCommand[]): string | undefined {
   try {
     host.write(MAN_PAGE, manPage(commands));
+    host.write(SETTINGS_PAGE, settingsPage());
     for (const shell of SHELLS) host.write(COMPLETION_PATHS[shell], completionText(shell, commands));
     return undefined;
   } catch (thrown) {

@@ -1,11 +1,21 @@
-/** How many letters must be put in, taken out or changed to make one word of another (Levenshtein). */
+/** How many letters must be put in, taken out, changed or swapped with the next to make one word of another (optimal string alignment). */
 function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  let above: readonly number[] = [];
+  let row: readonly number[] = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (const [index, letter] of [...a].entries()) {
     const next = [index + 1];
-    for (const [column, other] of [...b].entries())
-      next.push(Math.min((row[column] ?? 0) + Number(letter !== other), (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1));
-    row = next;
+    for (const [column, other] of [...b].entries()) {
+      const isSwapped = index > 0 && column > 0 && letter === b[column - 1] && a[index - 1] === other;
+      next.push(
+        Math.min(
+          (row[column] ?? 0) + Number(letter !== other),
+          (row[column + 1] ?? 0) + 1,
+          (next[column] ?? 0) + 1,
+          ...(isSwapped ? [(above[column - 1] ?? 0) + 1] : []),
+        ),
+      );
+    }
+    [above, row] = [row, next];
   }
   return row[b.length] ?? 0;
 }

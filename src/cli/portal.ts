@@ -12,7 +12,7 @@ import { describePortal, type Portal } from '../policy/portal.ts';
 import { type Passed, passedText } from '../transaction/end-portal.ts';
 import { closePortal, openPortal, refuseUnlessBlocked } from '../transaction/portal.ts';
 import { ago } from '../view/picture.ts';
-import type { CliCommand, Context } from './command.ts';
+import type { CliCommand, Context, Flags } from './command.ts';
 import { parseDuration } from './duration.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
 
@@ -22,13 +22,13 @@ const [USUAL_SECONDS, MOST_SECONDS] = [300, 1800];
 const SHORTEST_PREFIX = 16;
 
 const FLAGS = {
-  for: { type: 'string' },
-  user: { type: 'string' },
-  network: { type: 'string', multiple: true },
-  dns: { type: 'string', multiple: true },
-  'shared-dns': { type: 'boolean' },
-  close: { type: 'boolean' },
-} as const;
+  for: { type: 'string', value: 'TIME', what: 'how long, 30 minutes at most: 90s, 5m' },
+  user: { type: 'string', value: 'NAME', what: 'whose programs; without it the user who called sudo' },
+  network: { type: 'string', multiple: true, value: 'NETWORK', what: "what may be reached, in place of the gateway's network" },
+  dns: { type: 'string', multiple: true, value: 'ADDRESS', what: 'a resolver in that network' },
+  'shared-dns': { type: 'boolean', what: 'let the local resolver ask, which asks for everybody' },
+  close: { type: 'boolean', what: 'close it now, and list what went through it' },
+} as const satisfies Flags;
 
 function wrong(message: string): KillswitchError {
   return misused(portal, message);
@@ -147,8 +147,16 @@ function runInPortal(context: Context, account: Account, become: readonly string
 export const portal: CliCommand = {
   name: 'portal',
   usage: 'portal [--for TIME] [--user NAME] [--network NETWORK]… [--dns ADDRESS]… [--shared-dns] [--close] [-- COMMAND…]',
+  group: 'daily',
+  brief: 'let one user reach a login page for minutes',
   summary:
     "Let one user's programs reach the web pages of the gateway's network, and its DNS, for a while: the login page of a hotel or a train. It closes by itself.",
+  flags: FLAGS,
+  words: [{ name: '-- COMMAND', what: 'a program to start as that user; the portal closes with it' }],
+  exits: [
+    [EXIT.failed, 'none was open, or the command failed'],
+    [EXIT.unavailable, 'there is none to open here'],
+  ],
   examples: [
     ['portal', 'for five minutes, for the user who called sudo; then open the login page in a browser'],
     ['portal --for 2m --user alice', 'for two minutes, for alice (at most 30 min)'],

@@ -1,14 +1,24 @@
 import { EXIT, KillswitchError } from '../errors.ts';
-import type { CliCommand } from './command.ts';
+import type { CliCommand, Flags } from './command.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
 import { proveHere } from './prove-here.ts';
 import { proveInNamespaces } from './prove-in-namespaces.ts';
 
+const FLAGS = {
+  here: { type: 'boolean', what: 'on this machine, as it is now' },
+  reconnect: { type: 'boolean', what: 'while your OpenVPN is made to connect again' },
+} as const satisfies Flags;
+
 export const prove: CliCommand = {
   name: 'prove',
   usage: 'prove [--here [--reconnect]]',
+  group: 'look',
+  brief: 'send what must not leave, and count what leaves',
   summary:
     'Send what must not leave, as a user without rights, and count what leaves: through every fault in a small internet of its own, or on this machine as it is. Exit 1 if anything left.',
+  flags: FLAGS,
+  words: [],
+  exits: [[EXIT.failed, 'something left, or nothing was proven']],
   examples: [
     ['prove', 'in network namespaces, with a real OpenVPN: under a minute, and nothing of this machine is touched'],
     ['prove --here', 'on this machine, as it is now: to addresses that belong to nobody; harmless and over in seconds'],
@@ -18,7 +28,7 @@ export const prove: CliCommand = {
   // Each step has a bound of its own, and what counts must be taken away however many interfaces there are.
   endless: () => true,
   run: async (context) => {
-    const { values } = parseArguments(prove, context.args, { here: { type: 'boolean' }, reconnect: { type: 'boolean' } });
+    const { values } = parseArguments(prove, context.args, FLAGS);
     if (values.reconnect === true && values.here !== true) throw misused(prove, '--reconnect needs --here');
     if (values.here === true && !context.host.mayChangeRules())
       throw new KillswitchError('NOT_ROOT', '"prove --here" needs root', 'Run it as root: sudo ovpn-killswitch prove --here');

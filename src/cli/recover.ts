@@ -12,7 +12,12 @@ const ENDS = [EXIT.ok, EXIT.failed, EXIT.kernel, EXIT.files, EXIT.permission] as
 export const recover: CliCommand = {
   name: 'recover',
   usage: 'recover',
+  group: 'trouble',
+  brief: 'open the machine, whatever happened',
   summary: `Open the machine whatever happened. The same as the plain script ${PATHS.library}/recover, which needs no Node.`,
+  flags: {},
+  words: [],
+  exits: [[EXIT.failed, 'rules are left']],
   examples: [['recover', 'takes away every rule of ours, in every backend']],
   needsRoot: true,
   run: ({ host, args, print, progress }) => {

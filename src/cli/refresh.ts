@@ -9,7 +9,11 @@ import { parseArguments } from './parse-arguments.ts';
 export const refresh: CliCommand = {
   name: 'refresh',
   usage: 'refresh',
+  group: 'trouble',
+  brief: 'ask for the names of the VPN servers again',
   summary: 'Ask for the names of the VPN servers again, through the tunnel, and follow them. The hooks do this after each connect.',
+  flags: {},
+  words: [],
   examples: [['refresh', 'after a provider has moved a server']],
   needsRoot: true,
   run: ({ host, args, print, progress }) => {

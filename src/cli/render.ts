@@ -11,20 +11,28 @@ import { readWorld } from '../machine/world.ts';
 import { FAMILIES } from '../net/address.ts';
 import { decide, tunnelsOf } from '../policy/policy.ts';
 import { compile } from '../ruleset/compile.ts';
-import type { CliCommand } from './command.ts';
+import type { CliCommand, Flags } from './command.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
+
+const FLAGS = {
+  backend: { type: 'string', value: 'BACKEND', choices: ['iptables', 'nftables'], what: 'for this packet filter' },
+} as const satisfies Flags;
 
 export const render: CliCommand = {
   name: 'render',
   usage: 'render [--backend iptables|nftables]',
+  group: 'look',
+  brief: 'print the rules that lock would load',
   summary: 'Print the rules that lock would load now. Changes nothing.',
+  flags: FLAGS,
+  words: [],
   examples: [
     ['render', 'the rules for this machine'],
     ['render --backend nftables', 'the same rules for nft'],
   ],
   needsRoot: false,
   run: ({ host, args, printExactly }) => {
-    const { values } = parseArguments(render, args, { backend: { type: 'string' } });
+    const { values } = parseArguments(render, args, FLAGS);
     const settings = loadSettings(host);
     const named = values.backend;
     if (named !== undefined && named !== 'iptables' && named !== 'nftables') throw misused(render, `there is no backend "${named}"`);

@@ -1,7 +1,7 @@
 import { KEYS, type SettingsKey } from '../policy/settings.ts';
 
-/** What each key means, for the settings file that `install` writes. */
-const MEANING: Readonly<Record<SettingsKey, string>> = {
+/** What each key means, for the settings file that `install` writes and for its manual page. */
+export const MEANING: Readonly<Record<SettingsKey, string>> = {
   KILLSWITCH_BACKEND: 'Which packet filter loads the rules; "ovpn-killswitch status" says which auto has chosen, and why.',
   KILLSWITCH_PROFILES: 'Profiles whose remotes the VPN client may reach while nothing is connected.',
   KILLSWITCH_ENDPOINTS: 'More places the VPN client may reach: 203.0.113.10:1194/udp,[2001:db8::1]:443/tcp',

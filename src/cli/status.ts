@@ -7,7 +7,7 @@ import { picture } from '../view/picture.ts';
 import { statusJson } from '../view/status-json.ts';
 import { statusMetrics } from '../view/status-metrics.ts';
 import { readView, type View } from '../view/view.ts';
-import type { CliCommand, Context } from './command.ts';
+import type { CliCommand, Context, Flags } from './command.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
 import { drawn } from './screen.ts';
 
@@ -51,11 +51,26 @@ async function watch(context: Context): Promise<ExitStatus> {
   }
 }
 
+const FLAGS = {
+  json: { type: 'boolean', what: 'for programs' },
+  prometheus: { type: 'boolean', what: "metrics for the textfile collector of Prometheus' node_exporter" },
+  watch: { type: 'boolean', what: 'show it again every two seconds' },
+} as const satisfies Flags;
+
 export const status: CliCommand = {
   name: 'status',
   usage: 'status [--json | --prometheus | --watch]',
+  group: 'daily',
+  brief: 'say whether the kernel holds what it should',
   summary:
     'Read the kernel and say whether it holds what it should: exit 0 locked and exact, 1 not locked, 2 locked but different, or not known.',
+  flags: FLAGS,
+  words: [],
+  exits: [
+    [EXIT.ok, 'locked, and exactly as it should be'],
+    [EXIT.failed, 'not locked'],
+    [EXIT.degraded, 'locked, but not as it should be, or not known'],
+  ],
   examples: [
     ['status', 'a picture for people'],
     ['status --watch', 'the same every two seconds, until Ctrl-C'],
@@ -66,8 +81,7 @@ export const status: CliCommand = {
   endless: (args) => args.includes('--watch'),
   run: (context) => {
     const { host, args, printExactly, draw } = context;
-    const flags = { json: { type: 'boolean' }, prometheus: { type: 'boolean' }, watch: { type: 'boolean' } } as const;
-    const { values } = parseArguments(status, args, flags);
+    const { values } = parseArguments(status, args, FLAGS);
     if (Object.keys(values).length > 1) throw misused(status, 'status takes one of --json, --prometheus and --watch');
     if (values.watch === true) return watch(context);
     const view = readViewOrSay(host);

@@ -50,7 +50,11 @@ function settingsOrDefaults(host: Host): Settings {
 export const uninstall: CliCommand = {
   name: 'uninstall',
   usage: 'uninstall',
+  group: 'setup',
+  brief: 'open, and remove every file of ours',
   summary: 'Take our lines out of the profiles, open the machine and remove every file of ours, settings included.',
+  flags: {},
+  words: [],
   examples: [['uninstall', 'profiles outside of KILLSWITCH_PROFILES are yours to detach first']],
   needsRoot: true,
   run: ({ host, args, print, progress }) => {

@@ -5,7 +5,7 @@ import type { Host } from '../host/host.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import { unlockMachine } from '../transaction/lock.ts';
 import { ago } from '../view/picture.ts';
-import type { CliCommand } from './command.ts';
+import type { CliCommand, Flags } from './command.ts';
 import { parseDuration } from './duration.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
 
@@ -18,17 +18,23 @@ function openSeconds(host: Host, text: string): number {
   return seconds;
 }
 
+const FLAGS = { for: { type: 'string', value: 'TIME', what: 'lock again after this time: 90s, 5m, 2h' } } as const satisfies Flags;
+
 export const unlock: CliCommand = {
   name: 'unlock',
   usage: 'unlock [--for TIME]',
+  group: 'daily',
+  brief: 'open the machine',
   summary: 'Open the machine: take away the rules and give the chain policies back as they were.',
+  flags: FLAGS,
+  words: [],
   examples: [
     ['unlock', 'opens; hooks then leave the firewall alone until the next lock'],
     ['unlock --for 5m', 'opens for five minutes, then locks again by itself: also after a crash or a reboot (90s, 5m, 2h)'],
   ],
   needsRoot: true,
   run: ({ host, args, print, progress }) => {
-    const { values } = parseArguments(unlock, args, { for: { type: 'string' } });
+    const { values } = parseArguments(unlock, args, FLAGS);
     progress('taking the rules away');
     const seconds = values.for === undefined ? undefined : openSeconds(host, values.for);
     const { removed } = unlockMachine(host, seconds);

@@ -31,7 +31,11 @@ function enable({ host, print }: Context): void {
 export const watch: CliCommand = {
   name: 'watch',
   usage: 'watch [enable|disable]',
+  group: 'setup',
+  brief: 'put the rules back when a program changes them',
   summary: 'Put the rules back within a second when another program changes them, for as long as it runs; or have a service do so.',
+  flags: {},
+  words: [{ name: 'enable|disable', what: 'a service that does so', choices: ['enable', 'disable'] }],
   examples: [
     ['watch enable', 'a service of systemd or OpenRC, from now on and after each boot'],
     ['watch disable', 'ends and removes that service; the rules stay'],
