@@ -28,7 +28,8 @@ export const listen: Listen = (program, args, line, ended) => {
     said = (said + chunk).slice(-LAST_WORDS);
   });
   child.once('error', ({ message }) => end(message));
-  child.once('close', (status, signal) => end(said.trim() || `it ended with ${signal ?? `status ${status}`}`));
+  // Its last words may be a warning from long before its end.
+  child.once('close', (status, signal) => end(`${said.trim()}; it ended with ${signal ?? `status ${status}`}`.replace(/^; /, '')));
   return {
     stop: () => {
       open = false;
