@@ -8,7 +8,7 @@ import { until } from '../../src/proof/until.ts';
 import { DIST } from '../e2e/stage.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { differences, TRACES } from '../support/traces.ts';
-import { PATIENT } from './lab.ts';
+import { PATIENT } from './open-lab.ts';
 
 interface Debian {
   readonly root: string;

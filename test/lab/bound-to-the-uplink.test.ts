@@ -10,7 +10,7 @@ import { WEB_VISITS } from '../../src/proof/services.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
 import { builtRoot } from '../support/debian-root.ts';
-import { PATIENT } from './lab.ts';
+import { PATIENT } from './open-lab.ts';
 
 /** Where a program speaks to past the tunnel's routes. */
 const TARGETS = {

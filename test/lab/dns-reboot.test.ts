@@ -4,7 +4,7 @@ import { installProduct, type Product } from '../../src/proof/product.ts';
 import { until } from '../../src/proof/until.ts';
 import { DIST } from '../e2e/stage.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
-import { PATIENT } from './lab.ts';
+import { PATIENT } from './open-lab.ts';
 
 /** Who holds the resolvers of a machine that is booted for real. */
 const HOLDERS = [

@@ -3,7 +3,7 @@ import type { Sandbox } from '../../src/host/sandbox.ts';
 import { disjoint, parseNetwork } from '../../src/net/network.ts';
 import { DEVICE } from '../../src/proof/addresses.ts';
 import type { Product } from '../../src/proof/product.ts';
-import type { Lab } from './lab.ts';
+import type { Lab } from './open-lab.ts';
 
 /** The facts about a connection, as texts in order. */
 export interface Facts {

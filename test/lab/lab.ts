@@ -1,103 +1,16 @@
 import { afterAll, beforeAll, expect, type TestContext } from 'vitest';
 import type { BackendName } from '../../src/policy/settings.ts';
-import type { Tally } from '../../src/proof/capture.ts';
 import { proofObstacle } from '../../src/proof/obstacle.ts';
-import { type ClientPlan, CONNECTED, type ServerPlan } from '../../src/proof/openvpn.ts';
 import type { Probe } from '../../src/proof/probes.ts';
-import { installProduct, type Product } from '../../src/proof/product.ts';
-import type { Service } from '../../src/proof/service.ts';
-import { openWorld } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
 import { debianRoot, type OpenvpnVersion } from '../support/debian-root.ts';
-import { nothingLeaves, type Watched } from '../support/watched.ts';
-
-/** Payloads per second over UDP, and connects per second for each kind over TCP. */
-const RATE = { payloads: 1200, connects: 20 } as const;
-
-/** Hooks hold up the client's pings: on a busy machine for longer than the proof's timers allow. For either end. */
-export const PATIENT = 'ping-restart 30';
-
-/** A world for many servers and clients, one after the other, with a prober that never stops. */
-export interface Lab extends Watched {
-  readonly product: Product;
-  /** Ends the server that runs, if any, without a word to its client, and starts one with this plan. */
-  serve(plan?: ServerPlan): Promise<Service>;
-  server(): Service;
-  /** Ends the client, if one runs, writes this profile and lets `lock` know it. */
-  profile(plan?: ClientPlan, remote?: string): Promise<void>;
-  /** Starts the client and waits until it has connected. */
-  connect(): Promise<Service>;
-  client(): Service;
-  /** Connects once more: does `work` to the client and waits until it has. */
-  reconnects(work: () => unknown): Promise<void>;
-  /** Ends the client, if one runs. */
-  disconnect(): Promise<void>;
-  /** Does `work`; nothing but the VPN and the LAN's own leaves. */
-  guarded(work: () => Promise<void>): Promise<Tally>;
-}
+import { type Lab, openLab } from './open-lab.ts';
 
 export interface LabSetting {
   readonly version: OpenvpnVersion;
   readonly backend: BackendName;
   /** Sent besides the usual probes. */
   readonly probes?: readonly Probe[];
-}
-
-async function open({ version, backend, probes: more = [] }: LabSetting, seen: { clear: number; vpn: number }): Promise<Lab> {
-  const world = await openWorld({ dist: DIST, transport: 'udp', plan: debianRoot(version) });
-  try {
-    const product = await installProduct(world.sandbox, DIST, `KILLSWITCH_BACKEND=${backend}\n`);
-    const probes = [...world.probes, ...more];
-    const prober = await world.startProber({ probes, ...RATE, seconds: 3600 });
-    let server: Service | undefined;
-    let client: Service | undefined;
-    const running = (service: Service | undefined): Service => {
-      if (service === undefined) throw new Error('it has not been started');
-      return service;
-    };
-    const lab: Lab = {
-      world,
-      product,
-      prober,
-      probes,
-      probing: () => prober.more(600),
-      serve: async (plan) => {
-        if (server?.running() === true) await server.end('KILL');
-        server = await world.startServer(plan);
-        return server;
-      },
-      server: () => running(server),
-      profile: async (plan, remote) => {
-        await lab.disconnect();
-        await world.writeProfile(true, remote, plan);
-        await product.must('lock');
-      },
-      connect: async () => {
-        client = world.startClient();
-        await client.says(CONNECTED);
-        return client;
-      },
-      client: () => running(client),
-      reconnects: async (work) => {
-        const current = running(client);
-        const before = current.times(CONNECTED);
-        await work();
-        await current.says(CONNECTED, before + 1, 20_000);
-      },
-      disconnect: async () => {
-        if (client?.running() === true) await client.end('TERM');
-      },
-      guarded: (work) =>
-        nothingLeaves(lab, work, ({ clear, vpn }) => {
-          seen.clear += clear;
-          seen.vpn += vpn;
-        }),
-    };
-    return lab;
-  } catch (thrown) {
-    world.close();
-    throw thrown;
-  }
 }
 
 /** One lab for the tests around the call; a test that asks for it where none can be made is skipped, with the reason. */
@@ -108,7 +21,7 @@ export function labWith(setting: LabSetting): (context: TestContext) => Lab {
   const seen = { clear: 0, vpn: 0 };
   beforeAll(async () => {
     obstacle = proofObstacle() ?? debianRoot(version).obstacle;
-    if (obstacle === undefined) opened = await open(setting, seen);
+    if (obstacle === undefined) opened = await openLab({ dist: DIST, plan: debianRoot(version), ...setting }, seen);
   });
   afterAll(async () => {
     if (opened === undefined) return;

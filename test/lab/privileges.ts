@@ -6,7 +6,8 @@ import { writeSettings } from '../../src/proof/product.ts';
 import { dumpWithoutKeptShut } from '../support/rule-dump.ts';
 import { everyProbeIsSeen } from '../support/watched.ts';
 import { factsAreTrue, statusOf } from './facts.ts';
-import { type Lab, type LabSetting, labWith, PATIENT } from './lab.ts';
+import { type LabSetting, labWith } from './lab.ts';
+import { type Lab, PATIENT } from './open-lab.ts';
 import { works } from './works.ts';
 
 const JAIL = '/run/jail';

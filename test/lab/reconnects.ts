@@ -7,7 +7,8 @@ import { until } from '../../src/proof/until.ts';
 import type { OpenvpnVersion } from '../support/debian-root.ts';
 import { everyProbeIsSeen } from '../support/watched.ts';
 import { factsAreTrue, statusOf } from './facts.ts';
-import { type Lab, labWith, PATIENT } from './lab.ts';
+import { labWith } from './lab.ts';
+import { type Lab, PATIENT } from './open-lab.ts';
 
 /** A private network behind the server, and a host there. */
 const BEHIND = { network4: '10.66.0.0', host4: '10.66.0.5', network6: 'fd66::/64', host6: 'fd66::5' } as const;

@@ -4,8 +4,9 @@ import { PUSHED_TIMERS, PUSHES, RESTARTING, type ServerPlan } from '../../src/pr
 import { until } from '../../src/proof/until.ts';
 import { everyProbeIsSeen } from '../support/watched.ts';
 import { endpointIn, factsAreTrue, factsOf, statusOf } from './facts.ts';
-import { type Lab, type LabSetting, labWith, PATIENT } from './lab.ts';
+import { type LabSetting, labWith } from './lab.ts';
 import { clientNumber, MANAGEMENT, tell } from './management.ts';
+import { type Lab, PATIENT } from './open-lab.ts';
 import { works } from './works.ts';
 
 /** Networks of the LAN's own kind, and a host of the LAN itself. */

@@ -7,7 +7,8 @@ import { LAN_VISITS, WEB_VISITS } from '../../src/proof/services.ts';
 import { dumpWithoutKeptShut } from '../support/rule-dump.ts';
 import { everyProbeIsSeen } from '../support/watched.ts';
 import { factsAreTrue, kernelFacts, statusOf } from './facts.ts';
-import { type Lab, type LabSetting, labWith, PATIENT } from './lab.ts';
+import { type LabSetting, labWith } from './lab.ts';
+import { type Lab, PATIENT } from './open-lab.ts';
 import { type Carried, works } from './works.ts';
 
 /** Anybody else's payload to the address that the VPN client reaches over IPv6. */

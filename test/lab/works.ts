@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { INTERNET, PORTS } from '../../src/proof/addresses.ts';
 import { WEB_VISITS } from '../../src/proof/services.ts';
 import { statusOf } from './facts.ts';
-import type { Lab } from './lab.ts';
+import type { Lab } from './open-lab.ts';
 
 /** What a tunnel carries; both families where nothing is said. */
 export interface Carried {
