@@ -19,6 +19,8 @@ motd=/run/motd.d/ovpn-killswitch
 
 #include bounded.sh
 
+#include roots.sh
+
 #include own-lock.sh
 
 # Seconds that a tool may take: longer than it waits for the lock of xtables. One that hangs has failed.
@@ -31,14 +33,14 @@ loud() {
   echo "ovpn-killswitch: $1" >&2
   echo "<2>ovpn-killswitch: $1" 2>/dev/null >/dev/kmsg
   mkdir -p "$run" /run/motd.d 2>/dev/null
-  echo "$1" 2>/dev/null >"$problem"
-  echo "ovpn-killswitch: $1" 2>/dev/null >"$motd"
+  fresh "$problem" && echo "$1" 2>/dev/null >"$problem"
+  fresh "$motd" && echo "ovpn-killswitch: $1" 2>/dev/null >"$motd"
   if has wall; then bounded 3 wall "ovpn-killswitch: $1" 2>/dev/null; fi
 }
 
-# whole FILE: the last line holds the checksum of all lines before it
+# whole FILE: a file of root's, whose last line holds the checksum of all lines before it
 whole() {
-  [ -s "$1" ] || return 1
+  believed "$1" || return 1
   sum=$(sed '$d' "$1" | sha256sum) || return 1
   [ "$(sed -n '$p' "$1")" = "# sha256 ${sum%% *}" ]
 }
@@ -70,14 +72,14 @@ families() {
 # base: the text that "lock" kept
 base() {
   if [ -e "$state/base.nft" ]; then
-    whole "$state/base.nft" || { echo "$state/base.nft is damaged"; return 1; }
+    whole "$state/base.nft" || { echo "$state/base.nft is damaged, or others than root can change it"; return 1; }
     bounded "$patience" nft -f "$state/base.nft" || { echo "nft did not take $state/base.nft"; return 1; }
     return 0
   fi
   for tool in $(families); do
     file=$state/base.v4
     if [ "$tool" = ip6tables ]; then file=$state/base.v6; fi
-    whole "$file" || { echo "$file is missing or damaged"; return 1; }
+    whole "$file" || { echo "$file is missing or damaged, or others than root can change it"; return 1; }
     # What decides about the interface that a packet really leaves by. Without it filter still holds, and "status" says what is missing.
     for table in mangle security; do
       if grep -q "^\*$table$" "$file"; then section "$file" "$table" | restore "$tool" "$table" || :; fi
@@ -148,7 +150,7 @@ drop_all() {
 # no_network: no route for anybody, and no interface up but lo
 no_network() {
   mkdir -p "$run" 2>/dev/null
-  echo 2>/dev/null >"$run/no-network"
+  fresh "$run/no-network" && echo 2>/dev/null >"$run/no-network"
   if has ip; then
     for family in -6 -4; do
       bounded "$patience" ip $family rule del pref 1 prohibit 2>/dev/null
@@ -180,8 +182,8 @@ in_use() {
 }
 
 load() {
-  # Only these very words count: a record that is lost or damaged does not open.
-  [ "$(cat "$state/lock.plain" 2>/dev/null)" != unlocked ] || return 0
+  # Only these very words of root's count: a record that is lost or damaged does not open.
+  if believed "$state/lock.plain" && [ "$(cat "$state/lock.plain")" = unlocked ]; then return 0; fi
   if in_use; then
     echo 'ovpn-killswitch: the rules are in use: left as they are' >&2
     return 0
@@ -213,6 +215,7 @@ flushed() {
 }
 
 apply_sysctls() {
+  believed "$sysctls" || { echo "boot: $sysctls is missing, or others than root can change it" >&2; return 1; }
   failed=0
   while read -r key _ value; do
     # The leading "-" is sysctl.d(5)'s word for: if it is there.
@@ -231,6 +234,7 @@ if [ "$(id -u)" != 0 ]; then
   exit 77
 fi
 # A redirection that fails ends a shell at "exec" and ":" (POSIX, special built-ins): nothing of /run may keep the rules from being loaded.
+own_run
 if [ -w "$run" ] && has flock && own_lock; then
   exec 9>>'@LOCK@'
   flock -w 20 9
@@ -241,7 +245,7 @@ case ${1:-} in
     load || exit
     # Network managers look for it before they start.
     mkdir -p "$run"
-    echo >'@BOOT_DONE@'
+    fresh '@BOOT_DONE@' && echo >'@BOOT_DONE@'
     # What a tunnel of the last session left in /etc/resolv.conf. It waits for the lock itself.
     exec 9>&-
     [ ! -x "$recover" ] || "$recover" resolvers || echo "boot: the system's resolvers could not be given back" >&2

@@ -5,7 +5,7 @@ own_lock() {
   set -- $(ls -ldn '@LOCK@' 2>/dev/null)
   case ${1:-}:${2:-}:${3:-} in
     :: | -rw-------*:1:0) ;;
-    *) rm -rf '@LOCK@' ;;
+    *) aside '@LOCK@' ;;
   esac
   (umask 077 && : >>'@LOCK@') 2>/dev/null
 }

@@ -34,6 +34,8 @@ say() { echo "recover: $*"; }
 
 #include ../boot/bounded.sh
 
+#include ../boot/roots.sh
+
 #include ../boot/own-lock.sh
 
 # Seconds that a tool may take: longer than it waits for the lock of xtables.
@@ -78,6 +80,22 @@ drop() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# given FILE: whether there is something of ours to read. What others than root can change is named, and stays.
+given() {
+  if [ ! -e "$1" ] && [ ! -L "$1" ]; then return 1; fi
+  believed "$1" && return 0
+  # shellcheck disable=SC2046
+  set -- "$1" $(ls -ldn "$1" 2>/dev/null)
+  remains files "$1 is not read: others than root can change it, or a folder above it (it is ${2:-there}, uid ${4:-unknown}). Look at it, then: sudo rm -r $1"
+  return 1
+}
+
+# writable FILE: whether FILE can be written by its path: it is no link, FIFO or device, and only root decides about its folder
+writable() {
+  if [ -e "$1" ] || [ -L "$1" ]; then [ -f "$1" ] && [ ! -L "$1" ] || return 1; fi
+  roots "${1%/*}"
+}
+
 systemd_off() {
   units=/etc/systemd/system
   found=
@@ -118,9 +136,13 @@ sysconfig_off() {
   for name in iptables ip6tables iptables-config ip6tables-config; do
     ours=$state/boot/sysconfig/$name.ours
     file=/etc/sysconfig/$name
-    [ -e "$ours" ] || continue
+    given "$ours" || continue
+    writable "$file" || { remains files "$file stays as it is: others than root decide about its folder, or it is no file"; continue; }
     if cmp -s "$ours" "$file"; then
-      if [ -e "$ours.before" ]; then cat "$ours.before" >"$file"; else rm -f "$file"; fi
+      if [ ! -e "$ours.before" ]; then drop "$file"
+      elif given "$ours.before"; then cat "$ours.before" >"$file" || remains files "$file still holds our rules: it cannot be written"
+      else continue
+      fi
     elif [ "${name%-config}" != "$name" ]; then
       say "$file was changed since: look at its lines IPTABLES_SAVE_ON_STOP and IPTABLES_SAVE_ON_RESTART yourself" >&2
     elif grep -q KILLSWITCH- "$file" 2>/dev/null; then
@@ -135,15 +157,16 @@ sysconfig_off() {
 # Kernel settings as they were: those that another program has changed since stay.
 sysctl_off() {
   drop '@SYSCTL_FILE@'
-  [ -e "$state/boot/sysctl" ] || return 0
+  given "$state/boot/sysctl" || return 0
   # First look at all: the settings for "all" change others.
-  while read -r key ours before; do
+  back=$(while read -r key ours before; do
+    case $key in *..*) continue ;; esac
     if [ "$(cat "/proc/sys/$key" 2>/dev/null)" = "$ours" ]; then echo "$key $before"; fi
-  done <"$state/boot/sysctl" >"$state/boot/sysctl.back"
-  while read -r key before; do
-    echo "$before" >"/proc/sys/$key"
-  done <"$state/boot/sysctl.back"
-  rm -f "$state/boot/sysctl" "$state/boot/sysctl.back"
+  done <"$state/boot/sysctl")
+  printf '%s\n' "$back" | while read -r key before; do
+    [ -z "$key" ] || echo "$before" >"/proc/sys/$key"
+  done
+  rm -f "$state/boot/sysctl"
 }
 
 # The service that would put the rules back.
@@ -186,9 +209,12 @@ if [ "${1:-}" = --boot-off ]; then
   exit "$left"
 fi
 
+recorded=no
+if [ "${1:-}" != resolvers ] && given "$state/before.policies" && [ -s "$state/before.policies" ]; then recorded=yes; fi
+
 # policies FAMILY: the chain policies from before the lock, as iptables-restore lines
 policies() {
-  if [ -s "$state/before.policies" ]; then
+  if [ "$recorded" = yes ]; then
     while read -r family chain policy; do
       [ "$family" = "$1" ] && echo ":$chain $policy [0:0]"
     done < "$state/before.policies"
@@ -220,7 +246,7 @@ open_table() {
   chains=$(printf '%s\n' "$found" | sed -n 's/^chain //p')
   # Chains that somebody flushed leave the policies behind: those go back too, where the record says that we set them.
   if [ -z "$found" ]; then
-    case $3:$2 in filter:iptables | filter:ip6tables) [ -s "$state/before.policies" ] || return 0 ;; *) return 0 ;; esac
+    case $3:$2 in filter:iptables | filter:ip6tables) [ "$recorded" = yes ] || return 0 ;; *) return 0 ;; esac
   fi
   script=$(
     echo "*$3"
@@ -295,7 +321,7 @@ open_native() {
   listed=$said
   case "$listed" in
     *KILLSWITCH-*) ;;
-    *) case $2$unread in filter*" $1:"*) [ -s "$state/before.policies" ] || return 0 ;; *) return 0 ;; esac ;;
+    *) case $2$unread in filter*" $1:"*) [ "$recorded" = yes ] || return 0 ;; *) return 0 ;; esac ;;
   esac
   # One transaction, so that what fails leaves everything: then without the chains, which another rule may use.
   native=$(native_script "$1" "$2")
@@ -393,36 +419,41 @@ open_all() {
 
 # give_back_resolvers: each who was told of a tunnel's is told to forget them, and a file that we wrote becomes what it was.
 give_back_resolvers() {
-  if [ -s "$dns/resolved" ]; then
+  if given "$dns/resolved"; then
     while IFS='	' read -r device link _; do
       [ "$(cat "/sys/class/net/$device/ifindex" 2>/dev/null)" != "$link" ] || ask resolvectl revert "$device"
     done < "$dns/resolved"
   fi
   if [ -e "$dns/openresolv" ] || [ -e "$dns/resolvconf" ]; then ask resolvconf -d tun.ovpn-killswitch; fi
-  if [ -s "$dns/networkmanager" ]; then
-    rm -f "$(cat "$dns/networkmanager")"
+  if given "$dns/networkmanager"; then
+    drop "$(cat "$dns/networkmanager")"
     ask nmcli general reload conf
   fi
   for kept in "$state/dns" "$dns"; do
-    [ -s "$kept/place" ] || continue
+    given "$kept/place" || continue
     place=$(cat "$kept/place")
+    [ -d "${place%/*}" ] || { rm -rf "$kept" 2>/dev/null; continue; }
+    # Whoever decides about its folder could lead us to any file, or to one that never ends.
+    writable "$place" || { remains files "$place is not touched: others than root decide about it or its folder. If it names the resolvers of a tunnel, write it anew"; continue; }
     case $(head -n 1 "$place" 2>/dev/null) in
       '# ovpn-killswitch: '*) ours=yes ;;
-      *) ours=no; if [ -e "$kept/written" ] && cmp -s "$place" "$kept/written"; then ours=yes; fi ;;
+      *) ours=no; if given "$kept/written" && cmp -s "$place" "$kept/written"; then ours=yes; fi ;;
     esac
     # Written in place, so that owner, mode and mounts stay.
     if [ "$ours" = no ]; then :
-    elif [ -e "$kept/before" ]; then (cat "$kept/before" > "$place") 2>/dev/null || { remains files "$place still names the resolvers of a tunnel: it cannot be written"; stuck=1; continue; }
+    elif [ -e "$kept/before" ]; then (given "$kept/before" && cat "$kept/before" > "$place") 2>/dev/null || { remains files "$place still names the resolvers of a tunnel: it cannot be written"; stuck=1; continue; }
     else drop "$place"
     fi
     rm -rf "$kept" 2>/dev/null
   done
-  [ "$stuck" != 0 ] || rm -rf "$dns" 2>/dev/null
+  if [ "$stuck" = 0 ] && [ -d "$dns" ] && roots "$dns"; then rm -rf "$dns" 2>/dev/null; fi
 }
 
 # unpin: the pinned names of VPN servers go out of the hosts file, by the rule for markers that the commands use
 unpin() {
-  hosts='@HOSTS@'
+  # Through links of root's; what others have led elsewhere is not opened.
+  hosts=$(readlink -f '@HOSTS@') && [ -e "$hosts" ] || return 0
+  writable "$hosts" || { remains files "$hosts is not touched: others than root decide about its folder, or it is no file. Take our lines out by hand"; return 0; }
   grep -q '^@BLOCK_OPENS@' "$hosts" 2>/dev/null || grep -qx '@BLOCK_CLOSES@' "$hosts" 2>/dev/null || return 0
   ends=yes
   [ -z "$(tail -c 1 "$hosts")" ] || ends=no
@@ -457,11 +488,12 @@ unpin() {
 }
 
 # keep FILE TEXT: writes a record beside its place and renames it into it
-keep() { (printf '%s\n' "$2" >"$1.recover" && mv -f "$1.recover" "$1") 2>/dev/null; }
+keep() { fresh "$1.recover" && (printf '%s\n' "$2" >"$1.recover" && mv -f "$1.recover" "$1") 2>/dev/null; }
 
 # record: hooks then leave the firewall alone until the next lock. A machine that never had the product gets no record.
 record() {
   [ -d "$state" ] || { [ -d '@LIBRARY@' ] && mkdir -p "$state" 2>/dev/null; } || return 0
+  roots "$state" || { remains files "$state can be changed by others than root, so nothing in it was read or written: it is open now, and a reboot shuts it again. Look at what is in it, then: sudo chown root:root $state; sudo chmod go-w $state; and run this again"; return 1; }
   # What is read by a hook goes last: a machine whose record says locked keeps all that a lock needs.
   if keep "$state/lock.plain" unlocked &&
     keep '@LOCK_RECORD@' "$(printf '{"version":1,"locked":false,"since":%s,"backend":"nftables","before":[]}' "$(date +%s)")"; then
@@ -474,6 +506,7 @@ record() {
 
 # A hook that runs meanwhile would load its rules again: it waits for the same lock, and then finds the machine unlocked.
 # A redirection that fails, as where /run is full, would end this shell at "exec".
+own_run
 if [ -w "$run" ] && has flock && own_lock; then
   exec 9>>'@LOCK@'
   flock -w 20 9 || say 'somebody holds the lock for 20 seconds: going on without it' >&2
@@ -481,6 +514,7 @@ fi
 
 if [ "${1:-}" = resolvers ]; then
   give_back_resolvers
+  [ "$left" = 0 ] || exit 1
   exit "$stuck"
 fi
 
@@ -502,7 +536,7 @@ fi
 rm -f "$run/no-network" "$run/boot.problem" /run/motd.d/ovpn-killswitch 2>/dev/null
 
 # Builtin chains that iptables made for us, and their table, when nobody uses them by now: what nft lists of an empty one is five lines.
-if [ -s "$state/before.made" ] && [ "$nft_works" = yes ]; then
+if given "$state/before.made" && [ "$nft_works" = yes ]; then
   while read -r family chain table; do
     table=${table:-filter}
     of=ip
