@@ -5,6 +5,7 @@ import { LAN, UPLINK } from '../../src/proof/addresses.ts';
 import { until } from '../../src/proof/until.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import { hookArgv } from '../hooks/installed-machine.ts';
+import { exposureIn } from '../support/exposure.ts';
 import { type Debian, GROUP, HEARD, heard, NOTHING, type Scene, STATE, sceneOf, seenAtBoot, seenFromNow, statusOf } from './boot-scene.ts';
 
 const EXAMPLES = resolve(import.meta.dirname, '../../openvpn-examples');
@@ -65,6 +66,11 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
     expect(seen.neighbours['ARP']).toBeGreaterThan(0);
     expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, boot: { with: 'systemd', problems: [] } });
     expect(await it.machine.failedUnits()).toEqual([]);
+    for (const unit of ['ovpn-killswitch.service', 'ovpn-killswitch-early.service']) {
+      const exposure = exposureIn(await it.machine.sh(`systemd-analyze security --no-pager ${unit}`));
+      process.stdout.write(`${debian.root}: ${unit} is exposed ${exposure}\n`);
+      expect(exposure).toBeLessThan(5);
+    }
     const order = await it.machine.sh(
       'systemctl show -p ActiveEnterTimestampMonotonic --value ovpn-killswitch.service network-pre.target systemd-networkd.service',
     );

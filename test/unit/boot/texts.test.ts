@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type BootMachine, STRATEGY_NAMES } from '../../../src/boot/boot-strategy.ts';
 import { strategyOf } from '../../../src/boot/choose.ts';
 import { sealed, unsealed } from '../../../src/machine/base-texts.ts';
+import { countsExposure, exposureOf } from '../../support/exposure.ts';
 
 const machine: BootMachine = {
   read: () => undefined,
@@ -35,6 +36,15 @@ describe('what each strategy writes', () => {
 });
 
 describe('systemd', () => {
+  test.skipIf(!countsExposure()).each(['ovpn-killswitch.service', 'ovpn-killswitch-early.service'])(
+    '%s is exposed less than 5.0, as systemd-analyze counts, and needs no name space for it',
+    (name) => {
+      expect(exposureOf(unit(name))).toBeLessThan(5);
+      // Where one cannot be made, systemd does not start the unit, and the network stays off.
+      expect(unit(name)).not.toMatch(/^(Private|Protect|ReadOnly|Inaccessible|Temporary|Bind|Root)\w*=/m);
+    },
+  );
+
   const unit = (name: string) => textsOf('systemd').find(({ path }) => path.endsWith(`/${name}`))?.text ?? '';
 
   test('starts nothing that brings a network up unless the base is loaded: such a service requires the unit and waits for it', () => {

@@ -1,10 +1,7 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { watchService } from '../../../src/watch/service.ts';
 import { readWatch } from '../../../src/watch/watch-report.ts';
+import { countsExposure, exposureOf } from '../../support/exposure.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 
 const textOf = (init: 'systemd' | 'openrc') =>
@@ -28,17 +25,7 @@ describe('the service', () => {
       expect(textOf('systemd')).toMatch(line);
   });
 
-  /** `--offline` came with systemd 250. */
-  const offline = spawnSync('systemd-analyze', ['security', '--help'], { encoding: 'utf8' }).stdout?.includes('--offline') === true;
-  test.skipIf(!offline)('of systemd is exposed less than 4.0, as systemd-analyze counts', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'unit-'));
-    const file = join(folder, 'ovpn-killswitch-watch.service');
-    const [unit] = watchService('systemd').files;
-    // It looks for the program, which need not be installed here.
-    writeFileSync(file, unit?.text.replace(/^ExecStart=.*$/m, 'ExecStart=/bin/true') ?? '');
-    const { stdout } = spawnSync('systemd-analyze', ['security', '--offline=true', '--no-pager', file], { encoding: 'utf8' });
-    rmSync(folder, { recursive: true });
-    const [, exposure] = /Overall exposure level for \S+: (\d+\.\d+)/.exec(stdout) ?? [];
-    expect(Number(exposure)).toBeLessThan(4);
+  test.skipIf(!countsExposure())('of systemd is exposed less than 4.0, as systemd-analyze counts', () => {
+    expect(exposureOf(watchService('systemd').files[0]?.text ?? '')).toBeLessThan(4);
   });
 });
