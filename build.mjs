@@ -114,10 +114,10 @@ const lean = {
   },
 };
 
-/** What the plain scripts share with the code: src/boot/script-words.ts, as it stands. */
+/** What the plain scripts share with the code: src/cli/script-words.ts, as it stands. */
 async function scriptWords() {
   const { outputFiles } = await build({
-    entryPoints: ['src/boot/script-words.ts'],
+    entryPoints: ['src/cli/script-words.ts'],
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -132,7 +132,7 @@ function scriptText(source, words) {
   return readFileSync(source, 'utf8')
     .replace(/^#include (\S+)$/gm, (_, file) => readFileSync(join(dirname(source), file), 'utf8').replace(/^# shellcheck shell=sh\n/, ''))
     .replace(/@([A-Z_]+)@/g, (_, name) => {
-      if (words[name] === undefined) throw new Error(`${source}: src/boot/script-words.ts has no ${name}`);
+      if (words[name] === undefined) throw new Error(`${source}: src/cli/script-words.ts has no ${name}`);
       return words[name];
     });
 }

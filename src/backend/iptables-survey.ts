@@ -3,7 +3,7 @@ import type { Family } from '../net/address.ts';
 import { isOrdered } from '../ruleset/ruleset.ts';
 import type { ChainPolicy, Output, Survey } from './backend.ts';
 import { type ImageChain, type ImageRule, ruleId } from './image.ts';
-import { BUILTINS, KNOWN_TABLES, type Table } from './iptables-tables.ts';
+import { BUILTINS, CHAIN_PREFIX, KNOWN_TABLES, type Table } from './iptables-tables.ts';
 
 /** A rule as it compares: the kernel turns a rate into a period and back, so a limit's number is not kept. */
 export function comparable(line: string): string {
@@ -70,12 +70,12 @@ function tableImage(family: Family, table: Table, { policies, rules }: Listing):
     ordered: true,
     rules: builtinRules(rules.get(name) ?? []),
   }));
-  const ours = [...policies.keys()].filter((name) => name.startsWith('KILLSWITCH-'));
+  const ours = [...policies.keys()].filter((name) => name.startsWith(CHAIN_PREFIX));
   const chains = ours.map((name) => ({
     family,
     name: imageName(table, name),
     policy: undefined,
-    ordered: isOrdered(name.replace('KILLSWITCH-', '').toLowerCase()),
+    ordered: isOrdered(name.replace(CHAIN_PREFIX, '').toLowerCase()),
     rules: rules.get(name) ?? [],
   }));
   // A second wall that nobody has built is no chain that should not be there.
@@ -120,6 +120,6 @@ export function readIptablesSave(families: readonly Family[], outputs: readonly 
     return BUILTIN.map((chain): ChainPolicy => ({ family, chain, policy: filter.policies.get(chain) === 'DROP' ? 'DROP' : 'ACCEPT' }));
   });
   const image = listings.flatMap(({ family, text }) => KNOWN_TABLES.flatMap((table) => tableImage(family, table, readTable(text, table))));
-  const present = image.some(({ name, rules }) => name.includes('KILLSWITCH-') || rules.some(({ text }) => OUR_JUMP.test(text)));
+  const present = image.some(({ name, rules }) => name.includes(CHAIN_PREFIX) || rules.some(({ text }) => OUR_JUMP.test(text)));
   return { image, policies, present };
 }

@@ -8,6 +8,9 @@ import { type Chain, type Hook, isOfFinalLook, isOfFirstLook } from '../ruleset/
  */
 export const TABLES = ['mangle', 'filter'] as const;
 
+/** How the name of each chain of ours begins. */
+export const CHAIN_PREFIX = 'KILLSWITCH-';
+
 /** Where an earlier version had its second wall: whatever is found there goes. */
 export const FORMER_TABLE = 'security' as const;
 

@@ -19,7 +19,7 @@ import { without } from '../ruleset/without.ts';
 import type { Backend, ChainPolicy, Command, Program, Survey, Transaction } from './backend.ts';
 import { differencesOf, type Image } from './image.ts';
 import { comparable, imageName, readIptablesSave, surveyed } from './iptables-survey.ts';
-import { BUILTINS, FORMER_TABLE, inTable, TABLES, type Table } from './iptables-tables.ts';
+import { BUILTINS, CHAIN_PREFIX, FORMER_TABLE, inTable, TABLES, type Table } from './iptables-tables.ts';
 import { replaceText } from './nftables.ts';
 
 /** xt_multiport takes this many ports in a rule; a range counts twice (iptables-extensions(8)). */
@@ -31,15 +31,15 @@ const IPV6_HEADER = 40;
 const LOCK_SECONDS = '5';
 
 const DEVICE_PREFIX: Readonly<Record<Hook, string>> = {
-  input: 'KILLSWITCH-I-',
-  forward: 'KILLSWITCH-F-',
-  output: 'KILLSWITCH-O-',
-  postrouting: 'KILLSWITCH-P-',
+  input: `${CHAIN_PREFIX}I-`,
+  forward: `${CHAIN_PREFIX}F-`,
+  output: `${CHAIN_PREFIX}O-`,
+  postrouting: `${CHAIN_PREFIX}P-`,
 };
 
 /** A chain's name in iptables: at most 28 characters (XT_EXTENSION_MAXNAMELEN), so a device's chains are abbreviated. */
 export function chainText(name: ChainName): string {
-  if (isHook(name) || (SHARED_CHAINS as readonly string[]).includes(name)) return `KILLSWITCH-${name.toUpperCase()}`;
+  if (isHook(name) || (SHARED_CHAINS as readonly string[]).includes(name)) return `${CHAIN_PREFIX}${name.toUpperCase()}`;
   const hook = HOOKS.find((each) => name.startsWith(`${each}-`)) ?? 'output';
   return `${DEVICE_PREFIX[hook]}${name.slice(hook.length + 1)}`;
 }
@@ -289,7 +289,7 @@ function replaceLines(own: Ruleset, found: Survey, family: Family, table: Table)
   const wanted = own.map(({ name }) => chainText(name));
   const stale = surveyed(found, family, table)
     .map(({ name }) => name)
-    .filter((name) => name.startsWith('KILLSWITCH-') && !wanted.includes(name));
+    .filter((name) => name.startsWith(CHAIN_PREFIX) && !wanted.includes(name));
   return [
     ...(table === 'filter' ? BUILTINS.filter.map(({ chain }) => `:${chain} DROP [0:0]`) : []),
     ...[...wanted, ...stale].map((name) => `:${name} - [0:0]`),
@@ -301,7 +301,7 @@ function replaceLines(own: Ruleset, found: Survey, family: Family, table: Table)
 
 function removeLines(found: Survey, before: readonly ChainPolicy[], family: Family, table: Table): readonly string[] {
   const chains = surveyed(found, family, table);
-  const ours = chains.map(({ name }) => name).filter((name) => name.startsWith('KILLSWITCH-'));
+  const ours = chains.map(({ name }) => name).filter((name) => name.startsWith(CHAIN_PREFIX));
   const jumps = BUILTINS[table].flatMap(({ hook, chain }) => {
     const jump = `-j ${chainText(hook)}`;
     const rules = chains.find(({ name }) => name === chain)?.rules ?? [];

@@ -1,7 +1,7 @@
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { BOOT_SCRIPT } from './boot-script.ts';
+import { BOOT_PROBLEM, BOOT_SCRIPT } from './boot-script.ts';
 import type { BootPlan, BootStrategy } from './boot-strategy.ts';
 import { readBootMachine } from './boot-world.ts';
 import { enabledStrategy } from './enabled-strategy.ts';
@@ -19,7 +19,7 @@ export interface BootReport {
 
 export function readBoot(host: Host): BootReport {
   const strategy = enabledStrategy(host);
-  const last = host.read(`${PATHS.runtime}/boot.problem`)?.trim();
+  const last = host.read(BOOT_PROBLEM)?.trim();
   const sysctls = host.read(SYSCTL_FILE);
   return {
     strategy,

@@ -5,7 +5,8 @@
 #   boot --flushed  the base rules of iptables again, after nftables.service has flushed them: until then base.hold stands for them
 #   boot --reopen   the network again, after "lock" has loaded rules where this script could not
 # It never opens anything. Only a machine that is recorded as unlocked is left alone.
-PATH=/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin
+# shellcheck disable=SC2123
+PATH='@PROGRAMS@'
 LC_ALL=C
 export PATH LC_ALL
 # What it makes is for root to write, whoever calls it.
@@ -14,7 +15,9 @@ state='@STATE@'
 run='@RUN@'
 recover='@LIBRARY@/recover'
 sysctls='@SYSCTL_FILE@'
-problem=$run/boot.problem
+misused='@EXIT_USAGE@'
+denied='@EXIT_PERMISSION@'
+problem='@BOOT_PROBLEM@'
 motd=/run/motd.d/ovpn-killswitch
 
 #include bounded.sh
@@ -52,8 +55,8 @@ restore() {
   there=$(bounded "$patience" "$1-save" -t "$2" 2>/dev/null) || return 1
   {
     echo "*$2"
-    printf '%s\n' "$there" | sed -n 's/^-A \([A-Z]* -j KILLSWITCH-[A-Z]*\)$/-D \1/p'
-    chains=$(printf '%s\n' "$there" | sed -n 's/^:\(KILLSWITCH-[^ ]*\) .*/\1/p')
+    printf '%s\n' "$there" | sed -n 's/^-A \([A-Z]* -j @CHAIN_PREFIX@[A-Z]*\)$/-D \1/p'
+    chains=$(printf '%s\n' "$there" | sed -n 's/^:\(@CHAIN_PREFIX@[^ ]*\) .*/\1/p')
     for chain in $chains; do echo ":$chain - [0:0]"; done
     for chain in $chains; do echo "-X $chain"; done
     printf '%s\n' "$base"
@@ -121,17 +124,17 @@ drop_iptables() {
 :INPUT DROP [0:0]
 :FORWARD DROP [0:0]
 :OUTPUT DROP [0:0]
-:KILLSWITCH-INPUT - [0:0]
-:KILLSWITCH-FORWARD - [0:0]
-:KILLSWITCH-OUTPUT - [0:0]
--A KILLSWITCH-INPUT -i lo -m comment --comment loopback -j ACCEPT
--A KILLSWITCH-INPUT -m comment --comment rest -j DROP
--A KILLSWITCH-FORWARD -m comment --comment rest -j DROP
--A KILLSWITCH-OUTPUT -o lo -m comment --comment loopback -j ACCEPT
--A KILLSWITCH-OUTPUT -m comment --comment rest -j DROP
--I INPUT 1 -j KILLSWITCH-INPUT
--I FORWARD 1 -j KILLSWITCH-FORWARD
--I OUTPUT 1 -j KILLSWITCH-OUTPUT
+:@CHAIN_PREFIX@INPUT - [0:0]
+:@CHAIN_PREFIX@FORWARD - [0:0]
+:@CHAIN_PREFIX@OUTPUT - [0:0]
+-A @CHAIN_PREFIX@INPUT -i lo -m comment --comment loopback -j ACCEPT
+-A @CHAIN_PREFIX@INPUT -m comment --comment rest -j DROP
+-A @CHAIN_PREFIX@FORWARD -m comment --comment rest -j DROP
+-A @CHAIN_PREFIX@OUTPUT -o lo -m comment --comment loopback -j ACCEPT
+-A @CHAIN_PREFIX@OUTPUT -m comment --comment rest -j DROP
+-I INPUT 1 -j @CHAIN_PREFIX@INPUT
+-I FORWARD 1 -j @CHAIN_PREFIX@FORWARD
+-I OUTPUT 1 -j @CHAIN_PREFIX@OUTPUT
 COMMIT
 END
 }
@@ -173,17 +176,17 @@ reopen() {
 
 # Live tunnels and our rules: this is no boot, and the base alone would cut the tunnels off.
 in_use() {
-  for tunnel in "$run"/tunnels/*; do
+  for tunnel in '@TUNNELS@'/*; do
     [ -e "$tunnel" ] || continue
     bounded "$patience" nft list table inet '@NFT_TABLE@' >/dev/null 2>&1 && return 0
-    bounded "$patience" iptables-save -t filter 2>/dev/null | grep -q '^-A OUTPUT -j KILLSWITCH-OUTPUT$' && return 0
+    bounded "$patience" iptables-save -t filter 2>/dev/null | grep -q '^-A OUTPUT -j @CHAIN_PREFIX@OUTPUT$' && return 0
   done
   return 1
 }
 
 load() {
   # Only these very words of root's count: a record that is lost or damaged does not open.
-  if believed "$state/lock.plain" && [ "$(cat "$state/lock.plain")" = unlocked ]; then return 0; fi
+  if believed '@PLAIN_RECORD@' && [ "$(cat '@PLAIN_RECORD@')" = unlocked ]; then return 0; fi
   if in_use; then
     echo 'ovpn-killswitch: the rules are in use: left as they are' >&2
     return 0
@@ -205,7 +208,7 @@ load() {
 flushed() {
   [ -e "$state/base.hold" ] || return 0
   for tool in $(families); do
-    bounded "$patience" "$tool-save" 2>/dev/null | grep -q '^-A OUTPUT -j KILLSWITCH-OUTPUT$' && continue
+    bounded "$patience" "$tool-save" 2>/dev/null | grep -q '^-A OUTPUT -j @CHAIN_PREFIX@OUTPUT$' && continue
     why=$(base 2>&1) && return 0
     loud "nftables.service has flushed the rules, and they could not be loaded again ($why). No tunnel passes. To mend: sudo ovpn-killswitch lock"
     return 1
@@ -231,7 +234,7 @@ apply_sysctls() {
 
 if [ "$(id -u)" != 0 ]; then
   echo "boot: this needs root: sudo $0" >&2
-  exit 77
+  exit "$denied"
 fi
 # A redirection that fails ends a shell at "exec" and ":" (POSIX, special built-ins): nothing of /run may keep the rules from being loaded.
 own_run
@@ -254,5 +257,5 @@ case ${1:-} in
   --sysctl) apply_sysctls ;;
   --flushed) flushed ;;
   --reopen) reopen ;;
-  *) echo "boot: unknown: $1" >&2; exit 64 ;;
+  *) echo "boot: unknown: $1" >&2; exit "$misused" ;;
 esac

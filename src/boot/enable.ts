@@ -1,28 +1,25 @@
 import { basename } from 'node:path';
 import { asKillswitchError, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { PATHS } from '../host/paths.ts';
 import { readLiveTunnels } from '../machine/live-tunnels.ts';
 import { bootsLocked, hasPlainRecord, readLockRecord, writePlainRecord } from '../machine/lock-record.ts';
 import { devices } from '../machine/tunnel-device.ts';
 import type { Settings } from '../policy/settings.ts';
-import { BOOT_SCRIPT } from './boot-script.ts';
+import { BOOT_PROBLEM, BOOT_SCRIPT } from './boot-script.ts';
 import { type BootFile, type BootPlan, type BootStrategy, STRATEGY_NAMES, type StrategyName } from './boot-strategy.ts';
 import { readBootMachine, readBootWorld } from './boot-world.ts';
 import { type BootChoice, chooseBoot } from './choose.ts';
 import { enabledStrategy } from './enabled-strategy.ts';
-import { BOOT_FOLDER, keepStrategyName } from './enabled-strategy-name.ts';
+import { BOOT_FOLDER, keepStrategyName, SYSCONFIG_KEPT, SYSCTL_BEFORE } from './enabled-strategy-name.ts';
 import { followNftables } from './follow-nftables.ts';
 import { planBoot } from './plan-boot.ts';
-import { withoutRules } from './sysconfig.ts';
+import { withoutRules } from './saved-rules.ts';
 import { keepValues, keptText, SYSCTL_FILE, type Sysctl, sysctlsOf, sysctlText } from './sysctl.ts';
 import { runScript, takeAway } from './take-away.ts';
 
-const SYSCTL_BEFORE = `${BOOT_FOLDER}/sysctl`;
-
 /** Somebody else's file is kept as they left it last; lines of ours that a save of theirs has caught are no part of that. */
 function keepShared(host: Host, { path, text }: BootFile): void {
-  const ours = `${BOOT_FOLDER}/sysconfig/${basename(path)}.ours`;
+  const ours = `${SYSCONFIG_KEPT}/${basename(path)}.ours`;
   const now = host.read(path);
   if (now !== undefined && now !== host.read(ours)) host.write(`${ours}.before`, withoutRules(now), 0o600);
   host.write(ours, text, 0o600);
@@ -135,5 +132,5 @@ export function followBoot(host: Host): void {
     if (bootsLocked(readLockRecord(host))) carryOut(host, strategy.plan(readBootMachine(host)));
     else takeAway(host, ['sysconfig']);
   }
-  if (host.exists(`${PATHS.runtime}/boot.problem`)) runScript(host, BOOT_SCRIPT, ['--reopen']);
+  if (host.exists(BOOT_PROBLEM)) runScript(host, BOOT_SCRIPT, ['--reopen']);
 }

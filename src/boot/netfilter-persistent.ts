@@ -3,6 +3,7 @@ import { BOOT_SCRIPT } from './boot-script.ts';
 import type { BootStrategy } from './boot-strategy.ts';
 
 export const PLUGINS = '/usr/share/netfilter-persistent/plugins.d';
+export const PLUGIN_FILE = `${PLUGINS}/50-ovpn-killswitch`;
 
 /** Plugins run in the order of their names: this one after those that restore what was saved (15-ip4tables, 25-ip6tables). */
 const PLUGIN = `#!/bin/sh
@@ -28,7 +29,7 @@ export const netfilterPersistent: BootStrategy = {
         'Leave "--with" out: "ovpn-killswitch boot enable" makes a service of OpenRC before the network.',
       );
     return {
-      files: [{ path: `${PLUGINS}/50-ovpn-killswitch`, text: PLUGIN, mode: 0o755 }],
+      files: [{ path: PLUGIN_FILE, text: PLUGIN, mode: 0o755 }],
       commands: [],
       links: [],
       notes: [

@@ -2,7 +2,7 @@ import { KillswitchError } from '../errors.ts';
 import { BOOT_SCRIPT } from './boot-script.ts';
 import type { BootMachine, BootStrategy } from './boot-strategy.ts';
 
-const SERVICE = 'ovpn-killswitch';
+export const SERVICE = 'ovpn-killswitch';
 
 /**
  * `localmount` is what Gentoo and Alpine have, `mountall` what Debian has; a service that is not there is no hindrance to `after`. Debian's

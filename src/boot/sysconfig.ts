@@ -1,25 +1,19 @@
 import { KillswitchError } from '../errors.ts';
 import type { BaseFile } from '../machine/base-texts.ts';
 import type { BootFile, BootMachine, BootStrategy } from './boot-strategy.ts';
+import { withoutRules } from './saved-rules.ts';
 
-const FOLDER = '/etc/sysconfig';
+export const SYSCONFIG = '/etc/sysconfig';
 
 const RULES: readonly { readonly name: string; readonly base: BaseFile }[] = [
   { name: 'ip6tables', base: 'base.v6' },
   { name: 'iptables', base: 'base.v4' },
 ];
 
-const BUILTIN_POLICY = /^:(INPUT|FORWARD|OUTPUT) \S+/;
+/** The files of the service that are written: rules, and what keeps it from saving others. */
+export const SYSCONFIG_FILES: readonly string[] = RULES.flatMap(({ name }) => [name, `${name}-config`]);
 
-/** A saved rule file without lines of ours; the policies that were ours become ACCEPT. */
-export function withoutRules(saved: string): string {
-  if (!saved.includes('KILLSWITCH-')) return saved;
-  return saved
-    .split('\n')
-    .filter((line) => !line.includes('KILLSWITCH-'))
-    .map((line) => line.replace(/^:(INPUT|FORWARD|OUTPUT) DROP/, ':$1 ACCEPT'))
-    .join('\n');
-}
+const BUILTIN_POLICY = /^:(INPUT|FORWARD|OUTPUT) \S+/;
 
 /** `section`: a table's lines from its heading to the one before its COMMIT. */
 function withSection(saved: string, section: string): string {
@@ -55,7 +49,7 @@ function ruleFiles({ read, base }: BootMachine): readonly BootFile[] {
   if (base['base.nft'] !== undefined)
     throw new KillswitchError(
       'NO_BOOT',
-      `this machine is locked with nftables, and ${FOLDER}/iptables holds rules of iptables`,
+      `this machine is locked with nftables, and ${SYSCONFIG}/iptables holds rules of iptables`,
       'Use "boot enable --with systemd", or set KILLSWITCH_BACKEND=iptables and run "ovpn-killswitch lock".',
     );
   return RULES.flatMap(({ name, base: file }) => {
@@ -63,14 +57,14 @@ function ruleFiles({ read, base }: BootMachine): readonly BootFile[] {
     if (text === undefined) return [];
     if (text === 'damaged')
       throw new KillswitchError('NO_BOOT', `${file} is damaged`, 'Run "ovpn-killswitch lock", which writes it anew, and try again.');
-    const path = `${FOLDER}/${name}`;
+    const path = `${SYSCONFIG}/${name}`;
     return [{ path, text: withRules(read(path), text), mode: 0o600, shared: true }];
   });
 }
 
 function configFiles({ read }: BootMachine): readonly BootFile[] {
   return RULES.flatMap(({ name }) => {
-    const path = `${FOLDER}/${name}-config`;
+    const path = `${SYSCONFIG}/${name}-config`;
     const config = read(path);
     if (config === undefined) return [];
     return [{ path, text: withoutSaves(config), mode: 0o600, shared: true }];
@@ -80,7 +74,7 @@ function configFiles({ read }: BootMachine): readonly BootFile[] {
 /** Red Hat's iptables service, which restores two files. */
 export const sysconfig: BootStrategy = {
   name: 'sysconfig',
-  loader: `the iptables service, from ${FOLDER}/iptables`,
+  loader: `the iptables service, from ${SYSCONFIG}/iptables`,
   plan: (machine) => ({
     files: machine.locked ? [...ruleFiles(machine), ...configFiles(machine)] : [],
     commands: [],

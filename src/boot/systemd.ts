@@ -3,9 +3,9 @@ import { BOOT_DONE, BOOT_SCRIPT } from './boot-script.ts';
 import type { BootFile, BootStrategy } from './boot-strategy.ts';
 import { DAEMON_RELOAD, DROP_IN } from './drop-in.ts';
 
-const UNITS = '/etc/systemd/system';
-const UNIT = 'ovpn-killswitch.service';
-const EARLY_UNIT = 'ovpn-killswitch-early.service';
+export const UNITS = '/etc/systemd/system';
+export const UNIT = 'ovpn-killswitch.service';
+export const EARLY_UNIT = 'ovpn-killswitch-early.service';
 
 /** Services that may flush or replace rules when they start. */
 const FIREWALLS = ['nftables', 'netfilter-persistent', 'iptables', 'ip6tables', 'firewalld', 'ufw', 'shorewall', 'shorewall6', 'ferm'];

@@ -8,26 +8,37 @@
 #                              nftables-now, its drop-ins; sysctl; and watch
 # Exit status: 0 nothing of ours is left. 1 rules are left, and may keep this machine shut. 71 a tool could not be
 # asked, so nobody knows. 73 the machine is open, but something else is left. Each thing that is left has its line.
-PATH=/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin:/usr/local/bin
+# shellcheck disable=SC2123
+PATH='@PROGRAMS@'
 LC_ALL=C
 export PATH LC_ALL
 # What it makes is for root to write, whoever calls it.
 umask 022
 state='@STATE@'
 run='@RUN@'
-dns=$run/dns
+dns='@RESOLVERS_NOTED@'
 tables='@TABLES@'
+builtins='@BUILTINS@'
+sysconfigs='@SYSCONFIG_FILES@'
+resolvers_kept='@RESOLVERS_KEPT@'
+kept_files='@KEPT_FILES@'
 left=0
 stuck=0
+# Exit statuses: src/errors.ts has the same.
+rules='@EXIT_FAILED@'
+misused='@EXIT_USAGE@'
+unknown='@EXIT_KERNEL@'
+files='@EXIT_FILES@'
+denied='@EXIT_PERMISSION@'
 
 if [ "$(id -u)" != 0 ]; then
   echo "recover: this needs root: sudo $0" >&2
-  exit 77
+  exit "$denied"
 fi
 
 case $*:$# in
   :0 | resolvers:1 | --boot-off\ *) ;;
-  *) echo 'recover: the only arguments are: resolvers, or --boot-off NAME…' >&2; exit 64 ;;
+  *) echo 'recover: the only arguments are: resolvers, or --boot-off NAME…' >&2; exit "$misused" ;;
 esac
 
 say() { echo "recover: $*"; }
@@ -64,9 +75,9 @@ why() { printf '%s\n' "$said" | sed -n '1p' | tr -d '\000-\037\177' | cut -c1-20
 remains() {
   echo "recover: LEFT: $2" >&2
   case $1:$left in
-    rules:*) left=1 ;;
-    unknown:0 | unknown:73) left=71 ;;
-    files:0) left=73 ;;
+    rules:*) left=$rules ;;
+    unknown:0 | unknown:"$files") left=$unknown ;;
+    files:0) left=$files ;;
   esac
 }
 
@@ -97,45 +108,44 @@ writable() {
 }
 
 systemd_off() {
-  units=/etc/systemd/system
   found=
-  for path in "$units"/ovpn-killswitch.service "$units"/ovpn-killswitch-early.service "$units"/*.d/@DROP_IN@; do
-    case $path in */nftables.service.d/*) continue ;; esac
+  for path in '@UNITS@/@UNIT@' '@UNITS@/@EARLY_UNIT@' '@UNITS@'/*.d/'@DROP_IN@'; do
+    case $path in '@NFTABLES_DROP_IN@') continue ;; esac
     if [ ! -e "$path" ] && [ ! -L "$path" ]; then continue; fi
     found=yes
     drop "$path"
     case $path in *.d/*) rmdir "${path%/*}" 2>/dev/null ;; esac
   done
-  if [ -z "$found" ] || [ ! -d /run/systemd/system ]; then return 0; fi
+  if [ -z "$found" ] || [ ! -d '@SYSTEMD@' ]; then return 0; fi
   ask systemctl daemon-reload
   # They would stay active without a file. Alone: a stop would take with it whoever still requires them, as docker may by a drop-in of the examples.
-  for name in ovpn-killswitch ovpn-killswitch-early; do
-    ask systemctl --job-mode=ignore-dependencies stop "$name.service"
+  for name in '@UNIT@' '@EARLY_UNIT@'; do
+    ask systemctl --job-mode=ignore-dependencies stop "$name"
   done
   return 0
 }
 
-# nftables_off FOLDER: what has nftables.service load the base. A systemd that cannot be told has it load what is not there any more: nothing.
+# nftables_off DROP-IN: what has nftables.service load the base. A systemd that cannot be told has it load what is not there any more: nothing.
 nftables_off() {
-  if [ ! -e "$1/nftables.service.d/@DROP_IN@" ]; then return 0; fi
-  drop "$1/nftables.service.d/@DROP_IN@"
-  rmdir "$1/nftables.service.d" 2>/dev/null
-  if [ -d /run/systemd/system ]; then ask systemctl daemon-reload || say "systemd did not read its units again: $(why)" >&2; fi
+  if [ ! -e "$1" ]; then return 0; fi
+  drop "$1"
+  rmdir "${1%/*}" 2>/dev/null
+  if [ -d '@SYSTEMD@' ]; then ask systemctl daemon-reload || say "systemd did not read its units again: $(why)" >&2; fi
 }
 
-netfilter_persistent_off() { drop /usr/share/netfilter-persistent/plugins.d/50-ovpn-killswitch; }
+netfilter_persistent_off() { drop '@PLUGIN_FILE@'; }
 
 openrc_off() {
-  [ -e /etc/init.d/ovpn-killswitch ] || return 0
-  rm -f /etc/runlevels/*/ovpn-killswitch /etc/init.d/ovpn-killswitch
+  [ -e '/etc/init.d/@SERVICE@' ] || return 0
+  rm -f /etc/runlevels/*/'@SERVICE@' '/etc/init.d/@SERVICE@'
   if command -v rc-update >/dev/null 2>&1; then ask rc-update -u; fi
 }
 
 # What is still as we wrote it becomes what it was; of what somebody has saved since, our lines go.
 sysconfig_off() {
-  for name in iptables ip6tables iptables-config ip6tables-config; do
-    ours=$state/boot/sysconfig/$name.ours
-    file=/etc/sysconfig/$name
+  for name in $sysconfigs; do
+    ours='@SYSCONFIG_KEPT@'/$name.ours
+    file='@SYSCONFIG@'/$name
     given "$ours" || continue
     writable "$file" || { remains files "$file stays as it is: others than root decide about its folder, or it is no file"; continue; }
     if cmp -s "$ours" "$file"; then
@@ -145,8 +155,8 @@ sysconfig_off() {
       fi
     elif [ "${name%-config}" != "$name" ]; then
       say "$file was changed since: look at its lines IPTABLES_SAVE_ON_STOP and IPTABLES_SAVE_ON_RESTART yourself" >&2
-    elif grep -q KILLSWITCH- "$file" 2>/dev/null; then
-      kept=$(sed -e '/KILLSWITCH-/d' -e 's/^:\(INPUT\|FORWARD\|OUTPUT\) DROP/:\1 ACCEPT/' "$file")
+    elif grep -Eq -e '@OUR_LINE@' "$file" 2>/dev/null; then
+      kept=$(sed -E -e '/@OUR_LINE@/d' -e 's/@OUR_POLICY@/:\1 ACCEPT/' "$file")
       printf '%s\n' "$kept" >"$file"
       say "$file was changed since: our lines are out of it and its policies are ACCEPT, the rest is as it was saved" >&2
     fi
@@ -157,27 +167,27 @@ sysconfig_off() {
 # Kernel settings as they were: those that another program has changed since stay.
 sysctl_off() {
   drop '@SYSCTL_FILE@'
-  given "$state/boot/sysctl" || return 0
+  given '@SYSCTL_BEFORE@' || return 0
   # First look at all: the settings for "all" change others.
   back=$(while read -r key ours before; do
     case $key in *..*) continue ;; esac
     if [ "$(cat "/proc/sys/$key" 2>/dev/null)" = "$ours" ]; then echo "$key $before"; fi
-  done <"$state/boot/sysctl")
+  done <'@SYSCTL_BEFORE@')
   printf '%s\n' "$back" | while read -r key before; do
     [ -z "$key" ] || echo "$before" >"/proc/sys/$key"
   done
-  rm -f "$state/boot/sysctl"
+  rm -f '@SYSCTL_BEFORE@'
 }
 
 # The service that would put the rules back.
 watch_off() {
-  name=ovpn-killswitch-watch
-  units=/etc/systemd/system
+  name='@WATCH_SERVICE@'
+  units='@UNITS@'
   if [ -e "$units/$name.service" ] || [ -e "$units/multi-user.target.d/$name.conf" ]; then
-    if [ -d /run/systemd/system ]; then ask systemctl stop "$name.service"; fi
+    if [ -d '@SYSTEMD@' ]; then ask systemctl stop "$name.service"; fi
     drop "$units/$name.service" "$units/multi-user.target.d/$name.conf"
     rmdir "$units/multi-user.target.d" 2>/dev/null
-    if [ -d /run/systemd/system ]; then ask systemctl daemon-reload; fi
+    if [ -d '@SYSTEMD@' ]; then ask systemctl daemon-reload; fi
   fi
   if [ -e "/etc/init.d/$name" ]; then
     # Nobody who must get out waits for a supervisor that hangs.
@@ -194,11 +204,11 @@ boot_off() {
       netfilter-persistent) netfilter_persistent_off ;;
       openrc) openrc_off ;;
       sysconfig) sysconfig_off ;;
-      nftables) nftables_off /etc/systemd/system ;;
-      nftables-now) nftables_off /run/systemd/system ;;
+      nftables) nftables_off '@NFTABLES_DROP_IN@' ;;
+      nftables-now) nftables_off '@NFTABLES_DROP_IN_NOW@' ;;
       sysctl) sysctl_off ;;
       watch) watch_off ;;
-      *) say "nothing of ours is called $name" >&2; return 64 ;;
+      *) say "nothing of ours is called $name" >&2; return "$misused" ;;
     esac
   done
 }
@@ -210,14 +220,14 @@ if [ "${1:-}" = --boot-off ]; then
 fi
 
 recorded=no
-if [ "${1:-}" != resolvers ] && given "$state/before.policies" && [ -s "$state/before.policies" ]; then recorded=yes; fi
+if [ "${1:-}" != resolvers ] && given '@POLICIES_BEFORE@' && [ -s '@POLICIES_BEFORE@' ]; then recorded=yes; fi
 
 # policies FAMILY: the chain policies from before the lock, as iptables-restore lines
 policies() {
   if [ "$recorded" = yes ]; then
     while read -r family chain policy; do
       [ "$family" = "$1" ] && echo ":$chain $policy [0:0]"
-    done < "$state/before.policies"
+    done < '@POLICIES_BEFORE@'
   else
     printf ':INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n'
   fi
@@ -238,7 +248,7 @@ save() {
 }
 
 # ours TABLE: our chains and jumps in $saved
-ours() { section "$1" | sed -n -e 's/^:\(KILLSWITCH-[^ ]*\) .*/chain \1/p' -e 's/^-A \([A-Z]* -j KILLSWITCH-[A-Z]*\)$/jump \1/p'; }
+ours() { section "$1" | sed -n -e 's/^:\(@CHAIN_PREFIX@[^ ]*\) .*/chain \1/p' -e 's/^-A \([A-Z]* -j @CHAIN_PREFIX@[A-Z]*\)$/jump \1/p'; }
 
 # open_table FAMILY TOOL TABLE: one restore script that removes our jumps and chains
 open_table() {
@@ -305,12 +315,12 @@ native_script() {
   chain=
   printf '%s\n' "$listed" | while read -r first second rest; do
     if [ "$first" = chain ]; then chain=$second; continue; fi
-    case $chain in KILLSWITCH-*) continue ;; esac
+    case $chain in @CHAIN_PREFIX@*) continue ;; esac
     case "$first $second $rest" in
-      *'jump KILLSWITCH-'*' # handle '* | *'goto KILLSWITCH-'*' # handle '*) echo "delete rule $of $2 $chain handle ${rest##* }" ;;
+      *'jump @CHAIN_PREFIX@'*' # handle '* | *'goto @CHAIN_PREFIX@'*' # handle '*) echo "delete rule $of $2 $chain handle ${rest##* }" ;;
     esac
   done
-  for verb in flush delete; do printf '%s\n' "$listed" | sed -n "s/^	chain \(KILLSWITCH-[^ ]*\) {.*/$verb chain $of $2 \1/p"; done
+  for verb in flush delete; do printf '%s\n' "$listed" | sed -n "s/^	chain \(@CHAIN_PREFIX@[^ ]*\) {.*/$verb chain $of $2 \1/p"; done
 }
 
 # open_native FAMILY TABLE: by nft, what iptables-nft cannot read or remove
@@ -320,7 +330,7 @@ open_native() {
   ask nft -a list table "$of" "$2" || { case $said in *'No such file'*) ;; *) remains unknown "nft cannot read the table $of $2: $(why)" ;; esac; return 0; }
   listed=$said
   case "$listed" in
-    *KILLSWITCH-*) ;;
+    *@CHAIN_PREFIX@*) ;;
     *) case $2$unread in filter*" $1:"*) [ "$recorded" = yes ] || return 0 ;; *) return 0 ;; esac ;;
   esac
   # One transaction, so that what fails leaves everything: then without the chains, which another rule may use.
@@ -351,9 +361,9 @@ COMMIT
 "
   ask "$2-restore" --noflush -w 5
   for table in $tables; do
-    for hook in INPUT FORWARD OUTPUT POSTROUTING; do
+    for hook in $builtins; do
       input="*$table
--D $hook -j KILLSWITCH-$hook
+-D $hook -j @CHAIN_PREFIX@$hook
 COMMIT
 "
       ask "$2-restore" --noflush -w 5
@@ -413,7 +423,7 @@ open_all() {
   done
   if [ -e "$state/base.nft" ] && ! has nft; then remains unknown 'the table inet @NFT_TABLE@: nft is not installed'; fi
   if [ -e "$state/base.v4" ] && [ -z "$asked_iptables" ] && [ "$nft_works" != yes ]; then
-    remains unknown 'the chains KILLSWITCH-…: neither iptables nor nft can be asked'
+    remains unknown 'the chains @CHAIN_PREFIX@…: neither iptables nor nft can be asked'
   fi
 }
 
@@ -421,22 +431,22 @@ open_all() {
 give_back_resolvers() {
   if given "$dns/resolved"; then
     while IFS='	' read -r device link _; do
-      [ "$(cat "/sys/class/net/$device/ifindex" 2>/dev/null)" != "$link" ] || ask resolvectl revert "$device"
+      [ "$(cat "@CLASS@/$device/ifindex" 2>/dev/null)" != "$link" ] || ask resolvectl revert "$device"
     done < "$dns/resolved"
   fi
-  if [ -e "$dns/openresolv" ] || [ -e "$dns/resolvconf" ]; then ask resolvconf -d tun.ovpn-killswitch; fi
+  if [ -e "$dns/openresolv" ] || [ -e "$dns/resolvconf" ]; then ask resolvconf -d '@RESOLVCONF_RECORD@'; fi
   if given "$dns/networkmanager"; then
     drop "$(cat "$dns/networkmanager")"
     ask nmcli general reload conf
   fi
-  for kept in "$state/dns" "$dns"; do
+  for kept in $resolvers_kept; do
     given "$kept/place" || continue
     place=$(cat "$kept/place")
     [ -d "${place%/*}" ] || { rm -rf "$kept" 2>/dev/null; continue; }
     # Whoever decides about its folder could lead us to any file, or to one that never ends.
     writable "$place" || { remains files "$place is not touched: others than root decide about it or its folder. If it names the resolvers of a tunnel, write it anew"; continue; }
     case $(head -n 1 "$place" 2>/dev/null) in
-      '# ovpn-killswitch: '*) ours=yes ;;
+      '@RESOLV_CONF_OURS@') ours=yes ;;
       *) ours=no; if given "$kept/written" && cmp -s "$place" "$kept/written"; then ours=yes; fi ;;
     esac
     # Written in place, so that owner, mode and mounts stay.
@@ -495,11 +505,11 @@ record() {
   [ -d "$state" ] || { [ -d '@LIBRARY@' ] && mkdir -p "$state" 2>/dev/null; } || return 0
   roots "$state" || { remains files "$state can be changed by others than root, so nothing in it was read or written: it is open now, and a reboot shuts it again. Look at what is in it, then: sudo chown root:root $state; sudo chmod go-w $state; and run this again"; return 1; }
   # What is read by a hook goes last: a machine whose record says locked keeps all that a lock needs.
-  if keep "$state/lock.plain" unlocked &&
+  if keep '@PLAIN_RECORD@' unlocked &&
     keep '@LOCK_RECORD@' "$(printf '{"version":1,"locked":false,"since":%s,"backend":"nftables","before":[]}' "$(date +%s)")"; then
     return 0
   fi
-  rm -f "$state/lock.plain.recover" '@LOCK_RECORD@.recover' 2>/dev/null
+  rm -f '@PLAIN_RECORD@.recover' '@LOCK_RECORD@.recover' 2>/dev/null
   remains files "$state says that this machine is locked, and cannot be written: it is open now, and the next hook of a VPN, \"watch\" or a reboot locks it again. Make it writable and run this again"
   return 1
 }
@@ -514,7 +524,7 @@ fi
 
 if [ "${1:-}" = resolvers ]; then
   give_back_resolvers
-  [ "$left" = 0 ] || exit 1
+  [ "$left" = 0 ] || exit "$rules"
   exit "$stuck"
 fi
 
@@ -522,7 +532,7 @@ fi
 mask=$(sed -n 's/^CapEff:[[:space:]]*[0-9a-f]*\([0-9a-f]\{4\}\)$/\1/p' /proc/self/status 2>/dev/null)
 if [ -n "$mask" ] && [ $((0x$mask & 0x1000)) = 0 ]; then
   echo 'recover: this process may not change packet filters (CAP_NET_ADMIN is missing): nothing was changed' >&2
-  exit 77
+  exit "$denied"
 fi
 
 watch_off
@@ -533,10 +543,10 @@ if [ -e "$run/no-network" ]; then
   for family in -6 -4; do ask ip $family rule del pref 1 prohibit; done
   say 'interfaces that were set down stay down: start your network again, or restart the machine' >&2
 fi
-rm -f "$run/no-network" "$run/boot.problem" /run/motd.d/ovpn-killswitch 2>/dev/null
+rm -f "$run/no-network" '@BOOT_PROBLEM@' /run/motd.d/ovpn-killswitch 2>/dev/null
 
 # Builtin chains that iptables made for us, and their table, when nobody uses them by now: what nft lists of an empty one is five lines.
-if given "$state/before.made" && [ "$nft_works" = yes ]; then
+if given '@CHAINS_MADE@' && [ "$nft_works" = yes ]; then
   while read -r family chain table; do
     table=${table:-filter}
     of=ip
@@ -544,7 +554,7 @@ if given "$state/before.made" && [ "$nft_works" = yes ]; then
     ask nft list chain $of "$table" "$chain" || continue
     case $said in *'policy accept;'*) ;; *) continue ;; esac
     if [ "$(printf '%s\n' "$said" | wc -l)" = 5 ]; then ask nft delete chain $of "$table" "$chain"; fi
-  done <"$state/before.made"
+  done <'@CHAINS_MADE@'
   for table in $tables; do
     for of in ip ip6; do
       ask nft list table $of "$table" || continue
@@ -556,14 +566,15 @@ fi
 unpin
 give_back_resolvers
 
-case $left in 1 | 71)
+case $left in "$rules" | "$unknown")
   say 'what loads the rules at boot, the record and the base rules stay as they are' >&2
   exit "$left"
 esac
 if record; then
   boot_off systemd nftables nftables-now netfilter-persistent sysconfig openrc sysctl
-  for file in @BASE_FILES@ before.policies before.made endpoints.json settings.env; do drop "$state/$file"; done
-  rm -rf "${state:?}/boot" 2>/dev/null
+  for file in $kept_files; do drop "$state/$file"; done
+  drop '@POLICIES_BEFORE@' '@CHAINS_MADE@'
+  rm -rf '@BOOT_FOLDER@' 2>/dev/null
   # Sessions that were open under that lock are none of the next one's.
   rm -f '@SSH_SESSIONS@' 2>/dev/null
   rm -rf '@TRIAL@' 2>/dev/null

@@ -4,7 +4,7 @@ import { PATHS } from '../host/paths.ts';
 /** What we told a program that forgets it with a reboot, as we do then: a file of lines, which the recover script reads too. */
 export type NoteName = 'resolved' | 'openresolv' | 'resolvconf' | 'networkmanager';
 
-function pathOf(name: NoteName): string {
+export function pathOf(name: NoteName): string {
   return `${PATHS.runtime}/dns/${name}`;
 }
 

@@ -7,8 +7,8 @@ import { isOurs } from './resolv-conf-text.ts';
  * What /etc/resolv.conf was before us: where it lies, its bytes, and what a generator made of it for us, as plain files that the recover script
  * reads too. Kept where it lasts as long as the change: a resolv.conf below /run is gone after a reboot, and so is what was kept of it.
  */
-const FOLDERS = [`${PATHS.state}/dns`, `${PATHS.runtime}/dns`] as const;
-const FILES = ['place', 'before', 'written'] as const;
+export const FOLDERS = [`${PATHS.state}/dns`, `${PATHS.runtime}/dns`] as const;
+export const FILES = ['place', 'before', 'written'] as const;
 
 function folderOf(place: string): string {
   return place.startsWith('/run/') ? FOLDERS[1] : FOLDERS[0];

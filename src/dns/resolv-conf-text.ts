@@ -1,7 +1,7 @@
 import type { Demand } from './demand.ts';
 
 /** The first line of a resolv.conf of ours: by it we know it again. */
-const OURS = '# ovpn-killswitch: while a tunnel is up; what stood here before comes back';
+export const OURS = '# ovpn-killswitch: while a tunnel is up; what stood here before comes back';
 
 /** glibc and musl ask no more than three servers (resolv.conf(5), MAXNS). */
 const MOST_NAMESERVERS = 3;

@@ -13,7 +13,11 @@ import { stateText } from './state-file.ts';
 
 export const LOCK_RECORD: string = `${PATHS.state}/lock.json`;
 /** As one word whether it is locked. */
-const PLAIN_FILE = `${PATHS.state}/lock.plain`;
+export const PLAIN_FILE = `${PATHS.state}/lock.plain`;
+
+/** The chain policies before the first change, and the builtin chains that were not there, as plain lines. */
+export const POLICIES_BEFORE: string = `${PATHS.state}/before.policies`;
+export const CHAINS_MADE: string = `${PATHS.state}/before.made`;
 
 /** A builtin chain of one family in one of our tables. */
 export interface BuiltinChain {
@@ -186,8 +190,8 @@ export function writeLockRecord(host: Host, record: LockRecord): void {
   forgetLastTransaction(host);
   const policies = record.before.map(({ family, chain, policy }) => `${family} ${chain} ${policy}\n`);
   const made = record.made.map(({ family, chain, table }) => `${family} ${chain} ${table}\n`);
-  host.write(`${PATHS.state}/before.policies`, policies.join(''));
-  host.write(`${PATHS.state}/before.made`, made.join(''));
+  host.write(POLICIES_BEFORE, policies.join(''));
+  host.write(CHAINS_MADE, made.join(''));
   writePlainRecord(host, bootsLocked(record));
   const { portal, term, ...facts } = record;
   const json = {

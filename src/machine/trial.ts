@@ -5,7 +5,7 @@ import type { LockRecord } from './lock-record.ts';
 import { SSH_SESSIONS } from './ssh-sessions.ts';
 
 /** What a lock keeps, with the modes of the files. The settings last: with them a lock on trial is whole. */
-const KEPT = {
+export const KEPT = {
   'base.nft': 0o600,
   'base.v6': 0o600,
   'base.v4': 0o600,

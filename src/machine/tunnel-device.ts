@@ -3,7 +3,7 @@ import { PATHS } from '../host/paths.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { list, object, optional, parseState, text } from './schema.ts';
 
-const CLASS = '/sys/class/net';
+export const CLASS = '/sys/class/net';
 /** A file there that is no interface (drivers/net/bonding/bond_sysfs.c). */
 const BONDING = 'bonding_masters';
 /** ARPHRD_NONE (linux/if_arp.h). */

@@ -13,7 +13,14 @@ import { type Ask, forgetKnown, type Gathered, gaps, gatherKnown, hostPins, prof
 import { forgetLastTransaction } from '../machine/last-transaction.ts';
 import { type LiveTunnel, readLiveTunnels } from '../machine/live-tunnels.ts';
 import { loadSettings } from '../machine/load-settings.ts';
-import { type LockRecord, readLockRecord, readWrittenRecord, writeLockRecord } from '../machine/lock-record.ts';
+import {
+  CHAINS_MADE,
+  type LockRecord,
+  POLICIES_BEFORE,
+  readLockRecord,
+  readWrittenRecord,
+  writeLockRecord,
+} from '../machine/lock-record.ts';
 import { forgetSettings, keepSettings } from '../machine/settings-in-force.ts';
 import { forgetSshSessions, keepSshSessions } from '../machine/ssh-sessions.ts';
 import { beginTrial, forgetTrial, keptFolder } from '../machine/trial.ts';
@@ -332,7 +339,7 @@ export function unlockAlone(host: Host, seconds?: number): { readonly removed: b
   forgetTrial(host);
   forgetSshSessions(host);
   if (ends !== undefined) return { removed: results.includes('removed') };
-  for (const file of ['before', 'before.policies', 'before.made']) host.remove(`${PATHS.state}/${file}`);
+  for (const path of [`${PATHS.state}/before`, POLICIES_BEFORE, CHAINS_MADE]) host.remove(path);
   forgetBaseTexts(host);
   forgetKnown(host);
   forgetSettings(host);

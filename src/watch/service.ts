@@ -1,9 +1,9 @@
 import type { BootPlan } from '../boot/boot-strategy.ts';
 import { PATHS } from '../host/paths.ts';
 
-const NAME = 'ovpn-killswitch-watch';
-const UNIT = `/etc/systemd/system/${NAME}.service`;
-const OPENRC_SCRIPT = `/etc/init.d/${NAME}`;
+export const WATCH_SERVICE = 'ovpn-killswitch-watch';
+const UNIT = `/etc/systemd/system/${WATCH_SERVICE}.service`;
+const OPENRC_SCRIPT = `/etc/init.d/${WATCH_SERVICE}`;
 
 /** One of these is there where the service is set up. */
 export const SERVICE_FILES: readonly string[] = [UNIT, OPENRC_SCRIPT];
@@ -75,11 +75,15 @@ export function watchService(init: 'systemd' | 'openrc'): BootPlan {
       return {
         files: [
           { path: UNIT, text: SYSTEMD, mode: 0o644 },
-          { path: `/etc/systemd/system/multi-user.target.d/${NAME}.conf`, text: `[Unit]\nWants=${NAME}.service\n`, mode: 0o644 },
+          {
+            path: `/etc/systemd/system/multi-user.target.d/${WATCH_SERVICE}.conf`,
+            text: `[Unit]\nWants=${WATCH_SERVICE}.service\n`,
+            mode: 0o644,
+          },
         ],
         commands: [
           { program: 'systemctl', args: ['daemon-reload'] },
-          { program: 'systemctl', args: ['restart', `${NAME}.service`] },
+          { program: 'systemctl', args: ['restart', `${WATCH_SERVICE}.service`] },
         ],
         links: [],
         notes: [],
@@ -88,10 +92,10 @@ export function watchService(init: 'systemd' | 'openrc'): BootPlan {
       return {
         files: [{ path: OPENRC_SCRIPT, text: OPENRC, mode: 0o755 }],
         commands: [
-          { program: 'rc-update', args: ['add', NAME, 'default'] },
-          { program: 'rc-service', args: [NAME, 'restart'] },
+          { program: 'rc-update', args: ['add', WATCH_SERVICE, 'default'] },
+          { program: 'rc-service', args: [WATCH_SERVICE, 'restart'] },
         ],
-        links: [`/etc/runlevels/default/${NAME}`],
+        links: [`/etc/runlevels/default/${WATCH_SERVICE}`],
         notes: [],
       };
     default:

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { iptables } from '../../../src/backend/iptables.ts';
 import type { BootMachine } from '../../../src/boot/boot-strategy.ts';
-import { sysconfig, withoutRules, withoutSaves, withRules } from '../../../src/boot/sysconfig.ts';
+import { withoutRules } from '../../../src/boot/saved-rules.ts';
+import { sysconfig, withoutSaves, withRules } from '../../../src/boot/sysconfig.ts';
 import { baseOf, decide } from '../../../src/policy/policy.ts';
 import { defaultSettings } from '../../../src/policy/settings.ts';
 import { compile } from '../../../src/ruleset/compile.ts';
