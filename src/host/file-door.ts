@@ -276,6 +276,8 @@ const draftPrefix = (name: string) => `.${name}.`;
 
 /** Removes what writers of this file left that were killed before they could rename it. */
 function removeDrafts(folder: Folder, name: string): void {
+  // Elsewhere a file of that name is anybody's, and there may be any number of them.
+  if (folder.distrust !== undefined || folder.sticky !== undefined) return;
   const prefix = draftPrefix(name);
   for (const each of readdirSync(`/proc/self/fd/${folder.descriptor}/`)) {
     const writer = each.startsWith(prefix) ? each.slice(prefix.length) : '';

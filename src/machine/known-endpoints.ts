@@ -19,7 +19,7 @@ import { readLiveTunnels } from './live-tunnels.ts';
 import { readLockRecord } from './lock-record.ts';
 import { type Answer, isRootsOwn, markUsed, type Pin, parsePins, pinsJson, renewPins } from './pins.ts';
 import { list, object, optional, text, whole } from './schema.ts';
-import { readState, stateOrNothing } from './state-file.ts';
+import { isRoots, readState, stateOrNothing } from './state-file.ts';
 import { type KeptFolder, keptFolder, keptPath, lastingPath } from './trial.ts';
 import { guardedConnections } from './vpn-connections.ts';
 
@@ -48,6 +48,9 @@ function namesIn(host: Host, folder: string, pattern: string): readonly string[]
   }
 }
 
+/** So many files are named one by one where root alone does not decide what is in a folder: none of them is read. */
+const MOST_OF_OTHERS = 20;
+
 /** The paths a pattern stands for: `*` and `?` in its last part (glob(7)). */
 function expand(host: Host, pattern: string): readonly string[] {
   const cut = pattern.lastIndexOf('/');
@@ -58,9 +61,10 @@ function expand(host: Host, pattern: string): readonly string[] {
     .replaceAll('*', '[^/]*')
     .replaceAll('?', '[^/]');
   const shape = new RegExp(`^${source}$`);
-  return namesIn(host, folder, last)
-    .filter((name) => shape.test(name) && !name.startsWith('.'))
-    .map((name) => `${folder}/${name}`);
+  const names = namesIn(host, folder, last).filter((name) => shape.test(name) && !name.startsWith('.'));
+  // The pattern stands for the rest: reading a file there says why.
+  const few = names.length > MOST_OF_OTHERS && !isRoots(host, folder) ? [...names.slice(0, MOST_OF_OTHERS), last] : names;
+  return few.map((name) => `${folder}/${name}`);
 }
 
 /** The user id of an account: a number as it is, a name from /etc/passwd. */

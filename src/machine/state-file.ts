@@ -14,7 +14,7 @@ function distrust(host: Host, path: string): string | undefined {
 }
 
 /** Whether root alone can write to a folder: else the door says which one to close. */
-function isRoots(host: Host, folder: string): boolean {
+export function isRoots(host: Host, folder: string): boolean {
   const owned = host.owner(folder);
   return owned === undefined || (owned.uid === 0 && (owned.mode & 0o022) === 0);
 }
