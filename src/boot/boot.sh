@@ -48,6 +48,9 @@ whole() {
   [ "$(sed -n '$p' "$1")" = "# sha256 ${sum%% *}" ]
 }
 
+# flaw FILE WORDS: why a file is not whole
+flaw() { if [ ! -e "$1" ] || believed "$1"; then echo "$1 $2"; else echo "others than root can change $1"; fi; }
+
 # restore TOOL TABLE: a table's lines and COMMIT on stdin, in place of whatever of ours is there
 restore() {
   has "$1-restore" && has "$1-save" || return 1
@@ -75,14 +78,14 @@ families() {
 # base: the text that "lock" kept
 base() {
   if [ -e "$state/base.nft" ]; then
-    whole "$state/base.nft" || { echo "$state/base.nft is damaged, or others than root can change it"; return 1; }
+    whole "$state/base.nft" || { flaw "$state/base.nft" 'is damaged'; return 1; }
     bounded "$patience" nft -f "$state/base.nft" || { echo "nft did not take $state/base.nft"; return 1; }
     return 0
   fi
   for tool in $(families); do
     file=$state/base.v4
     if [ "$tool" = ip6tables ]; then file=$state/base.v6; fi
-    whole "$file" || { echo "$file is missing or damaged, or others than root can change it"; return 1; }
+    whole "$file" || { flaw "$file" 'is missing or damaged'; return 1; }
     # What decides about the interface that a packet really leaves by. Without it filter still holds, and "status" says what is missing.
     for table in mangle security; do
       if grep -q "^\*$table$" "$file"; then section "$file" "$table" | restore "$tool" "$table" || :; fi
