@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { unpinned } from '../../src/machine/hosts-file.ts';
-import { LIBRARY, must, ran, useMachine } from '../hooks/installed-machine.ts';
+import { BACKENDS, LIBRARY, must, ran, useMachine } from '../hooks/installed-machine.ts';
 
 const OPENS = '# >>> ovpn-killswitch: VPN servers, so that their names resolve while DNS is shut';
 const CLOSES = '# <<< ovpn-killswitch';
@@ -22,12 +22,12 @@ const WHOLE = {
   'a line added below that': `127.0.0.1 localhost\n${OPENS} (and the line break above)\n192.0.2.1 vpn.test\n${CLOSES}\n192.0.2.9 mine\n`,
 };
 
-describe('a hosts file', () => {
+describe.each(BACKENDS)('a hosts file, with %s,', (backend) => {
   const machine = useMachine();
 
   test.each(Object.entries(DAMAGED))('with %s stays as it is under lock, unlock and recover, which say so', (_, text) => {
     const it = machine();
-    it.settings();
+    it.settings(`KILLSWITCH_BACKEND=${backend}`);
     it.write('/etc/hosts', text);
     const locked = must(it.command('lock', '--force'));
     expect(locked.stderr).toContain('/etc/hosts stays as it is');
