@@ -1,4 +1,4 @@
-// Builds dist/: one CommonJS file for each hook and for each program. CommonJS starts faster than ESM, and a bundle needs no node_modules.
+// Builds dist/: one CommonJS file for all hooks, and one for each program. CommonJS starts faster than ESM, and a bundle needs no node_modules.
 // Each file is renamed into place, so that a running test or hook never reads half of one.
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -6,13 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const programs = {
-  'hooks/up.js': 'hooks/up.ts',
-  'hooks/down.js': 'hooks/down.ts',
-  'hooks/route-up.js': 'hooks/route-up.ts',
-  'hooks/nm-dispatcher.js': 'hooks/nm-dispatcher.ts',
   'hooks.js': 'hooks/hooks.ts',
-  'start.js': 'src/host/start.ts',
-  'rehearsal.js': 'src/host/rehearsal.ts',
+  'start.js': 'src/launch/start.ts',
+  'rehearsal.js': 'src/launch/rehearsal.ts',
   'cli.js': 'src/cli/bin.ts',
   'resolver.js': 'src/host/resolver.ts',
   'prove.js': 'src/proof/here-prober.ts',
@@ -24,7 +20,7 @@ const programs = {
 };
 
 /**
- * No programs by themselves: `install` makes of them hooks that start faster than those in dist/hooks. The hooks' text is compiled as it stands:
+ * No programs by themselves: `install` makes hooks of them. Their text is compiled as it stands:
  * wrapping a quarter of a megabyte at each start would copy it.
  */
 const wrappers = { 'hooks.js': { banner: { js: '(function(module,require){' }, footer: { js: '})' } }, 'start.js': {} };

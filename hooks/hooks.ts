@@ -1,5 +1,5 @@
-import { main as dispatcher } from '../src/run-dispatcher.ts';
-import { main } from '../src/run-hook.ts';
+import { main as dispatcher } from '../src/hook/run-dispatcher.ts';
+import { main } from '../src/hook/run-hook.ts';
 
 /** The installed hooks by the names of their files: one program, so that they share what is loaded and its code cache. */
 export const HOOKS: Readonly<Record<string, () => void>> = {

@@ -1,10 +1,10 @@
 import { dirname, join } from 'node:path';
 import { EXIT, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { type HookFiles, placeHooks } from '../host/installed-hooks.ts';
-import { firstLine, unsafeInterpreter } from '../host/interpreter.ts';
 import { PATHS } from '../host/paths.ts';
 import { firstFile, makeFolder, ownFolder, placeCopy, placeLink, placeText, runningInterpreter, textOf } from '../host/program-files.ts';
+import { type HookFiles, placeHooks } from '../launch/installed-hooks.ts';
+import { firstLine, unsafeInterpreter } from '../launch/interpreter.ts';
 import { forgetLastTransaction } from '../machine/last-transaction.ts';
 import { LOCK_RECORD } from '../machine/lock-record.ts';
 import type { CliCommand, Flags } from './command.ts';

@@ -20,14 +20,13 @@ const ROOMS = [
   'view',
   'proof',
   'cli',
-  'run-hook',
-  'run-dispatcher',
-  'index',
-  'demo',
+  'hook',
   'hooks',
 ];
-/** Rooms beside the pipeline: see the tests below. */
+/** Rooms beside the pipeline: the door to the system, and what makes a hook start fast. See the tests below. */
 const HOST = 'host';
+const LAUNCH = 'launch';
+const isBeside = (file: string) => [HOST, LAUNCH].includes(roomOf(file));
 
 interface Import {
   readonly from: string;
@@ -63,19 +62,19 @@ const shown = (imports: readonly Import[]) => imports.map(({ from, to }) => `${f
 
 describe('the rooms of the source', () => {
   test('are all known', () => {
-    expect([...new Set(SOURCES.map(roomOf))].filter((room) => room !== HOST && !ROOMS.includes(room))).toEqual([]);
+    expect([...new Set(SOURCES.map(roomOf))].filter((room) => ![HOST, LAUNCH, ...ROOMS].includes(room))).toEqual([]);
   });
 
   test('are found by their imports', () => {
     // Not vacuous: the pipeline is there.
     expect(shown(OWN)).toEqual(
-      expect.arrayContaining(['src/ruleset/compile.ts imports src/policy/policy.ts', 'hooks/hooks.ts imports src/run-hook.ts']),
+      expect.arrayContaining(['src/ruleset/compile.ts imports src/policy/policy.ts', 'hooks/hooks.ts imports src/hook/run-hook.ts']),
     );
   });
 
   test('import one way only: nothing before knows what comes after', () => {
     const backwards = OWN.filter(
-      ({ from, to }) => roomOf(from) !== HOST && roomOf(to) !== HOST && ROOMS.indexOf(roomOf(to)) > ROOMS.indexOf(roomOf(from)),
+      ({ from, to }) => !isBeside(from) && !isBeside(to) && ROOMS.indexOf(roomOf(to)) > ROOMS.indexOf(roomOf(from)),
     );
     expect(shown(backwards)).toEqual([]);
   });
@@ -99,7 +98,7 @@ describe('the rooms of the source', () => {
 });
 
 describe('the host, the only door to the system', () => {
-  const fromOthers = OWN.filter(({ from, to }) => roomOf(to) === HOST && roomOf(from) !== HOST);
+  const fromOthers = OWN.filter(({ from, to }) => roomOf(to) === HOST && !isBeside(from));
 
   test('is known as a type and by its paths from machine on, and not before', () => {
     const early = fromOthers.filter(({ from }) => ROOMS.indexOf(roomOf(from)) < ROOMS.indexOf('machine'));
@@ -107,7 +106,7 @@ describe('the host, the only door to the system', () => {
   });
 
   test('is opened by commands, proofs and the hooks’ body alone', () => {
-    const openers = ['proof', 'cli', 'run-hook', 'run-dispatcher', 'demo', 'hooks'];
+    const openers = ['proof', 'cli', 'hook', 'hooks'];
     const opened = fromOthers.filter(
       ({ from, to }) => !['src/host/host.ts', 'src/host/paths.ts'].includes(to) && !openers.includes(roomOf(from)),
     );
@@ -119,9 +118,9 @@ describe('the host, the only door to the system', () => {
     expect(shown(taken.filter(({ to }) => !['errors', 'net'].includes(roomOf(to))))).toEqual([]);
   });
 
-  test('is the only room that reaches for files and processes', () => {
+  test('and what starts the hooks are the only rooms that reach for files and processes', () => {
     const reaching = IMPORTS.filter(
-      ({ from, to }) => roomOf(from) !== HOST && /^(node:)?(fs|child_process|os|worker_threads)(\/|$)|^execa$|^pino$/.test(to),
+      ({ from, to }) => !isBeside(from) && /^(node:)?(fs|child_process|os|worker_threads)(\/|$)|^execa$|^pino$/.test(to),
     );
     expect(shown(reaching)).toEqual([]);
   });
@@ -134,8 +133,57 @@ describe('the host, the only door to the system', () => {
   });
 });
 
+describe('what makes a hook start fast', () => {
+  test('is known to the command that installs it alone', () => {
+    const users = OWN.filter(({ from, to }) => roomOf(to) === LAUNCH && roomOf(from) !== LAUNCH);
+    expect(users.length).toBeGreaterThan(0);
+    expect(shown(users.filter(({ from }) => from !== 'src/cli/install.ts'))).toEqual([]);
+  });
+
+  test('takes from the pipeline types alone', () => {
+    const taken = OWN.filter(({ from, to, typesOnly }) => roomOf(from) === LAUNCH && !isBeside(to) && !typesOnly);
+    expect(shown(taken)).toEqual([]);
+  });
+});
+
+describe('docs/architecture.md', () => {
+  const [FROM, TO] = ['<!-- rooms: written by npx vitest run test/unit/architecture.test.ts -u -->', '<!-- end of rooms -->'];
+
+  /** Which room needs which: an arrow for each that no longer way makes known already. */
+  function picture(): string {
+    const needs = new Map(
+      [...ROOMS, LAUNCH]
+        .filter((room) => room !== 'errors')
+        .map((room) => [
+          room,
+          new Set(
+            OWN.filter(({ from }) => roomOf(from) === room)
+              .map(({ to }) => roomOf(to))
+              .filter((other) => ![room, 'errors', HOST].includes(other)),
+          ),
+        ]),
+    );
+    const reaches = (from: string, to: string, without: string): boolean =>
+      [...(needs.get(from) ?? [])].some((next) => !(from === without && next === to) && (next === to || reaches(next, to, '')));
+    const arrows = [...needs].flatMap(([room, others]) =>
+      [...others]
+        .filter((other) => other !== HOST && room !== HOST && !reaches(room, other, room))
+        .map((other) => `    ${room} --> ${other}`),
+    );
+    return ['```mermaid', 'graph TD', ...arrows.sort(), '```'].join('\n');
+  }
+
+  test('shows the rooms as they are', async () => {
+    const page = textOf('docs/architecture.md');
+    const [before, rest = ''] = page.split(FROM);
+    const [, after] = rest.split(TO);
+    expect(after).toBeDefined();
+    await expect(`${before}${FROM}\n\n${picture()}\n\n${TO}${after}`).toMatchFileSnapshot('../../docs/architecture.md');
+  });
+});
+
 describe('the source', () => {
-  test.each(SOURCES.filter((file) => !/^(src\/(run-hook|run-dispatcher|host\/.*)|hooks\/.*)\.ts$/.test(file)))(
+  test.each(SOURCES.filter((file) => !/^(src\/(hook|host|launch)\/.*|hooks\/.*)\.ts$/.test(file)))(
     '%s reads no environment variable of its process',
     (file) => {
       // What a terminal may show in colour is the one thing a person's environment decides (no-color.org).

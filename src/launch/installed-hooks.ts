@@ -1,10 +1,10 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { firstFile, placeText } from '../host/program-files.ts';
 import type { BackendName } from '../policy/settings.ts';
 import { cacheFile, idOf } from './cache-file.ts';
 import { type CodeCache, fittingData, interpreterFacts } from './code-cache.ts';
 import { BACKENDS, readProgram } from './hook-program.ts';
-import { firstFile, placeText } from './program-files.ts';
 import { type Rehearsal, type Rehearsed, rehearse } from './rehearse.ts';
 
 /** Where the parts of the installed hooks lie. */

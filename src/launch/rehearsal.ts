@@ -1,6 +1,6 @@
 import { readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { PATHS } from '../host/paths.ts';
 import { BACKENDS, compileHooks, hooksOf, readProgram } from './hook-program.ts';
-import { PATHS } from './paths.ts';
 
 /**
  * A program of its own: lives through a connection with every hook, so that V8 compiles what they use, and writes the code caches of the program

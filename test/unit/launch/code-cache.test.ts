@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { cacheFile, idOf } from '../../../src/host/cache-file.ts';
-import { type CodeCache, fittingData, interpreterFacts } from '../../../src/host/code-cache.ts';
+import { cacheFile, idOf } from '../../../src/launch/cache-file.ts';
+import { type CodeCache, fittingData, interpreterFacts } from '../../../src/launch/code-cache.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'code-cache-'));
 afterAll(() => rmSync(folder, { recursive: true }));

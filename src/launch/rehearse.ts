@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { PATHS, PROGRAM_FOLDERS } from '../host/paths.ts';
 import { NODE_FLAG } from './interpreter.ts';
-import { PATHS, PROGRAM_FOLDERS } from './paths.ts';
 
 const REHEARSAL_MILLISECONDS = 20_000;
 

@@ -1,3 +1,0 @@
-import { main } from '../src/run-dispatcher.ts';
-
-main();

@@ -1,0 +1,74 @@
+import { demandsOf } from '../dns/demand.ts';
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { forgetReplaced } from '../machine/former-tunnels.ts';
+import { gatherKnown, hasNames, savedKnown } from '../machine/known-endpoints.ts';
+import { type LiveTunnel, removeLiveTunnel, sameLiveTunnel, writeLiveTunnel } from '../machine/live-tunnels.ts';
+import { loadSettings } from '../machine/load-settings.ts';
+import { readLockRecord } from '../machine/lock-record.ts';
+import { rememberNetworks } from '../machine/remembered-networks.ts';
+import { settingsInForce } from '../machine/settings-in-force.ts';
+import { deviceKind } from '../machine/tunnel-device.ts';
+import type { Endpoint } from '../net/endpoint.ts';
+import type { InterfaceName } from '../net/interface-name.ts';
+import { LOOPBACK } from '../net/well-known.ts';
+import { baseOf } from '../policy/policy.ts';
+import { removeLeftDevices } from '../transaction/remove-left-devices.ts';
+import { loadRules, setResolvers } from './load-rules.ts';
+import { logged } from './logged.ts';
+
+/** The endpoints the client may use, as the last `lock` left them; without one they are read now. */
+export function knownEndpoints(host: Host): readonly Endpoint[] {
+  const settings = settingsInForce(host);
+  return baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings)).endpoints;
+}
+
+/** A VPN makes its own device: what is loopback, a card or a bridge is somebody's mistake, or worse. */
+function refuseOtherDevices(host: Host, device: InterfaceName): void {
+  if (device !== LOOPBACK && deviceKind(host, device) !== 'other') return;
+  throw new KillswitchError(
+    'ENVIRONMENT',
+    `${device} is not a tunnel but an interface of this machine`,
+    'Look at the dev line of the profile, and do not start hooks by hand.',
+  );
+}
+
+/**
+ * Takes a tunnel into the rules. `before` is what was known of its device.
+ * @throws KillswitchError when the rules are not in force.
+ */
+export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefined): void {
+  const { device } = live.tunnel;
+  refuseOtherDevices(host, device);
+  // What is in force is what `lock` read; a file with mistakes is still said now, while somebody is looking.
+  const settings = loadSettings(host);
+  // A tunnel that is known with these very facts keeps its time: `route-up` says again what `up` said.
+  const isNew = before === undefined || !sameLiveTunnel(before, live);
+  // On an open machine too: its routes are in the way of this connection's.
+  removeLeftDevices(host, device);
+  if (isNew) writeLiveTunnel(host, live);
+  try {
+    loadRules(host, { came: live });
+  } catch (thrown) {
+    // OpenVPN gives up then: a tunnel that never was must not be loaded by the next hook.
+    if (before === undefined) removeLiveTunnel(host, device);
+    throw thrown;
+  }
+  // Not before: without its rules, what belonged to it must stay shut.
+  forgetReplaced(host);
+  let isNews = false;
+  // The tunnel is in the rules already: what cannot be remembered is no reason to end it.
+  logged(host, () => {
+    isNews = rememberNetworks(host, live);
+  });
+  setResolvers(host);
+  if (isNew && readLockRecord(host)?.locked === true && demandsOf(settings, [live]).length === 0)
+    host.log({
+      level: 'warn',
+      event: 'no-resolver',
+      message: `${device}: the server pushed no resolver that can be asked, and DNS stays shut; KILLSWITCH_DNS can name one`,
+    });
+  // DNS through the tunnel cannot work before OpenVPN goes on, and it waits for us.
+  if (isNews || hasNames(host)) host.startAfterwards(PATHS.command, ['refresh']);
+}

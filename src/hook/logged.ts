@@ -1,0 +1,32 @@
+import { asKillswitchError, explainError, type KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import type { HookEvent } from '../tunnel/hook-event.ts';
+/** How many refused values one entry of the log holds: a server can send thousands at each reconnect and must not fill the disk. */
+export const MOST_REFUSED = 20;
+
+type TunnelUp = Extract<HookEvent, { kind: 'tunnel-up' }>;
+
+/** Says what was left out of what a server or OpenVPN gave. */
+export function logRefused(host: Host, { refused, tunnel }: Pick<TunnelUp, 'refused' | 'tunnel'>): void {
+  if (refused.length === 0) return;
+  const shown = refused.slice(0, 4).map(({ variable, value, why }) => `${variable} "${value}" is ${why}`);
+  const more = refused.length > shown.length ? `, and ${refused.length - shown.length} more` : '';
+  host.log({
+    level: 'warn',
+    event: 'value-refused',
+    message: `${tunnel.device}: left out what the server or OpenVPN gave: ${shown.join('; ')}${more}`,
+    fields: { device: tunnel.device, refused: refused.slice(0, MOST_REFUSED), count: refused.length },
+  });
+}
+
+/** The error that `work` met, after it was logged. */
+export function logged(host: Host, work: () => void): KillswitchError | undefined {
+  try {
+    work();
+    return undefined;
+  } catch (thrown) {
+    const error = asKillswitchError(thrown);
+    for (const line of explainError(error)) host.log({ level: 'error', event: 'failed', message: line, fields: { code: error.code } });
+    return error;
+  }
+}

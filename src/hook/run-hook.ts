@@ -1,0 +1,197 @@
+import { strategiesInUse } from '../dns/world.ts';
+import { EXIT, KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { linuxHost } from '../host/linux.ts';
+import { PATHS } from '../host/paths.ts';
+import { retireTunnel } from '../machine/former-tunnels.ts';
+import {
+  daemonOf,
+  hasEnded,
+  type LiveTunnel,
+  readLiveTunnel,
+  readLiveTunnels,
+  removeLiveTunnel,
+  sameLiveTunnel,
+} from '../machine/live-tunnels.ts';
+import { offloadedOf } from '../machine/offloaded.ts';
+import { devices } from '../machine/tunnel-device.ts';
+import type { Endpoint } from '../net/endpoint.ts';
+import type { InterfaceName } from '../net/interface-name.ts';
+import { disjoint } from '../net/network.ts';
+import { printable } from '../net/printable.ts';
+import { removeDevice } from '../transaction/remove-left-devices.ts';
+import { readChainedCall } from '../tunnel/chained-call.ts';
+import { type HookInput, readOpenvpnHook } from '../tunnel/from-openvpn.ts';
+import { type HookEvent, type HookName, peerEndpoints } from '../tunnel/hook-event.ts';
+import { admit, knownEndpoints } from './admit.ts';
+import { HOOK_MILLISECONDS } from './hook-milliseconds.ts';
+import { loadRemaining } from './load-rules.ts';
+import { logged, logRefused } from './logged.ts';
+
+type TunnelUp = Extract<HookEvent, { kind: 'tunnel-up' }>;
+type TunnelDown = Extract<HookEvent, { kind: 'tunnel-down' }>;
+
+/**
+ * The profile of a tunnel, through symbolic links; undefined when it is not known. A `--config` that is
+ * relative counts from the hook's folder, which is OpenVPN's (openvpn init.c, `--cd` and `--daemon`).
+ */
+function profileOf(host: Host, { config }: TunnelUp): string | undefined {
+  if (config === undefined) return undefined;
+  try {
+    const place = host.place(config.startsWith('/') ? config : `${PATHS.workingFolder}/${config}`);
+    return place !== undefined && host.exists(place) ? place : undefined;
+  } catch (thrown) {
+    // Nothing is asked for a tunnel without a profile: that is no reason to end the connection.
+    if (thrown instanceof KillswitchError) return undefined;
+    throw thrown;
+  }
+}
+
+/** The tunnel of an event; `before` is what was known of its device. */
+function liveTunnel(host: Host, event: TunnelUp, before: LiveTunnel | undefined, known: readonly Endpoint[]): LiveTunnel {
+  const kept = event.kept ? (before?.tunnel.networks ?? []) : [];
+  // An unprivileged hook may not see the file that the hook as root has seen.
+  const profile = host.mayChangeRules() ? profileOf(host, event) : before?.profile;
+  return {
+    tunnel: {
+      ...event.tunnel,
+      networks: disjoint([...event.tunnel.networks, ...kept]),
+      endpoints: peerEndpoints(event.peer, known),
+      ...offloadedOf(host, event.tunnel.device),
+    },
+    since: host.now(),
+    daemon: event.daemon === undefined ? undefined : daemonOf(host, event.daemon),
+    deviceSeen: devices(host).has(event.tunnel.device),
+    ...(profile !== undefined && { profile }),
+  };
+}
+
+/** State that another account writes is nobody's to believe, whatever its capabilities (systemd.exec(5), AmbientCapabilities). */
+function refuseOtherAccount(host: Host, device: InterfaceName): void {
+  const uid = host.uid();
+  if (uid === 0) return;
+  throw new KillswitchError(
+    'NOT_ROOT',
+    `${device}: this hook runs as uid ${uid} with CAP_NET_ADMIN, and only root decides what passes`,
+    'Start OpenVPN as root: "systemctl edit" its unit and set User=root under [Service]; "user openvpn" in the profile still gives rights up.',
+  );
+}
+
+function tunnelUp(host: Host, event: TunnelUp): void {
+  logRefused(host, event);
+  const { device } = event.tunnel;
+  const before = readLiveTunnels(host).find(({ tunnel }) => tunnel.device === device);
+  if (!host.mayChangeRules()) {
+    const known = before?.tunnel.endpoints ?? [];
+    const right = before !== undefined && sameLiveTunnel(before, liveTunnel(host, event, before, known));
+    const what = right
+      ? 'the rules loaded before still fit'
+      : 'nothing was changed; the rules loaded before are stricter than this connection needs';
+    host.log({ level: right ? 'info' : 'warn', event: 'unprivileged', message: `${device}: this hook runs without root, so ${what}` });
+    return;
+  }
+  refuseOtherAccount(host, device);
+  // There may be thousands, and OpenVPN mostly tells the transport itself.
+  const known = event.peer?.transports.length === 0 ? knownEndpoints(host) : [];
+  admit(host, liveTunnel(host, event, before, known), before);
+}
+
+/** Nothing passes a tunnel without a server. Its rules stay: without them, what is routed into it would belong to the LAN for a while. */
+function tunnelWaiting(host: Host, device: InterfaceName): void {
+  host.log({ level: 'info', event: 'waiting', message: `${device}: its rules stay while OpenVPN connects again` });
+}
+
+function tunnelDown(host: Host, { device, reconnects }: TunnelDown): void {
+  if (!host.mayChangeRules() || host.uid() !== 0) {
+    const left = strategiesInUse(host).length > 0 ? ', and the next hook or command with root gives the resolvers back' : '';
+    host.log({
+      level: 'info',
+      event: 'unprivileged',
+      message: `${device}: this hook runs without root; what the rules let into ${device} ends with it${left}`,
+    });
+    return;
+  }
+  const went = readLiveTunnel(host, device);
+  // First of all: whatever goes wrong below, the next hook or `lock` no longer counts this tunnel.
+  if (went === undefined) removeLiveTunnel(host, device);
+  else retireTunnel(host, went, reconnects ? 'reconnecting' : 'ended');
+  loadRemaining(host, went);
+}
+
+function runEvent(host: Host, event: HookEvent): void {
+  switch (event.kind) {
+    case 'tunnel-up':
+      tunnelUp(host, event);
+      return;
+    case 'tunnel-waiting':
+      tunnelWaiting(host, event.device);
+      return;
+    case 'tunnel-down':
+      tunnelDown(host, event);
+      return;
+    case 'unreadable':
+      throw new KillswitchError(
+        'ENVIRONMENT',
+        `OpenVPN's environment cannot be read: ${event.why}`,
+        'Start the hook from OpenVPN (up, down, route-up), and look at the dev line of the profile.',
+      );
+    default:
+      event satisfies never;
+  }
+}
+
+/** Our part of a hook: the error that it met, which is logged already. */
+function runOwn(hook: HookName, input: HookInput, host: Host): KillswitchError | undefined {
+  return logged(host, () => runEvent(host, readOpenvpnHook(hook, input)));
+}
+
+/**
+ * OpenVPN ends when `up` fails. A device of data channel offload would stay then, with its address, in the way of the next connection. One that
+ * another OpenVPN owns is left alone.
+ */
+function leaveNoDevice(host: Host, input: HookInput): void {
+  const event = readOpenvpnHook('up', input);
+  if (event.kind !== 'tunnel-up' || !host.mayChangeRules()) return;
+  const { device } = event.tunnel;
+  const owner = readLiveTunnel(host, device)?.daemon;
+  const isAnothers = owner !== undefined && owner.pid !== event.daemon && !hasEnded(host, owner);
+  if (offloadedOf(host, device).offloaded === true && !isAnothers) removeDevice(host, device);
+}
+
+/** The command of the profile that ours took the place of, called as OpenVPN would have called it. */
+function callInTurn(hook: HookName, command: readonly string[], env: HookInput['env'], host: Host): number {
+  const { status, why } = host.callInTurn(command, env);
+  if (status !== 0) {
+    const ended = why === undefined ? `ended with status ${status}` : `failed: ${printable(why)}`;
+    const message = `${printable(command[0] ?? '')}, which the profile calls after ${hook}, ${ended}`;
+    host.log({ level: 'error', event: 'chained-failed', message, fields: { status } });
+  }
+  return status;
+}
+
+/**
+ * One hook, from what OpenVPN gave to its exit status: `up` fails when the rules are not in force, so that OpenVPN gives up; `down` and
+ * `route-up` are always 0, because a failing `down` ends a reconnect and a failing `route-up` is ignored (openvpn init.c). What the profile
+ * calls in turn (`--then`) is called once the rules are in force, after `down` whatever happened; `up` fails with its status.
+ */
+export function runHook(hook: HookName, given: HookInput, host: Host): number {
+  const { input, command } = readChainedCall(hook, given);
+  const error = runOwn(hook, input, host);
+  if (error !== undefined && hook === 'up') {
+    logged(host, () => leaveNoDevice(host, input));
+    return error.exit;
+  }
+  if (error !== undefined && hook === 'route-up') return EXIT.ok;
+  const status = command === undefined ? EXIT.ok : callInTurn(hook, command, given.env, host);
+  if (hook !== 'up' || status === EXIT.ok) return EXIT.ok;
+  // OpenVPN ends without calling `down` when the first `up` fails.
+  runOwn('down', { ...input, env: { ...input.env, signal: 'sigterm' } }, host);
+  logged(host, () => leaveNoDevice(host, input));
+  return status;
+}
+
+/** The body of the hooks' files. */
+export function main(hook: HookName): void {
+  const host = linuxHost({ name: hook, milliseconds: HOOK_MILLISECONDS, shown: 'info' });
+  process.exitCode = runHook(hook, { argv: process.argv.slice(2), env: process.env }, host);
+}
