@@ -53,6 +53,7 @@ const DOCUMENTS = [
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
+  'SECURITY.md',
   ...filesOf('docs', '.md'),
   ...filesOf('docs/decisions', '.md'),
   ...filesOf('openvpn-examples', '.md'),
