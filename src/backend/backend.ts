@@ -10,6 +10,7 @@ export type Program =
   | 'ip'
   | `${'iptables' | 'ip6tables'}${'' | '-nft' | '-legacy'}-${'restore' | 'save'}`
   | 'conntrack'
+  | 'cp'
   | 'ip'
   | 'resolvectl'
   | 'resolvconf'

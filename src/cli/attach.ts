@@ -5,12 +5,13 @@ import { keepAttached } from '../machine/attached-profiles.ts';
 import { gaps } from '../machine/known-endpoints.ts';
 import { readLiveTunnels } from '../machine/live-tunnels.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
+import { addressCounts, type Pin } from '../machine/pins.ts';
 import { printable } from '../net/printable.ts';
 import { learnProfiles } from '../transaction/refresh.ts';
 import { attach as attachText, detach } from '../tunnel/attachment.ts';
 import { readProfile } from '../tunnel/profile.ts';
 import { readProfileFacts } from '../tunnel/profile-facts.ts';
-import { warningsOf } from '../tunnel/profile-warnings.ts';
+import { type Warning, warningsOf } from '../tunnel/profile-warnings.ts';
 import { offloadText } from '../tunnel/tunnel.ts';
 import { attachConnections, CONNECTIONS, FILES } from './attach-connections.ts';
 import type { CliCommand, Context, Flags } from './command.ts';
@@ -21,12 +22,25 @@ import { unifiedDiff } from './unified-diff.ts';
 
 const FOLDER = join(PATHS.library, 'hooks');
 
-function printWarnings(print: Context['print'], { before }: ProfileChange, harden: boolean): void {
+function warningsFor({ before }: ProfileChange, harden: boolean, pins: readonly Pin[]): readonly Warning[] {
   const own = detach(before);
-  for (const { what, fix } of warningsOf({ profile: readProfile(own), facts: readProfileFacts(own), folder: FOLDER, harden })) {
+  const addresses = addressCounts(pins);
+  return warningsOf({ profile: readProfile(own), facts: readProfileFacts(own), folder: FOLDER, harden, addresses });
+}
+
+function printWarnings(print: Context['print'], warnings: readonly Warning[]): void {
+  for (const { what, fix } of warnings) {
     print(`  warning: ${what}`);
     print(`      ${fix}`);
   }
+}
+
+/** What only the addresses of its names tell of a profile. */
+function printNewWarnings(print: Context['print'], change: ProfileChange, harden: boolean, pins: readonly Pin[]): void {
+  const known = warningsFor(change, harden, []).map(({ what }) => what);
+  const fresh = warningsFor(change, harden, pins).filter(({ what }) => !known.includes(what));
+  if (fresh.length > 0) print(`${printable(change.path)}:`);
+  printWarnings(print, fresh);
 }
 
 /** From now on the copy counts alone: what is changed in the original changes nothing. */
@@ -96,7 +110,7 @@ export const attach: CliCommand = {
       if (dryRun) for (const line of unifiedDiff(path, before, after)) printExactly(line);
       const done = before === after ? 'is attached already' : dryRun ? 'would be attached' : `attached; the original is ${backups[index]}`;
       print(`${dryRun ? '# ' : ''}${path}: ${done}`);
-      printWarnings((line) => print(`${dryRun ? '# ' : ''}${line}`), change, harden);
+      printWarnings((line) => print(`${dryRun ? '# ' : ''}${line}`), warningsFor(change, harden, []));
     }
     if (dryRun) return EXIT.ok;
     keepAttached(
@@ -104,7 +118,9 @@ export const attach: CliCommand = {
       changes.map(({ path }) => path),
     );
     progress('asking for names');
-    for (const line of gaps(learnProfiles(host))) print(`  ${line}`);
+    const known = learnProfiles(host);
+    for (const change of changes) printNewWarnings(print, change, harden, known.pins);
+    for (const line of gaps(known)) print(`  ${line}`);
     for (const { tunnel, profile } of readLiveTunnels(host))
       if (tunnel.offloaded === true && changes.some(({ path }) => path === profile)) print(`  ${offloadText(tunnel)}`);
     const record = readLockRecord(host);

@@ -42,14 +42,11 @@ export const doctor: CliCommand = {
     }
     const lines = found.flatMap(({ title, findings }): readonly PictureLine[] => {
       if (findings.length === 0) return [{ text: `ok       ${title}`, tone: 'good' }];
-      const worst = findings.some(({ weight }) => weight === 'problem') ? 'PROBLEM' : 'warning';
-      return [
-        { text: `${worst}  ${title}`, tone: worst === 'PROBLEM' ? 'bad' : 'warning' },
-        ...findings.flatMap(({ what, fix }): readonly PictureLine[] => [
-          { label: 'what', text: what, tone: 'plain' },
-          { label: 'mend', text: fix, tone: 'plain' },
-        ]),
-      ];
+      // The title says how it should be: what was found is said in its place.
+      return findings.flatMap(({ weight, what, fix }): readonly PictureLine[] => [
+        weight === 'problem' ? { text: `PROBLEM  ${what}`, tone: 'bad' } : { text: `warning  ${what}`, tone: 'warning' },
+        { label: 'fix', text: fix, tone: 'plain' },
+      ]);
     });
     for (const line of lines.flatMap((each) => drawn(each, screen))) draw(line);
     for (const line of offloadLines(world.report)) print(line);

@@ -6,7 +6,7 @@ import { firstFile, makeFolder, ownFolder, placeCopy, placeLink, placeText, runn
 import { type HookFiles, placeHooks } from '../launch/installed-hooks.ts';
 import { firstLine, unsafeInterpreter } from '../launch/interpreter.ts';
 import { forgetLastTransaction } from '../machine/last-transaction.ts';
-import { LOCK_RECORD } from '../machine/lock-record.ts';
+import { LOCK_RECORD, readLockRecord } from '../machine/lock-record.ts';
 import type { CliCommand, Flags } from './command.ts';
 import { placeDispatcher } from './dispatcher-scripts.ts';
 import { placeManuals } from './manuals.ts';
@@ -75,6 +75,13 @@ function installFiles(host: Host, print: (line: string) => void, networkManager:
 
 const FLAGS = { networkmanager: { type: 'boolean', what: 'guard also the VPNs that NetworkManager starts' } } as const satisfies Flags;
 
+/** The installation locks nothing, and an update leaves a lock as it is. */
+function lockedText(host: Host): string {
+  return readLockRecord(host)?.locked === true
+    ? 'The machine stays locked: "ovpn-killswitch status" says how.'
+    : 'Nothing is locked yet: "ovpn-killswitch lock" does that.';
+}
+
 export const install: CliCommand = {
   name: 'install',
   usage: 'install [--networkmanager]',
@@ -101,7 +108,7 @@ export const install: CliCommand = {
       const next = 'Mend what the line above says and install again: it starts over.';
       throw new KillswitchError('FILES', 'the files could not be installed', next, [why], { cause });
     }
-    print(`Installed in ${PATHS.library}. Nothing is locked yet: "ovpn-killswitch lock" does that.`);
+    print(`Installed in ${PATHS.library}. ${lockedText(host)}`);
     const missing = placeManuals(host, commands);
     if (missing !== undefined) print(`The manual page and the completions of shells are not installed: ${missing}`);
     print('Lines for a profile (.ovpn):');

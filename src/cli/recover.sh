@@ -465,6 +465,10 @@ unpin() {
   hosts=$(readlink -f '@HOSTS@') && [ -e "$hosts" ] || return 0
   writable "$hosts" || { remains files "$hosts is not touched: others than root decide about its folder, or it is no file. Take our lines out by hand"; return 0; }
   grep -q '^@BLOCK_OPENS@' "$hosts" 2>/dev/null || grep -qx '@BLOCK_CLOSES@' "$hosts" 2>/dev/null || return 0
+  if [ "$(tr -d '\000' < "$hosts" | wc -c)" != "$(wc -c < "$hosts")" ]; then
+    remains files "$hosts still pins the names of VPN servers: it holds NUL bytes, which a shell would lose. Take the lines of ovpn-killswitch out by hand"
+    return 0
+  fi
   ends=yes
   [ -z "$(tail -c 1 "$hosts")" ] || ends=no
   if ! kept=$(awk -v ends="$ends" '

@@ -9,7 +9,7 @@ export interface Screen {
 }
 
 /** Select Graphic Rendition (ECMA-48 8.3.117). */
-const SGR: Readonly<Record<Tone, string>> = { good: '1;32', warning: '33', bad: '1;31', plain: '' };
+const SGR: Readonly<Record<Tone, string>> = { good: '1;32', warning: '33', bad: '1;31', plain: '', waiting: '1;34', idle: '36' };
 const LABEL_WIDTH = 12;
 
 /** The screen that a stream is. Colour is for terminals, and only while NO_COLOR is unset or empty (no-color.org). */

@@ -3,7 +3,7 @@ import { readBoot } from '../boot/boot-report.ts';
 import { EXIT, type ExitStatus, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { LOCK_RECORD } from '../machine/lock-record.ts';
-import { picture } from '../view/picture.ts';
+import { picture, shortText } from '../view/picture.ts';
 import { statusJson } from '../view/status-json.ts';
 import { statusMetrics } from '../view/status-metrics.ts';
 import { readView, type View } from '../view/view.ts';
@@ -54,12 +54,13 @@ async function watch(context: Context): Promise<ExitStatus> {
 const FLAGS = {
   json: { type: 'boolean', what: 'for programs' },
   prometheus: { type: 'boolean', what: "metrics for the textfile collector of Prometheus' node_exporter" },
+  short: { type: 'boolean', what: 'the state and its tunnels in one line' },
   watch: { type: 'boolean', what: 'show it again every two seconds' },
 } as const satisfies Flags;
 
 export const status: CliCommand = {
   name: 'status',
-  usage: 'status [--json | --prometheus | --watch]',
+  usage: 'status [--json | --prometheus | --short | --watch]',
   group: 'daily',
   brief: 'say whether the kernel holds what it should',
   summary:
@@ -75,6 +76,7 @@ export const status: CliCommand = {
     ['status', 'a picture for people'],
     ['status --watch', 'the same every two seconds, until Ctrl-C'],
     ['status --json', 'the same for programs'],
+    ['status --short', 'the state and its tunnels in one line, for a status bar'],
     ['status --prometheus', "metrics, for the textfile collector of Prometheus' node_exporter"],
   ],
   needsRoot: 'account',
@@ -82,11 +84,12 @@ export const status: CliCommand = {
   run: (context) => {
     const { host, args, printExactly, draw } = context;
     const { values } = parseArguments(status, args, FLAGS);
-    if (Object.keys(values).length > 1) throw misused(status, 'status takes one of --json, --prometheus and --watch');
+    if (Object.keys(values).length > 1) throw misused(status, 'status takes one of --json, --prometheus, --short and --watch');
     if (values.watch === true) return watch(context);
     const view = readViewOrSay(host);
     if (values.json === true) printExactly(statusJson(view));
     else if (values.prometheus === true) printExactly(statusMetrics(view));
+    else if (values.short === true) printExactly(shortText(view));
     else for (const line of drawnPicture(view, context)) draw(line);
     return exitOf(view);
   },

@@ -70,5 +70,5 @@ export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefin
       message: `${device}: the server pushed no resolver that can be asked, and DNS stays shut; KILLSWITCH_DNS can name one`,
     });
   // DNS through the tunnel cannot work before OpenVPN goes on, and it waits for us.
-  if (isNews || hasNames(host)) host.startAfterwards(PATHS.command, ['refresh']);
+  if (isNews || hasNames(host)) logged(host, () => host.startAfterwards(PATHS.command, ['refresh']));
 }

@@ -1,5 +1,6 @@
 import { asKillswitchError, explainError, type KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { stateNow } from '../transaction/state-now.ts';
 import type { HookEvent } from '../tunnel/hook-event.ts';
 /** How many refused values one entry of the log holds: a server can send thousands at each reconnect and must not fill the disk. */
 export const MOST_REFUSED = 20;
@@ -26,7 +27,8 @@ export function logged(host: Host, work: () => void): KillswitchError | undefine
     return undefined;
   } catch (thrown) {
     const error = asKillswitchError(thrown);
-    for (const line of explainError(error)) host.log({ level: 'error', event: 'failed', message: line, fields: { code: error.code } });
+    const now = host.mayChangeRules() ? stateNow(host, error) : undefined;
+    for (const line of explainError(error, now)) host.log({ level: 'error', event: 'failed', message: line, fields: { code: error.code } });
     return error;
   }
 }

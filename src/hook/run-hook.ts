@@ -190,8 +190,12 @@ export function runHook(hook: HookName, given: HookInput, host: Host): number {
   return status;
 }
 
-/** The body of the hooks' files. */
+/**
+ * The body of the hooks' files. A stop of its service reaches every process of it (systemd.kill(5)), Ctrl-C every one of a terminal: what a
+ * hook has begun it ends, within its deadline.
+ */
 export function main(hook: HookName): void {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);
   const host = linuxHost({ name: hook, milliseconds: HOOK_MILLISECONDS, shown: 'info' });
   process.exitCode = runHook(hook, { argv: process.argv.slice(2), env: process.env }, host);
 }

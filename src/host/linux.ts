@@ -33,6 +33,8 @@ const CHILD_MILLISECONDS = 10_000;
 const SCRIPT_MILLISECONDS = 60_000;
 /** systemd answers at once, or is busy with something that may wait for OpenVPN itself. */
 const SYSTEMD_MILLISECONDS = 2_000;
+/** Files of one run whose attributes are copied by a process of its own. */
+const MOST_COPIES = 50;
 /** CAP_NET_ADMIN (linux/capability.h). */
 const NET_ADMIN = 12n;
 
@@ -144,7 +146,7 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
   const inheritedUmask = process.umask(0o022);
   const pace = paceOf(monotonic());
   const limit = milliseconds * pace;
-  const deadline = monotonic() + limit;
+  let deadline = monotonic() + limit;
   const log = openLog(name, shown, say);
   const found = new Map<string, string>();
 
@@ -226,6 +228,16 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
       return readDoor(path, 'root', timeLeft, isOwn);
     });
 
+  /** By cp(1) of GNU coreutils: Node has no calls for attributes. Others' cp ends with an error. */
+  let copied = 0;
+  const keepAttributes = (from: number, to: number): boolean => {
+    // Thousands of profiles are written in place instead, which keeps all of it too.
+    if (++copied > MOST_COPIES) return false;
+    const [source, target] = [from, to].map((descriptor) => `/proc/${process.pid}/fd/${descriptor}`);
+    const args = ['--attributes-only', '--preserve=all,xattr', '--', source ?? '', target ?? ''];
+    return child({ program: 'cp', args }).status === 0;
+  };
+
   /** Locks an open file for as long as it stays open, by flock(1), which inherits it; its exit status. */
   const flocked = (flock: string, args: readonly string[], descriptor: number) =>
     spawnSync(flock, [...args, '3'], { cwd: '/', env: {}, timeout: timeLeft(), stdio: ['ignore', 'ignore', 'ignore', descriptor] });
@@ -248,7 +260,7 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
     list: (folder) =>
       files('list', folder, () => (KERNEL.test(folder) ? (unlessMissing(() => readdirSync(folder)) ?? []) : listDoor(folder))),
     write: (path, text, mode = 0o644) => files('write', path, () => writeDoor(path, text, mode)),
-    rewrite: (path, text) => files('rewrite', path, () => rewriteDoor(path, text)),
+    rewrite: (path, text) => files('rewrite', path, () => rewriteDoor(path, text, keepAttributes)),
     remove: (path) => files('remove', path, () => removeDoor(path)),
     exclusively: (work) => {
       for (;;) {
@@ -298,6 +310,7 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
       const ours = process.umask(inheritedUmask);
       // execve(2), by which OpenVPN would start it, takes a bare name for a file in this folder and looks nowhere else.
       const path = program.includes('/') ? program : `./${program}`;
+      const begun = monotonic();
       const { status, signal, error } = spawnSync(path, args, {
         argv0: program,
         env,
@@ -305,6 +318,8 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
         ...(account !== undefined && { uid: account, gid: account }),
       });
       process.umask(ours);
+      // It has all the time it needs, and what comes after it still has its own.
+      deadline += monotonic() - begun;
       if (error !== undefined) return { status: errno(error) === 'ENOENT' ? 127 : 126, why: error.message };
       if (signal !== null) return { status: 128 + system.signals[signal], why: `it was stopped by ${signal}` };
       return { status: status ?? EXIT.failed };

@@ -1,3 +1,4 @@
+import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { type Address, parseAddress } from '../net/address.ts';
@@ -53,13 +54,31 @@ export function ownEntries(text: string): ReadonlyMap<string, readonly Address[]
   return entries;
 }
 
-/** Puts pins into the machine's hosts file, or takes them out when there are none; writes only when that changes it. */
+/** The file may be immutable, read-only, or a mount of a container's: the rules are more important. */
+function writeOrSay(host: Host, pins: readonly Pin[], write: () => void): void {
+  try {
+    write();
+  } catch (thrown) {
+    if (!(thrown instanceof KillswitchError) || thrown.code !== 'FILES') throw thrown;
+    const names = pins.map(({ name }) => name);
+    const without =
+      names.length === 0
+        ? 'the names of VPN servers stay pinned there. Take the lines of ovpn-killswitch out by hand'
+        : `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''} will not resolve while DNS is shut. Put addresses into the remote lines of the profiles, or make the file writable and run "ovpn-killswitch lock"`;
+    const message = `${PATHS.hosts} could not be written (${thrown.detail.join('; ')}): ${without}`;
+    host.log({ level: 'warn', event: 'left-alone', message });
+  }
+}
+
+/** Puts pins into the machine's hosts file, or takes them out when there are none; writes only when that changes it. What cannot be written is said. */
 export function pinHosts(host: Host, pins: readonly Pin[]): void {
-  const text = host.read(PATHS.hosts);
-  if (text === undefined) {
-    if (pins.length > 0) host.write(PATHS.hosts, pinned('', pins));
+  const bytes = host.readBytes(PATHS.hosts);
+  if (bytes === undefined) {
+    if (pins.length > 0) writeOrSay(host, pins, () => host.write(PATHS.hosts, pinned('', pins)));
     return;
   }
+  // Each byte is a character, whatever its owner wrote: what is ours is ASCII.
+  const text = Buffer.from(bytes).toString('latin1');
   const damage = markerDamage(text);
   if (damage !== undefined) {
     const message = `${PATHS.hosts} stays as it is, without new pins: ${damage}. Take that line out by hand, then run "ovpn-killswitch lock"`;
@@ -67,5 +86,5 @@ export function pinHosts(host: Host, pins: readonly Pin[]): void {
     return;
   }
   const wanted = pinned(text, pins);
-  if (wanted !== text) host.rewrite(PATHS.hosts, wanted);
+  if (wanted !== text) writeOrSay(host, pins, () => host.rewrite(PATHS.hosts, Buffer.from(wanted, 'latin1')));
 }

@@ -1,3 +1,4 @@
+import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import type { BackendName } from '../policy/settings.ts';
@@ -25,8 +26,13 @@ export function readLastTransaction(host: Host): LastTransaction | undefined {
   return tunnels && former && { backend, tunnels, former, fingerprint };
 }
 
+/** Where it cannot be written, none is kept: the next hook reads all rules. One of before that stays fits no rules any more. */
 export function writeLastTransaction(host: Host, last: LastTransaction): void {
-  host.write(FILE, `${JSON.stringify({ version: 1, ...last })}\n`, 0o600);
+  try {
+    host.write(FILE, `${JSON.stringify({ version: 1, ...last })}\n`, 0o600);
+  } catch (thrown) {
+    if (!(thrown instanceof KillswitchError)) throw thrown;
+  }
 }
 
 /** Before any other change: whoever dies in the middle of it leaves no word that could be wrong. */

@@ -31,6 +31,11 @@ export interface Pin {
   readonly addresses: readonly PinnedAddress[];
 }
 
+/** How many addresses stand for each name. */
+export function addressCounts(pins: readonly Pin[]): ReadonlyMap<string, number> {
+  return new Map(pins.map(({ name, addresses }) => [name, addresses.length]));
+}
+
 /** What was answered for a name. */
 export interface Answer {
   readonly addresses: readonly Address[];

@@ -2,6 +2,7 @@ import type { Backend } from '../backend/backend.ts';
 import type { World } from '../backend/choose.ts';
 import { iptables } from '../backend/iptables.ts';
 import { nftables } from '../backend/nftables.ts';
+import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { FAMILIES } from '../net/address.ts';
@@ -53,9 +54,19 @@ export function readWorld(host: Host, setting: Settings['backend'], relock = fal
   };
 }
 
-/** Whether the kernel has tables of iptables-legacy (proc(5), ip_tables_names): asking for those that it has not makes them. */
+/**
+ * Whether the kernel has tables of iptables-legacy (proc(5), ip_tables_names): asking for those that it has not makes them. Where an unprivileged
+ * container may not read their names, iptables-legacy itself may not either.
+ */
 export function hasLegacyTables(host: Host): boolean {
-  return ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names'].some((path) => (host.read(path) ?? '') !== '');
+  return ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names'].some((path) => {
+    try {
+      return (host.read(path) ?? '') !== '';
+    } catch (thrown) {
+      if (thrown instanceof KillswitchError) return false;
+      throw thrown;
+    }
+  });
 }
 
 /** Every backend that can be asked here, whichever this machine uses. */

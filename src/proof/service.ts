@@ -2,7 +2,7 @@ import type { Sandbox } from '../host/sandbox.ts';
 import { FOLDER } from './addresses.ts';
 import { until } from './until.ts';
 
-export type Signal = 'TERM' | 'KILL' | 'HUP' | 'USR1';
+export type Signal = 'TERM' | 'KILL' | 'HUP' | 'USR1' | 'STOP' | 'CONT';
 
 /** A program that runs in the sandbox until it is told to end. */
 export interface Service {

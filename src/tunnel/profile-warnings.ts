@@ -15,6 +15,8 @@ export interface WarnedProfile {
   /** Where the hooks lie. */
   readonly folder: string;
   readonly harden: boolean;
+  /** How many addresses are known for a name; without it none is. */
+  readonly addresses?: ReadonlyMap<string, number>;
 }
 
 function accountWarning({ facts: { user, group, downRoot, chroot }, folder }: WarnedProfile): readonly Warning[] {
@@ -43,12 +45,14 @@ function chrootWarning({ facts: { chroot } }: WarnedProfile): readonly Warning[]
   ];
 }
 
-function deadLoopWarning({ profile: { remotes }, facts: { persistTun } }: WarnedProfile): readonly Warning[] {
+function deadLoopWarning({ profile: { remotes }, facts: { persistTun }, addresses }: WarnedProfile): readonly Warning[] {
   const hosts = new Set(remotes.map(({ host }) => host));
-  if (!persistTun || hosts.size < 2) return [];
+  // Each address behind a name is a server to OpenVPN.
+  const servers = [...hosts].reduce((count, host) => count + Math.max(1, addresses?.get(host.toLowerCase()) ?? 1), 0);
+  if (!persistTun || servers < 2) return [];
   return [
     {
-      what: `persist-tun with ${hosts.size} servers: when one of them fails, the way to the next leads into the dead tunnel, and OpenVPN never connects again`,
+      what: `persist-tun with ${servers} servers: when one of them fails, the way to the next leads into the dead tunnel, and OpenVPN never connects again`,
       fix: 'take out: persist-tun',
     },
   ];

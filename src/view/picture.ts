@@ -3,17 +3,19 @@ import { STRATEGIES } from '../dns/choose.ts';
 import type { ResolverState } from '../dns/follow-resolvers.ts';
 import { type Maker, makerText } from '../machine/remembered-networks.ts';
 import type { Report } from '../machine/report.ts';
+import type { Traffic } from '../machine/traffic.ts';
 import { endpointText } from '../net/endpoint.ts';
 import { printable } from '../net/printable.ts';
 import { describePortal } from '../policy/portal.ts';
 import { differenceLines } from '../transaction/apply.ts';
 import { passedText } from '../transaction/end-portal.ts';
+import { type Connection, isServers } from './connection.ts';
 import type { DropCounts, Drops } from './drops.ts';
 import { pinLines } from './pin-lines.ts';
 import type { View } from './view.ts';
 
 /** What a line says about the machine: a terminal may show it as a colour. */
-export type Tone = 'good' | 'warning' | 'bad' | 'plain';
+export type Tone = 'good' | 'warning' | 'bad' | 'plain' | 'waiting' | 'idle';
 
 /** One line of the picture; without a label it stands at the margin. */
 export interface PictureLine {
@@ -29,19 +31,62 @@ export function ago(seconds: number): string {
   return seconds < 86400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86400)} days`;
 }
 
-function headline({ state, exact }: Report): PictureLine {
+/** The seconds since a packet came in through the tunnel that got one last. */
+function sinceLast({ traffic }: Connection): string {
+  return ago(Math.min(...[...traffic.values()].map(({ seconds }) => seconds)));
+}
+
+function connectionLine(connection: Connection): PictureLine {
+  switch (connection.kind) {
+    case 'flowing':
+    case 'quiet':
+    case 'unknown':
+      return { text: 'LOCKED: connected', tone: 'good' };
+    case 'silent':
+      return { text: `LOCKED: tunnel up, but nothing has come in for ${sinceLast(connection)}`, tone: 'warning' };
+    case 'server':
+      return { text: 'LOCKED: no VPN client is connected', tone: 'idle' };
+    case 'connecting':
+      return { text: 'LOCKED: blocked, a client is connecting', tone: 'waiting' };
+    case 'none':
+      return { text: 'LOCKED: blocked, no tunnel', tone: 'idle' };
+    default:
+      return connection.kind satisfies never;
+  }
+}
+
+/** The state in one line. */
+export function headline({ report: { state, exact }, connection }: View): PictureLine {
   if (state === 'unlocked') return { text: 'UNLOCKED: nothing is guarded', tone: 'bad' };
   if (state === 'unknown') return { text: 'UNKNOWN: the rules of this machine could not be read', tone: 'bad' };
   if (state === 'open') return { text: 'OPEN: this machine was locked, but no rule is loaded', tone: 'bad' };
   if (!exact) return { text: 'LOCKED, BUT NOT AS IT SHOULD BE', tone: 'bad' };
   if (state === 'portal') return { text: 'LOCKED, but for a portal', tone: 'warning' };
-  return { text: state === 'connected' ? 'LOCKED: connected' : 'LOCKED: blocked, no tunnel', tone: 'good' };
+  return connectionLine(connection);
 }
 
 const line = (label: string, text: string, tone: Tone = 'plain'): PictureLine => ({ label, text, tone });
 
-function* tunnelLines({ intended, stale }: Report, now: number): Generator<PictureLine> {
-  for (const { tunnel, since } of intended.live) {
+function trafficText({ state, seconds }: Traffic): string {
+  switch (state) {
+    case 'flowing':
+      return `, data came in within ${ago(seconds)}`;
+    case 'quiet':
+      return `, quiet for ${ago(seconds)}`;
+    case 'silent':
+      return `, SILENT: what was sent into it had no answer for ${ago(seconds)}`;
+    case 'unknown':
+      return '';
+    default:
+      return state satisfies never;
+  }
+}
+
+function* tunnelLines({ report: { intended, stale }, connection, now }: View): Generator<PictureLine> {
+  for (const live of intended.live) {
+    const { tunnel, since } = live;
+    const traffic = connection.traffic.get(tunnel.device);
+    const whose = isServers(live) ? ', of a server process' : '';
     const [endpoint] = tunnel.endpoints;
     const resolvers = (intended.policy.base.dns ?? tunnel.resolvers).map(({ text }) => text).join(' ');
     const gone = stale.some((each) => each.tunnel.device === tunnel.device);
@@ -50,8 +95,8 @@ function* tunnelLines({ intended, stale }: Report, now: number): Generator<Pictu
     const how = tunnel.offloaded === true ? ', data channel offload' : '';
     yield line(
       'tunnel',
-      `${tunnel.device}${to}${how}, resolvers ${resolvers || 'none'}, for ${ago(now - since)}${end}`,
-      gone ? 'warning' : 'plain',
+      `${tunnel.device}${to}${how}${whose}, resolvers ${resolvers || 'none'}, for ${ago(now - since)}${traffic === undefined ? '' : trafficText(traffic)}${end}`,
+      gone || traffic?.state === 'silent' ? 'warning' : 'plain',
     );
   }
 }
@@ -139,24 +184,23 @@ function* watchLines(watch: View['watch']): Generator<PictureLine> {
       : line('watch', 'off: "ovpn-killswitch watch enable" has the rules put back when another program changes them');
 }
 
-export function* picture({
-  report,
-  turnsIn,
-  goesBackIn,
-  portal,
-  pins,
-  resolvers,
-  givenBack,
-  boot,
-  watch,
-  drops,
-  neighbours,
-  refused,
-  unknown,
-  now,
-}: View): Generator<PictureLine> {
+/** The state and its tunnels in one line, for a status bar. */
+export function shortText(view: View): string {
+  const tunnels = view.report.intended.live.map(
+    ({
+      tunnel: {
+        device,
+        endpoints: [endpoint],
+      },
+    }) => (endpoint === undefined ? device : `${device} to ${endpointText(endpoint)}`),
+  );
+  return [headline(view).text, ...tunnels].join('; ');
+}
+
+export function* picture(view: View): Generator<PictureLine> {
+  const { report, turnsIn, goesBackIn, portal, pins, resolvers, givenBack, boot, watch, drops, neighbours, refused, unknown, now } = view;
   const { record, choice, intended, differences, state } = report;
-  yield headline(report);
+  yield headline(view);
   if (record !== undefined) yield line('since', ago(now - record.since));
   if (turnsIn !== undefined)
     yield line(
@@ -176,7 +220,7 @@ export function* picture({
   yield line('backend', choice.trace.join('; '));
   yield line('endpoints', String(intended.policy.base.endpoints.length));
   for (const each of pinLines(pins)) yield line('name', each);
-  yield* tunnelLines(report, now);
+  yield* tunnelLines(view);
   yield* formerLines(report, now);
   yield* portalLines(portal);
   yield* resolverLines(resolvers);

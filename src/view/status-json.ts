@@ -17,6 +17,7 @@ export function statusJson({
   drops,
   neighbours,
   unknown,
+  connection,
 }: View): string {
   const { state, exact, record, choice, intended, stale, differences } = report;
   return JSON.stringify(
@@ -25,6 +26,7 @@ export function statusJson({
       state,
       exact,
       unknown,
+      connection: connection.kind,
       since: record?.since ?? null,
       until: turnsIn === undefined ? null : now + turnsIn,
       trialUntil: goesBackIn === undefined ? null : now + goesBackIn,
@@ -51,15 +53,16 @@ export function statusJson({
         name,
         addresses: addresses.map((each) => ({ address: each.address.text, ...pinnedJson(each) })),
       })),
-      tunnels: intended.live.map(({ tunnel, since, connection }) => ({
+      tunnels: intended.live.map(({ tunnel, since, connection: uuid }) => ({
         device: tunnel.device,
         since,
-        connection: connection ?? null,
+        connection: uuid ?? null,
         endpoints: tunnel.endpoints.map(endpointText),
         addresses: tunnel.addresses.map(({ text }) => text),
         resolvers: (intended.policy.base.dns ?? tunnel.resolvers).map(({ text }) => text),
         networks: tunnel.networks.map(({ text }) => text),
         offloaded: tunnel.offloaded === true,
+        traffic: connection.traffic.get(tunnel.device) ?? null,
         stale: stale.some((each) => each.tunnel.device === tunnel.device),
       })),
       former: [

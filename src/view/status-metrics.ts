@@ -1,4 +1,5 @@
 import { RULE_IDS } from '../ruleset/ruleset.ts';
+import { CONNECTIONS } from './connection.ts';
 import type { View } from './view.ts';
 
 type Labels = Readonly<Record<string, string>>;
@@ -13,7 +14,7 @@ interface Metric {
 
 const STATES = ['unlocked', 'open', 'unknown', 'blocked', 'portal', 'connected'] as const;
 
-function metrics({ report, portal, boot, watch, drops }: View): readonly Metric[] {
+function metrics({ report, portal, boot, watch, drops, connection }: View): readonly Metric[] {
   const { state, exact, record, intended, stale, differences } = report;
   const isLocked = state === 'blocked' || state === 'portal' || state === 'connected';
   const one = (value: number | boolean): Metric['values'] => [[{}, Number(value)]];
@@ -25,6 +26,11 @@ function metrics({ report, portal, boot, watch, drops }: View): readonly Metric[
       'state',
       'The state that is 1.',
       STATES.map((each) => [{ state: each }, Number(each === state)]),
+    ),
+    gauge(
+      'connection',
+      'The kind of connection that is 1.',
+      CONNECTIONS.map((each) => [{ connection: each }, Number(each === connection.kind)]),
     ),
     gauge('since_timestamp_seconds', 'When it was last locked or unlocked.', record === undefined ? [] : one(record.since)),
     gauge('differences', 'Rules and chains that are not what they should be.', one(differences.length)),

@@ -16,6 +16,7 @@ import { defaultSettings } from '../policy/settings.ts';
 import { type Passed, passedOf } from '../transaction/end-portal.ts';
 import { lookOrSay } from '../transaction/look-or-say.ts';
 import { readWatch, type WatchReport } from '../watch/watch-report.ts';
+import { type Connection, NO_CONNECTION, readConnection } from './connection.ts';
 import { type Drops, readDrops } from './drops.ts';
 import { type Neighbour, readNeighbours } from './neighbours.ts';
 
@@ -39,6 +40,7 @@ export interface View {
   readonly boot: BootReport | undefined;
   readonly watch: WatchReport | undefined;
   readonly drops: Drops;
+  readonly connection: Connection;
   readonly neighbours: readonly Neighbour[];
   /** State that is not believed, and why. */
   readonly refused: readonly RefusedFile[];
@@ -62,6 +64,7 @@ export function readView(host: Host): View {
     givenBack,
     boot: learn(() => readBoot(host), undefined),
     watch: learn(() => readWatch(host), undefined),
+    connection: learn(() => readConnection(host, report), NO_CONNECTION),
     drops: readDrops(host, report.found.image),
     neighbours: learn(() => readNeighbours(host, report.choice.backend.name), []),
     refused: learn(() => readRefused(host), []),

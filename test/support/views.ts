@@ -83,6 +83,10 @@ export function viewOf(name: PolicyName, change: (image: Image) => Image = (imag
     boot: { strategy: undefined, sysctl: false, problems: [] },
     watch: { enabled: false, running: false },
     drops: { seconds: 60, packets: { rest: 3, 'other-dns': 12 }, sinceLoad: { rest: 40, 'other-dns': 12 } },
+    connection: {
+      kind: policy.state === 'connected' ? 'flowing' : 'none',
+      traffic: new Map(tunnelsOf(policy).map(({ device }) => [device, { state: 'flowing', seconds: 4 }] as const)),
+    },
     neighbours: [{ name: 'firewalld', does: 'flushes iptables rules when it reloads', fix: 'true' }],
   };
 }

@@ -225,10 +225,16 @@ export const CHECKS: readonly Check[] = [
   },
   {
     title: 'nothing in the profiles hurts',
-    find: ({ profiles }) =>
+    find: ({ profiles, addresses }) =>
       profiles.flatMap(({ path, text }) => {
         const own = detach(text);
-        const warned = { profile: readProfile(own), facts: readProfileFacts(own), folder: `${PATHS.library}/hooks`, harden: true };
+        const warned = {
+          profile: readProfile(own),
+          facts: readProfileFacts(own),
+          folder: `${PATHS.library}/hooks`,
+          harden: true,
+          addresses,
+        };
         return warningsOf(warned).map(({ what, fix }) => warning(`${path}: ${what}`, `sudoedit ${shellFile(path)} # ${visibleLine(fix)}`));
       }),
   },

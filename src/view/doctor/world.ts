@@ -12,9 +12,10 @@ import { PATHS } from '../../host/paths.ts';
 import { showsFrames } from '../../machine/bridged-frames.ts';
 import { unendableFlowtables } from '../../machine/flowtables.ts';
 import { field, type Json, parseJson } from '../../machine/json.ts';
-import { profilePaths } from '../../machine/known-endpoints.ts';
+import { profilePaths, savedPins } from '../../machine/known-endpoints.ts';
 import { loadSettings } from '../../machine/load-settings.ts';
 import { ownerlessDevices } from '../../machine/offloaded.ts';
+import { addressCounts } from '../../machine/pins.ts';
 import { readAnybodys } from '../../machine/read-anybodys.ts';
 import { type Report, readReport } from '../../machine/report.ts';
 import { settingsInForce } from '../../machine/settings-in-force.ts';
@@ -22,6 +23,8 @@ import { hasLegacyTables } from '../../machine/world.ts';
 import { printable } from '../../net/printable.ts';
 import type { BackendName, Settings } from '../../policy/settings.ts';
 import { lookOrSay } from '../../transaction/look-or-say.ts';
+import { readProfile } from '../../tunnel/profile.ts';
+import { readProfileFacts } from '../../tunnel/profile-facts.ts';
 import { options } from '../../tunnel/profile-options.ts';
 import { readWatch, type WatchReport } from '../../watch/watch-report.ts';
 import { type Neighbour, readNeighbours } from '../neighbours.ts';
@@ -74,6 +77,8 @@ export interface DoctorWorld {
   /** Lines of the kernel's and the audit daemon's log about what SELinux or AppArmor kept OpenVPN or our script from. */
   readonly denials: readonly string[];
   readonly resolvers: ResolverState | KillswitchError;
+  /** How many addresses are known for the name of a server. */
+  readonly addresses: ReadonlyMap<string, number>;
   readonly boot: BootReport;
   readonly watch: WatchReport;
 }
@@ -226,6 +231,17 @@ function readDenials(host: Host): readonly string[] {
   );
 }
 
+/** None where they cannot be read. */
+function readAddresses(host: Host): DoctorWorld['addresses'] {
+  const pins = orError(() => savedPins(host));
+  return pins instanceof KillswitchError ? new Map() : addressCounts(pins);
+}
+
+/** Whether OpenVPN would connect with it: a server's configuration, in the same folder, is not ours to attach. */
+function isClients(text: string): boolean {
+  return readProfile(text).remotes.length > 0 || readProfileFacts(text).pulls;
+}
+
 /** Reads this machine. Changes nothing, and loads nothing. */
 export function readDoctorWorld(host: Host): DoctorWorld {
   const file = orError(() => loadSettings(host));
@@ -233,7 +249,7 @@ export function readDoctorWorld(host: Host): DoctorWorld {
   const report = settings instanceof KillswitchError ? settings : orError(() => readReport(host, settings, lookOrSay(host)));
   const paths = settings instanceof KillswitchError ? [] : profilePaths(host, settings);
   const texts = paths.map((path) => ({ path, text: orError(() => host.read(path)) }));
-  const profiles = texts.flatMap(({ path, text }) => (typeof text === 'string' ? [{ path, text }] : []));
+  const profiles = texts.flatMap(({ path, text }) => (typeof text === 'string' && isClients(text) ? [{ path, text }] : []));
   const unreadProfiles = texts.flatMap(({ path, text }) => (text instanceof KillswitchError ? [{ path, error: text }] : []));
   const interpreter = readInterpreter(host);
   // Only to show: a folder that is not as it must be is told above, and keeps nothing from being looked at.
@@ -259,6 +275,7 @@ export function readDoctorWorld(host: Host): DoctorWorld {
     profiles,
     unreadProfiles,
     certificates: profiles.flatMap(({ path, text }) => readCertificates(host, path, text)),
+    addresses: readAddresses(host),
     units: readOpenvpnUnits(host),
     denials: readDenials(host),
     resolvers: readResolverState(host, settings),

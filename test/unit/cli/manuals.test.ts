@@ -72,7 +72,7 @@ COMP_WORDS=(ovpn-killswitch "$@"); COMP_CWORD=$#; _ovpn_killswitch; printf '%s\\
   test('bash completes commands, then what may stand at that place', () => {
     expect(complete('')).toEqual(typed.map(({ name }) => name));
     expect(complete('stat')).toEqual(['status']);
-    expect(complete('status', '')).toEqual(['--json', '--prometheus', '--watch', '--help']);
+    expect(complete('status', '')).toEqual(['--json', '--prometheus', '--short', '--watch', '--help']);
     expect(complete('boot', 'en')).toEqual(['enable']);
     expect(complete('boot', 'enable', '')).toEqual(['--with', '--sysctl', '--help']);
     expect(complete('boot', 'enable', '--with', 'sys')).toEqual(['systemd', 'sysconfig']);

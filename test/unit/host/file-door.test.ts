@@ -24,6 +24,7 @@ const asRoot = process.geteuid?.() === 0;
 const USER = 12345;
 const SECRET = 'SECRET-OF-ROOT';
 const inTime = () => undefined;
+const KEEPS = () => true;
 
 let base = '';
 let folder = '';
@@ -99,7 +100,7 @@ describe.skipIf(!asRoot)('the door to files', () => {
     writeFileSync(`${folder}/x`, 'old');
     chownSync(`${folder}/x`, USER, USER);
     chmodSync(`${folder}/x`, 0o4640);
-    rewriteDoor(`${folder}/x`, 'new');
+    rewriteDoor(`${folder}/x`, 'new', KEEPS);
     const { uid, gid, mode } = statSync(`${folder}/x`);
     expect([uid, gid, mode & 0o7777, readFileSync(`${folder}/x`, 'utf8')]).toEqual([USER, USER, 0o640, 'new']);
   });

@@ -55,6 +55,7 @@ const HEALTHY: DoctorWorld = {
   profiles: [PROFILE],
   unreadProfiles: [],
   certificates: [{ profile: PROFILE.path, from: NOW - 1 }],
+  addresses: new Map(),
   units: [ROOMY],
   denials: [],
   resolvers: { setting: 'auto', demands: [], inUse: [], differences: [] },

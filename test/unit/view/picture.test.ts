@@ -24,7 +24,7 @@ describe('the picture of status', () => {
       expect.arrayContaining([
         '  since     2 h',
         '  backend   nftables: the machine is locked with it',
-        expect.stringMatching(/^ {2}tunnel {4}tun0 to \S+, resolvers .*, for 2 min$/),
+        expect.stringMatching(/^ {2}tunnel {4}tun0 to \S+, resolvers .*, for 2 min, data came in within 4 s$/),
         '  boot      the rules are not loaded at boot: "ovpn-killswitch boot enable"',
         '  watch     off: "ovpn-killswitch watch enable" has the rules put back when another program changes them',
         '  drops     in the last minute: other-dns 12, rest 3',
@@ -50,7 +50,11 @@ describe('the picture of status', () => {
 
   test('has colours on a terminal alone, and none with NO_COLOR', () => {
     const view = viewOf('blocked, LAN off');
-    expect(shown(view, TERMINAL).join('\n')).toContain('\x1b[1;32mLOCKED');
+    expect(shown(viewOf('connected, two tunnels'), TERMINAL).join('\n')).toContain('\x1b[1;32mLOCKED');
+    const colours = (['flowing', 'silent', 'connecting', 'none'] as const).map(
+      (kind) => shown({ ...view, connection: { kind, traffic: new Map() } }, TERMINAL)[0]?.split('m')[0],
+    );
+    expect(new Set(colours).size).toBe(4);
     for (const screen of [PIPE, screenOf({ isTTY: true, columns: 80 }, '1')]) expect(shown(view, screen).join('\n')).not.toContain('\x1b');
     expect(screenOf({ isTTY: true }, '')).toEqual({ columns: 80, colour: true });
     expect(screenOf({ isTTY: true, columns: 0 }, '')).toEqual({ columns: 80, colour: true });

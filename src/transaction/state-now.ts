@@ -6,9 +6,14 @@ import { printable } from '../net/printable.ts';
 /** Where the state after an error is of no interest: nothing was tried. */
 const NOTHING_TRIED: readonly string[] = ['USAGE', 'NOT_ROOT'];
 
+/** A hook that has failed keeps OpenVPN waiting. */
+const LOOK_MILLISECONDS = 2_000;
+
 /** What the packet filters say, without the backend that the settings name: a failed command may have been about that. */
 function found(host: Host): string {
-  const surveys = installedBackends(host).map((backend) => backend.survey(backend.look.map((command) => host.run(command))));
+  const surveys = installedBackends(host).map((backend) =>
+    backend.survey(backend.look.map((command) => host.run({ ...command, milliseconds: LOOK_MILLISECONDS }))),
+  );
   if (surveys.some(({ present }) => present))
     return 'rules of ovpn-killswitch are loaded. "ovpn-killswitch status" says whether they are exact.';
   // Somebody else's, or what the script `boot` leaves when it can load no rules.
