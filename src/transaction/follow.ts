@@ -2,7 +2,7 @@ import { choose } from '../backend/choose.ts';
 import type { Host } from '../host/host.ts';
 import { gatherKnown, savedAccounts, savedKnown } from '../machine/known-endpoints.ts';
 import { forgetLastTransaction } from '../machine/last-transaction.ts';
-import { readLockRecord, readWrittenRecord } from '../machine/lock-record.ts';
+import { readLockRecord, readWrittenRecord, refusedRecord } from '../machine/lock-record.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import { forgetEndedSessions, hasEndedSession, readSshSessions } from '../machine/ssh-sessions.ts';
 import { readWorld } from '../machine/world.ts';
@@ -32,7 +32,9 @@ export function follow(host: Host, change?: Change): Followed {
   return host.exclusively(() => {
     const record = readLockRecord(host);
     if (record === undefined) {
-      const connected = change !== undefined && 'came' in change ? change.came : undefined;
+      // A record that is not believed may be of a locked machine: then the connection adds no endpoint.
+      const undecided = refusedRecord(host) === undefined;
+      const connected = undecided && change !== undefined && 'came' in change ? change.came : undefined;
       return { kind: 'locked-now', locked: lockAlone(host, { connected }) };
     }
     return record.locked ? followAlone(host, change) : { kind: 'unlocked' };

@@ -100,15 +100,15 @@ ip link set up1 up
 nsenter --net=/run/netns/router sh -euc '
   ip address add 192.168.99.1/24 dev lan1; ip link set lan1 up
   nft -f - <<END
-table netdev second {
-  chain in { type filter hook ingress device lan1 priority 0; ip daddr ${FAR} counter; }
+table netdev arrivals {
+  chain counted { type filter hook ingress device lan1 priority 0; ip daddr ${FAR} counter; }
 }
 END
 '
 ip route add ${FAR}/32 via 192.168.99.1 dev up1
 `;
 /** How many packets came by the second uplink. */
-const SECOND_COUNT = "nsenter --net=/run/netns/router nft list table netdev second | grep -o 'packets [0-9]*' | cut -d' ' -f2";
+const SECOND_COUNT = "nsenter --net=/run/netns/router nft list table netdev arrivals | grep -o 'packets [0-9]*' | cut -d' ' -f2";
 
 const VRF = `
 ip link add vrf1 type vrf table 100
@@ -119,7 +119,7 @@ ip route add default via ${LAN.router4} dev ${UPLINK} table 100
 const NEITHER = `
 ip link delete up1 2>/dev/null || true
 ip link delete vrf1 2>/dev/null || true
-nsenter --net=/run/netns/router nft delete table netdev second 2>/dev/null || true
+nsenter --net=/run/netns/router nft delete table netdev arrivals 2>/dev/null || true
 `;
 
 /** Ways out that the rules have not seen: each appears anew while the machine is open, while it is locked, and while it is connected. */

@@ -8,7 +8,7 @@ import { everyProbeIsSeen } from '../support/watched.ts';
 import { statusOf } from './facts.ts';
 import { BOOT } from './vm-boot-scenes.ts';
 import { flowtable, uplinks } from './vm-flow-scenes.ts';
-import { LEFT_BEHIND, OFFLOADED, OFFLOADED_OTHERWISE } from './vm-offload-scenes.ts';
+import { OFFLOADED, OFFLOADED_OTHERWISE } from './vm-offload-scenes.ts';
 import type { Scene } from './vm-scene.ts';
 import { BACKENDS, everyAccountWorks, guestIsSeen, isExactly, locked, strangerIsSeen } from './vm-way.ts';
 
@@ -123,7 +123,6 @@ export function scenesOf(root: VmRoot, every: boolean): readonly Scene[] {
       return [
         SEEN,
         ...OFFLOADED,
-        LEFT_BEHIND,
         flowtable('nftables'),
         uplinks('iptables'),
         ...otherwise([...OFFLOADED_OTHERWISE, ...BACKENDS.map(hooks), ...BACKENDS.map(whole), flowtable('iptables'), uplinks('nftables')]),
