@@ -52,7 +52,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
 
   test('nothing is left of the hooks but the log, and what keeps the addresses of ended tunnels shut', () => {
     expect(machine().list(TUNNELS)).toEqual([]);
-    expect(machine().list('/run/ovpn-killswitch')).toEqual(['drops', 'former', 'last-transaction', 'lock', 'tunnels']);
+    expect(machine().list('/run/ovpn-killswitch')).toEqual(['drops', 'former', 'last-transaction', 'lock', 'traffic', 'tunnels']);
     expect(
       machine()
         .list(STATE)

@@ -342,7 +342,7 @@ describe('with nftables', () => {
     must(it.hook('down', tunnelCall('tun0')));
   });
 
-  test('a hook starts the programs of the packet filter and flock, and nothing else', (context) => {
+  test('a hook starts the programs of the packet filter, flock, and cp for attributes, and nothing else', (context) => {
     const it = machine();
     if (spawnSync('strace', ['-V']).status !== 0) context.skip('strace is not installed');
     const ended = it.run(
@@ -360,7 +360,7 @@ describe('with nftables', () => {
     if (!it.exists('/run/trace') || ended.stderr.includes('ptrace')) context.skip(`strace cannot trace here: ${ended.stderr.trim()}`);
     expect(ended.status, ran(ended)).toBe(0);
     const started = [...it.read('/run/trace').matchAll(/execve\("([^"]+)"[^\n]*= 0$/gm)].map(([, path = '']) => path.split('/').at(-1));
-    expect([...new Set(started)].sort()).toEqual(['env', 'flock', 'nft', basename(process.execPath), 'up'].sort());
+    expect([...new Set(started)].sort()).toEqual(['cp', 'env', 'flock', 'nft', basename(process.execPath), 'up'].sort());
     must(it.hook('down', tunnelCall('tun0')));
   });
 });
