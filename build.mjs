@@ -1,6 +1,15 @@
-// Builds dist/: one CommonJS file for all hooks, and one for each program. CommonJS starts faster than ESM, and a bundle needs no node_modules.
-// Each file is renamed into place, so that a running test or hook never reads half of one.
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+// Builds dist/: one CommonJS file for all hooks, and one for each program. CommonJS starts faster
+// than ESM, and a bundle needs no node_modules. Each file is renamed into place, so that a running
+// test or hook never reads half of one.
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -23,15 +32,26 @@ const programs = {
  * No programs by themselves: `install` makes hooks of them. Their text is compiled as it stands:
  * wrapping a quarter of a megabyte at each start would copy it.
  */
-const wrappers = { 'hooks.js': { banner: { js: '(function(module,require){' }, footer: { js: '})' } }, 'start.js': {} };
+const wrappers = {
+  'hooks.js': { banner: { js: '(function(module,require){' }, footer: { js: '})' } },
+  'start.js': {},
+};
 
 /** Plain sh, for when there is no Node. */
-const scripts = { boot: 'src/boot/boot.sh', recover: 'src/cli/recover.sh', 'nm-dispatcher': 'src/cli/nm-dispatcher.sh' };
+const scripts = {
+  boot: 'src/boot/boot.sh',
+  recover: 'src/cli/recover.sh',
+  'nm-dispatcher': 'src/cli/nm-dispatcher.sh',
+};
 
 const EXECA = fileURLToPath(new URL('.', import.meta.resolve('execa')));
-/** In place of a module: text that loads as much of it as a hook uses, when it uses it (docs/decisions/0070). */
+/**
+ * In place of a module: text that loads as much of it as a hook uses, when it uses it
+ * (docs/decisions/0070).
+ */
 const LEAN = {
-  // Its synchronous half, called as its own execaSync calls it: the other half is streams, timers and messages.
+  // Its synchronous half, called as its own execaSync calls it: the other half is streams, timers
+  // and messages.
   execa: `import { execaCoreSync } from '${EXECA}lib/methods/main-sync.js';
     import { normalizeParameters } from '${EXECA}lib/methods/parameters.js';
     export const execaSync = (...words) => execaCoreSync(...normalizeParameters(...words));`,
@@ -54,7 +74,8 @@ const LEAN = {
 
 /** Parts of modules, and what stands in their place. */
 const LEANER = [
-  // Node makes the three streams when they are first asked for, stdin with all of node:net or node:tty.
+  // Node makes the three streams when they are first asked for, stdin with all of node:net or
+  // node:tty.
   {
     file: 'execa/lib/utils/standard-stream.js',
     found: 'export const STANDARD_STREAMS = [process.stdin, process.stdout, process.stderr];',
@@ -64,7 +85,8 @@ const LEANER = [
       includes(stream) { return this.indexOf(stream) !== -1; },
     };`,
   },
-  // For the words of an error. Classes of Unicode take V8 a third of a millisecond; this is what execa takes where Node has none.
+  // For the words of an error. Classes of Unicode take V8 a third of a millisecond; this is what
+  // execa takes where Node has none.
   {
     file: 'execa/lib/arguments/escape.js',
     found: String.raw`new RegExp('\\p{Separator}|\\p{Other}', 'gu')`,
@@ -72,12 +94,15 @@ const LEANER = [
   },
 ];
 
-/** Files of modules that no program of ours uses: pino's logs in other threads and in several places. */
+/**
+ * Files of modules that no program of ours uses: pino's logs in other threads and in several
+ * places.
+ */
 const UNUSED = /\/pino\/lib\/(transport|multistream)\.js$/;
 
 /**
- * A module of Node as its importers see it, asked for once. esbuild would ask for it at every import, and make a copy of it with a getter for each
- * of its names where its default is imported.
+ * A module of Node as its importers see it, asked for once. esbuild would ask for it at every
+ * import, and make a copy of it with a getter for each of its names where its default is imported.
  */
 const builtin = async (name) => {
   const names = Object.keys(await import(name)).filter((each) => each !== 'default');
@@ -85,7 +110,10 @@ const builtin = async (name) => {
     `const all = require('${name}');`,
     'export default all;',
     // esbuild leaves out what nobody imports, when nothing says that a getter is asked.
-    ...names.map((each, index) => `const own${index} = /* @__PURE__ */ (() => all.${each})(); export { own${index} as ${each} };`),
+    ...names.map(
+      (each, index) =>
+        `const own${index} = /* @__PURE__ */ (() => all.${each})(); export { own${index} as ${each} };`,
+    ),
   ].join('\n');
 };
 
@@ -97,9 +125,17 @@ const lean = {
       if (kind !== 'import-statement' || path in LEAN) return undefined;
       return { path, namespace: 'builtin', sideEffects: false };
     });
-    onLoad({ filter: /./, namespace: 'builtin' }, async ({ path }) => ({ contents: await builtin(path) }));
-    onResolve({ filter: new RegExp(`^(${Object.keys(LEAN).join('|')})$`) }, ({ path }) => ({ path, namespace: 'lean' }));
-    onLoad({ filter: /./, namespace: 'lean' }, ({ path }) => ({ contents: LEAN[path], resolveDir: EXECA }));
+    onLoad({ filter: /./, namespace: 'builtin' }, async ({ path }) => ({
+      contents: await builtin(path),
+    }));
+    onResolve({ filter: new RegExp(`^(${Object.keys(LEAN).join('|')})$`) }, ({ path }) => ({
+      path,
+      namespace: 'lean',
+    }));
+    onLoad({ filter: /./, namespace: 'lean' }, ({ path }) => ({
+      contents: LEAN[path],
+      resolveDir: EXECA,
+    }));
     onLoad({ filter: UNUSED }, () => ({ contents: '' }));
     for (const { file, found, instead } of LEANER)
       onLoad({ filter: new RegExp(`/${file}$`) }, ({ path }) => {
@@ -123,12 +159,17 @@ async function scriptWords() {
   return (await import(url)).SCRIPT_WORDS;
 }
 
-/** A plain script with its words filled in, and with each file that a line "#include FILE" names. */
+/**
+ * A plain script with its words filled in, and with each file that a line "#include FILE" names.
+ */
 function scriptText(source, words) {
   return readFileSync(source, 'utf8')
-    .replace(/^#include (\S+)$/gm, (_, file) => readFileSync(join(dirname(source), file), 'utf8').replace(/^# shellcheck shell=sh\n/, ''))
+    .replace(/^#include (\S+)$/gm, (_, file) =>
+      readFileSync(join(dirname(source), file), 'utf8').replace(/^# shellcheck shell=sh\n/, ''),
+    )
     .replace(/@([A-Z_]+)@/g, (_, name) => {
-      if (words[name] === undefined) throw new Error(`${source}: src/cli/script-words.ts has no ${name}`);
+      if (words[name] === undefined)
+        throw new Error(`${source}: src/cli/script-words.ts has no ${name}`);
       return words[name];
     });
 }
@@ -145,18 +186,36 @@ const bundle = (entry) => ({
   plugins: [lean],
 });
 
-/** What a part of the hooks is made of and asks Node for, as JSON for the test of the budget: `node build.mjs --loads`. */
+/**
+ * What a part of the hooks is made of and asks Node for, as JSON for the test of the budget: `node
+ * build.mjs --loads`.
+ */
 async function loads(file) {
-  const { metafile } = await build({ ...bundle(programs[file]), metafile: true, write: false, outfile: file });
+  const { metafile } = await build({
+    ...bundle(programs[file]),
+    metafile: true,
+    write: false,
+    outfile: file,
+  });
   const [{ bytes, inputs, imports }] = Object.values(metafile.outputs);
-  const packages = Object.keys(inputs).flatMap((path) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []);
+  const packages = Object.keys(inputs).flatMap(
+    (path) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? [],
+  );
   const builtins = imports.map(({ path }) => path.replace(/^node:/, ''));
-  return { bytes, packages: [...new Set(packages)].sort(), builtins: [...new Set(builtins)].sort() };
+  return {
+    bytes,
+    packages: [...new Set(packages)].sort(),
+    builtins: [...new Set(builtins)].sort(),
+  };
 }
 
 if (process.argv.includes('--loads')) {
   process.stdout.write(
-    JSON.stringify(Object.fromEntries(await Promise.all(Object.keys(wrappers).map(async (file) => [file, await loads(file)])))),
+    JSON.stringify(
+      Object.fromEntries(
+        await Promise.all(Object.keys(wrappers).map(async (file) => [file, await loads(file)])),
+      ),
+    ),
   );
   process.exit();
 }
@@ -175,7 +234,8 @@ try {
   );
   writeFileSync(join(draft, 'package.json'), '{ "type": "commonjs" }\n');
   const words = await scriptWords();
-  for (const [script, source] of Object.entries(scripts)) writeFileSync(join(draft, script), scriptText(source, words));
+  for (const [script, source] of Object.entries(scripts))
+    writeFileSync(join(draft, script), scriptText(source, words));
   for (const file of [...Object.keys(programs), ...Object.keys(scripts), 'package.json']) {
     if (file !== 'package.json') chmodSync(join(draft, file), 0o755);
     const folder = dirname(join('dist', file));

@@ -9,7 +9,12 @@ export default defineConfig({
     maxWorkers: 3,
     reporters: ['default', './test/support/closing-line.ts'],
     projects: tiers.map((name) => ({
-      test: { name, include: [`test/${name}/**/*.test.ts`], testTimeout: name === 'unit' ? 20_000 : 120_000, hookTimeout: 60_000 },
+      test: {
+        name,
+        include: [`test/${name}/**/*.test.ts`],
+        testTimeout: name === 'unit' ? 20_000 : 120_000,
+        hookTimeout: 60_000,
+      },
     })),
   },
 });

@@ -13,7 +13,10 @@ export const EXIT = {
 } as const;
 export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
 
-/** Every code an error of ours can carry, with its exit status and what is still safe when it is raised. */
+/**
+ * Every code an error of ours can carry, with its exit status and what is still safe when it is
+ * raised.
+ */
 export const ERRORS = {
   USAGE: { exit: EXIT.usage, safe: 'Nothing was changed.' },
   NOT_ROOT: { exit: EXIT.permission, safe: 'Nothing was changed.' },
@@ -32,7 +35,10 @@ export const ERRORS = {
   VERIFY: { exit: EXIT.kernel, safe: 'Every chain of ours ends in a drop.' },
   BUSY: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },
   DEADLINE: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },
-  RESOLVERS: { exit: EXIT.files, safe: 'The rules are in force: DNS goes to the resolvers of the tunnel or nowhere.' },
+  RESOLVERS: {
+    exit: EXIT.files,
+    safe: 'The rules are in force: DNS goes to the resolvers of the tunnel or nowhere.',
+  },
   FILES: { exit: EXIT.files, safe: 'The rules that were loaded stay loaded.' },
   OWNER: {
     exit: EXIT.files,
@@ -44,8 +50,9 @@ export const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS;
 
 /**
- * An error a person can act on: what happened (`message`), what is still safe (from the table) and what to do next.
- * `detail` holds further lines, such as the command and its stderr, already escaped.
+ * An error a person can act on: what happened (`message`), what is still safe (from the table) and
+ * what to do next. `detail` holds further lines, such as the command and its stderr, already
+ * escaped.
  */
 export class KillswitchError extends Error {
   override readonly name = 'KillswitchError';
@@ -53,7 +60,13 @@ export class KillswitchError extends Error {
   readonly next: string;
   readonly detail: readonly string[];
 
-  constructor(code: ErrorCode, message: string, next: string, detail: readonly string[] = [], options?: ErrorOptions) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    next: string,
+    detail: readonly string[] = [],
+    options?: ErrorOptions,
+  ) {
     super(message, options);
     this.code = code;
     this.next = next;
@@ -85,8 +98,9 @@ export function asKillswitchError(thrown: unknown): KillswitchError {
 }
 
 /**
- * The error as lines for a terminal: what happened, details, what is safe, what to do. `now` is what the kernel holds at that moment,
- * where somebody has looked: it takes the place of what is safe in general.
+ * The error as lines for a terminal: what happened, details, what is safe, what to do. `now` is
+ * what the kernel holds at that moment, where somebody has looked: it takes the place of what is
+ * safe in general.
  */
 export function explainError(error: KillswitchError, now?: string): readonly string[] {
   return [

@@ -42,7 +42,10 @@ export interface Output {
   readonly stderr: string;
 }
 
-/** Commands that only check, then commands that each commit one packet-filter family whole, in this order. */
+/**
+ * Commands that only check, then commands that each commit one packet-filter family whole, in this
+ * order.
+ */
 export interface Transaction {
   readonly check: readonly Command[];
   readonly commit: readonly Command[];
@@ -64,7 +67,10 @@ export interface Survey {
   readonly present: boolean;
 }
 
-/** One way to put a ruleset into the kernel. Pure: everything here is text to values and values to text. */
+/**
+ * One way to put a ruleset into the kernel. Pure: everything here is text to values and values to
+ * text.
+ */
 export interface Backend {
   readonly name: BackendName;
   /** Commands that only read. */
@@ -75,24 +81,40 @@ export interface Backend {
   image(ruleset: Ruleset): Image;
   /** Brings whatever was found to exactly this ruleset, in one commit per packet-filter family. */
   replace(ruleset: Ruleset, found: Survey): Transaction;
-  /** Adds what `to` has over `from` and touches nothing else; undefined when adding is not enough. */
+  /**
+   * Adds what `to` has over `from` and touches nothing else; undefined when adding is not enough.
+   */
   add(from: Ruleset, to: Ruleset): Transaction | undefined;
-  /** Commands whose outputs stand for the rules as they are; none where `amend` itself asks for rules. */
+  /**
+   * Commands whose outputs stand for the rules as they are; none where `amend` itself asks for
+   * rules.
+   */
   readonly fingerprint: readonly Command[];
-  /** What the next `amend` knows this ruleset by, which these outputs stand for, as one text that compares. */
+  /**
+   * What the next `amend` knows this ruleset by, which these outputs stand for, as one text that
+   * compares.
+   */
   fingerprintOf(outputs: readonly Output[], ruleset: Ruleset): string;
   /**
-   * Makes a change that leads to `to`, on the word of the last transaction, in one run per packet-filter family; without a change it only asks. None
-   * when the fingerprint is not one of this backend's.
+   * Makes a change that leads to `to`, on the word of the last transaction, in one run per
+   * packet-filter family; without a change it only asks. None when the fingerprint is not one of
+   * this backend's.
    */
   amend(change: Amendment, fingerprint: string, to: Ruleset): readonly Command[];
   /**
-   * The fingerprint after `amend`; undefined when the rules were not as `fingerprint` says, or were not amended. Long lists of endpoints are
-   * left out of it.
+   * The fingerprint after `amend`; undefined when the rules were not as `fingerprint` says, or were
+   * not amended. Long lists of endpoints are left out of it.
    */
-  amended(fingerprint: string, to: Ruleset, change: Amendment, outputs: readonly Output[]): string | undefined;
+  amended(
+    fingerprint: string,
+    to: Ruleset,
+    change: Amendment,
+    outputs: readonly Output[],
+  ): string | undefined;
   /** Takes everything of ours away and puts the builtin chains' policies back. */
   remove(found: Survey, before: readonly ChainPolicy[]): Transaction;
-  /** The text that loads this ruleset at boot, without knowing what is there: file name to content. */
+  /**
+   * The text that loads this ruleset at boot, without knowing what is there: file name to content.
+   */
   bootText(ruleset: Ruleset): Readonly<Record<string, string>>;
 }

@@ -16,16 +16,29 @@ export interface World {
   readonly ipv6: boolean;
   /** Whether the second wall of iptables can stand here; asked for iptables alone. */
   readonly wall: () => boolean;
-  /** Whether iptables is to tell bridged frames from routed packets here; asked for iptables alone. */
+  /**
+   * Whether iptables is to tell bridged frames from routed packets here; asked for iptables alone.
+   */
   readonly frames: () => boolean;
-  /** Whether firewalld flushes every table of iptables here, so that iptables cannot be kept shut; asked only when the settings name iptables. */
+  /**
+   * Whether firewalld flushes every table of iptables here, so that iptables cannot be kept shut;
+   * asked only when the settings name iptables.
+   */
   readonly flushed: () => boolean;
-  /** Why iptables cannot hold our rules here; undefined when it can. Asked for `auto` alone, before it takes iptables. */
+  /**
+   * Why iptables cannot hold our rules here; undefined when it can. Asked for `auto` alone, before
+   * it takes iptables.
+   */
   readonly iptablesFails: () => string | undefined;
-  /** Why nftables cannot hold our rules here; undefined when it can. Asked for `auto` alone, where iptables is the next best. */
+  /**
+   * Why nftables cannot hold our rules here; undefined when it can. Asked for `auto` alone, where
+   * iptables is the next best.
+   */
   readonly nftablesFails: () => string | undefined;
   /** Programs that would flush iptables rules, or put theirs above ours. */
-  readonly neighbours: Readonly<Record<'firewalld' | 'docker' | 'libvirt' | 'netfilterPersistent', boolean>>;
+  readonly neighbours: Readonly<
+    Record<'firewalld' | 'docker' | 'libvirt' | 'netfilterPersistent', boolean>
+  >;
 }
 
 /** The backend, and each step of how it was found. */
@@ -49,12 +62,22 @@ function aboveOurs({ docker, libvirt }: World['neighbours']): 'docker' | 'libvir
   return docker ? 'docker' : libvirt ? 'libvirt' : undefined;
 }
 
-function auto({ has, neighbours, iptablesFails, nftablesFails }: World): { readonly name: BackendName; readonly why: string } {
+function auto({ has, neighbours, iptablesFails, nftablesFails }: World): {
+  readonly name: BackendName;
+  readonly why: string;
+} {
   if (!has.iptables) return { name: 'nftables', why: 'iptables is not installed' };
   if (!has.nft) return { name: 'iptables', why: 'nft is not installed' };
-  if (neighbours.firewalld) return { name: 'nftables', why: 'firewalld is installed and flushes iptables rules when it reloads' };
+  if (neighbours.firewalld)
+    return {
+      name: 'nftables',
+      why: 'firewalld is installed and flushes iptables rules when it reloads',
+    };
   if (neighbours.netfilterPersistent)
-    return { name: 'nftables', why: 'netfilter-persistent is installed and replaces iptables rules when it starts' };
+    return {
+      name: 'nftables',
+      why: 'netfilter-persistent is installed and replaces iptables rules when it starts',
+    };
   const above = aboveOurs(neighbours);
   if (above !== undefined) {
     const unfit = nftablesFails();
@@ -64,12 +87,16 @@ function auto({ has, neighbours, iptablesFails, nftablesFails }: World): { reado
   }
   const fails = iptablesFails();
   if (fails !== undefined) return { name: 'nftables', why: fails };
-  return { name: 'iptables', why: 'nothing here flushes iptables rules or puts its own above them' };
+  return {
+    name: 'iptables',
+    why: 'nothing here flushes iptables rules or puts its own above them',
+  };
 }
 
 /**
- * Which backend, and why. The setting counts, unless iptables cannot be kept shut and nft is there. A locked machine keeps the backend it was
- * locked with, so that a hook never leaves two sets behind.
+ * Which backend, and why. The setting counts, unless iptables cannot be kept shut and nft is there.
+ * A locked machine keeps the backend it was locked with, so that a hook never leaves two sets
+ * behind.
  * @throws KillswitchError NO_BACKEND, or NO_IPV6_BACKEND when IPv6 could leave unseen.
  */
 export function choose(world: World): Choice {
@@ -113,5 +140,10 @@ export function choose(world: World): Choice {
       trace,
     );
   const [wall, frames] = [world.wall(), world.frames()];
-  return { backend: iptables(families, '', wall, frames), wall, frames, trace: wall ? trace : [...trace, NO_WALL] };
+  return {
+    backend: iptables(families, '', wall, frames),
+    wall,
+    frames,
+    trace: wall ? trace : [...trace, NO_WALL],
+  };
 }

@@ -1,12 +1,20 @@
 type Protocol = 'icmp' | 'icmpv6';
 
 /**
- * The names that nft gives to the ICMP types and codes of our rules (nft(8), ICMP HEADER EXPRESSION and ICMPV6 HEADER
- * EXPRESSION; src/proto.c). Its JSON has no numeric mode for them, and newer versions list codes by number.
+ * The names that nft gives to the ICMP types and codes of our rules (nft(8), ICMP HEADER EXPRESSION
+ * and ICMPV6 HEADER EXPRESSION; src/proto.c). Its JSON has no numeric mode for them, and newer
+ * versions list codes by number.
  */
-const NUMBERS: Readonly<Record<Protocol, Readonly<Record<'type' | 'code', Readonly<Record<string, number>>>>>> = {
+const NUMBERS: Readonly<
+  Record<Protocol, Readonly<Record<'type' | 'code', Readonly<Record<string, number>>>>>
+> = {
   icmp: {
-    type: { 'destination-unreachable': 3, 'echo-request': 8, 'time-exceeded': 11, 'parameter-problem': 12 },
+    type: {
+      'destination-unreachable': 3,
+      'echo-request': 8,
+      'time-exceeded': 11,
+      'parameter-problem': 12,
+    },
     code: { 'host-unreachable': 1 },
   },
   icmpv6: {
@@ -30,7 +38,10 @@ const NUMBERS: Readonly<Record<Protocol, Readonly<Record<'type' | 'code', Readon
   },
 };
 
-/** The number of a type or code that nft lists by name after `icmp type`, `icmpv6 code` and the like; undefined for other words. */
+/**
+ * The number of a type or code that nft lists by name after `icmp type`, `icmpv6 code` and the
+ * like; undefined for other words.
+ */
 export function icmpNumber(selector: string, name: string): string | undefined {
   const [, protocol, field] = /^(icmp|icmpv6) (type|code)$/.exec(selector) ?? [];
   if (protocol !== 'icmp' && protocol !== 'icmpv6') return undefined;

@@ -1,7 +1,10 @@
 import { RULE_IDS, type RuleId } from '../ruleset/ruleset.ts';
 import { without } from '../ruleset/without.ts';
 
-/** One rule as the kernel lists it, brought to one spelling. `id` is undefined for rules that are not ours. */
+/**
+ * One rule as the kernel lists it, brought to one spelling. `id` is undefined for rules that are
+ * not ours.
+ */
 export interface ImageRule {
   readonly id: RuleId | undefined;
   readonly text: string;
@@ -16,7 +19,10 @@ export interface ImageChain {
   readonly name: string;
   /** The chain policy of a base chain. */
   readonly policy: string | undefined;
-  /** Whether the order of the rules matters: chains that tunnels add to hold rules that exclude each other. */
+  /**
+   * Whether the order of the rules matters: chains that tunnels add to hold rules that exclude each
+   * other.
+   */
   readonly ordered: boolean;
   readonly rules: readonly ImageRule[];
 }
@@ -58,13 +64,18 @@ function chainDifferences(expected: ImageChain, found: ImageChain): readonly Dif
     differences.push({ family, chain, id: rule.id, what: `not ours: ${rule.text}` });
   const moved = expected.rules.findIndex((rule, index) => rule.text !== found.rules[index]?.text);
   if (differences.length === 0 && expected.ordered && moved >= 0)
-    differences.push({ family, chain, id: expected.rules[moved]?.id, what: `out of order from rule ${moved + 1} on` });
+    differences.push({
+      family,
+      chain,
+      id: expected.rules[moved]?.id,
+      what: `out of order from rule ${moved + 1} on`,
+    });
   return differences;
 }
 
 /**
- * Whether two images have the same chains with the same policies, and in each the same reasons in the same order: all that can be said of a
- * listing in words that a newer tool has changed.
+ * Whether two images have the same chains with the same policies, and in each the same reasons in
+ * the same order: all that can be said of a listing in words that a newer tool has changed.
  */
 export function sameReasons(expected: Image, found: Image): boolean {
   const shape = (image: Image) =>
@@ -78,7 +89,10 @@ export function sameReasons(expected: Image, found: Image): boolean {
   return shape(expected) === shape(found);
 }
 
-/** What must change for `found` to be `expected`; empty when they are the same rules in the same order. */
+/**
+ * What must change for `found` to be `expected`; empty when they are the same rules in the same
+ * order.
+ */
 export function differencesOf(expected: Image, found: Image): readonly Difference[] {
   const present = new Map(found.map((chain) => [key(chain), chain]));
   const wanted = new Set(expected.map(key));
@@ -91,6 +105,11 @@ export function differencesOf(expected: Image, found: Image): readonly Differenc
     }),
     ...found
       .filter((chain) => !wanted.has(key(chain)))
-      .map(({ family, name }) => ({ family, chain: name, id: undefined, what: 'the chain should not be there' })),
+      .map(({ family, name }) => ({
+        family,
+        chain: name,
+        id: undefined,
+        what: 'the chain should not be there',
+      })),
   ];
 }

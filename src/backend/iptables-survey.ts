@@ -5,7 +5,10 @@ import type { ChainPolicy, Output, Survey } from './backend.ts';
 import { type ImageChain, type ImageRule, ruleId } from './image.ts';
 import { BUILTINS, CHAIN_PREFIX, KNOWN_TABLES, type Table } from './iptables-tables.ts';
 
-/** A rule as it compares: the kernel turns a rate into a period and back, so a limit's number is not kept. */
+/**
+ * A rule as it compares: the kernel turns a rate into a period and back, so a limit's number is not
+ * kept.
+ */
 export function comparable(line: string): string {
   return line.replace(/ -m limit --limit \S+/, ' -m limit');
 }
@@ -13,7 +16,10 @@ export function comparable(line: string): string {
 const BUILTIN: readonly ChainPolicy['chain'][] = ['INPUT', 'FORWARD', 'OUTPUT'];
 const OUR_JUMP = /^-j KILLSWITCH-(INPUT|FORWARD|OUTPUT|POSTROUTING)$/;
 
-/** A chain's name in an image: those of filter are called as in iptables, others after their table too. */
+/**
+ * A chain's name in an image: those of filter are called as in iptables, others after their table
+ * too.
+ */
 export function imageName(table: Table, chain: string): string {
   return table === 'filter' ? chain : `${table} ${chain}`;
 }
@@ -22,7 +28,9 @@ export function imageName(table: Table, chain: string): string {
 export function surveyed({ image }: Survey, family: Family, table: Table): readonly ImageChain[] {
   return image.flatMap((chain) => {
     const name = chain.name.split(' ').at(-1) ?? '';
-    return chain.family === family && chain.name === imageName(table, name) ? [{ ...chain, name }] : [];
+    return chain.family === family && chain.name === imageName(table, name)
+      ? [{ ...chain, name }]
+      : [];
   });
 }
 
@@ -31,7 +39,10 @@ interface Listing {
   readonly rules: Map<string, ImageRule[]>;
 }
 
-/** One table of `iptables-save -c`: `:CHAIN POLICY [p:b]` and `[p:b] -A CHAIN …` lines after its heading. */
+/**
+ * One table of `iptables-save -c`: `:CHAIN POLICY [p:b]` and `[p:b] -A CHAIN …` lines after its
+ * heading.
+ */
 function readTable(text: string, table: Table): Listing {
   const policies = new Map<string, string>();
   const rules = new Map<string, ImageRule[]>();
@@ -47,22 +58,34 @@ function readTable(text: string, table: Table): Listing {
     const [, packets, bytes, chain, rest] = /^\[(\d+):(\d+)\] -A (\S+) ?(.*)$/.exec(line) ?? [];
     if (chain === undefined || rest === undefined) continue;
     const [, comment] = / --comment "?([^" ]+)/.exec(` ${rest}`) ?? [];
-    rules.get(chain)?.push({ id: ruleId(comment), text: comparable(rest), packets: Number(packets), bytes: Number(bytes) });
+    rules.get(chain)?.push({
+      id: ruleId(comment),
+      text: comparable(rest),
+      packets: Number(packets),
+      bytes: Number(bytes),
+    });
   }
   return { policies, rules };
 }
 
 /**
- * What stands before our jump, our jump, and any second one. Rules of others below it are not our business; those above it can accept
- * what we would drop.
+ * What stands before our jump, our jump, and any second one. Rules of others below it are not our
+ * business; those above it can accept what we would drop.
  */
 function builtinRules(rules: readonly ImageRule[]): readonly ImageRule[] {
   const first = rules.findIndex(({ text }) => OUR_JUMP.test(text));
   if (first < 0) return [];
-  return [...rules.slice(0, first + 1), ...rules.slice(first + 1).filter(({ text }) => OUR_JUMP.test(text))];
+  return [
+    ...rules.slice(0, first + 1),
+    ...rules.slice(first + 1).filter(({ text }) => OUR_JUMP.test(text)),
+  ];
 }
 
-function tableImage(family: Family, table: Table, { policies, rules }: Listing): readonly ImageChain[] {
+function tableImage(
+  family: Family,
+  table: Table,
+  { policies, rules }: Listing,
+): readonly ImageChain[] {
   const builtin = BUILTINS[table].map(({ chain: name }) => ({
     family,
     name: imageName(table, name),
@@ -79,13 +102,17 @@ function tableImage(family: Family, table: Table, { policies, rules }: Listing):
     rules: rules.get(name) ?? [],
   }));
   // A second wall that nobody has built is no chain that should not be there.
-  return table === 'filter' || ours.length > 0 || builtin.some(({ rules: found }) => found.length > 0) ? [...builtin, ...chains] : [];
+  return table === 'filter' ||
+    ours.length > 0 ||
+    builtin.some(({ rules: found }) => found.length > 0)
+    ? [...builtin, ...chains]
+    : [];
 }
 
 /**
- * Tells why a listing does not show what our tables hold; undefined when it does. iptables-nft that meets a native
- * rule of another program names the table in a comment and ends with 0 (iptables 1.8, iptables/xtables-save.c), or
- * stops in the middle of it.
+ * Tells why a listing does not show what our tables hold; undefined when it does. iptables-nft that
+ * meets a native rule of another program names the table in a comment and ends with 0 (iptables
+ * 1.8, iptables/xtables-save.c), or stops in the middle of it.
  */
 export function unreadable({ status, stdout, stderr }: Output): string | undefined {
   if (status !== 0) return stderr.trim().split('\n')[0] ?? '';
@@ -93,7 +120,8 @@ export function unreadable({ status, stdout, stderr }: Output): string | undefin
     const [comment] = new RegExp(`^# Table .${table}' is incompatible.*$`, 'm').exec(stdout) ?? [];
     if (comment !== undefined) return comment;
     const begin = `\n${stdout}`.indexOf(`\n*${table}\n`);
-    if (begin >= 0 && !stdout.includes('\nCOMMIT', begin)) return `the listing ends inside the table ${table}`;
+    if (begin >= 0 && !stdout.includes('\nCOMMIT', begin))
+      return `the listing ends inside the table ${table}`;
   }
   return undefined;
 }
@@ -117,9 +145,20 @@ export function readIptablesSave(families: readonly Family[], outputs: readonly 
   });
   const policies = listings.flatMap(({ family, text }) => {
     const filter = readTable(text, 'filter');
-    return BUILTIN.map((chain): ChainPolicy => ({ family, chain, policy: filter.policies.get(chain) === 'DROP' ? 'DROP' : 'ACCEPT' }));
+    return BUILTIN.map(
+      (chain): ChainPolicy => ({
+        family,
+        chain,
+        policy: filter.policies.get(chain) === 'DROP' ? 'DROP' : 'ACCEPT',
+      }),
+    );
   });
-  const image = listings.flatMap(({ family, text }) => KNOWN_TABLES.flatMap((table) => tableImage(family, table, readTable(text, table))));
-  const present = image.some(({ name, rules }) => name.includes(CHAIN_PREFIX) || rules.some(({ text }) => OUR_JUMP.test(text)));
+  const image = listings.flatMap(({ family, text }) =>
+    KNOWN_TABLES.flatMap((table) => tableImage(family, table, readTable(text, table))),
+  );
+  const present = image.some(
+    ({ name, rules }) =>
+      name.includes(CHAIN_PREFIX) || rules.some(({ text }) => OUR_JUMP.test(text)),
+  );
   return { image, policies, present };
 }

@@ -1,10 +1,11 @@
 import { type Chain, type Hook, isOfFinalLook, isOfFirstLook } from '../ruleset/ruleset.ts';
 
 /**
- * Where our rules stand, in the order in which a script commits them. An ACCEPT ends its table alone (iptables(8)): what
- * somebody accepts above ours in filter is asked again in mangle. Only mangle has POSTROUTING, where the interface that a
- * packet really leaves by is known (linux/netfilter_ipv4.h); filter alone has policies that outlive a flush. A script that
- * fails in mangle has changed nothing in filter.
+ * Where our rules stand, in the order in which a script commits them. An ACCEPT ends its table
+ * alone (iptables(8)): what somebody accepts above ours in filter is asked again in mangle. Only
+ * mangle has POSTROUTING, where the interface that a packet really leaves by is known
+ * (linux/netfilter_ipv4.h); filter alone has policies that outlive a flush. A script that fails in
+ * mangle has changed nothing in filter.
  */
 export const TABLES = ['mangle', 'filter'] as const;
 

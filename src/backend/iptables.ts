@@ -19,7 +19,14 @@ import { without } from '../ruleset/without.ts';
 import type { Backend, ChainPolicy, Command, Program, Survey, Transaction } from './backend.ts';
 import { differencesOf, type Image } from './image.ts';
 import { comparable, imageName, readIptablesSave, surveyed } from './iptables-survey.ts';
-import { BUILTINS, CHAIN_PREFIX, FORMER_TABLE, inTable, TABLES, type Table } from './iptables-tables.ts';
+import {
+  BUILTINS,
+  CHAIN_PREFIX,
+  FORMER_TABLE,
+  inTable,
+  TABLES,
+  type Table,
+} from './iptables-tables.ts';
 import { replaceText } from './nftables.ts';
 
 /** xt_multiport takes this many ports in a rule; a range counts twice (iptables-extensions(8)). */
@@ -27,7 +34,9 @@ const MULTIPORT_SLOTS = 15;
 /** Units of `-m limit`. */
 const UNITS = { second: 'sec', minute: 'min', hour: 'hour' } as const;
 const IPV6_HEADER = 40;
-/** Seconds to wait for the xtables lock, so that another program's rule change does not fail ours. */
+/**
+ * Seconds to wait for the xtables lock, so that another program's rule change does not fail ours.
+ */
 const LOCK_SECONDS = '5';
 
 const DEVICE_PREFIX: Readonly<Record<Hook, string>> = {
@@ -37,9 +46,13 @@ const DEVICE_PREFIX: Readonly<Record<Hook, string>> = {
   postrouting: `${CHAIN_PREFIX}P-`,
 };
 
-/** A chain's name in iptables: at most 28 characters (XT_EXTENSION_MAXNAMELEN), so a device's chains are abbreviated. */
+/**
+ * A chain's name in iptables: at most 28 characters (XT_EXTENSION_MAXNAMELEN), so a device's chains
+ * are abbreviated.
+ */
 export function chainText(name: ChainName): string {
-  if (isHook(name) || (SHARED_CHAINS as readonly string[]).includes(name)) return `${CHAIN_PREFIX}${name.toUpperCase()}`;
+  if (isHook(name) || (SHARED_CHAINS as readonly string[]).includes(name))
+    return `${CHAIN_PREFIX}${name.toUpperCase()}`;
   const hook = HOOKS.find((each) => name.startsWith(`${each}-`)) ?? 'output';
   return `${DEVICE_PREFIX[hook]}${name.slice(hook.length + 1)}`;
 }
@@ -64,9 +77,13 @@ function groups(ranges: readonly PortRange[]): readonly (readonly PortRange[])[]
   return all;
 }
 
-/** The port words for each rule a match needs: `-m udp --sport 68 --dport 67`, or `-m multiport --dports 53,853`. */
+/**
+ * The port words for each rule a match needs: `-m udp --sport 68 --dport 67`, or `-m multiport
+ * --dports 53,853`.
+ */
 function portWords(transport: string, { fromPorts, toPorts }: Match): readonly string[] {
-  const single = (ranges: readonly PortRange[] | undefined) => ranges === undefined || ranges.length === 1;
+  const single = (ranges: readonly PortRange[] | undefined) =>
+    ranges === undefined || ranges.length === 1;
   if (fromPorts === undefined && toPorts === undefined) return [''];
   if (single(fromPorts) && single(toPorts)) {
     const source = (fromPorts ?? []).map((range) => ` --sport ${rangeText(range)}`);
@@ -74,8 +91,12 @@ function portWords(transport: string, { fromPorts, toPorts }: Match): readonly s
     return [` -m ${transport}${source.join('')}${destination.join('')}`];
   }
   const several = (flag: string, ranges: readonly PortRange[] | undefined) =>
-    ranges === undefined ? [''] : groups(ranges).map((group) => ` -m multiport --${flag} ${group.map(rangeText).join(',')}`);
-  return several('sports', fromPorts).flatMap((source) => several('dports', toPorts).map((destination) => source + destination));
+    ranges === undefined
+      ? ['']
+      : groups(ranges).map((group) => ` -m multiport --${flag} ${group.map(rangeText).join(',')}`);
+  return several('sports', fromPorts).flatMap((source) =>
+    several('dports', toPorts).map((destination) => source + destination),
+  );
 }
 
 /** Transport, ports and ICMP type: everything from `-p` on that belongs to the payload. */
@@ -84,10 +105,14 @@ function payloadWords(match: Match, family: Family): readonly string[] {
   if (match.icmp !== undefined)
     return match.icmp.map((type) => {
       const what = match.icmpCode === undefined ? `${type}` : `${type}/${match.icmpCode}`;
-      return family === 'ipv6' ? ` -p ipv6-icmp -m icmp6 --icmpv6-type ${what}` : ` -p icmp -m icmp --icmp-type ${what}`;
+      return family === 'ipv6'
+        ? ` -p ipv6-icmp -m icmp6 --icmpv6-type ${what}`
+        : ` -p icmp -m icmp --icmp-type ${what}`;
     });
   if (match.transports === undefined) return [''];
-  return match.transports.flatMap((transport) => portWords(transport, match).map((ports) => ` -p ${transport}${ports}`));
+  return match.transports.flatMap((transport) =>
+    portWords(transport, match).map((ports) => ` -p ${transport}${ports}`),
+  );
 }
 
 /** A pattern's end is a plus in iptables(8), and a star in nft(8). */
@@ -97,21 +122,30 @@ function interfacesText(interfaces: Interfaces): string {
 
 function ownerWords(owner: Match['owner']): string {
   if (owner === undefined) return '';
-  return owner.kind === 'uid' ? ` -m owner --uid-owner ${owner.uid}` : ` -m mark --mark 0x${owner.mark.toString(16)}`;
+  return owner.kind === 'uid'
+    ? ` -m owner --uid-owner ${owner.uid}`
+    : ` -m mark --mark 0x${owner.mark.toString(16)}`;
 }
 
 /**
- * A match as one line for each combination of its values, spelled and ordered as iptables-save spells it: source, destination, interfaces,
- * protocol, then the matches in the order they were given.
+ * A match as one line for each combination of its values, spelled and ordered as iptables-save
+ * spells it: source, destination, interfaces, protocol, then the matches in the order they were
+ * given.
  */
 function matchLines(match: Match, family: Family): readonly string[] {
   const host = family === 'ipv6' ? '/128' : '/32';
-  const sources = (match.from ?? [undefined]).map((network) => (network === undefined ? '' : ` -s ${network.text}`));
+  const sources = (match.from ?? [undefined]).map((network) =>
+    network === undefined ? '' : ` -s ${network.text}`,
+  );
   const destinations =
     match.endpoints?.map(({ address, transport, port }) => ({
       to: ` -d ${address.text}${host}`,
       payload: ` -p ${transport} -m ${transport} --dport ${port}`,
-    })) ?? (match.to ?? [undefined]).map((network) => ({ to: network === undefined ? '' : ` -d ${network.text}`, payload: '' }));
+    })) ??
+    (match.to ?? [undefined]).map((network) => ({
+      to: network === undefined ? '' : ` -d ${network.text}`,
+      payload: '',
+    }));
   const interfaces = [
     match.in === undefined ? '' : ` -i ${interfacesText(match.in)}`,
     match.notIn === undefined ? '' : ` ! -i ${match.notIn}`,
@@ -120,25 +154,42 @@ function matchLines(match: Match, family: Family): readonly string[] {
   ].join('');
   const day = (seconds: number) => new Date(seconds * 1000).toISOString().slice(0, 19);
   const { during } = match;
-  const time = during === undefined ? '' : ` -m time --datestart ${day(during.from)} --datestop ${day(during.until)}`;
-  const states = match.conntrack?.map((state) => state.toUpperCase()).sort((a, b) => (a > b ? -1 : 1));
+  const time =
+    during === undefined
+      ? ''
+      : ` -m time --datestart ${day(during.from)} --datestop ${day(during.until)}`;
+  const states = match.conntrack
+    ?.map((state) => state.toUpperCase())
+    .sort((a, b) => (a > b ? -1 : 1));
   const bridged = match.bridged === undefined ? '' : ' -m physdev --physdev-is-bridged';
   // xt_length counts the header of 40 bytes too.
-  const length = match.longest === undefined ? '' : ` -m length --length ${IPV6_HEADER}:${IPV6_HEADER + match.longest}`;
-  const rate = match.rate === undefined ? '' : ` -m limit --limit ${match.rate.count}/${UNITS[match.rate.unit]}`;
+  const length =
+    match.longest === undefined
+      ? ''
+      : ` -m length --length ${IPV6_HEADER}:${IPV6_HEADER + match.longest}`;
+  const rate =
+    match.rate === undefined
+      ? ''
+      : ` -m limit --limit ${match.rate.count}/${UNITS[match.rate.unit]}`;
   const tail = `${bridged}${ownerWords(match.owner)}${time}${length}${rate}${states === undefined ? '' : ` -m conntrack --ctstate ${states.join(',')}`}`;
   return sources.flatMap((from) =>
     destinations.flatMap(({ to, payload }) =>
-      payloadWords(match, family).map((words) => `${from}${to}${interfaces}${payload}${words}${tail}`),
+      payloadWords(match, family).map(
+        (words) => `${from}${to}${interfaces}${payload}${words}${tail}`,
+      ),
     ),
   );
 }
 
 function verdictLines({ id, match, verdict }: Rule, family: Family): readonly string[] {
   const lines = matchLines(match, family);
-  const all = (target: string, head = '') => lines.map((line) => `${line}${head} -m comment --comment ${id} -j ${target}`.trimStart());
+  const all = (target: string, head = '') =>
+    lines.map((line) => `${line}${head} -m comment --comment ${id} -j ${target}`.trimStart());
   if (typeof verdict !== 'string' && 'log' in verdict) {
-    return all(`LOG --log-prefix "killswitch ${id}: "`, ` -m limit --limit ${verdict.log.count}/${UNITS[verdict.log.unit]}`);
+    return all(
+      `LOG --log-prefix "killswitch ${id}: "`,
+      ` -m limit --limit ${verdict.log.count}/${UNITS[verdict.log.unit]}`,
+    );
   }
   if (typeof verdict !== 'string') return 'jump' in verdict ? all(chainText(verdict.jump)) : [];
   switch (verdict) {
@@ -150,9 +201,14 @@ function verdictLines({ id, match, verdict }: Rule, family: Family): readonly st
       const { tcp, others } = splitRefusal(match);
       const refused = (parts: readonly Match[], how: string) =>
         parts.flatMap((part) =>
-          matchLines(part, family).map((line) => `${line} -m comment --comment ${id} -j REJECT --reject-with ${how}`.trimStart()),
+          matchLines(part, family).map((line) =>
+            `${line} -m comment --comment ${id} -j REJECT --reject-with ${how}`.trimStart(),
+          ),
         );
-      return [...refused(tcp, 'tcp-reset'), ...refused(others, family === 'ipv6' ? 'icmp6-port-unreachable' : 'icmp-port-unreachable')];
+      return [
+        ...refused(tcp, 'tcp-reset'),
+        ...refused(others, family === 'ipv6' ? 'icmp6-port-unreachable' : 'icmp-port-unreachable'),
+      ];
     }
     default:
       return verdict satisfies never;
@@ -167,7 +223,9 @@ function isDiscovery({ match }: Rule): boolean {
 /** The lines of a rule in one family: none when it belongs to the other. */
 function ruleLines(rule: Rule, family: Family): readonly string[] {
   if (isDiscovery(rule)) return [];
-  return rule.match.family === undefined || rule.match.family === family ? verdictLines(rule, family) : [];
+  return rule.match.family === undefined || rule.match.family === family
+    ? verdictLines(rule, family)
+    : [];
 }
 
 function chainLines(ruleset: Ruleset, family: Family): readonly string[] {
@@ -177,22 +235,30 @@ function chainLines(ruleset: Ruleset, family: Family): readonly string[] {
 }
 
 function additionLines(added: readonly Addition[], family: Family): readonly string[] {
-  return [...added.filter(({ created }) => created).map(({ name }) => `-N ${chainText(name)}`), ...chainLines(added, family)];
+  return [
+    ...added.filter(({ created }) => created).map(({ name }) => `-N ${chainText(name)}`),
+    ...chainLines(added, family),
+  ];
 }
 
-/** Whether a rule keeps packets out, or leads to one that does. The chains `endpoint` and `answers`, and what they lead to, only let pass. */
+/**
+ * Whether a rule keeps packets out, or leads to one that does. The chains `endpoint` and `answers`,
+ * and what they lead to, only let pass.
+ */
 function keepsOut({ verdict }: Rule): boolean {
   if (typeof verdict === 'string') return verdict !== 'accept';
   return 'jump' in verdict && verdict.jump !== 'endpoint' && verdict.jump !== 'answers';
 }
 
 /**
- * One question (`-C`) for each rule of a table that keeps packets out; in the second wall, which hardly any program touches, for the last of each hook.
- * A rule that only lets something pass opens nothing when it is gone. Not the long list of endpoints: iptables-nft would read all of it to find one
- * rule.
+ * One question (`-C`) for each rule of a table that keeps packets out; in the second wall, which
+ * hardly any program touches, for the last of each hook. A rule that only lets something pass opens
+ * nothing when it is gone. Not the long list of endpoints: iptables-nft would read all of it to
+ * find one rule.
  */
 function questions(table: Table, chains: Ruleset, family: Family): readonly string[] {
-  const isAsked = (chain: ChainName, rule: Rule) => keepsOut(rule) && (table === 'filter' || (isHook(chain) && rule.id === 'rest'));
+  const isAsked = (chain: ChainName, rule: Rule) =>
+    keepsOut(rule) && (table === 'filter' || (isHook(chain) && rule.id === 'rest'));
   const asked = inTable(table, chains)
     .filter(({ name }) => name !== 'endpoint')
     .map((chain) => ({ ...chain, rules: chain.rules.filter((rule) => isAsked(chain.name, rule)) }));
@@ -206,14 +272,22 @@ function fingerprintText(
   questionsTo: (table: Table, family: Family) => readonly string[],
 ): string {
   return families
-    .flatMap((family) => tables.flatMap((table) => questionsTo(table, family).map((line) => `${family} ${table} ${line}`)))
+    .flatMap((family) =>
+      tables.flatMap((table) =>
+        questionsTo(table, family).map((line) => `${family} ${table} ${line}`),
+      ),
+    )
     .join('\n');
 }
 
-/** The questions of a fingerprint to a table of a family. None when a line is not our question: nothing else of a file may reach the kernel. */
+/**
+ * The questions of a fingerprint to a table of a family. None when a line is not our question:
+ * nothing else of a file may reach the kernel.
+ */
 function readQuestions(fingerprint: string): (table: Table, family: Family) => readonly string[] {
   const lines = fingerprint.split('\n');
-  if (!lines.every((line) => /^ipv[46] (filter|mangle) -C KILLSWITCH-[^=]*$/.test(line))) return () => [];
+  if (!lines.every((line) => /^ipv[46] (filter|mangle) -C KILLSWITCH-[^=]*$/.test(line)))
+    return () => [];
   return (table, family) => {
     const head = `${family} ${table} `;
     return lines.filter((line) => line.startsWith(head)).map((line) => line.slice(head.length));
@@ -240,7 +314,11 @@ function programOf(family: Family, kind: IptablesKind, end: 'restore' | 'save'):
 }
 
 /** IPv6 first: between two commits IPv4 is the family people notice. */
-function load(families: readonly Family[], kind: IptablesKind, script: (family: Family) => string | undefined): Transaction {
+function load(
+  families: readonly Family[],
+  kind: IptablesKind,
+  script: (family: Family) => string | undefined,
+): Transaction {
   const command = (family: Family, stdin: string, ...args: readonly string[]): Command => ({
     program: programOf(family, kind, 'restore'),
     args: ['--noflush', '-w', LOCK_SECONDS, ...args],
@@ -258,7 +336,10 @@ function load(families: readonly Family[], kind: IptablesKind, script: (family: 
   };
 }
 
-/** A script with one section for each table that has lines; undefined when none has. Tables commit one by one, in this order. */
+/**
+ * A script with one section for each table that has lines; undefined when none has. Tables commit
+ * one by one, in this order.
+ */
 function tablesScript(linesOf: (table: Table) => readonly string[]): string | undefined {
   const sections = ([...TABLES, FORMER_TABLE] as const).flatMap((table) => {
     const lines = linesOf(table);
@@ -270,7 +351,9 @@ function tablesScript(linesOf: (table: Table) => readonly string[]): string | un
 /** Without the rules that need the match `physdev`. Only chains that no hook amends have one. */
 function withoutFrames(ruleset: Ruleset): Ruleset {
   return ruleset.map((chain) =>
-    isHook(chain.name) ? { ...chain, rules: chain.rules.filter(({ match }) => match.bridged === undefined) } : chain,
+    isHook(chain.name)
+      ? { ...chain, rules: chain.rules.filter(({ match }) => match.bridged === undefined) }
+      : chain,
   );
 }
 
@@ -285,7 +368,12 @@ function jumpLines(found: Survey, family: Family, table: Table): readonly string
   });
 }
 
-function replaceLines(own: Ruleset, found: Survey, family: Family, table: Table): readonly string[] {
+function replaceLines(
+  own: Ruleset,
+  found: Survey,
+  family: Family,
+  table: Table,
+): readonly string[] {
   const wanted = own.map(({ name }) => chainText(name));
   const stale = surveyed(found, family, table)
     .map(({ name }) => name)
@@ -299,7 +387,12 @@ function replaceLines(own: Ruleset, found: Survey, family: Family, table: Table)
   ];
 }
 
-function removeLines(found: Survey, before: readonly ChainPolicy[], family: Family, table: Table): readonly string[] {
+function removeLines(
+  found: Survey,
+  before: readonly ChainPolicy[],
+  family: Family,
+  table: Table,
+): readonly string[] {
   const chains = surveyed(found, family, table);
   const ours = chains.map(({ name }) => name).filter((name) => name.startsWith(CHAIN_PREFIX));
   const jumps = BUILTINS[table].flatMap(({ hook, chain }) => {
@@ -307,10 +400,21 @@ function removeLines(found: Survey, before: readonly ChainPolicy[], family: Fami
     const rules = chains.find(({ name }) => name === chain)?.rules ?? [];
     return rules.filter(({ text }) => text === jump).map(() => `-D ${chain} ${jump}`);
   });
-  const now = new Map(found.policies.filter((each) => each.family === family).map(({ chain, policy }) => [chain, policy]));
-  const changed = before.filter((each) => table === 'filter' && each.family === family && now.get(each.chain) !== each.policy);
+  const now = new Map(
+    found.policies
+      .filter((each) => each.family === family)
+      .map(({ chain, policy }) => [chain, policy]),
+  );
+  const changed = before.filter(
+    (each) => table === 'filter' && each.family === family && now.get(each.chain) !== each.policy,
+  );
   const policies = changed.map(({ chain, policy }) => `:${chain} ${policy} [0:0]`);
-  return [...policies, ...ours.map((name) => `:${name} - [0:0]`), ...jumps, ...ours.map((name) => `-X ${name}`)];
+  return [
+    ...policies,
+    ...ours.map((name) => `:${name} - [0:0]`),
+    ...jumps,
+    ...ours.map((name) => `-X ${name}`),
+  ];
 }
 
 /** The shape of a builtin chain under the switch: our jump first, and in filter the policy drop. */
@@ -333,47 +437,64 @@ function imageOf(ruleset: Ruleset, families: readonly Family[], tables: readonly
         name: imageName(table, chainText(name)),
         policy: undefined,
         ordered: isOrdered(name),
-        rules: rules.flatMap((rule) => ruleLines(rule, family).map((line) => ({ id: rule.id, text: comparable(line) }))),
+        rules: rules.flatMap((rule) =>
+          ruleLines(rule, family).map((line) => ({ id: rule.id, text: comparable(line) })),
+        ),
       })),
     ]),
   );
 }
 
 /**
- * Renders a ruleset as one restore script for each family: for the table filter, and with `wall` a second time for the table
- * mangle, which decides about what leaves; with `frames` also the rules for bridged frames. Works with iptables-nft and
- * iptables-legacy (tested with 1.8.9 and 1.8.11).
+ * Renders a ruleset as one restore script for each family: for the table filter, and with `wall` a
+ * second time for the table mangle, which decides about what leaves; with `frames` also the rules
+ * for bridged frames. Works with iptables-nft and iptables-legacy (tested with 1.8.9 and 1.8.11).
  */
-export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesKind = '', wall = true, frames = false): Backend {
+export function iptables(
+  families: readonly Family[] = FAMILIES,
+  kind: IptablesKind = '',
+  wall = true,
+  frames = false,
+): Backend {
   const empty: Survey = { image: [], policies: [], present: false };
   const tables: readonly Table[] = TABLES.filter((table) => wall || table === 'filter');
   // All tables in one run: naming two would take two, and make those that are not there.
-  const look = families.map((family): Command => ({ program: programOf(family, kind, 'save'), args: ['-c'] }));
-  const script = (linesOf: (table: Table) => readonly string[]) => tablesScript((table) => (tables.includes(table) ? linesOf(table) : []));
+  const look = families.map(
+    (family): Command => ({ program: programOf(family, kind, 'save'), args: ['-c'] }),
+  );
+  const script = (linesOf: (table: Table) => readonly string[]) =>
+    tablesScript((table) => (tables.includes(table) ? linesOf(table) : []));
   const shown = (ruleset: Ruleset) => (frames ? ruleset : withoutFrames(ruleset));
   const imageHere = (ruleset: Ruleset) => imageOf(shown(ruleset), families, tables);
   const replacing = (ruleset: Ruleset, found: Survey, family: Family) =>
     tablesScript((table) =>
-      tables.includes(table) ? replaceLines(inTable(table, shown(ruleset)), found, family, table) : removeLines(found, [], family, table),
+      tables.includes(table)
+        ? replaceLines(inTable(table, shown(ruleset)), found, family, table)
+        : removeLines(found, [], family, table),
     );
   return {
     name: 'iptables',
     look,
     survey: (outputs) => readIptablesSave(families, outputs),
     image: imageHere,
-    replace: (ruleset, found) => load(families, kind, (family) => replacing(ruleset, found, family)),
+    replace: (ruleset, found) =>
+      load(families, kind, (family) => replacing(ruleset, found, family)),
     add: (from, to) => {
       const added = additions(from, to);
       if (added === undefined || added.length === 0) return undefined;
-      return load(families, kind, (family) => script((table) => additionLines(inTable(table, added), family)));
+      return load(families, kind, (family) =>
+        script((table) => additionLines(inTable(table, added), family)),
+      );
     },
     fingerprint: [],
-    fingerprintOf: (_outputs, ruleset) => fingerprintText(families, tables, (table, family) => questions(table, ruleset, family)),
+    fingerprintOf: (_outputs, ruleset) =>
+      fingerprintText(families, tables, (table, family) => questions(table, ruleset, family)),
     amend: (change, fingerprint) => {
       if (isEmpty(change)) return look;
       const asked = readQuestions(fingerprint);
       // The last rule of every hook is one of them.
-      if (families.some((family) => tables.some((table) => asked(table, family).length === 0))) return [];
+      if (families.some((family) => tables.some((table) => asked(table, family).length === 0)))
+        return [];
       return load(families, kind, (family) =>
         script((table) => [
           ...BUILTINS[table].map(({ hook, chain }) => `-C ${chain} -j ${chainText(hook)}`),
@@ -384,7 +505,8 @@ export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesK
       ).commit;
     },
     amended: (fingerprint, to, change, outputs) => {
-      if (outputs.length < families.length || outputs.some(({ status }) => status !== 0)) return undefined;
+      if (outputs.length < families.length || outputs.some(({ status }) => status !== 0))
+        return undefined;
       if (!isEmpty(change)) {
         const asked = readQuestions(fingerprint);
         return fingerprintText(families, tables, (table, family) => [
@@ -396,9 +518,17 @@ export function iptables(families: readonly Family[] = FAMILIES, kind: IptablesK
       const endpoints = tables.map((table) => imageName(table, chainText('endpoint')));
       return differences.every(({ chain }) => endpoints.includes(chain)) ? fingerprint : undefined;
     },
-    remove: (found, before) => load(families, kind, (family) => tablesScript((table) => removeLines(found, before, family, table))),
+    remove: (found, before) =>
+      load(families, kind, (family) =>
+        tablesScript((table) => removeLines(found, before, family, table)),
+      ),
     bootText: (ruleset) => ({
-      ...Object.fromEntries(families.map((family) => [family === 'ipv6' ? 'base.v6' : 'base.v4', replacing(ruleset, empty, family) ?? ''])),
+      ...Object.fromEntries(
+        families.map((family) => [
+          family === 'ipv6' ? 'base.v6' : 'base.v4',
+          replacing(ruleset, empty, family) ?? '',
+        ]),
+      ),
       // Without REJECT, which nft before 1.0 spells in other words.
       'base.hold': replaceText(inTable('mangle', ruleset)),
     }),

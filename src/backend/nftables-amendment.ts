@@ -6,7 +6,10 @@ import { withIcmpNumbers } from './icmp-number.ts';
 import { ruleTexts } from './nftables-rule.ts';
 import { TABLE } from './nftables-survey.ts';
 
-/** Lists our table without counters and without the elements of named sets: the fingerprint of its rules. */
+/**
+ * Lists our table without counters and without the elements of named sets: the fingerprint of its
+ * rules.
+ */
 export const LIST: Command = { program: 'nft', args: ['-s', '-t', 'list', 'table', 'inet', TABLE] };
 
 interface ChainOfRules {
@@ -18,22 +21,32 @@ function names(changes: readonly Addition[], created: boolean): readonly string[
   return changes.filter((each) => each.created === created).map(({ name }) => name);
 }
 
-/** The rules that an amendment adds: what is added, and all of chains that are filled anew, because only a flush needs no handles. */
+/**
+ * The rules that an amendment adds: what is added, and all of chains that are filled anew, because
+ * only a flush needs no handles.
+ */
 function addedRules(to: Ruleset, { added, removed }: Amendment): readonly ChainOfRules[] {
   const isRefilled = ({ name }: Chain) => names(removed, false).includes(name);
-  return [...to.filter(isRefilled), ...added.filter((each) => !isRefilled(each))].map(({ name, rules }) => ({
-    chain: name,
-    rules: rules.flatMap((rule) => ruleTexts(rule)),
-  }));
+  return [...to.filter(isRefilled), ...added.filter((each) => !isRefilled(each))].map(
+    ({ name, rules }) => ({
+      chain: name,
+      rules: rules.flatMap((rule) => ruleTexts(rule)),
+    }),
+  );
 }
 
 function ruleLines(added: readonly ChainOfRules[]): readonly string[] {
-  return added.flatMap(({ chain, rules }) => rules.map((rule) => `add rule inet ${TABLE} ${chain} ${rule}`));
+  return added.flatMap(({ chain, rules }) =>
+    rules.map((rule) => `add rule inet ${TABLE} ${chain} ${rule}`),
+  );
 }
 
 /** Lines that add alone. */
 export function additionLines(added: readonly Addition[]): readonly string[] {
-  return [...names(added, true).map((name) => `create chain inet ${TABLE} ${name}`), ...ruleLines(addedRules([], { added, removed: [] }))];
+  return [
+    ...names(added, true).map((name) => `create chain inet ${TABLE} ${name}`),
+    ...ruleLines(addedRules([], { added, removed: [] })),
+  ];
 }
 
 /** One run that lists the table as it was, and amends it. */
@@ -43,15 +56,24 @@ export function amendCommand(to: Ruleset, change: Amendment): Command {
   const lines = [
     `list table inet ${TABLE}`,
     ...names(removed, false).map((name) => `flush chain inet ${TABLE} ${name}`),
-    ...names(removed, true).flatMap((name) => [`flush chain inet ${TABLE} ${name}`, `delete chain inet ${TABLE} ${name}`]),
+    ...names(removed, true).flatMap((name) => [
+      `flush chain inet ${TABLE} ${name}`,
+      `delete chain inet ${TABLE} ${name}`,
+    ]),
     ...names(added, true).map((name) => `create chain inet ${TABLE} ${name}`),
     ...ruleLines(addedRules(to, change)),
   ];
   return { program: 'nft', args: ['-s', '-t', '-f', '-'], stdin: `${lines.join('\n')}\n` };
 }
 
-/** Where a chain stands in a listing: its first line, its first rule or its end, and what follows it. */
-function chainPlace(listing: string, chain: string): { readonly start: number; readonly end: number } | undefined {
+/**
+ * Where a chain stands in a listing: its first line, its first rule or its end, and what follows
+ * it.
+ */
+function chainPlace(
+  listing: string,
+  chain: string,
+): { readonly start: number; readonly end: number } | undefined {
   const start = listing.indexOf(`\tchain ${chain} {\n`);
   const end = listing.indexOf('\t}\n', start);
   return start < 0 || end < 0 ? undefined : { start, end };
@@ -60,7 +82,9 @@ function chainPlace(listing: string, chain: string): { readonly start: number; r
 function withoutChain(listing: string, chain: string): string {
   const place = chainPlace(listing, chain);
   // A blank line stands between two chains.
-  return place === undefined ? listing : listing.slice(0, place.start - 1) + listing.slice(place.end + '\t}\n'.length);
+  return place === undefined
+    ? listing
+    : listing.slice(0, place.start - 1) + listing.slice(place.end + '\t}\n'.length);
 }
 
 function withEmptyChain(listing: string, chain: string): string {
@@ -69,7 +93,9 @@ function withEmptyChain(listing: string, chain: string): string {
 
 function emptied(listing: string, chain: string): string {
   const place = chainPlace(listing, chain);
-  return place === undefined ? listing : `${listing.slice(0, place.start)}\tchain ${chain} {\n${listing.slice(place.end)}`;
+  return place === undefined
+    ? listing
+    : `${listing.slice(0, place.start)}\tchain ${chain} {\n${listing.slice(place.end)}`;
 }
 
 function withRules(listing: string, { chain, rules }: ChainOfRules): string {
@@ -78,21 +104,36 @@ function withRules(listing: string, { chain, rules }: ChainOfRules): string {
   return `${listing.slice(0, place.end)}${spelled(rules.map((rule) => `\t\t${rule}\n`).join(''))}${listing.slice(place.end)}`;
 }
 
-/** A listing, or a part of one, in our own words: sets in one order, and no word for what our rules give by number, in full or not at all. */
+/**
+ * A listing, or a part of one, in our own words: sets in one order, and no word for what our rules
+ * give by number, in full or not at all.
+ */
 export function spelled(listing: string): string {
   return withIcmpNumbers(listing)
-    .replace(/\{ ([^{}\n]+) \}/g, (_, elements: string) => `{ ${elements.split(', ').sort().join(', ')} }`)
+    .replace(
+      /\{ ([^{}\n]+) \}/g,
+      (_, elements: string) => `{ ${elements.split(', ').sort().join(', ')} }`,
+    )
     .replaceAll(' burst 5 packets', '')
-    .replace(/ reject(?: with icmpx port-unreachable)? comment /g, ' reject with icmpx type port-unreachable comment ');
+    .replace(
+      / reject(?: with icmpx port-unreachable)? comment /g,
+      ' reject with icmpx type port-unreachable comment ',
+    );
 }
 
 /**
- * What the table's listing is after an amendment, in our own words as `listing` is; undefined when it was not that before, or was not amended.
- * `list` in a script answers from what nft read before its commit, less the chains that the script deletes and with those it makes; a kernel whose
- * rules changed in between refuses the commit (NFNL_BATCH_GENID), and nft starts over. `--echo` would tell more, but nft 1.0.6 aborts when it
- * echoes anonymous sets.
+ * What the table's listing is after an amendment, in our own words as `listing` is; undefined when
+ * it was not that before, or was not amended. `list` in a script answers from what nft read before
+ * its commit, less the chains that the script deletes and with those it makes; a kernel whose rules
+ * changed in between refuses the commit (NFNL_BATCH_GENID), and nft starts over. `--echo` would
+ * tell more, but nft 1.0.6 aborts when it echoes anonymous sets.
  */
-export function amendedListing(listing: string, to: Ruleset, change: Amendment, { status, stdout }: Output): string | undefined {
+export function amendedListing(
+  listing: string,
+  to: Ruleset,
+  change: Amendment,
+  { status, stdout }: Output,
+): string | undefined {
   const { added, removed } = change;
   const kept = names(removed, true).reduce(withoutChain, listing);
   const before = names(added, true).reduce(withEmptyChain, kept);

@@ -19,10 +19,15 @@ function hostText(text: string): string {
 }
 
 function ownerText(owner: NonNullable<Match['owner']>): string {
-  return owner.kind === 'uid' ? `meta skuid ${owner.uid}` : `meta mark 0x${owner.mark.toString(16).padStart(8, '0')}`;
+  return owner.kind === 'uid'
+    ? `meta skuid ${owner.uid}`
+    : `meta mark 0x${owner.mark.toString(16).padStart(8, '0')}`;
 }
 
-/** The set that holds the long list of endpoints of one family: `nft -t list` leaves its elements out. */
+/**
+ * The set that holds the long list of endpoints of one family: `nft -t list` leaves its elements
+ * out.
+ */
 export function setName(family: Family): string {
   return family === 'ipv6' ? 'endpoint6' : 'endpoint4';
 }
@@ -34,7 +39,10 @@ export function elementsText(endpoints: readonly Endpoint[]): string {
     .join(', ');
 }
 
-/** Whether a chain's endpoints stand in a named set: there may be thousands, and a hook that looks at the rules need not read them. */
+/**
+ * Whether a chain's endpoints stand in a named set: there may be thousands, and a hook that looks
+ * at the rules need not read them.
+ */
 export function hasSets(chain: ChainName): boolean {
   return chain === 'endpoint';
 }
@@ -57,20 +65,35 @@ const IP_ETHERTYPES = [0x0800, 0x86dd];
  * What tells a bridged frame at a hook (net/bridge/br_netfilter_hooks.c). At `forward` the bridge
  * stands for both interfaces. Two interfaces cannot be compared, so the packet first puts the pair
  * of its own bridge with itself into a set that holds no other pairs. A packet that is routed back
- * into its bridge passes this, but not `postrouting`: there a routed packet has an interface that it
- * came by (Linux 5.7), a packet of this machine has no Ethernet header yet, and a bridged frame has
- * no interface and its header.
+ * into its bridge passes this, but not `postrouting`: there a routed packet has an interface that
+ * it came by (Linux 5.7), a packet of this machine has no Ethernet header yet, and a bridged frame
+ * has no interface and its header.
  */
 const BRIDGED: Readonly<Record<NonNullable<Match['bridged']>, readonly string[]>> = {
-  forward: [`meta iifkind "bridge"`, `update @${ONE_BRIDGE} { meta iif . meta iif }`, `meta iif . meta oif @${ONE_BRIDGE}`],
-  postrouting: [`meta iif 0`, `meta oifkind "bridge"`, `@ll,96,16 ${anyOf(IP_ETHERTYPES.map(String))}`],
+  forward: [
+    `meta iifkind "bridge"`,
+    `update @${ONE_BRIDGE} { meta iif . meta iif }`,
+    `meta iif . meta oif @${ONE_BRIDGE}`,
+  ],
+  postrouting: [
+    `meta iif 0`,
+    `meta oifkind "bridge"`,
+    `@ll,96,16 ${anyOf(IP_ETHERTYPES.map(String))}`,
+  ],
 };
 
-/** A match in nft(8)'s words, spelled as `nft list` spells it; `named`: its endpoints stand in the set of their family. */
+/**
+ * A match in nft(8)'s words, spelled as `nft list` spells it; `named`: its endpoints stand in the
+ * set of their family.
+ */
 function matchText(match: Match, named = false): readonly string[] {
   const { family, endpoints, transports, fromPorts, toPorts } = match;
   const ip = family === 'ipv6' ? 'ip6' : 'ip';
-  const hasAddress = match.from !== undefined || match.to !== undefined || endpoints !== undefined || match.icmp !== undefined;
+  const hasAddress =
+    match.from !== undefined ||
+    match.to !== undefined ||
+    endpoints !== undefined ||
+    match.icmp !== undefined;
   const transport = transports?.length === 1 ? transports[0] : undefined;
   const hasPorts = fromPorts !== undefined || toPorts !== undefined;
   const ports = transport ?? 'th';
@@ -84,18 +107,32 @@ function matchText(match: Match, named = false): readonly string[] {
     ...(match.notOut === undefined ? [] : [`oifname != "${match.notOut}"`]),
     ...(match.owner === undefined ? [] : [ownerText(match.owner)]),
     ...(family !== undefined && !hasAddress ? [`meta nfproto ${family}`] : []),
-    ...(match.from === undefined ? [] : [`${ip} saddr ${anyOf(match.from.map(({ text }) => hostText(text)))}`]),
-    ...(match.to === undefined ? [] : [`${ip} daddr ${anyOf(match.to.map(({ text }) => hostText(text)))}`]),
+    ...(match.from === undefined
+      ? []
+      : [`${ip} saddr ${anyOf(match.from.map(({ text }) => hostText(text)))}`]),
+    ...(match.to === undefined
+      ? []
+      : [`${ip} daddr ${anyOf(match.to.map(({ text }) => hostText(text)))}`]),
     ...(endpoints === undefined
       ? []
-      : [`${ip} daddr . meta l4proto . th dport ${named ? `@${setName(family ?? 'ipv4')}` : `{ ${elementsText(endpoints)} }`}`]),
-    ...(transports === undefined || (transport !== undefined && (hasPorts || isDiscovery)) ? [] : [`meta l4proto ${anyOf(transports)}`]),
+      : [
+          `${ip} daddr . meta l4proto . th dport ${named ? `@${setName(family ?? 'ipv4')}` : `{ ${elementsText(endpoints)} }`}`,
+        ]),
+    ...(transports === undefined || (transport !== undefined && (hasPorts || isDiscovery))
+      ? []
+      : [`meta l4proto ${anyOf(transports)}`]),
     ...(fromPorts === undefined ? [] : [`${ports} sport ${anyOf(fromPorts.map(rangeText))}`]),
     ...(toPorts === undefined ? [] : [`${ports} dport ${anyOf(toPorts.map(rangeText))}`]),
     ...(match.toMany === undefined ? [] : ['fib daddr type { broadcast, multicast }']),
-    ...(match.asked === undefined ? [] : [`meta iif . ${ip} daddr . ${ports} dport @${askedSet(family ?? 'ipv4')}`]),
-    ...(match.icmp === undefined ? [] : [`${family === 'ipv6' ? 'icmpv6' : 'icmp'} type ${anyOf(match.icmp.map(String))}`]),
-    ...(match.icmpCode === undefined ? [] : [`${family === 'ipv6' ? 'icmpv6' : 'icmp'} code ${match.icmpCode}`]),
+    ...(match.asked === undefined
+      ? []
+      : [`meta iif . ${ip} daddr . ${ports} dport @${askedSet(family ?? 'ipv4')}`]),
+    ...(match.icmp === undefined
+      ? []
+      : [`${family === 'ipv6' ? 'icmpv6' : 'icmp'} type ${anyOf(match.icmp.map(String))}`]),
+    ...(match.icmpCode === undefined
+      ? []
+      : [`${family === 'ipv6' ? 'icmpv6' : 'icmp'} code ${match.icmpCode}`]),
     ...(match.longest === undefined ? [] : [`ip6 length ${SHORTEST}-${match.longest}`]),
     ...(match.rate === undefined ? [] : [`limit rate ${match.rate.count}/${match.rate.unit}`]),
     ...(match.during === undefined ? [] : [`meta time ${match.during.from}-${match.during.until}`]),
@@ -103,20 +140,38 @@ function matchText(match: Match, named = false): readonly string[] {
   ];
 }
 
-/** A rule as one or two kernel rules: TCP is refused with a reset, everything else with an ICMP error, which nft 0.9 calls a `type`. */
+/**
+ * A rule as one or two kernel rules: TCP is refused with a reset, everything else with an ICMP
+ * error, which nft 0.9 calls a `type`.
+ */
 export function ruleTexts({ id, match, verdict }: Rule, named = false): readonly string[] {
   const words = matchText(match, named);
   const line = (...last: readonly string[]) => [...words, ...last, `comment "${id}"`].join(' ');
   if (typeof verdict !== 'string' && 'log' in verdict)
-    return [line(`limit rate ${verdict.log.count}/${verdict.log.unit}`, 'counter', `log prefix "killswitch ${id}: "`)];
+    return [
+      line(
+        `limit rate ${verdict.log.count}/${verdict.log.unit}`,
+        'counter',
+        `log prefix "killswitch ${id}: "`,
+      ),
+    ];
   if (typeof verdict !== 'string' && 'remember' in verdict) {
     const { family = 'ipv4' } = match;
     const ip = family === 'ipv6' ? 'ip6' : 'ip';
-    return [line(`update @${askedSet(family)} { meta oif . ${ip} saddr . udp sport timeout ${verdict.remember}s }`, 'counter')];
+    return [
+      line(
+        `update @${askedSet(family)} { meta oif . ${ip} saddr . udp sport timeout ${verdict.remember}s }`,
+        'counter',
+      ),
+    ];
   }
   if (typeof verdict !== 'string') return [line('counter', `jump ${verdict.jump}`)];
   if (verdict !== 'reject') return [line('counter', verdict)];
   const { tcp, others } = splitRefusal(match);
-  const refused = (part: Match, how: string) => [...matchText(part), 'counter', `reject with ${how}`, `comment "${id}"`].join(' ');
-  return [...tcp.map((part) => refused(part, 'tcp reset')), ...others.map((part) => refused(part, 'icmpx type port-unreachable'))];
+  const refused = (part: Match, how: string) =>
+    [...matchText(part), 'counter', `reject with ${how}`, `comment "${id}"`].join(' ');
+  return [
+    ...tcp.map((part) => refused(part, 'tcp reset')),
+    ...others.map((part) => refused(part, 'icmpx type port-unreachable')),
+  ];
 }

@@ -25,16 +25,25 @@ function selector(left: Json | undefined): string {
   const { meta, payload, ct, concat, fib } = left;
   if (isObject(payload) && payload['base'] !== undefined)
     return `@${String(payload['base'])},${String(payload['offset'])},${String(payload['len'])}`;
-  if (isObject(meta) && typeof meta['key'] === 'string') return /^[io]ifname$/.test(meta['key']) ? meta['key'] : `meta ${meta['key']}`;
+  if (isObject(meta) && typeof meta['key'] === 'string')
+    return /^[io]ifname$/.test(meta['key']) ? meta['key'] : `meta ${meta['key']}`;
   if (isObject(payload)) return `${String(payload['protocol'])} ${String(payload['field'])}`;
-  if (isObject(fib)) return `fib ${(Array.isArray(fib['flags']) ? fib['flags'] : [fib['flags']]).join(' . ')} ${String(fib['result'])}`;
+  if (isObject(fib))
+    return `fib ${(Array.isArray(fib['flags']) ? fib['flags'] : [fib['flags']]).join(' . ')} ${String(fib['result'])}`;
   if (isObject(ct)) return `ct ${String(ct['key'])}`;
-  // Where the rule's end asks for one transport, nft lists the port in a concatenation by that transport's name.
-  if (Array.isArray(concat)) return concat.map((each: Json) => selector(each).replace(/^(tcp|udp) (?=[sd]port$)/, 'th ')).join(' . ');
+  // Where the rule's end asks for one transport, nft lists the port in a concatenation by that
+  // transport's name.
+  if (Array.isArray(concat))
+    return concat
+      .map((each: Json) => selector(each).replace(/^(tcp|udp) (?=[sd]port$)/, 'th '))
+      .join(' . ');
   return JSON.stringify(left);
 }
 
-/** A set of addresses in one spelling: kernels and nft versions differ in whether neighbouring prefixes are listed as a range. */
+/**
+ * A set of addresses in one spelling: kernels and nft versions differ in whether neighbouring
+ * prefixes are listed as a range.
+ */
 export function addressSet(values: readonly string[]): string {
   return (mergedIntervals(values) ?? values).join(', ');
 }
@@ -42,18 +51,23 @@ export function addressSet(values: readonly string[]): string {
 /** The elements of the table's named sets, by name. */
 type Sets = ReadonlyMap<string, readonly Json[]>;
 
-/** The right side of a match in nft's words; sets, named or not, as their elements in a stable order. */
+/**
+ * The right side of a match in nft's words; sets, named or not, as their elements in a stable
+ * order.
+ */
 function operand(name: string, right: Json | undefined, sets: Sets): string {
   // What packets put into a set is not part of the rules.
   if (typeof right === 'string' && FILLED.includes(right)) return right;
-  if (typeof right === 'string' && right.startsWith('@')) return operand(name, { set: sets.get(right.slice(1)) ?? [] }, sets);
+  if (typeof right === 'string' && right.startsWith('@'))
+    return operand(name, { set: sets.get(right.slice(1)) ?? [] }, sets);
   if (typeof right === 'string') {
     if (/^(?:[io]ifname|meta [io]ifkind)$/.test(name)) return `"${right}"`;
     // In the time zone of nft, which the door makes UTC.
     if (name === 'meta time') return String(Date.parse(`${right.replace(' ', 'T')}Z`) / 1000);
     return icmpNumber(name, right) ?? right;
   }
-  if (typeof right === 'number') return name === 'meta mark' ? `0x${right.toString(16).padStart(8, '0')}` : String(right);
+  if (typeof right === 'number')
+    return name === 'meta mark' ? `0x${right.toString(16).padStart(8, '0')}` : String(right);
   if (Array.isArray(right))
     return right
       .map((each: Json) => operand(name, each, sets))
@@ -85,7 +99,10 @@ function expression(item: Json, sets: Sets): string {
   if (isObject(set)) {
     const { elem } = set;
     const timed = isObject(elem) && isObject(elem['elem']) ? elem['elem'] : undefined;
-    const what = timed === undefined ? selector(elem) : `${selector(timed['val'])} timeout ${String(timed['timeout'])}s`;
+    const what =
+      timed === undefined
+        ? selector(elem)
+        : `${selector(timed['val'])} timeout ${String(timed['timeout'])}s`;
     return `${String(set['op'])} ${String(set['set'])} ${what}`;
   }
   if (counter !== undefined) return 'counter';
@@ -94,7 +111,8 @@ function expression(item: Json, sets: Sets): string {
   if (isObject(jump)) return `jump ${String(jump['target'])}`;
   if (isObject(reject) && reject['type'] === 'tcp reset') return 'reject with tcp reset';
   if (reject === null) return 'reject with icmpx type port-unreachable';
-  if (isObject(reject)) return `reject with ${String(reject['type'])} type ${String(reject['expr'] ?? 'port-unreachable')}`;
+  if (isObject(reject))
+    return `reject with ${String(reject['type'])} type ${String(reject['expr'] ?? 'port-unreachable')}`;
   if ('accept' in item) return 'accept';
   if ('drop' in item) return 'drop';
   return JSON.stringify(item);
@@ -102,8 +120,11 @@ function expression(item: Json, sets: Sets): string {
 
 function ruleOf(rule: JsonObject, sets: Sets): ImageRule {
   const items = Array.isArray(rule['expr']) ? (rule['expr'] as readonly Json[]) : [];
-  const counter = items.map((item) => (isObject(item) ? item['counter'] : undefined)).find((each) => isObject(each));
-  const counted = (what: 'packets' | 'bytes') => (isObject(counter) && typeof counter[what] === 'number' ? counter[what] : 0);
+  const counter = items
+    .map((item) => (isObject(item) ? item['counter'] : undefined))
+    .find((each) => isObject(each));
+  const counted = (what: 'packets' | 'bytes') =>
+    isObject(counter) && typeof counter[what] === 'number' ? counter[what] : 0;
   const comment = rule['comment'];
   return {
     id: ruleId(typeof comment === 'string' ? comment : undefined),
@@ -118,7 +139,8 @@ function ruleOf(rule: JsonObject, sets: Sets): ImageRule {
 }
 
 /**
- * The output of `nft -j list table` as an Image. Words this does not know are kept as JSON: they then differ from what should be there.
+ * The output of `nft -j list table` as an Image. Words this does not know are kept as JSON: they
+ * then differ from what should be there.
  * @throws KillswitchError COMMAND when it is not nft's JSON.
  */
 export function readNftJson(text: string): Image {
@@ -136,21 +158,35 @@ export function readNftJson(text: string): Image {
       },
     );
   }
-  const list = isObject(parsed) && Array.isArray(parsed['nftables']) ? (parsed['nftables'] as readonly Json[]) : [];
+  const list =
+    isObject(parsed) && Array.isArray(parsed['nftables'])
+      ? (parsed['nftables'] as readonly Json[])
+      : [];
   const objects = list.filter(isObject);
-  // Ours has no flags. nft 1.0.6 prints stray memory in place of their names, so that they are there is all that can be known.
+  // Ours has no flags. nft 1.0.6 prints stray memory in place of their names, so that they are
+  // there is all that can be known.
   const dormant = objects.some(({ table }) => isObject(table) && table['flags'] !== undefined);
   const rules = objects.flatMap(({ rule }) => (isObject(rule) ? [rule] : []));
   const sets: Sets = new Map(
     objects.flatMap(({ set }) =>
-      isObject(set) ? [[String(set['name']), Array.isArray(set['elem']) ? (set['elem'] as readonly Json[]) : []]] : [],
+      isObject(set)
+        ? [
+            [
+              String(set['name']),
+              Array.isArray(set['elem']) ? (set['elem'] as readonly Json[]) : [],
+            ],
+          ]
+        : [],
     ),
   );
   return objects.flatMap(({ chain }) => {
     if (!isObject(chain) || typeof chain['name'] !== 'string') return [];
     const { name } = chain;
     const priority = chain['prio'] === 0 ? '' : ` at priority ${String(chain['prio'])}`;
-    const policy = chain['hook'] === undefined ? undefined : `${String(chain['policy'])} on ${String(chain['hook'])}${priority}`;
+    const policy =
+      chain['hook'] === undefined
+        ? undefined
+        : `${String(chain['policy'])} on ${String(chain['hook'])}${priority}`;
     return [
       {
         family: undefined,

@@ -46,17 +46,29 @@ function changedSysctls(host: Host, text: string): readonly string[] {
 
 function problemsOf(host: Host, strategy: BootStrategy): readonly string[] {
   const machine = readBootMachine(host);
-  const damaged = Object.entries(machine.base).flatMap(([file, text]) => (text === 'damaged' ? [`${PATHS.state}/${file} is damaged`] : []));
-  const missing = machine.locked && Object.keys(machine.base).length === 0 ? [`${PATHS.state} holds no base rules`] : [];
+  const damaged = Object.entries(machine.base).flatMap(([file, text]) =>
+    text === 'damaged' ? [`${PATHS.state}/${file} is damaged`] : [],
+  );
+  const missing =
+    machine.locked && Object.keys(machine.base).length === 0
+      ? [`${PATHS.state} holds no base rules`]
+      : [];
   const script = host.exists(BOOT_SCRIPT) ? [] : [`${BOOT_SCRIPT} is missing`];
-  return [...damaged, ...missing, ...script, ...planProblems(host, () => planBoot(strategy, machine))];
+  return [
+    ...damaged,
+    ...missing,
+    ...script,
+    ...planProblems(host, () => planBoot(strategy, machine)),
+  ];
 }
 
 function planProblems(host: Host, plan: () => BootPlan): readonly string[] {
   try {
     const { files, links } = plan();
     return [
-      ...files.filter(({ path, text }) => host.read(path) !== text).map(({ path }) => `${path} is not what it should be`),
+      ...files
+        .filter(({ path, text }) => host.read(path) !== text)
+        .map(({ path }) => `${path} is not what it should be`),
       ...links.filter((path) => !host.exists(path)).map((path) => `${path} is missing`),
     ];
   } catch (thrown) {

@@ -1,6 +1,9 @@
 import { PATHS } from '../host/paths.ts';
 
-/** The plain script that loads the base rules; it ends with 0 when nothing can leave that must not, or when the machine is unlocked. */
+/**
+ * The plain script that loads the base rules; it ends with 0 when nothing can leave that must not,
+ * or when the machine is unlocked.
+ */
 export const BOOT_SCRIPT = `${PATHS.library}/boot`;
 
 /** What the script could not load; removed by `lock`. */

@@ -1,8 +1,17 @@
 import type { Command } from '../backend/backend.ts';
 import type { readBaseTexts } from '../machine/base-texts.ts';
 
-/** Ways to have the base rules loaded at boot; `plain` stands for a line that the machine's owner writes. */
-export const STRATEGY_NAMES = ['systemd', 'openrc', 'netfilter-persistent', 'sysconfig', 'plain'] as const;
+/**
+ * Ways to have the base rules loaded at boot; `plain` stands for a line that the machine's owner
+ * writes.
+ */
+export const STRATEGY_NAMES = [
+  'systemd',
+  'openrc',
+  'netfilter-persistent',
+  'sysconfig',
+  'plain',
+] as const;
 export type StrategyName = (typeof STRATEGY_NAMES)[number];
 
 /** What a strategy may look at. */
@@ -35,7 +44,10 @@ export interface BootPlan {
   readonly notes: readonly string[];
 }
 
-/** One way to have the base rules loaded at boot. Pure: effects are in enable.ts, and the way back in the script `recover`. */
+/**
+ * One way to have the base rules loaded at boot. Pure: effects are in enable.ts, and the way back
+ * in the script `recover`.
+ */
 export interface BootStrategy {
   readonly name: StrategyName;
   /** What loads the rules, to go after "loaded at boot by". */

@@ -5,10 +5,17 @@ import type { BootMachine } from './boot-strategy.ts';
 import type { BootWorld } from './choose.ts';
 import { PLUGINS } from './netfilter-persistent.ts';
 
-/** What the choice may look at, on this machine. The two folders are how systemd and OpenRC tell themselves (sd_booted(3)). */
+/**
+ * What the choice may look at, on this machine. The two folders are how systemd and OpenRC tell
+ * themselves (sd_booted(3)).
+ */
 export function readBootWorld(host: Host): BootWorld {
   return {
-    init: host.exists('/run/systemd/system') ? 'systemd' : host.exists('/run/openrc/softlevel') ? 'openrc' : undefined,
+    init: host.exists('/run/systemd/system')
+      ? 'systemd'
+      : host.exists('/run/openrc/softlevel')
+        ? 'openrc'
+        : undefined,
     has: {
       systemd: host.has('systemctl'),
       openrc: host.has('rc-update'),
@@ -19,5 +26,11 @@ export function readBootWorld(host: Host): BootWorld {
 }
 
 export function readBootMachine(host: Host): BootMachine {
-  return { read: host.read, exists: host.exists, list: host.list, locked: bootsLocked(readLockRecord(host)), base: readBaseTexts(host) };
+  return {
+    read: host.read,
+    exists: host.exists,
+    list: host.list,
+    locked: bootsLocked(readLockRecord(host)),
+    base: readBaseTexts(host),
+  };
 }

@@ -38,11 +38,19 @@ export function strategyOf(name: StrategyName): BootStrategy {
 }
 
 function auto({ init, has }: BootWorld): { readonly name: StrategyName; readonly why: string } {
-  if (init === 'systemd' && has.systemd) return { name: 'systemd', why: 'systemd runs this machine, and can keep the network shut' };
+  if (init === 'systemd' && has.systemd)
+    return { name: 'systemd', why: 'systemd runs this machine, and can keep the network shut' };
   if (init === 'openrc' && has.openrc) return { name: 'openrc', why: 'OpenRC runs this machine' };
   if (has['netfilter-persistent'])
-    return { name: 'netfilter-persistent', why: 'netfilter-persistent is installed, and neither systemd nor OpenRC runs' };
-  if (has.sysconfig) return { name: 'sysconfig', why: 'the iptables service of Red Hat is installed, and neither systemd nor OpenRC runs' };
+    return {
+      name: 'netfilter-persistent',
+      why: 'netfilter-persistent is installed, and neither systemd nor OpenRC runs',
+    };
+  if (has.sysconfig)
+    return {
+      name: 'sysconfig',
+      why: 'the iptables service of Red Hat is installed, and neither systemd nor OpenRC runs',
+    };
   return { name: 'plain', why: 'nothing was found here that could load rules at boot' };
 }
 

@@ -2,26 +2,46 @@ import { basename } from 'node:path';
 import { asKillswitchError, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { readLiveTunnels } from '../machine/live-tunnels.ts';
-import { bootsLocked, hasPlainRecord, readLockRecord, writePlainRecord } from '../machine/lock-record.ts';
+import {
+  bootsLocked,
+  hasPlainRecord,
+  readLockRecord,
+  writePlainRecord,
+} from '../machine/lock-record.ts';
 import { devices } from '../machine/tunnel-device.ts';
 import type { Settings } from '../policy/settings.ts';
 import { BOOT_PROBLEM, BOOT_SCRIPT } from './boot-script.ts';
-import { type BootFile, type BootPlan, type BootStrategy, STRATEGY_NAMES, type StrategyName } from './boot-strategy.ts';
+import {
+  type BootFile,
+  type BootPlan,
+  type BootStrategy,
+  STRATEGY_NAMES,
+  type StrategyName,
+} from './boot-strategy.ts';
 import { readBootMachine, readBootWorld } from './boot-world.ts';
 import { type BootChoice, chooseBoot } from './choose.ts';
 import { enabledStrategy } from './enabled-strategy.ts';
-import { BOOT_FOLDER, keepStrategyName, SYSCONFIG_KEPT, SYSCTL_BEFORE } from './enabled-strategy-name.ts';
+import {
+  BOOT_FOLDER,
+  keepStrategyName,
+  SYSCONFIG_KEPT,
+  SYSCTL_BEFORE,
+} from './enabled-strategy-name.ts';
 import { followNftables } from './follow-nftables.ts';
 import { planBoot } from './plan-boot.ts';
 import { withoutRules } from './saved-rules.ts';
 import { keepValues, keptText, SYSCTL_FILE, type Sysctl, sysctlsOf, sysctlText } from './sysctl.ts';
 import { runScript, takeAway } from './take-away.ts';
 
-/** Somebody else's file is kept as they left it last; lines of ours that a save of theirs has caught are no part of that. */
+/**
+ * Somebody else's file is kept as they left it last; lines of ours that a save of theirs has caught
+ * are no part of that.
+ */
 function keepShared(host: Host, { path, text }: BootFile): void {
   const ours = `${SYSCONFIG_KEPT}/${basename(path)}.ours`;
   const now = host.read(path);
-  if (now !== undefined && now !== host.read(ours)) host.write(`${ours}.before`, withoutRules(now), 0o600);
+  if (now !== undefined && now !== host.read(ours))
+    host.write(`${ours}.before`, withoutRules(now), 0o600);
   host.write(ours, text, 0o600);
 }
 
@@ -48,7 +68,10 @@ export function carryOut(host: Host, plan: BootPlan): void {
   }
 }
 
-/** Takes away what a failed `boot enable` wrote, and what it said of itself. @throws KillswitchError NO_BOOT, with the name still kept */
+/**
+ * Takes away what a failed `boot enable` wrote, and what it said of itself.
+ * @throws KillswitchError NO_BOOT, with the name still kept
+ */
 function takeBack(host: Host, name: StrategyName, before: StrategyName | undefined): void {
   if (name !== 'plain') takeAway(host, [name]);
   if (before === undefined) host.remove(BOOT_FOLDER);
@@ -56,10 +79,14 @@ function takeBack(host: Host, name: StrategyName, before: StrategyName | undefin
 }
 
 /**
- * Carries a plan out, or leaves what was there. The name is kept first: whoever stops us in between, `status` says what is missing and `boot disable`
- * takes it back. @throws KillswitchError NO_BOOT or FILES, saying which of the two is so.
+ * Carries a plan out, or leaves what was there. The name is kept first: whoever stops us in
+ * between, `status` says what is missing and `boot disable` takes it back. @throws KillswitchError
+ * NO_BOOT or FILES, saying which of the two is so.
  */
-function carryOutWhole(host: Host, { name, plan }: { readonly name: StrategyName; readonly plan: BootPlan }): void {
+function carryOutWhole(
+  host: Host,
+  { name, plan }: { readonly name: StrategyName; readonly plan: BootPlan },
+): void {
   const before = enabledStrategy(host)?.name;
   keepStrategyName(host, name);
   try {
@@ -73,19 +100,34 @@ function carryOutWhole(host: Host, { name, plan }: { readonly name: StrategyName
     } catch (second) {
       const { message, detail } = asKillswitchError(second);
       const left = `Its files could not be taken away again (${message}): "status" says what is missing, "boot disable" tries once more.`;
-      throw new KillswitchError(error.code, error.message, error.next, [...error.detail, left, ...detail], { cause: thrown });
+      throw new KillswitchError(
+        error.code,
+        error.message,
+        error.next,
+        [...error.detail, left, ...detail],
+        { cause: thrown },
+      );
     }
     const now =
       before === undefined
         ? 'Nothing is loaded at boot: every file was taken away again.'
         : `What loads the rules at boot is still ${before}.`;
-    throw new KillswitchError(error.code, error.message, error.next, [...error.detail, now], { cause: thrown });
+    throw new KillswitchError(error.code, error.message, error.next, [...error.detail, now], {
+      cause: thrown,
+    });
   }
 }
 
-/** Has the base rules loaded at each boot from now on. Changes no rule now. @throws KillswitchError NO_BOOT or FILES */
-export function enableBoot(host: Host, wanted: 'auto' | StrategyName): BootChoice & { readonly plan: BootPlan } {
-  if (!host.exists(BOOT_SCRIPT)) throw new KillswitchError('FILES', `${BOOT_SCRIPT} is missing`, 'Install first: see README.md');
+/**
+ * Has the base rules loaded at each boot from now on. Changes no rule now.
+ * @throws KillswitchError NO_BOOT or FILES
+ */
+export function enableBoot(
+  host: Host,
+  wanted: 'auto' | StrategyName,
+): BootChoice & { readonly plan: BootPlan } {
+  if (!host.exists(BOOT_SCRIPT))
+    throw new KillswitchError('FILES', `${BOOT_SCRIPT} is missing`, 'Install first: see README.md');
   const choice = chooseBoot(readBootWorld(host), wanted);
   const machine = readBootMachine(host);
   const plan = planBoot(choice.strategy, machine);
@@ -107,14 +149,19 @@ export function enableSysctls(host: Host, settings: Settings): readonly Sysctl[]
   const sysctls = sysctlsOf(settings, cards).filter(({ key }) => host.exists(`/proc/sys/${key}`));
   // Kernel settings of an earlier run that do not fit any more go back first.
   takeAway(host, ['sysctl']);
-  const kept = keepValues(sysctls, host.read(SYSCTL_BEFORE) ?? '', (key) => host.read(`/proc/sys/${key}`)?.trim());
+  const kept = keepValues(sysctls, host.read(SYSCTL_BEFORE) ?? '', (key) =>
+    host.read(`/proc/sys/${key}`)?.trim(),
+  );
   host.write(SYSCTL_BEFORE, keptText(kept));
   host.write(SYSCTL_FILE, sysctlText(sysctls));
   runScript(host, BOOT_SCRIPT, ['--sysctl']);
   return sysctls;
 }
 
-/** Nothing of ours happens at boot any more; the kernel settings are what they were. The rules of now stay. */
+/**
+ * Nothing of ours happens at boot any more; the kernel settings are what they were. The rules of
+ * now stay.
+ */
 export function disableBoot(host: Host): BootStrategy | undefined {
   const strategy = enabledStrategy(host);
   // Before the lasting drop-in goes: a locked machine is not without one for a moment.
@@ -124,7 +171,10 @@ export function disableBoot(host: Host): BootStrategy | undefined {
   return strategy;
 }
 
-/** Brings what loads the base in step after `lock` and `unlock`, where it is not the kept text itself; opens what the boot script shut. */
+/**
+ * Brings what loads the base in step after `lock` and `unlock`, where it is not the kept text
+ * itself; opens what the boot script shut.
+ */
 export function followBoot(host: Host): void {
   followNftables(host);
   const strategy = enabledStrategy(host);

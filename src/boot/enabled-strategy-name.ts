@@ -5,7 +5,10 @@ import { STRATEGY_NAMES, type StrategyName } from './boot-strategy.ts';
 /** What `boot enable` keeps; the script `recover` reads it too. */
 export const BOOT_FOLDER = `${PATHS.state}/boot`;
 const FILE = `${BOOT_FOLDER}/with`;
-/** Kernel settings as they were, and the files of Red Hat's service as we wrote them and as they were. */
+/**
+ * Kernel settings as they were, and the files of Red Hat's service as we wrote them and as they
+ * were.
+ */
 export const SYSCTL_BEFORE: string = `${BOOT_FOLDER}/sysctl`;
 export const SYSCONFIG_KEPT: string = `${BOOT_FOLDER}/sysconfig`;
 

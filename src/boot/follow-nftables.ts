@@ -8,21 +8,36 @@ import { enabledStrategyName } from './enabled-strategy-name.ts';
 import { besideNftables, NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW } from './nftables-service.ts';
 import { takeAway } from './take-away.ts';
 
-/** How long systemd may take to read its units when somebody waits: OpenVPN for a hook, the rules for `watch`. */
+/**
+ * How long systemd may take to read its units when somebody waits: OpenVPN for a hook, the rules
+ * for `watch`.
+ */
 export const HASTE_MILLISECONDS = 5_000;
 const PATIENCE_MILLISECONDS = 60_000;
 
 /** @throws KillswitchError NO_BOOT or FILES */
 function tell(host: Host, path: string, text: string, milliseconds: number): void {
   host.write(path, text, 0o644);
-  const { status, stderr } = host.exists(PATHS.systemd) ? host.run({ ...DAEMON_RELOAD, milliseconds }) : { status: 0, stderr: '' };
+  const { status, stderr } = host.exists(PATHS.systemd)
+    ? host.run({ ...DAEMON_RELOAD, milliseconds })
+    : { status: 0, stderr: '' };
   if (status === 0) {
-    host.log({ level: 'info', event: 'nftables-service', message: 'nftables.service loads the base rules together with its own' });
+    host.log({
+      level: 'info',
+      event: 'nftables-service',
+      message: 'nftables.service loads the base rules together with its own',
+    });
     return;
   }
-  // What systemd has refused to read does not hold: without the file "status" says so, and the next "lock" tries again. One that is late reads it.
+  // What systemd has refused to read does not hold: without the file "status" says so, and the next
+  // "lock" tries again. One that is late reads it.
   if (status !== null) host.remove(path);
-  throw new KillswitchError('NO_BOOT', 'systemctl daemon-reload failed', 'Mend what it says, and lock again.', [stderr.trim()]);
+  throw new KillswitchError(
+    'NO_BOOT',
+    'systemctl daemon-reload failed',
+    'Mend what it says, and lock again.',
+    [stderr.trim()],
+  );
 }
 
 interface Place {
@@ -32,21 +47,33 @@ interface Place {
   readonly isWanted: boolean;
 }
 
-/** For now while this machine is locked; for each boot when that is to be locked: after a lock that nobody confirmed the service opens again. */
+/**
+ * For now while this machine is locked; for each boot when that is to be locked: after a lock that
+ * nobody confirmed the service opens again.
+ */
 function placesOf(host: Host): readonly Place[] {
   const [record, strategy] = [readLockRecord(host), enabledStrategyName(host)];
   const [installed, runs] = [host.exists(BOOT_SCRIPT), host.exists(PATHS.systemd)];
   const boots = strategy !== undefined && (runs || strategy === 'systemd');
   return [
-    { path: NFTABLES_DROP_IN_NOW, name: 'nftables-now', isWanted: installed && runs && record?.locked === true },
-    { path: NFTABLES_DROP_IN, name: 'nftables', isWanted: installed && boots && bootsLocked(record) },
+    {
+      path: NFTABLES_DROP_IN_NOW,
+      name: 'nftables-now',
+      isWanted: installed && runs && record?.locked === true,
+    },
+    {
+      path: NFTABLES_DROP_IN,
+      name: 'nftables',
+      isWanted: installed && boots && bootsLocked(record),
+    },
   ];
 }
 
 function follow(host: Host, { path, name, isWanted }: Place, milliseconds: number): void {
   const beside = isWanted ? besideNftables(host) : 'none';
   const there = host.read(path);
-  // One for commands that the service had before keeps it shut: an owner's new ones count once this machine is unlocked.
+  // One for commands that the service had before keeps it shut: an owner's new ones count once this
+  // machine is unlocked.
   if (beside === 'unknown') return;
   if (beside === 'none') {
     if (there !== undefined) takeAway(host, [name], milliseconds);
@@ -54,8 +81,9 @@ function follow(host: Host, { path, name, isWanted }: Place, milliseconds: numbe
 }
 
 /**
- * Has nftables.service load the base with its own rules while this machine is locked, and at each boot that is; that of an open machine does
- * what it did. For after each change of the lock, and each load of the whole ruleset. What fails is logged: the rules hold all the same.
+ * Has nftables.service load the base with its own rules while this machine is locked, and at each
+ * boot that is; that of an open machine does what it did. For after each change of the lock, and
+ * each load of the whole ruleset. What fails is logged: the rules hold all the same.
  */
 export function followNftables(host: Host, milliseconds = PATIENCE_MILLISECONDS): void {
   try {

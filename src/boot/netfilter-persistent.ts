@@ -5,7 +5,10 @@ import type { BootStrategy } from './boot-strategy.ts';
 export const PLUGINS = '/usr/share/netfilter-persistent/plugins.d';
 export const PLUGIN_FILE = `${PLUGINS}/50-ovpn-killswitch`;
 
-/** Plugins run in the order of their names: this one after those that restore what was saved (15-ip4tables, 25-ip6tables). */
+/**
+ * Plugins run in the order of their names: this one after those that restore what was saved
+ * (15-ip4tables, 25-ip6tables).
+ */
 const PLUGIN = `#!/bin/sh
 # Loads the base rules of the VPN kill switch over what the plugins before this one have restored or flushed.
 # It saves nothing: what a save has caught of a live tunnel is replaced when this runs.
@@ -15,8 +18,12 @@ esac
 exit 0
 `;
 
-/** Its unit of systemd comes before the network; its script for other init systems after it (docs/decisions/0032). */
-const LATE = 'Without systemd it is started after the network: until then the machine is open. See "boot enable --with plain".';
+/**
+ * Its unit of systemd comes before the network; its script for other init systems after it
+ * (docs/decisions/0032).
+ */
+const LATE =
+  'Without systemd it is started after the network: until then the machine is open. See "boot enable --with plain".';
 
 export const netfilterPersistent: BootStrategy = {
   name: 'netfilter-persistent',

@@ -5,7 +5,10 @@ import { DROP_IN } from './drop-in.ts';
 
 const UNIT = 'nftables.service';
 
-/** Where the service is told to load the base with its own rules: for each boot, and until the next one. Of two files of one name the first counts. */
+/**
+ * Where the service is told to load the base with its own rules: for each boot, and until the next
+ * one. Of two files of one name the first counts.
+ */
 export const NFTABLES_DROP_IN = `/etc/systemd/system/${UNIT}.d/${DROP_IN}`;
 export const NFTABLES_DROP_IN_NOW = `${PATHS.systemd}/${UNIT}.d/${DROP_IN}`;
 
@@ -21,7 +24,10 @@ const FOLDERS = [
   '/lib/systemd/system',
 ];
 
-/** The base of this moment: of nftables, or what stands for that of iptables. An unlocked machine has neither, unless `unlock --for` waits, and a pattern may match nothing. */
+/**
+ * The base of this moment: of nftables, or what stands for that of iptables. An unlocked machine
+ * has neither, unless `unlock --for` waits, and a pattern may match nothing.
+ */
 const BASE = ['*.nft', '*.hold'].map((files) => `include "${PATHS.state}/${files}";`).join(' ');
 
 /** What nft is told by a command line, as a script; undefined for one that is not known. */
@@ -34,8 +40,9 @@ function scriptOf(words: string): string | undefined {
 }
 
 /**
- * One command of the unit that loads our base too, in the same transaction; undefined for one that is not known. Of two semicolons the first ends
- * the include, and the second the last line of a file that ends without a newline.
+ * One command of the unit that loads our base too, in the same transaction; undefined for one that
+ * is not known. Of two semicolons the first ends the include, and the second the last line of a
+ * file that ends without a newline.
  */
 function besides(key: string, command: string): readonly string[] | undefined {
   const [, nft, words = ''] = /^(\/\S*\/nft) (.+)$/.exec(command.trim()) ?? [];
@@ -57,24 +64,32 @@ function isOverridden({ read, list }: Files): boolean {
 }
 
 /**
- * A drop-in by which nftables.service never opens: what it does flushes every ruleset, of iptables-nft too. `none` without the service, or
- * with one that is masked; `unknown` when its commands are not those that packages give it.
+ * A drop-in by which nftables.service never opens: what it does flushes every ruleset, of
+ * iptables-nft too. `none` without the service, or with one that is masked; `unknown` when its
+ * commands are not those that packages give it.
  */
 export function besideNftables(machine: Files): { readonly text: string } | 'none' | 'unknown' {
   const unit = unitText(machine);
   if (unit === undefined || unit === '') return 'none';
-  const given = [...unit.matchAll(/^(Exec\w+)=(.*)$/gm)].map(([, key = '', command = '']) => ({ key, command }));
+  const given = [...unit.matchAll(/^(Exec\w+)=(.*)$/gm)].map(([, key = '', command = '']) => ({
+    key,
+    command,
+  }));
   const commands = given.map(({ key, command }) => besides(key, command));
   const lines = commands.flatMap((each) => each ?? []);
   const single = given.length > 0 && new Set(given.map(({ key }) => key)).size === given.length;
-  const known = single && commands.every((each) => each !== undefined) && /^Type=oneshot$/m.test(unit);
+  const known =
+    single && commands.every((each) => each !== undefined) && /^Type=oneshot$/m.test(unit);
   if (!known || isOverridden(machine)) return 'unknown';
   return {
     text: `# What the service does, with the base rules of the VPN kill switch in the same transaction.\n[Service]\n${lines.join('\n')}\n`,
   };
 }
 
-/** Whether the service can be started here and flushes every rule without loading the base: `unknown` when nobody can tell what it does. */
+/**
+ * Whether the service can be started here and flushes every rule without loading the base:
+ * `unknown` when nobody can tell what it does.
+ */
 export function nftablesOpens(machine: Files): boolean | 'unknown' {
   const beside = besideNftables(machine);
   if (beside === 'none') return false;

@@ -5,8 +5,8 @@ import type { BootMachine, BootStrategy } from './boot-strategy.ts';
 export const SERVICE = 'ovpn-killswitch';
 
 /**
- * `localmount` is what Gentoo and Alpine have, `mountall` what Debian has; a service that is not there is no hindrance to `after`. Debian's
- * `networking` does not say that it provides `net`.
+ * `localmount` is what Gentoo and Alpine have, `mountall` what Debian has; a service that is not
+ * there is no hindrance to `after`. Debian's `networking` does not say that it provides `net`.
  */
 const SCRIPT = `#!/sbin/openrc-run
 
@@ -30,9 +30,14 @@ stop() {
 }
 `;
 
-/** Debian starts it after its network, where what it loads would stand in place of ours (docs/decisions/0032). */
+/**
+ * Debian starts it after its network, where what it loads would stand in place of ours
+ * (docs/decisions/0032).
+ */
 function refusePersistentRules({ base, exists }: BootMachine): void {
-  const there = ['sysinit', 'boot', 'default'].some((runlevel) => exists(`/etc/runlevels/${runlevel}/netfilter-persistent`));
+  const there = ['sysinit', 'boot', 'default'].some((runlevel) =>
+    exists(`/etc/runlevels/${runlevel}/netfilter-persistent`),
+  );
   if (!there || (base['base.v4'] === undefined && base['base.v6'] === undefined)) return;
   throw new KillswitchError(
     'NO_BOOT',
@@ -41,7 +46,10 @@ function refusePersistentRules({ base, exists }: BootMachine): void {
   );
 }
 
-/** Services of OpenRC that load saved rules in place of those that are there, and what of ours that takes: nftables flushes every rule. */
+/**
+ * Services of OpenRC that load saved rules in place of those that are there, and what of ours that
+ * takes: nftables flushes every rule.
+ */
 const RESTORES = [
   { service: 'iptables', base: 'base.v4' },
   { service: 'ip6tables', base: 'base.v6' },
@@ -49,9 +57,15 @@ const RESTORES = [
   { service: 'nftables', base: 'base.nft' },
 ] as const;
 
-/** In the runlevel `default` it starts after us, whatever our `after` says, and after the network; in ours it comes before us. */
+/**
+ * In the runlevel `default` it starts after us, whatever our `after` says, and after the network;
+ * in ours it comes before us.
+ */
 function refuseLaterRestores({ base, exists }: BootMachine, ours: string): void {
-  const found = RESTORES.find(({ service, base: file }) => exists(`/etc/runlevels/default/${service}`) && base[file] !== undefined);
+  const found = RESTORES.find(
+    ({ service, base: file }) =>
+      exists(`/etc/runlevels/default/${service}`) && base[file] !== undefined,
+  );
   if (found === undefined) return;
   throw new KillswitchError(
     'NO_BOOT',
@@ -72,7 +86,9 @@ export const openrc: BootStrategy = {
       files: [{ path: `/etc/init.d/${SERVICE}`, text: SCRIPT, mode: 0o755 }],
       commands: [{ program: 'rc-update', args: ['add', SERVICE, runlevel] }],
       links: [`/etc/runlevels/${runlevel}/${SERVICE}`],
-      notes: ['"rc-service iptables save" may save a live tunnel\'s rules: they are replaced by the base rules at boot.'],
+      notes: [
+        '"rc-service iptables save" may save a live tunnel\'s rules: they are replaced by the base rules at boot.',
+      ],
     };
   },
 };

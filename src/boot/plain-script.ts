@@ -1,7 +1,9 @@
 import { BOOT_SCRIPT } from './boot-script.ts';
 import type { BootStrategy } from './boot-strategy.ts';
 
-/** For any other init: three lines for a script of the machine's own, where it starts the network. */
+/**
+ * For any other init: three lines for a script of the machine's own, where it starts the network.
+ */
 export const plainScript: BootStrategy = {
   name: 'plain',
   loader: `your own boot script, if it calls ${BOOT_SCRIPT}`,

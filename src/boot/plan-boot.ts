@@ -4,7 +4,8 @@ import { DAEMON_RELOAD } from './drop-in.ts';
 import { besideNftables, NFTABLES_DROP_IN } from './nftables-service.ts';
 
 /**
- * The plan of a strategy, and beside it, where systemd starts services, what keeps nftables.service from opening a machine that boots locked.
+ * The plan of a strategy, and beside it, where systemd starts services, what keeps nftables.service
+ * from opening a machine that boots locked.
  * @throws KillswitchError NO_BOOT when this machine's rules cannot be loaded like that.
  */
 export function planBoot(strategy: BootStrategy, machine: BootMachine): BootPlan {
@@ -15,7 +16,10 @@ export function planBoot(strategy: BootStrategy, machine: BootMachine): BootPlan
   if (beside === 'unknown')
     return {
       ...plan,
-      notes: [...plan.notes, 'nftables.service has commands of its own here: each start, reload and stop of it opens until "lock".'],
+      notes: [
+        ...plan.notes,
+        'nftables.service has commands of its own here: each start, reload and stop of it opens until "lock".',
+      ],
     };
   const notes = [
     ...plan.notes,

@@ -11,7 +11,10 @@ const RULES: readonly { readonly name: string; readonly base: BaseFile }[] = [
 ];
 
 /** The files of the service that are written: rules, and what keeps it from saving others. */
-export const SYSCONFIG_FILES: readonly string[] = RULES.flatMap(({ name }) => [name, `${name}-config`]);
+export const SYSCONFIG_FILES: readonly string[] = RULES.flatMap(({ name }) => [
+  name,
+  `${name}-config`,
+]);
 
 const BUILTIN_POLICY = /^:(INPUT|FORWARD|OUTPUT) \S+/;
 
@@ -23,15 +26,21 @@ function withSection(saved: string, section: string): string {
   const lines = saved.split('\n');
   const head = lines.indexOf(heading);
   const commit = lines.indexOf('COMMIT', head);
-  if (head < 0 || commit < 0) return `${saved}${[heading, ...chains, ...rules, 'COMMIT', ''].join('\n')}`;
+  if (head < 0 || commit < 0)
+    return `${saved}${[heading, ...chains, ...rules, 'COMMIT', ''].join('\n')}`;
   const replaced = chains.some((line) => BUILTIN_POLICY.test(line));
-  const theirs = lines.slice(head + 1, commit).filter((line) => !(replaced && BUILTIN_POLICY.test(line)));
-  return [...lines.slice(0, head + 1), ...chains, ...theirs, ...rules, ...lines.slice(commit)].join('\n');
+  const theirs = lines
+    .slice(head + 1, commit)
+    .filter((line) => !(replaced && BUILTIN_POLICY.test(line)));
+  return [...lines.slice(0, head + 1), ...chains, ...theirs, ...rules, ...lines.slice(commit)].join(
+    '\n',
+  );
 }
 
 /**
- * A saved rule file that loads the base rules too: `iptables-restore` empties a table at its heading, so ours go into the tables that are
- * there, with our jumps at the top. Its other tables stay; lines of ours that a save has caught go.
+ * A saved rule file that loads the base rules too: `iptables-restore` empties a table at its
+ * heading, so ours go into the tables that are there, with our jumps at the top. Its other tables
+ * stay; lines of ours that a save has caught go.
  */
 export function withRules(saved: string | undefined, base: string): string {
   return base
@@ -56,7 +65,11 @@ function ruleFiles({ read, base }: BootMachine): readonly BootFile[] {
     const text = base[file];
     if (text === undefined) return [];
     if (text === 'damaged')
-      throw new KillswitchError('NO_BOOT', `${file} is damaged`, 'Run "ovpn-killswitch lock", which writes it anew, and try again.');
+      throw new KillswitchError(
+        'NO_BOOT',
+        `${file} is damaged`,
+        'Run "ovpn-killswitch lock", which writes it anew, and try again.',
+      );
     const path = `${SYSCONFIG}/${name}`;
     return [{ path, text: withRules(read(path), text), mode: 0o600, shared: true }];
   });

@@ -8,7 +8,17 @@ export const UNIT = 'ovpn-killswitch.service';
 export const EARLY_UNIT = 'ovpn-killswitch-early.service';
 
 /** Services that may flush or replace rules when they start. */
-const FIREWALLS = ['nftables', 'netfilter-persistent', 'iptables', 'ip6tables', 'firewalld', 'ufw', 'shorewall', 'shorewall6', 'ferm'];
+const FIREWALLS = [
+  'nftables',
+  'netfilter-persistent',
+  'iptables',
+  'ip6tables',
+  'firewalld',
+  'ufw',
+  'shorewall',
+  'shorewall6',
+  'ferm',
+];
 
 /** Services that bring an interface up, or lead the packets of containers and guests out. */
 const NETWORKS = [
@@ -32,8 +42,9 @@ const NETWORKS = [
 ].map((name) => `${name}.service`);
 
 /**
- * What the units can do without, as far as no sandbox has to be made for it (decision 0141): systemd.exec(5) of a kernel
- * without one of these leaves it out, and the rules are loaded all the same.
+ * What the units can do without, as far as no sandbox has to be made for it (decision 0141):
+ * systemd.exec(5) of a kernel without one of these leaves it out, and the rules are loaded all the
+ * same.
  */
 const HARDENING = `NoNewPrivileges=yes
 # Netfilter; files of whoever owns them, as resolv.conf(5); modules that iptables asks for.
@@ -53,7 +64,10 @@ SystemCallFilter=~@clock @cpu-emulation @debug @mount @obsolete @raw-io @reboot 
 SystemCallErrorNumber=EPERM
 `;
 
-/** Before any service that waits for the start of the system, as nearly all do. Firewalls that start later load their rules over it. */
+/**
+ * Before any service that waits for the start of the system, as nearly all do. Firewalls that start
+ * later load their rules over it.
+ */
 const EARLY = `[Unit]
 Description=Base rules of the VPN kill switch, as soon as their text can be read
 DefaultDependencies=no
@@ -68,7 +82,8 @@ ExecStart=${BOOT_SCRIPT}
 ${HARDENING}`;
 
 /** What the script does when it fails, for when there is no script. */
-const NO_NETWORK = 'for each in /sys/class/net/*; do test "$${each##*/}" = lo || ip link set dev "$${each##*/}" down; done; exit 1';
+const NO_NETWORK =
+  'for each in /sys/class/net/*; do test "$${each##*/}" = lo || ip link set dev "$${each##*/}" down; done; exit 1';
 
 const MAIN = `[Unit]
 Description=Base rules of the VPN kill switch, before the network
@@ -87,8 +102,9 @@ ExecStart=/bin/sh -c '${BOOT_SCRIPT} || { ${NO_NETWORK}; }'
 ${HARDENING}`;
 
 /**
- * A manager that requires the unit does not start when that fails. That it is masked systemd forgives while it boots, and where orders go in
- * a circle it drops one; so what the script leaves when nothing can get out must be there too.
+ * A manager that requires the unit does not start when that fails. That it is masked systemd
+ * forgives while it boots, and where orders go in a circle it drops one; so what the script leaves
+ * when nothing can get out must be there too.
  */
 const REQUIRES = `[Unit]
 Requires=${UNIT}
@@ -100,7 +116,10 @@ function dropIn(unit: string, text: string): BootFile {
   return { path: `${UNITS}/${unit}.d/${DROP_IN}`, text, mode: 0o644 };
 }
 
-/** Units without links: what pulls them in are files too, so that presets and `systemctl disable` leave them alone. */
+/**
+ * Units without links: what pulls them in are files too, so that presets and `systemctl disable`
+ * leave them alone.
+ */
 export const systemd: BootStrategy = {
   name: 'systemd',
   loader: `systemd (${UNIT}), before the network`,

@@ -4,8 +4,17 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 
 /** @throws KillswitchError NO_BOOT with what the script said. */
-export function runScript(host: Host, path: string, args: readonly string[], milliseconds?: number): void {
-  const { status, stderr } = host.run({ program: 'sh', args: [path, ...args], ...(milliseconds !== undefined && { milliseconds }) });
+export function runScript(
+  host: Host,
+  path: string,
+  args: readonly string[],
+  milliseconds?: number,
+): void {
+  const { status, stderr } = host.run({
+    program: 'sh',
+    args: [path, ...args],
+    ...(milliseconds !== undefined && { milliseconds }),
+  });
   if (status !== 0)
     throw new KillswitchError(
       'NO_BOOT',
@@ -15,7 +24,11 @@ export function runScript(host: Host, path: string, args: readonly string[], mil
     );
 }
 
-/** Ways back live in the script `recover` alone, so that they work without us. @throws KillswitchError NO_BOOT */
+/**
+ * Ways back live in the script `recover` alone, so that they work without us.
+ * @throws KillswitchError NO_BOOT
+ */
 export function takeAway(host: Host, names: readonly string[], milliseconds?: number): void {
-  if (names.length > 0) runScript(host, `${PATHS.library}/recover`, ['--boot-off', ...names], milliseconds);
+  if (names.length > 0)
+    runScript(host, `${PATHS.library}/recover`, ['--boot-off', ...names], milliseconds);
 }

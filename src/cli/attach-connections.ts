@@ -18,12 +18,17 @@ interface Named {
   readonly name: string;
 }
 
-/** The connections that these names or uuids mean, each one alone. @throws KillswitchError PROFILE with everything that is wrong. */
+/**
+ * The connections that these names or uuids mean, each one alone.
+ * @throws KillswitchError PROFILE with everything that is wrong.
+ */
 function find(host: Host, names: readonly string[]): readonly Named[] {
   const all = [...new Map(vpnConnections(host).map((each) => [each.uuid, each])).values()];
   const problems: string[] = [];
   const found = names.flatMap((name): readonly Named[] => {
-    const [first, ...others] = all.filter((each) => each.uuid === name.toLowerCase() || each.name === name);
+    const [first, ...others] = all.filter(
+      (each) => each.uuid === name.toLowerCase() || each.name === name,
+    );
     const shown = printable(name);
     if (first === undefined) problems.push(`${shown}: NetworkManager keeps no VPN of that name`);
     else if (others.length > 0)
@@ -35,14 +40,25 @@ function find(host: Host, names: readonly string[]): readonly Named[] {
     return [];
   });
   if (problems.length === 0) return found;
-  const known = all.filter(({ profile }) => profile !== undefined).map(({ name }) => printable(name));
+  const known = all
+    .filter(({ profile }) => profile !== undefined)
+    .map(({ name }) => printable(name));
   const next =
-    known.length === 0 ? 'Import a profile into NetworkManager first.' : `NetworkManager's OpenVPN connections: ${known.join(', ')}`;
+    known.length === 0
+      ? 'Import a profile into NetworkManager first.'
+      : `NetworkManager's OpenVPN connections: ${known.join(', ')}`;
   throw new KillswitchError('PROFILE', 'a connection cannot be changed like this', next, problems);
 }
 
-/** Makes the tunnel's resolvers the only ones while one of these connections is up. @throws KillswitchError PROFILE, FILES */
-export function attachConnections({ host, print }: Context, names: readonly string[], dryRun: boolean): void {
+/**
+ * Makes the tunnel's resolvers the only ones while one of these connections is up.
+ * @throws KillswitchError PROFILE, FILES
+ */
+export function attachConnections(
+  { host, print }: Context,
+  names: readonly string[],
+  dryRun: boolean,
+): void {
   const found = find(host, names);
   if (!host.exists(PATHS.dispatcher) && !dryRun && found.length > 0)
     throw new KillswitchError(
@@ -62,7 +78,11 @@ export function attachConnections({ host, print }: Context, names: readonly stri
 }
 
 /** Puts back what `attachConnections` changed. @throws KillswitchError PROFILE */
-export function detachConnections({ host, print }: Context, names: readonly string[], dryRun: boolean): void {
+export function detachConnections(
+  { host, print }: Context,
+  names: readonly string[],
+  dryRun: boolean,
+): void {
   for (const { uuid, name } of find(host, names)) {
     if (dryRun) {
       print(`# ${name}: what attach changed would be put back`);

@@ -17,15 +17,31 @@ import { attachConnections, CONNECTIONS, FILES } from './attach-connections.ts';
 import type { CliCommand, Context, Flags } from './command.ts';
 import { filesBeside, type ProfileCopy, planCopies, writeCopies } from './copy-profiles.ts';
 import { parseArguments } from './parse-arguments.ts';
-import { keepOriginal, needRoot, type ProfileChange, planProfiles, writeProfiles } from './rewrite-profiles.ts';
+import {
+  keepOriginal,
+  needRoot,
+  type ProfileChange,
+  planProfiles,
+  writeProfiles,
+} from './rewrite-profiles.ts';
 import { unifiedDiff } from './unified-diff.ts';
 
 const FOLDER = join(PATHS.library, 'hooks');
 
-function warningsFor({ before }: ProfileChange, harden: boolean, pins: readonly Pin[]): readonly Warning[] {
+function warningsFor(
+  { before }: ProfileChange,
+  harden: boolean,
+  pins: readonly Pin[],
+): readonly Warning[] {
   const own = detach(before);
   const addresses = addressCounts(pins);
-  return warningsOf({ profile: readProfile(own), facts: readProfileFacts(own), folder: FOLDER, harden, addresses });
+  return warningsOf({
+    profile: readProfile(own),
+    facts: readProfileFacts(own),
+    folder: FOLDER,
+    harden,
+    addresses,
+  });
 }
 
 function printWarnings(print: Context['print'], warnings: readonly Warning[]): void {
@@ -36,7 +52,12 @@ function printWarnings(print: Context['print'], warnings: readonly Warning[]): v
 }
 
 /** What only the addresses of its names tell of a profile. */
-function printNewWarnings(print: Context['print'], change: ProfileChange, harden: boolean, pins: readonly Pin[]): void {
+function printNewWarnings(
+  print: Context['print'],
+  change: ProfileChange,
+  harden: boolean,
+  pins: readonly Pin[],
+): void {
   const known = warningsFor(change, harden, []).map(({ what }) => what);
   const fresh = warningsFor(change, harden, pins).filter(({ what }) => !known.includes(what));
   if (fresh.length > 0) print(`${printable(change.path)}:`);
@@ -45,15 +66,26 @@ function printNewWarnings(print: Context['print'], change: ProfileChange, harden
 
 /** From now on the copy counts alone: what is changed in the original changes nothing. */
 function printCopy(print: Context['print'], copy: ProfileCopy, dryRun: boolean): void {
-  print(`${printable(copy.from)}: ${dryRun ? 'would be copied' : 'copied'} to ${printable(copy.to)}; start OpenVPN from there`);
-  for (const file of filesBeside(copy)) print(`  warning: it names "${file}", which must lie beside the copy`);
+  print(
+    `${printable(copy.from)}: ${dryRun ? 'would be copied' : 'copied'} to ${printable(copy.to)}; start OpenVPN from there`,
+  );
+  for (const file of filesBeside(copy))
+    print(`  warning: it names "${file}", which must lie beside the copy`);
 }
 
 const FLAGS = {
-  copy: { type: 'boolean', what: 'attach a copy in /etc/openvpn/client, which only root can change' },
+  copy: {
+    type: 'boolean',
+    what: 'attach a copy in /etc/openvpn/client, which only root can change',
+  },
   'dry-run': { type: 'boolean', what: 'show the change and write nothing' },
   harden: { type: 'boolean', what: 'refuse also what a server need not push' },
-  networkmanager: { type: 'string', multiple: true, value: 'NAME', what: "a connection of NetworkManager's in place of a file" },
+  networkmanager: {
+    type: 'string',
+    multiple: true,
+    value: 'NAME',
+    what: "a connection of NetworkManager's in place of a file",
+  },
 } as const satisfies Flags;
 
 export const attach: CliCommand = {
@@ -61,15 +93,25 @@ export const attach: CliCommand = {
   usage: 'attach FILE… [--copy] | --networkmanager NAME [--dry-run] [--harden]',
   group: 'setup',
   brief: 'write the lines for the hooks into profiles',
-  summary: 'Write the lines that the hooks need into profiles. What their own up, down and route-up call is called in turn.',
+  summary:
+    'Write the lines that the hooks need into profiles. What their own up, down and route-up call is called in turn.',
   flags: FLAGS,
   words: [{ name: 'FILE', what: 'an OpenVPN profile', isFile: true }],
   examples: [
-    ['attach /etc/openvpn/client/my-vpn.conf', 'writes the lines at its end, and keeps a copy of the original'],
+    [
+      'attach /etc/openvpn/client/my-vpn.conf',
+      'writes the lines at its end, and keeps a copy of the original',
+    ],
     ['attach --dry-run my-vpn.ovpn', 'shows the change and writes nothing'],
-    ['attach --copy my-vpn.ovpn', 'attaches a copy of it in /etc/openvpn/client, which only root can change'],
+    [
+      'attach --copy my-vpn.ovpn',
+      'attaches a copy of it in /etc/openvpn/client, which only root can change',
+    ],
     ['attach --harden my-vpn.ovpn', 'refuses also what a server need not push'],
-    ['attach --networkmanager "My VPN"', 'has NetworkManager ask only the resolvers of that VPN while it is up'],
+    [
+      'attach --networkmanager "My VPN"',
+      'has NetworkManager ask only the resolvers of that VPN while it is up',
+    ],
   ],
   needsRoot: false,
   run: (context) => {
@@ -87,7 +129,9 @@ export const attach: CliCommand = {
     const copied = new Map(copies.map(({ to, bytes }) => [to, bytes]));
     const read = (path: string) => copied.get(path) ?? host.readBytes(path);
     const files = values.copy === true ? [...copied.keys()] : positionals;
-    const changes = planProfiles(read, files, (text) => attachText(text, { folder: FOLDER, harden }));
+    const changes = planProfiles(read, files, (text) =>
+      attachText(text, { folder: FOLDER, harden }),
+    );
     if (!dryRun) {
       needRoot(host, 'attach');
       if (!host.exists(join(FOLDER, 'up')))
@@ -98,7 +142,8 @@ export const attach: CliCommand = {
         );
     }
     if (!dryRun) writeCopies(host, copies);
-    for (const copy of copies) printCopy((line) => print(`${dryRun ? '# ' : ''}${line}`), copy, dryRun);
+    for (const copy of copies)
+      printCopy((line) => print(`${dryRun ? '# ' : ''}${line}`), copy, dryRun);
     const backups = dryRun ? [] : changes.map((change) => keepOriginal(host, change));
     if (!dryRun)
       writeProfiles(
@@ -108,9 +153,17 @@ export const attach: CliCommand = {
     for (const [index, change] of changes.entries()) {
       const { path, before, after } = change;
       if (dryRun) for (const line of unifiedDiff(path, before, after)) printExactly(line);
-      const done = before === after ? 'is attached already' : dryRun ? 'would be attached' : `attached; the original is ${backups[index]}`;
+      const done =
+        before === after
+          ? 'is attached already'
+          : dryRun
+            ? 'would be attached'
+            : `attached; the original is ${backups[index]}`;
       print(`${dryRun ? '# ' : ''}${path}: ${done}`);
-      printWarnings((line) => print(`${dryRun ? '# ' : ''}${line}`), warningsFor(change, harden, []));
+      printWarnings(
+        (line) => print(`${dryRun ? '# ' : ''}${line}`),
+        warningsFor(change, harden, []),
+      );
     }
     if (dryRun) return EXIT.ok;
     keepAttached(
@@ -122,7 +175,8 @@ export const attach: CliCommand = {
     for (const change of changes) printNewWarnings(print, change, harden, known.pins);
     for (const line of gaps(known)) print(`  ${line}`);
     for (const { tunnel, profile } of readLiveTunnels(host))
-      if (tunnel.offloaded === true && changes.some(({ path }) => path === profile)) print(`  ${offloadText(tunnel)}`);
+      if (tunnel.offloaded === true && changes.some(({ path }) => path === profile))
+        print(`  ${offloadText(tunnel)}`);
     const record = readLockRecord(host);
     print(
       record?.locked === true

@@ -19,9 +19,12 @@ function enable({ host, print }: Context, wanted: 'auto' | StrategyName, sysctl:
   const { strategy, trace, plan } = enableBoot(host, wanted);
   print(`The base rules are loaded at boot by ${strategy.loader}.`);
   for (const line of [...trace, ...plan.notes]) print(`  ${line}`);
-  if (settings !== undefined) for (const { key, value } of enableSysctls(host, settings)) print(`  /proc/sys/${key} is ${value}`);
+  if (settings !== undefined)
+    for (const { key, value } of enableSysctls(host, settings))
+      print(`  /proc/sys/${key} is ${value}`);
   for (const problem of readBoot(host).problems) print(`  problem: ${problem}`);
-  if (readLockRecord(host)?.locked !== true) print('This machine is not locked now: it boots open until you say "ovpn-killswitch lock".');
+  if (readLockRecord(host)?.locked !== true)
+    print('This machine is not locked now: it boots open until you say "ovpn-killswitch lock".');
 }
 
 const FLAGS = {
@@ -39,24 +42,40 @@ export const boot: CliCommand = {
   usage: `boot enable [--with auto|${STRATEGY_NAMES.join('|')}] [--sysctl] | boot disable`,
   group: 'setup',
   brief: 'load the rules at boot, before the network',
-  summary: 'Have the base rules of a locked machine loaded at boot, before the network; or no longer. Changes no rule now.',
+  summary:
+    'Have the base rules of a locked machine loaded at boot, before the network; or no longer. Changes no rule now.',
   flags: FLAGS,
-  words: [{ name: 'enable|disable', what: 'whether the rules are loaded at boot', choices: ['enable', 'disable'] }],
+  words: [
+    {
+      name: 'enable|disable',
+      what: 'whether the rules are loaded at boot',
+      choices: ['enable', 'disable'],
+    },
+  ],
   examples: [
     ['boot enable', 'finds what fits this machine, and says why'],
-    ['boot enable --sysctl', 'also sets kernel settings that fit the settings, now and at each boot'],
+    [
+      'boot enable --sysctl',
+      'also sets kernel settings that fit the settings, now and at each boot',
+    ],
     ['boot disable', 'takes all of that back, and gives kernel settings their old values'],
   ],
   needsRoot: true,
   run: (context) => {
-    const { values, positionals } = parseArguments(boot, context.args, FLAGS, { least: 1, most: 1 });
+    const { values, positionals } = parseArguments(boot, context.args, FLAGS, {
+      least: 1,
+      most: 1,
+    });
     switch (positionals[0]) {
       case 'enable':
         enable(context, strategyName(values.with ?? 'auto'), values.sysctl === true);
         return EXIT.ok;
       case 'disable': {
         if (values.with !== undefined || values.sysctl === true)
-          throw misused({ usage: 'boot disable' }, 'boot disable takes everything back: it has no flags');
+          throw misused(
+            { usage: 'boot disable' },
+            'boot disable takes everything back: it has no flags',
+          );
         const before = disableBoot(context.host);
         context.print(
           before === undefined

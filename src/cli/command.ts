@@ -9,9 +9,15 @@ export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Arguments after the command's name. */
   readonly args: readonly string[];
-  /** One line of the answer for people, on stdout: it fits the screen, and what a terminal would act on is escaped. */
+  /**
+   * One line of the answer for people, on stdout: it fits the screen, and what a terminal would act
+   * on is escaped.
+   */
   print(line: string): void;
-  /** Text for programs and files, on stdout: of any width. What a terminal would act on is escaped but for tabs. */
+  /**
+   * Text for programs and files, on stdout: of any width. What a terminal would act on is escaped
+   * but for tabs.
+   */
   printExactly(text: string): void;
   /** What `drawn` made, control sequences of our own included. */
   draw(text: string): void;
@@ -46,7 +52,9 @@ export interface Word {
   readonly isFile?: true;
 }
 
-/** The commands in groups of the help, in its order. Those of `internal` are for timers and shells. */
+/**
+ * The commands in groups of the help, in its order. Those of `internal` are for timers and shells.
+ */
 export const GROUPS = {
   setup: 'Set up',
   daily: 'Every day',
@@ -74,9 +82,15 @@ export interface CliCommand {
   readonly exits?: readonly (readonly [status: ExitStatus, meaning: string])[];
   /** Calls to show, each with what it does. */
   readonly examples: readonly (readonly [call: string, what: string])[];
-  /** Whether it changes packet filters or files of the system. `account`: root's account will do, also without CAP_NET_ADMIN. */
+  /**
+   * Whether it changes packet filters or files of the system. `account`: root's account will do,
+   * also without CAP_NET_ADMIN.
+   */
   readonly needsRoot: boolean | 'account';
-  /** Whether a call may last as long as it likes: until it is interrupted, or as long as its steps take. Without it every call has an end. */
+  /**
+   * Whether a call may last as long as it likes: until it is interrupted, or as long as its steps
+   * take. Without it every call has an end.
+   */
   endless?(args: readonly string[]): boolean;
   run(context: Context): ExitStatus | Promise<ExitStatus>;
 }

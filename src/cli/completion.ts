@@ -8,7 +8,8 @@ export const completion: CliCommand = {
   usage: `completion ${SHELLS.join('|')}`,
   group: 'internal',
   brief: 'print what lets a shell complete commands',
-  summary: 'Print what lets a shell complete commands and flags. "install" has put it in its place.',
+  summary:
+    'Print what lets a shell complete commands and flags. "install" has put it in its place.',
   flags: {},
   words: [{ name: 'SHELL', what: 'whose text it is', choices: SHELLS }],
   examples: [['completion bash', 'for a shell that does not look in /usr/local/share']],
@@ -16,7 +17,8 @@ export const completion: CliCommand = {
   run: ({ args, printExactly, commands }) => {
     const { positionals } = parseArguments(completion, args, {}, { least: 1, most: 1 });
     const shell = SHELLS.find((each) => each === positionals[0]);
-    if (shell === undefined) throw misused(completion, `"${positionals[0]}" is none of ${SHELLS.join(', ')}`);
+    if (shell === undefined)
+      throw misused(completion, `"${positionals[0]}" is none of ${SHELLS.join(', ')}`);
     printExactly(completionText(shell, commands).trimEnd());
     return EXIT.ok;
   },

@@ -11,31 +11,49 @@ export const COMPLETION_PATHS: Readonly<Record<Shell, string>> = {
   fish: '/usr/local/share/fish/vendor_completions.d/ovpn-killswitch.fish',
 };
 
-const HELP: readonly [name: string, flag: Flag] = ['help', { type: 'boolean', what: 'show how it is called' }];
+const HELP: readonly [name: string, flag: Flag] = [
+  'help',
+  { type: 'boolean', what: 'show how it is called' },
+];
 
 function flagsOf({ flags }: CliCommand): readonly (readonly [name: string, flag: Flag])[] {
   return [...Object.entries(flags), HELP];
 }
 
 /** Flags that a value follows, as `command:--flag`. */
-function valued(commands: readonly CliCommand[]): readonly (readonly [pattern: string, flag: Flag])[] {
+function valued(
+  commands: readonly CliCommand[],
+): readonly (readonly [pattern: string, flag: Flag])[] {
   return commands.flatMap((command) =>
-    flagsOf(command).flatMap(([name, flag]) => (flag.type === 'string' ? [[`${command.name}:--${name}`, flag] as const] : [])),
+    flagsOf(command).flatMap(([name, flag]) =>
+      flag.type === 'string' ? [[`${command.name}:--${name}`, flag] as const] : [],
+    ),
   );
 }
 
-/** Words are counted without flags and their values; where a file may stand, the shell itself completes. */
+/**
+ * Words are counted without flags and their values; where a file may stand, the shell itself
+ * completes.
+ */
 function bash(commands: readonly CliCommand[]): string {
   const values = valued(commands);
   const choices = values.flatMap(([pattern, { choices: all = [] }]) =>
-    all.length === 0 ? [] : [`    ${pattern}) COMPREPLY=($(compgen -W ${singleQuoted(all.join(' '))} -- "$word")); return ;;`],
+    all.length === 0
+      ? []
+      : [
+          `    ${pattern}) COMPREPLY=($(compgen -W ${singleQuoted(all.join(' '))} -- "$word")); return ;;`,
+        ],
   );
   const places = commands.flatMap((command) =>
     command.words.flatMap(({ choices: all = [] }, place) =>
-      all.length === 0 ? [] : [`    ${command.name}:${place}) words=${singleQuoted(all.join(' '))} ;;`],
+      all.length === 0
+        ? []
+        : [`    ${command.name}:${place}) words=${singleQuoted(all.join(' '))} ;;`],
     ),
   );
-  const files = commands.filter(({ words }) => words.some(({ isFile }) => isFile === true)).map(({ name }) => name);
+  const files = commands
+    .filter(({ words }) => words.some(({ isFile }) => isFile === true))
+    .map(({ name }) => name);
   const flags = commands.map(
     (command) =>
       `    ${command.name}) flags=${singleQuoted(
@@ -86,10 +104,15 @@ function described(text: string): string {
 }
 
 function zshArguments(command: CliCommand): string {
-  const flags = flagsOf(command).map(([name, { type, multiple, value = 'VALUE', choices, what }]) => {
-    const after = type === 'boolean' ? '' : `:${value}:${choices === undefined ? '' : `(${choices.join(' ')})`}`;
-    return singleQuoted(`${multiple === true ? '*' : ''}--${name}[${described(what)}]${after}`);
-  });
+  const flags = flagsOf(command).map(
+    ([name, { type, multiple, value = 'VALUE', choices, what }]) => {
+      const after =
+        type === 'boolean'
+          ? ''
+          : `:${value}:${choices === undefined ? '' : `(${choices.join(' ')})`}`;
+      return singleQuoted(`${multiple === true ? '*' : ''}--${name}[${described(what)}]${after}`);
+    },
+  );
   const words = command.words.map(({ name, choices, isFile }, place) => {
     const how = isFile === true ? '_files' : choices === undefined ? '' : `(${choices.join(' ')})`;
     return singleQuoted(`${isFile === true ? '*' : place + 1}:${described(name)}:${how}`);
@@ -98,8 +121,12 @@ function zshArguments(command: CliCommand): string {
 }
 
 function zsh(commands: readonly CliCommand[]): string {
-  const names = commands.map(({ name, brief }) => `    ${singleQuoted(`${name}:${brief.replaceAll(':', '\\:')}`)}`);
-  const cases = commands.map((command) => `        ${command.name}) _arguments ${zshArguments(command)} ;;`);
+  const names = commands.map(
+    ({ name, brief }) => `    ${singleQuoted(`${name}:${brief.replaceAll(':', '\\:')}`)}`,
+  );
+  const cases = commands.map(
+    (command) => `        ${command.name}) _arguments ${zshArguments(command)} ;;`,
+  );
   return `#compdef ovpn-killswitch
 _ovpn_killswitch() {
   local curcontext=$curcontext state line

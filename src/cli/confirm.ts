@@ -9,7 +9,8 @@ export const confirm: CliCommand = {
   usage: 'confirm',
   group: 'daily',
   brief: 'keep what "lock --confirm" has locked',
-  summary: 'Keep what "lock --confirm" has locked: it is no longer taken back by itself. Exit 1 when nothing waits to be confirmed.',
+  summary:
+    'Keep what "lock --confirm" has locked: it is no longer taken back by itself. Exit 1 when nothing waits to be confirmed.',
   flags: {},
   words: [],
   exits: [[EXIT.failed, 'nothing waits to be confirmed']],

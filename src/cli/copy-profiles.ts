@@ -29,11 +29,16 @@ export interface ProfileCopy {
   readonly bytes: Uint8Array;
 }
 
-/** Files that a profile names by a path relative to where it lies: the copy looks for them beside itself. */
+/**
+ * Files that a profile names by a path relative to where it lies: the copy looks for them beside
+ * itself.
+ */
 export function filesBeside({ bytes }: ProfileCopy): readonly string[] {
   const text = Buffer.from(bytes).toString('utf8');
   return [...options(text)].flatMap(([option = '', file]) =>
-    FILES.includes(option) && file !== undefined && file !== '[inline]' && !file.startsWith('/') ? [`${option} ${printable(file)}`] : [],
+    FILES.includes(option) && file !== undefined && file !== '[inline]' && !file.startsWith('/')
+      ? [`${option} ${printable(file)}`]
+      : [],
   );
 }
 
@@ -53,16 +58,26 @@ function copyOf(host: Host, from: string): ProfileCopy | string {
   }
 }
 
-/** What `attach --copy` would copy; nothing is written. @throws KillswitchError PROFILE with everything that is wrong. */
+/**
+ * What `attach --copy` would copy; nothing is written.
+ * @throws KillswitchError PROFILE with everything that is wrong.
+ */
 export function planCopies(host: Host, files: readonly string[]): readonly ProfileCopy[] {
-  const planned = [...new Set(files.map((file) => resolve(file)))].map((from) => copyOf(host, from));
+  const planned = [...new Set(files.map((file) => resolve(file)))].map((from) =>
+    copyOf(host, from),
+  );
   const problems = planned.filter((each) => typeof each === 'string');
   const copies = planned.flatMap((each) => (typeof each === 'string' ? [] : [each]));
   for (const [index, { from, to }] of copies.entries())
     if (copies.findIndex((each) => each.to === to) !== index)
       problems.push(`${printable(from)}: another profile would be copied to ${printable(to)}`);
   if (problems.length === 0) return copies;
-  throw new KillswitchError('PROFILE', 'nothing was copied', 'Rename or remove the file that is in the way, and try again.', problems);
+  throw new KillswitchError(
+    'PROFILE',
+    'nothing was copied',
+    'Rename or remove the file that is in the way, and try again.',
+    problems,
+  );
 }
 
 /** Writes the copies: root's, and for root alone, because they may hold keys. */

@@ -33,12 +33,21 @@ const UPLINK = 'uplink';
 const [SOMEBODY, SOME_PORT] = [1000, '40000'];
 
 /**
- * The packet that is meant. `usage` is how to call the command; `uidOf` knows the users of this machine.
+ * The packet that is meant. `usage` is how to call the command; `uidOf` knows the users of this
+ * machine.
  * @throws KillswitchError USAGE
  */
-export function describedPacket(described: PacketWords, usage: string, uidOf: (account: string) => number | undefined): Packet {
+export function describedPacket(
+  described: PacketWords,
+  usage: string,
+  uidOf: (account: string) => number | undefined,
+): Packet {
   const wrong = (message: string) => misused({ usage }, message);
-  const parsed = <Value>(text: string, parse: (text: string) => Value | undefined, what: string): Value => {
+  const parsed = <Value>(
+    text: string,
+    parse: (text: string) => Value | undefined,
+    what: string,
+  ): Value => {
     const value = parse(text);
     if (value === undefined) throw wrong(`"${text}" is ${what}`);
     return value;
@@ -51,25 +60,45 @@ export function describedPacket(described: PacketWords, usage: string, uidOf: (a
   if (described['from-lan'] === true && (hook !== 'input' || described.device !== undefined))
     throw wrong('--from-lan is for a packet that comes in by no device that is named');
   if (described['leaves-by'] !== undefined && hook !== 'output')
-    throw wrong('--leaves-by is for packets of this machine: what is forwarded is not routed twice');
-  if (described.in !== undefined && hook !== 'forward') throw wrong('--in is for forwarded packets');
+    throw wrong(
+      '--leaves-by is for packets of this machine: what is forwarded is not routed twice',
+    );
+  if (described.in !== undefined && hook !== 'forward')
+    throw wrong('--in is for forwarded packets');
   if (described.bridged === true && (hook !== 'forward' || described.in !== undefined))
     throw wrong('--bridged is for forwarded packets that stay on one bridge, named by --device');
   if (described.asked === true && (hook !== 'input' || described.device !== undefined))
     throw wrong('--asked is for a packet that comes in by no device that is named');
   if (described.to !== undefined && hook !== 'input')
     throw wrong('--to is for packets that come in: what goes out has its address already');
-  const to = described.to === undefined ? ownAddress(there) : parsed(described.to, parseAddress, 'not an address');
+  const to =
+    described.to === undefined
+      ? ownAddress(there)
+      : parsed(described.to, parseAddress, 'not an address');
   if (to.family !== there.family) throw wrong('--to is of another IP version than the other end');
   return {
     hook,
-    in: hook === 'output' ? undefined : interfaceOf(hook === 'forward' && described.bridged !== true ? described.in : described.device),
+    in:
+      hook === 'output'
+        ? undefined
+        : interfaceOf(
+            hook === 'forward' && described.bridged !== true ? described.in : described.device,
+          ),
     out: hook === 'input' ? undefined : interfaceOf(described.device),
     from: hook === 'input' ? there : to,
     to: hook === 'input' ? to : there,
     payload: payload(),
-    conntrack: parsed(described.state ?? 'new', (text) => STATES.find((each) => each === text), 'none of new, established, related'),
-    uid: hook === 'output' ? (described.as === undefined ? SOMEBODY : parsed(described.as, uidOf, 'no user of this machine')) : undefined,
+    conntrack: parsed(
+      described.state ?? 'new',
+      (text) => STATES.find((each) => each === text),
+      'none of new, established, related',
+    ),
+    uid:
+      hook === 'output'
+        ? described.as === undefined
+          ? SOMEBODY
+          : parsed(described.as, uidOf, 'no user of this machine')
+        : undefined,
     mark: parsed(described.mark ?? '0', parseMark, 'not a mark: 0x1, say'),
     ...(described.bridged === true && { bridged: true }),
     ...(described.asked === true && { asked: true }),
@@ -77,7 +106,8 @@ export function describedPacket(described: PacketWords, usage: string, uidOf: (a
 
   function payload(): Packet['payload'] {
     if (protocol === 'icmp') return { icmp: ECHO_REQUEST[there.family] };
-    if (protocol !== 'tcp' && protocol !== 'udp') throw wrong(`"${protocol}" is none of tcp, udp, icmp`);
+    if (protocol !== 'tcp' && protocol !== 'udp')
+      throw wrong(`"${protocol}" is none of tcp, udp, icmp`);
     return {
       transport: protocol,
       fromPort: parsed(described['from-port'] ?? SOME_PORT, parsePort, 'not a port'),
@@ -87,10 +117,15 @@ export function describedPacket(described: PacketWords, usage: string, uidOf: (a
 }
 
 function parseMark(text: string): number | undefined {
-  return /^(0x[0-9a-fA-F]{1,8}|\d{1,10})$/.test(text) && Number(text) <= 0xffffffff ? Number(text) : undefined;
+  return /^(0x[0-9a-fA-F]{1,8}|\d{1,10})$/.test(text) && Number(text) <= 0xffffffff
+    ? Number(text)
+    : undefined;
 }
 
-/** An address that stands for this machine: rules look at the far end, except those for a tunnel's own address. */
+/**
+ * An address that stands for this machine: rules look at the far end, except those for a tunnel's
+ * own address.
+ */
 function ownAddress({ family, ...rest }: Address): Address {
   return parseAddress(family === 'ipv4' ? '192.0.2.1' : '2001:db8::1') ?? { family, ...rest };
 }

@@ -13,7 +13,12 @@ import { unifiedDiff } from './unified-diff.ts';
 
 const FLAGS = {
   'dry-run': { type: 'boolean', what: 'show the change and write nothing' },
-  networkmanager: { type: 'string', multiple: true, value: 'NAME', what: "a connection of NetworkManager's in place of a file" },
+  networkmanager: {
+    type: 'string',
+    multiple: true,
+    value: 'NAME',
+    what: "a connection of NetworkManager's in place of a file",
+  },
 } as const satisfies Flags;
 
 export const detach: CliCommand = {
@@ -27,7 +32,10 @@ export const detach: CliCommand = {
   examples: [
     ['detach /etc/openvpn/client/my-vpn.conf', 'after that OpenVPN calls no hook of ours'],
     ['detach --dry-run my-vpn.ovpn', 'shows the change and writes nothing'],
-    ['detach --networkmanager "My VPN"', "gives NetworkManager's connection its earlier order of resolvers back"],
+    [
+      'detach --networkmanager "My VPN"',
+      "gives NetworkManager's connection its earlier order of resolvers back",
+    ],
   ],
   needsRoot: false,
   run: (context) => {
@@ -43,11 +51,15 @@ export const detach: CliCommand = {
     }
     const attached = attachedProfiles(host);
     // A profile that is gone has no lines left to take out; what is known of it goes all the same.
-    const gone = positionals.map((file) => resolve(file)).filter((path) => attached.includes(path) && !host.exists(path));
+    const gone = positionals
+      .map((file) => resolve(file))
+      .filter((path) => attached.includes(path) && !host.exists(path));
     const there = positionals.filter((file) => !gone.includes(resolve(file)));
     const changes = planProfiles(host.readUntrusted, there, (text) => {
       const damage = markerDamage(text);
-      return damage === undefined ? { text: detachText(text) } : { problems: [`${damage}: take that line out by hand`] };
+      return damage === undefined
+        ? { text: detachText(text) }
+        : { problems: [`${damage}: take that line out by hand`] };
     });
     if (!dryRun) {
       needRoot(host, 'detach');
@@ -66,7 +78,10 @@ export const detach: CliCommand = {
       else forgetOriginal(host, change);
       print(dryRun ? `# ${path}: would be detached` : `${path}: detached`);
     }
-    for (const path of gone) print(dryRun ? `# ${path}: is gone, and would be forgotten` : `${path}: is gone, and forgotten`);
+    for (const path of gone)
+      print(
+        dryRun ? `# ${path}: is gone, and would be forgotten` : `${path}: is gone, and forgotten`,
+      );
     if (!dryRun) {
       const paths = [...changes.map(({ path }) => path), ...gone];
       for (const path of paths) forgetRemembered(host, { profile: host.place(path) ?? path });

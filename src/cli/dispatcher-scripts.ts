@@ -9,10 +9,14 @@ const NAME = basename(PATHS.dispatcher);
 /** Where NetworkManager looks for scripts that it waits for (NetworkManager-dispatcher(8)). */
 const WAITED_FOR = ['pre-up.d', 'pre-down.d'].map((folder) => join(FOLDER, folder));
 
-export const DISPATCHER_PATHS: readonly string[] = [PATHS.dispatcher, ...WAITED_FOR.map((folder) => join(folder, NAME))];
+export const DISPATCHER_PATHS: readonly string[] = [
+  PATHS.dispatcher,
+  ...WAITED_FOR.map((folder) => join(folder, NAME)),
+];
 
 /**
- * Puts the script where NetworkManager's dispatcher runs it: as a file of root's that only root may write, which is all that it takes.
+ * Puts the script where NetworkManager's dispatcher runs it: as a file of root's that only root may
+ * write, which is all that it takes.
  * @throws KillswitchError FILES when there is no NetworkManager.
  */
 export function placeDispatcher(host: Host, text: string): void {

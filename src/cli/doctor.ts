@@ -9,10 +9,14 @@ import { drawn } from './screen.ts';
 
 function offloadLines(report: DoctorWorld['report']): readonly string[] {
   if (report instanceof KillswitchError) return [];
-  return report.intended.live.flatMap(({ tunnel }) => (tunnel.offloaded === true ? [offloadText(tunnel)] : []));
+  return report.intended.live.flatMap(({ tunnel }) =>
+    tunnel.offloaded === true ? [offloadText(tunnel)] : [],
+  );
 }
 
-const FLAGS = { json: { type: 'boolean', what: 'for programs: a list of check, weight, what, fix' } } as const satisfies Flags;
+const FLAGS = {
+  json: { type: 'boolean', what: 'for programs: a list of check, weight, what, fix' },
+} as const satisfies Flags;
 
 export const doctor: CliCommand = {
   name: 'doctor',
@@ -33,7 +37,9 @@ export const doctor: CliCommand = {
     const { values } = parseArguments(doctor, args, FLAGS);
     const world = readDoctorWorld(host);
     const found = CHECKS.map(({ title, find }) => ({ title, findings: find(world) }));
-    const all = found.flatMap(({ title, findings }) => findings.map((finding) => ({ check: title, ...finding })));
+    const all = found.flatMap(({ title, findings }) =>
+      findings.map((finding) => ({ check: title, ...finding })),
+    );
     const problems = all.filter(({ weight }) => weight === 'problem').length;
     const exit = problems > 0 ? EXIT.failed : EXIT.ok;
     if (values.json === true) {
@@ -44,13 +50,19 @@ export const doctor: CliCommand = {
       if (findings.length === 0) return [{ text: `ok       ${title}`, tone: 'good' }];
       // The title says how it should be: what was found is said in its place.
       return findings.flatMap(({ weight, what, fix }): readonly PictureLine[] => [
-        weight === 'problem' ? { text: `PROBLEM  ${what}`, tone: 'bad' } : { text: `warning  ${what}`, tone: 'warning' },
+        weight === 'problem'
+          ? { text: `PROBLEM  ${what}`, tone: 'bad' }
+          : { text: `warning  ${what}`, tone: 'warning' },
         { label: 'fix', text: fix, tone: 'plain' },
       ]);
     });
     for (const line of lines.flatMap((each) => drawn(each, screen))) draw(line);
     for (const line of offloadLines(world.report)) print(line);
-    print(all.length === 0 ? 'Nothing will bite.' : `${problems} to mend, ${all.length - problems} to know.`);
+    print(
+      all.length === 0
+        ? 'Nothing will bite.'
+        : `${problems} to mend, ${all.length - problems} to know.`,
+    );
     return exit;
   },
 };

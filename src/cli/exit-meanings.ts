@@ -9,7 +9,10 @@ export const EXIT_MEANINGS: readonly (readonly [status: ExitStatus, meaning: str
   ],
   [EXIT.degraded, 'of `status` and `explain`: locked, but not as it should be'],
   [EXIT.usage, 'the command line is wrong'],
-  [EXIT.unavailable, 'a program that is needed is not installed, or cannot load rules at boot; of `portal`: there is none to open here'],
+  [
+    EXIT.unavailable,
+    'a program that is needed is not installed, or cannot load rules at boot; of `portal`: there is none to open here',
+  ],
   [EXIT.internal, 'a mistake in this program'],
   [EXIT.kernel, 'the kernel or its tools refused, or somebody else was busy'],
   [EXIT.files, 'a file could not be read or written'],

@@ -16,33 +16,64 @@ import { drawn } from './screen.ts';
 function loadedLine({ state, exact, unread }: Report): PictureLine {
   const label = 'loaded';
   if (unread !== undefined) return { label, text: `nobody knows: ${unread}`, tone: 'bad' };
-  if (state === 'unlocked') return { label, text: 'no: nothing is locked, and this is what "lock" would load', tone: 'warning' };
+  if (state === 'unlocked')
+    return {
+      label,
+      text: 'no: nothing is locked, and this is what "lock" would load',
+      tone: 'warning',
+    };
   if (exact) return { label, text: 'yes: the kernel holds exactly these rules', tone: 'good' };
-  return { label, text: 'NO: the kernel holds other rules; "ovpn-killswitch status" says which', tone: 'bad' };
+  return {
+    label,
+    text: 'NO: the kernel holds other rules; "ovpn-killswitch status" says which',
+    tone: 'bad',
+  };
 }
 
 /** That two interfaces are meant, and which of them counts. */
-function reroutedLines(first: string | undefined, final: string | undefined): readonly PictureLine[] {
+function reroutedLines(
+  first: string | undefined,
+  final: string | undefined,
+): readonly PictureLine[] {
   if (first === final) return [];
-  return [{ label: 'routed', text: `to ${first} at first, then out by ${final}: the last interface decides`, tone: 'warning' }];
+  return [
+    {
+      label: 'routed',
+      text: `to ${first} at first, then out by ${final}: the last interface decides`,
+      tone: 'warning',
+    },
+  ];
 }
 
-/** Where the backend in use asks: iptables at every hook it has a table for, nftables early only to refuse with an answer. */
+/**
+ * Where the backend in use asks: iptables at every hook it has a table for, nftables early only to
+ * refuse with an answer.
+ */
 function looksOf({ choice, intended }: Report): Looks {
   const { frames } = choice;
-  if (choice.backend.name === 'nftables') return { first: answersEarly(intended.ruleset), final: true, frames, answers: true };
+  if (choice.backend.name === 'nftables')
+    return { first: answersEarly(intended.ruleset), final: true, frames, answers: true };
   return { first: true, final: choice.wall, frames, answers: false };
 }
 
 const FLAGS = {
   device: { type: 'string', value: 'NAME', what: 'the interface that it leaves or comes in by' },
-  'leaves-by': { type: 'string', value: 'NAME', what: 'the interface that it really leaves by, where it is routed anew' },
+  'leaves-by': {
+    type: 'string',
+    value: 'NAME',
+    what: 'the interface that it really leaves by, where it is routed anew',
+  },
   in: { type: 'string', value: 'NAME', what: 'the interface that a forwarded packet came in by' },
   as: { type: 'string', value: 'USER', what: 'whose packet it is' },
   mark: { type: 'string', value: 'MARK', what: 'its firewall mark' },
   to: { type: 'string', value: 'ADDRESS', what: 'the address of this machine that it comes to' },
   'from-port': { type: 'string', value: 'PORT', what: 'its source port' },
-  state: { type: 'string', value: 'STATE', choices: ['new', 'established', 'related'], what: 'what conntrack calls it' },
+  state: {
+    type: 'string',
+    value: 'STATE',
+    choices: ['new', 'established', 'related'],
+    what: 'what conntrack calls it',
+  },
   'from-lan': { type: 'boolean', what: 'it comes in by no tunnel' },
   bridged: { type: 'boolean', what: 'it is a frame between two ports of one bridge' },
   asked: { type: 'boolean', what: 'it answers a question to many that left a moment ago' },
@@ -67,17 +98,35 @@ export const explain: CliCommand = {
     ['explain out udp 9.9.9.9 53', 'a DNS query that does not go through the tunnel'],
     ['explain out tcp 192.0.2.7 443 --device tun0', 'a web request through tun0'],
     ['explain out udp 203.0.113.10 1194 --as root', "OpenVPN's own packets"],
-    ['explain out tcp 192.0.2.7 443 --device tun0 --leaves-by eth0', 'a web request that a mark or a NAT rule routes past the tunnel'],
-    ['explain in tcp 192.168.1.7 22 --from-lan', 'somebody on the LAN who knocks at port 22 of this machine'],
+    [
+      'explain out tcp 192.0.2.7 443 --device tun0 --leaves-by eth0',
+      'a web request that a mark or a NAT rule routes past the tunnel',
+    ],
+    [
+      'explain in tcp 192.168.1.7 22 --from-lan',
+      'somebody on the LAN who knocks at port 22 of this machine',
+    ],
   ],
   needsRoot: true,
   run: ({ host, args, draw, screen }) => {
     const { values, positionals } = parseArguments(explain, args, FLAGS, { least: 3, most: 4 });
-    const packet = describedPacket({ ...values, words: positionals }, explain.usage, (account) => uidOf(host, account));
+    const packet = describedPacket({ ...values, words: positionals }, explain.usage, (account) =>
+      uidOf(host, account),
+    );
     const report = readReport(host, settingsInForce(host), lookOrSay(host));
     const leavesBy = values['leaves-by'] ?? packet.out;
-    const { verdict, rule, chain } = judge(report.intended.ruleset, packet, looksOf(report), leavesBy);
-    if (rule === undefined) throw new KillswitchError('INTERNAL', `no rule of ${chain} decides about this packet`, 'Please report this.');
+    const { verdict, rule, chain } = judge(
+      report.intended.ruleset,
+      packet,
+      looksOf(report),
+      leavesBy,
+    );
+    if (rule === undefined)
+      throw new KillswitchError(
+        'INTERNAL',
+        `no rule of ${chain} decides about this packet`,
+        'Please report this.',
+      );
     const { why, settings } = REASONS[rule.id];
     const lines: readonly PictureLine[] = [
       {
@@ -86,7 +135,11 @@ export const explain: CliCommand = {
       },
       ...reroutedLines(packet.out, leavesBy),
       { label: 'why', text: why, tone: 'plain' },
-      { label: 'settings', text: settings.length === 0 ? 'none: this rule always holds' : settings.join(', '), tone: 'plain' },
+      {
+        label: 'settings',
+        text: settings.length === 0 ? 'none: this rule always holds' : settings.join(', '),
+        tone: 'plain',
+      },
       loadedLine(report),
     ];
     for (const line of lines.flatMap((each) => drawn(each, screen))) draw(line);

@@ -37,26 +37,41 @@ export function programHelp(commands: readonly CliCommand[]): readonly HelpLine[
     { text: 'ovpn-killswitch: nothing leaves this machine but your VPN.' },
     ...groups.flatMap(([group, title]) => [
       { text: `${title}:` },
-      ...commands.filter((each) => each.group === group).flatMap(({ name, brief }) => entry(name, brief, COMMAND_COLUMN)),
+      ...commands
+        .filter((each) => each.group === group)
+        .flatMap(({ name, brief }) => entry(name, brief, COMMAND_COLUMN)),
     ]),
     { text: '"ovpn-killswitch COMMAND --help" says more, --version which version this is.' },
   ];
 }
 
 /** All about one command. */
-export function commandHelp({ usage, summary, flags, words, exits = [], examples, needsRoot }: CliCommand): readonly HelpLine[] {
-  const part = (title: string, lines: readonly HelpLine[]) => (lines.length === 0 ? [] : [{ text: '' }, { text: title }, ...lines]);
+export function commandHelp({
+  usage,
+  summary,
+  flags,
+  words,
+  exits = [],
+  examples,
+  needsRoot,
+}: CliCommand): readonly HelpLine[] {
+  const part = (title: string, lines: readonly HelpLine[]) =>
+    lines.length === 0 ? [] : [{ text: '' }, { text: title }, ...lines];
   return [
     { text: `ovpn-killswitch ${usage}`, indent: USAGE_INDENT },
     { text: '' },
     { text: `${summary}${needsRoot ? ' Needs root.' : ''}` },
     ...part(
       'Words:',
-      words.flatMap(({ name, what, choices }) => entry(choices?.join('|') ?? name, what, FLAG_COLUMN)),
+      words.flatMap(({ name, what, choices }) =>
+        entry(choices?.join('|') ?? name, what, FLAG_COLUMN),
+      ),
     ),
     ...part(
       'Flags:',
-      Object.entries(flags).flatMap(([name, flag]) => entry(flagText(name, flag), flag.what, FLAG_COLUMN)),
+      Object.entries(flags).flatMap(([name, flag]) =>
+        entry(flagText(name, flag), flag.what, FLAG_COLUMN),
+      ),
     ),
     ...part(
       'Exit statuses:',
@@ -64,7 +79,10 @@ export function commandHelp({ usage, summary, flags, words, exits = [], examples
     ),
     ...part(
       'Examples:',
-      examples.flatMap(([call, what]) => [{ text: `  ovpn-killswitch ${call}`, indent: USAGE_INDENT }, { text: `      ${what}` }]),
+      examples.flatMap(([call, what]) => [
+        { text: `  ovpn-killswitch ${call}`, indent: USAGE_INDENT },
+        { text: `      ${what}` },
+      ]),
     ),
   ];
 }

@@ -2,7 +2,16 @@ import { dirname, join } from 'node:path';
 import { EXIT, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { firstFile, makeFolder, ownFolder, placeCopy, placeLink, placeText, runningInterpreter, textOf } from '../host/program-files.ts';
+import {
+  firstFile,
+  makeFolder,
+  ownFolder,
+  placeCopy,
+  placeLink,
+  placeText,
+  runningInterpreter,
+  textOf,
+} from '../host/program-files.ts';
 import { type HookFiles, placeHooks } from '../launch/installed-hooks.ts';
 import { firstLine, unsafeInterpreter } from '../launch/interpreter.ts';
 import { forgetLastTransaction } from '../machine/last-transaction.ts';
@@ -24,7 +33,10 @@ const PROGRAMS = [
   'proof/responder.js',
   'proof/visitor.js',
 ] as const;
-/** The interpreter the hooks will name, copied into our own folder when it must not be used where it lies. */
+/**
+ * The interpreter the hooks will name, copied into our own folder when it must not be used where it
+ * lies.
+ */
 function interpreter(print: (line: string) => void): string {
   const running = runningInterpreter();
   const why = unsafeInterpreter(running);
@@ -37,14 +49,28 @@ function interpreter(print: (line: string) => void): string {
 
 function hookFiles(node: string): HookFiles {
   const at = (name: string) => join(PATHS.library, name);
-  const hooks = Object.fromEntries([...HOOKS, 'nm-dispatcher'].map((hook) => [hook, at(`hooks/${hook}`)]));
+  const hooks = Object.fromEntries(
+    [...HOOKS, 'nm-dispatcher'].map((hook) => [hook, at(`hooks/${hook}`)]),
+  );
   const caches = { nftables: at('hooks-nftables.cache'), iptables: at('hooks-iptables.cache') };
-  return { node, program: at('hooks.js'), caches, record: LOCK_RECORD, rehearsal: at('rehearsal.js'), hooks };
+  return {
+    node,
+    program: at('hooks.js'),
+    caches,
+    record: LOCK_RECORD,
+    rehearsal: at('rehearsal.js'),
+    hooks,
+  };
 }
 
 function source(from: string, ...names: readonly string[]): string {
   const found = firstFile(names.map((name) => join(from, name)));
-  if (found === undefined) throw new KillswitchError('FILES', `${names[0]} is missing in ${from}`, 'Build first: npm ci && npm run build');
+  if (found === undefined)
+    throw new KillswitchError(
+      'FILES',
+      `${names[0]} is missing in ${from}`,
+      'Build first: npm ci && npm run build',
+    );
   return textOf(found);
 }
 
@@ -52,19 +78,25 @@ function installFiles(host: Host, print: (line: string) => void, networkManager:
   const from = ownFolder();
   const programs = PROGRAMS.map((to) => ({ to, text: source(from, to) }));
   const [hooks, start] = [source(from, 'hooks.js'), source(from, 'start.js')];
-  const scripts = ['boot', 'recover', 'nm-dispatcher'].map((name) => ({ name, text: source(from, name) }));
+  const scripts = ['boot', 'recover', 'nm-dispatcher'].map((name) => ({
+    name,
+    text: source(from, name),
+  }));
   makeFolder(PATHS.library);
   for (const folder of ['hooks', 'proof']) makeFolder(join(PATHS.library, folder));
   const node = interpreter(print);
-  // Node reads a file without an ending by the nearest package.json: this one keeps a stranger's from changing how ours are read.
+  // Node reads a file without an ending by the nearest package.json: this one keeps a stranger's
+  // from changing how ours are read.
   placeText(join(PATHS.library, 'package.json'), '{ "type": "commonjs" }\n', 0o644);
   const first = firstLine(node);
-  for (const { to, text } of programs) placeText(join(PATHS.library, to), text.replace(/^#!.*/, first), 0o755);
+  for (const { to, text } of programs)
+    placeText(join(PATHS.library, to), text.replace(/^#!.*/, first), 0o755);
   for (const { name, text } of scripts) placeText(join(PATHS.library, name), text, 0o755);
   if (networkManager) placeDispatcher(host, source(from, 'nm-dispatcher'));
   placeLink(PATHS.command, join(PATHS.library, 'cli.js'));
   makeFolder(dirname(PATHS.settings));
-  if (firstFile([PATHS.settings]) === undefined) placeText(PATHS.settings, settingsTemplate(), 0o644);
+  if (firstFile([PATHS.settings]) === undefined)
+    placeText(PATHS.settings, settingsTemplate(), 0o644);
   // From here on hooks of an older copy may meet the new files.
   placeText(join(PATHS.library, 'start.js'), start, 0o644);
   const why = placeHooks(hookFiles(node), first, start, hooks);
@@ -73,7 +105,9 @@ function installFiles(host: Host, print: (line: string) => void, networkManager:
   if (why !== undefined) print(`The hooks start without a code cache, a little slower: ${why}`);
 }
 
-const FLAGS = { networkmanager: { type: 'boolean', what: 'guard also the VPNs that NetworkManager starts' } } as const satisfies Flags;
+const FLAGS = {
+  networkmanager: { type: 'boolean', what: 'guard also the VPNs that NetworkManager starts' },
+} as const satisfies Flags;
 
 /** The installation locks nothing, and an update leaves a lock as it is. */
 function lockedText(host: Host): string {
@@ -106,11 +140,14 @@ export const install: CliCommand = {
       if (cause instanceof KillswitchError) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
       const next = 'Mend what the line above says and install again: it starts over.';
-      throw new KillswitchError('FILES', 'the files could not be installed', next, [why], { cause });
+      throw new KillswitchError('FILES', 'the files could not be installed', next, [why], {
+        cause,
+      });
     }
     print(`Installed in ${PATHS.library}. ${lockedText(host)}`);
     const missing = placeManuals(host, commands);
-    if (missing !== undefined) print(`The manual page and the completions of shells are not installed: ${missing}`);
+    if (missing !== undefined)
+      print(`The manual page and the completions of shells are not installed: ${missing}`);
     print('Lines for a profile (.ovpn):');
     print('  script-security 2');
     for (const hook of HOOKS) print(`  ${hook} ${PATHS.library}/hooks/${hook}`);

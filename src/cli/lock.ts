@@ -23,7 +23,11 @@ function confirmSeconds(text: string): number {
 
 const FLAGS = {
   force: { type: 'boolean', what: 'lock even when no VPN server can be found' },
-  confirm: { type: 'string', value: 'SECONDS', what: 'go back after this time unless you say "confirm"' },
+  confirm: {
+    type: 'string',
+    value: 'SECONDS',
+    what: 'go back after this time unless you say "confirm"',
+  },
   'no-ssh': { type: 'boolean', what: 'cut also the SSH session that it is said in' },
 } as const satisfies Flags;
 
@@ -32,7 +36,8 @@ export const lock: CliCommand = {
   usage: 'lock [--force] [--confirm SECONDS] [--no-ssh]',
   group: 'daily',
   brief: 'let nothing leave but the VPN',
-  summary: 'Let nothing leave but the VPN client, what the settings allow on the LAN, and what goes through the tunnel.',
+  summary:
+    'Let nothing leave but the VPN client, what the settings allow on the LAN, and what goes through the tunnel.',
   flags: FLAGS,
   words: [],
   examples: [
@@ -64,8 +69,10 @@ export const lock: CliCommand = {
     host.log({ level: 'info', event: 'locked', message: describe(policy) });
     print(`Locked: ${describe(policy)}.`);
     for (const line of choice.trace) print(`  ${line}`);
-    for (const { name, does } of readNeighbours(host, choice.backend.name)) print(`  neighbour: ${name} ${does}`);
-    if (offloaded.kind === 'ended') print(`  ended ${offloaded.count} offloaded connections, which pass no rule`);
+    for (const { name, does } of readNeighbours(host, choice.backend.name))
+      print(`  neighbour: ${name} ${does}`);
+    if (offloaded.kind === 'ended')
+      print(`  ended ${offloaded.count} offloaded connections, which pass no rule`);
     if (offloaded.kind === 'may-go-on')
       print(
         `  WARNING: connections in the flowtable ${offloaded.flowtables.join(', ')} may go on in clear (${offloaded.why}): ${GET_CONNTRACK}`,
@@ -78,7 +85,8 @@ export const lock: CliCommand = {
             ? `  You are connected by SSH from ${session.there.text}: --no-ssh lets that session freeze, unless the LAN or a tunnel has it`
             : `  You are connected by SSH from ${session.there.text}, but no sshd of root's has started this command, as in tmux: that session freezes, unless the LAN or a tunnel has it. Lock from outside of it to keep the session.`,
       );
-    for (const endpoint of base.endpoints.slice(0, 5)) print(`  endpoint ${endpointText(endpoint)}`);
+    for (const endpoint of base.endpoints.slice(0, 5))
+      print(`  endpoint ${endpointText(endpoint)}`);
     if (base.endpoints.length > 5) print(`  and ${base.endpoints.length - 5} more endpoints`);
     for (const line of pinLines(known.pins)) print(`  name ${line}`);
     for (const line of gaps(known)) print(`  ${line}`);

@@ -1,4 +1,10 @@
-import { asKillswitchError, EXIT, type ExitStatus, explainError, KillswitchError } from '../errors.ts';
+import {
+  asKillswitchError,
+  EXIT,
+  type ExitStatus,
+  explainError,
+  KillswitchError,
+} from '../errors.ts';
 import { callersEnvironment } from '../host/callers-environment.ts';
 import type { Host } from '../host/host.ts';
 import { linuxHost } from '../host/linux.ts';
@@ -80,7 +86,11 @@ function ownName(command: string): string {
 }
 
 /** `asRoot` is told the door to the machine once a command of root's has it. */
-async function run(argv: readonly string[], nobodyReads: () => boolean, asRoot: (host: Host) => void): Promise<ExitStatus> {
+async function run(
+  argv: readonly string[],
+  nobodyReads: () => boolean,
+  asRoot: (host: Host) => void,
+): Promise<ExitStatus> {
   const [name, ...args] = argv;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     printHelp(programHelp(COMMANDS));
@@ -93,18 +103,31 @@ async function run(argv: readonly string[], nobodyReads: () => boolean, asRoot: 
   const names = COMMANDS.map((each) => each.name);
   const command = COMMANDS.find((each) => each.name === name);
   if (command === undefined)
-    throw new KillswitchError('USAGE', `there is no command "${name}"${didYouMean(name, names)}`, `Use one of: ${names.join(', ')}`);
+    throw new KillswitchError(
+      'USAGE',
+      `there is no command "${name}"${didYouMean(name, names)}`,
+      `Use one of: ${names.join(', ')}`,
+    );
   if (args.includes('--help') || args.includes('-h')) {
     printHelp(commandHelp(command));
     return EXIT.ok;
   }
-  const milliseconds = command.endless?.(args) === true ? Number.POSITIVE_INFINITY : COMMAND_MILLISECONDS;
+  const milliseconds =
+    command.endless?.(args) === true ? Number.POSITIVE_INFINITY : COMMAND_MILLISECONDS;
   const { columns } = screenOf(process.stderr, undefined);
   const line = columns === undefined ? NO_PROGRESS_LINE : progressLine(columns);
   const warn = (warning: string) => line.beside(() => say(warning));
   const host = linuxHost({ name, milliseconds, shown: 'warn', say: warn });
-  if (command.needsRoot !== false && !host.mayChangeRules() && (command.needsRoot === true || host.uid() !== 0))
-    throw new KillswitchError('NOT_ROOT', `"${name}" needs root`, `Run it as root: sudo ${ownName(name)} ${argv.map(shellWord).join(' ')}`);
+  if (
+    command.needsRoot !== false &&
+    !host.mayChangeRules() &&
+    (command.needsRoot === true || host.uid() !== 0)
+  )
+    throw new KillswitchError(
+      'NOT_ROOT',
+      `"${name}" needs root`,
+      `Run it as root: sudo ${ownName(name)} ${argv.map(shellWord).join(' ')}`,
+    );
   if (command.needsRoot !== false) asRoot(host);
   try {
     return await command.run({
@@ -128,7 +151,8 @@ async function run(argv: readonly string[], nobodyReads: () => boolean, asRoot: 
 export async function main(argv: readonly string[]): Promise<ExitStatus> {
   let gone = false;
   let host: Host | undefined;
-  // A reader that has seen enough, such as head(1), is no failure: the exit status stays the command's own.
+  // A reader that has seen enough, such as head(1), is no failure: the exit status stays the
+  // command's own.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
     gone = true;
@@ -144,7 +168,8 @@ export async function main(argv: readonly string[]): Promise<ExitStatus> {
     );
   } catch (thrown) {
     const error = asKillswitchError(thrown);
-    for (const line of explainError(error, host && stateNow(host, error))) say(`ovpn-killswitch: ${line}`);
+    for (const line of explainError(error, host && stateNow(host, error)))
+      say(`ovpn-killswitch: ${line}`);
     return error.exit;
   }
 }

@@ -32,7 +32,14 @@ function entry(head: string, what: string): readonly string[] {
   return ['.TP', `.B ${roff(head)}`, roff(what)];
 }
 
-function commandLines({ usage, summary, words, flags, exits = [], examples }: CliCommand): readonly string[] {
+function commandLines({
+  usage,
+  summary,
+  words,
+  flags,
+  exits = [],
+  examples,
+}: CliCommand): readonly string[] {
   const inner = [
     ...words.flatMap(({ name, what, choices }) => entry(choices?.join('|') ?? name, what)),
     ...Object.entries(flags).flatMap(([name, flag]) => entry(flagText(name, flag), flag.what)),
@@ -91,8 +98,12 @@ export function settingsPage(): string {
       'Lines of KEY=value. Every key is optional, and an empty value means the default. The settings take effect with ovpn-killswitch lock. A mistake opens nothing: the rules that are loaded stay, and every wrong line is named at once.',
     ),
     '.SH KEYS',
-    ...(Object.entries(KEYS) as [SettingsKey, (typeof KEYS)[SettingsKey]][]).flatMap(([key, { initial, allowed }]) =>
-      entry(key, `${MEANING[key]} Allowed: ${allowed}. Default: ${initial === '' ? 'empty' : initial}.`),
+    ...(Object.entries(KEYS) as [SettingsKey, (typeof KEYS)[SettingsKey]][]).flatMap(
+      ([key, { initial, allowed }]) =>
+        entry(
+          key,
+          `${MEANING[key]} Allowed: ${allowed}. Default: ${initial === '' ? 'empty' : initial}.`,
+        ),
     ),
     '.SH SEE ALSO',
     '.BR ovpn\\-killswitch (8)',

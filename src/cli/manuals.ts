@@ -8,17 +8,25 @@ import { manPage, settingsPage } from './man-page.ts';
 const MAN_PAGE = '/usr/local/share/man/man8/ovpn-killswitch.8';
 const SETTINGS_PAGE = '/usr/local/share/man/man5/killswitch.env.5';
 
-export const MANUAL_PATHS: readonly string[] = [MAN_PAGE, SETTINGS_PAGE, ...Object.values(COMPLETION_PATHS)];
+export const MANUAL_PATHS: readonly string[] = [
+  MAN_PAGE,
+  SETTINGS_PAGE,
+  ...Object.values(COMPLETION_PATHS),
+];
 
 /** Folders that a machine has without us (hier(7)). */
 const SHARED = ['/usr/local/share', '/usr/local/share/man'];
 
-/** Puts the manual page and the shells' completions in their places. Returns why they are not there; without them everything works. */
+/**
+ * Puts the manual page and the shells' completions in their places. Returns why they are not there;
+ * without them everything works.
+ */
 export function placeManuals(host: Host, commands: readonly CliCommand[]): string | undefined {
   try {
     host.write(MAN_PAGE, manPage(commands));
     host.write(SETTINGS_PAGE, settingsPage());
-    for (const shell of SHELLS) host.write(COMPLETION_PATHS[shell], completionText(shell, commands));
+    for (const shell of SHELLS)
+      host.write(COMPLETION_PATHS[shell], completionText(shell, commands));
     return undefined;
   } catch (thrown) {
     if (thrown instanceof KillswitchError) return [thrown.message, ...thrown.detail].join(': ');
@@ -30,7 +38,11 @@ export function placeManuals(host: Host, commands: readonly CliCommand[]): strin
 export function removeManuals(host: Host): void {
   for (const path of MANUAL_PATHS) {
     host.remove(path);
-    for (let folder = dirname(path); !SHARED.includes(folder) && host.list(folder).length === 0; folder = dirname(folder))
+    for (
+      let folder = dirname(path);
+      !SHARED.includes(folder) && host.list(folder).length === 0;
+      folder = dirname(folder)
+    )
       host.remove(folder);
   }
 }

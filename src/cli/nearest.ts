@@ -1,11 +1,15 @@
-/** How many letters must be put in, taken out, changed or swapped with the next to make one word of another (optimal string alignment). */
+/**
+ * How many letters must be put in, taken out, changed or swapped with the next to make one word of
+ * another (optimal string alignment).
+ */
 function distance(a: string, b: string): number {
   let above: readonly number[] = [];
   let row: readonly number[] = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (const [index, letter] of [...a].entries()) {
     const next = [index + 1];
     for (const [column, other] of [...b].entries()) {
-      const isSwapped = index > 0 && column > 0 && letter === b[column - 1] && a[index - 1] === other;
+      const isSwapped =
+        index > 0 && column > 0 && letter === b[column - 1] && a[index - 1] === other;
       next.push(
         Math.min(
           (row[column] ?? 0) + Number(letter !== other),
@@ -22,8 +26,12 @@ function distance(a: string, b: string): number {
 
 /** The word that somebody may have meant: the nearest, when no more than a third of it is wrong. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
-  const [best] = known.map((each) => ({ each, letters: distance(word, each) })).sort((a, b) => a.letters - b.letters);
-  return best !== undefined && best.letters * 3 <= Math.max(best.each.length, 3) ? best.each : undefined;
+  const [best] = known
+    .map((each) => ({ each, letters: distance(word, each) }))
+    .sort((a, b) => a.letters - b.letters);
+  return best !== undefined && best.letters * 3 <= Math.max(best.each.length, 3)
+    ? best.each
+    : undefined;
 }
 
 /** `: did you mean "…"?`, or nothing. */

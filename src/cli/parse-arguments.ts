@@ -6,8 +6,14 @@ import { didYouMean } from './nearest.ts';
 type Options = NonNullable<ParseArgsConfig['options']>;
 
 /** A command that was called as it cannot be: with how it is called. */
-export function misused({ usage }: Pick<CliCommand, 'usage'>, message: string, cause?: unknown): KillswitchError {
-  return new KillswitchError('USAGE', message, `Call it as: ovpn-killswitch ${usage}`, [], { cause });
+export function misused(
+  { usage }: Pick<CliCommand, 'usage'>,
+  message: string,
+  cause?: unknown,
+): KillswitchError {
+  return new KillswitchError('USAGE', message, `Call it as: ovpn-killswitch ${usage}`, [], {
+    cause,
+  });
 }
 
 /**
@@ -24,19 +30,37 @@ export function parseArguments<const Flags extends Options>(
     try {
       return parseArgs({ args: [...args], options, strict: true, allowPositionals: true });
     } catch (cause) {
-      const unknown = cause instanceof Error ? /^Unknown option '(--?[\w-]+)/.exec(cause.message)?.[1] : undefined;
+      const unknown =
+        cause instanceof Error
+          ? /^Unknown option '(--?[\w-]+)/.exec(cause.message)?.[1]
+          : undefined;
       const flags = [...Object.keys(options), 'help'].map((flag) => `--${flag}`);
-      if (unknown !== undefined) throw misused(command, `${command.name} has no flag "${unknown}"${didYouMean(unknown, flags)}`, cause);
-      throw misused(command, cause instanceof Error ? (cause.message.split('. ')[0] ?? cause.message) : String(cause), cause);
+      if (unknown !== undefined)
+        throw misused(
+          command,
+          `${command.name} has no flag "${unknown}"${didYouMean(unknown, flags)}`,
+          cause,
+        );
+      throw misused(
+        command,
+        cause instanceof Error ? (cause.message.split('. ')[0] ?? cause.message) : String(cause),
+        cause,
+      );
     }
   };
   const parsed = read();
-  if (parsed.positionals.length > words.most) throw misused(command, `${command.name} does not take "${parsed.positionals[words.most]}"`);
-  if (parsed.positionals.length < words.least) throw misused(command, `${command.name} needs more than that`);
+  if (parsed.positionals.length > words.most)
+    throw misused(command, `${command.name} does not take "${parsed.positionals[words.most]}"`);
+  if (parsed.positionals.length < words.least)
+    throw misused(command, `${command.name} needs more than that`);
   return parsed;
 }
 
 /** For a first word that a command does not know: what it is called with instead. */
-export function wrongWord(command: Pick<CliCommand, 'name' | 'usage'>, word: string, known: readonly string[]): KillswitchError {
+export function wrongWord(
+  command: Pick<CliCommand, 'name' | 'usage'>,
+  word: string,
+  known: readonly string[],
+): KillswitchError {
   return misused(command, `${command.name} does not know "${word}"${didYouMean(word, known)}`);
 }

@@ -23,8 +23,17 @@ const SHORTEST_PREFIX = 16;
 
 const FLAGS = {
   for: { type: 'string', value: 'TIME', what: 'how long, 30 minutes at most: 90s, 5m' },
-  user: { type: 'string', value: 'NAME', what: 'whose programs; without it the user who called sudo' },
-  network: { type: 'string', multiple: true, value: 'NETWORK', what: "what may be reached, in place of the gateway's network" },
+  user: {
+    type: 'string',
+    value: 'NAME',
+    what: 'whose programs; without it the user who called sudo',
+  },
+  network: {
+    type: 'string',
+    multiple: true,
+    value: 'NETWORK',
+    what: "what may be reached, in place of the gateway's network",
+  },
   dns: { type: 'string', multiple: true, value: 'ADDRESS', what: 'a resolver in that network' },
   'shared-dns': { type: 'boolean', what: 'let the local resolver ask, which asks for everybody' },
   close: { type: 'boolean', what: 'close it now, and list what went through it' },
@@ -40,21 +49,30 @@ function noPortal(message: string, next: string): KillswitchError {
 
 function secondsOf(text: string | undefined): number {
   const seconds = text === undefined ? USUAL_SECONDS : parseDuration(text);
-  if (seconds === undefined || seconds > MOST_SECONDS) throw wrong(`"${text}" is not a time from 1 s to ${ago(MOST_SECONDS)}`);
+  if (seconds === undefined || seconds > MOST_SECONDS)
+    throw wrong(`"${text}" is not a time from 1 s to ${ago(MOST_SECONDS)}`);
   return seconds;
 }
 
-/** Whose programs: those of the user that is named, or of who called sudo. Never root's: half the system is root. */
+/**
+ * Whose programs: those of the user that is named, or of who called sudo. Never root's: half the
+ * system is root.
+ */
 function userOf(host: Host, named: string | undefined, caller: string | undefined): number {
   const text = named ?? caller;
-  if (text === undefined || (named === undefined && text === '0')) throw wrong('whose programs is it for? Name a user with --user');
+  if (text === undefined || (named === undefined && text === '0'))
+    throw wrong('whose programs is it for? Name a user with --user');
   const uid = uidOf(host, text);
   if (uid === undefined) throw wrong(`"${text}" is no user of this machine`);
   if (uid === 0) throw wrong('root is everybody: name the user whose browser it is');
   return uid;
 }
 
-function listed<Value>(texts: readonly string[], parse: (text: string) => Value | undefined, what: string): readonly Value[] {
+function listed<Value>(
+  texts: readonly string[],
+  parse: (text: string) => Value | undefined,
+  what: string,
+): readonly Value[] {
   return texts.map((text) => {
     const value = parse(text);
     if (value === undefined) throw wrong(`"${text}" is ${what}`);
@@ -72,10 +90,16 @@ function namedResolver(text: string): Address | undefined {
   return address?.family === 'ipv4' && isUnicast(address) ? address : undefined;
 }
 
-/** What the user may reach: the gateway and its network, as long as the LAN cannot have made that network up to catch the internet's addresses. */
+/**
+ * What the user may reach: the gateway and its network, as long as the LAN cannot have made that
+ * network up to catch the internet's addresses.
+ */
 function gatewaysNetworks(gateway: Address, network: Network | undefined): readonly Network[] {
   if (network === undefined)
-    throw noPortal(`no network that ${gateway.text} lies in is connected here`, 'Name what to reach: --network 192.0.2.0/24');
+    throw noPortal(
+      `no network that ${gateway.text} lies in is connected here`,
+      'Name what to reach: --network 192.0.2.0/24',
+    );
   if (![...PRIVATE_NETWORKS, ...SHARED_NETWORK].some((each) => contains(each, network)))
     throw noPortal(
       `the gateway's network ${network.text} is one of the internet's: whoever runs this LAN may have chosen it to catch other pages`,
@@ -90,7 +114,14 @@ interface Names extends Pick<Portal, 'resolvers' | 'askers'> {
 }
 
 /** Who is asked for names, and by whom. */
-function namesOf(host: Host, uid: number, inside: readonly Network[], gateway: Address, named: readonly Address[], shared: boolean): Names {
+function namesOf(
+  host: Host,
+  uid: number,
+  inside: readonly Network[],
+  gateway: Address,
+  named: readonly Address[],
+  shared: boolean,
+): Names {
   const { addresses, local } = readGivenResolvers(host);
   if (local !== undefined && !shared)
     throw noPortal(
@@ -102,7 +133,9 @@ function namesOf(host: Host, uid: number, inside: readonly Network[], gateway: A
       `programs here ask ${local.address.text} for names, and nobody listens there`,
       'Start that resolver, or name another in /etc/resolv.conf.',
     );
-  const given = addresses.filter((address) => inside.some((network) => contains(network, networkOf(address))));
+  const given = addresses.filter((address) =>
+    inside.some((network) => contains(network, networkOf(address))),
+  );
   const resolvers = named.length > 0 ? named : given.length > 0 ? given : [gateway];
   return {
     resolvers,
@@ -114,7 +147,13 @@ function namesOf(host: Host, uid: number, inside: readonly Network[], gateway: A
 /** The environment of the user's own session, as far as the caller's has it. */
 function environmentOf({ host, env }: Context, { name, uid, home }: Account): Context['env'] {
   const session = `/run/user/${uid}`;
-  return { ...env, HOME: home, USER: name, LOGNAME: name, ...(host.exists(session) && { XDG_RUNTIME_DIR: session }) };
+  return {
+    ...env,
+    HOME: home,
+    USER: name,
+    LOGNAME: name,
+    ...(host.exists(session) && { XDG_RUNTIME_DIR: session }),
+  };
 }
 
 function tell({ print }: Context, passed: readonly Passed[]): void {
@@ -124,43 +163,65 @@ function tell({ print }: Context, passed: readonly Passed[]): void {
 
 /** What starts a command as that user. */
 function becoming(host: Host, { uid, gid }: Account): readonly string[] {
-  const setpriv = PROGRAM_FOLDERS.map((folder) => `${folder}/setpriv`).find((path) => host.exists(path));
-  if (setpriv === undefined) throw noPortal('setpriv is not installed', 'Leave the command out, and start the browser yourself.');
+  const setpriv = PROGRAM_FOLDERS.map((folder) => `${folder}/setpriv`).find((path) =>
+    host.exists(path),
+  );
+  if (setpriv === undefined)
+    throw noPortal(
+      'setpriv is not installed',
+      'Leave the command out, and start the browser yourself.',
+    );
   return [setpriv, `--reuid=${uid}`, `--regid=${gid}`, '--init-groups', '--inh-caps=-all', '--'];
 }
 
 /** Runs the command as the user until it ends, then closes the portal. */
-function runInPortal(context: Context, account: Account, become: readonly string[], command: readonly string[]): ExitStatus {
+function runInPortal(
+  context: Context,
+  account: Account,
+  become: readonly string[],
+  command: readonly string[],
+): ExitStatus {
   const { host, print } = context;
   // Ctrl-C is for the command: what closes the portal comes after it.
   const stay = () => undefined;
   process.on('SIGINT', stay);
   const { status, why } = host.callInTurn([...become, ...command], environmentOf(context, account));
   process.off('SIGINT', stay);
-  if (status !== 0) print(`${command[0]} ${why === undefined ? `ended with status ${status}` : `failed: ${why}`}`);
+  if (status !== 0)
+    print(`${command[0]} ${why === undefined ? `ended with status ${status}` : `failed: ${why}`}`);
   const passed = closePortal(host);
-  if (passed === undefined) print('The portal was closed before; /var/log/ovpn-killswitch.log says what went through it.');
+  if (passed === undefined)
+    print('The portal was closed before; /var/log/ovpn-killswitch.log says what went through it.');
   else tell(context, passed);
   return status === 0 ? EXIT.ok : EXIT.failed;
 }
 
 export const portal: CliCommand = {
   name: 'portal',
-  usage: 'portal [--for TIME] [--user NAME] [--network NETWORK]… [--dns ADDRESS]… [--shared-dns] [--close] [-- COMMAND…]',
+  usage:
+    'portal [--for TIME] [--user NAME] [--network NETWORK]… [--dns ADDRESS]… [--shared-dns] [--close] [-- COMMAND…]',
   group: 'daily',
   brief: 'let one user reach a login page for minutes',
   summary:
     "Let one user's programs reach the web pages of the gateway's network, and its DNS, for a while: the login page of a hotel or a train. It closes by itself.",
   flags: FLAGS,
-  words: [{ name: '-- COMMAND', what: 'a program to start as that user; the portal closes with it' }],
+  words: [
+    { name: '-- COMMAND', what: 'a program to start as that user; the portal closes with it' },
+  ],
   exits: [
     [EXIT.failed, 'none was open, or the command failed'],
     [EXIT.unavailable, 'there is none to open here'],
   ],
   examples: [
-    ['portal', 'for five minutes, for the user who called sudo; then open the login page in a browser'],
+    [
+      'portal',
+      'for five minutes, for the user who called sudo; then open the login page in a browser',
+    ],
     ['portal --for 2m --user alice', 'for two minutes, for alice (at most 30 min)'],
-    ['portal -- firefox http://192.168.1.1/', 'starts firefox as that user, and closes when it has ended'],
+    [
+      'portal -- firefox http://192.168.1.1/',
+      'starts firefox as that user, and closes when it has ended',
+    ],
     ['portal --network 198.51.100.7', 'reaches this address or network, and not the gateway’s'],
     ['portal --shared-dns', 'where systemd-resolved or dnsmasq asks for everybody: lets it ask'],
     ['portal --close', 'closes it now, and lists what went through it'],
@@ -183,23 +244,46 @@ export const portal: CliCommand = {
     const seconds = secondsOf(values.for);
     const uid = userOf(host, values.user, env['SUDO_UID']);
     const account = command.length === 0 ? undefined : accountOf(host, String(uid));
-    if (command.length > 0 && account === undefined) throw wrong(`uid ${uid} has no line in /etc/passwd, so no command can run as it`);
+    if (command.length > 0 && account === undefined)
+      throw wrong(`uid ${uid} has no line in /etc/passwd, so no command can run as it`);
     const become = account === undefined ? [] : becoming(host, account);
-    const networks = listed(values.network ?? [], namedNetwork, `no IPv4 network of at most a /${SHORTEST_PREFIX}`);
+    const networks = listed(
+      values.network ?? [],
+      namedNetwork,
+      `no IPv4 network of at most a /${SHORTEST_PREFIX}`,
+    );
     const named = listed(values.dns ?? [], namedResolver, 'no IPv4 address of a resolver');
     refuseUnlessBlocked(host);
     const uplink = readUplink(host);
     if (uplink === undefined)
-      throw noPortal('there is no IPv4 default route to a gateway', 'Connect to the network first; portals on IPv6 alone are not reached.');
+      throw noPortal(
+        'there is no IPv4 default route to a gateway',
+        'Connect to the network first; portals on IPv6 alone are not reached.',
+      );
     const { device, gateway, network } = uplink;
     const reached = networks.length > 0 ? disjoint(networks) : gatewaysNetworks(gateway, network);
-    const { leftOut, ...names } = namesOf(host, uid, reached, gateway, named, values['shared-dns'] === true);
+    const { leftOut, ...names } = namesOf(
+      host,
+      uid,
+      reached,
+      gateway,
+      named,
+      values['shared-dns'] === true,
+    );
     const opened = openPortal(host, { uid, uplink: device, networks: reached, ...names }, seconds);
-    host.log({ level: 'info', event: 'portal-opened', message: `for ${seconds} s: ${describePortal(opened)}` });
+    host.log({
+      level: 'info',
+      event: 'portal-opened',
+      message: `for ${seconds} s: ${describePortal(opened)}`,
+    });
     print(`Portal: ${describePortal(opened)}.`);
-    print(`  Nothing else is opened, and for nobody else. It closes by itself in ${ago(seconds)}, or now: ovpn-killswitch portal --close`);
+    print(
+      `  Nothing else is opened, and for nobody else. It closes by itself in ${ago(seconds)}, or now: ovpn-killswitch portal --close`,
+    );
     if (leftOut.length > 0)
-      print(`  Not asked for names: ${leftOut.map(({ text }) => text).join(', ')}. To ask one all the same: --dns ADDRESS`);
+      print(
+        `  Not asked for names: ${leftOut.map(({ text }) => text).join(', ')}. To ask one all the same: --dns ADDRESS`,
+      );
     if (account !== undefined) return runInPortal(context, account, become, command);
     print(`  If no login page comes by itself, open http://${gateway.text}/`);
     return EXIT.ok;

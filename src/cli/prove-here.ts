@@ -33,7 +33,9 @@ function isUp(host: Host, device: string): boolean {
 /** Interfaces that are up and are neither loopback nor a live tunnel. */
 function uplinksOf(host: Host): readonly string[] {
   const tunnels = readLiveTunnels(host).map(({ tunnel }): string => tunnel.device);
-  return [...devices(host)].filter((device) => device !== 'lo' && !tunnels.includes(device) && isUp(host, device)).sort();
+  return [...devices(host)]
+    .filter((device) => device !== 'lo' && !tunnels.includes(device) && isUp(host, device))
+    .sort();
 }
 
 function runs(host: Host, { pid, start }: Daemon): boolean {
@@ -62,36 +64,75 @@ function isBack(host: Host, { device, daemon }: Told): boolean {
   );
 }
 
-/** Whether probes over UDP and TCP can be bound to an interface here: Node cannot do so itself (SO_BINDTODEVICE, socket(7)). */
+/**
+ * Whether probes over UDP and TCP can be bound to an interface here: Node cannot do so itself
+ * (SO_BINDTODEVICE, socket(7)).
+ */
 function canBind(host: Host): boolean {
-  return host.has('setpriv') && /^Protocols:.* tftp\b/m.test(host.run({ program: 'curl', args: ['--version'] }).stdout);
+  return (
+    host.has('setpriv') &&
+    /^Protocols:.* tftp\b/m.test(host.run({ program: 'curl', args: ['--version'] }).stdout)
+  );
 }
 
-/** Sends each probe once by an interface, whatever the routes say. @returns whether that was possible. */
+/**
+ * Sends each probe once by an interface, whatever the routes say. @returns whether that was
+ * possible.
+ */
 function sendBound(host: Host, device: string): boolean {
   const urls = HERE_PROBES.flatMap(({ transport, address, port }) => {
     const where = address.includes(':') ? `[${address}]` : address;
-    return ['--output', '/dev/null', `${transport === 'udp' ? 'tftp' : 'http'}://${where}:${port}/prove`];
+    return [
+      '--output',
+      '/dev/null',
+      `${transport === 'udp' ? 'tftp' : 'http'}://${where}:${port}/prove`,
+    ];
   });
   const { status } = host.run({
     program: 'setpriv',
     args: [
-      ...[`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', 'curl', '--disable', '--silent', '--globoff', '--noproxy', '*'],
-      ...['--parallel', '--parallel-immediate', '--interface', `if!${device}`, '--max-time', BOUND_SECONDS, ...urls],
+      ...[
+        `--reuid=${NOBODY}`,
+        `--regid=${NOBODY}`,
+        '--clear-groups',
+        'curl',
+        '--disable',
+        '--silent',
+        '--globoff',
+        '--noproxy',
+        '*',
+      ],
+      ...[
+        '--parallel',
+        '--parallel-immediate',
+        '--interface',
+        `if!${device}`,
+        '--max-time',
+        BOUND_SECONDS,
+        ...urls,
+      ],
     ],
   });
-  // Of setpriv: 1, 126, 127. Of curl: an option that it does not know (2), an interface it could not bind to (45).
+  // Of setpriv: 1, 126, 127. Of curl: an option that it does not know (2), an interface it could
+  // not bind to (45).
   return status !== null && ![1, 2, 45, 126, 127].includes(status);
 }
 
 function ping(host: Host, device: string | undefined): void {
   for (const { address } of HERE_PINGS)
-    host.run({ program: 'ping', args: ['-n', '-c', '1', '-W', '1', ...(device === undefined ? [] : ['-I', device]), address] });
+    host.run({
+      program: 'ping',
+      args: ['-n', '-c', '1', '-W', '1', ...(device === undefined ? [] : ['-I', device]), address],
+    });
 }
 
 function sendUnbound(host: Host, sources: readonly string[]): void {
   const orders: HereOrders = { rounds: ROUNDS, sources };
-  const { status, why } = host.callInTurn([join(ownFolder(), 'prove.js'), JSON.stringify(orders)], {}, NOBODY);
+  const { status, why } = host.callInTurn(
+    [join(ownFolder(), 'prove.js'), JSON.stringify(orders)],
+    {},
+    NOBODY,
+  );
   if (status !== 0)
     throw new KillswitchError(
       'FILES',
@@ -100,7 +141,10 @@ function sendUnbound(host: Host, sources: readonly string[]): void {
     );
 }
 
-/** What was tried: as the routes will and from each address of an uplink; bound to an interface; pings. */
+/**
+ * What was tried: as the routes will and from each address of an uplink; bound to an interface;
+ * pings.
+ */
 interface Tries {
   readonly rounds: number;
   readonly bound: number;
@@ -108,7 +152,11 @@ interface Tries {
 }
 
 /** Tells OpenVPN to connect again, and sends for as long as that takes. */
-async function sendThroughReconnect({ host, progress, print }: Context, told: readonly Told[], send: () => Promise<void>): Promise<void> {
+async function sendThroughReconnect(
+  { host, progress, print }: Context,
+  told: readonly Told[],
+  send: () => Promise<void>,
+): Promise<void> {
   progress('sending while OpenVPN reconnects');
   const start = host.now();
   for (const { daemon } of told) if (runs(host, daemon)) tellProcess(daemon.pid, 'SIGUSR1');
@@ -116,7 +164,8 @@ async function sendThroughReconnect({ host, progress, print }: Context, told: re
     await send();
     const seconds = host.now() - start;
     const away = told.filter((each) => !isBack(host, each));
-    if (seconds < RECONNECT_SECONDS.least || (away.length > 0 && seconds < RECONNECT_SECONDS.most)) continue;
+    if (seconds < RECONNECT_SECONDS.least || (away.length > 0 && seconds < RECONNECT_SECONDS.most))
+      continue;
     for (const each of told)
       print(
         away.includes(each)
@@ -128,7 +177,12 @@ async function sendThroughReconnect({ host, progress, print }: Context, told: re
 }
 
 /** Sends everything once, or through a reconnect. */
-async function sendAll(context: Context, uplinks: readonly string[], sources: readonly string[], told: readonly Told[]): Promise<Tries> {
+async function sendAll(
+  context: Context,
+  uplinks: readonly string[],
+  sources: readonly string[],
+  told: readonly Told[],
+): Promise<Tries> {
   const { host, progress, print } = context;
   const bind = canBind(host);
   let [rounds, bound] = [0, 0];
@@ -148,7 +202,9 @@ async function sendAll(context: Context, uplinks: readonly string[], sources: re
     await setImmediate();
   }
   if (bound === 0)
-    print('Bound to an interface, only ping was sent: for TCP and UDP, curl with TFTP and setpriv are needed, and Linux 5.7.');
+    print(
+      'Bound to an interface, only ping was sent: for TCP and UDP, curl with TFTP and setpriv are needed, and Linux 5.7.',
+    );
   return { rounds, bound, pings: 1 + uplinks.length };
 }
 
@@ -162,7 +218,8 @@ function triesOf({ rounds, bound, pings }: Tries, sources: readonly string[]): r
 }
 
 /**
- * Sends what must not leave this machine, as it is now, and says what left; with `reconnect` also while OpenVPN connects again.
+ * Sends what must not leave this machine, as it is now, and says what left; with `reconnect` also
+ * while OpenVPN connects again.
  * @returns whether nothing left.
  * @throws KillswitchError NO_PROOF when nothing can count here, or nobody can be told to reconnect.
  */
@@ -181,8 +238,13 @@ export async function proveHere(context: Context, reconnect: boolean): Promise<b
     async () => {
       print(`Sending over ${uplinks.join(', ')} …`);
       for (const { device, daemon } of told)
-        print(`Then the OpenVPN of ${device} (process ${daemon.pid}) is told to reconnect (SIGUSR1): what is open through it may break.`);
-      return [triesOf(await sendAll(context, uplinks, sources, told), sources), await counters.read()] as const;
+        print(
+          `Then the OpenVPN of ${device} (process ${daemon.pid}) is told to reconnect (SIGUSR1): what is open through it may break.`,
+        );
+      return [
+        triesOf(await sendAll(context, uplinks, sources, told), sources),
+        await counters.read(),
+      ] as const;
     },
   );
   const width = Math.max(...HERE_CLASSES.map(({ name }) => name.length));
@@ -192,6 +254,8 @@ export async function proveHere(context: Context, reconnect: boolean): Promise<b
     for (const line of drawn({ text, tone: count === 0 ? 'good' : 'bad' }, screen)) draw(line);
   }
   const leaks = left.filter((count) => count > 0).length;
-  print(leaks === 0 ? 'Nothing left.' : `${leaks} of ${HERE_CLASSES.length} classes left in clear.`);
+  print(
+    leaks === 0 ? 'Nothing left.' : `${leaks} of ${HERE_CLASSES.length} classes left in clear.`,
+  );
   return leaks === 0;
 }

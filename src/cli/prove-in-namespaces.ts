@@ -3,7 +3,15 @@ import { ownFolder } from '../host/program-files.ts';
 import { printable } from '../net/printable.ts';
 import type { BackendName } from '../policy/settings.ts';
 import { proofObstacle, provableBackends } from '../proof/obstacle.ts';
-import { clearOf, doubtsOf, leaksOf, type Played, playTogether, triedOf, vpnOf } from '../proof/played.ts';
+import {
+  clearOf,
+  doubtsOf,
+  leaksOf,
+  type Played,
+  playTogether,
+  triedOf,
+  vpnOf,
+} from '../proof/played.ts';
 import { ACTS, type Chapter, THINGS } from '../proof/story.ts';
 import { number } from '../proof/timeline.ts';
 import { withWorlds } from '../proof/worlds.ts';
@@ -16,7 +24,9 @@ const INTRODUCTION =
 const COLUMN = 20;
 
 function cell({ tally, tried, worked }: Chapter): string {
-  return `${number(tally.clear)} of ${number(tried)}${worked === undefined ? '' : `, ${worked}/${THINGS}`}`.padEnd(COLUMN);
+  return `${number(tally.clear)} of ${number(tried)}${worked === undefined ? '' : `, ${worked}/${THINGS}`}`.padEnd(
+    COLUMN,
+  );
 }
 
 function line(start: string, title: string, cells: readonly string[]): string {
@@ -50,24 +60,29 @@ export function conclusion(
         tone: proven ? 'good' : 'bad',
         // One probe may be several packets: only none is a share of the probes.
         text:
-          clear === 0 ? `0 of ${number(tried)} probes left in clear` : `${number(clear)} packets left in clear, of ${number(tried)} probes`,
+          clear === 0
+            ? `0 of ${number(tried)} probes left in clear`
+            : `${number(clear)} packets left in clear, of ${number(tried)} probes`,
       },
     ],
   };
 }
 
 /**
- * Plays every fault with each backend that is installed, side by side, and says what left in clear. @returns whether nothing did, and the
- * proof is worth something.
+ * Plays every fault with each backend that is installed, side by side, and says what left in clear.
+ * @returns whether nothing did, and the proof is worth something.
  * @throws KillswitchError NO_PROOF when it cannot be played here.
  */
 export async function proveInNamespaces(context: Context): Promise<boolean> {
   const { print, draw, progress, screen } = context;
   const why = proofObstacle();
   if (why !== undefined)
-    throw new KillswitchError('NO_PROOF', 'nothing can be proven on this machine', 'Mend what the line above says, or run it as root.', [
-      why,
-    ]);
+    throw new KillswitchError(
+      'NO_PROOF',
+      'nothing can be proven on this machine',
+      'Mend what the line above says, or run it as root.',
+      [why],
+    );
   const backends = provableBackends();
   print(INTRODUCTION);
   if (backends.length === 1) print(`Only with ${backends[0]}: the other backend is not installed.`);
@@ -84,7 +99,12 @@ export async function proveInNamespaces(context: Context): Promise<boolean> {
   try {
     const played = await withWorlds((onWorld) =>
       playTogether(
-        backends.map((each) => ({ dist: ownFolder(), acts: ACTS, settings: `KILLSWITCH_BACKEND=${each}\n`, onWorld })),
+        backends.map((each) => ({
+          dist: ownFolder(),
+          acts: ACTS,
+          settings: `KILLSWITCH_BACKEND=${each}\n`,
+          onWorld,
+        })),
         (chapters) => {
           const [{ title } = { title: '' }] = chapters;
           const at = Math.max(...chapters.map((each) => each.at));

@@ -20,19 +20,33 @@ export const prove: CliCommand = {
   words: [],
   exits: [[EXIT.failed, 'something left, or nothing was proven']],
   examples: [
-    ['prove', 'in network namespaces, with a real OpenVPN: under a minute, and nothing of this machine is touched'],
-    ['prove --here', 'on this machine, as it is now: to addresses that belong to nobody; harmless and over in seconds'],
+    [
+      'prove',
+      'in network namespaces, with a real OpenVPN: under a minute, and nothing of this machine is touched',
+    ],
+    [
+      'prove --here',
+      'on this machine, as it is now: to addresses that belong to nobody; harmless and over in seconds',
+    ],
     ['prove --here --reconnect', 'the same while your OpenVPN is made to connect again (SIGUSR1)'],
   ],
   needsRoot: false,
-  // Each step has a bound of its own, and what counts must be taken away however many interfaces there are.
+  // Each step has a bound of its own, and what counts must be taken away however many interfaces
+  // there are.
   endless: () => true,
   run: async (context) => {
     const { values } = parseArguments(prove, context.args, FLAGS);
-    if (values.reconnect === true && values.here !== true) throw misused(prove, '--reconnect needs --here');
+    if (values.reconnect === true && values.here !== true)
+      throw misused(prove, '--reconnect needs --here');
     if (values.here === true && !context.host.mayChangeRules())
-      throw new KillswitchError('NOT_ROOT', '"prove --here" needs root', 'Run it as root: sudo ovpn-killswitch prove --here');
-    const proven = await (values.here === true ? proveHere(context, values.reconnect === true) : proveInNamespaces(context));
+      throw new KillswitchError(
+        'NOT_ROOT',
+        '"prove --here" needs root',
+        'Run it as root: sudo ovpn-killswitch prove --here',
+      );
+    const proven = await (values.here === true
+      ? proveHere(context, values.reconnect === true)
+      : proveInNamespaces(context));
     return proven ? EXIT.ok : EXIT.failed;
   },
 };

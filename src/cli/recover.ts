@@ -6,7 +6,10 @@ import { parseArguments } from './parse-arguments.ts';
 /** Each tool is bounded by the script itself. */
 const SCRIPT_MILLISECONDS = 85_000;
 
-/** How the script ends: nothing is left, rules are left, nobody knows, files are left, and without rights. */
+/**
+ * How the script ends: nothing is left, rules are left, nobody knows, files are left, and without
+ * rights.
+ */
 const ENDS = [EXIT.ok, EXIT.failed, EXIT.kernel, EXIT.files, EXIT.permission] as const;
 
 export const recover: CliCommand = {
@@ -25,10 +28,19 @@ export const recover: CliCommand = {
     progress('taking the rules away');
     const path = `${PATHS.library}/recover`;
     if (!host.exists(path))
-      throw new KillswitchError('FILES', `${path} is not installed`, 'Use "ovpn-killswitch unlock", or install first.');
-    const { status, stdout, stderr } = host.run({ program: 'sh', args: [path], milliseconds: SCRIPT_MILLISECONDS });
+      throw new KillswitchError(
+        'FILES',
+        `${path} is not installed`,
+        'Use "ovpn-killswitch unlock", or install first.',
+      );
+    const { status, stdout, stderr } = host.run({
+      program: 'sh',
+      args: [path],
+      milliseconds: SCRIPT_MILLISECONDS,
+    });
     print(`${stdout}${stderr}`.trimEnd());
-    if (status === null) print('The script was stopped before its end: what it has not said above is not done.');
+    if (status === null)
+      print('The script was stopped before its end: what it has not said above is not done.');
     return ENDS.find((each) => each === status) ?? EXIT.kernel;
   },
 };

@@ -11,7 +11,8 @@ export const refresh: CliCommand = {
   usage: 'refresh',
   group: 'trouble',
   brief: 'ask for the names of the VPN servers again',
-  summary: 'Ask for the names of the VPN servers again, through the tunnel, and follow them. The hooks do this after each connect.',
+  summary:
+    'Ask for the names of the VPN servers again, through the tunnel, and follow them. The hooks do this after each connect.',
   flags: {},
   words: [],
   examples: [['refresh', 'after a provider has moved a server']],
@@ -38,7 +39,9 @@ export const refresh: CliCommand = {
       message: `${names} names, ${addresses} addresses`,
       fields: { applied: converged.applied },
     });
-    print(`Asked for ${names} ${names === 1 ? 'name' : 'names'}: ${addresses} addresses are pinned.`);
+    print(
+      `Asked for ${names} ${names === 1 ? 'name' : 'names'}: ${addresses} addresses are pinned.`,
+    );
     for (const line of gaps(known)) print(`  ${line}`);
     return resolvers instanceof KillswitchError ? resolvers.exit : EXIT.ok;
   },

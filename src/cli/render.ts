@@ -15,7 +15,12 @@ import type { CliCommand, Flags } from './command.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
 
 const FLAGS = {
-  backend: { type: 'string', value: 'BACKEND', choices: ['iptables', 'nftables'], what: 'for this packet filter' },
+  backend: {
+    type: 'string',
+    value: 'BACKEND',
+    choices: ['iptables', 'nftables'],
+    what: 'for this packet filter',
+  },
 } as const satisfies Flags;
 
 export const render: CliCommand = {
@@ -35,10 +40,15 @@ export const render: CliCommand = {
     const { values } = parseArguments(render, args, FLAGS);
     const settings = loadSettings(host);
     const named = values.backend;
-    if (named !== undefined && named !== 'iptables' && named !== 'nftables') throw misused(render, `there is no backend "${named}"`);
+    if (named !== undefined && named !== 'iptables' && named !== 'nftables')
+      throw misused(render, `there is no backend "${named}"`);
     const families = host.exists(PATHS.ipv6) ? FAMILIES : (['ipv4'] as const);
     const backend =
-      named === undefined ? choose(readWorld(host, settings.backend, true)).backend : named === 'nftables' ? nftables : iptables(families);
+      named === undefined
+        ? choose(readWorld(host, settings.backend, true)).backend
+        : named === 'nftables'
+          ? nftables
+          : iptables(families);
     const { replace } = backend;
     const { policy, live } = intend(host, settings, gatherKnown(host, settings));
     // A lock ends a portal, and forgets what reconnects or has ended.

@@ -8,7 +8,10 @@ import { printable } from '../net/printable.ts';
 import { shellWord } from '../net/shell-word.ts';
 import { detach } from '../tunnel/attachment.ts';
 
-/** A profile as it is and as it will be. Bytes that are not UTF-8 stand for themselves, so that every one of them comes back. */
+/**
+ * A profile as it is and as it will be. Bytes that are not UTF-8 stand for themselves, so that
+ * every one of them comes back.
+ */
 export interface ProfileChange {
   readonly path: string;
   readonly encoding: 'utf8' | 'latin1';
@@ -19,7 +22,10 @@ export interface ProfileChange {
 /** A profile's new text, or why it has none. */
 export type Changed = { readonly text: string } | { readonly problems: readonly string[] };
 
-/** Reads a profile: `host.readBytes` where servers are taken from it, `host.readUntrusted` where lines are only taken out. */
+/**
+ * Reads a profile: `host.readBytes` where servers are taken from it, `host.readUntrusted` where
+ * lines are only taken out.
+ */
 export type ReadProfile = (path: string) => Uint8Array | undefined;
 
 /** A file, or why it cannot be read. */
@@ -38,7 +44,11 @@ function bytesOf(read: ReadProfile, path: string): Uint8Array | KillswitchError 
  * What `change` would make of each file; nothing is written.
  * @throws KillswitchError PROFILE with everything that is wrong in any of them.
  */
-export function planProfiles(read: ReadProfile, files: readonly string[], change: (text: string) => Changed): readonly ProfileChange[] {
+export function planProfiles(
+  read: ReadProfile,
+  files: readonly string[],
+  change: (text: string) => Changed,
+): readonly ProfileChange[] {
   const problems: string[] = [];
   const foreign: string[] = [];
   const changes: ProfileChange[] = [];
@@ -56,7 +66,8 @@ export function planProfiles(read: ReadProfile, files: readonly string[], change
     const encoding = isUtf8(bytes) ? 'utf8' : 'latin1';
     const before = Buffer.from(bytes).toString(encoding);
     const changed = change(before);
-    if ('problems' in changed) problems.push(...changed.problems.map((problem) => `${path}: ${problem}`));
+    if ('problems' in changed)
+      problems.push(...changed.problems.map((problem) => `${path}: ${problem}`));
     else changes.push({ path, encoding, before, after: changed.text });
   }
   if (problems.length === 0) return changes;
@@ -70,11 +81,18 @@ export function planProfiles(read: ReadProfile, files: readonly string[], change
 
 /** Where a profile's original is kept: one file for each content it ever had. */
 function backupOf({ path, encoding }: ProfileChange, original: string): string {
-  const hash = createHash('sha256').update(path).update('\0').update(Buffer.from(original, encoding)).digest('hex');
+  const hash = createHash('sha256')
+    .update(path)
+    .update('\0')
+    .update(Buffer.from(original, encoding))
+    .digest('hex');
   return join(PATHS.state, 'profiles', `${basename(path)}.${hash.slice(0, 16)}`);
 }
 
-/** Keeps the profile as it is without our lines, and says where. It may hold keys: only root may read it. */
+/**
+ * Keeps the profile as it is without our lines, and says where. It may hold keys: only root may
+ * read it.
+ */
 export function keepOriginal(host: Host, change: ProfileChange): string {
   const original = detach(change.before);
   const backup = backupOf(change, original);
@@ -99,7 +117,8 @@ export function writeProfiles(host: Host, changes: readonly ProfileChange[]): vo
       written.push(change);
     }
   } catch (thrown) {
-    for (const { path, before, encoding } of written) host.rewrite(path, Buffer.from(before, encoding));
+    for (const { path, before, encoding } of written)
+      host.rewrite(path, Buffer.from(before, encoding));
     throw thrown;
   }
 }
@@ -107,5 +126,9 @@ export function writeProfiles(host: Host, changes: readonly ProfileChange[]): vo
 /** @throws KillswitchError NOT_ROOT */
 export function needRoot(host: Host, call: string): void {
   if (!host.mayChangeRules())
-    throw new KillswitchError('NOT_ROOT', `"${call}" needs root`, `Run it with sudo; --dry-run shows the change without.`);
+    throw new KillswitchError(
+      'NOT_ROOT',
+      `"${call}" needs root`,
+      `Run it with sudo; --dry-run shows the change without.`,
+    );
 }

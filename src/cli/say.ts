@@ -4,5 +4,6 @@ import { fitted, screenOf } from './screen.ts';
 /** One line for people, on stderr: it fits the screen that stderr is. */
 export function say(line: string): void {
   const start = /^ovpn-killswitch: */.exec(line)?.[0] ?? '';
-  for (const each of fitted(visibleLine(line), screenOf(process.stderr, undefined), start.length)) process.stderr.write(`${each}\n`);
+  for (const each of fitted(visibleLine(line), screenOf(process.stderr, undefined), start.length))
+    process.stderr.write(`${each}\n`);
 }

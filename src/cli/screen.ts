@@ -9,20 +9,36 @@ export interface Screen {
 }
 
 /** Select Graphic Rendition (ECMA-48 8.3.117). */
-const SGR: Readonly<Record<Tone, string>> = { good: '1;32', warning: '33', bad: '1;31', plain: '', waiting: '1;34', idle: '36' };
+const SGR: Readonly<Record<Tone, string>> = {
+  good: '1;32',
+  warning: '33',
+  bad: '1;31',
+  plain: '',
+  waiting: '1;34',
+  idle: '36',
+};
 const LABEL_WIDTH = 12;
 
-/** The screen that a stream is. Colour is for terminals, and only while NO_COLOR is unset or empty (no-color.org). */
+/**
+ * The screen that a stream is. Colour is for terminals, and only while NO_COLOR is unset or empty
+ * (no-color.org).
+ */
 export function screenOf(
   { isTTY, columns }: { readonly isTTY?: boolean; readonly columns?: number },
   noColour: string | undefined,
 ): Screen {
   if (isTTY !== true) return { columns: undefined, colour: false };
   // A serial line has a width of 0 until somebody sets one.
-  return { columns: columns === undefined || columns === 0 ? 80 : columns, colour: (noColour ?? '') === '' };
+  return {
+    columns: columns === undefined || columns === 0 ? 80 : columns,
+    colour: (noColour ?? '') === '',
+  };
 }
 
-/** A text in lines of a width, the first of another where that is given, cut at spaces where it can be. */
+/**
+ * A text in lines of a width, the first of another where that is given, cut at spaces where it can
+ * be.
+ */
 function wrapped(text: string, width: number, first: number = width): readonly string[] {
   const lines: string[] = [];
   let rest = text;
@@ -36,27 +52,39 @@ function wrapped(text: string, width: number, first: number = width): readonly s
 }
 
 /**
- * A text in the width of a screen. Where one of its lines goes on, it stands below its own start, or `indent` characters in. Lines with control
- * sequences were fitted when these were put in.
+ * A text in the width of a screen. Where one of its lines goes on, it stands below its own start,
+ * or `indent` characters in. Lines with control sequences were fitted when these were put in.
  */
-export function fitted(text: string, { columns }: Pick<Screen, 'columns'>, indent?: number): readonly string[] {
+export function fitted(
+  text: string,
+  { columns }: Pick<Screen, 'columns'>,
+  indent?: number,
+): readonly string[] {
   return text.split('\n').flatMap((line) => {
     if (columns === undefined || line.length <= columns || line.includes('\x1b')) return [line];
     const start = line.length - line.trimStart().length;
     const further = indent ?? start;
-    const parts = wrapped(line.trimStart(), Math.max(20, columns - further), Math.max(20, columns - start));
+    const parts = wrapped(
+      line.trimStart(),
+      Math.max(20, columns - further),
+      Math.max(20, columns - start),
+    );
     return parts.map((part, index) => ' '.repeat(index === 0 ? start : further) + part);
   });
 }
 
 /** One line of a picture as lines of a screen. */
-export function drawn({ label, text: given, tone }: PictureLine, { columns, colour }: Screen): readonly string[] {
+export function drawn(
+  { label, text: given, tone }: PictureLine,
+  { columns, colour }: Screen,
+): readonly string[] {
   const text = visibleLine(given);
   const indent = label === undefined ? 0 : LABEL_WIDTH;
   const parts = columns === undefined ? [text] : wrapped(text, Math.max(20, columns - indent));
   const sgr = SGR[tone];
   return parts.map((part, index) => {
-    const margin = index === 0 && label !== undefined ? `  ${label}`.padEnd(indent) : ' '.repeat(indent);
+    const margin =
+      index === 0 && label !== undefined ? `  ${label}`.padEnd(indent) : ' '.repeat(indent);
     return margin + (colour && sgr !== '' ? `\x1b[${sgr}m${part}\x1b[0m` : part);
   });
 }

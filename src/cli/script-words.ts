@@ -28,10 +28,15 @@ import { WATCH_SERVICE } from '../watch/service.ts';
 
 /** The rule for markers as lines of awk: `rule["outside opens"] = "inside"`. */
 const RULE = Object.entries(MARKER_RULE)
-  .flatMap(([place, next]) => Object.entries(next).map(([marker, to]) => `rule["${place} ${marker}"] = "${to}"`))
+  .flatMap(([place, next]) =>
+    Object.entries(next).map(([marker, to]) => `rule["${place} ${marker}"] = "${to}"`),
+  )
   .join('; ');
 
-/** What the plain scripts share with this code. The build puts each in place of `@NAME@`, and refuses a name that is not here. */
+/**
+ * What the plain scripts share with this code. The build puts each in place of `@NAME@`, and
+ * refuses a name that is not here.
+ */
 export const SCRIPT_WORDS: Readonly<Record<string, string>> = {
   PROGRAMS: PROGRAM_FOLDERS.join(':'),
   STATE: PATHS.state,
@@ -75,7 +80,9 @@ export const SCRIPT_WORDS: Readonly<Record<string, string>> = {
   CHAIN_PREFIX,
   // An older version had its second wall in another table.
   TABLES: KNOWN_TABLES.join(' '),
-  BUILTINS: [...new Set(KNOWN_TABLES.flatMap((table) => BUILTINS[table].map(({ chain }) => chain)))].join(' '),
+  BUILTINS: [
+    ...new Set(KNOWN_TABLES.flatMap((table) => BUILTINS[table].map(({ chain }) => chain))),
+  ].join(' '),
   RESOLVERS_KEPT: FOLDERS.join(' '),
   RESOLVERS_NOTED: dirname(pathOf('resolved')),
   RESOLVCONF_RECORD: RECORD,

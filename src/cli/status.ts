@@ -23,14 +23,27 @@ function exitOf({ report: { state, exact }, refused }: View): ExitStatus {
   return exact && refused.every(({ path }) => path !== LOCK_RECORD) ? EXIT.ok : EXIT.degraded;
 }
 
-/** Without a tool that loads rules there is no view, but the boot has shut the network for that very reason: it is said beside the error. */
+/**
+ * Without a tool that loads rules there is no view, but the boot has shut the network for that very
+ * reason: it is said beside the error.
+ */
 function readViewOrSay(host: Host): View {
   try {
     return readView(host);
   } catch (cause) {
-    if (!(cause instanceof KillswitchError) || (cause.code !== 'NO_BACKEND' && cause.code !== 'NO_IPV6_BACKEND')) throw cause;
+    if (
+      !(cause instanceof KillswitchError) ||
+      (cause.code !== 'NO_BACKEND' && cause.code !== 'NO_IPV6_BACKEND')
+    )
+      throw cause;
     const { code, message, next, detail } = cause;
-    throw new KillswitchError(code, message, next, [...detail, ...readBoot(host).problems.map((each) => `at boot: ${each}`)], { cause });
+    throw new KillswitchError(
+      code,
+      message,
+      next,
+      [...detail, ...readBoot(host).problems.map((each) => `at boot: ${each}`)],
+      { cause },
+    );
   }
 }
 
@@ -38,14 +51,18 @@ function drawnPicture(view: View, { screen }: Context): readonly string[] {
   return [...picture(view)].flatMap((line) => drawn(line, screen));
 }
 
-/** Redraws until it is interrupted, or nobody reads any more. In a pipe each picture follows the last after an empty line. */
+/**
+ * Redraws until it is interrupted, or nobody reads any more. In a pipe each picture follows the
+ * last after an empty line.
+ */
 async function watch(context: Context): Promise<ExitStatus> {
   const { host, draw, screen } = context;
   for (;;) {
     const view = readViewOrSay(host);
     const lines = drawnPicture(view, context);
     if (screen.columns === undefined) for (const line of [...lines, '']) draw(line);
-    else draw(`${HOME}${lines.map((line) => `${line}${ERASE_LINE_END}`).join('\n')}\n${ERASE_BELOW}`);
+    else
+      draw(`${HOME}${lines.map((line) => `${line}${ERASE_LINE_END}`).join('\n')}\n${ERASE_BELOW}`);
     await setTimeout(REDRAW_MILLISECONDS);
     if (context.nobodyReads()) return exitOf(view);
   }
@@ -53,7 +70,10 @@ async function watch(context: Context): Promise<ExitStatus> {
 
 const FLAGS = {
   json: { type: 'boolean', what: 'for programs' },
-  prometheus: { type: 'boolean', what: "metrics for the textfile collector of Prometheus' node_exporter" },
+  prometheus: {
+    type: 'boolean',
+    what: "metrics for the textfile collector of Prometheus' node_exporter",
+  },
   short: { type: 'boolean', what: 'the state and its tunnels in one line' },
   watch: { type: 'boolean', what: 'show it again every two seconds' },
 } as const satisfies Flags;
@@ -84,7 +104,8 @@ export const status: CliCommand = {
   run: (context) => {
     const { host, args, printExactly, draw } = context;
     const { values } = parseArguments(status, args, FLAGS);
-    if (Object.keys(values).length > 1) throw misused(status, 'status takes one of --json, --prometheus, --short and --watch');
+    if (Object.keys(values).length > 1)
+      throw misused(status, 'status takes one of --json, --prometheus, --short and --watch');
     if (values.watch === true) return watch(context);
     const view = readViewOrSay(host);
     if (values.json === true) printExactly(statusJson(view));

@@ -17,7 +17,10 @@ import { removeManuals } from './manuals.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { planProfiles, writeProfiles } from './rewrite-profiles.ts';
 
-/** Our lines in the profiles that the settings name go first: a profile that names missing hooks does not start. */
+/**
+ * Our lines in the profiles that the settings name go first: a profile that names missing hooks
+ * does not start.
+ */
 function detachAll(host: Host, print: (line: string) => void): void {
   const paths = profilePaths(host, settingsOrDefaults(host));
   for (const path of paths)
@@ -52,7 +55,8 @@ export const uninstall: CliCommand = {
   usage: 'uninstall',
   group: 'setup',
   brief: 'open, and remove every file of ours',
-  summary: 'Take our lines out of the profiles, open the machine and remove every file of ours, settings included.',
+  summary:
+    'Take our lines out of the profiles, open the machine and remove every file of ours, settings included.',
   flags: {},
   words: [],
   examples: [['uninstall', 'profiles outside of KILLSWITCH_PROFILES are yours to detach first']],
@@ -64,7 +68,8 @@ export const uninstall: CliCommand = {
     attempt(print, () => {
       for (const connection of exclusiveConnections(host))
         attempt(print, () => {
-          if (restoreDns(host, connection)) print(`NetworkManager's connection ${connection}: detached`);
+          if (restoreDns(host, connection))
+            print(`NetworkManager's connection ${connection}: detached`);
         });
     });
     progress('removing the rules and every file');
@@ -74,7 +79,12 @@ export const uninstall: CliCommand = {
       const next = `Run ${recover} and fix what it says.`;
       const said = stderr.trim().split('\n');
       if (status !== EXIT.ok && status !== EXIT.files)
-        throw new KillswitchError('REFUSED', 'rules may be left, so no file was removed', next, said);
+        throw new KillswitchError(
+          'REFUSED',
+          'rules may be left, so no file was removed',
+          next,
+          said,
+        );
       // The machine is open then, and everything of ours goes below.
       if (status === EXIT.files) for (const line of said) print(line);
     } else {
@@ -94,11 +104,15 @@ export const uninstall: CliCommand = {
     ])
       attempt(print, () => host.remove(path));
     attempt(print, () => removeManuals(host));
-    print('Removed: the rules, the hooks, the command, the settings and everything kept. Nothing is guarded.');
+    print(
+      'Removed: the rules, the hooks, the command, the settings and everything kept. Nothing is guarded.',
+    );
     print(
       'Hook lines that you wrote yourself, or profiles elsewhere, are still there: OpenVPN does not start while they name missing files.',
     );
-    print('Drop-ins for systemd that you copied from our examples: take them away too, the unit that they require is gone.');
+    print(
+      'Drop-ins for systemd that you copied from our examples: take them away too, the unit that they require is gone.',
+    );
     return EXIT.ok;
   },
 };

@@ -14,11 +14,17 @@ function openSeconds(host: Host, text: string): number {
   const seconds = parseDuration(text);
   if (seconds === undefined) throw misused(unlock, `"${text}" is not a time from 1 s to 24 h`);
   if (readLockRecord(host)?.locked !== true)
-    throw new KillswitchError('USAGE', 'this machine is not locked, so it cannot be locked again', 'Run "ovpn-killswitch lock" first.');
+    throw new KillswitchError(
+      'USAGE',
+      'this machine is not locked, so it cannot be locked again',
+      'Run "ovpn-killswitch lock" first.',
+    );
   return seconds;
 }
 
-const FLAGS = { for: { type: 'string', value: 'TIME', what: 'lock again after this time: 90s, 5m, 2h' } } as const satisfies Flags;
+const FLAGS = {
+  for: { type: 'string', value: 'TIME', what: 'lock again after this time: 90s, 5m, 2h' },
+} as const satisfies Flags;
 
 export const unlock: CliCommand = {
   name: 'unlock',
@@ -30,7 +36,10 @@ export const unlock: CliCommand = {
   words: [],
   examples: [
     ['unlock', 'opens; hooks then leave the firewall alone until the next lock'],
-    ['unlock --for 5m', 'opens for five minutes, then locks again by itself: also after a crash or a reboot (90s, 5m, 2h)'],
+    [
+      'unlock --for 5m',
+      'opens for five minutes, then locks again by itself: also after a crash or a reboot (90s, 5m, 2h)',
+    ],
   ],
   needsRoot: true,
   run: ({ host, args, print, progress }) => {
@@ -39,9 +48,20 @@ export const unlock: CliCommand = {
     const seconds = values.for === undefined ? undefined : openSeconds(host, values.for);
     const { removed } = unlockMachine(host, seconds);
     followBoot(host);
-    const until = seconds === undefined ? 'until the next lock' : `for ${ago(seconds)}, then it locks again by itself`;
-    host.log({ level: 'info', event: 'unlocked', message: `unlocked: nothing is guarded ${until}` });
-    print(removed ? `Unlocked: nothing is guarded ${until}.` : 'Nothing of ours was loaded: nothing is guarded.');
+    const until =
+      seconds === undefined
+        ? 'until the next lock'
+        : `for ${ago(seconds)}, then it locks again by itself`;
+    host.log({
+      level: 'info',
+      event: 'unlocked',
+      message: `unlocked: nothing is guarded ${until}`,
+    });
+    print(
+      removed
+        ? `Unlocked: nothing is guarded ${until}.`
+        : 'Nothing of ours was loaded: nothing is guarded.',
+    );
     const resolvers = followResolversOrSay(host);
     return resolvers instanceof KillswitchError ? resolvers.exit : EXIT.ok;
   },

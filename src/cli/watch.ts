@@ -14,7 +14,12 @@ import { parseArguments, wrongWord } from './parse-arguments.ts';
 import { say } from './say.ts';
 
 function enable({ host, print }: Context): void {
-  if (!host.exists(PATHS.command)) throw new KillswitchError('FILES', `${PATHS.command} is missing`, 'Install first: see README.md');
+  if (!host.exists(PATHS.command))
+    throw new KillswitchError(
+      'FILES',
+      `${PATHS.command} is missing`,
+      'Install first: see README.md',
+    );
   const { init } = readBootWorld(host);
   if (init === undefined)
     throw new KillswitchError(
@@ -23,9 +28,13 @@ function enable({ host, print }: Context): void {
       `Have your own supervisor keep this running: ${PATHS.command} watch`,
     );
   carryOut(host, watchService(init));
-  print(`Watching, now and after each boot, by ${init === 'systemd' ? 'systemd' : 'OpenRC'} (ovpn-killswitch-watch).`);
+  print(
+    `Watching, now and after each boot, by ${init === 'systemd' ? 'systemd' : 'OpenRC'} (ovpn-killswitch-watch).`,
+  );
   if (readLockRecord(host)?.locked !== true)
-    print('This machine is not locked now: nothing is put back until you say "ovpn-killswitch lock".');
+    print(
+      'This machine is not locked now: nothing is put back until you say "ovpn-killswitch lock".',
+    );
 }
 
 export const watch: CliCommand = {
@@ -33,9 +42,12 @@ export const watch: CliCommand = {
   usage: 'watch [enable|disable]',
   group: 'setup',
   brief: 'put the rules back when a program changes them',
-  summary: 'Put the rules back within a second when another program changes them, for as long as it runs; or have a service do so.',
+  summary:
+    'Put the rules back within a second when another program changes them, for as long as it runs; or have a service do so.',
   flags: {},
-  words: [{ name: 'enable|disable', what: 'a service that does so', choices: ['enable', 'disable'] }],
+  words: [
+    { name: 'enable|disable', what: 'a service that does so', choices: ['enable', 'disable'] },
+  ],
   examples: [
     ['watch enable', 'a service of systemd or OpenRC, from now on and after each boot'],
     ['watch disable', 'ends and removes that service; the rules stay'],
@@ -47,13 +59,15 @@ export const watch: CliCommand = {
     const { positionals } = parseArguments(watch, args, {}, { least: 0, most: 1 });
     switch (positionals[0]) {
       case undefined: {
-        // Without an end: what holds for one command, such as how long it may take, does not hold for it.
+        // Without an end: what holds for one command, such as how long it may take, does not hold
+        // for it.
         const listener = startWatch(
           linuxHost({ name: 'watch', milliseconds: Number.POSITIVE_INFINITY, shown: 'info', say }),
           listen,
           process.pid,
         );
-        for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => listener.stop());
+        for (const signal of ['SIGTERM', 'SIGINT'] as const)
+          process.once(signal, () => listener.stop());
         return EXIT.ok;
       }
       case 'enable':
@@ -62,7 +76,11 @@ export const watch: CliCommand = {
       case 'disable': {
         const { enabled } = readWatch(host);
         takeAway(host, ['watch']);
-        print(enabled ? 'Nobody puts the rules back any more. They stay as they are.' : 'No such service was set up.');
+        print(
+          enabled
+            ? 'Nobody puts the rules back any more. They stay as they are.'
+            : 'No such service was set up.',
+        );
         return EXIT.ok;
       }
       default:

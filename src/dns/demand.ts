@@ -12,13 +12,22 @@ export interface Demand {
 }
 
 /**
- * What the live tunnels demand of the system's DNS, the newest first. `KILLSWITCH_DNS` takes the place of what was pushed. Resolvers that the
- * rules keep from being asked are left out: of IPv6, in a tunnel that has none. So are tunnels without any.
+ * What the live tunnels demand of the system's DNS, the newest first. `KILLSWITCH_DNS` takes the
+ * place of what was pushed. Resolvers that the rules keep from being asked are left out: of IPv6,
+ * in a tunnel that has none. So are tunnels without any.
  */
-export function demandsOf({ dns, ipv6 }: Pick<Settings, 'dns' | 'ipv6'>, live: readonly LiveTunnel[]): readonly Demand[] {
-  const newestFirst = [...live].sort((a, b) => b.since - a.since || (a.tunnel.device < b.tunnel.device ? -1 : 1));
+export function demandsOf(
+  { dns, ipv6 }: Pick<Settings, 'dns' | 'ipv6'>,
+  live: readonly LiveTunnel[],
+): readonly Demand[] {
+  const newestFirst = [...live].sort(
+    (a, b) => b.since - a.since || (a.tunnel.device < b.tunnel.device ? -1 : 1),
+  );
   return newestFirst.flatMap(({ tunnel: { device, addresses, resolvers, searchDomains = [] } }) => {
-    const carries = { ipv4: true, ipv6: ipv6 === 'tunnel' && addresses.some(({ family }) => family === 'ipv6') };
+    const carries = {
+      ipv4: true,
+      ipv6: ipv6 === 'tunnel' && addresses.some(({ family }) => family === 'ipv6'),
+    };
     const usable = (dns ?? resolvers).filter(({ family }) => carries[family]);
     return usable.length === 0 ? [] : [{ device, resolvers: usable, searchDomains }];
   });

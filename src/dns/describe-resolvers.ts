@@ -8,7 +8,9 @@ export function describeResolvers(followed: FollowedResolvers): string {
     case 'given-back':
       return 'the resolvers from before the tunnel are back';
     case 'set': {
-      const servers = [...new Set(followed.demands.flatMap(({ resolvers }) => resolvers.map(({ text }) => text)))];
+      const servers = [
+        ...new Set(followed.demands.flatMap(({ resolvers }) => resolvers.map(({ text }) => text))),
+      ];
       return `the system asks ${servers.join(' ')} (${followed.choice.trace.join('; ')})`;
     }
     default:

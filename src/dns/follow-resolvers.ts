@@ -25,7 +25,10 @@ export interface ResolverState {
   readonly differences: readonly string[];
 }
 
-/** The live tunnels whose resolvers we set: NetworkManager itself sets what its own connections bring. */
+/**
+ * The live tunnels whose resolvers we set: NetworkManager itself sets what its own connections
+ * bring.
+ */
 function demanding(host: Host): readonly LiveTunnel[] {
   const live = readLiveTunnels(host);
   const stale = new Set(staleTunnels(host, live));
@@ -36,7 +39,10 @@ function demanding(host: Host): readonly LiveTunnel[] {
 export function readResolvers(host: Host, asks: boolean): ResolverState {
   // Whatever the settings say, an unlocked machine gets its own resolvers back.
   const settings = readLockRecord(host)?.locked === true ? settingsInForce(host) : undefined;
-  const demands = settings === undefined || settings.resolver === 'off' ? [] : demandsOf(settings, demanding(host));
+  const demands =
+    settings === undefined || settings.resolver === 'off'
+      ? []
+      : demandsOf(settings, demanding(host));
   const inUse = strategiesInUse(host);
   const differences =
     demands.length > 0
@@ -55,14 +61,20 @@ function restoreAll(host: Host, names: readonly StrategyName[]): void {
   giveBack(host);
 }
 
-/** Who generates /etc/resolv.conf may not run, or not do as told: it then is a file like any other. */
+/**
+ * Who generates /etc/resolv.conf may not run, or not do as told: it then is a file like any other.
+ */
 function setOr(host: Host, name: StrategyName, demands: readonly Demand[]): void {
   try {
     STRATEGIES[name].set(host, demands);
   } catch (thrown) {
     if (name !== 'networkmanager' && name !== 'openresolv') throw thrown;
     const { message } = asKillswitchError(thrown);
-    host.log({ level: 'warn', event: 'resolvers', message: `${STRATEGIES[name].title}: ${message}; /etc/resolv.conf is written instead` });
+    host.log({
+      level: 'warn',
+      event: 'resolvers',
+      message: `${STRATEGIES[name].title}: ${message}; /etc/resolv.conf is written instead`,
+    });
     STRATEGIES[name].restore(host);
     STRATEGIES.file.set(host, demands);
   }
@@ -82,30 +94,38 @@ function bring(host: Host, asks: boolean): FollowedResolvers {
   for (const name of choice.names) {
     const strategy = STRATEGIES[name];
     // A program that has forgotten what it was told must be told anew, as if it never had been.
-    if (asks && strategy.inUse(host) && strategy.differences(host, demands, false).length === 0) strategy.restore(host);
+    if (asks && strategy.inUse(host) && strategy.differences(host, demands, false).length === 0)
+      strategy.restore(host);
     setOr(host, name, demands);
   }
   return { kind: 'set', choice, demands };
 }
 
 /**
- * Brings the system's DNS to exactly what the live tunnels demand; with none left, to what was there before. Tunnels that are gone without a word
- * demand nothing. With `asks` it also looks behind what files tell, for a human's command. It takes the lock only when there is something to do.
+ * Brings the system's DNS to exactly what the live tunnels demand; with none left, to what was
+ * there before. Tunnels that are gone without a word demand nothing. With `asks` it also looks
+ * behind what files tell, for a human's command. It takes the lock only when there is something to
+ * do.
  * @throws KillswitchError RESOLVERS or FILES when it cannot; the rules are in force all the same.
  */
 export function followResolvers(host: Host, asks = false): FollowedResolvers {
   const { differences, demands, inUse } = readResolvers(host, asks);
-  if (differences.length === 0 && (!asks || demands.length === 0 || inUse.length === 0)) return { kind: 'unchanged' };
+  if (differences.length === 0 && (!asks || demands.length === 0 || inUse.length === 0))
+    return { kind: 'unchanged' };
   return host.exclusively(() => bring(host, asks));
 }
 
 /** The same; what goes wrong is logged and given back, because the rules come first. */
-export function followResolversOrSay(host: Host, asks = false): FollowedResolvers | KillswitchError {
+export function followResolversOrSay(
+  host: Host,
+  asks = false,
+): FollowedResolvers | KillswitchError {
   try {
     return followResolvers(host, asks);
   } catch (thrown) {
     const error = asKillswitchError(thrown);
-    for (const line of explainError(error)) host.log({ level: 'error', event: 'resolvers', message: line, fields: { code: error.code } });
+    for (const line of explainError(error))
+      host.log({ level: 'error', event: 'resolvers', message: line, fields: { code: error.code } });
     return error;
   }
 }

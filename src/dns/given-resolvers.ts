@@ -6,12 +6,18 @@ import { type Address, isUnicast, parseAddress } from '../net/address.ts';
 import { nameservers } from './resolv-conf-text.ts';
 
 /** Whom a local resolver asks: systemd-resolved's, and NetworkManager's where it runs dnsmasq. */
-const BEHIND_LOCAL = ['/run/systemd/resolve/resolv.conf', '/run/NetworkManager/no-stub-resolv.conf'];
+const BEHIND_LOCAL = [
+  '/run/systemd/resolve/resolv.conf',
+  '/run/NetworkManager/no-stub-resolv.conf',
+];
 
 /** Whom the network has named for names, IPv4. */
 export interface GivenResolvers {
   readonly addresses: readonly Address[];
-  /** The resolver on this machine that asks them for everybody, and its account where the kernel says; undefined when programs ask by themselves. */
+  /**
+   * The resolver on this machine that asks them for everybody, and its account where the kernel
+   * says; undefined when programs ask by themselves.
+   */
   readonly local: { readonly address: Address; readonly uid: number | undefined } | undefined;
 }
 
@@ -28,6 +34,11 @@ export function readGivenResolvers(host: Host): GivenResolvers {
   );
   if (local === undefined) return { addresses, local };
   const places = [local.text, '0.0.0.0', '::'].map((text) => `${text} 53`);
-  const sockets = ['/proc/net/udp', '/proc/net/udp6'].flatMap((path) => procSockets(host.read(path) ?? ''));
-  return { addresses, local: { address: local, uid: sockets.find(({ here }) => places.includes(here))?.uid } };
+  const sockets = ['/proc/net/udp', '/proc/net/udp6'].flatMap((path) =>
+    procSockets(host.read(path) ?? ''),
+  );
+  return {
+    addresses,
+    local: { address: local, uid: sockets.find(({ here }) => places.includes(here))?.uid },
+  };
 }

@@ -30,7 +30,8 @@ export const networkmanager: Strategy = {
   title: 'NetworkManager',
   inUse: (host) => readNote(host, 'networkmanager') !== undefined,
   differences: (host, demands, asks) => {
-    if (host.read(DROP_IN) !== dropIn(demands)) return [`${DROP_IN} is not as it was written for the tunnel`];
+    if (host.read(DROP_IN) !== dropIn(demands))
+      return [`${DROP_IN} is not as it was written for the tunnel`];
     return asks ? nameserverDifferences(readAnybodys(host, PATHS.resolvConf), demands, true) : [];
   },
   set: (host, demands) =>

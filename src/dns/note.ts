@@ -1,7 +1,10 @@
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 
-/** What we told a program that forgets it with a reboot, as we do then: a file of lines, which the recover script reads too. */
+/**
+ * What we told a program that forgets it with a reboot, as we do then: a file of lines, which the
+ * recover script reads too.
+ */
 export type NoteName = 'resolved' | 'openresolv' | 'resolvconf' | 'networkmanager';
 
 export function pathOf(name: NoteName): string {
@@ -12,7 +15,10 @@ export function readNote(host: Host, name: NoteName): string | undefined {
   return host.read(pathOf(name));
 }
 
-/** Written before the program is told: if we die in between, too much is taken back, and that does no harm. */
+/**
+ * Written before the program is told: if we die in between, too much is taken back, and that does
+ * no harm.
+ */
 export function writeNote(host: Host, name: NoteName, text: string): void {
   host.write(pathOf(name), text);
 }

@@ -13,9 +13,12 @@ export const openresolv: Strategy = {
     const noted = recordDifferences(host, 'openresolv', demands);
     if (noted.length > 0 || !asks) return noted;
     const { stdout } = host.run({ program: 'resolvconf', args: ['-l', RECORD] });
-    return stdout.includes(resolvConfLines(demands).trimEnd()) ? [] : ['openresolv does not hold our record any more'];
+    return stdout.includes(resolvConfLines(demands).trimEnd())
+      ? []
+      : ['openresolv does not hold our record any more'];
   },
-  set: (host, demands) => generated(host, () => addRecord(host, 'openresolv', ['-m', '0', '-x'], demands)),
+  set: (host, demands) =>
+    generated(host, () => addRecord(host, 'openresolv', ['-m', '0', '-x'], demands)),
   restore: (host) => {
     // When it does not work any more, the file is as it left it.
     host.run({ program: 'resolvconf', args: ['-d', RECORD] });

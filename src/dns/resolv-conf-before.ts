@@ -4,8 +4,9 @@ import { readAnybodys } from '../machine/read-anybodys.ts';
 import { isOurs } from './resolv-conf-text.ts';
 
 /**
- * What /etc/resolv.conf was before us: where it lies, its bytes, and what a generator made of it for us, as plain files that the recover script
- * reads too. Kept where it lasts as long as the change: a resolv.conf below /run is gone after a reboot, and so is what was kept of it.
+ * What /etc/resolv.conf was before us: where it lies, its bytes, and what a generator made of it
+ * for us, as plain files that the recover script reads too. Kept where it lasts as long as the
+ * change: a resolv.conf below /run is gone after a reboot, and so is what was kept of it.
  */
 export const FOLDERS = [`${PATHS.state}/dns`, `${PATHS.runtime}/dns`] as const;
 export const FILES = ['place', 'before', 'written'] as const;
@@ -19,7 +20,9 @@ export interface Before {
   readonly place: string;
   /** undefined: there was no file. */
   readonly bytes: Uint8Array | undefined;
-  /** What somebody who generates the file made of it for us; undefined when we wrote it ourselves. */
+  /**
+   * What somebody who generates the file made of it for us; undefined when we wrote it ourselves.
+   */
   readonly written: string | undefined;
 }
 
@@ -28,12 +31,18 @@ export function readBefore(host: Host): Before | undefined {
   for (const folder of FOLDERS) {
     const place = host.read(`${folder}/place`);
     if (place !== undefined)
-      return { place: place.trimEnd(), bytes: host.readBytes(`${folder}/before`), written: host.read(`${folder}/written`) };
+      return {
+        place: place.trimEnd(),
+        bytes: host.readBytes(`${folder}/before`),
+        written: host.read(`${folder}/written`),
+      };
   }
   return undefined;
 }
 
-/** Keeps the file at `place` as it is now. One of ours, of which nothing was kept, counts as none. */
+/**
+ * Keeps the file at `place` as it is now. One of ours, of which nothing was kept, counts as none.
+ */
 export function keepBefore(host: Host, place: string): void {
   forgetBefore(host);
   const bytes = isOurs(readAnybodys(host, place)) ? undefined : host.readUntrusted(place);
@@ -43,7 +52,10 @@ export function keepBefore(host: Host, place: string): void {
   host.write(`${folder}/place`, `${place}\n`);
 }
 
-/** Lets a program generate /etc/resolv.conf, and keeps what it was and what it becomes: after a reboot it may be left as it became. */
+/**
+ * Lets a program generate /etc/resolv.conf, and keeps what it was and what it becomes: after a
+ * reboot it may be left as it became.
+ */
 export function generated(host: Host, generate: () => void): void {
   const place = host.place(PATHS.resolvConf) ?? PATHS.resolvConf;
   if (readBefore(host)?.place !== place) keepBefore(host, place);
@@ -53,5 +65,7 @@ export function generated(host: Host, generate: () => void): void {
 }
 
 export function forgetBefore(host: Host): void {
-  for (const folder of FOLDERS) for (const file of FILES) if (host.exists(`${folder}/${file}`)) host.remove(`${folder}/${file}`);
+  for (const folder of FOLDERS)
+    for (const file of FILES)
+      if (host.exists(`${folder}/${file}`)) host.remove(`${folder}/${file}`);
 }

@@ -6,7 +6,10 @@ import { forgetBefore, keepBefore, readBefore } from './resolv-conf-before.ts';
 import { isOurs, resolvConfText } from './resolv-conf-text.ts';
 import type { Strategy } from './strategy.ts';
 
-/** Where /etc/resolv.conf leads. @throws KillswitchError RESOLVERS when that is nowhere: a link's target is its owner's to make. */
+/**
+ * Where /etc/resolv.conf leads.
+ * @throws KillswitchError RESOLVERS when that is nowhere: a link's target is its owner's to make.
+ */
 function placeOf(host: Host): string {
   const place = host.place(PATHS.resolvConf) ?? PATHS.resolvConf;
   if (place === PATHS.resolvConf || host.exists(place)) return place;
@@ -17,12 +20,19 @@ function placeOf(host: Host): string {
   );
 }
 
-/** Writes a file that is there or is not. Root is refused (EPERM) only by a flag of the file, or by a security module. */
+/**
+ * Writes a file that is there or is not. Root is refused (EPERM) only by a flag of the file, or by
+ * a security module.
+ */
 function put(host: Host, place: string, content: string | Uint8Array): void {
   try {
     host.rewrite(place, content);
   } catch (thrown) {
-    if (!(thrown instanceof KillswitchError) || !thrown.detail.some((line) => line.includes('EPERM'))) throw thrown;
+    if (
+      !(thrown instanceof KillswitchError) ||
+      !thrown.detail.some((line) => line.includes('EPERM'))
+    )
+      throw thrown;
     throw new KillswitchError(
       'RESOLVERS',
       `${place} is immutable: the system goes on asking whom it names`,
@@ -45,7 +55,10 @@ export function giveBack(host: Host): void {
   forgetBefore(host);
 }
 
-/** /etc/resolv.conf as a file that nobody else generates. What was there is kept before the first change. */
+/**
+ * /etc/resolv.conf as a file that nobody else generates. What was there is kept before the first
+ * change.
+ */
 export const resolvConfFile: Strategy = {
   title: PATHS.resolvConf,
   inUse: (host) => {
@@ -53,12 +66,15 @@ export const resolvConfFile: Strategy = {
     return before !== undefined && before.written === undefined;
   },
   differences: (host, demands) =>
-    readAnybodys(host, PATHS.resolvConf) === resolvConfText(demands) ? [] : [`${PATHS.resolvConf} is not as it was written for the tunnel`],
+    readAnybodys(host, PATHS.resolvConf) === resolvConfText(demands)
+      ? []
+      : [`${PATHS.resolvConf} is not as it was written for the tunnel`],
   set: (host, demands) => {
     const place = placeOf(host);
     // Somebody has led it elsewhere since.
     if (readBefore(host)?.place !== place) giveBack(host);
-    if (readBefore(host) === undefined || !isOurs(readAnybodys(host, place))) keepBefore(host, place);
+    if (readBefore(host) === undefined || !isOurs(readAnybodys(host, place)))
+      keepBefore(host, place);
     put(host, place, resolvConfText(demands));
   },
   restore: giveBack,

@@ -6,10 +6,16 @@ export const OURS = '# ovpn-killswitch: while a tunnel is up; what stood here be
 /** glibc and musl ask no more than three servers (resolv.conf(5), MAXNS). */
 const MOST_NAMESERVERS = 3;
 
-/** The addresses that a resolv.conf can name: those asked in plain first, for it cannot say that TLS is wanted. */
+/**
+ * The addresses that a resolv.conf can name: those asked in plain first, for it cannot say that TLS
+ * is wanted.
+ */
 export function nameserversOf(demands: readonly Demand[]): readonly string[] {
   const all = demands.flatMap(({ resolvers }) => resolvers);
-  const plainFirst = [...all.filter(({ transport }) => transport === undefined), ...all.filter(({ transport }) => transport !== undefined)];
+  const plainFirst = [
+    ...all.filter(({ transport }) => transport === undefined),
+    ...all.filter(({ transport }) => transport !== undefined),
+  ];
   return [...new Set(plainFirst.map(({ text }) => text))].slice(0, MOST_NAMESERVERS);
 }
 
@@ -38,10 +44,18 @@ export function nameservers(text: string): readonly string[] {
   return text.split('\n').flatMap((line) => /^\s*nameserver\s+(\S+)/.exec(line)?.[1] ?? []);
 }
 
-/** How a resolv.conf differs from what the demands ask; `alone` when nobody else may stand in it. */
-export function nameserverDifferences(text: string | undefined, demands: readonly Demand[], alone: boolean): readonly string[] {
+/**
+ * How a resolv.conf differs from what the demands ask; `alone` when nobody else may stand in it.
+ */
+export function nameserverDifferences(
+  text: string | undefined,
+  demands: readonly Demand[],
+  alone: boolean,
+): readonly string[] {
   const wanted = nameserversOf(demands);
   const found = nameservers(text ?? '');
   const same = wanted.join(' ') === (alone ? found : found.slice(0, wanted.length)).join(' ');
-  return same ? [] : [`/etc/resolv.conf names ${found.join(' ') || 'nobody'} instead of ${wanted.join(' ')}`];
+  return same
+    ? []
+    : [`/etc/resolv.conf names ${found.join(' ') || 'nobody'} instead of ${wanted.join(' ')}`];
 }

@@ -5,7 +5,11 @@ import { readNote, removeNote, writeNote } from './note.ts';
 import { mustRun, type Strategy } from './strategy.ts';
 
 /** The words of resolvectl(1). */
-const DNSSEC: Readonly<Record<Dnssec, string>> = { yes: 'yes', optional: 'allow-downgrade', no: 'no' };
+const DNSSEC: Readonly<Record<Dnssec, string>> = {
+  yes: 'yes',
+  optional: 'allow-downgrade',
+  no: 'no',
+};
 
 /** One interface of its own number: a device of the same name that comes later has another. */
 function linkOf(host: Host, device: string): string | undefined {
@@ -17,7 +21,10 @@ function serverText({ text, serverName }: Resolver): string {
 }
 
 /** What every resolver of the link wants alike; a link has one answer for all of them. */
-function agreed<Value>(resolvers: readonly Resolver[], of: (resolver: Resolver) => Value | undefined): Value | undefined {
+function agreed<Value>(
+  resolvers: readonly Resolver[],
+  of: (resolver: Resolver) => Value | undefined,
+): Value | undefined {
   const [first, ...others] = resolvers.map(of);
   return others.every((other) => other === first) ? first : undefined;
 }
@@ -37,7 +44,11 @@ function calls({ device, resolvers, searchDomains }: Demand): readonly (readonly
 
 /** A line for each link: its device, its number, and what it was told. */
 function noteLine(host: Host, demand: Demand): string {
-  return [demand.device, linkOf(host, demand.device) ?? '-', ...calls(demand).map((call) => call.join(' '))].join('\t');
+  return [
+    demand.device,
+    linkOf(host, demand.device) ?? '-',
+    ...calls(demand).map((call) => call.join(' ')),
+  ].join('\t');
 }
 
 /** Stands in the note until it has been told everything. */
@@ -51,7 +62,9 @@ function resolvectl(host: Host, ...args: readonly string[]): void {
   mustRun(host, { program: 'resolvectl', args });
 }
 
-/** Forgets what it was told of links that are still there: those that are gone took it with them. */
+/**
+ * Forgets what it was told of links that are still there: those that are gone took it with them.
+ */
 function revert(host: Host, lines: readonly string[]): void {
   for (const line of lines) {
     const [device = '', link = ''] = line.split('\t');
@@ -82,14 +95,16 @@ export const resolved: Strategy = {
   inUse: (host) => readNote(host, 'resolved') !== undefined,
   differences: (host, demands, asks) => {
     const wanted = demands.map((demand) => noteLine(host, demand));
-    if (wanted.join('\n') !== notedLines(host).join('\n')) return ['systemd-resolved was told something else for the tunnels'];
+    if (wanted.join('\n') !== notedLines(host).join('\n'))
+      return ['systemd-resolved was told something else for the tunnels'];
     return asks ? demands.flatMap((demand) => linkDifferences(host, demand)) : [];
   },
   set: (host, demands) => {
     const noted = notedLines(host);
     const told = new Set(noted.includes(UNFINISHED) ? [] : noted);
     const wanted = new Map(demands.map((demand) => [noteLine(host, demand), demand]));
-    const note = (lines: Iterable<string>) => writeNote(host, 'resolved', [...lines].map((line) => `${line}\n`).join(''));
+    const note = (lines: Iterable<string>) =>
+      writeNote(host, 'resolved', [...lines].map((line) => `${line}\n`).join(''));
     note(new Set([...noted, ...wanted.keys(), UNFINISHED]));
     revert(
       host,

@@ -11,7 +11,10 @@ export function strategiesInUse(host: Host): readonly StrategyName[] {
   return NAMES.filter((name) => STRATEGIES[name].inUse(host));
 }
 
-/** One more program to run, so it is asked only where it counts. Debian's refuses the question, openresolv and systemd's name themselves. */
+/**
+ * One more program to run, so it is asked only where it counts. Debian's refuses the question,
+ * openresolv and systemd's name themselves.
+ */
 function resolvconfKind(host: Host): World['resolvconf'] {
   if (!host.has('resolvconf')) return undefined;
   const { stdout } = host.run({ program: 'resolvconf', args: ['--version'] });
@@ -21,14 +24,20 @@ function resolvconfKind(host: Host): World['resolvconf'] {
 
 /** What the choice may look at, on this machine. */
 export function readWorld(host: Host, setting: Settings['resolver']): World {
-  const [, sources = ''] = /^\s*hosts:([^#\n]*)/m.exec(readAnybodys(host, '/etc/nsswitch.conf')) ?? [];
-  const resolvConf = { place: host.place(PATHS.resolvConf) ?? PATHS.resolvConf, text: readAnybodys(host, PATHS.resolvConf) };
+  const [, sources = ''] =
+    /^\s*hosts:([^#\n]*)/m.exec(readAnybodys(host, '/etc/nsswitch.conf')) ?? [];
+  const resolvConf = {
+    place: host.place(PATHS.resolvConf) ?? PATHS.resolvConf,
+    text: readAnybodys(host, PATHS.resolvConf),
+  };
   return {
     setting,
     inUse: strategiesInUse(host),
     resolvConf,
-    resolvconf: setting === 'resolvconf' || isOfResolvconf(resolvConf) ? resolvconfKind(host) : undefined,
+    resolvconf:
+      setting === 'resolvconf' || isOfResolvconf(resolvConf) ? resolvconfKind(host) : undefined,
     hasNmcli: host.has('nmcli'),
-    switchAsksResolved: /\bresolve\b/.test(sources) && host.exists('/run/systemd/resolve/io.systemd.Resolve'),
+    switchAsksResolved:
+      /\bresolve\b/.test(sources) && host.exists('/run/systemd/resolve/io.systemd.Resolve'),
   };
 }

@@ -4,7 +4,12 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { forgetReplaced } from '../machine/former-tunnels.ts';
 import { gatherKnown, hasNames, savedKnown } from '../machine/known-endpoints.ts';
-import { type LiveTunnel, removeLiveTunnel, sameLiveTunnel, writeLiveTunnel } from '../machine/live-tunnels.ts';
+import {
+  type LiveTunnel,
+  removeLiveTunnel,
+  sameLiveTunnel,
+  writeLiveTunnel,
+} from '../machine/live-tunnels.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import { rememberNetworks } from '../machine/remembered-networks.ts';
@@ -18,13 +23,17 @@ import { removeLeftDevices } from '../transaction/remove-left-devices.ts';
 import { loadRules, setResolvers } from './load-rules.ts';
 import { logged } from './logged.ts';
 
-/** The endpoints the client may use, as the last `lock` left them; without one they are read now. */
+/**
+ * The endpoints the client may use, as the last `lock` left them; without one they are read now.
+ */
 export function knownEndpoints(host: Host): readonly Endpoint[] {
   const settings = settingsInForce(host);
   return baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings)).endpoints;
 }
 
-/** A VPN makes its own device: what is loopback, a card or a bridge is somebody's mistake, or worse. */
+/**
+ * A VPN makes its own device: what is loopback, a card or a bridge is somebody's mistake, or worse.
+ */
 function refuseOtherDevices(host: Host, device: InterfaceName): void {
   if (device !== LOOPBACK && deviceKind(host, device) !== 'other') return;
   throw new KillswitchError(
@@ -41,9 +50,11 @@ function refuseOtherDevices(host: Host, device: InterfaceName): void {
 export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefined): void {
   const { device } = live.tunnel;
   refuseOtherDevices(host, device);
-  // What is in force is what `lock` read; a file with mistakes is still said now, while somebody is looking.
+  // What is in force is what `lock` read; a file with mistakes is still said now, while somebody is
+  // looking.
   const settings = loadSettings(host);
-  // A tunnel that is known with these very facts keeps its time: `route-up` says again what `up` said.
+  // A tunnel that is known with these very facts keeps its time: `route-up` says again what `up`
+  // said.
   const isNew = before === undefined || !sameLiveTunnel(before, live);
   // On an open machine too: its routes are in the way of this connection's.
   removeLeftDevices(host, device);
@@ -70,5 +81,6 @@ export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefin
       message: `${device}: the server pushed no resolver that can be asked, and DNS stays shut; KILLSWITCH_DNS can name one`,
     });
   // DNS through the tunnel cannot work before OpenVPN goes on, and it waits for us.
-  if (isNews || hasNames(host)) logged(host, () => host.startAfterwards(PATHS.command, ['refresh']));
+  if (isNews || hasNames(host))
+    logged(host, () => host.startAfterwards(PATHS.command, ['refresh']));
 }

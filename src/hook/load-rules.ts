@@ -25,7 +25,8 @@ export function loadRules(host: Host, change?: Change): void {
       const { policy, applied, choice, known } = followed.locked;
       const message = `locked by this hook: ${describe(policy)} (${choice.trace.join('; ')}); "ovpn-killswitch unlock" opens`;
       host.log({ level: 'warn', event: 'locked', message, fields: { applied } });
-      for (const line of known.unread.slice(0, MOST_REFUSED)) host.log({ level: 'warn', event: 'left-alone', message: line });
+      for (const line of known.unread.slice(0, MOST_REFUSED))
+        host.log({ level: 'warn', event: 'left-alone', message: line });
       followNftables(host, HASTE_MILLISECONDS);
       return;
     }
@@ -37,7 +38,12 @@ export function loadRules(host: Host, change?: Change): void {
     }
     case 'followed': {
       const { policy, applied } = followed.converged;
-      host.log({ level: 'info', event: 'applied', message: describeTunnels(policy), fields: { applied, backend: followed.backend } });
+      host.log({
+        level: 'info',
+        event: 'applied',
+        message: describeTunnels(policy),
+        fields: { applied, backend: followed.backend },
+      });
       // After a reboot the rules were gone, and the drop-in too.
       if (applied === 'replaced') followNftables(host, HASTE_MILLISECONDS);
       return;
@@ -47,14 +53,20 @@ export function loadRules(host: Host, change?: Change): void {
   }
 }
 
-/** The system asks the resolvers of the live tunnels. When that fails the rules hold all the same: nobody else can be asked. */
+/**
+ * The system asks the resolvers of the live tunnels. When that fails the rules hold all the same:
+ * nobody else can be asked.
+ */
 export function setResolvers(host: Host): void {
   const followed = followResolversOrSay(host);
   if (followed instanceof KillswitchError || followed.kind === 'unchanged') return;
   host.log({ level: 'info', event: 'resolvers', message: describeResolvers(followed) });
 }
 
-/** The kernel with the tunnels that are left, when `went` alone has gone or nobody knows; an open machine stays open. */
+/**
+ * The kernel with the tunnels that are left, when `went` alone has gone or nobody knows; an open
+ * machine stays open.
+ */
 export function loadRemaining(host: Host, went?: LiveTunnel): void {
   const record = readLockRecord(host);
   if (record?.locked === false) return;

@@ -2,21 +2,33 @@ import { asKillswitchError, explainError, type KillswitchError } from '../errors
 import type { Host } from '../host/host.ts';
 import { stateNow } from '../transaction/state-now.ts';
 import type { HookEvent } from '../tunnel/hook-event.ts';
-/** How many refused values one entry of the log holds: a server can send thousands at each reconnect and must not fill the disk. */
+/**
+ * How many refused values one entry of the log holds: a server can send thousands at each reconnect
+ * and must not fill the disk.
+ */
 export const MOST_REFUSED = 20;
 
 type TunnelUp = Extract<HookEvent, { kind: 'tunnel-up' }>;
 
 /** Says what was left out of what a server or OpenVPN gave. */
-export function logRefused(host: Host, { refused, tunnel }: Pick<TunnelUp, 'refused' | 'tunnel'>): void {
+export function logRefused(
+  host: Host,
+  { refused, tunnel }: Pick<TunnelUp, 'refused' | 'tunnel'>,
+): void {
   if (refused.length === 0) return;
-  const shown = refused.slice(0, 4).map(({ variable, value, why }) => `${variable} "${value}" is ${why}`);
+  const shown = refused
+    .slice(0, 4)
+    .map(({ variable, value, why }) => `${variable} "${value}" is ${why}`);
   const more = refused.length > shown.length ? `, and ${refused.length - shown.length} more` : '';
   host.log({
     level: 'warn',
     event: 'value-refused',
     message: `${tunnel.device}: left out what the server or OpenVPN gave: ${shown.join('; ')}${more}`,
-    fields: { device: tunnel.device, refused: refused.slice(0, MOST_REFUSED), count: refused.length },
+    fields: {
+      device: tunnel.device,
+      refused: refused.slice(0, MOST_REFUSED),
+      count: refused.length,
+    },
   });
 }
 
@@ -28,7 +40,8 @@ export function logged(host: Host, work: () => void): KillswitchError | undefine
   } catch (thrown) {
     const error = asKillswitchError(thrown);
     const now = host.mayChangeRules() ? stateNow(host, error) : undefined;
-    for (const line of explainError(error, now)) host.log({ level: 'error', event: 'failed', message: line, fields: { code: error.code } });
+    for (const line of explainError(error, now))
+      host.log({ level: 'error', event: 'failed', message: line, fields: { code: error.code } });
     return error;
   }
 }

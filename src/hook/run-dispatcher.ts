@@ -3,9 +3,20 @@ import { EXIT, type ExitStatus, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { linuxHost } from '../host/linux.ts';
 import { PATHS } from '../host/paths.ts';
-import { endFormer, readFormerRecords, retireTunnel, settleTunnels } from '../machine/former-tunnels.ts';
+import {
+  endFormer,
+  readFormerRecords,
+  retireTunnel,
+  settleTunnels,
+} from '../machine/former-tunnels.ts';
 import { profileEndpoints, savedKnown } from '../machine/known-endpoints.ts';
-import { type LiveTunnel, liveText, readLiveTunnels, readTunnels, sameLiveTunnel } from '../machine/live-tunnels.ts';
+import {
+  type LiveTunnel,
+  liveText,
+  readLiveTunnels,
+  readTunnels,
+  sameLiveTunnel,
+} from '../machine/live-tunnels.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import { offloadedOf } from '../machine/offloaded.ts';
 import { devices } from '../machine/tunnel-device.ts';
@@ -28,18 +39,24 @@ type Event<Kind extends NetworkManagerEvent['kind']> = Extract<NetworkManagerEve
 
 /** Forgets what is known of a connection; whether that was anything. */
 function forget(host: Host, connection: ConnectionUuid, except?: InterfaceName): boolean {
-  const own = ({ connection: each, tunnel }: LiveTunnel) => each === connection && tunnel.device !== except;
-  const [live, known] = [readLiveTunnels(host).filter(own), readTunnels(host, PATHS.connections).filter(own)];
+  const own = ({ connection: each, tunnel }: LiveTunnel) =>
+    each === connection && tunnel.device !== except;
+  const [live, known] = [
+    readLiveTunnels(host).filter(own),
+    readTunnels(host, PATHS.connections).filter(own),
+  ];
   for (const each of live) retireTunnel(host, each, 'ended');
-  const waiting = readFormerRecords(host).filter((each) => each.kind === 'reconnecting' && each.connection === connection);
+  const waiting = readFormerRecords(host).filter(
+    (each) => each.kind === 'reconnecting' && each.connection === connection,
+  );
   for (const each of waiting) endFormer(host, each);
   for (const { tunnel } of known) host.remove(`${PATHS.connections}/${tunnel.device}`);
   return live.length + known.length + waiting.length > 0;
 }
 
 /**
- * Locks a machine that nobody has decided about, as `up` does, but asks for names before: NetworkManager does not tell the address to which
- * the client has connected.
+ * Locks a machine that nobody has decided about, as `up` does, but asks for names before:
+ * NetworkManager does not tell the address to which the client has connected.
  */
 function lockUndecided(host: Host): void {
   if (readLockRecord(host) !== undefined) return;
@@ -50,10 +67,14 @@ function lockUndecided(host: Host): void {
 }
 
 /** The profile of an OpenVPN connection. Any other is left alone: nothing passes its device. */
-function profileOf(host: Host, { connection, file, again }: Event<'vpn-up' | 'vpn-without-device'>): Profile | undefined {
+function profileOf(
+  host: Host,
+  { connection, file, again }: Event<'vpn-up' | 'vpn-without-device'>,
+): Profile | undefined {
   const found = vpnConnection(host, connection, file);
   if (found?.profile === undefined && !again) {
-    const why = found === undefined ? 'no keyfile tells what it is' : 'it is another VPN than OpenVPN';
+    const why =
+      found === undefined ? 'no keyfile tells what it is' : 'it is another VPN than OpenVPN';
     const message = `NetworkManager's connection ${connection} is left alone, and nothing passes its tunnel: ${why}`;
     host.log({ level: 'warn', event: 'left-alone', message, fields: { connection } });
   }
@@ -66,10 +87,14 @@ function vpnUp(host: Host, event: Event<'vpn-up'>): void {
   if (profile === undefined) return;
   logRefused(host, event);
   lockUndecided(host);
-  // Which of several remotes is in use is not told: those that the base allows already need no word.
+  // Which of several remotes is in use is not told: those that the base allows already need no
+  // word.
   const base = new Set(knownEndpoints(host).map(endpointText));
   const remotes = profileEndpoints(profile, savedKnown(host)?.pins ?? []);
-  const endpoints = remotes.length === 1 ? remotes : remotes.filter((endpoint) => !base.has(endpointText(endpoint)));
+  const endpoints =
+    remotes.length === 1
+      ? remotes
+      : remotes.filter((endpoint) => !base.has(endpointText(endpoint)));
   // A connection has one device: what it had before ended without a word.
   forget(host, connection, tunnel.device);
   const live: LiveTunnel = {
@@ -89,7 +114,10 @@ function vpnUp(host: Host, event: Event<'vpn-up'>): void {
 
 /** Whether NetworkManager says that a connection is up. */
 function isActive(host: Host, connection: ConnectionUuid): boolean {
-  const { status, stdout } = host.run({ program: 'nmcli', args: ['-t', '-f', 'UUID', 'connection', 'show', '--active'] });
+  const { status, stdout } = host.run({
+    program: 'nmcli',
+    args: ['-t', '-f', 'UUID', 'connection', 'show', '--active'],
+  });
   return status === 0 && stdout.split('\n').includes(connection);
 }
 
@@ -98,7 +126,10 @@ function isUp(host: Host, device: InterfaceName): boolean {
   return (Number(host.read(`/sys/class/net/${device}/flags`)?.trim() ?? 0) & 1) === 1;
 }
 
-/** OpenVPN makes its device anew when the server's options change: one of that name may be there again, without an address. */
+/**
+ * OpenVPN makes its device anew when the server's options change: one of that name may be there
+ * again, without an address.
+ */
 function deviceDown(host: Host, { device }: Event<'device-down'>): void {
   const live = readLiveTunnels(host).find(({ tunnel }) => tunnel.device === device);
   if (live?.connection === undefined || isUp(host, device)) {
@@ -110,12 +141,19 @@ function deviceDown(host: Host, { device }: Event<'device-down'>): void {
   loadRemaining(host);
 }
 
-/** OpenVPN may reconnect with another address or other resolvers, on a device made anew, without a VPN event. */
+/**
+ * OpenVPN may reconnect with another address or other resolvers, on a device made anew, without a
+ * VPN event.
+ */
 function deviceUp(host: Host, event: Event<'device-up'>): void {
   const { device, resolvers } = event.tunnel;
   const known = readTunnels(host, PATHS.connections).find(({ tunnel }) => tunnel.device === device);
   const before = readLiveTunnels(host).find(({ tunnel }) => tunnel.device === device);
-  if (known?.connection === undefined || (before !== undefined && before.connection !== known.connection)) return;
+  if (
+    known?.connection === undefined ||
+    (before !== undefined && before.connection !== known.connection)
+  )
+    return;
   const live: LiveTunnel = {
     ...known,
     tunnel: {
@@ -140,12 +178,20 @@ function clearGone(host: Host): void {
   const ended = settleTunnels(host);
   const gone = [...ended.live, ...ended.reconnecting];
   if (gone.length === 0) return;
-  host.log({ level: 'warn', event: 'tunnel-stale', message: `${gone.join(', ')}: gone, and nobody reported the end: the rules go too` });
+  host.log({
+    level: 'warn',
+    event: 'tunnel-stale',
+    message: `${gone.join(', ')}: gone, and nobody reported the end: the rules go too`,
+  });
   loadRemaining(host);
 }
 
 function unreadable(why: string): KillswitchError {
-  return new KillswitchError('ENVIRONMENT', `NetworkManager's call cannot be read: ${why}`, 'Do not start hooks by hand.');
+  return new KillswitchError(
+    'ENVIRONMENT',
+    `NetworkManager's call cannot be read: ${why}`,
+    'Do not start hooks by hand.',
+  );
 }
 
 function runEvent(host: Host, event: NetworkManagerEvent): void {
@@ -175,12 +221,18 @@ function runEvent(host: Host, event: NetworkManagerEvent): void {
   }
 }
 
-/** One call of NetworkManager's dispatcher, which logs the exit status and goes on whatever it is. */
+/**
+ * One call of NetworkManager's dispatcher, which logs the exit status and goes on whatever it is.
+ */
 export function runDispatcher(input: HookInput, host: Host): ExitStatus {
   const [, action = ''] = input.argv;
   const error = logged(host, () => {
     if (!host.mayChangeRules())
-      throw new KillswitchError('NOT_ROOT', `"${printable(action)}" needs root`, 'Let NetworkManager start the dispatcher, which is root.');
+      throw new KillswitchError(
+        'NOT_ROOT',
+        `"${printable(action)}" needs root`,
+        'Let NetworkManager start the dispatcher, which is root.',
+      );
     runEvent(host, readNetworkManagerCall(input));
   });
   return error?.exit ?? EXIT.ok;

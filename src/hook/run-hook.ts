@@ -32,8 +32,9 @@ type TunnelUp = Extract<HookEvent, { kind: 'tunnel-up' }>;
 type TunnelDown = Extract<HookEvent, { kind: 'tunnel-down' }>;
 
 /**
- * The profile of a tunnel, through symbolic links; undefined when it is not known. A `--config` that is
- * relative counts from the hook's folder, which is OpenVPN's (openvpn init.c, `--cd` and `--daemon`).
+ * The profile of a tunnel, through symbolic links; undefined when it is not known. A `--config`
+ * that is relative counts from the hook's folder, which is OpenVPN's (openvpn init.c, `--cd` and
+ * `--daemon`).
  */
 function profileOf(host: Host, { config }: TunnelUp): string | undefined {
   if (config === undefined) return undefined;
@@ -48,7 +49,12 @@ function profileOf(host: Host, { config }: TunnelUp): string | undefined {
 }
 
 /** The tunnel of an event; `before` is what was known of its device. */
-function liveTunnel(host: Host, event: TunnelUp, before: LiveTunnel | undefined, known: readonly Endpoint[]): LiveTunnel {
+function liveTunnel(
+  host: Host,
+  event: TunnelUp,
+  before: LiveTunnel | undefined,
+  known: readonly Endpoint[],
+): LiveTunnel {
   const kept = event.kept ? (before?.tunnel.networks ?? []) : [];
   // An unprivileged hook may not see the file that the hook as root has seen.
   const profile = host.mayChangeRules() ? profileOf(host, event) : before?.profile;
@@ -66,7 +72,10 @@ function liveTunnel(host: Host, event: TunnelUp, before: LiveTunnel | undefined,
   };
 }
 
-/** State that another account writes is nobody's to believe, whatever its capabilities (systemd.exec(5), AmbientCapabilities). */
+/**
+ * State that another account writes is nobody's to believe, whatever its capabilities
+ * (systemd.exec(5), AmbientCapabilities).
+ */
 function refuseOtherAccount(host: Host, device: InterfaceName): void {
   const uid = host.uid();
   if (uid === 0) return;
@@ -83,11 +92,16 @@ function tunnelUp(host: Host, event: TunnelUp): void {
   const before = readLiveTunnels(host).find(({ tunnel }) => tunnel.device === device);
   if (!host.mayChangeRules()) {
     const known = before?.tunnel.endpoints ?? [];
-    const right = before !== undefined && sameLiveTunnel(before, liveTunnel(host, event, before, known));
+    const right =
+      before !== undefined && sameLiveTunnel(before, liveTunnel(host, event, before, known));
     const what = right
       ? 'the rules loaded before still fit'
       : 'nothing was changed; the rules loaded before are stricter than this connection needs';
-    host.log({ level: right ? 'info' : 'warn', event: 'unprivileged', message: `${device}: this hook runs without root, so ${what}` });
+    host.log({
+      level: right ? 'info' : 'warn',
+      event: 'unprivileged',
+      message: `${device}: this hook runs without root, so ${what}`,
+    });
     return;
   }
   refuseOtherAccount(host, device);
@@ -96,14 +110,24 @@ function tunnelUp(host: Host, event: TunnelUp): void {
   admit(host, liveTunnel(host, event, before, known), before);
 }
 
-/** Nothing passes a tunnel without a server. Its rules stay: without them, what is routed into it would belong to the LAN for a while. */
+/**
+ * Nothing passes a tunnel without a server. Its rules stay: without them, what is routed into it
+ * would belong to the LAN for a while.
+ */
 function tunnelWaiting(host: Host, device: InterfaceName): void {
-  host.log({ level: 'info', event: 'waiting', message: `${device}: its rules stay while OpenVPN connects again` });
+  host.log({
+    level: 'info',
+    event: 'waiting',
+    message: `${device}: its rules stay while OpenVPN connects again`,
+  });
 }
 
 function tunnelDown(host: Host, { device, reconnects }: TunnelDown): void {
   if (!host.mayChangeRules() || host.uid() !== 0) {
-    const left = strategiesInUse(host).length > 0 ? ', and the next hook or command with root gives the resolvers back' : '';
+    const left =
+      strategiesInUse(host).length > 0
+        ? ', and the next hook or command with root gives the resolvers back'
+        : '';
     host.log({
       level: 'info',
       event: 'unprivileged',
@@ -146,8 +170,8 @@ function runOwn(hook: HookName, input: HookInput, host: Host): KillswitchError |
 }
 
 /**
- * OpenVPN ends when `up` fails. A device of data channel offload would stay then, with its address, in the way of the next connection. One that
- * another OpenVPN owns is left alone.
+ * OpenVPN ends when `up` fails. A device of data channel offload would stay then, with its address,
+ * in the way of the next connection. One that another OpenVPN owns is left alone.
  */
 function leaveNoDevice(host: Host, input: HookInput): void {
   const event = readOpenvpnHook('up', input);
@@ -158,8 +182,15 @@ function leaveNoDevice(host: Host, input: HookInput): void {
   if (offloadedOf(host, device).offloaded === true && !isAnothers) removeDevice(host, device);
 }
 
-/** The command of the profile that ours took the place of, called as OpenVPN would have called it. */
-function callInTurn(hook: HookName, command: readonly string[], env: HookInput['env'], host: Host): number {
+/**
+ * The command of the profile that ours took the place of, called as OpenVPN would have called it.
+ */
+function callInTurn(
+  hook: HookName,
+  command: readonly string[],
+  env: HookInput['env'],
+  host: Host,
+): number {
   const { status, why } = host.callInTurn(command, env);
   if (status !== 0) {
     const ended = why === undefined ? `ended with status ${status}` : `failed: ${printable(why)}`;
@@ -170,9 +201,11 @@ function callInTurn(hook: HookName, command: readonly string[], env: HookInput['
 }
 
 /**
- * One hook, from what OpenVPN gave to its exit status: `up` fails when the rules are not in force, so that OpenVPN gives up; `down` and
- * `route-up` are always 0, because a failing `down` ends a reconnect and a failing `route-up` is ignored (openvpn init.c). What the profile
- * calls in turn (`--then`) is called once the rules are in force, after `down` whatever happened; `up` fails with its status.
+ * One hook, from what OpenVPN gave to its exit status: `up` fails when the rules are not in force,
+ * so that OpenVPN gives up; `down` and `route-up` are always 0, because a failing `down` ends a
+ * reconnect and a failing `route-up` is ignored (openvpn init.c). What the profile calls in turn
+ * (`--then`) is called once the rules are in force, after `down` whatever happened; `up` fails with
+ * its status.
  */
 export function runHook(hook: HookName, given: HookInput, host: Host): number {
   const { input, command } = readChainedCall(hook, given);
@@ -191,8 +224,9 @@ export function runHook(hook: HookName, given: HookInput, host: Host): number {
 }
 
 /**
- * The body of the hooks' files. A stop of its service reaches every process of it (systemd.kill(5)), Ctrl-C every one of a terminal: what a
- * hook has begun it ends, within its deadline.
+ * The body of the hooks' files. A stop of its service reaches every process of it
+ * (systemd.kill(5)), Ctrl-C every one of a terminal: what a hook has begun it ends, within its
+ * deadline.
  */
 export function main(hook: HookName): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);

@@ -37,9 +37,14 @@ export function isSticky({ mode }: Stats): boolean {
  * Why a file or folder is not root's alone; undefined when it is. The group counts like everybody:
  * its bits are also the mask of an access control list (acl(5)).
  */
-export function distrustOf(at: string, stat: Stats, rootFolder: Pick<Stats, 'uid'>): Distrust | undefined {
+export function distrustOf(
+  at: string,
+  stat: Stats,
+  rootFolder: Pick<Stats, 'uid'>,
+): Distrust | undefined {
   const fault = { at, uid: stat.uid, mode: stat.mode & 0o7777 };
-  if (!isRoot(stat.uid, rootFolder)) return { ...fault, kind: stat.isSymbolicLink() ? 'link' : 'owner' };
+  if (!isRoot(stat.uid, rootFolder))
+    return { ...fault, kind: stat.isSymbolicLink() ? 'link' : 'owner' };
   if (stat.isSymbolicLink()) return undefined;
   return (stat.mode & WRITABLE) === 0 ? undefined : { ...fault, kind: 'writable' };
 }

@@ -24,10 +24,10 @@ import { refusal } from './refusal.ts';
 import { childPath, enter, type Folder, LinkError, type Walked, walk, within } from './walk.ts';
 
 /**
- * The door to files that other accounts can reach. Every folder above a file is opened by its name in
- * the one before it, and judged on its descriptor; files are opened only once they are known to be
- * regular. So nobody can swap in a link, a FIFO or a device between a look and a use, and owner and mode
- * are set on descriptors alone.
+ * The door to files that other accounts can reach. Every folder above a file is opened by its name
+ * in the one before it, and judged on its descriptor; files are opened only once they are known to
+ * be regular. So nobody can swap in a link, a FIFO or a device between a look and a use, and owner
+ * and mode are set on descriptors alone.
  */
 
 /** Bytes: more than any file that root writes here. */
@@ -38,7 +38,10 @@ const CHUNK = 256 * 1024;
 const FOLDER_MODE = 0o755;
 /** Deeper folders are nobody's who means well. */
 const DEEPEST = 64;
-/** Never waits: not for a lease that somebody holds (fcntl(2), F_SETLEASE), and no terminal becomes ours. */
+/**
+ * Never waits: not for a lease that somebody holds (fcntl(2), F_SETLEASE), and no terminal becomes
+ * ours.
+ */
 const AT_ONCE = constants.O_NONBLOCK | constants.O_NOCTTY;
 const NEW = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | AT_ONCE;
 const OPEN_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
@@ -47,7 +50,9 @@ const OPEN_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOF
 export type Who = 'root' | 'anybody';
 
 export function errno(thrown: unknown): string | undefined {
-  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined;
+  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'
+    ? thrown.code
+    : undefined;
 }
 
 /** The name of an account, for people; undefined where passwd(5) has none. */
@@ -64,8 +69,15 @@ function refuse(path: string, distrust: Distrust): Error {
   return refusal(path, distrust, accountName(distrust.uid));
 }
 
-/** Follows a path. @throws KillswitchError OWNER at somebody else's link, and for `root` wherever others decide. */
-function follow<Result>(path: string, who: Who, work: (walked: Walked, root: Stats) => Result): Result {
+/**
+ * Follows a path.
+ * @throws KillswitchError OWNER at somebody else's link, and for `root` wherever others decide.
+ */
+function follow<Result>(
+  path: string,
+  who: Who,
+  work: (walked: Walked, root: Stats) => Result,
+): Result {
   try {
     return walk(path, (walked, root) => {
       if (who === 'root' && walked.distrust !== undefined) throw refuse(path, walked.distrust);
@@ -76,23 +88,39 @@ function follow<Result>(path: string, who: Who, work: (walked: Walked, root: Sta
   }
 }
 
-/** A file that is known to be regular, and that nobody has given a second name whom its folder does not trust. */
-function regular(path: string, { entry, distrust }: Walked): NonNullable<Walked['entry']> | undefined {
+/**
+ * A file that is known to be regular, and that nobody has given a second name whom its folder does
+ * not trust.
+ */
+function regular(
+  path: string,
+  { entry, distrust }: Walked,
+): NonNullable<Walked['entry']> | undefined {
   if (entry === undefined) return undefined;
   const { stat } = entry;
   if (!stat.isFile())
-    throw new Error(`${stat.isDirectory() ? 'EISDIR: it is a folder' : 'it is a device, a FIFO or a socket'}, not a regular file`);
-  if (distrust !== undefined && stat.nlink > 1) throw refuse(path, { at: path, uid: stat.uid, mode: stat.mode & 0o7777, kind: 'names' });
+    throw new Error(
+      `${stat.isDirectory() ? 'EISDIR: it is a folder' : 'it is a device, a FIFO or a socket'}, not a regular file`,
+    );
+  if (distrust !== undefined && stat.nlink > 1)
+    throw refuse(path, { at: path, uid: stat.uid, mode: stat.mode & 0o7777, kind: 'names' });
   return entry;
 }
 
 /** An open entry, opened again to be read or written. */
-function reopen({ folder, name, distrust }: Walked, { descriptor }: NonNullable<Walked['entry']>, flags: number): number {
+function reopen(
+  { folder, name, distrust }: Walked,
+  { descriptor }: NonNullable<Walked['entry']>,
+  flags: number,
+): number {
   const path = distrust === undefined ? within(folder, name) : `/proc/self/fd/${descriptor}`;
   return openSync(path, flags | AT_ONCE | (distrust === undefined ? constants.O_NOFOLLOW : 0));
 }
 
-/** What somebody may take away between a look and a use, as another hook takes a tunnel's file: then there is none. */
+/**
+ * What somebody may take away between a look and a use, as another hook takes a tunnel's file: then
+ * there is none.
+ */
 function unlessGone<Result>(work: () => Result): Result | undefined {
   try {
     return work();
@@ -121,12 +149,22 @@ function bytesOf(file: number, most: number, inTime: () => void, { size }: Stats
   }
 }
 
-/** Folders that were root's alone, with all above them and no link, and when: hooks read many files of few folders. */
+/**
+ * Folders that were root's alone, with all above them and no link, and when: hooks read many files
+ * of few folders.
+ */
 const judged = new Map<string, number>();
 const JUDGED_SECONDS = 1;
 
-/** A file of root's in a folder that was judged a moment ago; `unknown` where it has to be looked at. */
-function readJudged(path: string, single: boolean, inTime: () => void): Buffer | undefined | 'unknown' {
+/**
+ * A file of root's in a folder that was judged a moment ago; `unknown` where it has to be looked
+ * at.
+ */
+function readJudged(
+  path: string,
+  single: boolean,
+  inTime: () => void,
+): Buffer | undefined | 'unknown' {
   const since = judged.get(dirname(path));
   if (since === undefined || process.uptime() - since > JUDGED_SECONDS) return 'unknown';
   let file: number;
@@ -136,7 +174,12 @@ function readJudged(path: string, single: boolean, inTime: () => void): Buffer |
     return errno(thrown) === 'ENOENT' ? undefined : 'unknown';
   }
   const stat = fstatSync(file);
-  if (stat.isFile() && stat.uid === 0 && distrustOf(path, stat, stat) === undefined && (!single || stat.nlink === 1))
+  if (
+    stat.isFile() &&
+    stat.uid === 0 &&
+    distrustOf(path, stat, stat) === undefined &&
+    (!single || stat.nlink === 1)
+  )
     return bytesOf(file, MOST_OF_ROOTS, inTime, stat);
   closeSync(file);
   return 'unknown';
@@ -148,18 +191,27 @@ function readJudged(path: string, single: boolean, inTime: () => void): Buffer |
  * @param inTime throws when the time is up
  * @throws KillswitchError OWNER
  */
-export function readDoor(path: string, who: Who, inTime: () => void, single = false): Buffer | undefined {
+export function readDoor(
+  path: string,
+  who: Who,
+  inTime: () => void,
+  single = false,
+): Buffer | undefined {
   const known = who === 'root' ? readJudged(path, single, inTime) : 'unknown';
   if (known !== 'unknown') return known;
   return follow(path, who, (walked) => {
     const { folder, name, rest } = walked;
-    if (who === 'root' && rest.length === 0 && childPath(folder, name) === path) judged.set(folder.path, process.uptime());
+    if (who === 'root' && rest.length === 0 && childPath(folder, name) === path)
+      judged.set(folder.path, process.uptime());
     const entry = regular(path, walked);
     if (entry === undefined) return undefined;
     const { stat } = entry;
-    if (single && stat.nlink > 1) throw refuse(path, { at: path, uid: stat.uid, mode: stat.mode & 0o7777, kind: 'names' });
+    if (single && stat.nlink > 1)
+      throw refuse(path, { at: path, uid: stat.uid, mode: stat.mode & 0o7777, kind: 'names' });
     const file = unlessGone(() => reopen(walked, entry, constants.O_RDONLY));
-    return file === undefined ? undefined : bytesOf(file, who === 'root' ? MOST_OF_ROOTS : MOST_OF_OTHERS, inTime, stat);
+    return file === undefined
+      ? undefined
+      : bytesOf(file, who === 'root' ? MOST_OF_ROOTS : MOST_OF_OTHERS, inTime, stat);
   });
 }
 
@@ -178,7 +230,10 @@ export function listDoor(path: string): readonly string[] {
 export function placeDoor(path: string): string | undefined {
   try {
     return walk(path, ({ folder, name, entry, rest }) => {
-      const place = [folder.path === '/' ? '' : folder.path, ...(name === '' ? [] : [name]), ...rest].join('/') || '/';
+      const place =
+        [folder.path === '/' ? '' : folder.path, ...(name === '' ? [] : [name]), ...rest].join(
+          '/',
+        ) || '/';
       return entry !== undefined || name === '' || place !== path ? place : undefined;
     });
   } catch (thrown) {
@@ -188,13 +243,19 @@ export function placeDoor(path: string): string | undefined {
 }
 
 /** Owner and mode of an open file or folder, exactly. */
-export function settle(descriptor: number, { uid, gid, mode }: Pick<Stats, 'uid' | 'gid' | 'mode'>): void {
+export function settle(
+  descriptor: number,
+  { uid, gid, mode }: Pick<Stats, 'uid' | 'gid' | 'mode'>,
+): void {
   const found = fstatSync(descriptor);
   if (found.uid !== uid || found.gid !== gid) fchownSync(descriptor, uid, gid);
   if ((fstatSync(descriptor).mode & 0o7777) !== mode) fchmodSync(descriptor, mode);
 }
 
-/** Makes a folder of root's in another, whatever the umask is, and works in it. One that somebody has made meanwhile is judged. */
+/**
+ * Makes a folder of root's in another, whatever the umask is, and works in it. One that somebody
+ * has made meanwhile is judged.
+ */
 function inNewFolder<Result>(
   above: Folder,
   [name = '', ...rest]: readonly string[],
@@ -225,7 +286,8 @@ function inNewFolder<Result>(
 function inFolder<Result>(path: string, work: (folder: Folder, root: Stats) => Result): Result {
   return follow(path, 'root', ({ folder, name, entry, rest }, root) => {
     if (name === '') return work(folder, root);
-    if (entry === undefined) return inNewFolder(folder, [name, ...rest], root, path, (made) => work(made, root));
+    if (entry === undefined)
+      return inNewFolder(folder, [name, ...rest], root, path, (made) => work(made, root));
     return work(enter(folder, name, entry.descriptor, entry.stat, root), root);
   });
 }
@@ -254,7 +316,8 @@ function removeEntry(folder: Folder, name: string, depth = 0): void {
   try {
     // By its descriptor, whoever may have moved it since.
     const below = { ...folder, descriptor, distrust: folder.distrust ?? UNKNOWN };
-    for (const each of readdirSync(`/proc/self/fd/${descriptor}/`)) removeEntry(below, each, depth + 1);
+    for (const each of readdirSync(`/proc/self/fd/${descriptor}/`))
+      removeEntry(below, each, depth + 1);
   } finally {
     closeSync(descriptor);
   }
@@ -268,7 +331,8 @@ export function removeDoor(path: string): void {
     const last = path.slice(path.lastIndexOf('/') + 1);
     if (last === '' || last === '..' || last === '.') throw new Error('it names no entry');
     if (name === '') removeEntry(folder, last);
-    else if (entry?.stat.isDirectory() === true) removeEntry(enter(folder, name, entry.descriptor, entry.stat, root), last);
+    else if (entry?.stat.isDirectory() === true)
+      removeEntry(enter(folder, name, entry.descriptor, entry.stat, root), last);
   });
 }
 
@@ -304,7 +368,10 @@ interface Content {
   readonly fill: (descriptor: number) => void;
 }
 
-/** Puts a file into a folder whole: a reader sees the old one or the new one, and a power cut leaves one of them. */
+/**
+ * Puts a file into a folder whole: a reader sees the old one or the new one, and a power cut leaves
+ * one of them.
+ */
 function put(folder: Folder, name: string, { fill, ...owned }: Content): void {
   removeDrafts(folder, name);
   const draft = within(folder, `${draftPrefix(name)}${process.pid}`);
@@ -324,35 +391,58 @@ function put(folder: Folder, name: string, { fill, ...owned }: Content): void {
   }
 }
 
-const fillWith = (content: string | Uint8Array) => (descriptor: number) => writeFileSync(descriptor, content);
+const fillWith = (content: string | Uint8Array) => (descriptor: number) =>
+  writeFileSync(descriptor, content);
 
 /** Splits the path of a file into its folder and its name there. */
 function splitPath(path: string): { readonly folder: string; readonly name: string } {
   return { folder: dirname(path), name: path.slice(path.lastIndexOf('/') + 1) };
 }
 
-/** Writes a file of root's in a folder of root's alone, which is made where it is missing, with exactly this mode. */
+/**
+ * Writes a file of root's in a folder of root's alone, which is made where it is missing, with
+ * exactly this mode.
+ */
 export function writeDoor(path: string, content: string | Uint8Array, mode: number): void {
   const { folder, name } = splitPath(path);
-  inFolder(folder, (opened) => put(opened, name, { uid: 0, gid: 0, mode, fill: fillWith(content) }));
+  inFolder(folder, (opened) =>
+    put(opened, name, { uid: 0, gid: 0, mode, fill: fillWith(content) }),
+  );
 }
 
-/** What keeps a file from being replaced: a mount point, as containers have /etc/hosts, or a folder that takes no other file. */
-const IRREPLACEABLE: readonly (string | undefined)[] = ['EBUSY', 'EXDEV', 'EROFS', 'EACCES', 'EPERM'];
+/**
+ * What keeps a file from being replaced: a mount point, as containers have /etc/hosts, or a folder
+ * that takes no other file.
+ */
+const IRREPLACEABLE: readonly (string | undefined)[] = [
+  'EBUSY',
+  'EXDEV',
+  'EROFS',
+  'EACCES',
+  'EPERM',
+];
 
-/** Writes all of it at the beginning of a file that is open for writing, and ends the file there. */
+/**
+ * Writes all of it at the beginning of a file that is open for writing, and ends the file there.
+ */
 function fill(file: number, content: Uint8Array): void {
-  for (let written = 0; written < content.length; ) written += writeSync(file, content, written, content.length - written, written);
+  for (let written = 0; written < content.length; )
+    written += writeSync(file, content, written, content.length - written, written);
   ftruncateSync(file, content.length);
   fsyncSync(file);
 }
 
 /**
- * Writes into the file itself, so that all of it stays: its mount, its other names, whatever belongs to it. What
- * it held comes back when that fails half-way.
+ * Writes into the file itself, so that all of it stays: its mount, its other names, whatever
+ * belongs to it. What it held comes back when that fails half-way.
  */
 function overwrite(walked: Walked, entry: NonNullable<Walked['entry']>, content: Uint8Array): void {
-  const before = bytesOf(reopen(walked, entry, constants.O_RDONLY), MOST_OF_ROOTS, () => undefined, entry.stat);
+  const before = bytesOf(
+    reopen(walked, entry, constants.O_RDONLY),
+    MOST_OF_ROOTS,
+    () => undefined,
+    entry.stat,
+  );
   const file = reopen(walked, entry, constants.O_WRONLY);
   try {
     fill(file, content);
@@ -364,15 +454,19 @@ function overwrite(walked: Walked, entry: NonNullable<Walked['entry']>, content:
   }
 }
 
-/** Gives an open file what another one has besides owner, mode and text: its ACL, extended attributes and label. False: it could not. */
+/**
+ * Gives an open file what another one has besides owner, mode and text: its ACL, extended
+ * attributes and label. False: it could not.
+ */
 export type KeepAttributes = (from: number, to: number) => boolean;
 
 /** The attributes of a file could not be given to the one that was to take its place. */
 class AttributesError extends Error {}
 
 /**
- * Replaces the text of somebody else's file, or makes one of root's where none is. Owner, mode, attributes and
- * other names stay as they are, and so does its place, also behind root's links or a bind mount.
+ * Replaces the text of somebody else's file, or makes one of root's where none is. Owner, mode,
+ * attributes and other names stay as they are, and so does its place, also behind root's links or a
+ * bind mount.
  */
 export function rewriteDoor(path: string, text: string | Uint8Array, keeps: KeepAttributes): void {
   const content = Buffer.from(text);
@@ -395,27 +489,42 @@ export function rewriteDoor(path: string, text: string | Uint8Array, keeps: Keep
     };
     try {
       // What gives its caller an account is not given to a file that others own.
-      put(folder, name, { uid, gid, mode: mode & (walked.distrust === undefined ? 0o7777 : 0o777), fill: filled });
+      put(folder, name, {
+        uid,
+        gid,
+        mode: mode & (walked.distrust === undefined ? 0o7777 : 0o777),
+        fill: filled,
+      });
     } catch (thrown) {
-      if (!(thrown instanceof AttributesError) && !IRREPLACEABLE.includes(errno(thrown))) throw thrown;
+      if (!(thrown instanceof AttributesError) && !IRREPLACEABLE.includes(errno(thrown)))
+        throw thrown;
       overwrite(walked, entry, content);
     }
   });
 }
 
 /**
- * Opens a lock's file: root's, and for root alone, because whoever can open a file can hold its lock
- * (flock(2)). Its folder is made so that only root can write to it; a file that is not as it must be is
- * replaced, so that nobody holds the new one.
+ * Opens a lock's file: root's, and for root alone, because whoever can open a file can hold its
+ * lock (flock(2)). Its folder is made so that only root can write to it; a file that is not as it
+ * must be is replaced, so that nobody holds the new one.
  */
 export function openLockDoor(path: string): number {
   const { folder, name } = splitPath(path);
   const { folder: above, name: own } = splitPath(folder);
-  return inFolder(above, (outer, root) => inLockFolder(outer, own, root, (opened) => openLock(opened, name)));
+  return inFolder(above, (outer, root) =>
+    inLockFolder(outer, own, root, (opened) => openLock(opened, name)),
+  );
 }
 
-/** Only root can have made it, in a folder of root's alone: whatever is wrong with it is put right. */
-function inLockFolder<Result>(above: Folder, name: string, root: Stats, work: (folder: Folder) => Result): Result {
+/**
+ * Only root can have made it, in a folder of root's alone: whatever is wrong with it is put right.
+ */
+function inLockFolder<Result>(
+  above: Folder,
+  name: string,
+  root: Stats,
+  work: (folder: Folder) => Result,
+): Result {
   try {
     mkdirSync(within(above, name), { mode: FOLDER_MODE });
   } catch (thrown) {
@@ -425,7 +534,8 @@ function inLockFolder<Result>(above: Folder, name: string, root: Stats, work: (f
   try {
     const found = fstatSync(descriptor);
     if (!isRoot(found.uid, root)) settle(descriptor, { uid: 0, gid: 0, mode: FOLDER_MODE });
-    else if ((found.mode & 0o7777) !== FOLDER_MODE) settle(descriptor, { ...found, mode: FOLDER_MODE });
+    else if ((found.mode & 0o7777) !== FOLDER_MODE)
+      settle(descriptor, { ...found, mode: FOLDER_MODE });
     return work(enter(above, name, descriptor, fstatSync(descriptor), root));
   } finally {
     closeSync(descriptor);
@@ -456,29 +566,52 @@ function openExistingLock(folder: Folder, name: string): number | undefined {
     descriptor = openSync(within(folder, name), constants.O_RDWR | constants.O_NOFOLLOW | AT_ONCE);
   } catch (thrown) {
     // A link, a folder or a socket.
-    if (['ELOOP', 'EISDIR', 'ENXIO', 'ENOENT', 'EAGAIN'].includes(errno(thrown) ?? '')) return undefined;
+    if (['ELOOP', 'EISDIR', 'ENXIO', 'ENOENT', 'EAGAIN'].includes(errno(thrown) ?? ''))
+      return undefined;
     throw thrown;
   }
   const stat = fstatSync(descriptor);
-  if (stat.isFile() && stat.uid === 0 && (stat.mode & 0o7777) === LOCK_MODE && stat.nlink === 1) return descriptor;
+  if (stat.isFile() && stat.uid === 0 && (stat.mode & 0o7777) === LOCK_MODE && stat.nlink === 1)
+    return descriptor;
   closeSync(descriptor);
   return undefined;
 }
 
-/** Whether a path still leads to this open lock: whoever replaces a wrong one leaves the old one to its holder. */
+/**
+ * Whether a path still leads to this open lock: whoever replaces a wrong one leaves the old one to
+ * its holder.
+ */
 export function isLockAt(path: string, descriptor: number): boolean {
   const held = fstatSync(descriptor);
-  return follow(path, 'anybody', ({ entry }) => entry?.stat.ino === held.ino && entry.stat.dev === held.dev);
+  return follow(
+    path,
+    'anybody',
+    ({ entry }) => entry?.stat.ino === held.ino && entry.stat.dev === held.dev,
+  );
 }
 
-/** Opens a log for more lines; undefined when it is not a file that root alone, or this account, keeps. */
+/**
+ * Opens a log for more lines; undefined when it is not a file that root alone, or this account,
+ * keeps.
+ */
 export function openLogDoor(path: string, mode: number): number | undefined {
   const { folder, name } = splitPath(path);
   try {
     return follow(folder, 'anybody', (walked, root) => {
       if (walked.entry === undefined || !walked.entry.stat.isDirectory()) return undefined;
-      const opened = enter(walked.folder, walked.name, walked.entry.descriptor, walked.entry.stat, root);
-      const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | AT_ONCE;
+      const opened = enter(
+        walked.folder,
+        walked.name,
+        walked.entry.descriptor,
+        walked.entry.stat,
+        root,
+      );
+      const flags =
+        constants.O_WRONLY |
+        constants.O_APPEND |
+        constants.O_CREAT |
+        constants.O_NOFOLLOW |
+        AT_ONCE;
       const descriptor = openSync(within(opened, name), flags, mode);
       const stat = fstatSync(descriptor);
       const account = process.geteuid?.();

@@ -18,7 +18,17 @@ import { execaSync, type SyncOptions } from 'execa';
 import type { Command, Output } from '../backend/backend.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import type { LogLevel } from '../policy/settings.ts';
-import { errno, isLockAt, listDoor, openLockDoor, placeDoor, readDoor, removeDoor, rewriteDoor, writeDoor } from './file-door.ts';
+import {
+  errno,
+  isLockAt,
+  listDoor,
+  openLockDoor,
+  placeDoor,
+  readDoor,
+  removeDoor,
+  rewriteDoor,
+  writeDoor,
+} from './file-door.ts';
 import type { Host } from './host.ts';
 import { openLog, type Say } from './log.ts';
 import { paceOf } from './pace.ts';
@@ -38,7 +48,10 @@ const MOST_COPIES = 50;
 /** CAP_NET_ADMIN (linux/capability.h). */
 const NET_ADMIN = 12n;
 
-/** Milliseconds of a clock that nobody sets. `performance` says the same, but the first use of it loads a module. */
+/**
+ * Milliseconds of a clock that nobody sets. `performance` says the same, but the first use of it
+ * loads a module.
+ */
 function monotonic(): number {
   return process.uptime() * 1000;
 }
@@ -47,7 +60,10 @@ function monotonic(): number {
 export interface Limits {
   /** Who is running, for the log: a hook's or a command's name. */
   readonly name: string;
-  /** Milliseconds the whole process may take on a usual machine; see `paceOf`. OpenVPN stands still while a hook runs. */
+  /**
+   * Milliseconds the whole process may take on a usual machine; see `paceOf`. OpenVPN stands still
+   * while a hook runs.
+   */
   readonly milliseconds: number;
   /** Least important level of what is said on stderr. */
   readonly shown: LogLevel;
@@ -80,7 +96,10 @@ function unlessMissing<Result>(work: () => Result): Result | undefined {
   }
 }
 
-/** What the kernel itself shows: nobody can put a file there. Through these entries a path leads out of it again. */
+/**
+ * What the kernel itself shows: nobody can put a file there. Through these entries a path leads out
+ * of it again.
+ */
 const KERNEL = /^\/(proc|sys)(\/|$)(?!.*\/(cwd|root|exe|fd|map_files|task|\.\.)(\/|$))/;
 
 /** Folders whose files root alone has made, each with one name. */
@@ -88,7 +107,10 @@ const OWN = [`${PATHS.runtime}/`, `${PATHS.state}/`] as const;
 
 /** Bytes: more than any tool here ever says. */
 const OUTPUT_ROOM = 16 * 1024 * 1024;
-/** O_TMPFILE on top of O_DIRECTORY: one number on every architecture that Node runs on (linux/asm-generic/fcntl.h). Node has no name for it. */
+/**
+ * O_TMPFILE on top of O_DIRECTORY: one number on every architecture that Node runs on
+ * (linux/asm-generic/fcntl.h). Node has no name for it.
+ */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 
 /** execa takes any descriptor; its types name the first ones alone. */
@@ -96,8 +118,8 @@ type Descriptor = Extract<SyncOptions['stdout'], number>;
 type InputDescriptor = Extract<SyncOptions['stdin'], number>;
 
 /**
- * A file without a name, for what a child says; undefined where none can be had. Through a pipe Node would wake up for each of the hundreds of
- * words that nft writes one by one.
+ * A file without a name, for what a child says; undefined where none can be had. Through a pipe
+ * Node would wake up for each of the hundreds of words that nft writes one by one.
  */
 function outputFile(): Descriptor | undefined {
   try {
@@ -111,16 +133,19 @@ function outputFile(): Descriptor | undefined {
 }
 
 /**
- * A file without a name that a child reads this text from as its stdin; undefined where none can be had. Through node:child_process it would be a
- * socket, which nft before 0.9.9 cannot open as /dev/stdin.
+ * A file without a name that a child reads this text from as its stdin; undefined where none can be
+ * had. Through node:child_process it would be a socket, which nft before 0.9.9 cannot open as
+ * /dev/stdin.
  */
 function inputFile(text: string): InputDescriptor | undefined {
   let descriptor: number | undefined;
   try {
     descriptor = openSync(dirname(PATHS.runtime), O_TMPFILE | constants.O_RDWR, 0o600);
     const bytes = Buffer.from(text);
-    // At a place of its own (pwrite(2)): the position, which the child shares, stays at the beginning.
-    for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written, bytes.length - written, written);
+    // At a place of its own (pwrite(2)): the position, which the child shares, stays at the
+    // beginning.
+    for (let written = 0; written < bytes.length; )
+      written += writeSync(descriptor, bytes, written, bytes.length - written, written);
     return descriptor as InputDescriptor;
   } catch {
     // No such files here, or no room for it.
@@ -142,7 +167,8 @@ function takeText(descriptor: number): string {
 
 /** The real system. */
 export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
-  // OpenVPN's unit may say UMask=0077: hooks that run as another user must still read what root's hooks wrote.
+  // OpenVPN's unit may say UMask=0077: hooks that run as another user must still read what root's
+  // hooks wrote.
   const inheritedUmask = process.umask(0o022);
   const pace = paceOf(monotonic());
   const limit = milliseconds * pace;
@@ -176,7 +202,8 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
     milliseconds = program === 'sh' ? SCRIPT_MILLISECONDS : CHILD_MILLISECONDS,
   }: Command): Output => {
     const path = locate(program);
-    if (path === undefined) return { status: null, stdout: '', stderr: `${program} is not installed` };
+    if (path === undefined)
+      return { status: null, stdout: '', stderr: `${program} is not installed` };
     const given = input === undefined ? undefined : inputFile(input);
     const [out, err] = [outputFile(), outputFile()];
     const result = execaSync(path, args, {
@@ -195,21 +222,35 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
     if (given !== undefined) closeSync(given);
     const stdout = out === undefined ? String(result.stdout ?? '') : takeText(out);
     const stderr = err === undefined ? String(result.stderr ?? '') : takeText(err);
-    const stopped = result.timedOut ? `${program} was stopped after ${Math.round(result.durationMs / 1000)} s` : '';
-    const failure = result.exitCode === undefined && !result.timedOut ? (result.originalMessage ?? '') : '';
-    return { status: result.exitCode ?? null, stdout, stderr: [stderr, stopped, failure].filter((part) => part !== '').join('\n') };
+    const stopped = result.timedOut
+      ? `${program} was stopped after ${Math.round(result.durationMs / 1000)} s`
+      : '';
+    const failure =
+      result.exitCode === undefined && !result.timedOut ? (result.originalMessage ?? '') : '';
+    return {
+      status: result.exitCode ?? null,
+      stdout,
+      stderr: [stderr, stopped, failure].filter((part) => part !== '').join('\n'),
+    };
   };
 
   /**
-   * Has systemd run a command as a unit of its own, where systemd runs the machine. In OpenVPN's unit it would need the tasks of the next hook,
-   * which TasksMax counts, and end when OpenVPN is stopped.
+   * Has systemd run a command as a unit of its own, where systemd runs the machine. In OpenVPN's
+   * unit it would need the tasks of the next hook, which TasksMax counts, and end when OpenVPN is
+   * stopped.
    */
   const runsAsUnit = (command: readonly string[], ...options: readonly string[]): boolean => {
     const systemdRun = existsSync(PATHS.systemd) ? locate('systemd-run') : undefined;
     if (systemdRun === undefined) return false;
     const { status } = spawnSync(
       systemdRun,
-      ['--quiet', '--collect', ...(options.length > 0 ? options : ['--no-block']), '--', ...command],
+      [
+        '--quiet',
+        '--collect',
+        ...(options.length > 0 ? options : ['--no-block']),
+        '--',
+        ...command,
+      ],
       {
         cwd: '/',
         env: {},
@@ -233,14 +274,24 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
   const keepAttributes = (from: number, to: number): boolean => {
     // Thousands of profiles are written in place instead, which keeps all of it too.
     if (++copied > MOST_COPIES) return false;
-    const [source, target] = [from, to].map((descriptor) => `/proc/${process.pid}/fd/${descriptor}`);
+    const [source, target] = [from, to].map(
+      (descriptor) => `/proc/${process.pid}/fd/${descriptor}`,
+    );
     const args = ['--attributes-only', '--preserve=all,xattr', '--', source ?? '', target ?? ''];
     return child({ program: 'cp', args }).status === 0;
   };
 
-  /** Locks an open file for as long as it stays open, by flock(1), which inherits it; its exit status. */
+  /**
+   * Locks an open file for as long as it stays open, by flock(1), which inherits it; its exit
+   * status.
+   */
   const flocked = (flock: string, args: readonly string[], descriptor: number) =>
-    spawnSync(flock, [...args, '3'], { cwd: '/', env: {}, timeout: timeLeft(), stdio: ['ignore', 'ignore', 'ignore', descriptor] });
+    spawnSync(flock, [...args, '3'], {
+      cwd: '/',
+      env: {},
+      timeout: timeLeft(),
+      stdio: ['ignore', 'ignore', 'ignore', descriptor],
+    });
 
   return {
     run: child,
@@ -250,7 +301,13 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
       files('look at', path, () => {
         const found = unlessMissing(() => lstatSync(path));
         if (found === undefined) return undefined;
-        const kind = found.isFile() ? 'file' : found.isDirectory() ? 'folder' : found.isSymbolicLink() ? 'link' : 'other';
+        const kind = found.isFile()
+          ? 'file'
+          : found.isDirectory()
+            ? 'folder'
+            : found.isSymbolicLink()
+              ? 'link'
+              : 'other';
         return { uid: found.uid, mode: found.mode & 0o7777, kind };
       }),
     place: (path) => files('follow', path, () => placeDoor(path)),
@@ -258,7 +315,9 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
     readBytes: bytes,
     readUntrusted: (path) => files('read', path, () => readDoor(path, 'anybody', timeLeft)),
     list: (folder) =>
-      files('list', folder, () => (KERNEL.test(folder) ? (unlessMissing(() => readdirSync(folder)) ?? []) : listDoor(folder))),
+      files('list', folder, () =>
+        KERNEL.test(folder) ? (unlessMissing(() => readdirSync(folder)) ?? []) : listDoor(folder),
+      ),
     write: (path, text, mode = 0o644) => files('write', path, () => writeDoor(path, text, mode)),
     rewrite: (path, text) => files('rewrite', path, () => rewriteDoor(path, text, keepAttributes)),
     remove: (path) => files('remove', path, () => removeDoor(path)),
@@ -268,8 +327,9 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
         try {
           const flock = locate('flock');
           if (flock === undefined) return work();
-          // flock(1) locks the open file it inherits, and so for us: the lock stays when flock has ended and goes when we end, however we do.
-          // execa passes no descriptors above 2 to a synchronous child, hence node:child_process.
+          // flock(1) locks the open file it inherits, and so for us: the lock stays when flock has
+          // ended and goes when we end, however we do. execa passes no descriptors above 2 to a
+          // synchronous child, hence node:child_process.
           const seconds = Math.max(1, Math.floor(timeLeft() / 1000) - 1);
           const { status, error } = flocked(flock, ['-w', String(seconds)], descriptor);
           if (error !== undefined && errno(error) !== 'ETIMEDOUT')
@@ -293,7 +353,8 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
     },
     resolve: (names, servers, seconds, sources = []) => {
       if (names.length === 0) return new Map();
-      // Its own process, because only Node's asynchronous resolver leaves /etc/hosts out, which holds our pins.
+      // Its own process, because only Node's asynchronous resolver leaves /etc/hosts out, which
+      // holds our pins.
       const program = join(ownFolder(), 'resolver.js');
       const { stdout } = execaSync(process.execPath, ['--v8-pool-size=0', program], {
         cwd: '/',
@@ -308,7 +369,8 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
     },
     callInTurn: ([program = '', ...args], env, account) => {
       const ours = process.umask(inheritedUmask);
-      // execve(2), by which OpenVPN would start it, takes a bare name for a file in this folder and looks nowhere else.
+      // execve(2), by which OpenVPN would start it, takes a bare name for a file in this folder and
+      // looks nowhere else.
       const path = program.includes('/') ? program : `./${program}`;
       const begun = monotonic();
       const { status, signal, error } = spawnSync(path, args, {
@@ -320,15 +382,18 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
       process.umask(ours);
       // It has all the time it needs, and what comes after it still has its own.
       deadline += monotonic() - begun;
-      if (error !== undefined) return { status: errno(error) === 'ENOENT' ? 127 : 126, why: error.message };
-      if (signal !== null) return { status: 128 + system.signals[signal], why: `it was stopped by ${signal}` };
+      if (error !== undefined)
+        return { status: errno(error) === 'ENOENT' ? 127 : 126, why: error.message };
+      if (signal !== null)
+        return { status: 128 + system.signals[signal], why: `it was stopped by ${signal}` };
       return { status: status ?? EXIT.failed };
     },
     startAfterwards: (path, args) => {
       const flock = locate('flock');
       if (flock === undefined) return;
       files('open', PATHS.refreshLock, () => {
-        // Held until we end. One flock(1) waits for that, a single task where another Node would be five more under TasksMax.
+        // Held until we end. One flock(1) waits for that, a single task where another Node would be
+        // five more under TasksMax.
         const { status } = flocked(flock, ['-n'], openLockDoor(PATHS.refreshLock));
         // Somebody else's is under way.
         if (status !== 0) return;
@@ -340,22 +405,39 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
       });
     },
     startIn: (seconds, path, args) => {
-      if (runsAsUnit([path, ...args], `--on-active=${seconds}`, '--timer-property=AccuracySec=100ms')) return;
+      if (
+        runsAsUnit([path, ...args], `--on-active=${seconds}`, '--timer-property=AccuracySec=100ms')
+      )
+        return;
       const wait = 'sleep "$1"; shift; exec "$@"';
-      spawn('/bin/sh', ['-c', wait, 'sh', String(seconds), path, ...args], { cwd: '/', env: {}, detached: true, stdio: 'ignore' })
-        .on('error', (error) => log.write({ level: 'error', event: 'timer', message: `the timer could not be started: ${error.message}` }))
+      spawn('/bin/sh', ['-c', wait, 'sh', String(seconds), path, ...args], {
+        cwd: '/',
+        env: {},
+        detached: true,
+        stdio: 'ignore',
+      })
+        .on('error', (error) =>
+          log.write({
+            level: 'error',
+            event: 'timer',
+            message: `the timer could not be started: ${error.message}`,
+          }),
+        )
         .unref();
     },
     ownAddresses: (devices) =>
       devices.flatMap((device) =>
-        (networkInterfaces()[device] ?? []).map(({ address }) => address).filter((each) => !each.startsWith('fe80:')),
+        (networkInterfaces()[device] ?? [])
+          .map(({ address }) => address)
+          .filter((each) => !each.startsWith('fe80:')),
       ),
     log: (entry) => log.write(entry),
     logLevel: (level) => log.level(level),
     now: () => Math.floor(Date.now() / 1000),
     uid: () => process.geteuid?.() ?? Number.NaN,
     mayChangeRules: () => {
-      const [, mask = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+      const [, mask = '0'] =
+        /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
       return ((BigInt(`0x${mask}`) >> NET_ADMIN) & 1n) === 1n;
     },
   };

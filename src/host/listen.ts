@@ -29,7 +29,9 @@ export const listen: Listen = (program, args, line, ended) => {
   });
   child.once('error', ({ message }) => end(message));
   // Its last words may be a warning from long before its end.
-  child.once('close', (status, signal) => end(`${said.trim()}; it ended with ${signal ?? `status ${status}`}`.replace(/^; /, '')));
+  child.once('close', (status, signal) =>
+    end(`${said.trim()}; it ended with ${signal ?? `status ${status}`}`.replace(/^; /, '')),
+  );
   return {
     stop: () => {
       open = false;

@@ -8,15 +8,22 @@ import { PATHS } from './paths.ts';
 import { utcTime } from './utc-time.ts';
 
 /**
- * Writes entries to the log file as JSON lines and to stderr as text, both with the same word for the event; without a writable log file, to
- * stderr alone.
+ * Writes entries to the log file as JSON lines and to stderr as text, both with the same word for
+ * the event; without a writable log file, to stderr alone.
  */
 export interface Log {
   write(entry: LogEntry): void;
   level(level: LogLevel): void;
 }
 
-const RANK: Readonly<Record<LogLevel, number>> = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, silent: 60 };
+const RANK: Readonly<Record<LogLevel, number>> = {
+  trace: 10,
+  debug: 20,
+  info: 30,
+  warn: 40,
+  error: 50,
+  silent: 60,
+};
 
 const LOG_MODE = 0o640;
 
@@ -34,15 +41,23 @@ function openFile(name: string): pino.Logger | undefined {
   const descriptor = openLogDoor(PATHS.log, LOG_MODE);
   if (descriptor === undefined) return undefined;
   const destination = pino.destination({ fd: descriptor, sync: true });
-  // A full disk under the log and a reader of stderr that is gone are no reason to fail: `down` would end a reconnect. An entry that cannot be
-  // written is lost.
+  // A full disk under the log and a reader of stderr that is gone are no reason to fail: `down`
+  // would end a reconnect. An entry that cannot be written is lost.
   destination.on('error', () => undefined);
-  return pino({ level: 'trace', base: { name, pid: process.pid }, timestamp: () => `,"time":"${utcTime(new Date())}"` }, destination);
+  return pino(
+    {
+      level: 'trace',
+      base: { name, pid: process.pid },
+      timestamp: () => `,"time":"${utcTime(new Date())}"`,
+    },
+    destination,
+  );
 }
 
 /**
- * `shown` is the least important level that also goes to stderr: a command answers on stdout already. The file is opened for the first entry, so
- * that who has nothing to say leaves none behind.
+ * `shown` is the least important level that also goes to stderr: a command answers on stdout
+ * already. The file is opened for the first entry, so that who has nothing to say leaves none
+ * behind.
  */
 export function openLog(name: string, shown: LogLevel, say: Say = sayAsItIs): Log {
   let file: { readonly logger: pino.Logger | undefined } | undefined;
@@ -56,7 +71,8 @@ export function openLog(name: string, shown: LogLevel, say: Say = sayAsItIs): Lo
       try {
         say(`ovpn-killswitch: ${name}: ${event}: ${message}`);
       } catch {
-        // OpenVPN under --daemon without a log gives hooks a stderr that may be closed; the log file has the entry.
+        // OpenVPN under --daemon without a log gives hooks a stderr that may be closed; the log
+        // file has the entry.
       }
     },
     level(level) {

@@ -1,4 +1,7 @@
-/** All paths are fixed: a .ovpn file may set environment variables, and none of them may move a file of ours. */
+/**
+ * All paths are fixed: a .ovpn file may set environment variables, and none of them may move a file
+ * of ours.
+ */
 export const PATHS = {
   settings: '/etc/ovpn-killswitch/killswitch.env',
   /** What must survive a reboot. */
@@ -12,7 +15,10 @@ export const PATHS = {
   networks: '/var/lib/ovpn-killswitch/networks',
   /** What a lock on trial keeps in place of the same files in `state`: a reboot ends it. */
   trial: '/run/ovpn-killswitch/trial',
-  /** Tunnels of NetworkManager's connections from `vpn-up` to `vpn-down`, live or not; the dispatcher script looks here too. */
+  /**
+   * Tunnels of NetworkManager's connections from `vpn-up` to `vpn-down`, live or not; the
+   * dispatcher script looks here too.
+   */
   connections: '/run/ovpn-killswitch/networkmanager',
   lock: '/run/ovpn-killswitch/lock',
   /** The process that watches: it holds while that process lives. */
@@ -20,7 +26,10 @@ export const PATHS = {
   log: '/var/log/ovpn-killswitch.log',
   library: '/usr/local/lib/ovpn-killswitch',
   command: '/usr/local/sbin/ovpn-killswitch',
-  /** The script that NetworkManager's dispatcher runs; under the same name also in pre-up.d and pre-down.d. */
+  /**
+   * The script that NetworkManager's dispatcher runs; under the same name also in pre-up.d and
+   * pre-down.d.
+   */
   dispatcher: '/etc/NetworkManager/dispatcher.d/00-ovpn-killswitch',
   /** The folder that this process runs in: of a hook, OpenVPN's (proc(5)). */
   workingFolder: '/proc/self/cwd',
@@ -29,7 +38,10 @@ export const PATHS = {
   resolvConf: '/etc/resolv.conf',
   /** Held by a hook that starts a refresh, and by the refresh itself. */
   refreshLock: '/run/ovpn-killswitch/refresh.lock',
-  /** Exists where the kernel has IPv6: absent without the module and with ipv6.disable=1 (net/ipv6/af_inet6.c). */
+  /**
+   * Exists where the kernel has IPv6: absent without the module and with ipv6.disable=1
+   * (net/ipv6/af_inet6.c).
+   */
   ipv6: '/proc/sys/net/ipv6',
   devices: '/proc/net/dev',
   /** Exists where systemd runs the machine (sd_booted(3)). */
@@ -37,4 +49,11 @@ export const PATHS = {
 } as const;
 
 /** Where programs are looked for: OpenVPN passes no PATH. */
-export const PROGRAM_FOLDERS: readonly string[] = ['/usr/sbin', '/sbin', '/usr/bin', '/bin', '/usr/local/sbin', '/usr/local/bin'];
+export const PROGRAM_FOLDERS: readonly string[] = [
+  '/usr/sbin',
+  '/sbin',
+  '/usr/bin',
+  '/bin',
+  '/usr/local/sbin',
+  '/usr/local/bin',
+];

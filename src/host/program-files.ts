@@ -15,11 +15,17 @@ import {
 import { dirname } from 'node:path';
 import { settle } from './file-door.ts';
 
-/** Files that root runs: they and their folders belong to root and nobody else can write to them, whatever the umask is. */
+/**
+ * Files that root runs: they and their folders belong to root and nobody else can write to them,
+ * whatever the umask is.
+ */
 
 export function makeFolder(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o755 });
-  const descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  const descriptor = openSync(
+    path,
+    constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW,
+  );
   try {
     settle(descriptor, { uid: 0, gid: 0, mode: 0o755 });
   } finally {

@@ -1,8 +1,17 @@
 import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { ERASE_LINE, freeTerminal, monotonicMilliseconds, TERMINAL, takeTerminal } from './terminal-lock.ts';
+import {
+  ERASE_LINE,
+  freeTerminal,
+  monotonicMilliseconds,
+  TERMINAL,
+  takeTerminal,
+} from './terminal-lock.ts';
 
-/** What the thread is given: the width of the terminal, and the words it shares with the program (TERMINAL). */
+/**
+ * What the thread is given: the width of the terminal, and the words it shares with the program
+ * (TERMINAL).
+ */
 export interface ProgressOrders {
   readonly columns: number;
   readonly shared: Int32Array;

@@ -11,12 +11,18 @@ function octal(mode: number): string {
   return mode.toString(8).padStart(4, '0');
 }
 
-function faultText(path: string, { at, uid, mode, kind }: Distrust, account: string | undefined): string {
+function faultText(
+  path: string,
+  { at, uid, mode, kind }: Distrust,
+  account: string | undefined,
+): string {
   const [file, place] = [printable(path), printable(at)];
   const who = account === undefined ? `uid ${uid}` : `${printable(account)} (uid ${uid})`;
   switch (kind) {
     case 'owner':
-      return at === path ? `${file} belongs to ${who}, who can change it` : `${place} belongs to ${who}, who can change what ${file} is`;
+      return at === path
+        ? `${file} belongs to ${who}, who can change it`
+        : `${place} belongs to ${who}, who can change what ${file} is`;
     case 'writable':
       return at === path
         ? `others than root can write to ${file} (mode ${octal(mode)})`
@@ -31,7 +37,8 @@ function faultText(path: string, { at, uid, mode, kind }: Distrust, account: str
 }
 
 function fixText({ at, mode, kind }: Distrust): string {
-  const elsewhere = 'Keep the file in a folder that only root can write to, such as /etc/openvpn/client.';
+  const elsewhere =
+    'Keep the file in a folder that only root can write to, such as /etc/openvpn/client.';
   if (!SYSTEM.test(`${at}/`) || (mode & STICKY) !== 0) return elsewhere;
   switch (kind) {
     case 'owner':
@@ -47,7 +54,14 @@ function fixText({ at, mode, kind }: Distrust): string {
   }
 }
 
-/** The error for a path that others than root decide about; `account` is the name of who owns what is at fault. */
-export function refusal(path: string, distrust: Distrust, account: string | undefined): KillswitchError {
+/**
+ * The error for a path that others than root decide about; `account` is the name of who owns what
+ * is at fault.
+ */
+export function refusal(
+  path: string,
+  distrust: Distrust,
+  account: string | undefined,
+): KillswitchError {
   return new KillswitchError('OWNER', faultText(path, distrust, account), fixText(distrust));
 }

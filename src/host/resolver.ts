@@ -2,8 +2,8 @@ import { Resolver } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
 
 /**
- * A program of its own: reads `{ names, servers, seconds }` as JSON and writes the addresses that DNS has for each name. It asks over DNS alone,
- * never /etc/hosts, and stops by itself.
+ * A program of its own: reads `{ names, servers, seconds }` as JSON and writes the addresses that
+ * DNS has for each name. It asks over DNS alone, never /etc/hosts, and stops by itself.
  */
 interface Question {
   readonly names: readonly string[];
@@ -17,21 +17,34 @@ interface Question {
 const AT_ONCE = 32;
 const PAUSE_MILLISECONDS = 500;
 
-async function ask({ names, servers, seconds, sources }: Question): Promise<Record<string, readonly string[]>> {
+async function ask({
+  names,
+  servers,
+  seconds,
+  sources,
+}: Question): Promise<Record<string, readonly string[]>> {
   const resolver = new Resolver({ timeout: 2000, tries: 1 });
   if (servers !== null) resolver.setServers(servers);
-  const source = { ipv4: sources.find((each) => !each.includes(':')), ipv6: sources.find((each) => each.includes(':')) };
+  const source = {
+    ipv4: sources.find((each) => !each.includes(':')),
+    ipv6: sources.find((each) => each.includes(':')),
+  };
   // c-ares takes both at once; the wildcard stands for a family without one.
   if (sources.length > 0) resolver.setLocalAddress(source.ipv4 ?? '0.0.0.0', source.ipv6 ?? '::');
   const answers: Record<string, readonly string[]> = {};
   const end = performance.now() + seconds * 1000;
   const stop = setTimeout(() => resolver.cancel(), seconds * 1000);
   let left = [...names];
-  // A tunnel that has just come up may not carry the first questions: ask again until the time is over.
+  // A tunnel that has just come up may not carry the first questions: ask again until the time is
+  // over.
   while (left.length > 0 && performance.now() < end) {
     const queue = [...left];
     const worker = async () => {
-      for (let name = queue.shift(); name !== undefined && performance.now() < end; name = queue.shift()) {
+      for (
+        let name = queue.shift();
+        name !== undefined && performance.now() < end;
+        name = queue.shift()
+      ) {
         const found = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)]);
         const addresses = found.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
         if (addresses.length > 0) answers[name] = addresses;

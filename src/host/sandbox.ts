@@ -11,7 +11,10 @@ export interface Ran {
 }
 
 export interface RunOptions {
-  /** The network namespace inside the sandbox: one made with `ip netns add`; without it the sandbox's own. */
+  /**
+   * The network namespace inside the sandbox: one made with `ip netns add`; without it the
+   * sandbox's own.
+   */
   readonly at?: string;
   readonly stdin?: string;
   /** Added to PATH, LC_ALL and TZ; `only` replaces them. */
@@ -21,8 +24,9 @@ export interface RunOptions {
 }
 
 /**
- * A private machine: network, mount, process, IPC and host name spaces of its own, with /etc, /usr/local and /var laid over with memory, and an
- * empty /run. Everything in it ends when it is closed, or when this process ends.
+ * A private machine: network, mount, process, IPC and host name spaces of its own, with /etc,
+ * /usr/local and /var laid over with memory, and an empty /run. Everything in it ends when it is
+ * closed, or when this process ends.
  */
 export interface Sandbox {
   /** The process that holds it, as this machine numbers it. */
@@ -33,13 +37,19 @@ export interface Sandbox {
   /** The same without standing still: this process goes on meanwhile. */
   ask(argv: readonly string[], options?: RunOptions): Promise<Ran>;
   /** Starts a program and leaves it running. Its output is piped; it dies with the sandbox. */
-  start(argv: readonly string[], options?: Omit<RunOptions, 'stdin' | 'milliseconds'>): ChildProcess;
+  start(
+    argv: readonly string[],
+    options?: Omit<RunOptions, 'stdin' | 'milliseconds'>,
+  ): ChildProcess;
   close(): void;
 }
 
 /** What a sandbox is made of. */
 export interface SandboxPlan {
-  /** A folder with another system's files, laid over with memory, in place of this machine's; needs root. */
+  /**
+   * A folder with another system's files, laid over with memory, in place of this machine's; needs
+   * root.
+   */
   readonly root?: string;
   /** Files and folders of this machine that are shown there at the same place, to be read. */
   readonly show?: readonly string[];
@@ -87,21 +97,33 @@ export const SPACES: readonly string[] = ['--mount', '--net', '--pid', '--ipc', 
 
 /** Why a sandbox cannot be made here; undefined when it can. */
 export function sandboxObstacle(): string | undefined {
-  const { status, stderr, error } = spawnSync('unshare', [...userSpace(), ...SPACES, '--fork', '--mount-proc', 'true'], {
-    encoding: 'utf8',
-  });
+  const { status, stderr, error } = spawnSync(
+    'unshare',
+    [...userSpace(), ...SPACES, '--fork', '--mount-proc', 'true'],
+    {
+      encoding: 'utf8',
+    },
+  );
   // Without a program to run there is no stderr either.
-  return status === 0 ? undefined : `namespaces cannot be made here: ${error?.message ?? stderr.trim()}`;
+  return status === 0
+    ? undefined
+    : `namespaces cannot be made here: ${error?.message ?? stderr.trim()}`;
 }
 
-/** Without root a user namespace is needed; with newuidmap(1) it has all of /etc/subuid's users, else root alone. */
+/**
+ * Without root a user namespace is needed; with newuidmap(1) it has all of /etc/subuid's users,
+ * else root alone.
+ */
 function userSpace(): readonly string[] {
   if (process.getuid?.() === 0) return [];
   const all = ['--user', '--map-root-user', '--map-auto'];
   return spawnSync('unshare', [...all, 'true']).status === 0 ? all : ['--user', '--map-root-user'];
 }
 
-/** @throws Error when the process shares the network namespace of this process or of the machine's first one. */
+/**
+ * @throws Error when the process shares the network namespace of this process or of the machine's
+ * first one.
+ */
 export function assertPrivate(pid: number): void {
   const of = (who: string | number) => {
     try {
@@ -121,13 +143,21 @@ function environment({ env, only }: RunOptions): Record<string, string> {
 
 /** The first process of new name spaces: the only child of unshare(1), or of nsenter(1). */
 export function childOf(pid: number): number {
-  const child = Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
+  const child = Number(
+    readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0],
+  );
   if (!Number.isInteger(child) || child <= 0) throw new Error('the sandbox has no first process');
   return child;
 }
 
-/** The way into the name spaces of a process; `spaces` are options of nsenter(1). What is started there dies with that process. */
-export function entrance(pid: number, spaces: readonly string[]): Pick<Sandbox, 'run' | 'ask' | 'start'> {
+/**
+ * The way into the name spaces of a process; `spaces` are options of nsenter(1). What is started
+ * there dies with that process.
+ */
+export function entrance(
+  pid: number,
+  spaces: readonly string[],
+): Pick<Sandbox, 'run' | 'ask' | 'start'> {
   const enter = ({ at }: RunOptions, argv: readonly string[]) => [
     // Its root as well: in a chroot the mount namespace's own root is another system's.
     ...['-t', String(pid), ...spaces, '--root', '--'],
@@ -172,13 +202,18 @@ export function entrance(pid: number, spaces: readonly string[]): Pick<Sandbox, 
     },
     start: (argv, options = {}) => {
       assertPrivate(pid);
-      return spawn('nsenter', enter(options, argv), { env: environment(options), stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+      return spawn('nsenter', enter(options, argv), {
+        env: environment(options),
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true,
+      });
     },
   };
 }
 
 /**
- * Its processes are in sessions of their own: Ctrl-C in a terminal reaches this process alone, which then closes it in order.
+ * Its processes are in sessions of their own: Ctrl-C in a terminal reaches this process alone,
+ * which then closes it in order.
  * @throws Error when it cannot be made; ask `sandboxObstacle` first.
  */
 export async function openSandbox({ root = '', show = [] }: SandboxPlan = {}): Promise<Sandbox> {

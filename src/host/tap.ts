@@ -13,7 +13,10 @@ export interface Tapped {
 
 /** A packet socket on one interface. */
 export interface Tap {
-  /** Ends it, once nothing has come for a while. @throws Error with what tcpdump said, when it has ended before. */
+  /**
+   * Ends it, once nothing has come for a while.
+   * @throws Error with what tcpdump said, when it has ended before.
+   */
   end(): Promise<Tapped>;
   /** Ends it at once, if it has not ended yet. */
   close(): void;
@@ -24,13 +27,26 @@ const LISTENS_MILLISECONDS = 5_000;
 const QUIET_MILLISECONDS = 300;
 
 /**
- * Starts tcpdump on what leaves by an interface and fits a filter (pcap-filter(7)), which sees packets behind every packet filter (packet(7)).
- * It listens when this is fulfilled.
+ * Starts tcpdump on what leaves by an interface and fits a filter (pcap-filter(7)), which sees
+ * packets behind every packet filter (packet(7)). It listens when this is fulfilled.
  * @throws Error with what tcpdump said, when it cannot listen.
  */
 export async function tapOutgoing(device: string, filter: string): Promise<Tap> {
   // tcpdump would become another user, which a user namespace with a single one refuses.
-  const args = ['-i', device, '-Q', 'out', '-nn', '-q', '-t', '-l', '--immediate-mode', '-Z', 'root', filter];
+  const args = [
+    '-i',
+    device,
+    '-Q',
+    'out',
+    '-nn',
+    '-q',
+    '-t',
+    '-l',
+    '--immediate-mode',
+    '-Z',
+    'root',
+    filter,
+  ];
   const child = spawn(programPath('tcpdump') ?? './tcpdump', args, {
     cwd: '/',
     env: { PATH: PROGRAM_FOLDERS.join(':'), LC_ALL: 'C' },
@@ -74,12 +90,18 @@ export async function tapOutgoing(device: string, filter: string): Promise<Tap> 
       const early = !open;
       child.kill('SIGTERM');
       await ended;
-      const counts = [/(\d+) packets? captured/, /(\d+) packets? received by filter/, /(\d+) packets? dropped by kernel/].map((what) =>
-        Number(what.exec(said)?.[1]),
-      );
+      const counts = [
+        /(\d+) packets? captured/,
+        /(\d+) packets? received by filter/,
+        /(\d+) packets? dropped by kernel/,
+      ].map((what) => Number(what.exec(said)?.[1]));
       const [captured = NaN, received = NaN, dropped = NaN] = counts;
-      if (early || counts.some(Number.isNaN)) throw new Error(`tcpdump ended before its time: ${said.trim()}`);
-      return { lines: written.split('\n').filter((line) => line !== ''), lost: dropped + Math.max(0, received - captured) };
+      if (early || counts.some(Number.isNaN))
+        throw new Error(`tcpdump ended before its time: ${said.trim()}`);
+      return {
+        lines: written.split('\n').filter((line) => line !== ''),
+        lost: dropped + Math.max(0, received - captured),
+      };
     },
   };
 }

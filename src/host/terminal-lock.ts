@@ -1,15 +1,22 @@
 /** Erase the line (ECMA-48 EL); the cursor stays at its beginning. */
 export const ERASE_LINE = '\r\x1b[K';
 
-/** Words that the program and its progress thread share: who writes, whether a progress line is drawn, and the text in force. */
+/**
+ * Words that the program and its progress thread share: who writes, whether a progress line is
+ * drawn, and the text in force.
+ */
 export const TERMINAL = { writer: 0, drawn: 1, current: 2 } as const;
 
 /** Bytes of the words in TERMINAL. */
 export const TERMINAL_BYTES = 12;
 
-/** Waits until no other thread writes to the terminal. What the holder writes may block; the caller's own write would block as well. */
+/**
+ * Waits until no other thread writes to the terminal. What the holder writes may block; the
+ * caller's own write would block as well.
+ */
 export function takeTerminal(shared: Int32Array): void {
-  while (Atomics.compareExchange(shared, TERMINAL.writer, 0, 1) !== 0) Atomics.wait(shared, TERMINAL.writer, 1);
+  while (Atomics.compareExchange(shared, TERMINAL.writer, 0, 1) !== 0)
+    Atomics.wait(shared, TERMINAL.writer, 1);
 }
 
 export function freeTerminal(shared: Int32Array): void {

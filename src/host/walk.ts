@@ -1,4 +1,12 @@
-import { closeSync, constants, existsSync, fstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  openSync,
+  readlinkSync,
+  type Stats,
+} from 'node:fs';
 import { type Distrust, distrustOf, isRoot, isSticky } from './distrust.ts';
 
 /** O_PATH: one number on every architecture that Node runs on (linux/asm-generic/fcntl.h). */
@@ -14,7 +22,10 @@ export interface Folder {
   readonly stat: Stats;
   /** Why others than root decide what the folder's path leads to, or what is in it. */
   readonly distrust: Distrust | undefined;
-  /** Set where anybody may make entries, and change only their own: a folder of root's there is safe, a file is not. */
+  /**
+   * Set where anybody may make entries, and change only their own: a folder of root's there is
+   * safe, a file is not.
+   */
   readonly sticky: Distrust | undefined;
 }
 
@@ -23,7 +34,10 @@ export interface Walked {
   readonly folder: Folder;
   /** The name in that folder; empty for `/` itself. */
   readonly name: string;
-  /** What has that name, opened with O_PATH: nothing was read, and no device or FIFO was touched. Undefined when nothing has it. */
+  /**
+   * What has that name, opened with O_PATH: nothing was read, and no device or FIFO was touched.
+   * Undefined when nothing has it.
+   */
   readonly entry: { readonly descriptor: number; readonly stat: Stats } | undefined;
   /** Names below one that is missing, or below one that is no folder. */
   readonly rest: readonly string[];
@@ -46,12 +60,17 @@ export class LinkError extends Error {
 }
 
 /**
- * The path of an entry of an open folder. In a folder of root's alone its own path serves: nobody else
- * can have changed it since it was judged, and it is five times as fast. Otherwise it means what openat(2)
- * means, whatever has become of the folder's path.
+ * The path of an entry of an open folder. In a folder of root's alone its own path serves: nobody
+ * else can have changed it since it was judged, and it is five times as fast. Otherwise it means
+ * what openat(2) means, whatever has become of the folder's path.
  */
-export function within({ path, descriptor, distrust, sticky }: Omit<Folder, 'stat'>, name: string): string {
-  return distrust === undefined && sticky === undefined ? childPath({ path }, name) : `/proc/self/fd/${descriptor}/${name}`;
+export function within(
+  { path, descriptor, distrust, sticky }: Omit<Folder, 'stat'>,
+  name: string,
+): string {
+  return distrust === undefined && sticky === undefined
+    ? childPath({ path }, name)
+    : `/proc/self/fd/${descriptor}/${name}`;
 }
 
 export function childPath({ path }: Pick<Folder, 'path'>, name: string): string {
@@ -83,11 +102,23 @@ function look(folder: Folder, name: string): Walked['entry'] {
 }
 
 /** A folder that was found in another. */
-export function enter(above: Folder, name: string, descriptor: number, stat: Stats, root: Stats): Folder {
+export function enter(
+  above: Folder,
+  name: string,
+  descriptor: number,
+  stat: Stats,
+  root: Stats,
+): Folder {
   const path = childPath(above, name);
   const own = distrustOf(path, stat, root);
   const sticky = own?.kind === 'writable' && isSticky(stat) ? own : undefined;
-  return { path, descriptor, stat, distrust: above.distrust ?? (sticky === undefined ? own : undefined), sticky };
+  return {
+    path,
+    descriptor,
+    stat,
+    distrust: above.distrust ?? (sticky === undefined ? own : undefined),
+    sticky,
+  };
 }
 
 /**
@@ -105,7 +136,16 @@ export function walk<Result>(path: string, work: (walked: Walked, root: Stats) =
       const folder = above.at(-1) ?? root;
       const [name, ...rest] = names;
       if (name === undefined)
-        return work({ folder, name: '', entry: undefined, rest: [], distrust: folder.distrust ?? folder.sticky }, root.stat);
+        return work(
+          {
+            folder,
+            name: '',
+            entry: undefined,
+            rest: [],
+            distrust: folder.distrust ?? folder.sticky,
+          },
+          root.stat,
+        );
       if (name === '..') {
         if (above.length > 1) closeSync(above.pop()?.descriptor ?? -1);
         names = rest;
@@ -119,7 +159,8 @@ export function walk<Result>(path: string, work: (walked: Walked, root: Stats) =
         if (distrust !== undefined) throw new LinkError(distrust, childPath(folder, name));
         if (++links > MOST_LINKS) throw new Error('too many symbolic links');
         const target = readlinkSync(within(folder, name));
-        if (target.startsWith('/')) for (const { descriptor } of above.splice(1)) closeSync(descriptor);
+        if (target.startsWith('/'))
+          for (const { descriptor } of above.splice(1)) closeSync(descriptor);
         closeSync(entry.descriptor);
         entry = undefined;
         names = [...target.split('/').filter((each) => each !== '' && each !== '.'), ...rest];
@@ -136,9 +177,14 @@ export function walk<Result>(path: string, work: (walked: Walked, root: Stats) =
         closeSync(entry.descriptor);
         entry = undefined;
       }
-      // In a sticky folder nobody replaces a folder of root's; a file there may have been given its name by anybody (link(2)).
-      const inSticky = stat?.isDirectory() === true && isRoot(stat.uid, root.stat) ? undefined : folder.sticky;
-      return work({ folder, name, entry, rest, distrust: folder.distrust ?? inSticky ?? own }, root.stat);
+      // In a sticky folder nobody replaces a folder of root's; a file there may have been given its
+      // name by anybody (link(2)).
+      const inSticky =
+        stat?.isDirectory() === true && isRoot(stat.uid, root.stat) ? undefined : folder.sticky;
+      return work(
+        { folder, name, entry, rest, distrust: folder.distrust ?? inSticky ?? own },
+        root.stat,
+      );
     }
   } finally {
     if (entry !== undefined) closeSync(entry.descriptor);

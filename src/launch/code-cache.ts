@@ -1,13 +1,18 @@
 import { readFileSync, statSync } from 'node:fs';
 
-/** A code cache as the installed hooks know it: which it is, and of which program and interpreter. It is executable code of root's. */
+/**
+ * A code cache as the installed hooks know it: which it is, and of which program and interpreter.
+ * It is executable code of root's.
+ */
 export interface CodeCache {
   readonly path: string;
   /** SHA-256 of the data, in hexadecimal. */
   readonly id: string;
   /** Characters of the program. */
   readonly program: number;
-  /** `process.version`, and the size and time (milliseconds since 1970) of the interpreter's file. */
+  /**
+   * `process.version`, and the size and time (milliseconds since 1970) of the interpreter's file.
+   */
   readonly node: string;
   readonly size: number;
   readonly modified: number;
@@ -20,17 +25,30 @@ export function interpreterFacts(path: string): Pick<CodeCache, 'node' | 'size' 
 }
 
 /**
- * The data of a cache that was made of this program by this interpreter; undefined when anything differs. V8 looks at its own version, its
- * flags and the program's length, and at nothing of the code in the cache: a flipped bit there crashes or hangs.
+ * The data of a cache that was made of this program by this interpreter; undefined when anything
+ * differs. V8 looks at its own version, its flags and the program's length, and at nothing of the
+ * code in the cache: a flipped bit there crashes or hangs.
  */
-export function fittingData(cache: CodeCache, program: string, interpreter: string): Buffer | undefined {
+export function fittingData(
+  cache: CodeCache,
+  program: string,
+  interpreter: string,
+): Buffer | undefined {
   try {
     const { node, size, modified } = interpreterFacts(interpreter);
-    if (cache.program !== program.length || cache.node !== node || cache.size !== size || cache.modified !== modified) return undefined;
+    if (
+      cache.program !== program.length ||
+      cache.node !== node ||
+      cache.size !== size ||
+      cache.modified !== modified
+    )
+      return undefined;
     const file = readFileSync(cache.path);
     const end = file.length - cache.id.length;
     const data = file.subarray(0, end / 2);
-    return file.toString('latin1', end) === cache.id && data.equals(file.subarray(end / 2, end)) ? data : undefined;
+    return file.toString('latin1', end) === cache.id && data.equals(file.subarray(end / 2, end))
+      ? data
+      : undefined;
   } catch {
     return undefined;
   }

@@ -12,7 +12,10 @@ export const BACKENDS: readonly BackendName[] = ['nftables', 'iptables'];
 
 type Body = (module: { exports: object }, require: NodeJS.Require) => void;
 
-/** The bundle of the hooks, one function, compiled. `cachedData` is what V8 made of this very text before. */
+/**
+ * The bundle of the hooks, one function, compiled. `cachedData` is what V8 made of this very text
+ * before.
+ */
 export function compileHooks(source: string, filename: string, cachedData?: Buffer): Script {
   return new Script(source, { filename, ...(cachedData === undefined ? {} : { cachedData }) });
 }

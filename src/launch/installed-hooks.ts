@@ -36,27 +36,44 @@ function kept({ hooks, program, node }: HookFiles, text: string): Caches | undef
   const caches = Object.values(hooks).map(cachesOf)[0] ?? {};
   if (firstFile([program]) === undefined || readProgram(program) !== text) return undefined;
   const all = Object.values(caches);
-  return all.length > 0 && all.every((cache) => fittingData(cache, text, node) !== undefined) ? caches : undefined;
+  return all.length > 0 && all.every((cache) => fittingData(cache, text, node) !== undefined)
+    ? caches
+    : undefined;
 }
 
 /**
- * Places the program of the hooks, its code caches, and a file for each hook, which names all of them; `start` is the text of start.ts, `firstLine`
- * what starts its interpreter. Gives why there is no cache, when there is none. A hook that starts meanwhile finds the old program with an old
+ * Places the program of the hooks, its code caches, and a file for each hook, which names all of
+ * them; `start` is the text of start.ts, `firstLine` what starts its interpreter. Gives why there
+ * is no cache, when there is none. A hook that starts meanwhile finds the old program with an old
  * cache, or one of them without a cache.
  */
-export function placeHooks(files: HookFiles, firstLine: string, start: string, text: string): string | undefined {
+export function placeHooks(
+  files: HookFiles,
+  firstLine: string,
+  start: string,
+  text: string,
+): string | undefined {
   let caches = kept(files, text);
   let why: string | undefined;
   if (caches === undefined) {
     // One cache for all backends is what earlier versions had.
-    for (const path of [...Object.values(files.caches), join(dirname(files.program), 'hooks.cache')]) rmSync(path, { force: true });
+    for (const path of [
+      ...Object.values(files.caches),
+      join(dirname(files.program), 'hooks.cache'),
+    ])
+      rmSync(path, { force: true });
     placeText(files.program, text, 0o644);
     const made = rehearse(files);
     if ('why' in made) why = made.why;
     else caches = placeCaches(files, made, text);
   }
   for (const [hook, path] of Object.entries(files.hooks)) {
-    const known = JSON.stringify({ hook, program: files.program, record: files.record, caches: caches ?? {} });
+    const known = JSON.stringify({
+      hook,
+      program: files.program,
+      record: files.record,
+      caches: caches ?? {},
+    });
     placeText(path, `${firstLine}\nconst START = ${known};\n${start}`, 0o755);
   }
   return why;
@@ -68,7 +85,9 @@ function placeCaches(files: HookFiles, made: Rehearsed, text: string): Caches {
     // Its tools are missing, or the kernel's part of it.
     if (data === undefined) return [];
     placeText(path, cacheFile(data), 0o644);
-    return [[backend, { path, id: idOf(data), program: text.length, ...interpreterFacts(files.node) }]];
+    return [
+      [backend, { path, id: idOf(data), program: text.length, ...interpreterFacts(files.node) }],
+    ];
   });
   return Object.fromEntries(placed);
 }

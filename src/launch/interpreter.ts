@@ -5,30 +5,34 @@ import { dirname } from 'node:path';
 /** Fewer threads: Debian's openvpn@.service allows ten tasks, OpenVPN and its hooks together. */
 export const NODE_FLAG = '--v8-pool-size=0';
 /**
- * What libuv and Node take from the environment: a server that pushes its peer-info sets any `UV_…` in the environment of a client's hooks
- * (openvpn ssl.c), and `UV_USE_IO_URING=1` doubles Node's threads.
+ * What libuv and Node take from the environment: a server that pushes its peer-info sets any `UV_…`
+ * in the environment of a client's hooks (openvpn ssl.c), and `UV_USE_IO_URING=1` doubles Node's
+ * threads.
  */
 const UNSET = ['NODE_OPTIONS', 'UV_USE_IO_URING', 'UV_THREADPOOL_SIZE'];
 const ENV = '/usr/bin/env';
 
 /**
- * The first line of an installed program: this very interpreter, without the variables that would change it. BusyBox's env(1) cannot split a
- * first line; there the interpreter is named alone.
+ * The first line of an installed program: this very interpreter, without the variables that would
+ * change it. BusyBox's env(1) cannot split a first line; there the interpreter is named alone.
  */
 export function firstLine(node: string): string {
   const { status } = spawnSync(ENV, ['-S', '-u NODE_OPTIONS true'], { env: {}, stdio: 'ignore' });
-  return status === 0 ? `#!${ENV} -S ${UNSET.map((name) => `-u ${name}`).join(' ')} ${node} ${NODE_FLAG}` : `#!${node} ${NODE_FLAG}`;
+  return status === 0
+    ? `#!${ENV} -S ${UNSET.map((name) => `-u ${name}`).join(' ')} ${node} ${NODE_FLAG}`
+    : `#!${node} ${NODE_FLAG}`;
 }
 
 /** Folders that a hardened OpenVPN unit shows empty (systemd.exec(5), ProtectHome=). */
 const HIDDEN = ['/home/', '/root/', '/run/user/'];
 
 /**
- * Why OpenVPN's hooks must not run this interpreter where it lies; undefined when they may. What root runs must belong to root, with every
- * folder above it.
+ * Why OpenVPN's hooks must not run this interpreter where it lies; undefined when they may. What
+ * root runs must belong to root, with every folder above it.
  */
 export function unsafeInterpreter(path: string): string | undefined {
-  if (!/^[\w./+@-]{1,100}$/.test(path)) return 'its path cannot stand in the first line of a program';
+  if (!/^[\w./+@-]{1,100}$/.test(path))
+    return 'its path cannot stand in the first line of a program';
   const hidden = HIDDEN.find((folder) => path.startsWith(folder));
   if (hidden !== undefined) return `a hardened OpenVPN unit cannot see ${hidden.slice(0, -1)}`;
   for (let at = path; ; at = dirname(at)) {

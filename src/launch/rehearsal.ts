@@ -3,8 +3,9 @@ import { PATHS } from '../host/paths.ts';
 import { BACKENDS, compileHooks, hooksOf, readProgram } from './hook-program.ts';
 
 /**
- * A program of its own: lives through a connection with every hook, so that V8 compiles what they use, and writes the code caches of the program
- * named by its argument to stdout: a line for each backend that works here, its name and the cache in Base64. `rehearse` starts it where rules and
+ * A program of its own: lives through a connection with every hook, so that V8 compiles what they
+ * use, and writes the code caches of the program named by its argument to stdout: a line for each
+ * backend that works here, its name and the cache in Base64. `rehearse` starts it where rules and
  * files are nobody's.
  */
 const DEVICE = 'rehearsal0';
@@ -33,9 +34,13 @@ const inside = SPACES.map((space) => readlinkSync(`/proc/self/ns/${space}`));
 if (outside.length !== inside.length || inside.some((space, index) => space === outside[index]))
   throw new Error('only "ovpn-killswitch install" starts this, in namespaces of its own');
 const source = readProgram(program);
-/** What V8 compiles belongs to a text under a name: each backend's is its own, and holds nothing of the other. */
+/**
+ * What V8 compiles belongs to a text under a name: each backend's is its own, and holds nothing of
+ * the other.
+ */
 const scripts = BACKENDS.map((backend) => ({ backend, script: compileHooks(source, backend) }));
-// What locks is a program of its own: a cache with what only `lock` needs would take longer to load than it saves.
+// What locks is a program of its own: a cache with what only `lock` needs would take longer to load
+// than it saves.
 const { HOOKS: LOCKING } = hooksOf(compileHooks(source, 'locking'), require);
 Object.assign(process.env, CONNECTION);
 
@@ -51,10 +56,18 @@ function call(hooks: typeof LOCKING, hook: string, args: readonly string[]): boo
 const ARGUMENTS = [DEVICE, '1500', '0', '10.8.0.2', '255.255.255.0', 'init'];
 const rehearsed = scripts.filter(({ backend, script }) => {
   const { HOOKS } = hooksOf(script, require);
-  for (const folder of [PATHS.state, PATHS.runtime]) rmSync(folder, { recursive: true, force: true });
-  writeFileSync(PATHS.settings, `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp\nKILLSWITCH_RESOLVER=off\n`);
+  for (const folder of [PATHS.state, PATHS.runtime])
+    rmSync(folder, { recursive: true, force: true });
+  writeFileSync(
+    PATHS.settings,
+    `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp\nKILLSWITCH_RESOLVER=off\n`,
+  );
   // It may not be installed here, or the kernel may lack it.
-  return call(LOCKING, 'up', ARGUMENTS) && CALLS.every((hook) => call(HOOKS, hook, hook === 'route-up' ? [] : ARGUMENTS));
+  return (
+    call(LOCKING, 'up', ARGUMENTS) &&
+    CALLS.every((hook) => call(HOOKS, hook, hook === 'route-up' ? [] : ARGUMENTS))
+  );
 });
 process.exitCode = rehearsed.length === 0 ? 1 : 0;
-for (const { backend, script } of rehearsed) process.stdout.write(`${backend} ${script.createCachedData().toString('base64')}\n`);
+for (const { backend, script } of rehearsed)
+  process.stdout.write(`${backend} ${script.createCachedData().toString('base64')}\n`);

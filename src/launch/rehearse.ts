@@ -7,8 +7,9 @@ import { NODE_FLAG } from './interpreter.ts';
 const REHEARSAL_MILLISECONDS = 20_000;
 
 /**
- * Nothing is seen or left outside: its own network, memory over every folder that hooks read or write, and an empty /etc/hosts, where a lock
- * that knows no names would take out those of the machine's own.
+ * Nothing is seen or left outside: its own network, memory over every folder that hooks read or
+ * write, and an empty /etc/hosts, where a lock that knows no names would take out those of the
+ * machine's own.
  */
 const FOLDERS = [PATHS.state, PATHS.runtime, PATHS.log, PATHS.settings].map(dirname);
 /** In a folder that only root can write: hooks believe no other. */
@@ -31,11 +32,21 @@ export interface Rehearsal {
 export type Rehearsed = ReadonlyMap<string, Buffer>;
 
 /**
- * The code caches of the hooks' program for this interpreter, or why there are none. The hooks run for it, in a network and a view of the files
- * that end with the run.
+ * The code caches of the hooks' program for this interpreter, or why there are none. The hooks run
+ * for it, in a network and a view of the files that end with the run.
  */
-export function rehearse({ node, rehearsal, program }: Rehearsal): Rehearsed | { readonly why: string } {
-  const words = [node, NODE_FLAG, rehearsal, program, ...['net', 'mnt'].map((space) => readlinkSync(`/proc/self/ns/${space}`))];
+export function rehearse({
+  node,
+  rehearsal,
+  program,
+}: Rehearsal): Rehearsed | { readonly why: string } {
+  const words = [
+    node,
+    NODE_FLAG,
+    rehearsal,
+    program,
+    ...['net', 'mnt'].map((space) => readlinkSync(`/proc/self/ns/${space}`)),
+  ];
   const { status, stdout, stderr, error } = spawnSync(
     'unshare',
     ['--net', '--mount', '--propagation', 'private', '--', 'sh', '-euc', STAGE, 'sh', ...words],

@@ -4,8 +4,9 @@ import { type CodeCache, fittingData } from './code-cache.ts';
 import { compileHooks, hooksOf, readProgram } from './hook-program.ts';
 
 /**
- * The text of an installed hook: `install` writes a line above it that says which hook it is. It starts the program of all hooks from the code
- * cache when that fits. The program is read before the cache: `install` removes the old caches before it places another program.
+ * The text of an installed hook: `install` writes a line above it that says which hook it is. It
+ * starts the program of all hooks from the code cache when that fits. The program is read before
+ * the cache: `install` removes the old caches before it places another program.
  */
 declare const START: {
   readonly hook: string;

@@ -12,6 +12,9 @@ export interface Account {
 /** The account of a name or a number; undefined when /etc/passwd has none. */
 export function accountOf(host: Host, text: string): Account | undefined {
   const lines = (host.read(PATHS.passwd) ?? '').split('\n').map((line) => line.split(':'));
-  const [name, , uid = '', gid = '', , home = ''] = lines.find((each) => each[0] === text || each[2] === text) ?? [];
-  return name === undefined || !/^\d+$/.test(uid) || !/^\d+$/.test(gid) ? undefined : { name, uid: Number(uid), gid: Number(gid), home };
+  const [name, , uid = '', gid = '', , home = ''] =
+    lines.find((each) => each[0] === text || each[2] === text) ?? [];
+  return name === undefined || !/^\d+$/.test(uid) || !/^\d+$/.test(gid)
+    ? undefined
+    : { name, uid: Number(uid), gid: Number(gid), home };
 }

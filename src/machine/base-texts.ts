@@ -3,8 +3,8 @@ import type { Host } from '../host/host.ts';
 import { type KeptFolder, lastingPath } from './trial.ts';
 
 /**
- * The files that hold the base rules for the boot: of nftables one, of iptables one for each family, and the same base in words of nft that
- * stands for them when nft flushes them.
+ * The files that hold the base rules for the boot: of nftables one, of iptables one for each
+ * family, and the same base in words of nft that stands for them when nft flushes them.
  */
 export const BASE_FILES = ['base.nft', 'base.v6', 'base.v4', 'base.hold'] as const;
 export type BaseFile = (typeof BASE_FILES)[number];
@@ -14,8 +14,8 @@ function sealOf(text: string): string {
 }
 
 /**
- * A script whose last line, a comment, is the checksum of what is above it. `nft` loads a script that was cut off between two commands, and
- * `iptables-restore` an empty one, without an error.
+ * A script whose last line, a comment, is the checksum of what is above it. `nft` loads a script
+ * that was cut off between two commands, and `iptables-restore` an empty one, without an error.
  */
 export function sealed(text: string): string {
   return `${text}${sealOf(text)}`;
@@ -29,7 +29,11 @@ export function unsealed(text: string): string | undefined {
 }
 
 /** Keeps the base rules for the boot. Those of another backend go after the new ones are there. */
-export function keepBaseTexts(host: Host, texts: Readonly<Partial<Record<BaseFile, string>>>, folder: KeptFolder): void {
+export function keepBaseTexts(
+  host: Host,
+  texts: Readonly<Partial<Record<BaseFile, string>>>,
+  folder: KeptFolder,
+): void {
   for (const file of BASE_FILES) {
     const text = texts[file];
     if (text === undefined || host.read(`${folder}/${file}`) === sealed(text)) continue;

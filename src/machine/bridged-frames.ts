@@ -1,7 +1,10 @@
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 
-/** There while br_netfilter is loaded, whether it hands frames over or not (net/bridge/br_netfilter_hooks.c). */
+/**
+ * There while br_netfilter is loaded, whether it hands frames over or not
+ * (net/bridge/br_netfilter_hooks.c).
+ */
 const SWITCHES = '/proc/sys/net/bridge';
 
 const TRIAL = '*filter\n-A FORWARD -m physdev --physdev-is-bridged -j ACCEPT\nCOMMIT\n';
@@ -13,18 +16,26 @@ export function handsOverFrames(host: Host): boolean {
 
 /** Whether the kernel does hand them over, of either family. */
 export function showsFrames(host: Host): boolean {
-  return ['iptables', 'ip6tables'].some((name) => host.read(`${SWITCHES}/bridge-nf-call-${name}`)?.trim() === '1');
+  return ['iptables', 'ip6tables'].some(
+    (name) => host.read(`${SWITCHES}/bridge-nf-call-${name}`)?.trim() === '1',
+  );
 }
 
 /**
- * Whether iptables is to tell bridged frames from routed packets. Its match `physdev` loads br_netfilter
- * (physdev_mt_check, net/netfilter/xt_physdev.c), which hands every bridge's frames to everybody's rules:
- * it is used only where that is loaded already, and where a trial in a network namespace accepts it.
+ * Whether iptables is to tell bridged frames from routed packets. Its match `physdev` loads
+ * br_netfilter (physdev_mt_check, net/netfilter/xt_physdev.c), which hands every bridge's frames to
+ * everybody's rules: it is used only where that is loaded already, and where a trial in a network
+ * namespace accepts it.
  */
 export function tellsFrames(host: Host): boolean {
   if (!handsOverFrames(host) || !host.mayChangeRules()) return false;
-  const programs = ['iptables-restore', ...(host.has('ip6tables-restore') && host.exists(PATHS.ipv6) ? ['ip6tables-restore'] : [])];
+  const programs = [
+    'iptables-restore',
+    ...(host.has('ip6tables-restore') && host.exists(PATHS.ipv6) ? ['ip6tables-restore'] : []),
+  ];
   return programs.every(
-    (program) => host.run({ program: 'unshare', args: ['--net', '--', program, '--noflush'], stdin: TRIAL }).status === 0,
+    (program) =>
+      host.run({ program: 'unshare', args: ['--net', '--', program, '--noflush'], stdin: TRIAL })
+        .status === 0,
   );
 }

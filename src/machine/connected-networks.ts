@@ -2,7 +2,10 @@ import type { Host } from '../host/host.ts';
 import { type Network, parseNetwork } from '../net/network.ts';
 import { routes } from './uplink.ts';
 
-/** The IPv6 routes of every table (Documentation/networking/ipv6.rst; net/ipv6/route.c, rt6_info_route). */
+/**
+ * The IPv6 routes of every table (Documentation/networking/ipv6.rst; net/ipv6/route.c,
+ * rt6_info_route).
+ */
 const IPV6_ROUTES = '/proc/net/ipv6_route';
 /** RTF_GATEWAY (linux/route.h). */
 const GATEWAY = 2;
@@ -20,6 +23,10 @@ function ipv6Networks(text: string): readonly Network[] {
 
 /** The networks that this machine reaches without a gateway: those of its own interfaces. */
 export function connectedNetworks(host: Host): readonly Network[] {
-  const ipv4 = routes(host.read('/proc/net/route') ?? '').flatMap(({ gateway, network }) => (gateway === undefined ? [network] : []));
-  return [...ipv4, ...ipv6Networks(host.read(IPV6_ROUTES) ?? '')].filter(({ family, prefix }) => prefix >= SHORTEST[family]);
+  const ipv4 = routes(host.read('/proc/net/route') ?? '').flatMap(({ gateway, network }) =>
+    gateway === undefined ? [network] : [],
+  );
+  return [...ipv4, ...ipv6Networks(host.read(IPV6_ROUTES) ?? '')].filter(
+    ({ family, prefix }) => prefix >= SHORTEST[family],
+  );
 }

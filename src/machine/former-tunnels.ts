@@ -7,7 +7,14 @@ import { FORMER_KINDS, type FormerTunnel } from '../tunnel/former-tunnel.ts';
 import { parseConnectionUuid } from '../tunnel/networkmanager-event.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 import { field, type Json, parseJson, texts } from './json.ts';
-import { DAEMON, hasEnded, type LiveTunnel, readLiveTunnels, removeLiveTunnel, staleTunnels } from './live-tunnels.ts';
+import {
+  DAEMON,
+  hasEnded,
+  type LiveTunnel,
+  readLiveTunnels,
+  removeLiveTunnel,
+  staleTunnels,
+} from './live-tunnels.ts';
 import { fitting } from './schema.ts';
 
 /** A tunnel that reconnects or has ended, and who could bring it back. */
@@ -36,7 +43,8 @@ function parseRecord(text: string): FormerRecord | undefined {
   const json = parseJson(text);
   const former = parseFormer(json);
   const since = field(json, 'since');
-  if (former?.device === undefined || former.kind === 'remembered' || typeof since !== 'number') return undefined;
+  if (former?.device === undefined || former.kind === 'remembered' || typeof since !== 'number')
+    return undefined;
   const { kind, device, addresses, networks } = former;
   const connection = parseConnectionUuid(String(field(json, 'connection') ?? ''));
   const profile = field(json, 'profile');
@@ -89,7 +97,14 @@ export function readFormerRecords(host: Host): readonly FormerRecord[] {
 
 function write(host: Host, record: FormerRecord): void {
   const { kind, tunnel, since, daemon = null, connection = null, profile = null } = record;
-  const facts = { version: 1, ...formerJson({ kind, ...tunnel }), since, daemon, connection, profile };
+  const facts = {
+    version: 1,
+    ...formerJson({ kind, ...tunnel }),
+    since,
+    daemon,
+    connection,
+    profile,
+  };
   host.write(`${PATHS.former}/${nameOf(record)}`, `${JSON.stringify(facts, null, 1)}\n`);
 }
 
@@ -110,7 +125,12 @@ export function retireTunnel(host: Host, live: LiveTunnel, kind: FormerRecord['k
 
 /** The same for a tunnel that reconnected until now. */
 export function endFormer(host: Host, record: FormerRecord): void {
-  write(host, { ...record, kind: 'ended', tunnel: { ...record.tunnel, networks: [] }, since: host.now() });
+  write(host, {
+    ...record,
+    kind: 'ended',
+    tunnel: { ...record.tunnel, networks: [] },
+    since: host.now(),
+  });
 }
 
 /** Whether the OpenVPN that made a tunnel is gone; what was never seen proves nothing. */
@@ -119,21 +139,30 @@ function processGone(host: Host, { daemon }: Pick<FormerRecord, 'daemon'>): bool
 }
 
 /** What still reconnects although its OpenVPN is gone. */
-export function staleFormers(host: Host, records: readonly FormerRecord[]): readonly FormerRecord[] {
+export function staleFormers(
+  host: Host,
+  records: readonly FormerRecord[],
+): readonly FormerRecord[] {
   return records.filter((record) => record.kind === 'reconnecting' && processGone(host, record));
 }
 
 /**
- * Whether a live tunnel took the place of a former one: the same client made it, or, when the former
- * one has ended, it has the same device.
+ * Whether a live tunnel took the place of a former one: the same client made it, or, when the
+ * former one has ended, it has the same device.
  */
 function isReplaced(record: FormerRecord, live: readonly LiveTunnel[]): boolean {
   const hasEnded = record.kind === 'ended';
-  return live.some((each) => nameOf(each) === nameOf(record) || (hasEnded && each.tunnel.device === record.tunnel.device));
+  return live.some(
+    (each) =>
+      nameOf(each) === nameOf(record) || (hasEnded && each.tunnel.device === record.tunnel.device),
+  );
 }
 
 /** The records that still count beside these live tunnels. */
-export function standing(records: readonly FormerRecord[], live: readonly LiveTunnel[]): readonly FormerRecord[] {
+export function standing(
+  records: readonly FormerRecord[],
+  live: readonly LiveTunnel[],
+): readonly FormerRecord[] {
   return records.filter((record) => !isReplaced(record, live));
 }
 
@@ -145,7 +174,8 @@ export function formerTunnel({ kind, tunnel }: FormerRecord): FormerTunnel {
 /** Forgets the records of which live tunnels took the place, once these are loaded. */
 export function forgetReplaced(host: Host): void {
   const live = readLiveTunnels(host);
-  for (const record of readFormerRecords(host)) if (isReplaced(record, live)) host.remove(`${PATHS.former}/${nameOf(record)}`);
+  for (const record of readFormerRecords(host))
+    if (isReplaced(record, live)) host.remove(`${PATHS.former}/${nameOf(record)}`);
 }
 
 /** Forgets all that reconnects or has ended: a human decided so. */
@@ -159,7 +189,10 @@ export interface Ended {
   readonly reconnecting: readonly string[];
 }
 
-/** Whether a tunnel whose device is gone may come back: its OpenVPN, or NetworkManager's connection, is not known to have ended. */
+/**
+ * Whether a tunnel whose device is gone may come back: its OpenVPN, or NetworkManager's connection,
+ * is not known to have ended.
+ */
 function mayReturn(host: Host, { daemon, connection, tunnel }: LiveTunnel): boolean {
   if (connection !== undefined) return host.exists(`${PATHS.connections}/${tunnel.device}`);
   return !processGone(host, { daemon });
@@ -170,8 +203,11 @@ function mayReturn(host: Host, { daemon, connection, tunnel }: LiveTunnel): bool
  * `except` is the device that a hook is about right now.
  */
 export function settleTunnels(host: Host, except?: string): Ended {
-  const gone = staleTunnels(host, readLiveTunnels(host)).filter(({ tunnel }) => tunnel.device !== except);
-  for (const live of gone) retireTunnel(host, live, mayReturn(host, live) ? 'reconnecting' : 'ended');
+  const gone = staleTunnels(host, readLiveTunnels(host)).filter(
+    ({ tunnel }) => tunnel.device !== except,
+  );
+  for (const live of gone)
+    retireTunnel(host, live, mayReturn(host, live) ? 'reconnecting' : 'ended');
   const stale = staleFormers(host, readFormerRecords(host));
   for (const record of stale) endFormer(host, record);
   return {

@@ -18,15 +18,20 @@ function whatItIs(host: Host, device: string, uplinks: readonly string[]): strin
   if (uplinks.includes(device)) return 'an uplink';
   if (readLiveTunnels(host).some(({ tunnel }) => tunnel.device === device)) return 'a tunnel';
   if (host.exists(`${CLASS}/${device}/device`)) return 'a network card';
-  const card = host.list(`${CLASS}/${device}/brif`).find((port) => host.exists(`${CLASS}/${port}/device`));
+  const card = host
+    .list(`${CLASS}/${device}/brif`)
+    .find((port) => host.exists(`${CLASS}/${port}/device`));
   return card === undefined ? undefined : `a bridge with the network card ${card}`;
 }
 
 /**
- * The interfaces that a pattern means by accident: a guest is behind none of them. Who names such an
- * interface in full has chosen it, as on a gateway with one card.
+ * The interfaces that a pattern means by accident: a guest is behind none of them. Who names such
+ * an interface in full has chosen it, as on a gateway with one card.
  */
-export function forwardedCards(host: Host, { forward }: Pick<Settings, 'forward'>): readonly ForwardedCard[] {
+export function forwardedCards(
+  host: Host,
+  { forward }: Pick<Settings, 'forward'>,
+): readonly ForwardedCard[] {
   const patterns = forward.filter(isPattern);
   if (patterns.length === 0) return [];
   const uplinks = defaultDevices(host);

@@ -3,14 +3,23 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { type Address, parseAddress } from '../net/address.ts';
 import { parseHostName } from '../net/host-name.ts';
-import { BLOCK_CLOSES, BLOCK_OPENS, bareLine, markerDamage, markerOf } from '../net/marked-block.ts';
+import {
+  BLOCK_CLOSES,
+  BLOCK_OPENS,
+  bareLine,
+  markerDamage,
+  markerOf,
+} from '../net/marked-block.ts';
 import type { Pin } from './pins.ts';
 
 const OPENS = `${BLOCK_OPENS}: VPN servers, so that their names resolve while DNS is shut`;
 /** The file's last line had no line break before ours came. */
 export const OPENS_JOINED = `${OPENS} (and the line break above)`;
 
-/** A hosts(5) file without our blocks: every other byte as it was. One whose markers are damaged stays as it is. */
+/**
+ * A hosts(5) file without our blocks: every other byte as it was. One whose markers are damaged
+ * stays as it is.
+ */
 export function unpinned(text: string): string {
   if (markerDamage(text) !== undefined) return text;
   const kept: string[] = [];
@@ -29,11 +38,16 @@ export function unpinned(text: string): string {
   return kept.join('');
 }
 
-/** A hosts(5) file with exactly these pins in our block, at its end; without pins there is no block. Damaged markers: as it is. */
+/**
+ * A hosts(5) file with exactly these pins in our block, at its end; without pins there is no block.
+ * Damaged markers: as it is.
+ */
 export function pinned(text: string, pins: readonly Pin[]): string {
   if (markerDamage(text) !== undefined) return text;
   const before = unpinned(text);
-  const entries = pins.flatMap(({ name, addresses }) => addresses.map(({ address }) => `${address.text} ${name}`));
+  const entries = pins.flatMap(({ name, addresses }) =>
+    addresses.map(({ address }) => `${address.text} ${name}`),
+  );
   if (entries.length === 0) return before;
   const joined = before !== '' && !before.endsWith('\n');
   return `${before}${joined ? '\n' : ''}${[joined ? OPENS_JOINED : OPENS, ...entries, BLOCK_CLOSES].join('\n')}\n`;
@@ -54,7 +68,9 @@ export function ownEntries(text: string): ReadonlyMap<string, readonly Address[]
   return entries;
 }
 
-/** The file may be immutable, read-only, or a mount of a container's: the rules are more important. */
+/**
+ * The file may be immutable, read-only, or a mount of a container's: the rules are more important.
+ */
 function writeOrSay(host: Host, pins: readonly Pin[], write: () => void): void {
   try {
     write();
@@ -70,7 +86,10 @@ function writeOrSay(host: Host, pins: readonly Pin[], write: () => void): void {
   }
 }
 
-/** Puts pins into the machine's hosts file, or takes them out when there are none; writes only when that changes it. What cannot be written is said. */
+/**
+ * Puts pins into the machine's hosts file, or takes them out when there are none; writes only when
+ * that changes it. What cannot be written is said.
+ */
 export function pinHosts(host: Host, pins: readonly Pin[]): void {
   const bytes = host.readBytes(PATHS.hosts);
   if (bytes === undefined) {
@@ -86,5 +105,6 @@ export function pinHosts(host: Host, pins: readonly Pin[]): void {
     return;
   }
   const wanted = pinned(text, pins);
-  if (wanted !== text) writeOrSay(host, pins, () => host.rewrite(PATHS.hosts, Buffer.from(wanted, 'latin1')));
+  if (wanted !== text)
+    writeOrSay(host, pins, () => host.rewrite(PATHS.hosts, Buffer.from(wanted, 'latin1')));
 }

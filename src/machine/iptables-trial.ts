@@ -9,34 +9,50 @@ import { defaultSettings } from '../policy/settings.ts';
 import { compile } from '../ruleset/compile.ts';
 
 /** An address for documents (RFC 5737): the trial loads it where nobody sends anything. */
-const ENDPOINTS = ['192.0.2.1:1194/udp', '[2001:db8::1]:1194/udp'].flatMap((text) => parseEndpoint(text) ?? []);
+const ENDPOINTS = ['192.0.2.1:1194/udp', '[2001:db8::1]:1194/udp'].flatMap(
+  (text) => parseEndpoint(text) ?? [],
+);
 
 function firstLine(text: string): string {
   return printable(text.trim().split('\n')[0] ?? '');
 }
 
 /**
- * Tells why iptables cannot hold our rules here; undefined when it can, or when this process may not look. It reads
- * what is there, and loads a base in a network namespace that ends with the trial: a kernel may have no tables for
- * iptables-legacy, as from 6.17 on, or lack a match.
+ * Tells why iptables cannot hold our rules here; undefined when it can, or when this process may
+ * not look. It reads what is there, and loads a base in a network namespace that ends with the
+ * trial: a kernel may have no tables for iptables-legacy, as from 6.17 on, or lack a match.
  */
-export function iptablesFails(host: Host, families: readonly Family[], kind: IptablesKind = ''): string | undefined {
+export function iptablesFails(
+  host: Host,
+  families: readonly Family[],
+  kind: IptablesKind = '',
+): string | undefined {
   if (!host.mayChangeRules()) return undefined;
   const backend = iptables(families, kind, false);
   for (const command of backend.look) {
     const why = unreadable(host.run(command));
-    if (why !== undefined) return `${command.program} cannot read the rules that are here (${firstLine(why)})`;
+    if (why !== undefined)
+      return `${command.program} cannot read the rules that are here (${firstLine(why)})`;
   }
   const base = baseOf(defaultSettings(), { endpoints: ENDPOINTS, uids: [0] });
-  const { check, commit } = backend.replace(compile(decide(base, [])), { image: [], policies: [], present: false });
-  if (check.length === 0 || host.run({ program: 'unshare', args: ['--net', '--', 'true'] }).status !== 0) return undefined;
+  const { check, commit } = backend.replace(compile(decide(base, [])), {
+    image: [],
+    policies: [],
+    present: false,
+  });
+  if (
+    check.length === 0 ||
+    host.run({ program: 'unshare', args: ['--net', '--', 'true'] }).status !== 0
+  )
+    return undefined;
   for (const { program, args, stdin } of commit) {
     const { status, stderr } = host.run({
       program: 'unshare',
       args: ['--net', '--', program, ...args],
       ...(stdin !== undefined && { stdin }),
     });
-    if (status !== 0) return `${program} fails a trial in a network namespace of its own (${firstLine(stderr)})`;
+    if (status !== 0)
+      return `${program} fails a trial in a network namespace of its own (${firstLine(stderr)})`;
   }
   return undefined;
 }

@@ -1,5 +1,14 @@
-/** Reading of our own state files. They belong to root, but a half-written or edited one must be an error, not a guess. */
-export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+/**
+ * Reading of our own state files. They belong to root, but a half-written or edited one must be an
+ * error, not a guess.
+ */
+export type Json =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Json[]
+  | { readonly [key: string]: Json };
 
 export function parseJson(text: string): Json | undefined {
   try {
@@ -15,8 +24,14 @@ export function field(value: Json | undefined, name: string): Json | undefined {
   return (value as { readonly [key: string]: Json })[name];
 }
 
-/** A list, each item of it read by `parse`; undefined when it is no list or one of them does not parse. */
-export function items<Item>(value: Json | undefined, parse: (json: Json) => Item | undefined): readonly Item[] | undefined {
+/**
+ * A list, each item of it read by `parse`; undefined when it is no list or one of them does not
+ * parse.
+ */
+export function items<Item>(
+  value: Json | undefined,
+  parse: (json: Json) => Item | undefined,
+): readonly Item[] | undefined {
   if (!Array.isArray(value)) return undefined;
   const all = value.map((each: Json) => parse(each));
   const known = all.filter((item) => item !== undefined);
@@ -24,6 +39,9 @@ export function items<Item>(value: Json | undefined, parse: (json: Json) => Item
 }
 
 /** The same for a list of texts. */
-export function texts<Item>(value: Json | undefined, parse: (text: string) => Item | undefined): readonly Item[] | undefined {
+export function texts<Item>(
+  value: Json | undefined,
+  parse: (text: string) => Item | undefined,
+): readonly Item[] | undefined {
   return items(value, (each) => (typeof each === 'string' ? parse(each) : undefined));
 }

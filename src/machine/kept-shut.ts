@@ -23,12 +23,22 @@ export function readAfterLock(host: Host, live: readonly LiveTunnel[]): KeptShut
   return keptShut(live, [], readRemembered(host));
 }
 
-function keptShut(live: readonly LiveTunnel[], formerRecords: readonly FormerRecord[], everyRemembered: readonly Remembered[]): KeptShut {
+function keptShut(
+  live: readonly LiveTunnel[],
+  formerRecords: readonly FormerRecord[],
+  everyRemembered: readonly Remembered[],
+): KeptShut {
   const records = standing(formerRecords, live);
   // What a profile has now takes the place of what it had: the same rules are not made twice.
-  const present = [...live, ...records.filter(({ kind }) => kind === 'reconnecting')].map(makerText);
+  const present = [...live, ...records.filter(({ kind }) => kind === 'reconnecting')].map(
+    makerText,
+  );
   const remembered = everyRemembered.filter(({ maker }) => !present.includes(makerText(maker)));
-  return { records, remembered, former: [...records.map(formerTunnel), ...remembered.map(rememberedTunnel)] };
+  return {
+    records,
+    remembered,
+    former: [...records.map(formerTunnel), ...remembered.map(rememberedTunnel)],
+  };
 }
 
 function rememberedTunnel({ networks }: Remembered): FormerTunnel {

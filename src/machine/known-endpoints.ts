@@ -10,14 +10,29 @@ import { shellWord } from '../net/shell-word.ts';
 import { DNS_PORT, ENCRYPTED_DNS_PORT } from '../net/well-known.ts';
 import type { Known } from '../policy/policy.ts';
 import type { Settings } from '../policy/settings.ts';
-import { literalEndpoints, type Profile, readProfile, remoteName, unreachedRemotes, unreachedText } from '../tunnel/profile.ts';
+import {
+  literalEndpoints,
+  type Profile,
+  readProfile,
+  remoteName,
+  unreachedRemotes,
+  unreachedText,
+} from '../tunnel/profile.ts';
 import { accountOf } from './account.ts';
 import { attachedProfiles } from './attached-profiles.ts';
 import { readFormerRecords } from './former-tunnels.ts';
 import { field, parseJson, texts } from './json.ts';
 import { readLiveTunnels } from './live-tunnels.ts';
 import { readLockRecord } from './lock-record.ts';
-import { type Answer, isRootsOwn, markUsed, type Pin, parsePins, pinsJson, renewPins } from './pins.ts';
+import {
+  type Answer,
+  isRootsOwn,
+  markUsed,
+  type Pin,
+  parsePins,
+  pinsJson,
+  renewPins,
+} from './pins.ts';
 import { list, object, optional, text, whole } from './schema.ts';
 import { isRoots, readState, stateOrNothing } from './state-file.ts';
 import { type KeptFolder, keptFolder, keptPath, lastingPath } from './trial.ts';
@@ -32,13 +47,20 @@ function knownPath(host: Host): string {
   return keptPath(host, readLockRecord(host), FILE);
 }
 
-/** The addresses of before, those of the lock in force first. A damaged file is written anew: what can be read of it still serves. */
+/**
+ * The addresses of before, those of the lock in force first. A damaged file is written anew: what
+ * can be read of it still serves.
+ */
 function oldPins(host: Host): readonly Pin[] {
-  const pins = [lastingPath(FILE), knownPath(host)].flatMap((path) => parsePins(field(parseJson(host.read(path) ?? ''), 'pins')));
+  const pins = [lastingPath(FILE), knownPath(host)].flatMap((path) =>
+    parsePins(field(parseJson(host.read(path) ?? ''), 'pins')),
+  );
   return [...new Map(pins.map((pin) => [pin.name, pin])).values()];
 }
 
-/** Names in a folder. One that cannot be listed stands for itself: reading a file there says why. */
+/**
+ * Names in a folder. One that cannot be listed stands for itself: reading a file there says why.
+ */
 function namesIn(host: Host, folder: string, pattern: string): readonly string[] {
   try {
     return host.list(folder);
@@ -48,7 +70,10 @@ function namesIn(host: Host, folder: string, pattern: string): readonly string[]
   }
 }
 
-/** So many files are named one by one where root alone does not decide what is in a folder: none of them is read. */
+/**
+ * So many files are named one by one where root alone does not decide what is in a folder: none of
+ * them is read.
+ */
 const MOST_OF_OTHERS = 20;
 
 /** The paths a pattern stands for: `*` and `?` in its last part (glob(7)). */
@@ -61,9 +86,14 @@ function expand(host: Host, pattern: string): readonly string[] {
     .replaceAll('*', '[^/]*')
     .replaceAll('?', '[^/]');
   const shape = new RegExp(`^${source}$`);
-  const names = namesIn(host, folder, last).filter((name) => shape.test(name) && !name.startsWith('.'));
+  const names = namesIn(host, folder, last).filter(
+    (name) => shape.test(name) && !name.startsWith('.'),
+  );
   // The pattern stands for the rest: reading a file there says why.
-  const few = names.length > MOST_OF_OTHERS && !isRoots(host, folder) ? [...names.slice(0, MOST_OF_OTHERS), last] : names;
+  const few =
+    names.length > MOST_OF_OTHERS && !isRoots(host, folder)
+      ? [...names.slice(0, MOST_OF_OTHERS), last]
+      : names;
   return few.map((name) => `${folder}/${name}`);
 }
 
@@ -99,20 +129,29 @@ function uidsOf(host: Host, settings: Settings, profiles: readonly Profile[]): r
   }
 }
 
-/** Accounts that DHCP clients run as where they do not run as root: systemd-networkd(8), dhcpcd(8). */
+/**
+ * Accounts that DHCP clients run as where they do not run as root: systemd-networkd(8), dhcpcd(8).
+ */
 const DHCP_ACCOUNTS = ['systemd-network', 'dhcpcd', '_dhcpcd'] as const;
 
-/** Whether an account exists in our user namespace (user_namespaces(7)): rules take no other (xt_owner, EINVAL). */
+/**
+ * Whether an account exists in our user namespace (user_namespaces(7)): rules take no other
+ * (xt_owner, EINVAL).
+ */
 function isMapped(host: Host, uid: number): boolean {
   const ranges = (host.read('/proc/self/uid_map') ?? '').split('\n').flatMap((line) => {
     const [first, , count] = line.trim().split(/\s+/).map(Number);
     return first === undefined || count === undefined ? [] : [{ first, count }];
   });
-  return ranges.length === 0 || ranges.some(({ first, count }) => first <= uid && uid < first + count);
+  return (
+    ranges.length === 0 || ranges.some(({ first, count }) => first <= uid && uid < first + count)
+  );
 }
 
 function dhcpUidsOf(host: Host): readonly number[] {
-  return DHCP_ACCOUNTS.flatMap((account) => uidOf(host, account) ?? []).filter((uid) => isMapped(host, uid));
+  return DHCP_ACCOUNTS.flatMap((account) => uidOf(host, account) ?? []).filter((uid) =>
+    isMapped(host, uid),
+  );
 }
 
 /** A place that a profile names by a host's name. */
@@ -151,7 +190,8 @@ function remoteText({ name, port, transport, family }: NamedRemote): string {
 }
 
 function parseRemote(text: string): NamedRemote | undefined {
-  const [, host = '', portText = '', transport, digit] = /^([^:]+):(\d+)\/(tcp|udp)([46]?)$/.exec(text) ?? [];
+  const [, host = '', portText = '', transport, digit] =
+    /^([^:]+):(\d+)\/(tcp|udp)([46]?)$/.exec(text) ?? [];
   const [name, port] = [parseHostName(host), parsePort(portText)];
   if (name === undefined || port === undefined) return undefined;
   const family = digit === '4' ? 'ipv4' : digit === '6' ? 'ipv6' : undefined;
@@ -160,7 +200,12 @@ function parseRemote(text: string): NamedRemote | undefined {
 
 /** Endpoints of a profile: its addresses, and those pinned for its names. */
 export function profileEndpoints(profile: Profile, pins: readonly Pin[]): readonly Endpoint[] {
-  return gathered(literalEndpoints(profile), { uids: [], dhcpUids: [] }, namedRemotes([profile]), pins).endpoints;
+  return gathered(
+    literalEndpoints(profile),
+    { uids: [], dhcpUids: [] },
+    namedRemotes([profile]),
+    pins,
+  ).endpoints;
 }
 
 /** The accounts of the VPN clients, and those of DHCP clients. */
@@ -180,7 +225,15 @@ function gathered(
       .filter(({ from }) => isRootsOwn(from) || !DNS_PORTS.includes(port))
       .map(({ address }) => ({ address, port, transport })),
   );
-  return { endpoints: distinctEndpoints([...literal, ...resolved]), uids, dhcpUids, literal, named, pins, unread: [] };
+  return {
+    endpoints: distinctEndpoints([...literal, ...resolved]),
+    uids,
+    dhcpUids,
+    literal,
+    named,
+    pins,
+    unread: [],
+  };
 }
 
 /** Above it is the number that stands for nobody (user_namespaces(7)). */
@@ -200,28 +253,55 @@ const FACTS = object({
 /** How names are asked for. A name without an answer is missing, and keeps what it had. */
 export type Ask = (names: readonly HostName[]) => ReadonlyMap<string, Answer>;
 
-/** The profiles of clients that are connected or reconnect: without their servers a lock would end them. */
+/**
+ * The profiles of clients that are connected or reconnect: without their servers a lock would end
+ * them.
+ */
 function clientProfiles(host: Host): readonly string[] {
-  const clients = [...readLiveTunnels(host), ...readFormerRecords(host).filter(({ kind }) => kind === 'reconnecting')];
+  const clients = [
+    ...readLiveTunnels(host),
+    ...readFormerRecords(host).filter(({ kind }) => kind === 'reconnecting'),
+  ];
   return clients.flatMap(({ profile }) => profile ?? []);
 }
 
-/** The profiles that the settings name, that are attached or whose client runs now, and that are there. */
+/**
+ * The profiles that the settings name, that are attached or whose client runs now, and that are
+ * there.
+ */
 export function profilePaths(host: Host, settings: Settings): readonly string[] {
   const attached = attachedProfiles(host).filter((path) => host.exists(path));
-  const named = new Set([...settings.profiles.flatMap((pattern) => expand(host, pattern)), ...attached]);
-  const isNamed = (path: string) => named.has(path) || [...named].some((each) => host.place(each) === path);
-  return [...new Set([...named, ...clientProfiles(host).filter((path) => host.exists(path) && !isNamed(path))])];
+  const named = new Set([
+    ...settings.profiles.flatMap((pattern) => expand(host, pattern)),
+    ...attached,
+  ]);
+  const isNamed = (path: string) =>
+    named.has(path) || [...named].some((each) => host.place(each) === path);
+  return [
+    ...new Set([
+      ...named,
+      ...clientProfiles(host).filter((path) => host.exists(path) && !isNamed(path)),
+    ]),
+  ];
 }
 
-/** Why a profile was not read, and what to do. Its servers would be reached by rules: only root may name them. */
+/**
+ * Why a profile was not read, and what to do. Its servers would be reached by rules: only root may
+ * name them.
+ */
 export function unreadWhy(path: string, { code, message, detail }: KillswitchError): string {
   if (code !== 'OWNER') return printable(detail.join('; '));
   return `${message}; to use a copy of root's: ovpn-killswitch attach --copy ${shellWord(path)}`;
 }
 
-/** The profiles that can be read, a line for each that cannot, and one for each server that stays shut. */
-function readProfiles(host: Host, settings: Settings): { readonly profiles: readonly Profile[]; readonly unread: readonly string[] } {
+/**
+ * The profiles that can be read, a line for each that cannot, and one for each server that stays
+ * shut.
+ */
+function readProfiles(
+  host: Host,
+  settings: Settings,
+): { readonly profiles: readonly Profile[]; readonly unread: readonly string[] } {
   const unread: string[] = [];
   const profiles = profilePaths(host, settings).flatMap((path) => {
     try {
@@ -238,10 +318,16 @@ function readProfiles(host: Host, settings: Settings): { readonly profiles: read
 }
 
 /**
- * Reads the profiles, NetworkManager's too: their endpoints, the accounts they run as, and with `ask` the
- * addresses of their names anew. `connected` are endpoints that a client of root's uses now.
+ * Reads the profiles, NetworkManager's too: their endpoints, the accounts they run as, and with
+ * `ask` the addresses of their names anew. `connected` are endpoints that a client of root's uses
+ * now.
  */
-export function gatherKnown(host: Host, settings: Settings, ask?: Ask, connected: readonly Endpoint[] = []): Gathered {
+export function gatherKnown(
+  host: Host,
+  settings: Settings,
+  ask?: Ask,
+  connected: readonly Endpoint[] = [],
+): Gathered {
   const { profiles: read, unread } = readProfiles(host, settings);
   const profiles = [...read, ...guardedConnections(host).map(({ profile }) => profile)];
   const named = namedRemotes(profiles);
@@ -256,13 +342,22 @@ export function gatherKnown(host: Host, settings: Settings, ask?: Ask, connected
   return { ...known, unread };
 }
 
-/** Keeps what was gathered, so that a hook need not read a thousand profiles, nor ask for a name. */
+/**
+ * Keeps what was gathered, so that a hook need not read a thousand profiles, nor ask for a name.
+ */
 export function saveKnown(
   host: Host,
   { literal, uids, dhcpUids, named, pins }: Gathered,
   folder: KeptFolder = keptFolder(readLockRecord(host)),
 ): void {
-  const json = { version: 1, endpoints: literal.map(endpointText), uids, dhcpUids, named: named.map(remoteText), pins: pinsJson(pins) };
+  const json = {
+    version: 1,
+    endpoints: literal.map(endpointText),
+    uids,
+    dhcpUids,
+    named: named.map(remoteText),
+    pins: pinsJson(pins),
+  };
   host.write(`${folder}/${FILE}`, `${JSON.stringify(json, null, 1)}\n`);
 }
 
@@ -275,12 +370,19 @@ export function savedKnown(host: Host): Gathered | undefined {
   const read = readState(host, path, FACTS);
   if (read === undefined) return undefined;
   if ('refused' in read)
-    throw new KillswitchError('FILES', `${path} is not believed: ${read.refused}`, 'Run "ovpn-killswitch lock", which writes it anew.');
+    throw new KillswitchError(
+      'FILES',
+      `${path} is not believed: ${read.refused}`,
+      'Run "ovpn-killswitch lock", which writes it anew.',
+    );
   const { endpoints, uids, dhcpUids = [], named, pins } = read.value;
   return gathered(endpoints, { uids, dhcpUids }, named, pins);
 }
 
-/** What the hosts file is to name: on trial also the servers of the lock before, with which the machine would boot. */
+/**
+ * What the hosts file is to name: on trial also the servers of the lock before, with which the
+ * machine would boot.
+ */
 export function hostPins(host: Host, { pins }: Pick<Gathered, 'pins'>): readonly Pin[] {
   const others = readLockRecord(host)?.term?.kind === 'trial' ? oldPins(host) : [];
   return [...new Map([...others, ...pins].map((pin) => [pin.name, pin])).values()];
@@ -304,9 +406,15 @@ export function hasNames(host: Host): boolean {
 }
 
 /** The same with what NetworkManager has got meanwhile. */
-export function withNewConnections(host: Host, settings: Settings, { literal, uids, dhcpUids, named, pins }: Gathered): Gathered {
+export function withNewConnections(
+  host: Host,
+  settings: Settings,
+  { literal, uids, dhcpUids, named, pins }: Gathered,
+): Gathered {
   const profiles = guardedConnections(host).map(({ profile }) => profile);
-  const places = [...named, ...namedRemotes(profiles)].map((remote) => [remoteText(remote), remote] as const);
+  const places = [...named, ...namedRemotes(profiles)].map(
+    (remote) => [remoteText(remote), remote] as const,
+  );
   return gathered(
     distinctEndpoints([...literal, ...profiles.flatMap(literalEndpoints)]),
     { uids: [...new Set([...uids, ...uidsOf(host, settings, profiles)])], dhcpUids },
@@ -315,7 +423,10 @@ export function withNewConnections(host: Host, settings: Settings, { literal, ui
   );
 }
 
-/** The same with the addresses of its names asked for again. `used` names the addresses that tunnels are connected to. */
+/**
+ * The same with the addresses of its names asked for again. `used` names the addresses that tunnels
+ * are connected to.
+ */
 export function renewKnown(
   host: Host,
   { literal, uids, dhcpUids, named, pins }: Gathered,
@@ -329,7 +440,10 @@ export function renewKnown(
   return gathered(literal, { uids, dhcpUids }, named, markUsed(renewed, used, now));
 }
 
-/** What of the profiles will not connect, one line each: names without an address, and profiles that could not be read. */
+/**
+ * What of the profiles will not connect, one line each: names without an address, and profiles that
+ * could not be read.
+ */
 export function gaps({ named, pins, unread }: Gathered): readonly string[] {
   const known = new Set<string>(pins.map(({ name }) => name));
   const missing = [...new Set(named.map(({ name }) => name).filter((name) => !known.has(name)))];

@@ -6,7 +6,10 @@ import { field, parseJson, texts } from './json.ts';
 
 const FILE = `${PATHS.runtime}/last-transaction`;
 
-/** What the last transaction left in the kernel, so that the next hook can add to it without reading all of it. */
+/**
+ * What the last transaction left in the kernel, so that the next hook can add to it without reading
+ * all of it.
+ */
 export interface LastTransaction {
   readonly backend: BackendName;
   /** The live tunnels that it loaded, by `liveTunnelKey`. */
@@ -21,12 +24,18 @@ export interface LastTransaction {
 export function readLastTransaction(host: Host): LastTransaction | undefined {
   const json = parseJson(host.read(FILE) ?? '');
   const [backend, fingerprint] = [field(json, 'backend'), field(json, 'fingerprint')];
-  const [tunnels, former] = ['tunnels', 'former'].map((name) => texts(field(json, name), (text) => text));
-  if ((backend !== 'iptables' && backend !== 'nftables') || typeof fingerprint !== 'string') return undefined;
+  const [tunnels, former] = ['tunnels', 'former'].map((name) =>
+    texts(field(json, name), (text) => text),
+  );
+  if ((backend !== 'iptables' && backend !== 'nftables') || typeof fingerprint !== 'string')
+    return undefined;
   return tunnels && former && { backend, tunnels, former, fingerprint };
 }
 
-/** Where it cannot be written, none is kept: the next hook reads all rules. One of before that stays fits no rules any more. */
+/**
+ * Where it cannot be written, none is kept: the next hook reads all rules. One of before that stays
+ * fits no rules any more.
+ */
 export function writeLastTransaction(host: Host, last: LastTransaction): void {
   try {
     host.write(FILE, `${JSON.stringify({ version: 1, ...last })}\n`, 0o600);

@@ -9,15 +9,31 @@ import { parseNetwork } from '../net/network.ts';
 import { type ConnectionUuid, parseConnectionUuid } from '../tunnel/networkmanager-event.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 import { resolver, resolverJson } from './resolver-json.ts';
-import { flag, list, made, object, optional, type Parsed, type Schema, text, whole } from './schema.ts';
+import {
+  flag,
+  list,
+  made,
+  object,
+  optional,
+  type Parsed,
+  type Schema,
+  text,
+  whole,
+} from './schema.ts';
 import { readState } from './state-file.ts';
 import { deviceKind, devices } from './tunnel-device.ts';
 
-/** The process that owns a tunnel. `start` tells it from a later process of the same number (proc(5), starttime). */
+/**
+ * The process that owns a tunnel. `start` tells it from a later process of the same number
+ * (proc(5), starttime).
+ */
 export interface Daemon {
   readonly pid: number;
   readonly start: string;
-  /** The pid namespace in which it has that number (namespaces(7)); missing in files of earlier versions. */
+  /**
+   * The pid namespace in which it has that number (namespaces(7)); missing in files of earlier
+   * versions.
+   */
   readonly namespace?: string;
 }
 
@@ -30,16 +46,23 @@ export interface LiveTunnel {
   readonly daemon: Daemon | undefined;
   /** Whether the device was there when `up` ran. */
   readonly deviceSeen: boolean;
-  /** NetworkManager's connection, where NetworkManager made the tunnel: it then also sets the system's resolvers. */
+  /**
+   * NetworkManager's connection, where NetworkManager made the tunnel: it then also sets the
+   * system's resolvers.
+   */
   readonly connection?: ConnectionUuid;
   /** Absolute path of the profile that OpenVPN was started with; missing when it is not known. */
   readonly profile?: string;
 }
 
-/** The time a process started at; undefined when there is no such process, or it is dead and only its parent has not noticed yet. */
+/**
+ * The time a process started at; undefined when there is no such process, or it is dead and only
+ * its parent has not noticed yet.
+ */
 export function startOf(host: Host, pid: number): string | undefined {
   const stat = host.read(`/proc/${pid}/stat`);
-  // The second field is the program's name in parentheses and may hold anything; then comes the state, and starttime 19 fields later.
+  // The second field is the program's name in parentheses and may hold anything; then comes the
+  // state, and starttime 19 fields later.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields?.[0] === 'Z' || fields?.[0] === 'X' ? undefined : fields?.[19];
 }
@@ -52,12 +75,19 @@ function pidNamespace(host: Host): string | undefined {
 /** A process of our own pid namespace, to be known again; undefined when it is not there. */
 export function daemonOf(host: Host, pid: number): Daemon | undefined {
   const [start, namespace] = [startOf(host, pid), pidNamespace(host)];
-  return start === undefined ? undefined : { pid, start, ...(namespace !== undefined && { namespace }) };
+  return start === undefined
+    ? undefined
+    : { pid, start, ...(namespace !== undefined && { namespace }) };
 }
 
-/** Whether a process has ended, as far as can be seen from here: of one in another pid namespace nobody can say so. */
+/**
+ * Whether a process has ended, as far as can be seen from here: of one in another pid namespace
+ * nobody can say so.
+ */
 export function hasEnded(host: Host, { pid, start, namespace }: Daemon): boolean {
-  return startOf(host, pid) !== start && (namespace === undefined || namespace === pidNamespace(host));
+  return (
+    startOf(host, pid) !== start && (namespace === undefined || namespace === pidNamespace(host))
+  );
 }
 
 function pathOf(device: InterfaceName): string {
@@ -69,9 +99,15 @@ export const DAEMON: Schema<Daemon> = made(
   object({
     pid: whole(1, 2 ** 22),
     start: text((ticks) => (/^\d{1,20}$/.test(ticks) ? ticks : undefined), 'a start time'),
-    namespace: optional(text((name) => (/^pid:\[\d+\]$/.test(name) ? name : undefined), 'a pid namespace')),
+    namespace: optional(
+      text((name) => (/^pid:\[\d+\]$/.test(name) ? name : undefined), 'a pid namespace'),
+    ),
   }),
-  ({ pid, start, namespace }): Daemon => ({ pid, start, ...(namespace !== undefined && { namespace }) }),
+  ({ pid, start, namespace }): Daemon => ({
+    pid,
+    start,
+    ...(namespace !== undefined && { namespace }),
+  }),
 );
 
 const FILE = made(
@@ -88,7 +124,9 @@ const FILE = made(
     daemon: optional(DAEMON),
     deviceSeen: flag,
     connection: optional(text(parseConnectionUuid, 'a connection of NetworkManager')),
-    profile: optional(text((path) => (path.startsWith('/') ? path : undefined), 'an absolute path')),
+    profile: optional(
+      text((path) => (path.startsWith('/') ? path : undefined), 'an absolute path'),
+    ),
   }),
   ({
     device,
@@ -121,12 +159,22 @@ const FILE = made(
   }),
 );
 
-/** The tunnel of one file, or why it is none: nothing passes through its device then. Undefined when there is no such file. */
-function readTunnel(host: Host, folder: string, device: InterfaceName, present: ReadonlySet<string>): Parsed<LiveTunnel> | undefined {
+/**
+ * The tunnel of one file, or why it is none: nothing passes through its device then. Undefined when
+ * there is no such file.
+ */
+function readTunnel(
+  host: Host,
+  folder: string,
+  device: InterfaceName,
+  present: ReadonlySet<string>,
+): Parsed<LiveTunnel> | undefined {
   const read = readState(host, `${folder}/${device}`, FILE);
   if (read === undefined || 'refused' in read) return read;
-  if (read.value.tunnel.device !== device) return { refused: `it is about ${read.value.tunnel.device}` };
-  if (deviceKind(host, device, present) === 'other') return { refused: `${device} is no tunnel but an interface of this machine` };
+  if (read.value.tunnel.device !== device)
+    return { refused: `it is about ${read.value.tunnel.device}` };
+  if (deviceKind(host, device, present) === 'other')
+    return { refused: `${device} is no tunnel but an interface of this machine` };
   return read;
 }
 
@@ -136,14 +184,25 @@ export interface RefusedFile {
   readonly why: string;
 }
 
-/** The tunnels that a folder has files of, each named after its device, and the files that are refused. */
-function readFolder(host: Host, folder: string): { readonly live: readonly LiveTunnel[]; readonly refused: readonly RefusedFile[] } {
+/**
+ * The tunnels that a folder has files of, each named after its device, and the files that are
+ * refused.
+ */
+function readFolder(
+  host: Host,
+  folder: string,
+): { readonly live: readonly LiveTunnel[]; readonly refused: readonly RefusedFile[] } {
   const names = host.list(folder).flatMap((name) => parseInterfaceName(name) ?? []);
   const present = names.length > 0 ? devices(host) : new Set<string>();
-  const files = names.map((device) => ({ path: `${folder}/${device}`, read: readTunnel(host, folder, device, present) }));
+  const files = names.map((device) => ({
+    path: `${folder}/${device}`,
+    read: readTunnel(host, folder, device, present),
+  }));
   return {
     live: files.flatMap(({ read }) => (read !== undefined && 'value' in read ? [read.value] : [])),
-    refused: files.flatMap(({ path, read }) => (read !== undefined && 'refused' in read ? [{ path, why: read.refused }] : [])),
+    refused: files.flatMap(({ path, read }) =>
+      read !== undefined && 'refused' in read ? [{ path, why: read.refused }] : [],
+    ),
   };
 }
 
@@ -174,8 +233,23 @@ export function readLiveTunnel(host: Host, device: InterfaceName): LiveTunnel | 
 }
 
 /** A tunnel as its file holds it. */
-export function liveText({ tunnel, since, daemon, deviceSeen, connection, profile }: LiveTunnel): string {
-  const { device, endpoints, addresses, resolvers, searchDomains = [], networks, offloaded } = tunnel;
+export function liveText({
+  tunnel,
+  since,
+  daemon,
+  deviceSeen,
+  connection,
+  profile,
+}: LiveTunnel): string {
+  const {
+    device,
+    endpoints,
+    addresses,
+    resolvers,
+    searchDomains = [],
+    networks,
+    offloaded,
+  } = tunnel;
   const facts = {
     version: 1,
     device,
@@ -212,8 +286,8 @@ export function removeLiveTunnel(host: Host, device: InterfaceName): void {
 }
 
 /**
- * Tunnels whose end nobody reported: the device or the daemon was there when `up` ran and is not any more. What was never seen proves
- * nothing.
+ * Tunnels whose end nobody reported: the device or the daemon was there when `up` ran and is not
+ * any more. What was never seen proves nothing.
  */
 export function staleTunnels(host: Host, live: readonly LiveTunnel[]): readonly LiveTunnel[] {
   const present = devices(host);

@@ -5,7 +5,9 @@ import { printable } from '../net/printable.ts';
 import { defaultSettings, readSettings, type Settings } from '../policy/settings.ts';
 import { settingsText } from '../policy/settings-text.ts';
 
-/** A hook asks for the same settings several times, and mostly the file says what `lock` has kept. */
+/**
+ * A hook asks for the same settings several times, and mostly the file says what `lock` has kept.
+ */
 const readBefore = new Map<string, Settings>();
 
 /**
@@ -24,7 +26,12 @@ export function readSettingsFile(path: string, text: string): Settings {
     `${path}:${line}: ${printable(key)} ${printable(problem)}`.replace(/ {2,}/g, ' '),
   );
   const count = lines.length === 1 ? 'one problem' : `${lines.length} problems`;
-  throw new KillswitchError('SETTINGS', `the settings have ${count}`, `Mend ${path}, then run "ovpn-killswitch lock".`, lines);
+  throw new KillswitchError(
+    'SETTINGS',
+    `the settings have ${count}`,
+    `Mend ${path}, then run "ovpn-killswitch lock".`,
+    lines,
+  );
 }
 
 /**

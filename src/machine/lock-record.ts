@@ -1,5 +1,10 @@
 import type { ChainPolicy } from '../backend/backend.ts';
-import { BUILTINS, type BuiltinName, KNOWN_TABLES, type Table } from '../backend/iptables-tables.ts';
+import {
+  BUILTINS,
+  type BuiltinName,
+  KNOWN_TABLES,
+  type Table,
+} from '../backend/iptables-tables.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import type { Family } from '../net/address.ts';
@@ -8,14 +13,28 @@ import type { BackendName } from '../policy/settings.ts';
 import { forgetLastTransaction } from './last-transaction.ts';
 import { type Moment, moment, secondsUntil } from './moment.ts';
 import { type OpenedPortal, openedPortal, openedPortalJson } from './portal-record.ts';
-import { fitting, flag, listOfFitting, made, object, oneOf, optional, type Parsed, parseState, whole } from './schema.ts';
+import {
+  fitting,
+  flag,
+  listOfFitting,
+  made,
+  object,
+  oneOf,
+  optional,
+  type Parsed,
+  parseState,
+  whole,
+} from './schema.ts';
 import { stateText } from './state-file.ts';
 
 export const LOCK_RECORD: string = `${PATHS.state}/lock.json`;
 /** As one word whether it is locked. */
 export const PLAIN_FILE = `${PATHS.state}/lock.plain`;
 
-/** The chain policies before the first change, and the builtin chains that were not there, as plain lines. */
+/**
+ * The chain policies before the first change, and the builtin chains that were not there, as plain
+ * lines.
+ */
 export const POLICIES_BEFORE: string = `${PATHS.state}/before.policies`;
 export const CHAINS_MADE: string = `${PATHS.state}/before.made`;
 
@@ -26,7 +45,10 @@ export interface BuiltinChain {
   readonly chain: BuiltinName;
 }
 
-/** What every record says: which rules are or were loaded, and what the machine was like before the first `lock`. */
+/**
+ * What every record says: which rules are or were loaded, and what the machine was like before the
+ * first `lock`.
+ */
 interface RecordFacts {
   /** Seconds since 1970. */
   readonly since: number;
@@ -47,7 +69,10 @@ interface Timed {
   readonly ends: Moment;
 }
 
-/** Until `ends` this lock is on trial and keeps its files in `PATHS.trial`; from then on the previous lock holds. */
+/**
+ * Until `ends` this lock is on trial and keeps its files in `PATHS.trial`; from then on the
+ * previous lock holds.
+ */
 interface Trial {
   readonly kind: 'trial';
   readonly ends: Moment;
@@ -73,7 +98,10 @@ interface LockedRecord extends RecordFacts {
  */
 export type LockRecord = OpenRecord | LockedRecord;
 
-const CHAIN = { family: oneOf('ipv4', 'ipv6'), chain: oneOf('INPUT', 'FORWARD', 'OUTPUT') } as const;
+const CHAIN = {
+  family: oneOf('ipv4', 'ipv6'),
+  chain: oneOf('INPUT', 'FORWARD', 'OUTPUT'),
+} as const;
 
 /** A builtin chain that iptables made for us. Records from before the second wall name no table. */
 const MADE = made(
@@ -83,7 +111,9 @@ const MADE = made(
     chain: oneOf('INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'),
   }),
   ({ family, table = 'filter', chain }): BuiltinChain | string =>
-    BUILTINS[table].some((each) => each.chain === chain) ? { family, table, chain } : `no chain ${chain} is ours in ${table}`,
+    BUILTINS[table].some((each) => each.chain === chain)
+      ? { family, table, chain }
+      : `no chain ${chain} is ours in ${table}`,
 );
 
 /** The field of the file that a term stands in. */
@@ -105,8 +135,26 @@ const RECORD = made(
     // A portal that is damaged is none; the lock around it holds.
     portal: fitting(openedPortal),
   }),
-  ({ locked, since, backend, wall = false, frames, before, made: chains = [], until, trial, portal }): LockRecord | string => {
-    const facts = { since, backend, wall, before, made: chains, ...(frames === true && { frames }) };
+  ({
+    locked,
+    since,
+    backend,
+    wall = false,
+    frames,
+    before,
+    made: chains = [],
+    until,
+    trial,
+    portal,
+  }): LockRecord | string => {
+    const facts = {
+      since,
+      backend,
+      wall,
+      before,
+      made: chains,
+      ...(frames === true && { frames }),
+    };
     const timed = until && ({ kind: 'timed', ends: until } as const);
     if (timed && trial) return 'it holds for a time and is on trial, and can only be one of them';
     if (!locked)
@@ -124,17 +172,24 @@ let readBefore: { readonly text: string; readonly read: Parsed<LockRecord> } | u
 function read(host: Host): Parsed<LockRecord> | undefined {
   const text = stateText(host, LOCK_RECORD);
   if (text === undefined || 'refused' in text) return text;
-  if (readBefore?.text !== text.value) readBefore = { text: text.value, read: parseState(text.value, RECORD) };
+  if (readBefore?.text !== text.value)
+    readBefore = { text: text.value, read: parseState(text.value, RECORD) };
   return readBefore.read;
 }
 
-/** The record as it was written; undefined when nobody has locked or unlocked this machine yet, or it is refused. */
+/**
+ * The record as it was written; undefined when nobody has locked or unlocked this machine yet, or
+ * it is refused.
+ */
 export function readWrittenRecord(host: Host): LockRecord | undefined {
   const found = read(host);
   return found !== undefined && 'value' in found ? found.value : undefined;
 }
 
-/** Why the record is not believed: then nobody has decided about this machine, and the next `up` locks it. Undefined when it is, or there is none. */
+/**
+ * Why the record is not believed: then nobody has decided about this machine, and the next `up`
+ * locks it. Undefined when it is, or there is none.
+ */
 export function refusedRecord(host: Host): string | undefined {
   const found = read(host);
   return found !== undefined && 'refused' in found ? found.refused : undefined;
@@ -155,7 +210,10 @@ export function isTermOver(host: Host, { term }: LockRecord): boolean {
   return term !== undefined && secondsUntil(host, term.ends) === 0;
 }
 
-/** The record as it holds now: a timed one whose term is over says the opposite; a trial whose term is over is none. */
+/**
+ * The record as it holds now: a timed one whose term is over says the opposite; a trial whose term
+ * is over is none.
+ */
 export function readLockRecord(host: Host): LockRecord | undefined {
   const written = readWrittenRecord(host);
   if (written === undefined || !isTermOver(host, written)) return written;
@@ -183,12 +241,15 @@ export function writePlainRecord(host: Host, locked: boolean): void {
 }
 
 /**
- * Also writes what the scripts `recover` and `boot` must know as plain lines: they have no JSON parser. Whoever dies after it and before the rules are
- * loaded leaves no word of the rules of before.
+ * Also writes what the scripts `recover` and `boot` must know as plain lines: they have no JSON
+ * parser. Whoever dies after it and before the rules are loaded leaves no word of the rules of
+ * before.
  */
 export function writeLockRecord(host: Host, record: LockRecord): void {
   forgetLastTransaction(host);
-  const policies = record.before.map(({ family, chain, policy }) => `${family} ${chain} ${policy}\n`);
+  const policies = record.before.map(
+    ({ family, chain, policy }) => `${family} ${chain} ${policy}\n`,
+  );
   const made = record.made.map(({ family, chain, table }) => `${family} ${chain} ${table}\n`);
   host.write(POLICIES_BEFORE, policies.join(''));
   host.write(CHAINS_MADE, made.join(''));

@@ -2,8 +2,8 @@ import type { Host } from '../host/host.ts';
 import { object, type Schema, seconds, text } from './schema.ts';
 
 /**
- * A moment of this boot, in seconds since it, sleep included (proc(5), uptime): no clock that is set, by a person or a time server, moves it.
- * Any later boot is after it.
+ * A moment of this boot, in seconds since it, sleep included (proc(5), uptime): no clock that is
+ * set, by a person or a time server, moves it. Any later boot is after it.
  */
 export interface Moment {
   readonly boot: string;

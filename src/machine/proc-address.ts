@@ -2,7 +2,10 @@ import { type Address, parseAddress } from '../net/address.ts';
 
 const MAPPED = '0000000000000000FFFF0000';
 
-/** The bytes of a word as proc(5) has it: as the machine has them in memory, which is the wrong way round on all that we know. */
+/**
+ * The bytes of a word as proc(5) has it: as the machine has them in memory, which is the wrong way
+ * round on all that we know.
+ */
 function bytesOf(word: string): readonly number[] {
   return (word.match(/../g) ?? []).map((byte) => Number.parseInt(byte, 16)).reverse();
 }
@@ -12,11 +15,15 @@ export function procAddress(hex: string): Address | undefined {
   const own = hex.startsWith(MAPPED) ? hex.slice(MAPPED.length) : hex;
   const bytes = (own.match(/.{8}/g) ?? []).flatMap(bytesOf);
   if (bytes.length === 4) return parseAddress(bytes.join('.'));
-  const pair = (index: number) => ((bytes[index] ?? 0) * 256 + (bytes[index + 1] ?? 0)).toString(16);
+  const pair = (index: number) =>
+    ((bytes[index] ?? 0) * 256 + (bytes[index + 1] ?? 0)).toString(16);
   return parseAddress([0, 2, 4, 6, 8, 10, 12, 14].map(pair).join(':'));
 }
 
-/** One socket of a table of sockets below /proc/net: its ends as `ADDRESS PORT`, the kernel's word for its state, and whose it is. */
+/**
+ * One socket of a table of sockets below /proc/net: its ends as `ADDRESS PORT`, the kernel's word
+ * for its state, and whose it is.
+ */
 export interface ProcSocket {
   readonly here: string;
   readonly there: string;

@@ -13,7 +13,9 @@ export interface Maker {
   readonly connection?: ConnectionUuid;
 }
 
-/** The networks of the last connection of an attached profile, or of a connection that is guarded. */
+/**
+ * The networks of the last connection of an attached profile, or of a connection that is guarded.
+ */
 export interface Remembered {
   readonly maker: Maker;
   readonly networks: readonly Network[];
@@ -33,9 +35,13 @@ function pathOf(maker: string): string {
   return `${PATHS.networks}/${encodeURIComponent(maker).slice(-LONGEST_NAME)}`;
 }
 
-/** Whether `attach` has written to the profile and `detach` has not; of a connection, whether NetworkManager has it and the dispatcher reports it. */
+/**
+ * Whether `attach` has written to the profile and `detach` has not; of a connection, whether
+ * NetworkManager has it and the dispatcher reports it.
+ */
 function isAttached(host: Host, { profile, connection }: Maker): boolean {
-  if (connection !== undefined) return guardedConnections(host).some(({ uuid }) => uuid === connection);
+  if (connection !== undefined)
+    return guardedConnections(host).some(({ uuid }) => uuid === connection);
   return attachedProfiles(host).some((path) => path === profile || host.place(path) === profile);
 }
 
@@ -60,15 +66,28 @@ export function readRemembered(host: Host): readonly Remembered[] {
 const networkTexts = (networks: readonly Network[]) => networks.map(({ text }) => text);
 
 /** Remembers the networks of a tunnel that has come up. @returns whether that is something new. */
-export function rememberNetworks(host: Host, { tunnel, profile, connection, since }: LiveTunnel): boolean {
-  const whose = { ...(profile !== undefined && { profile }), ...(connection !== undefined && { connection }) };
+export function rememberNetworks(
+  host: Host,
+  { tunnel, profile, connection, since }: LiveTunnel,
+): boolean {
+  const whose = {
+    ...(profile !== undefined && { profile }),
+    ...(connection !== undefined && { connection }),
+  };
   const maker = makerText(whose);
   if (maker === undefined || !isAttached(host, whose)) return false;
   const networks = networkTexts(tunnel.networks);
   const before = parse(host.read(pathOf(maker)) ?? '');
   const isKnown = before !== undefined && makerText(before.maker) === maker;
-  if (isKnown && JSON.stringify(networkTexts(before.networks)) === JSON.stringify(networks)) return false;
-  const facts = { version: 1, profile: profile ?? null, connection: connection ?? null, networks, since };
+  if (isKnown && JSON.stringify(networkTexts(before.networks)) === JSON.stringify(networks))
+    return false;
+  const facts = {
+    version: 1,
+    profile: profile ?? null,
+    connection: connection ?? null,
+    networks,
+    since,
+  };
   host.write(pathOf(maker), `${JSON.stringify(facts, null, 1)}\n`);
   return true;
 }

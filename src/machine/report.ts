@@ -48,7 +48,10 @@ export function intend(host: Host, settings: Settings, known: Known, { learn } =
 
 /** The machine's state, read from the kernel a moment ago. */
 export interface Report {
-  /** `open`: somebody locked it, but no rule of ours is loaded. `unknown`: the tool that could tell does not. */
+  /**
+   * `open`: somebody locked it, but no rule of ours is loaded. `unknown`: the tool that could tell
+   * does not.
+   */
   readonly state: 'unlocked' | 'open' | 'unknown' | Policy['state'];
   /** Whether the kernel holds exactly what it should. */
   readonly exact: boolean;
@@ -65,7 +68,10 @@ export interface Report {
   readonly settingsChanged: boolean;
 }
 
-/** Why a backend's tools did not list the rules, escaped. `stopped`: one hung, was killed or could not start, and may well have rules. */
+/**
+ * Why a backend's tools did not list the rules, escaped. `stopped`: one hung, was killed or could
+ * not start, and may well have rules.
+ */
 export interface Unread {
   readonly why: string;
   readonly stopped: boolean;
@@ -81,45 +87,81 @@ function isPresent(found: Survey | Unread): boolean {
 }
 
 /**
- * Why nobody can tell whether rules are loaded; undefined where somebody can. A backend that does not work
- * here holds nothing of ours, unless the record names it, no other one works, or its tool was stopped.
+ * Why nobody can tell whether rules are loaded; undefined where somebody can. A backend that does
+ * not work here holds nothing of ours, unless the record names it, no other one works, or its tool
+ * was stopped.
  */
-function unreadWhy(record: LockRecord | undefined, own: Backend, backends: readonly Backend[], look: Look): string | undefined {
+function unreadWhy(
+  record: LockRecord | undefined,
+  own: Backend,
+  backends: readonly Backend[],
+  look: Look,
+): string | undefined {
   const failed = backends.flatMap((backend) => {
     const found = look(backend);
     return 'why' in found ? [{ ...found, name: backend.name }] : [];
   });
   const counting = failed.filter(({ name, stopped }) => {
     if (record !== undefined && name === record.backend) return true;
-    return record?.locked === true ? name === own.name : stopped || failed.length === backends.length;
+    return record?.locked === true
+      ? name === own.name
+      : stopped || failed.length === backends.length;
   });
   return counting.length === 0 ? undefined : counting.map(({ why }) => why).join('; ');
 }
 
 /** The backend to compare with: without a record that says so, whichever has rules of ours. */
-function chosen(host: Host, settings: Settings, record: LockRecord | undefined, look: Look): Choice {
+function chosen(
+  host: Host,
+  settings: Settings,
+  record: LockRecord | undefined,
+  look: Look,
+): Choice {
   const choice = choose(readWorld(host, settings.backend));
   if (record !== undefined || isPresent(look(choice.backend))) return choice;
   const loaded = installedBackends(host).find((backend) => isPresent(look(backend)));
   return loaded === undefined
     ? choice
-    : { ...choice, backend: loaded, wall: loaded.name === 'iptables', trace: [`${loaded.name}: its rules are loaded`] };
+    : {
+        ...choice,
+        backend: loaded,
+        wall: loaded.name === 'iptables',
+        trace: [`${loaded.name}: its rules are loaded`],
+      };
 }
 
 /** What stands for the servers where they cannot be read: none, and root's own packets. */
 const NO_KNOWN: Known = { endpoints: [], uids: [0] };
 
 /** Where nobody knows what should be loaded, one difference stands for all others. */
-function differencesFrom(backend: Backend, ruleset: Ruleset, found: Survey, unknown: readonly string[]): readonly Difference[] {
+function differencesFrom(
+  backend: Backend,
+  ruleset: Ruleset,
+  found: Survey,
+  unknown: readonly string[],
+): readonly Difference[] {
   if (unknown.length === 0) return differencesOf(backend.image(ruleset), found.image);
-  return [{ family: undefined, chain: 'the rules', id: undefined, what: `cannot be compared: ${unknown.join('; ')}` }];
+  return [
+    {
+      family: undefined,
+      chain: 'the rules',
+      id: undefined,
+      what: `cannot be compared: ${unknown.join('; ')}`,
+    },
+  ];
 }
 
 /**
- * `look` reads the kernel; it is given so that reading a report stays free of how rules are applied. `learner` goes on where state cannot be
- * read, and has said so of the settings before; without it that is an error.
+ * `look` reads the kernel; it is given so that reading a report stays free of how rules are
+ * applied. `learner` goes on where state cannot be read, and has said so of the settings before;
+ * without it that is an error.
  */
-export function readReport(host: Host, settings: Settings, look: Look, { learn, unknown } = STRICT): Report {
+export function readReport(
+  host: Host,
+  settings: Settings,
+  look: Look,
+  { learn, unknown } = STRICT,
+): Report {
   const record = learn(() => readLockRecord(host), undefined);
   const choice = chosen(host, settings, record, look);
   const saved = record?.locked === true ? learn(() => savedKnown(host), undefined) : undefined;
@@ -133,11 +175,15 @@ export function readReport(host: Host, settings: Settings, look: Look, { learn, 
   const found = 'why' in looked ? NOTHING : looked;
   const others = installedBackends(host).filter(({ name }) => name !== choice.backend.name);
   const left = others.filter((backend) => isPresent(look(backend)));
-  const unread = found.present ? undefined : unreadWhy(record, choice.backend, [choice.backend, ...others], look);
+  const unread = found.present
+    ? undefined
+    : unreadWhy(record, choice.backend, [choice.backend, ...others], look);
   const locked = record?.locked === true || found.present || left.length > 0;
   const what = 'rules of an earlier lock are still loaded here too';
   const differences = [
-    ...(locked && unread === undefined ? differencesFrom(choice.backend, intended.ruleset, found, unknown) : []),
+    ...(locked && unread === undefined
+      ? differencesFrom(choice.backend, intended.ruleset, found, unknown)
+      : []),
     ...left.map(({ name }) => ({ family: undefined, chain: name, id: undefined, what })),
     ...(locked ? unendableFlowtables(host) : []).map((name) => ({
       family: undefined,
@@ -150,7 +196,14 @@ export function readReport(host: Host, settings: Settings, look: Look, { learn, 
   const shut = found.policies.length > 0 && found.policies.every(({ policy }) => policy === 'DROP');
   const nothing = !found.present && left.length === 0 && !shut;
   return {
-    state: unread !== undefined ? 'unknown' : !locked ? 'unlocked' : nothing ? 'open' : intended.policy.state,
+    state:
+      unread !== undefined
+        ? 'unknown'
+        : !locked
+          ? 'unlocked'
+          : nothing
+            ? 'open'
+            : intended.policy.state,
     exact: differences.length === 0 && unread === undefined,
     unread,
     record,

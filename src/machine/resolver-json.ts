@@ -7,7 +7,12 @@ import { object, oneOf, optional, type Schema, text } from './schema.ts';
 /** A resolver as JSON holds it: its address, or an object when there is more to say. */
 export function resolverJson({ text, transport, dnssec, serverName }: Resolver): Json {
   if (transport === undefined && dnssec === undefined && serverName === undefined) return text;
-  return { address: text, ...(transport && { transport }), ...(dnssec && { dnssec }), ...(serverName && { serverName }) };
+  return {
+    address: text,
+    ...(transport && { transport }),
+    ...(dnssec && { dnssec }),
+    ...(serverName && { serverName }),
+  };
 }
 
 const address = text(parseAddress, 'an address');
@@ -22,5 +27,10 @@ const detailed = object({
 export const resolver: Schema<Resolver> = (json, at) => {
   if (typeof json === 'string') return address(json, at);
   const { address: own, transport, dnssec, serverName } = detailed(json, at);
-  return { ...own, ...(transport && { transport }), ...(dnssec && { dnssec }), ...(serverName && { serverName }) };
+  return {
+    ...own,
+    ...(transport && { transport }),
+    ...(dnssec && { dnssec }),
+    ...(serverName && { serverName }),
+  };
 };

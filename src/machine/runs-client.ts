@@ -24,15 +24,22 @@ function namesServer(host: Host, path: string): boolean {
   }
 }
 
-/** Whether a process of OpenVPN was started as a client: it, or the profile that it names, has a `remote`. */
+/**
+ * Whether a process of OpenVPN was started as a client: it, or the profile that it names, has a
+ * `remote`.
+ */
 function isClient(host: Host, pid: string): boolean {
   const words = processText(host, pid, 'cmdline')
     .split('\0')
     .filter((word) => word !== '');
   if (words.includes('--remote')) return true;
-  const named = words.flatMap((word, index) => (word === '--config' ? (words[index + 1] ?? []) : []));
+  const named = words.flatMap((word, index) =>
+    word === '--config' ? (words[index + 1] ?? []) : [],
+  );
   const profiles = words.length === 2 ? words.slice(1) : named;
-  return profiles.some((path) => namesServer(host, path.startsWith('/') ? path : `/proc/${pid}/cwd/${path}`));
+  return profiles.some((path) =>
+    namesServer(host, path.startsWith('/') ? path : `/proc/${pid}/cwd/${path}`),
+  );
 }
 
 /** Whether an OpenVPN client runs in our network namespace, connected or not. */

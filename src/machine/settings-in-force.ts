@@ -8,7 +8,10 @@ import { type KeptFolder, keptPath, lastingPath } from './trial.ts';
 /** The settings file as the last `lock` read it. */
 const FILE = 'settings.env';
 
-/** Keeps the settings that `lock` loads: a file that is edited, emptied or lost afterwards changes nothing before the next `lock`. */
+/**
+ * Keeps the settings that `lock` loads: a file that is edited, emptied or lost afterwards changes
+ * nothing before the next `lock`.
+ */
 export function keepSettings(host: Host, folder: KeptFolder): void {
   host.write(`${folder}/${FILE}`, host.read(PATHS.settings) ?? '', 0o600);
 }
@@ -26,7 +29,8 @@ function keptSettings(host: Host): { readonly path: string; readonly text: strin
 }
 
 /**
- * The settings that are in force: those of the last `lock` while the machine is locked, else those of the file.
+ * The settings that are in force: those of the last `lock` while the machine is locked, else those
+ * of the file.
  * @throws KillswitchError SETTINGS
  */
 export function settingsInForce(host: Host): Settings {

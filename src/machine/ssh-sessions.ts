@@ -10,7 +10,10 @@ import { stateOrNothing } from './state-file.ts';
 export const SSH_SESSIONS = `${PATHS.runtime}/ssh-sessions`;
 /** TCP_ESTABLISHED and TCP_LISTEN (net/tcp_states.h). */
 const [ESTABLISHED, LISTEN] = ['01', '0A'];
-/** The programs that serve SSH, as comm(5) has their names: OpenSSH before 9.8 and since, and dropbear(8). */
+/**
+ * The programs that serve SSH, as comm(5) has their names: OpenSSH before 9.8 and since, and
+ * dropbear(8).
+ */
 const SERVERS: readonly string[] = ['sshd', 'sshd-session', 'dropbear'];
 /** Nobody's ancestry is longer; a process that ends meanwhile has none. */
 const MOST_ANCESTORS = 64;
@@ -75,7 +78,10 @@ function write(host: Host, sessions: readonly KeptSession[]): void {
   host.write(SSH_SESSIONS, `${JSON.stringify(json)}\n`, 0o600);
 }
 
-/** Forgets the sessions that have ended, for a caller that holds the lock and has loaded rules without them. */
+/**
+ * Forgets the sessions that have ended, for a caller that holds the lock and has loaded rules
+ * without them.
+ */
 export function forgetEndedSessions(host: Host): void {
   const { open, ended } = openKept(host);
   if (ended) write(host, open);
@@ -88,7 +94,9 @@ export function keepSshSessions(host: Host, added: readonly Session[]): readonly
     const inode = connections.get(sessionText(session))?.inode;
     return inode === undefined ? [] : [{ session, inode }];
   });
-  const all = new Map([...openKept(host).open, ...fresh].map((each) => [sessionText(each.session), each]));
+  const all = new Map(
+    [...openKept(host).open, ...fresh].map((each) => [sessionText(each.session), each]),
+  );
   write(
     host,
     [...all].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each),
@@ -118,13 +126,17 @@ function serves(host: Host, pid: string, inode: number): boolean {
   if (!/^Uid:\t0\t0\t0\t0$/m.test(processText(host, pid, 'status'))) return false;
   const folder = `/proc/${pid}/fd`;
   // Where the link leads is no path: its last part alone says what it is.
-  return host.list(folder).some((name) => host.place(`${folder}/${name}`)?.endsWith(`/socket:[${inode}]`) === true);
+  return host
+    .list(folder)
+    .some((name) => host.place(`${folder}/${name}`)?.endsWith(`/socket:[${inode}]`) === true);
 }
 
 /** Whether root listens where a connection came in. */
 function isListenedFor(all: readonly ProcSocket[], { here }: ProcSocket): boolean {
   const [, port] = here.split(' ');
-  return all.some((each) => each.state === LISTEN && each.uid === 0 && each.here.split(' ')[1] === port);
+  return all.some(
+    (each) => each.state === LISTEN && each.uid === 0 && each.here.split(' ')[1] === port,
+  );
 }
 
 /** The SSH session that a command was started from, and whether it may be kept. */
@@ -135,17 +147,23 @@ export interface OwnSession {
 }
 
 /**
- * The SSH session of this process. `SSH_CONNECTION` names it, in the environment of the nearest process above us that has it (sudo(8) takes
- * it out of our own). Anybody can write that variable, so the kernel must say the rest: root has accepted the connection, root listens on its
- * port, and an sshd of root's above us has it open.
+ * The SSH session of this process. `SSH_CONNECTION` names it, in the environment of the nearest
+ * process above us that has it (sudo(8) takes it out of our own). Anybody can write that variable,
+ * so the kernel must say the rest: root has accepted the connection, root listens on its port, and
+ * an sshd of root's above us has it open.
  */
 export function ownSshSession(host: Host): OwnSession | undefined {
   const pids = ancestors(host);
-  const said = pids.flatMap((pid) => /(?:^|\0)SSH_CONNECTION=([^\0]*)/.exec(processText(host, pid, 'environ'))?.[1] ?? [])[0];
+  const said = pids.flatMap(
+    (pid) => /(?:^|\0)SSH_CONNECTION=([^\0]*)/.exec(processText(host, pid, 'environ'))?.[1] ?? [],
+  )[0];
   const session = said === undefined ? undefined : parseSession(said);
   if (session === undefined) return undefined;
   const all = sockets(host);
   const socket = openConnections(all).get(sessionText(session));
   if (socket === undefined) return undefined;
-  return { session, served: isListenedFor(all, socket) && pids.some((pid) => serves(host, pid, socket.inode)) };
+  return {
+    session,
+    served: isListenedFor(all, socket) && pids.some((pid) => serves(host, pid, socket.inode)),
+  };
 }

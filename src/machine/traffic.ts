@@ -5,8 +5,9 @@ import { field, type Json, parseJson } from './json.ts';
 import type { LiveTunnel } from './live-tunnels.ts';
 
 /**
- * What goes through a tunnel. `flowing`: packets came in since the last look. `quiet`: none did, and hardly any
- * left. `silent`: many left, and none came in for long. `unknown`: its device is not counted here.
+ * What goes through a tunnel. `flowing`: packets came in since the last look. `quiet`: none did,
+ * and hardly any left. `silent`: many left, and none came in for long. `unknown`: its device is not
+ * counted here.
  */
 export interface Traffic {
   readonly state: 'flowing' | 'quiet' | 'silent' | 'unknown';
@@ -27,27 +28,42 @@ interface Reading {
 }
 
 const FILE = `${PATHS.runtime}/traffic`;
-/** A server that answers nothing for so many seconds. OpenVPN's own pings do not reach the device. */
+/**
+ * A server that answers nothing for so many seconds. OpenVPN's own pings do not reach the device.
+ */
 const LONG = 30;
 /** Packets that may leave without an answer: what a machine says by itself on a new link. */
 const UNANSWERED = 10;
 
 /** Packets received and sent by device (proc(5), /proc/net/dev). */
-function countersOf(host: Host): ReadonlyMap<string, { readonly received: number; readonly sent: number }> {
+function countersOf(
+  host: Host,
+): ReadonlyMap<string, { readonly received: number; readonly sent: number }> {
   const lines = (host.read(PATHS.devices) ?? '').split('\n').flatMap((line) => {
     const [, device, counts = ''] = /^\s*([^:\s]+):(.*)$/.exec(line) ?? [];
     const numbers = counts.trim().split(/\s+/).map(Number);
-    return device === undefined ? [] : [[device, { received: numbers[1] ?? 0, sent: numbers[9] ?? 0 }] as const];
+    return device === undefined
+      ? []
+      : [[device, { received: numbers[1] ?? 0, sent: numbers[9] ?? 0 }] as const];
   });
   return new Map(lines);
 }
 
 function parseReading(json: Json | undefined): Reading | undefined {
-  const [since, received, sent, grew, at] = ['since', 'received', 'sent', 'grew', 'at'].map((name) =>
-    Number(field(json, name) ?? Number.NaN),
+  const [since, received, sent, grew, at] = ['since', 'received', 'sent', 'grew', 'at'].map(
+    (name) => Number(field(json, name) ?? Number.NaN),
   );
-  if (since === undefined || received === undefined || sent === undefined || grew === undefined || at === undefined) return undefined;
-  return [since, received, sent, grew, at].every(Number.isFinite) ? { since, received, sent, grew, at } : undefined;
+  if (
+    since === undefined ||
+    received === undefined ||
+    sent === undefined ||
+    grew === undefined ||
+    at === undefined
+  )
+    return undefined;
+  return [since, received, sent, grew, at].every(Number.isFinite)
+    ? { since, received, sent, grew, at }
+    : undefined;
 }
 
 /** What an earlier look left. A file that others may have written, or that is damaged, is none. */
@@ -69,7 +85,11 @@ function keep(host: Host, readings: Readonly<Record<string, Reading>>): void {
   }
 }
 
-function judge(last: Reading, { received, sent }: Pick<Reading, 'received' | 'sent'>, now: number): Traffic {
+function judge(
+  last: Reading,
+  { received, sent }: Pick<Reading, 'received' | 'sent'>,
+  now: number,
+): Traffic {
   if (received > last.received) return { state: 'flowing', seconds: now - last.at };
   const seconds = now - last.grew;
   if (sent - last.sent >= UNANSWERED && seconds >= LONG) return { state: 'silent', seconds };
@@ -77,8 +97,9 @@ function judge(last: Reading, { received, sent }: Pick<Reading, 'received' | 'se
 }
 
 /**
- * What goes through each live tunnel, by its device, from the kernel's counters and those of the last look, of
- * which it leaves the new ones. Without an earlier look it counts from when the tunnel was reported.
+ * What goes through each live tunnel, by its device, from the kernel's counters and those of the
+ * last look, of which it leaves the new ones. Without an earlier look it counts from when the
+ * tunnel was reported.
  */
 export function readTraffic(host: Host, live: readonly LiveTunnel[]): ReadonlyMap<string, Traffic> {
   if (live.length === 0) return new Map();

@@ -4,7 +4,10 @@ import { PATHS } from '../host/paths.ts';
 import type { LockRecord } from './lock-record.ts';
 import { SSH_SESSIONS } from './ssh-sessions.ts';
 
-/** What a lock keeps, with the modes of the files. The settings last: with them a lock on trial is whole. */
+/**
+ * What a lock keeps, with the modes of the files. The settings last: with them a lock on trial is
+ * whole.
+ */
 export const KEPT = {
   'base.nft': 0o600,
   'base.v6': 0o600,
@@ -53,7 +56,9 @@ export function endTrial(host: Host): void {
  * @throws KillswitchError FILES when it is not whole; nothing is changed then.
  */
 export function adoptTrial(host: Host): void {
-  const texts = new Map(Object.keys(KEPT).map((file) => [file, host.read(`${PATHS.trial}/${file}`)]));
+  const texts = new Map(
+    Object.keys(KEPT).map((file) => [file, host.read(`${PATHS.trial}/${file}`)]),
+  );
   const has = (...files: readonly Kept[]) => files.some((file) => texts.get(file) !== undefined);
   if (!has('settings.env') || !has('endpoints.json') || !has('base.nft', 'base.v4'))
     throw new KillswitchError(

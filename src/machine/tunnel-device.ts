@@ -8,18 +8,24 @@ export const CLASS = '/sys/class/net';
 const BONDING = 'bonding_masters';
 /** ARPHRD_NONE (linux/if_arp.h). */
 const NO_LINK_LAYER = '65534';
-/** The kinds of interface that OpenVPN makes: drivers/net/tun.c, drivers/net/ovpn of Linux 6.16, and the module ovpn-dco before it. */
+/**
+ * The kinds of interface that OpenVPN makes: drivers/net/tun.c, drivers/net/ovpn of Linux 6.16, and
+ * the module ovpn-dco before it.
+ */
 const KINDS: readonly string[] = ['tun', 'ovpn', 'ovpn-dco'];
 
 /** The interfaces of our network namespace. */
 export function devices(host: Host): ReadonlySet<string> {
-  const names = (host.read(PATHS.devices) ?? '').split('\n').flatMap((line) => /^\s*([^:\s]+):/.exec(line)?.[1] ?? []);
+  const names = (host.read(PATHS.devices) ?? '')
+    .split('\n')
+    .flatMap((line) => /^\s*([^:\s]+):/.exec(line)?.[1] ?? []);
   return new Set(names);
 }
 
 /**
- * What an interface is: one that OpenVPN can have made, another (loopback, a card, a bridge, a VLAN, another
- * VPN), or not there. A program whose /sys shows another network namespace is told by ip(8); in doubt it is another.
+ * What an interface is: one that OpenVPN can have made, another (loopback, a card, a bridge, a
+ * VLAN, another VPN), or not there. A program whose /sys shows another network namespace is told by
+ * ip(8); in doubt it is another.
  */
 export type DeviceKind = 'tunnel' | 'other' | 'absent';
 
@@ -29,34 +35,59 @@ function sysIsOurs(host: Host, present: ReadonlySet<string>): boolean {
   return shown.length === present.size && shown.every((name) => present.has(name));
 }
 
-/** The kind as /sys tells it; undefined where only ip(8) can: the module ovpn-dco says nothing of itself there. */
+/**
+ * The kind as /sys tells it; undefined where only ip(8) can: the module ovpn-dco says nothing of
+ * itself there.
+ */
 function kindBySys(host: Host, device: InterfaceName): DeviceKind | undefined {
   const path = `${CLASS}/${device}`;
   if (host.exists(`${path}/tun_flags`)) return 'tunnel';
-  if (host.read(`${path}/type`)?.trim() !== NO_LINK_LAYER || host.exists(`${path}/device`)) return 'other';
+  if (host.read(`${path}/type`)?.trim() !== NO_LINK_LAYER || host.exists(`${path}/device`))
+    return 'other';
   const [, kind] = /^DEVTYPE=(.*)$/m.exec(host.read(`${path}/uevent`) ?? '') ?? [];
   return kind === undefined ? undefined : kind === 'ovpn' ? 'tunnel' : 'other';
 }
 
-const LINKS = list(object({ linkinfo: optional(object({ info_kind: text((kind) => kind, 'a kind') })) }));
+const LINKS = list(
+  object({ linkinfo: optional(object({ info_kind: text((kind) => kind, 'a kind') })) }),
+);
 
-/** What ip(8) calls the driver of an interface; undefined for hardware, and where ip does not say. */
+/**
+ * What ip(8) calls the driver of an interface; undefined for hardware, and where ip does not say.
+ */
 function driverByIp(host: Host, device: string): string | undefined {
-  const { status, stdout } = host.run({ program: 'ip', args: ['-json', '-details', 'link', 'show', 'dev', device] });
+  const { status, stdout } = host.run({
+    program: 'ip',
+    args: ['-json', '-details', 'link', 'show', 'dev', device],
+  });
   const links = status === 0 ? parseState(stdout, LINKS) : undefined;
   const [link] = links !== undefined && 'value' in links ? links.value : [];
   return link?.linkinfo?.info_kind;
 }
 
-/** Whether an interface is one of the kernel's module ovpn, which names its kind (drivers/net/ovpn/main.c). */
-export function isOvpnDevice(host: Host, device: string, present: ReadonlySet<string> = devices(host)): boolean {
+/**
+ * Whether an interface is one of the kernel's module ovpn, which names its kind
+ * (drivers/net/ovpn/main.c).
+ */
+export function isOvpnDevice(
+  host: Host,
+  device: string,
+  present: ReadonlySet<string> = devices(host),
+): boolean {
   if (!present.has(device)) return false;
   if (!sysIsOurs(host, present)) return driverByIp(host, device) === 'ovpn';
   return (host.read(`${CLASS}/${device}/uevent`) ?? '').split('\n').includes('DEVTYPE=ovpn');
 }
 
-/** Whether the kernel says that an interface leads nowhere now (RFC 2863, ifOperStatus); false where /sys is another's. */
-export function isDownDevice(host: Host, device: string, present: ReadonlySet<string> = devices(host)): boolean {
+/**
+ * Whether the kernel says that an interface leads nowhere now (RFC 2863, ifOperStatus); false where
+ * /sys is another's.
+ */
+export function isDownDevice(
+  host: Host,
+  device: string,
+  present: ReadonlySet<string> = devices(host),
+): boolean {
   return sysIsOurs(host, present) && host.read(`${CLASS}/${device}/operstate`)?.trim() === 'down';
 }
 
@@ -65,7 +96,13 @@ function kindByDriver(host: Host, device: InterfaceName): DeviceKind {
 }
 
 /** `present` are the interfaces of our network namespace. */
-export function deviceKind(host: Host, device: InterfaceName, present: ReadonlySet<string> = devices(host)): DeviceKind {
+export function deviceKind(
+  host: Host,
+  device: InterfaceName,
+  present: ReadonlySet<string> = devices(host),
+): DeviceKind {
   if (!present.has(device)) return 'absent';
-  return (sysIsOurs(host, present) ? kindBySys(host, device) : undefined) ?? kindByDriver(host, device);
+  return (
+    (sysIsOurs(host, present) ? kindBySys(host, device) : undefined) ?? kindByDriver(host, device)
+  );
 }

@@ -23,12 +23,27 @@ export function routes(text: string): readonly Route[] {
     .split('\n')
     .slice(1)
     .flatMap((line) => {
-      const [name = '', destination = '', via = '', flagText = '', , , metric, maskText = ''] = line.trim().split(/\s+/);
-      const [device, to, mask, gateway] = [parseInterfaceName(name), procAddress(destination), procAddress(maskText), procAddress(via)];
+      const [name = '', destination = '', via = '', flagText = '', , , metric, maskText = ''] = line
+        .trim()
+        .split(/\s+/);
+      const [device, to, mask, gateway] = [
+        parseInterfaceName(name),
+        procAddress(destination),
+        procAddress(maskText),
+        procAddress(via),
+      ];
       const flags = Number.parseInt(flagText, 16);
       const prefix = mask && parseNetmask(mask.text);
-      if (device === undefined || to === undefined || prefix === undefined || (flags & UP) === 0) return [];
-      return [{ device, network: networkOf(to, prefix), gateway: (flags & GATEWAY) === 0 ? undefined : gateway, metric: Number(metric) }];
+      if (device === undefined || to === undefined || prefix === undefined || (flags & UP) === 0)
+        return [];
+      return [
+        {
+          device,
+          network: networkOf(to, prefix),
+          gateway: (flags & GATEWAY) === 0 ? undefined : gateway,
+          metric: Number(metric),
+        },
+      ];
     });
 }
 
@@ -36,18 +51,25 @@ export function routes(text: string): readonly Route[] {
 export interface Uplink {
   readonly device: InterfaceName;
   readonly gateway: Address;
-  /** The network that the gateway lies in, connected at this interface; undefined when the kernel knows none. */
+  /**
+   * The network that the gateway lies in, connected at this interface; undefined when the kernel
+   * knows none.
+   */
   readonly network: Network | undefined;
 }
 
 /** The default route that the kernel takes, when it leads to a gateway; undefined without one. */
 export function readUplink(host: Host): Uplink | undefined {
   const all = routes(host.read(FILE) ?? '');
-  const [first] = all.filter(({ network }) => network.prefix === 0).sort((a, b) => a.metric - b.metric);
+  const [first] = all
+    .filter(({ network }) => network.prefix === 0)
+    .sort((a, b) => a.metric - b.metric);
   if (first?.gateway === undefined) return undefined;
   const { device, gateway } = first;
   const [connected] = all
-    .filter((route) => route.gateway === undefined && route.device === device && route.network.prefix > 0)
+    .filter(
+      (route) => route.gateway === undefined && route.device === device && route.network.prefix > 0,
+    )
     .filter(({ network }) => contains(network, networkOf(gateway)))
     .sort((a, b) => b.network.prefix - a.network.prefix);
   return { device, gateway, network: connected?.network };
@@ -55,5 +77,7 @@ export function readUplink(host: Host): Uplink | undefined {
 
 /** Every interface with a default route, IPv4: a second uplink among them. */
 export function defaultDevices(host: Host): readonly InterfaceName[] {
-  return routes(host.read(FILE) ?? '').flatMap(({ network, device }) => (network.prefix === 0 ? [device] : []));
+  return routes(host.read(FILE) ?? '').flatMap(({ network, device }) =>
+    network.prefix === 0 ? [device] : [],
+  );
 }

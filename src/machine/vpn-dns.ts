@@ -7,14 +7,20 @@ import { field, parseJson } from './json.ts';
 
 const FILE = `${PATHS.state}/networkmanager.json`;
 const KEYS = ['ipv4.dns-priority', 'ipv6.dns-priority'] as const;
-/** Below zero the resolvers of all connections with a higher value are not asked (nm-settings-nmcli(5)). */
+/**
+ * Below zero the resolvers of all connections with a higher value are not asked
+ * (nm-settings-nmcli(5)).
+ */
 const EXCLUSIVE = '-50';
 
 /** `dns-priority` of IPv4 and of IPv6. */
 type Priorities = readonly [ipv4: string, ipv6: string];
 
 function isPriorities(texts: readonly (string | undefined)[]): texts is Priorities {
-  return texts.length === KEYS.length && texts.every((text) => text !== undefined && /^-?\d{1,10}$/.test(text));
+  return (
+    texts.length === KEYS.length &&
+    texts.every((text) => text !== undefined && /^-?\d{1,10}$/.test(text))
+  );
 }
 
 /** @throws KillswitchError PROFILE with what NetworkManager said. */
@@ -35,13 +41,22 @@ function priorities(host: Host, connection: ConnectionUuid): Priorities {
     .trim()
     .split('\n');
   if (isPriorities(texts)) return texts;
-  throw new KillswitchError('PROFILE', 'NetworkManager does not tell the dns-priority of the connection', 'See what nmcli says of it.', [
-    printable(texts.join(' ')),
-  ]);
+  throw new KillswitchError(
+    'PROFILE',
+    'NetworkManager does not tell the dns-priority of the connection',
+    'See what nmcli says of it.',
+    [printable(texts.join(' '))],
+  );
 }
 
 function setPriorities(host: Host, connection: ConnectionUuid, values: Priorities): void {
-  nmcli(host, ['connection', 'modify', 'uuid', connection, ...KEYS.flatMap((key, index) => [key, values[index] ?? EXCLUSIVE])]);
+  nmcli(host, [
+    'connection',
+    'modify',
+    'uuid',
+    connection,
+    ...KEYS.flatMap((key, index) => [key, values[index] ?? EXCLUSIVE]),
+  ]);
 }
 
 /** What connections had before `makeDnsExclusive`. */
@@ -51,7 +66,9 @@ function readBefore(host: Host): ReadonlyMap<ConnectionUuid, Priorities> {
   return new Map(
     Object.keys(json).flatMap((key) => {
       const uuid = parseConnectionUuid(key);
-      const values = KEYS.map((each) => field(field(json, key), each)).map((each) => (typeof each === 'string' ? each : undefined));
+      const values = KEYS.map((each) => field(field(json, key), each)).map((each) =>
+        typeof each === 'string' ? each : undefined,
+      );
       return uuid === undefined || !isPriorities(values) ? [] : [[uuid, values] as const];
     }),
   );
@@ -62,12 +79,16 @@ function writeBefore(host: Host, before: ReadonlyMap<ConnectionUuid, Priorities>
     host.remove(FILE);
     return;
   }
-  const json = [...before].map(([uuid, values]) => [uuid, Object.fromEntries(KEYS.map((key, index) => [key, values[index]]))]);
+  const json = [...before].map(([uuid, values]) => [
+    uuid,
+    Object.fromEntries(KEYS.map((key, index) => [key, values[index]])),
+  ]);
   host.write(FILE, `${JSON.stringify(Object.fromEntries(json), null, 1)}\n`);
 }
 
 /**
- * Has NetworkManager ask only this connection's resolvers while it is up, and keeps what it had. Whether that changed anything.
+ * Has NetworkManager ask only this connection's resolvers while it is up, and keeps what it had.
+ * Whether that changed anything.
  * @throws KillswitchError PROFILE when NetworkManager will not.
  */
 export function makeDnsExclusive(host: Host, connection: ConnectionUuid): boolean {
@@ -80,7 +101,8 @@ export function makeDnsExclusive(host: Host, connection: ConnectionUuid): boolea
 }
 
 /**
- * Puts back what `makeDnsExclusive` found, unless somebody has changed it since. Whether that changed anything.
+ * Puts back what `makeDnsExclusive` found, unless somebody has changed it since. Whether that
+ * changed anything.
  * @throws KillswitchError PROFILE when NetworkManager will not.
  */
 export function restoreDns(host: Host, connection: ConnectionUuid): boolean {

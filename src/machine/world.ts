@@ -13,13 +13,25 @@ import { iptablesFails } from './iptables-trial.ts';
 import { readLockRecord } from './lock-record.ts';
 import { nftablesFails } from './nftables-trial.ts';
 
-/** Whether the kernel has the table of the second wall in both families; who may not ask takes it for there. */
+/**
+ * Whether the kernel has the table of the second wall in both families; who may not ask takes it
+ * for there.
+ */
 function hasWallTable(host: Host): boolean {
-  const tools = ['iptables-save', ...(host.has('ip6tables-save') && host.exists(PATHS.ipv6) ? ['ip6tables-save' as const] : [])] as const;
-  return !host.mayChangeRules() || tools.every((program) => host.run({ program, args: ['-t', 'mangle'] }).status === 0);
+  const tools = [
+    'iptables-save',
+    ...(host.has('ip6tables-save') && host.exists(PATHS.ipv6) ? ['ip6tables-save' as const] : []),
+  ] as const;
+  return (
+    !host.mayChangeRules() ||
+    tools.every((program) => host.run({ program, args: ['-t', 'mangle'] }).status === 0)
+  );
 }
 
-/** What the choice of a backend may look at, on this machine. `relock`: the setting counts, not what it is locked with. */
+/**
+ * What the choice of a backend may look at, on this machine. `relock`: the setting counts, not what
+ * it is locked with.
+ */
 export function readWorld(host: Host, setting: Settings['backend'], relock = false): World {
   const record = readLockRecord(host);
   return {
@@ -32,10 +44,19 @@ export function readWorld(host: Host, setting: Settings['backend'], relock = fal
     },
     ipv6: host.exists(PATHS.ipv6),
     flushed: () => firewalldFlushesIptables(host),
-    iptablesFails: () => iptablesFails(host, host.exists(PATHS.ipv6) && host.has('ip6tables-save') ? FAMILIES : ['ipv4']),
+    iptablesFails: () =>
+      iptablesFails(
+        host,
+        host.exists(PATHS.ipv6) && host.has('ip6tables-save') ? FAMILIES : ['ipv4'],
+      ),
     nftablesFails: () => nftablesFails(host),
     wall: () => (relock ? hasWallTable(host) : record?.locked !== true || record.wall),
-    frames: () => (relock ? tellsFrames(host) : record?.locked === true ? record.frames === true : handsOverFrames(host)),
+    frames: () =>
+      relock
+        ? tellsFrames(host)
+        : record?.locked === true
+          ? record.frames === true
+          : handsOverFrames(host),
     // Looked for in every folder of programs, and only when nobody has chosen.
     neighbours: {
       get firewalld() {
@@ -55,8 +76,9 @@ export function readWorld(host: Host, setting: Settings['backend'], relock = fal
 }
 
 /**
- * Whether the kernel has tables of iptables-legacy (proc(5), ip_tables_names): asking for those that it has not makes them. Where an unprivileged
- * container may not read their names, iptables-legacy itself may not either.
+ * Whether the kernel has tables of iptables-legacy (proc(5), ip_tables_names): asking for those
+ * that it has not makes them. Where an unprivileged container may not read their names,
+ * iptables-legacy itself may not either.
  */
 export function hasLegacyTables(host: Host): boolean {
   return ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names'].some((path) => {
@@ -73,5 +95,8 @@ export function hasLegacyTables(host: Host): boolean {
 export function installedBackends(host: Host): readonly Backend[] {
   const { has, ipv6 } = readWorld(host, 'auto');
   const families = ipv6 && has.ip6tables ? FAMILIES : (['ipv4'] as const);
-  return [...(has.iptables ? [iptables(families, '', true, handsOverFrames(host))] : []), ...(has.nft ? [nftables] : [])];
+  return [
+    ...(has.iptables ? [iptables(families, '', true, handsOverFrames(host))] : []),
+    ...(has.nft ? [nftables] : []),
+  ];
 }

@@ -10,7 +10,10 @@ export type Address = Branded<{ readonly family: Family; readonly text: string }
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 const IPV6_GROUP = /^[\da-f]{1,4}$/i;
 
-/** How many 16-bit groups stand here with colons between them; NaN when something else does. Only the last may be an IPv4 address, which is two. */
+/**
+ * How many 16-bit groups stand here with colons between them; NaN when something else does. Only
+ * the last may be an IPv4 address, which is two.
+ */
 function groups(text: string, mayEndInIpv4: boolean): number {
   if (text === '') return 0;
   const parts = text.split(':');
@@ -19,18 +22,23 @@ function groups(text: string, mayEndInIpv4: boolean): number {
   return read.every((part) => IPV6_GROUP.test(part)) ? read.length + more : Number.NaN;
 }
 
-/** The family of an address as inet_pton(3) reads it. `isIP` of node:net says the same, but its first answer takes milliseconds. */
+/**
+ * The family of an address as inet_pton(3) reads it. `isIP` of node:net says the same, but its
+ * first answer takes milliseconds.
+ */
 export function familyOf(text: string): Family | undefined {
   if (IPV4.test(text)) return 'ipv4';
   const [head = '', tail, ...more] = text.split('::');
   if (more.length > 0) return undefined;
-  const isIpv6 = tail === undefined ? groups(head, true) === 8 : groups(head, false) + groups(tail, true) <= 7;
+  const isIpv6 =
+    tail === undefined ? groups(head, true) === 8 : groups(head, false) + groups(tail, true) <= 7;
   return isIpv6 ? 'ipv6' : undefined;
 }
 
 /**
- * Accepts what inet_pton(3) accepts: no octal, no short forms. Zone identifiers (`fe80::1%eth0`) and IPv6 addresses that hold an IPv4
- * one (`::ffff:192.0.2.1`, `::192.0.2.1`) are refused: neither can stand in a rule for what it seems to name.
+ * Accepts what inet_pton(3) accepts: no octal, no short forms. Zone identifiers (`fe80::1%eth0`)
+ * and IPv6 addresses that hold an IPv4 one (`::ffff:192.0.2.1`, `::192.0.2.1`) are refused: neither
+ * can stand in a rule for what it seems to name.
  */
 export function parseAddress(text: string): Address | undefined {
   if (text.includes('%')) return undefined;
@@ -39,22 +47,29 @@ export function parseAddress(text: string): Address | undefined {
       return { family: 'ipv4', text } as Address;
     case 'ipv6': {
       const parsed = ipaddr.IPv6.parse(text);
-      const holdsIpv4 = parsed.parts.slice(0, 5).every((part) => part === 0) && (parsed.parts[5] === 0xffff || parsed.parts[6] !== 0);
-      return holdsIpv4 ? undefined : ({ family: 'ipv6', text: parsed.toRFC5952String() } as Address);
+      const holdsIpv4 =
+        parsed.parts.slice(0, 5).every((part) => part === 0) &&
+        (parsed.parts[5] === 0xffff || parsed.parts[6] !== 0);
+      return holdsIpv4
+        ? undefined
+        : ({ family: 'ipv6', text: parsed.toRFC5952String() } as Address);
     }
     default:
       return undefined;
   }
 }
 
-/** An address as the library reads it. Its own `parse` reads a text twice, to learn the family first. */
+/**
+ * An address as the library reads it. Its own `parse` reads a text twice, to learn the family
+ * first.
+ */
 export function readAs(family: Family, text: string): ipaddr.IPv4 | ipaddr.IPv6 {
   return family === 'ipv4' ? ipaddr.IPv4.parse(text) : ipaddr.IPv6.parse(text);
 }
 
 /**
- * Whether packets to this address can go to one host on a network: not unspecified, loopback, multicast or broadcast
- * (RFC 6890, RFC 4291).
+ * Whether packets to this address can go to one host on a network: not unspecified, loopback,
+ * multicast or broadcast (RFC 6890, RFC 4291).
  */
 export function isUnicast({ family, text }: Address): boolean {
   const range = readAs(family, text).range();

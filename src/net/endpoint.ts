@@ -10,7 +10,8 @@ export interface Endpoint {
 
 /** `203.0.113.10:1194/udp` or `[2001:db8::1]:443/tcp`. */
 export function parseEndpoint(text: string): Endpoint | undefined {
-  const [, bracketed, bare, portText = '', transport] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d+)\/(tcp|udp)$/.exec(text) ?? [];
+  const [, bracketed, bare, portText = '', transport] =
+    /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d+)\/(tcp|udp)$/.exec(text) ?? [];
   const address = parseAddress(bracketed ?? bare ?? '');
   const port = parsePort(portText);
   if (address === undefined || port === undefined || !isUnicast(address)) return undefined;
@@ -20,7 +21,9 @@ export function parseEndpoint(text: string): Endpoint | undefined {
 
 /** The text `parseEndpoint` reads. */
 export function endpointText({ address, port, transport }: Endpoint): string {
-  return address.family === 'ipv6' ? `[${address.text}]:${port}/${transport}` : `${address.text}:${port}/${transport}`;
+  return address.family === 'ipv6'
+    ? `[${address.text}]:${port}/${transport}`
+    : `${address.text}:${port}/${transport}`;
 }
 
 /** Each endpoint once, in a stable order. */

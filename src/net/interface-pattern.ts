@@ -22,13 +22,15 @@ export function means(interfaces: Interfaces, name: string): boolean {
 }
 
 /**
- * The name of an interface, or a pattern such as `br-*`: two characters or more and one star, the last. A pattern that
- * may mean loopback or a tunnel of OpenVPN is none.
+ * The name of an interface, or a pattern such as `br-*`: two characters or more and one star, the
+ * last. A pattern that may mean loopback or a tunnel of OpenVPN is none.
  */
 export function parseInterfaces(text: string): Interfaces | undefined {
   if (!text.endsWith('*')) return parseInterfaceName(text);
   const head = parseInterfaceName(text.slice(0, -1));
   if (head === undefined || head.length < 2 || head.length > 14) return undefined;
-  const isNever = LOOPBACK.startsWith(head) || TUNNELS.some((name) => name.startsWith(head) || head.startsWith(name));
+  const isNever =
+    LOOPBACK.startsWith(head) ||
+    TUNNELS.some((name) => name.startsWith(head) || head.startsWith(name));
   return isNever ? undefined : (text as InterfacePattern);
 }

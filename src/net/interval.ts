@@ -1,6 +1,9 @@
 import ipaddr from 'ipaddr.js';
 
-/** The first and last address of `192.0.2.1`, `192.0.2.0/24` or `192.0.2.1-192.0.2.9`; undefined for other text. */
+/**
+ * The first and last address of `192.0.2.1`, `192.0.2.0/24` or `192.0.2.1-192.0.2.9`; undefined for
+ * other text.
+ */
 function bounds(text: string): readonly [bigint, bigint] | undefined {
   const [head = '', tail] = text.split('-');
   const [start = '', length] = head.split('/');
@@ -11,19 +14,23 @@ function bounds(text: string): readonly [bigint, bigint] | undefined {
       .toByteArray()
       .reduce((sum, byte) => sum * 256n + BigInt(byte), 0n);
   const bits = ipaddr.parse(start).kind() === 'ipv4' ? 32 : 128;
-  if (length !== undefined && (!/^\d{1,3}$/.test(length) || Number(length) > bits)) return undefined;
+  if (length !== undefined && (!/^\d{1,3}$/.test(length) || Number(length) > bits))
+    return undefined;
   const first = number(start);
   if (tail !== undefined) return [first, number(tail)];
   return [first, first + (1n << BigInt(bits - Number(length ?? bits))) - 1n];
 }
 
 function addressText(number: bigint, digits: number): string {
-  return ipaddr.fromByteArray([...Buffer.from(number.toString(16).padStart(digits, '0'), 'hex')]).toString();
+  return ipaddr
+    .fromByteArray([...Buffer.from(number.toString(16).padStart(digits, '0'), 'hex')])
+    .toString();
 }
 
 /**
- * Addresses, prefixes and ranges of one family as the fewest ranges, `FIRST-LAST`, or `FIRST` where that is all: the same text whether a kernel
- * lists neighbouring prefixes one by one or as a range. Undefined when one of them is none of these.
+ * Addresses, prefixes and ranges of one family as the fewest ranges, `FIRST-LAST`, or `FIRST` where
+ * that is all: the same text whether a kernel lists neighbouring prefixes one by one or as a range.
+ * Undefined when one of them is none of these.
  */
 export function mergedIntervals(texts: readonly string[]): readonly string[] | undefined {
   const intervals = texts.map(bounds);
@@ -36,5 +43,7 @@ export function mergedIntervals(texts: readonly string[]): readonly string[] | u
     else if (last > previous[1]) previous[1] = last;
   }
   const digits = texts[0]?.includes(':') === true ? 32 : 8;
-  return merged.map(([first, last]) => [...new Set([first, last])].map((end) => addressText(end, digits)).join('-'));
+  return merged.map(([first, last]) =>
+    [...new Set([first, last])].map((end) => addressText(end, digits)).join('-'),
+  );
 }

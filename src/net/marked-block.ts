@@ -1,4 +1,7 @@
-/** How a block of ours begins in a file that is shared with its owner: a line that starts with these words. */
+/**
+ * How a block of ours begins in a file that is shared with its owner: a line that starts with these
+ * words.
+ */
 export const BLOCK_OPENS = '# >>> ovpn-killswitch';
 /** How it ends: exactly this line. */
 export const BLOCK_CLOSES = '# <<< ovpn-killswitch';
@@ -6,10 +9,13 @@ export const BLOCK_CLOSES = '# <<< ovpn-killswitch';
 type Place = 'outside' | 'inside';
 
 /**
- * What a marker leads to, by where it is met. A file whose markers do not fit this, or that ends inside, is damaged:
- * nobody can tell which lines are ours, so all of them stay. The script `recover` is built from the same table.
+ * What a marker leads to, by where it is met. A file whose markers do not fit this, or that ends
+ * inside, is damaged: nobody can tell which lines are ours, so all of them stay. The script
+ * `recover` is built from the same table.
  */
-export const MARKER_RULE: Readonly<Record<Place, Readonly<Record<'opens' | 'closes', Place | 'damaged'>>>> = {
+export const MARKER_RULE: Readonly<
+  Record<Place, Readonly<Record<'opens' | 'closes', Place | 'damaged'>>>
+> = {
   outside: { opens: 'inside', closes: 'damaged' },
   inside: { opens: 'damaged', closes: 'outside' },
 };
@@ -34,10 +40,13 @@ export function markerDamage(text: string): string | undefined {
     const marker = markerOf(line);
     if (marker === undefined) continue;
     const next: Place | 'damaged' = MARKER_RULE[place][marker];
-    if (next === 'damaged' && place === 'outside') return `line ${index + 1} ends lines of ovpn-killswitch, but none begin above it`;
+    if (next === 'damaged' && place === 'outside')
+      return `line ${index + 1} ends lines of ovpn-killswitch, but none begin above it`;
     if (next === 'damaged') break;
     if (next === 'inside') opened = index + 1;
     place = next;
   }
-  return place === 'outside' ? undefined : `line ${opened} begins lines of ovpn-killswitch that end nowhere`;
+  return place === 'outside'
+    ? undefined
+    : `line ${opened} begins lines of ovpn-killswitch that end nowhere`;
 }

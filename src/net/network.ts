@@ -2,8 +2,14 @@ import ipaddr from 'ipaddr.js';
 import { type Address, type Family, parseAddress, readAs } from './address.ts';
 import type { Branded } from './brand.ts';
 
-/** An IP prefix. `text` is canonical: host bits are zero, the length is always written (`10.8.0.0/24`, `10.8.0.1/32`). */
-export type Network = Branded<{ readonly family: Family; readonly text: string; readonly prefix: number }, 'Network'>;
+/**
+ * An IP prefix. `text` is canonical: host bits are zero, the length is always written
+ * (`10.8.0.0/24`, `10.8.0.1/32`).
+ */
+export type Network = Branded<
+  { readonly family: Family; readonly text: string; readonly prefix: number },
+  'Network'
+>;
 
 /** Bits in an address of the family. */
 export function width(family: Family): 32 | 128 {
@@ -23,9 +29,13 @@ function masked(address: Address, prefix: number): Network {
   return { family: address.family, prefix, text: `${text}/${prefix}` } as Network;
 }
 
-/** The network of this length around an address. Throws RangeError when the length does not fit the family: a bug of ours. */
+/**
+ * The network of this length around an address. Throws RangeError when the length does not fit the
+ * family: a bug of ours.
+ */
 export function networkOf(address: Address, prefix: number = width(address.family)): Network {
-  if (!Number.isInteger(prefix) || prefix < 0 || prefix > width(address.family)) throw new RangeError(`prefix ${prefix}`);
+  if (!Number.isInteger(prefix) || prefix < 0 || prefix > width(address.family))
+    throw new RangeError(`prefix ${prefix}`);
   return masked(address, prefix);
 }
 
@@ -35,11 +45,14 @@ export function parseNetwork(text: string): Network | undefined {
   const address = parseAddress(head);
   if (address === undefined || more.length > 0) return undefined;
   if (length === undefined) return networkOf(address);
-  if (!/^(0|[1-9]\d{0,2})$/.test(length) || Number(length) > width(address.family)) return undefined;
+  if (!/^(0|[1-9]\d{0,2})$/.test(length) || Number(length) > width(address.family))
+    return undefined;
   return masked(address, Number(length));
 }
 
-/** The length of a dotted mask (`255.255.255.0` is 24); undefined when its ones are not contiguous. */
+/**
+ * The length of a dotted mask (`255.255.255.0` is 24); undefined when its ones are not contiguous.
+ */
 export function parseNetmask(text: string): number | undefined {
   const address = parseAddress(text);
   if (address?.family !== 'ipv4') return undefined;
@@ -52,7 +65,8 @@ const starts = new WeakMap<Network, readonly number[]>();
 /** The bytes of the first address. */
 function start(network: Network): readonly number[] {
   const { family, text } = network;
-  const known = starts.get(network) ?? readAs(family, text.slice(0, text.lastIndexOf('/'))).toByteArray();
+  const known =
+    starts.get(network) ?? readAs(family, text.slice(0, text.lastIndexOf('/'))).toByteArray();
   starts.set(network, known);
   return known;
 }
@@ -61,10 +75,15 @@ function start(network: Network): readonly number[] {
 export function contains(outer: Network, inner: Network): boolean {
   if (outer.family !== inner.family || outer.prefix > inner.prefix) return false;
   const bytes = start(inner);
-  return start(outer).every((byte, index) => ((byte ^ (bytes[index] ?? 0)) & maskByte(outer.prefix, index)) === 0);
+  return start(outer).every(
+    (byte, index) => ((byte ^ (bytes[index] ?? 0)) & maskByte(outer.prefix, index)) === 0,
+  );
 }
 
-/** The same addresses without a network that lies inside another: what a kernel interval set accepts, in a stable order. */
+/**
+ * The same addresses without a network that lies inside another: what a kernel interval set
+ * accepts, in a stable order.
+ */
 export function disjoint(networks: readonly Network[]): readonly Network[] {
   const unique = [...new Map(networks.map((network) => [network.text, network])).values()];
   return unique

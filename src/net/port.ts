@@ -27,8 +27,12 @@ export interface Service {
 export function parseService(text: string): Service | undefined {
   const [, first = '', last = first, transport] = /^(\d+)(?:-(\d+))?\/(tcp|udp)$/.exec(text) ?? [];
   const range = { first: parsePort(first), last: parsePort(last) };
-  if (range.first === undefined || range.last === undefined || range.first > range.last) return undefined;
-  return { ports: { first: range.first, last: range.last }, transport: transport === 'tcp' ? 'tcp' : 'udp' };
+  if (range.first === undefined || range.last === undefined || range.first > range.last)
+    return undefined;
+  return {
+    ports: { first: range.first, last: range.last },
+    transport: transport === 'tcp' ? 'tcp' : 'udp',
+  };
 }
 
 /** One port as a range. */

@@ -17,5 +17,7 @@ export function visibleLine(text: string): string {
 
 /** The same for text of several lines, in which tabs may stand. */
 export function visibleText(text: string): string {
-  return text.replace(UNSEEN, (character) => (character === '\n' || character === '\t' ? character : escaped(character)));
+  return text.replace(UNSEEN, (character) =>
+    character === '\n' || character === '\t' ? character : escaped(character),
+  );
 }

@@ -5,15 +5,18 @@ import { type Address, parseAddress } from './address.ts';
 const SHORT_IPV4 = /^(?:0x[\da-f]+|\d+)(?:\.(?:0x[\da-f]+|\d+)){0,3}$/i;
 
 /**
- * The address that a person wrote into a profile, as getaddrinfo(3) reads it for OpenVPN: also short, hexadecimal and octal IPv4, an
- * IPv4 address inside `::ffff:0:0/96`, which leaves as IPv4, and an address with its zone (RFC 4007 11). `undefined` for a name, and
- * for the IPv6 addresses of RFC 4291 2.5.5.1, which nobody has.
+ * The address that a person wrote into a profile, as getaddrinfo(3) reads it for OpenVPN: also
+ * short, hexadecimal and octal IPv4, an IPv4 address inside `::ffff:0:0/96`, which leaves as IPv4,
+ * and an address with its zone (RFC 4007 11). `undefined` for a name, and for the IPv6 addresses of
+ * RFC 4291 2.5.5.1, which nobody has.
  */
 export function writtenAddress(text: string): Address | undefined {
   const [bare = ''] = text.split('%');
   const address = parseAddress(bare);
-  if (address !== undefined) return text === bare || address.family === 'ipv6' ? address : undefined;
-  if (SHORT_IPV4.test(text)) return ipaddr.IPv4.isValid(text) ? parseAddress(ipaddr.IPv4.parse(text).toString()) : undefined;
+  if (address !== undefined)
+    return text === bare || address.family === 'ipv6' ? address : undefined;
+  if (SHORT_IPV4.test(text))
+    return ipaddr.IPv4.isValid(text) ? parseAddress(ipaddr.IPv4.parse(text).toString()) : undefined;
   // The library takes `::192.0.2.1` for a mapped address, which it is not.
   if (!/:0*ffff:/i.test(bare) || !ipaddr.IPv6.isValid(bare)) return undefined;
   const parsed = ipaddr.IPv6.parse(bare);

@@ -1,6 +1,9 @@
 import { type Port, parsePort } from './port.ts';
 
-/** Services that a VPN or its proxy may be found at, by their names in services(5) (IANA's registry of service names). */
+/**
+ * Services that a VPN or its proxy may be found at, by their names in services(5) (IANA's registry
+ * of service names).
+ */
 const SERVICES: ReadonlyMap<string, string> = new Map([
   ['domain', '53'],
   ['ftp', '21'],
@@ -27,8 +30,9 @@ const SERVICES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The port that a person wrote into a profile, as getaddrinfo(3) of glibc reads it for OpenVPN: the name of a service, or what
- * strtoul(3) takes, with spaces, a plus or zeros before it, of which 16 bits count. `undefined` where it comes to no port.
+ * The port that a person wrote into a profile, as getaddrinfo(3) of glibc reads it for OpenVPN: the
+ * name of a service, or what strtoul(3) takes, with spaces, a plus or zeros before it, of which 16
+ * bits count. `undefined` where it comes to no port.
  */
 export function writtenPort(text: string): Port | undefined {
   if (/^\s*\+?\d{1,10}$/.test(text)) return parsePort(String(Number(text.trim()) % 65536));

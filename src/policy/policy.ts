@@ -9,8 +9,13 @@ import type { Tunnel } from '../tunnel/tunnel.ts';
 import { describePortal, type Portal } from './portal.ts';
 import type { LanEntry, LogLimit, Refuse, Settings } from './settings.ts';
 
-/** Whose packets: those of sockets opened by a user, or those with a firewall mark (`--mark` in OpenVPN). */
-export type Owner = { readonly kind: 'uid'; readonly uid: number } | { readonly kind: 'mark'; readonly mark: number };
+/**
+ * Whose packets: those of sockets opened by a user, or those with a firewall mark (`--mark` in
+ * OpenVPN).
+ */
+export type Owner =
+  | { readonly kind: 'uid'; readonly uid: number }
+  | { readonly kind: 'mark'; readonly mark: number };
 
 /** What holds in every state: the settings with everything in them looked up. */
 export interface Base {
@@ -45,12 +50,16 @@ interface EveryPolicy {
 }
 
 /**
- * What may pass: a closed set of states. There is no open one: opening is the human's command `unlock`, which removes the rules.
+ * What may pass: a closed set of states. There is no open one: opening is the human's command
+ * `unlock`, which removes the rules.
  */
 export type Policy =
   | (EveryPolicy & { readonly state: 'blocked' })
   | (EveryPolicy & { readonly state: 'portal'; readonly portal: Portal })
-  | (EveryPolicy & { readonly state: 'connected'; readonly tunnels: readonly [Tunnel, ...Tunnel[]] });
+  | (EveryPolicy & {
+      readonly state: 'connected';
+      readonly tunnels: readonly [Tunnel, ...Tunnel[]];
+    });
 
 /** What the settings name but do not hold themselves. */
 export interface Known {
@@ -82,7 +91,10 @@ function lanOf({ lan }: Settings): readonly LanEntry[] {
     case 'off':
       return [];
     case 'private':
-      return [...PRIVATE_NETWORKS, ...LOCAL_MULTICAST].map((network) => ({ network, service: undefined }));
+      return [...PRIVATE_NETWORKS, ...LOCAL_MULTICAST].map((network) => ({
+        network,
+        service: undefined,
+      }));
     case 'list':
       return lan.entries;
     default:
@@ -92,9 +104,11 @@ function lanOf({ lan }: Settings): readonly LanEntry[] {
 
 /** The base that settings describe. */
 export function baseOf(settings: Settings, known: Known, sessions: readonly Session[] = []): Base {
-  const { lanInbound, lanDns, tunnelPorts, tunnelInbound, dns, ipv6, forward, refuse, logDrops } = settings;
+  const { lanInbound, lanDns, tunnelPorts, tunnelInbound, dns, ipv6, forward, refuse, logDrops } =
+    settings;
   const endpoints = distinctEndpoints([...settings.endpoints, ...known.endpoints]);
-  const allowed = ipv6 === 'block' ? endpoints.filter(({ address }) => address.family === 'ipv4') : endpoints;
+  const allowed =
+    ipv6 === 'block' ? endpoints.filter(({ address }) => address.family === 'ipv4') : endpoints;
   return {
     endpoints: allowed,
     owners: ownersOf(settings, known),
@@ -118,13 +132,20 @@ export function baseOf(settings: Settings, known: Known, sessions: readonly Sess
  * The state that a base and the live tunnels make. Tunnels are ordered, so that the same facts give
  * the same policy. Beside a tunnel there is no portal.
  */
-export function decide(base: Base, live: readonly Tunnel[], portal?: Portal, formerTunnels: readonly FormerTunnel[] = []): Policy {
+export function decide(
+  base: Base,
+  live: readonly Tunnel[],
+  portal?: Portal,
+  formerTunnels: readonly FormerTunnel[] = [],
+): Policy {
   const former = ordered(formerTunnels, ({ kind, device, networks }) =>
     [device ?? '', kind, ...networks.map(({ text }) => text)].join(' '),
   );
   const [first, ...others] = ordered(live, ({ device }) => device);
   if (first !== undefined) return { state: 'connected', base, former, tunnels: [first, ...others] };
-  return portal === undefined ? { state: 'blocked', base, former } : { state: 'portal', base, former, portal };
+  return portal === undefined
+    ? { state: 'blocked', base, former }
+    : { state: 'portal', base, former, portal };
 }
 
 function ordered<Item>(items: readonly Item[], nameOf: (item: Item) => string): readonly Item[] {
@@ -139,7 +160,9 @@ export function tunnelsOf(policy: Policy): readonly Tunnel[] {
 /** The devices that reconnect, and how many networks they keep shut. */
 function reconnectingTexts({ former }: Policy): readonly string[] {
   return former.flatMap(({ kind, device, networks: { length } }) =>
-    kind === 'reconnecting' && device !== undefined ? [`${device} reconnects, ${length} network${length === 1 ? '' : 's'} kept shut`] : [],
+    kind === 'reconnecting' && device !== undefined
+      ? [`${device} reconnects, ${length} network${length === 1 ? '' : 's'} kept shut`]
+      : [],
   );
 }
 
@@ -165,5 +188,8 @@ export function describeTunnels(policy: Policy): string {
 /** The policy as one line for people. */
 export function describe(policy: Policy): string {
   const { length } = policy.base.endpoints;
-  return [`${policy.state}, ${length} endpoint${length === 1 ? '' : 's'}`, ...tunnelTexts(policy)].join('; ');
+  return [
+    `${policy.state}, ${length} endpoint${length === 1 ? '' : 's'}`,
+    ...tunnelTexts(policy),
+  ].join('; ');
 }

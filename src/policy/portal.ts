@@ -2,7 +2,10 @@ import type { Address } from '../net/address.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import type { Network } from '../net/network.ts';
 
-/** A hole for a captive portal, IPv4 alone: one user's web to a few networks by one interface, and names. */
+/**
+ * A hole for a captive portal, IPv4 alone: one user's web to a few networks by one interface, and
+ * names.
+ */
 export interface Portal {
   /** Whose programs may reach the web there. */
   readonly uid: number;
@@ -21,6 +24,7 @@ export interface Portal {
 
 /** Where a portal is open to, as a phrase. */
 export function describePortal({ uid, uplink, networks, resolvers }: Portal): string {
-  const list = (all: readonly { readonly text: string }[]) => all.map(({ text }) => text.replace(/\/32$/, '')).join(', ');
+  const list = (all: readonly { readonly text: string }[]) =>
+    all.map(({ text }) => text.replace(/\/32$/, '')).join(', ');
   return `uid ${uid} reaches ${list(networks)} by ${uplink}, TCP 80 and 443; names of ${list(resolvers)}`;
 }

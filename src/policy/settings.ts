@@ -19,7 +19,9 @@ export interface LanEntry {
   readonly network: Network;
   readonly service: { readonly ports: PortRange; readonly transport: Transport } | undefined;
 }
-export type LanSetting = { readonly kind: 'off' | 'private' } | { readonly kind: 'list'; readonly entries: readonly LanEntry[] };
+export type LanSetting =
+  | { readonly kind: 'off' | 'private' }
+  | { readonly kind: 'list'; readonly entries: readonly LanEntry[] };
 
 /** At most `count` lines per `unit` in the kernel's log. */
 export interface LogLimit {
@@ -67,7 +69,10 @@ interface Key<Value> {
   readonly parse: (text: string) => Value | undefined;
 }
 
-function list<Item>(text: string, parse: (item: string) => Item | undefined): readonly Item[] | undefined {
+function list<Item>(
+  text: string,
+  parse: (item: string) => Item | undefined,
+): readonly Item[] | undefined {
   const items = text
     .split(',')
     .map((item) => item.trim())
@@ -77,7 +82,9 @@ function list<Item>(text: string, parse: (item: string) => Item | undefined): re
   return known.length === items.length ? known : undefined;
 }
 
-function oneOf<const Word extends string>(...allowed: readonly Word[]): (text: string) => Word | undefined {
+function oneOf<const Word extends string>(
+  ...allowed: readonly Word[]
+): (text: string) => Word | undefined {
   return (text) => allowed.find((word) => word === text);
 }
 
@@ -89,11 +96,14 @@ function hostAddress(text: string): Address | undefined {
 function lanAddress(text: string): Address | undefined {
   const address = hostAddress(text);
   if (address === undefined) return undefined;
-  return PRIVATE_NETWORKS.some((network) => contains(network, networkOf(address))) ? address : undefined;
+  return PRIVATE_NETWORKS.some((network) => contains(network, networkOf(address)))
+    ? address
+    : undefined;
 }
 
 function lanEntry(text: string): LanEntry | undefined {
-  const [, head = '', ports, transport = ''] = /^(.*?)(?::(\d+(?:-\d+)?)\/(tcp|udp))?$/.exec(text) ?? [];
+  const [, head = '', ports, transport = ''] =
+    /^(.*?)(?::(\d+(?:-\d+)?)\/(tcp|udp))?$/.exec(text) ?? [];
   const network = parseNetwork(head.replace(/^\[(.*)\]$/, '$1'));
   if (network === undefined || network.prefix < 8) return undefined;
   if (ports === undefined) return { network, service: undefined };
@@ -124,36 +134,68 @@ function logLimit(text: string): { readonly limit: LogLimit | undefined } | unde
   return { limit: { count: Number(count), unit } };
 }
 
-function key<Value>(initial: string, allowed: string, parse: (text: string) => Value | undefined): Key<Value> {
+function key<Value>(
+  initial: string,
+  allowed: string,
+  parse: (text: string) => Value | undefined,
+): Key<Value> {
   return { initial, allowed, parse };
 }
 
-const absolutePattern = (text: string) => (/^\/[^*?]*\/[^/]+\.(conf|ovpn|\*)$/.test(text) && !text.includes('..') ? text : undefined);
+const absolutePattern = (text: string) =>
+  /^\/[^*?]*\/[^/]+\.(conf|ovpn|\*)$/.test(text) && !text.includes('..') ? text : undefined;
 
-/** Every key of `/etc/ovpn-killswitch/killswitch.env`: its default, what is allowed and how it is read. */
+/**
+ * Every key of `/etc/ovpn-killswitch/killswitch.env`: its default, what is allowed and how it is
+ * read.
+ */
 export const KEYS = {
-  KILLSWITCH_BACKEND: key('auto', 'auto, iptables or nftables', oneOf('auto', 'iptables', 'nftables')),
+  KILLSWITCH_BACKEND: key(
+    'auto',
+    'auto, iptables or nftables',
+    oneOf('auto', 'iptables', 'nftables'),
+  ),
   KILLSWITCH_PROFILES: key(
     '/etc/openvpn/client/*.conf,/etc/openvpn/*.conf',
     'absolute paths of .conf or .ovpn files, * and ? in the last part, separated by commas',
     (text) => list(text, absolutePattern),
   ),
-  KILLSWITCH_ENDPOINTS: key('', 'ADDRESS:PORT/udp or [ADDRESS]:PORT/tcp, separated by commas', (text) => list(text, parseEndpoint)),
+  KILLSWITCH_ENDPOINTS: key(
+    '',
+    'ADDRESS:PORT/udp or [ADDRESS]:PORT/tcp, separated by commas',
+    (text) => list(text, parseEndpoint),
+  ),
   KILLSWITCH_ENDPOINT_OWNER: key('auto', 'auto, root, any, user:NAME or mark:0xHEX', owner),
-  KILLSWITCH_LAN: key('private', 'off, private, or networks (/8 or longer) such as 192.168.1.0/24,192.168.2.5:8080/tcp', lan),
-  KILLSWITCH_LAN_INBOUND: key('', 'PORT/tcp or PORT/udp, separated by commas', (text) => list(text, parseService)),
-  KILLSWITCH_LAN_DNS: key('', 'private addresses of resolvers, separated by commas', (text) => list(text, lanAddress)),
+  KILLSWITCH_LAN: key(
+    'private',
+    'off, private, or networks (/8 or longer) such as 192.168.1.0/24,192.168.2.5:8080/tcp',
+    lan,
+  ),
+  KILLSWITCH_LAN_INBOUND: key('', 'PORT/tcp or PORT/udp, separated by commas', (text) =>
+    list(text, parseService),
+  ),
+  KILLSWITCH_LAN_DNS: key('', 'private addresses of resolvers, separated by commas', (text) =>
+    list(text, lanAddress),
+  ),
   KILLSWITCH_TUNNEL_PORTS: key('all', 'all, or PORT/tcp, PORT/udp, separated by commas', (text) =>
     text === 'all' ? { ports: undefined } : wrapPorts(list(text, parseService)),
   ),
-  KILLSWITCH_TUNNEL_INBOUND: key('', 'PORT/tcp or PORT/udp, separated by commas', (text) => list(text, parseService)),
+  KILLSWITCH_TUNNEL_INBOUND: key('', 'PORT/tcp or PORT/udp, separated by commas', (text) =>
+    list(text, parseService),
+  ),
   KILLSWITCH_DNS: key('pushed', 'pushed, or addresses of resolvers, separated by commas', (text) =>
     text === 'pushed' ? { addresses: undefined } : wrapAddresses(list(text, hostAddress)),
   ),
-  KILLSWITCH_RESOLVER: key('auto', 'auto, resolved, resolvconf, file or off', oneOf('auto', 'resolved', 'resolvconf', 'file', 'off')),
+  KILLSWITCH_RESOLVER: key(
+    'auto',
+    'auto, resolved, resolvconf, file or off',
+    oneOf('auto', 'resolved', 'resolvconf', 'file', 'off'),
+  ),
   KILLSWITCH_IPV6: key('tunnel', 'tunnel or block', oneOf('tunnel', 'block')),
-  KILLSWITCH_FORWARD: key('', 'names of interfaces, or patterns such as br-* (but none for lo, tun or tap), separated by commas', (text) =>
-    list(text, parseInterfaces),
+  KILLSWITCH_FORWARD: key(
+    '',
+    'names of interfaces, or patterns such as br-* (but none for lo, tun or tap), separated by commas',
+    (text) => list(text, parseInterfaces),
   ),
   KILLSWITCH_REFUSE: key('drop', 'drop or reject', oneOf('drop', 'reject')),
   KILLSWITCH_LOG_DROPS: key('off', 'off, or COUNT/second, COUNT/minute, COUNT/hour', logLimit),
@@ -161,15 +203,22 @@ export const KEYS = {
 } as const;
 export type SettingsKey = keyof typeof KEYS;
 
-function wrapPorts(ports: readonly Service[] | undefined): { readonly ports: readonly Service[] } | undefined {
+function wrapPorts(
+  ports: readonly Service[] | undefined,
+): { readonly ports: readonly Service[] } | undefined {
   return ports === undefined || ports.length === 0 ? undefined : { ports };
 }
 
-function wrapAddresses(addresses: readonly Address[] | undefined): { readonly addresses: readonly Address[] } | undefined {
+function wrapAddresses(
+  addresses: readonly Address[] | undefined,
+): { readonly addresses: readonly Address[] } | undefined {
   return addresses === undefined || addresses.length === 0 ? undefined : { addresses };
 }
 
-/** The keys and values of a settings file with the line each stands on; a line that is neither has no key. */
+/**
+ * The keys and values of a settings file with the line each stands on; a line that is neither has
+ * no key.
+ */
 export interface SettingsText {
   readonly values: Readonly<Record<string, string>>;
   readonly lines: readonly { readonly line: number; readonly key: string | undefined }[];
@@ -178,22 +227,41 @@ export interface SettingsText {
 const isKey = (name: string): name is SettingsKey => Object.hasOwn(KEYS, name);
 
 /**
- * Settings from the text of a settings file, or every problem of it at once. An empty value means the default.
+ * Settings from the text of a settings file, or every problem of it at once. An empty value means
+ * the default.
  */
-export function readSettings({ values, lines }: SettingsText): { readonly settings: Settings } | { readonly issues: readonly Issue[] } {
+export function readSettings({
+  values,
+  lines,
+}: SettingsText): { readonly settings: Settings } | { readonly issues: readonly Issue[] } {
   const issues: Issue[] = [];
   const first = new Map<string, number>();
   for (const { line, key: name } of lines) {
     if (name === undefined) issues.push({ line, key: '', problem: 'is not KEY=value' });
-    else if (!isKey(name)) issues.push({ line, key: name, problem: `is not a key; the keys are ${Object.keys(KEYS).join(', ')}` });
-    else if (first.has(name)) issues.push({ line, key: name, problem: `stands on line ${first.get(name)} already` });
+    else if (!isKey(name))
+      issues.push({
+        line,
+        key: name,
+        problem: `is not a key; the keys are ${Object.keys(KEYS).join(', ')}`,
+      });
+    else if (first.has(name))
+      issues.push({ line, key: name, problem: `stands on line ${first.get(name)} already` });
     else first.set(name, line);
   }
-  const read = <Name extends SettingsKey>(name: Name): NonNullable<ReturnType<(typeof KEYS)[Name]['parse']>> => {
-    const { initial, allowed, parse } = KEYS[name] as Key<NonNullable<ReturnType<(typeof KEYS)[Name]['parse']>>>;
+  const read = <Name extends SettingsKey>(
+    name: Name,
+  ): NonNullable<ReturnType<(typeof KEYS)[Name]['parse']>> => {
+    const { initial, allowed, parse } = KEYS[name] as Key<
+      NonNullable<ReturnType<(typeof KEYS)[Name]['parse']>>
+    >;
     const text = values[name]?.trim() || initial;
     const value = parse(text) ?? parse(initial);
-    if (parse(text) === undefined) issues.push({ line: first.get(name) ?? 0, key: name, problem: `is "${text}"; allowed: ${allowed}` });
+    if (parse(text) === undefined)
+      issues.push({
+        line: first.get(name) ?? 0,
+        key: name,
+        problem: `is "${text}"; allowed: ${allowed}`,
+      });
     if (value === undefined) throw new TypeError(`the default of ${name} does not parse`);
     return value;
   };

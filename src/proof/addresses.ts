@@ -46,7 +46,14 @@ export const OTHER_VPN = {
   resolver6: 'fd00:9::1',
 } as const;
 
-export const PORTS = { dns: 53, encryptedDns: 853, web: 80, echo: 7, vpn: 1194, otherVpn: 1195 } as const;
+export const PORTS = {
+  dns: 53,
+  encryptedDns: 853,
+  web: 80,
+  echo: 7,
+  vpn: 1194,
+  otherVpn: 1195,
+} as const;
 
 /** Interfaces: the client's uplink, the router's side of it, and the client's tunnel. */
 export const UPLINK = 'up0';
@@ -57,5 +64,7 @@ export const DEVICE = 'tun0';
 export const FOLDER = '/run/proof';
 /** The built programs as the world's machines see them, wherever they lie. */
 export const PROGRAMS = `${FOLDER}/programs`;
-/** The interpreter there: that of this process, which may be a copy beside the installed programs. */
+/**
+ * The interpreter there: that of this process, which may be a copy beside the installed programs.
+ */
 export const NODE = process.execPath.replace(PATHS.library, PROGRAMS);

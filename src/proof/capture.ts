@@ -49,11 +49,14 @@ function empty() {
 }
 
 /**
- * Starts the router's network namespace with tcpdump in it, which listens as soon as the router's side is up. tcpdump as root insists on
- * changing its user, which a user namespace with a single user refuses: there it is another user, of a namespace within, that owns the router.
+ * Starts the router's network namespace with tcpdump in it, which listens as soon as the router's
+ * side is up. tcpdump as root insists on changing its user, which a user namespace with a single
+ * user refuses: there it is another user, of a namespace within, that owns the router.
  */
 export function startCapture(sandbox: Sandbox): Capture & { readonly service: Service } {
-  const owner = sandbox.hasOtherUsers ? [] : ['--user', '--map-user=1', '--map-group=1', '--keep-caps'];
+  const owner = sandbox.hasOtherUsers
+    ? []
+    : ['--user', '--map-user=1', '--map-group=1', '--keep-caps'];
   const up = `until ip link show dev ${ROUTER_SIDE} up 2>/dev/null | grep -q ${ROUTER_SIDE}; do sleep 0.02; done`;
   const dump = `exec tcpdump -i ${ROUTER_SIDE} -nn -U --immediate-mode -B 65536 -s ${SNAPLEN} -Z root -w -`;
   let client = '';
@@ -68,7 +71,8 @@ export function startCapture(sandbox: Sandbox): Capture & { readonly service: Se
   const firsts = new Map<string, Sorted>();
   const sortOf = (packet: Packet): Sorted => {
     const { datagram, later } = packet;
-    if (datagram !== undefined && later === true) return firsts.get(datagram) ?? sortPacket(packet, transport);
+    if (datagram !== undefined && later === true)
+      return firsts.get(datagram) ?? sortPacket(packet, transport);
     const sorted = sortPacket(packet, transport);
     if (datagram !== undefined) firsts.set(datagram, sorted);
     return sorted;
@@ -78,10 +82,12 @@ export function startCapture(sandbox: Sandbox): Capture & { readonly service: Se
     for (const tally of [current, whole]) {
       tally[sorted.sort]++;
       if (sorted.sort === 'clear') tally.byName[sorted.name] = (tally.byName[sorted.name] ?? 0) + 1;
-      if (sorted.sort === 'neighbour') tally.neighbourWords[sorted.name] = (tally.neighbourWords[sorted.name] ?? 0) + 1;
+      if (sorted.sort === 'neighbour')
+        tally.neighbourWords[sorted.name] = (tally.neighbourWords[sorted.name] ?? 0) + 1;
     }
   };
-  // Frames come in order: once the router's own packet number n is seen, all that went before it is.
+  // Frames come in order: once the router's own packet number n is seen, all that went before it
+  // is.
   const sync = ({ protocol, icmpType, bytes }: Packet) => {
     if (protocol !== PROTOCOL.icmp || icmpType !== 8) return;
     const at = bytes.indexOf('SYNC');
@@ -92,15 +98,20 @@ export function startCapture(sandbox: Sandbox): Capture & { readonly service: Se
     if (packet.from === client) count(packet);
     else sync(packet);
   });
-  const service = startService(sandbox, ROUTER, ['unshare', ...owner, '--net', 'sh', '-c', `${up}; ${dump}`], {
-    onOutput: (chunk) => {
-      try {
-        read(chunk);
-      } catch (thrown) {
-        failure = thrown instanceof Error ? thrown : new Error(String(thrown));
-      }
+  const service = startService(
+    sandbox,
+    ROUTER,
+    ['unshare', ...owner, '--net', 'sh', '-c', `${up}; ${dump}`],
+    {
+      onOutput: (chunk) => {
+        try {
+          read(chunk);
+        } catch (thrown) {
+          failure = thrown instanceof Error ? thrown : new Error(String(thrown));
+        }
+      },
     },
-  });
+  );
 
   return {
     service,
@@ -116,7 +127,10 @@ export function startCapture(sandbox: Sandbox): Capture & { readonly service: Se
       const pattern = Buffer.from(`SYNC${String(number).padStart(8, '0')}end.`).toString('hex');
       await until('the capture to catch up', async () => {
         if (failure !== undefined) throw failure;
-        if (synced < number) await sandbox.ask(['ping', '-n', '-q', '-c1', '-W0.02', '-p', pattern, LAN.client4], { at: ROUTER });
+        if (synced < number)
+          await sandbox.ask(['ping', '-n', '-q', '-c1', '-W0.02', '-p', pattern, LAN.client4], {
+            at: ROUTER,
+          });
         return synced >= number;
       });
       const tally = current;
@@ -128,7 +142,8 @@ export function startCapture(sandbox: Sandbox): Capture & { readonly service: Se
       await service.end('TERM');
       if (failure !== undefined) throw failure;
       const [, dropped] = /(\d+) packets? dropped by kernel/.exec(service.said()) ?? [];
-      if (dropped === undefined) throw new Error(`tcpdump did not say what it has missed: ${service.said().trim()}`);
+      if (dropped === undefined)
+        throw new Error(`tcpdump did not say what it has missed: ${service.said().trim()}`);
       return Number(dropped);
     },
   };

@@ -22,16 +22,26 @@ export interface ProgramUser {
 }
 
 /**
- * The command line of one of the proof's own programs. It is its user from its start: a running Node refuses to become another one where io_uring
- * may be on (node/src/node_credentials.cc).
+ * The command line of one of the proof's own programs. It is its user from its start: a running
+ * Node refuses to become another one where io_uring may be on (node/src/node_credentials.cc).
  */
-export function proofProgram({ node, folder }: Programs, name: string, orders: object, { uid, keeps }: ProgramUser): readonly string[] {
+export function proofProgram(
+  { node, folder }: Programs,
+  name: string,
+  orders: object,
+  { uid, keeps }: ProgramUser,
+): readonly string[] {
   const capabilities = keeps === undefined ? '-all' : `-all,+${keeps}`;
   const as = [
     ...['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'],
     ...[`--inh-caps=${capabilities}`, `--ambient-caps=${capabilities}`],
   ];
-  return [...(uid === undefined ? [] : as), node, `${folder}/proof/${name}.js`, JSON.stringify(orders)];
+  return [
+    ...(uid === undefined ? [] : as),
+    node,
+    `${folder}/proof/${name}.js`,
+    JSON.stringify(orders),
+  ];
 }
 
 /** What a prober does, and as whom. */
@@ -39,7 +49,10 @@ export type ProberPlan = ProberOrders & Pick<ProgramUser, 'uid'>;
 /** What a visitor asks for, and as whom. */
 export type VisitorPlan = VisitorOrders & Pick<ProgramUser, 'uid'>;
 
-/** Starts a prober in a machine and waits until it probes. `name` is unique among the services that run there. */
+/**
+ * Starts a prober in a machine and waits until it probes. `name` is unique among the services that
+ * run there.
+ */
 export async function startProberIn(
   sandbox: Sandbox,
   programs: Programs,
@@ -47,7 +60,12 @@ export async function startProberIn(
   { uid, ...orders }: ProberPlan,
 ): Promise<ProberRun> {
   const { onOutput, report } = reportReader();
-  const service = startService(sandbox, name, proofProgram(programs, 'prober', orders satisfies ProberOrders, { uid }), { onOutput });
+  const service = startService(
+    sandbox,
+    name,
+    proofProgram(programs, 'prober', orders satisfies ProberOrders, { uid }),
+    { onOutput },
+  );
   await until(
     () => `the prober: ${service.said()}`,
     () => report() !== undefined,
@@ -56,8 +74,14 @@ export async function startProberIn(
 }
 
 /** Asks for something from a machine, and waits so long for each answer as the orders say. */
-export async function visitFrom(sandbox: Sandbox, programs: Programs, { uid, ...orders }: VisitorPlan): Promise<Visited> {
-  const { status, stdout, stderr } = await sandbox.ask(proofProgram(programs, 'visitor', orders satisfies VisitorOrders, { uid }));
+export async function visitFrom(
+  sandbox: Sandbox,
+  programs: Programs,
+  { uid, ...orders }: VisitorPlan,
+): Promise<Visited> {
+  const { status, stdout, stderr } = await sandbox.ask(
+    proofProgram(programs, 'visitor', orders satisfies VisitorOrders, { uid }),
+  );
   if (status !== 0) throw new Error(`the visitor: ${stderr.trim()}`);
   return JSON.parse(stdout) as Visited;
 }

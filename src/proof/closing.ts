@@ -1,8 +1,14 @@
 /** Signals that end a program from a terminal. */
 const ENDINGS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Does work, and closes what it uses when it ends, however it does: a signal closes it first, and then ends this process as signals do. */
-export async function closing<Result>(close: () => void, work: () => Promise<Result>): Promise<Result> {
+/**
+ * Does work, and closes what it uses when it ends, however it does: a signal closes it first, and
+ * then ends this process as signals do.
+ */
+export async function closing<Result>(
+  close: () => void,
+  work: () => Promise<Result>,
+): Promise<Result> {
   const onSignal = (signal: NodeJS.Signals) => {
     close();
     process.removeListener(signal, onSignal);

@@ -1,6 +1,15 @@
 import { ownFolder } from '../host/program-files.ts';
 import { proofObstacle } from './obstacle.ts';
-import { clearOf, doubtsOf, leaksOf, lossesOf, type Played, playTogether, triedOf, vpnOf } from './played.ts';
+import {
+  clearOf,
+  doubtsOf,
+  leaksOf,
+  lossesOf,
+  type Played,
+  playTogether,
+  triedOf,
+  vpnOf,
+} from './played.ts';
 import { DEMO_ACTS } from './story.ts';
 import { heading, ink, number, row, type Style, wrap } from './timeline.ts';
 import { withWorlds } from './worlds.ts';
@@ -13,7 +22,10 @@ function print(line = ''): void {
 
 /** What the packets in clear were; the first that fits counts. */
 const KINDS: readonly { readonly kind: string; readonly of: (name: string) => boolean }[] = [
-  { kind: "of DNS (even while connected: the router's resolver)", of: (name) => name.includes('dns') },
+  {
+    kind: "of DNS (even while connected: the router's resolver)",
+    of: (name) => name.includes('dns'),
+  },
   { kind: 'to the web', of: (name) => name.startsWith('web') },
   { kind: 'to the VPN server beside the VPN', of: (name) => name.startsWith('endpoint') },
 ];
@@ -25,19 +37,36 @@ function countOf(played: Played, of: (name: string) => boolean): number {
 
 function conclude(without: Played, guarded: Played, style: Style): number {
   const both = [without, guarded];
-  const doubts = [...lossesOf(without), ...doubtsOf(guarded).map((doubt) => `with the switch, ${doubt}`)];
+  const doubts = [
+    ...lossesOf(without),
+    ...doubtsOf(guarded).map((doubt) => `with the switch, ${doubt}`),
+  ];
   print();
   const sent = both.map((played) => number(triedOf(played)));
   const vpn = both.map((played) => number(vpnOf(played)));
-  print(wrap(`Sent: ${sent.join(' and ')} probes. Seen of the VPN itself: ${vpn.join(' and ')} packets.`));
-  print(wrap(`In clear without the switch: ${KINDS.map(({ kind, of }) => `${number(countOf(without, of))} ${kind}`).join(', ')}.`));
+  print(
+    wrap(
+      `Sent: ${sent.join(' and ')} probes. Seen of the VPN itself: ${vpn.join(' and ')} packets.`,
+    ),
+  );
+  print(
+    wrap(
+      `In clear without the switch: ${KINDS.map(({ kind, of }) => `${number(countOf(without, of))} ${kind}`).join(', ')}.`,
+    ),
+  );
   print(`"ovpn-killswitch status" at the end: ${guarded.end.status ?? 'nothing'}`);
   if (guarded.end.missing !== undefined) print(wrap(`Not shown: ${guarded.end.missing}.`));
   for (const doubt of doubts) print(ink(`Not proven: ${doubt}.`, 'red', style));
   for (const leak of leaksOf(guarded)) print(ink(`  ${leak}`, 'red', style));
   const proven = clearOf(without) > 0 && clearOf(guarded) === 0 && doubts.length === 0;
   print();
-  print(ink(`without: ${number(clearOf(without))} packets in clear; with: ${number(clearOf(guarded))}`, proven ? 'green' : 'red', style));
+  print(
+    ink(
+      `without: ${number(clearOf(without))} packets in clear; with: ${number(clearOf(guarded))}`,
+      proven ? 'green' : 'red',
+      style,
+    ),
+  );
   return proven ? 0 : 1;
 }
 

@@ -6,7 +6,9 @@ export type QuestionType = keyof typeof TYPES;
 /** A query for a name whose first label is `label`. */
 export function query(label: string, type: QuestionType = 'A', id = 1): Buffer {
   const header = Buffer.from([id >> 8, id & 0xff, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-  const labels = [label, 'test'].map((each) => Buffer.concat([Buffer.from([each.length]), Buffer.from(each, 'latin1')]));
+  const labels = [label, 'test'].map((each) =>
+    Buffer.concat([Buffer.from([each.length]), Buffer.from(each, 'latin1')]),
+  );
   return Buffer.concat([header, ...labels, Buffer.from([0, 0, TYPES[type], 0, 1])]);
 }
 
@@ -31,14 +33,23 @@ export function questionName(message: Buffer): string | undefined {
   return labels.join('.').toLowerCase();
 }
 
-/** The answer to a query: the address of its type, 4 or 16 bytes, or none of that type. Undefined for what is no query of ours. */
-export function answer(message: Buffer, addresses: Readonly<Partial<Record<QuestionType, Buffer>>>): Buffer | undefined {
+/**
+ * The answer to a query: the address of its type, 4 or 16 bytes, or none of that type. Undefined
+ * for what is no query of ours.
+ */
+export function answer(
+  message: Buffer,
+  addresses: Readonly<Partial<Record<QuestionType, Buffer>>>,
+): Buffer | undefined {
   const end = endOfQuestion(message);
   if (end === undefined) return undefined;
   const type = message.readUInt16BE(end - 4);
   if (type !== TYPES.A && type !== TYPES.AAAA) return undefined;
   const address = type === TYPES.A ? addresses.A : addresses.AAAA;
-  const header = Buffer.concat([message.subarray(0, 2), Buffer.from([0x81, 0x80, 0, 1, 0, address === undefined ? 0 : 1, 0, 0, 0, 0])]);
+  const header = Buffer.concat([
+    message.subarray(0, 2),
+    Buffer.from([0x81, 0x80, 0, 1, 0, address === undefined ? 0 : 1, 0, 0, 0, 0]),
+  ]);
   if (address === undefined) return Buffer.concat([header, message.subarray(12, end)]);
   const record = Buffer.from([0xc0, 12, 0, type, 0, 1, 0, 0, 0, 60, 0, address.length]);
   return Buffer.concat([header, message.subarray(12, end), record, address]);

@@ -8,7 +8,10 @@ import { HERE_ADDRESSES, HERE_CLASSES, type HereClass } from './here-probes.ts';
 
 /** What counts packets behind every rule, where they leave by an uplink; it decides nothing. */
 export interface HereCounters {
-  /** How many packets of each class have left, in the end. @throws KillswitchError NO_PROOF when that is not known. */
+  /**
+   * How many packets of each class have left, in the end.
+   * @throws KillswitchError NO_PROOF when that is not known.
+   */
   read(): Promise<readonly number[]>;
   /** Leaves nothing of it behind. */
   close(): void;
@@ -25,7 +28,8 @@ const nft = (...args: readonly string[]): Command => ({ program: 'nft', args });
 
 function nftMatch(each: HereClass): string {
   const [ip, icmp] = each.address.includes(':') ? ['ip6', 'ipv6-icmp'] : ['ip', 'icmp'];
-  const what = each.transport === 'icmp' ? `meta l4proto ${icmp}` : `${each.transport} dport ${each.port}`;
+  const what =
+    each.transport === 'icmp' ? `meta l4proto ${icmp}` : `${each.transport} dport ${each.port}`;
   return `${ip} daddr ${each.address} ${what}`;
 }
 
@@ -37,7 +41,9 @@ function tapMatch(each: HereClass): string {
 
 /** A table at the very end of a packet's way (nft(8), egress). */
 function tableText(uplinks: readonly string[]): string {
-  const rules = HERE_CLASSES.map((each, index) => `    ${nftMatch(each)} counter comment "${index}"\n`).join('');
+  const rules = HERE_CLASSES.map(
+    (each, index) => `    ${nftMatch(each)} counter comment "${index}"\n`,
+  ).join('');
   const chains = uplinks.map(
     (device, index) =>
       `  chain uplink${index} {\n    type filter hook egress device "${device}" priority 500; policy accept;\n${rules}  }\n`,
@@ -51,26 +57,44 @@ function readTable(host: Host): readonly number[] {
   const { status, stdout, stderr } = host.run(nft('-j', 'list', 'table', 'netdev', TABLE));
   const list = field(parseJson(stdout), 'nftables');
   if (status !== 0 || !Array.isArray(list))
-    throw new KillswitchError('NO_PROOF', 'the counters could not be read', AGAIN, [printable(stderr.trim())]);
+    throw new KillswitchError('NO_PROOF', 'the counters could not be read', AGAIN, [
+      printable(stderr.trim()),
+    ]);
   for (const each of list as readonly Json[]) {
     const rule = field(each, 'rule');
     const [comment, items] = [field(rule, 'comment'), field(rule, 'expr')];
     if (typeof comment !== 'string' || !Array.isArray(items)) continue;
     for (const item of items as readonly Json[]) {
       const packets = field(field(item, 'counter'), 'packets');
-      if (typeof packets === 'number') seen[Number(comment)] = (seen[Number(comment)] ?? 0) + packets;
+      if (typeof packets === 'number')
+        seen[Number(comment)] = (seen[Number(comment)] ?? 0) + packets;
     }
   }
   return seen;
 }
 
-function openTable(host: Host, uplinks: readonly string[]): HereCounters | { readonly why: string } {
-  const { status, stderr } = host.run({ program: 'nft', args: ['-f', '-'], stdin: tableText(uplinks) });
-  if (status !== 0) return { why: `nft (netdev egress: Linux 5.16, nft 1.0.1): ${printable(stderr.trim().split('\n')[0] ?? '')}` };
-  return { read: async () => readTable(host), close: () => void host.run(nft('delete', 'table', 'netdev', TABLE)) };
+function openTable(
+  host: Host,
+  uplinks: readonly string[],
+): HereCounters | { readonly why: string } {
+  const { status, stderr } = host.run({
+    program: 'nft',
+    args: ['-f', '-'],
+    stdin: tableText(uplinks),
+  });
+  if (status !== 0)
+    return {
+      why: `nft (netdev egress: Linux 5.16, nft 1.0.1): ${printable(stderr.trim().split('\n')[0] ?? '')}`,
+    };
+  return {
+    read: async () => readTable(host),
+    close: () => void host.run(nft('delete', 'table', 'netdev', TABLE)),
+  };
 }
 
-async function openTaps(uplinks: readonly string[]): Promise<HereCounters | { readonly why: string }> {
+async function openTaps(
+  uplinks: readonly string[],
+): Promise<HereCounters | { readonly why: string }> {
   const filter = Object.values(HERE_ADDRESSES)
     .map((address) => `dst host ${address}`)
     .join(' or ');
@@ -88,18 +112,28 @@ async function openTaps(uplinks: readonly string[]): Promise<HereCounters | { re
     close,
     read: async () => {
       const tapped = await Promise.all(taps.map((tap) => tap.end())).catch((thrown: unknown) => {
-        throw new KillswitchError('NO_PROOF', 'the packets could not be counted', AGAIN, [reason(thrown)]);
+        throw new KillswitchError('NO_PROOF', 'the packets could not be counted', AGAIN, [
+          reason(thrown),
+        ]);
       });
       const lost = tapped.reduce((sum, each) => sum + each.lost, 0);
-      if (lost > 0) throw new KillswitchError('NO_PROOF', `tcpdump has lost ${lost} packets, so the count is worth nothing`, AGAIN);
+      if (lost > 0)
+        throw new KillswitchError(
+          'NO_PROOF',
+          `tcpdump has lost ${lost} packets, so the count is worth nothing`,
+          AGAIN,
+        );
       const lines = tapped.flatMap((each) => each.lines);
-      return HERE_CLASSES.map((each) => lines.filter((line) => line.includes(tapMatch(each))).length);
+      return HERE_CLASSES.map(
+        (each) => lines.filter((line) => line.includes(tapMatch(each))).length,
+      );
     },
   };
 }
 
 /**
- * Starts counting what leaves by these interfaces, by counters of nftables or, where the kernel has no place for them, by tcpdump.
+ * Starts counting what leaves by these interfaces, by counters of nftables or, where the kernel has
+ * no place for them, by tcpdump.
  * @throws KillswitchError NO_PROOF when neither works.
  */
 export async function openCounters(host: Host, uplinks: readonly string[]): Promise<HereCounters> {

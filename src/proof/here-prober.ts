@@ -14,13 +14,19 @@ function sendDatagram({ address, port }: HereProbe, source: string | undefined):
     const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
     const done = () => socket.close(() => resolve());
     socket.once('error', done);
-    socket.bind({ port: 0, ...(source !== undefined && { address: source }) }, () => socket.send('prove', port, address, done));
+    socket.bind({ port: 0, ...(source !== undefined && { address: source }) }, () =>
+      socket.send('prove', port, address, done),
+    );
   });
 }
 
 function dial({ address, port }: HereProbe, source: string | undefined): Promise<void> {
   return new Promise((resolve) => {
-    const socket = connect({ host: address, port, ...(source !== undefined && { localAddress: source }) });
+    const socket = connect({
+      host: address,
+      port,
+      ...(source !== undefined && { localAddress: source }),
+    });
     socket.setTimeout(CONNECTION_MILLISECONDS, () => socket.destroy());
     socket.on('error', () => undefined).once('close', () => resolve());
   });
@@ -30,7 +36,9 @@ async function sendAll(): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     const sent = HERE_PROBES.flatMap((probe) => {
       const own = sources.filter((source) => source.includes(':') === probe.address.includes(':'));
-      return [undefined, ...own].map((source) => (probe.transport === 'udp' ? sendDatagram(probe, source) : dial(probe, source)));
+      return [undefined, ...own].map((source) =>
+        probe.transport === 'udp' ? sendDatagram(probe, source) : dial(probe, source),
+      );
     });
     await Promise.all([...sent, setTimeout(PAUSE_MILLISECONDS)]);
   }

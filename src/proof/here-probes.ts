@@ -18,7 +18,10 @@ const KINDS: readonly (readonly [name: string, transport: Transport, port: numbe
   ['something over TCP', 'tcp', 40_000],
 ];
 
-/** Addresses of documentation, which belong to nobody (RFC 5737, RFC 3849): what does leave is dropped by the first router. */
+/**
+ * Addresses of documentation, which belong to nobody (RFC 5737, RFC 3849): what does leave is
+ * dropped by the first router.
+ */
 export const HERE_ADDRESSES = { ipv4: '192.0.2.77', ipv6: '2001:db8::4d' } as const;
 
 const FAMILIES = [
@@ -28,7 +31,12 @@ const FAMILIES = [
 
 /** Every class of `prove --here` but ping. */
 export const HERE_PROBES: readonly HereProbe[] = FAMILIES.flatMap(([family, address]) =>
-  KINDS.map(([name, transport, port]) => ({ name: `${name}, ${family}`, transport, address, port })),
+  KINDS.map(([name, transport, port]) => ({
+    name: `${name}, ${family}`,
+    transport,
+    address,
+    port,
+  })),
 );
 
 export interface HerePing {

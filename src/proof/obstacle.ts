@@ -14,18 +14,29 @@ const NEEDED: Readonly<Record<string, string>> = {
   unshare: 'util-linux',
   setpriv: 'util-linux',
 };
-const FILTERS: Readonly<Record<BackendName, string>> = { nftables: 'nft', iptables: 'iptables-restore' };
+const FILTERS: Readonly<Record<BackendName, string>> = {
+  nftables: 'nft',
+  iptables: 'iptables-restore',
+};
 
 /** The backends that can be proven here: those that are installed. */
 export function provableBackends(): readonly BackendName[] {
-  return (['nftables', 'iptables'] as const).filter((backend) => programPath(FILTERS[backend]) !== undefined);
+  return (['nftables', 'iptables'] as const).filter(
+    (backend) => programPath(FILTERS[backend]) !== undefined,
+  );
 }
 
-/** Why nothing can be proven on this machine, with what to do about it; undefined when all is there. */
+/**
+ * Why nothing can be proven on this machine, with what to do about it; undefined when all is there.
+ */
 export function proofObstacle(): string | undefined {
   const missing = Object.entries(NEEDED).filter(([program]) => programPath(program) === undefined);
-  const packages = [...new Set(missing.map(([, name]) => name)), ...(provableBackends().length > 0 ? [] : ['nftables'])];
-  if (packages.length > 0) return `not installed: ${packages.join(', ')}. On Debian: sudo apt-get install ${packages.join(' ')}`;
+  const packages = [
+    ...new Set(missing.map(([, name]) => name)),
+    ...(provableBackends().length > 0 ? [] : ['nftables']),
+  ];
+  if (packages.length > 0)
+    return `not installed: ${packages.join(', ')}. On Debian: sudo apt-get install ${packages.join(' ')}`;
   if (firstFile(['/dev/net/tun']) === undefined)
     return 'there is no /dev/net/tun. Load it: sudo modprobe tun; in a container: docker run --device /dev/net/tun --cap-add NET_ADMIN …';
   return sandboxObstacle();

@@ -9,16 +9,22 @@ export const PROFILE = '/etc/openvpn/client/proof.conf';
 export const CONNECTED = 'Initialization Sequence Completed';
 /** Said by a server, and by a peer that waits for the other: it can be connected to. */
 export const LISTENING = 'link remote: [AF_UNSPEC]';
-/** Said when it has noticed that the server is gone: by silence over UDP, by the closed connection over TCP. */
+/**
+ * Said when it has noticed that the server is gone: by silence over UDP, by the closed connection
+ * over TCP.
+ */
 export const RESTARTING = 'received, process restarting';
 
 /**
- * Seconds between pings, and after which silence each end starts over: short, so that nobody has to wait. `keepalive` would make the server
- * wait twice as long as the client.
+ * Seconds between pings, and after which silence each end starts over: short, so that nobody has to
+ * wait. `keepalive` would make the server wait twice as long as the client.
  */
 const TIMERS = { ping: 1, restart: 3 } as const;
 
-/** Kernel offload came with 2.6 and differs in what it leaves behind; before, the option that switches it off is unknown. */
+/**
+ * Kernel offload came with 2.6 and differs in what it leaves behind; before, the option that
+ * switches it off is unknown.
+ */
 async function offloadOff(sandbox: Sandbox): Promise<readonly string[]> {
   const { stdout } = await sandbox.ask(['openvpn', '--version']);
   const [, major = 0, minor = 0] = (/^OpenVPN (\d+)\.(\d+)/.exec(stdout) ?? []).map(Number);
@@ -26,7 +32,12 @@ async function offloadOff(sandbox: Sandbox): Promise<readonly string[]> {
 }
 
 function keys(name: 'server' | 'client'): readonly string[] {
-  return [`ca ${PKI}/ca.crt`, `cert ${PKI}/${name}.crt`, `key ${PKI}/${name}.key`, `tls-crypt ${PKI}/tc.key`];
+  return [
+    `ca ${PKI}/ca.crt`,
+    `cert ${PKI}/${name}.crt`,
+    `key ${PKI}/${name}.key`,
+    `tls-crypt ${PKI}/tc.key`,
+  ];
 }
 
 /** What both ends must agree on; where a part is missing, the proof's own VPN has it. */
@@ -38,7 +49,10 @@ interface Plan {
   readonly trust?: readonly string[];
   /** Any further lines. */
   readonly more?: readonly string[];
-  /** Whether the kernel may send and receive the data (data channel offload), where OpenVPN and the kernel can; else it is switched off. */
+  /**
+   * Whether the kernel may send and receive the data (data channel offload), where OpenVPN and the
+   * kernel can; else it is switched off.
+   */
   readonly offload?: boolean;
 }
 
@@ -65,7 +79,10 @@ const SERVER_TUNNEL: readonly string[] = [
 ];
 
 /** Without its timers a client would not notice soon that the server is gone. */
-export const PUSHED_TIMERS: readonly string[] = [`ping ${TIMERS.ping}`, `ping-restart ${TIMERS.restart}`];
+export const PUSHED_TIMERS: readonly string[] = [
+  `ping ${TIMERS.ping}`,
+  `ping-restart ${TIMERS.restart}`,
+];
 
 /** All IPv4 and IPv6 through the tunnel, its own resolvers. */
 export const PUSHES: readonly string[] = [
@@ -82,7 +99,14 @@ function proto({ transport, family = 'ipv4' }: Planned<Plan>, end: 'server' | 'c
 
 /** The server's configuration. */
 export async function serverConfig(sandbox: Sandbox, plan: Planned<ServerPlan>): Promise<string> {
-  const { transport, tunnel = SERVER_TUNNEL, trust = [...keys('server'), 'dh none'], pushes = PUSHES, more = [], offload = false } = plan;
+  const {
+    transport,
+    tunnel = SERVER_TUNNEL,
+    trust = [...keys('server'), 'dh none'],
+    pushes = PUSHES,
+    more = [],
+    offload = false,
+  } = plan;
   return [
     ...tunnel,
     // It answers from whichever of its addresses it was asked at.
@@ -101,7 +125,12 @@ export async function serverConfig(sandbox: Sandbox, plan: Planned<ServerPlan>):
 }
 
 /** The client's profile, as a user has it; with the switch's three hooks, or without. */
-export async function clientProfile(sandbox: Sandbox, hooks: boolean, remote: string, plan: Planned<ClientPlan>): Promise<string> {
+export async function clientProfile(
+  sandbox: Sandbox,
+  hooks: boolean,
+  remote: string,
+  plan: Planned<ClientPlan>,
+): Promise<string> {
   const {
     tunnel = ['client', `dev ${DEVICE}`],
     trust = [...keys('client'), 'remote-cert-tls server', 'tls-timeout 1'],
@@ -119,7 +148,12 @@ export async function clientProfile(sandbox: Sandbox, hooks: boolean, remote: st
     ...(offload ? [] : await offloadOff(sandbox)),
     'verb 3',
     ...more,
-    ...(hooks ? ['script-security 2', ...['up', 'down', 'route-up'].map((hook) => `${hook} ${PATHS.library}/hooks/${hook}`)] : []),
+    ...(hooks
+      ? [
+          'script-security 2',
+          ...['up', 'down', 'route-up'].map((hook) => `${hook} ${PATHS.library}/hooks/${hook}`),
+        ]
+      : []),
     '',
   ].join('\n');
 }

@@ -18,7 +18,10 @@ done
 openvpn --genkey secret tc.key
 `;
 
-/** Makes a CA, a server and a client, valid for two days. @throws Error with what openssl or openvpn said. */
+/**
+ * Makes a CA, a server and a client, valid for two days.
+ * @throws Error with what openssl or openvpn said.
+ */
 export async function makePki(sandbox: Sandbox): Promise<void> {
   const { status, stderr } = await sandbox.ask(['sh', '-eu'], { stdin: SCRIPT });
   if (status !== 0) throw new Error(`no keys and certificates: ${stderr.trim()}`);

@@ -7,7 +7,10 @@ export interface Played {
   readonly end: StoryEnd;
 }
 
-/** Plays stories at the same time. `onRow` gets the chapters of all of them as soon as the slowest has it, in the order of the stories. */
+/**
+ * Plays stories at the same time. `onRow` gets the chapters of all of them as soon as the slowest
+ * has it, in the order of the stories.
+ */
 export function playTogether(
   stories: readonly Omit<StoryOptions, 'onChapter'>[],
   onRow: (chapters: readonly Chapter[]) => void,
@@ -60,11 +63,15 @@ export function doubtsOf(guarded: Played): readonly string[] {
   return [
     ...lossesOf(guarded),
     ...(vpnOf(guarded) === 0 ? ['no packet of the VPN was seen'] : []),
-    ...(guarded.chapters.some(({ worked }) => worked !== undefined && worked < THINGS) ? ['not everything worked through the tunnel'] : []),
+    ...(guarded.chapters.some(({ worked }) => worked !== undefined && worked < THINGS)
+      ? ['not everything worked through the tunnel']
+      : []),
   ];
 }
 
 /** What left in clear, by chapter and kind, a line each. */
 export function leaksOf({ chapters }: Played): readonly string[] {
-  return chapters.flatMap(({ title, tally }) => Object.entries(tally.byName).map(([name, count]) => `${title}: ${name}: ${number(count)}`));
+  return chapters.flatMap(({ title, tally }) =>
+    Object.entries(tally.byName).map(([name, count]) => `${title}: ${name}: ${number(count)}`),
+  );
 }

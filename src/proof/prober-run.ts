@@ -19,7 +19,10 @@ export function total(counts: Readonly<Record<string, number>>): number {
 }
 
 /** Reads the lines that a prober writes. */
-export function reportReader(): { readonly onOutput: (chunk: Buffer) => void; readonly report: () => ProberReport | undefined } {
+export function reportReader(): {
+  readonly onOutput: (chunk: Buffer) => void;
+  readonly report: () => ProberReport | undefined;
+} {
   let rest = '';
   let last: ProberReport | undefined;
   return {

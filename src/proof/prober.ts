@@ -1,7 +1,13 @@
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
 import { connect, type Socket } from 'node:net';
 import { query } from './dns-message.ts';
-import { marker, PROBER_PORTS, type Probe, type ProberOrders, type ProberReport } from './probes.ts';
+import {
+  marker,
+  PROBER_PORTS,
+  type Probe,
+  type ProberOrders,
+  type ProberReport,
+} from './probes.ts';
 
 /** The longest a probe's connection waits for an answer. */
 const CONNECTION_MILLISECONDS = 250;
@@ -24,11 +30,17 @@ function count(counts: Record<string, number>, { name }: Probe): void {
 }
 
 function report(): void {
-  const line: ProberReport = { uid: process.getuid?.() ?? 0, elapsed: performance.now() - started, tried, refused };
+  const line: ProberReport = {
+    uid: process.getuid?.() ?? 0,
+    elapsed: performance.now() - started,
+    tried,
+    refused,
+  };
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-// A lookup of its own spares the event loop one turn for each payload. Unconnected sockets look the route up anew for each one.
+// A lookup of its own spares the event loop one turn for each payload. Unconnected sockets look the
+// route up anew for each one.
 function open(type: 'udp4' | 'udp6', family: number): DatagramSocket {
   const socket = createSocket({ type, lookup: (host, _options, done) => done(null, host, family) });
   socket.on('error', () => undefined);
@@ -41,9 +53,14 @@ function send(probe: Probe): void {
   const text = marker(probe.name, sequence++);
   const payload = probe.question ? query(text, 'A', sequence & 0xffff) : Buffer.from(text);
   count(tried, probe);
-  sockets[probe.address.includes(':') ? 'udp6' : 'udp4'].send(payload, probe.port, probe.address, (error) => {
-    if (error !== null) count(refused, probe);
-  });
+  sockets[probe.address.includes(':') ? 'udp6' : 'udp4'].send(
+    payload,
+    probe.port,
+    probe.address,
+    (error) => {
+      if (error !== null) count(refused, probe);
+    },
+  );
 }
 
 function dial(probe: Probe): void {

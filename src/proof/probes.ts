@@ -15,12 +15,21 @@ export type Transport = Probe['transport'];
 /** Who owns the packets that may go to the endpoint; any other user's must not. */
 export const NOBODY = 65534;
 
-/** The prober connects from these ports alone, so that its SYN to the VPN server is never taken for OpenVPN's own. */
+/**
+ * The prober connects from these ports alone, so that its SYN to the VPN server is never taken for
+ * OpenVPN's own.
+ */
 export const PROBER_PORTS = { first: 10_000, last: 29_999 } as const;
 
 const MARK = 'leakprobe';
 
-function probe(name: string, transport: Transport, address: string, port: number, question = false): Probe {
+function probe(
+  name: string,
+  transport: Transport,
+  address: string,
+  port: number,
+  question = false,
+): Probe {
   return { name, transport, address, port, question };
 }
 
@@ -39,7 +48,10 @@ export const PROBES: readonly Probe[] = [
   probe('web-tcp6', 'tcp', INTERNET.web6, PORTS.web),
 ];
 
-/** Payloads to the VPN server's own address and port: only another user than OpenVPN's can send what must be dropped there. */
+/**
+ * Payloads to the VPN server's own address and port: only another user than OpenVPN's can send what
+ * must be dropped there.
+ */
 export const ENDPOINT_PROBES: readonly Probe[] = [
   probe('endpoint-udp', 'udp', INTERNET.vpn4, PORTS.vpn),
   probe('endpoint-tcp', 'tcp', INTERNET.vpn4, PORTS.vpn),
@@ -54,10 +66,17 @@ export function marker(name: string, sequence: number): string {
 export function markedName(bytes: Buffer): string | undefined {
   const at = bytes.indexOf(MARK);
   if (at < 0) return undefined;
-  return /^-([a-z0-9-]+?)-\d{8}/.exec(bytes.toString('latin1', at + MARK.length, at + MARK.length + 64))?.[1] ?? 'cut off';
+  return (
+    /^-([a-z0-9-]+?)-\d{8}/.exec(
+      bytes.toString('latin1', at + MARK.length, at + MARK.length + 64),
+    )?.[1] ?? 'cut off'
+  );
 }
 
-/** What the prober is told. Rates are per second: payloads over UDP, all kinds in turn, and connects for each TCP kind. */
+/**
+ * What the prober is told. Rates are per second: payloads over UDP, all kinds in turn, and connects
+ * for each TCP kind.
+ */
 export interface ProberOrders {
   readonly probes: readonly Probe[];
   readonly payloads: number;

@@ -4,8 +4,16 @@ import type { Ran, Sandbox } from '../host/sandbox.ts';
 import { NODE } from './addresses.ts';
 import { patiently } from './until.ts';
 
-/** Folders of the product and of OpenVPN: a machine that has them already must not be seen through the sandbox. */
-export const PRODUCT_FOLDERS: readonly string[] = [PATHS.state, PATHS.library, '/etc/ovpn-killswitch', '/etc/openvpn'];
+/**
+ * Folders of the product and of OpenVPN: a machine that has them already must not be seen through
+ * the sandbox.
+ */
+export const PRODUCT_FOLDERS: readonly string[] = [
+  PATHS.state,
+  PATHS.library,
+  '/etc/ovpn-killswitch',
+  '/etc/openvpn',
+];
 
 /** The installed product inside a sandbox. */
 export interface Product {
@@ -17,9 +25,12 @@ export interface Product {
 
 /** Replaces the settings file; `lock` reads it. */
 export async function writeSettings(sandbox: Sandbox, settings: string): Promise<void> {
-  const { status, stderr } = await sandbox.ask(['sh', '-euc', `mkdir -p ${dirname(PATHS.settings)}; cat >${PATHS.settings}`], {
-    stdin: settings,
-  });
+  const { status, stderr } = await sandbox.ask(
+    ['sh', '-euc', `mkdir -p ${dirname(PATHS.settings)}; cat >${PATHS.settings}`],
+    {
+      stdin: settings,
+    },
+  );
   if (status !== 0) throw new Error(`${PATHS.settings}: ${stderr}`);
 }
 
@@ -27,16 +38,27 @@ export async function writeSettings(sandbox: Sandbox, settings: string): Promise
  * Installs what `dist` holds, with these settings, for a Node.
  * @throws Error with what the command said.
  */
-export async function installProduct(sandbox: Sandbox, dist: string, settings: string, node = NODE): Promise<Product> {
+export async function installProduct(
+  sandbox: Sandbox,
+  dist: string,
+  settings: string,
+  node = NODE,
+): Promise<Product> {
   await writeSettings(sandbox, settings);
-  const { status, stdout, stderr } = await sandbox.ask([node, `${dist}/cli.js`, 'install'], { milliseconds: patiently(30_000) });
+  const { status, stdout, stderr } = await sandbox.ask([node, `${dist}/cli.js`, 'install'], {
+    milliseconds: patiently(30_000),
+  });
   if (status !== 0) throw new Error(`ovpn-killswitch install: ${stdout}${stderr}`);
-  const command = (...args: readonly string[]) => sandbox.ask([PATHS.command, ...args], { milliseconds: patiently(60_000) });
+  const command = (...args: readonly string[]) =>
+    sandbox.ask([PATHS.command, ...args], { milliseconds: patiently(60_000) });
   return {
     command,
     must: async (...args) => {
       const ran = await command(...args);
-      if (ran.status !== 0) throw new Error(`ovpn-killswitch ${args.join(' ')}: exit status ${ran.status}\n${ran.stdout}${ran.stderr}`);
+      if (ran.status !== 0)
+        throw new Error(
+          `ovpn-killswitch ${args.join(' ')}: exit status ${ran.status}\n${ran.stdout}${ran.stderr}`,
+        );
       return ran.stdout;
     },
   };

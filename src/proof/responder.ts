@@ -14,7 +14,12 @@ function listen({ service, address, port }: Listener): Promise<void> {
       const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
       socket.on('message', (message, { address: to, port: toPort }) => {
         const reply =
-          service === 'echo' ? message : answer(message, questionName(message) === VPN_NAME ? vpnAddresses(address) : WEB_ADDRESSES);
+          service === 'echo'
+            ? message
+            : answer(
+                message,
+                questionName(message) === VPN_NAME ? vpnAddresses(address) : WEB_ADDRESSES,
+              );
         // Whoever asked may be gone, or behind a firewall that has just closed.
         if (reply !== undefined) socket.send(reply, toPort, to, () => undefined);
       });
@@ -25,7 +30,9 @@ function listen({ service, address, port }: Listener): Promise<void> {
         socket.on('error', () => socket.destroy());
         socket.setTimeout(2000, () => socket.destroy());
         // The page is the visitor's address, as the web sees it.
-        socket.once('data', () => socket.end(`HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n${socket.remoteAddress}\n`));
+        socket.once('data', () =>
+          socket.end(`HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n${socket.remoteAddress}\n`),
+        );
       });
       return new Promise((resolve) => server.listen({ port, host: address }, resolve));
     }

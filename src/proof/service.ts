@@ -10,7 +10,10 @@ export interface Service {
   said(): string;
   /** How often it has said this. */
   times(phrase: string): number;
-  /** Waits until it has said this `times` times. @throws Error with its last words when it ends or takes too long. */
+  /**
+   * Waits until it has said this `times` times.
+   * @throws Error with its last words when it ends or takes too long.
+   */
   says(phrase: string, times?: number, milliseconds?: number): Promise<void>;
   running(): boolean;
   signal(signal: Signal): void;
@@ -25,10 +28,18 @@ export interface ServiceOptions {
 }
 
 /** Starts a program. `name` is unique among those that run at the same time. */
-export function startService(sandbox: Sandbox, name: string, argv: readonly string[], { at, onOutput }: ServiceOptions = {}): Service {
+export function startService(
+  sandbox: Sandbox,
+  name: string,
+  argv: readonly string[],
+  { at, onOutput }: ServiceOptions = {},
+): Service {
   const file = `${FOLDER}/${name}.pid`;
   // nsenter stands between us and the program: only inside do we learn its number.
-  const child = sandbox.start(['sh', '-c', `echo $$ >${file}; exec "$@"`, name, ...argv], at === undefined ? {} : { at });
+  const child = sandbox.start(
+    ['sh', '-c', `echo $$ >${file}; exec "$@"`, name, ...argv],
+    at === undefined ? {} : { at },
+  );
   let text = '';
   let running = true;
   const keep = (chunk: Buffer) => {
@@ -56,7 +67,8 @@ export function startService(sandbox: Sandbox, name: string, argv: readonly stri
         () => `${name} to say "${phrase}"; it said last:\n${lastWords()}`,
         () => {
           if (times(phrase) >= count) return true;
-          if (!running) throw new Error(`${name} ended before it said "${phrase}":\n${lastWords()}`);
+          if (!running)
+            throw new Error(`${name} ended before it said "${phrase}":\n${lastWords()}`);
           return false;
         },
         milliseconds,

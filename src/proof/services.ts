@@ -1,6 +1,9 @@
 import { INTERNET, LAN, OTHER_VPN, PORTS, VPN } from './addresses.ts';
 
-/** What a responder answers: a datagram with itself, a DNS query with the web host, a request with the visitor's address. */
+/**
+ * What a responder answers: a datagram with itself, a DNS query with the web host, a request with
+ * the visitor's address.
+ */
 export type Service = 'echo' | 'dns' | 'web';
 
 export interface Listener {
@@ -42,7 +45,9 @@ export const WEB_ADDRESSES = {
   AAAA: Buffer.from('20010db8ffff00000000000000000080', 'hex'),
 } as const;
 
-/** What a resolver says of the VPN server's name: the VPN's own resolvers know that it has moved. */
+/**
+ * What a resolver says of the VPN server's name: the VPN's own resolvers know that it has moved.
+ */
 export function vpnAddresses(resolver: string): { readonly A: Buffer } {
   const moved = resolver === VPN.resolver4 || resolver === VPN.resolver6;
   return { A: Buffer.from((moved ? INTERNET.moved4 : INTERNET.vpn4).split('.').map(Number)) };
@@ -63,7 +68,10 @@ export interface VisitorOrders {
   readonly milliseconds: number;
 }
 
-/** What came of the visits, by name: the answer as text, or null without one. A page's text is the visitor's address as the web sees it. */
+/**
+ * What came of the visits, by name: the answer as text, or null without one. A page's text is the
+ * visitor's address as the web sees it.
+ */
 export type Visited = Readonly<Record<string, string | null>>;
 
 /** What a user does with a VPN: pages and echoes on the web, names from the VPN's resolver. */

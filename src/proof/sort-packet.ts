@@ -4,12 +4,16 @@ import { INTERNET, LAN, PORTS } from './addresses.ts';
 import { type Packet, PROTOCOL } from './frame.ts';
 import { ENDPOINT_PROBES, markedName, PROBER_PORTS, PROBES, type Transport } from './probes.ts';
 
-/** What a host must say on its link: ARP, neighbour and router discovery (RFC 4861), multicast listeners (RFC 2710, RFC 3810), DHCP. */
+/**
+ * What a host must say on its link: ARP, neighbour and router discovery (RFC 4861), multicast
+ * listeners (RFC 2710, RFC 3810), DHCP.
+ */
 export type NeighbourWord = 'ARP' | 'NDP' | 'MLD' | 'DHCP';
 
 /**
- * What a packet that left the client is: what any host must say to its neighbours, OpenVPN's own packet, what a user may send to the LAN, or
- * anything else, in clear. `name` is the probe it belongs to, or its protocol and destination.
+ * What a packet that left the client is: what any host must say to its neighbours, OpenVPN's own
+ * packet, what a user may send to the LAN, or anything else, in clear. `name` is the probe it
+ * belongs to, or its protocol and destination.
  */
 export type Sorted =
   | { readonly sort: 'neighbour'; readonly name: NeighbourWord }
@@ -23,23 +27,41 @@ const MLD_TYPES = [130, 131, 132, 143];
 const DHCP_SERVERS = ['255.255.255.255', LAN.router4, 'ff02::1:2'];
 const NAME_PORTS: readonly (number | undefined)[] = [PORTS.dns, PORTS.encryptedDns];
 
-function neighbourWord({ kind, protocol, icmpType = 0, destination, sourcePort, destinationPort }: Packet): NeighbourWord | undefined {
+function neighbourWord({
+  kind,
+  protocol,
+  icmpType = 0,
+  destination,
+  sourcePort,
+  destinationPort,
+}: Packet): NeighbourWord | undefined {
   if (kind === 'arp') return 'ARP';
   if (protocol === PROTOCOL.icmpv6) {
     if (NDP_TYPES.includes(icmpType)) return 'NDP';
     return MLD_TYPES.includes(icmpType) ? 'MLD' : undefined;
   }
-  const dhcp = (sourcePort === 68 && destinationPort === 67) || (sourcePort === 546 && destinationPort === 547);
-  return protocol === PROTOCOL.udp && dhcp && DHCP_SERVERS.includes(destination) ? 'DHCP' : undefined;
+  const dhcp =
+    (sourcePort === 68 && destinationPort === 67) ||
+    (sourcePort === 546 && destinationPort === 547);
+  return protocol === PROTOCOL.udp && dhcp && DHCP_SERVERS.includes(destination)
+    ? 'DHCP'
+    : undefined;
 }
 
 function isOfProber({ protocol, sourcePort }: Packet): boolean {
-  return protocol === PROTOCOL.tcp && sourcePort !== undefined && sourcePort >= PROBER_PORTS.first && sourcePort <= PROBER_PORTS.last;
+  return (
+    protocol === PROTOCOL.tcp &&
+    sourcePort !== undefined &&
+    sourcePort >= PROBER_PORTS.first &&
+    sourcePort <= PROBER_PORTS.last
+  );
 }
 
 function isVpn({ destination, destinationPort, protocol }: Packet, transport: Transport): boolean {
   const servers: readonly string[] =
-    destinationPort === PORTS.otherVpn ? [INTERNET.moved4] : [INTERNET.vpn4, INTERNET.moved4, INTERNET.vpn6];
+    destinationPort === PORTS.otherVpn
+      ? [INTERNET.moved4]
+      : [INTERNET.vpn4, INTERNET.moved4, INTERNET.vpn6];
   return (
     servers.includes(destination) &&
     (destinationPort === PORTS.vpn || destinationPort === PORTS.otherVpn) &&
@@ -55,9 +77,12 @@ function isLan({ destination, destinationPort }: Packet): boolean {
 
 function nameByAddress({ kind, protocol, destination, destinationPort }: Packet): string {
   const probe = [...PROBES, ...ENDPOINT_PROBES].find(
-    ({ transport, address, port }) => protocol === PROTOCOL[transport] && destination === address && destinationPort === port,
+    ({ transport, address, port }) =>
+      protocol === PROTOCOL[transport] && destination === address && destinationPort === port,
   );
-  return probe?.name ?? `${kind} protocol ${protocol} to ${destination} ${destinationPort ?? ''}`.trim();
+  return (
+    probe?.name ?? `${kind} protocol ${protocol} to ${destination} ${destinationPort ?? ''}`.trim()
+  );
 }
 
 /** Sorts a packet that left the client. `transport` is the VPN's. */

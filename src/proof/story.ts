@@ -16,7 +16,10 @@ export interface Chapter {
   readonly tally: Tally;
   /** Probes tried in it. */
   readonly tried: number;
-  /** Of the things a user does with a VPN, how many worked; undefined where the chapter asks for none. */
+  /**
+   * Of the things a user does with a VPN, how many worked; undefined where the chapter asks for
+   * none.
+   */
   readonly worked: number | undefined;
 }
 
@@ -177,24 +180,40 @@ export interface StoryEnd {
 
 /** The control, while nothing is locked: what the capture does not see now proves nothing later. */
 async function everyProbeIsSeen({ capture, probes }: World): Promise<void> {
-  const missing = () => probes.map(({ name }) => name).filter((name) => !((capture.soFar().byName[name] ?? 0) > 0));
+  const missing = () =>
+    probes.map(({ name }) => name).filter((name) => !((capture.soFar().byName[name] ?? 0) > 0));
   await until(
     () => `the capture to see what leaves while nothing is locked: ${missing().join(', ')}`,
     () => missing().length === 0,
   );
 }
 
-/** Plays it once, in a world of its own. @throws Error when a part of the world does not do what it should. */
-export async function playStory({ dist, acts, settings, onWorld, onChapter }: StoryOptions): Promise<StoryEnd> {
+/**
+ * Plays it once, in a world of its own.
+ * @throws Error when a part of the world does not do what it should.
+ */
+export async function playStory({
+  dist,
+  acts,
+  settings,
+  onWorld,
+  onChapter,
+}: StoryOptions): Promise<StoryEnd> {
   const world = await openWorld({ dist, transport: 'udp' });
   onWorld(world);
   try {
     await world.writeProfile(settings !== undefined);
-    const product: Product | undefined = settings !== undefined ? await installProduct(world.sandbox, PROGRAMS, settings) : undefined;
+    const product: Product | undefined =
+      settings !== undefined ? await installProduct(world.sandbox, PROGRAMS, settings) : undefined;
     let scene: Scene = {
       world,
       server: await world.startServer(),
-      prober: await world.startProber({ probes: world.probes, payloads: 1000, connects: 10, seconds: 600 }),
+      prober: await world.startProber({
+        probes: world.probes,
+        payloads: 1000,
+        connects: 10,
+        seconds: 600,
+      }),
       client: undefined,
     };
     await everyProbeIsSeen(world);
@@ -212,12 +231,20 @@ export async function playStory({ dist, acts, settings, onWorld, onChapter }: St
         at: (performance.now() - start) / 1000,
         tally,
         tried: scene.prober.tried() - tried,
-        worked: visited === undefined ? undefined : Object.values(visited).filter((answer) => answer !== null).length,
+        worked:
+          visited === undefined
+            ? undefined
+            : Object.values(visited).filter((answer) => answer !== null).length,
       });
       tried = scene.prober.tried();
     }
     const status = await product?.must('status');
-    return { kinds: world.probes.length, missing: world.missing, lost: await world.capture.end(), status: status?.split('\n')[0] };
+    return {
+      kinds: world.probes.length,
+      missing: world.missing,
+      lost: await world.capture.end(),
+      status: status?.split('\n')[0],
+    };
   } finally {
     world.close();
   }

@@ -32,7 +32,10 @@ export function heading(style: Style): readonly string[] {
   return [ink(columns, 'bold', style)];
 }
 
-/** One line of the timeline, at most 80 columns: when, what, and on each side the packets that left in clear and what worked. */
+/**
+ * One line of the timeline, at most 80 columns: when, what, and on each side the packets that left
+ * in clear and what worked.
+ */
 export function row(without: Chapter, guarded: Chapter, style: Style): string {
   const at = `${Math.max(without.at, guarded.at).toFixed(0)} s`.padStart(5);
   return `${ink(at, 'dim', style)}  ${without.title.padEnd(TITLE)}${side(without, style)} ${side(guarded, style)}`.trimEnd();

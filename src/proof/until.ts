@@ -4,7 +4,10 @@ const STEP_MILLISECONDS = 10;
 
 let patience = 1;
 
-/** Every wait from now on takes so many times as long before it gives up: for a machine that is slow as a whole. */
+/**
+ * Every wait from now on takes so many times as long before it gives up: for a machine that is slow
+ * as a whole.
+ */
 export function setPatience(times: number): void {
   patience = times;
 }
@@ -16,13 +19,21 @@ export function patiently(milliseconds: number): number {
 
 /**
  * Waits until a condition holds, asking again and again.
- * @throws Error that says what was waited for, when it does not hold within `milliseconds` times the patience.
+ * @throws Error that says what was waited for, when it does not hold within `milliseconds` times
+ * the patience.
  */
-export async function until(what: string | (() => string), holds: () => boolean | Promise<boolean>, milliseconds = 10_000): Promise<void> {
+export async function until(
+  what: string | (() => string),
+  holds: () => boolean | Promise<boolean>,
+  milliseconds = 10_000,
+): Promise<void> {
   const longest = patiently(milliseconds);
   const end = performance.now() + longest;
   while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`waited ${longest / 1000} s in vain for ${typeof what === 'string' ? what : what()}`);
+    if (performance.now() > end)
+      throw new Error(
+        `waited ${longest / 1000} s in vain for ${typeof what === 'string' ? what : what()}`,
+      );
     await pause(STEP_MILLISECONDS);
   }
 }

@@ -51,7 +51,9 @@ async function visit(each: Visit): Promise<string | null> {
     case 'dns': {
       const reply = await exchange(each, query('web', type));
       if (reply === null) return null;
-      return answeredAddress(reply)?.equals(WEB_ADDRESSES[type]) === true ? 'web host' : 'another address';
+      return answeredAddress(reply)?.equals(WEB_ADDRESSES[type]) === true
+        ? 'web host'
+        : 'another address';
     }
     default:
       return service satisfies never;

@@ -1,14 +1,34 @@
 import { openSandbox, type Sandbox, type SandboxPlan } from '../host/sandbox.ts';
 import { FOLDER, INTERNET, LAN, PROGRAMS, ROUTER_SIDE, UPLINK } from './addresses.ts';
 import { type Capture, ROUTER, startCapture } from './capture.ts';
-import { type ProberPlan, type Programs, proofProgram, startProberIn, visitFrom } from './client-programs.ts';
-import { type ClientPlan, clientProfile, LISTENING, PROFILE, type ServerPlan, serverConfig } from './openvpn.ts';
+import {
+  type ProberPlan,
+  type Programs,
+  proofProgram,
+  startProberIn,
+  visitFrom,
+} from './client-programs.ts';
+import {
+  type ClientPlan,
+  clientProfile,
+  LISTENING,
+  PROFILE,
+  type ServerPlan,
+  serverConfig,
+} from './openvpn.ts';
 import { makePki } from './pki.ts';
 import type { ProberRun } from './prober-run.ts';
 import { ENDPOINT_PROBES, NOBODY, PROBES, type Probe, type Transport } from './probes.ts';
 import { PRODUCT_FOLDERS } from './product.ts';
 import { type Service, startService } from './service.ts';
-import { INTERNET_LISTENERS, LAN_LISTENERS, type Listener, type ResponderOrders, type Visit, type Visited } from './services.ts';
+import {
+  INTERNET_LISTENERS,
+  LAN_LISTENERS,
+  type Listener,
+  type ResponderOrders,
+  type Visit,
+  type Visited,
+} from './services.ts';
 import { patiently, until } from './until.ts';
 
 export interface WorldOptions {
@@ -20,8 +40,9 @@ export interface WorldOptions {
 }
 
 /**
- * A small internet: the client, which is the sandbox itself; its LAN with a router and another host; beyond the router the VPN server, the ISP's
- * resolver and a web host. IPv4 and IPv6 everywhere; client and VPN server speak IPv4 unless their plans say otherwise.
+ * A small internet: the client, which is the sandbox itself; its LAN with a router and another
+ * host; beyond the router the VPN server, the ISP's resolver and a web host. IPv4 and IPv6
+ * everywhere; client and VPN server speak IPv4 unless their plans say otherwise.
  */
 export interface World {
   readonly sandbox: Sandbox;
@@ -35,7 +56,9 @@ export interface World {
   writeProfile(hooks: boolean, remote?: string, plan?: ClientPlan): Promise<void>;
   startClient(): Service;
   /** Its user is nobody, where the sandbox has one, unless `uid` says another. */
-  startProber(orders: Omit<ProberPlan, 'uid'> & Partial<Pick<ProberPlan, 'uid'>>): Promise<ProberRun>;
+  startProber(
+    orders: Omit<ProberPlan, 'uid'> & Partial<Pick<ProberPlan, 'uid'>>,
+  ): Promise<ProberRun>;
   /** Asks for something as an unprivileged user, and waits so long for each answer. */
   visit(visits: readonly Visit[], milliseconds?: number): Promise<Visited>;
   /** Whether the client gets an answer to a ping. */
@@ -55,7 +78,8 @@ const EVERYBODYS: Programs = { node: `${FOLDER}/node`, folder: PROGRAMS };
 /** Nothing waits for duplicate address detection, and nothing configures itself. */
 const QUIET =
   'for each in all default; do echo 0 >/proc/sys/net/ipv6/conf/$each/accept_dad; echo 0 >/proc/sys/net/ipv6/conf/$each/accept_ra; done';
-const FORWARDING = 'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding';
+const FORWARDING =
+  'echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding';
 
 const UPLINK_ADDRESSES = `
 ip addr replace ${LAN.client4}/24 dev ${UPLINK}
@@ -104,7 +128,9 @@ ip -o link show dev ${UPLINK}
 `;
 
 async function script(sandbox: Sandbox, text: string, ...args: readonly string[]): Promise<string> {
-  const { status, stdout, stderr } = await sandbox.ask(['sh', '-eu', '-s', '--', ...args], { stdin: text });
+  const { status, stdout, stderr } = await sandbox.ask(['sh', '-eu', '-s', '--', ...args], {
+    stdin: text,
+  });
   if (status !== 0) throw new Error(`the test network: ${stderr.trim()}`);
   return stdout.trim();
 }
@@ -113,19 +139,25 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
   const uid = sandbox.hasOtherUsers ? NOBODY : undefined;
   await script(
     sandbox,
-    // The programs may lie in one of the folders that are covered: installed ones do. And they may lie in a home that other users cannot enter.
+    // The programs may lie in one of the folders that are covered: installed ones do. And they may
+    // lie in a home that other users cannot enter.
     [
       `mkdir -p ${PROGRAMS}`,
       `mount --rbind "$1" ${PROGRAMS}`,
       `touch ${EVERYBODYS.node}`,
       `mount --bind "$2" ${EVERYBODYS.node}`,
-      ...PRODUCT_FOLDERS.map((folder) => `mkdir -p ${folder}; mount -t tmpfs -o mode=755 tmpfs ${folder}`),
+      ...PRODUCT_FOLDERS.map(
+        (folder) => `mkdir -p ${folder}; mount -t tmpfs -o mode=755 tmpfs ${folder}`,
+      ),
     ].join('\n'),
     dist,
     process.execPath,
   );
   const { service: router, ...capture } = startCapture(sandbox);
-  await until('the router', async () => (await sandbox.ask(['test', '-s', `${FOLDER}/${ROUTER}.pid`])).status === 0);
+  await until(
+    'the router',
+    async () => (await sandbox.ask(['test', '-s', `${FOLDER}/${ROUTER}.pid`])).status === 0,
+  );
   // The namespace is the router's own once the program that makes it has started the next one.
   await until('the router to have its network', async () => {
     if (!router.running()) throw new Error(`no router: ${router.said()}`);
@@ -142,12 +174,18 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
     startService(
       sandbox,
       name,
-      proofProgram(EVERYBODYS, 'responder', { listeners } satisfies ResponderOrders, { uid, keeps: 'net_bind_service' }),
+      proofProgram(EVERYBODYS, 'responder', { listeners } satisfies ResponderOrders, {
+        uid,
+        keeps: 'net_bind_service',
+      }),
       {
         at,
       },
     );
-  const responders = [responder('lan', ROUTER, LAN_LISTENERS), responder('isp', INTERNET_SPACE, INTERNET_LISTENERS)];
+  const responders = [
+    responder('lan', ROUTER, LAN_LISTENERS),
+    responder('isp', INTERNET_SPACE, INTERNET_LISTENERS),
+  ];
   await Promise.all([capture.ready(), ...responders.map((each) => each.says('ready'))]);
   await script(sandbox, 'mkdir -p /etc/openvpn/client');
 
@@ -162,18 +200,28 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
       : "the probes to the VPN server's own address and port: they must come from another user than OpenVPN's, and this user namespace has only one (install uidmap, or run as root)",
     startServer: async (plan = {}) => {
       capture.expect(plan.transport ?? transport);
-      sandbox.run(['sh', '-c', `cat >${config}`], { stdin: await serverConfig(sandbox, { transport, ...plan }) });
-      const server = startService(sandbox, 'server', ['openvpn', '--config', config], { at: INTERNET_SPACE });
+      sandbox.run(['sh', '-c', `cat >${config}`], {
+        stdin: await serverConfig(sandbox, { transport, ...plan }),
+      });
+      const server = startService(sandbox, 'server', ['openvpn', '--config', config], {
+        at: INTERNET_SPACE,
+      });
       await server.says(LISTENING);
       return server;
     },
     writeProfile: async (hooks, remote = INTERNET.vpn4, plan = {}) => {
-      sandbox.run(['sh', '-c', `cat >${PROFILE}`], { stdin: await clientProfile(sandbox, hooks, remote, { transport, ...plan }) });
+      sandbox.run(['sh', '-c', `cat >${PROFILE}`], {
+        stdin: await clientProfile(sandbox, hooks, remote, { transport, ...plan }),
+      });
     },
     startClient: () => startService(sandbox, 'client', ['openvpn', '--config', PROFILE]),
-    startProber: (orders) => startProberIn(sandbox, EVERYBODYS, `prober-${probers++}`, { uid, ...orders }),
-    visit: (visits, milliseconds = patiently(1500)) => visitFrom(sandbox, EVERYBODYS, { visits, milliseconds, uid }),
-    ping: async (address) => (await sandbox.ask(['ping', '-n', '-q', '-c1', `-W${patiently(1000) / 1000}`, address])).status === 0,
+    startProber: (orders) =>
+      startProberIn(sandbox, EVERYBODYS, `prober-${probers++}`, { uid, ...orders }),
+    visit: (visits, milliseconds = patiently(1500)) =>
+      visitFrom(sandbox, EVERYBODYS, { visits, milliseconds, uid }),
+    ping: async (address) =>
+      (await sandbox.ask(['ping', '-n', '-q', '-c1', `-W${patiently(1000) / 1000}`, address]))
+        .status === 0,
     uplinkDown: async () => void (await script(sandbox, `ip link set ${UPLINK} down`)),
     uplinkUp: async () => void (await script(sandbox, UPLINK_ADDRESSES)),
     close: () => sandbox.close(),

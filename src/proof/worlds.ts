@@ -1,8 +1,13 @@
 import { closing } from './closing.ts';
 import type { World } from './world.ts';
 
-/** Does work with worlds that it reports as soon as they are there. All of them are closed when it ends, however it does. */
-export function withWorlds<Result>(work: (onWorld: (world: World) => void) => Promise<Result>): Promise<Result> {
+/**
+ * Does work with worlds that it reports as soon as they are there. All of them are closed when it
+ * ends, however it does.
+ */
+export function withWorlds<Result>(
+  work: (onWorld: (world: World) => void) => Promise<Result>,
+): Promise<Result> {
   const worlds: World[] = [];
   let closed = false;
   const close = () => {

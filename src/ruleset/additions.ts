@@ -9,7 +9,10 @@ export interface Addition extends Chain {
 
 const text = (rule: Rule) => JSON.stringify(rule);
 
-/** What turns `from` into `to` by adding alone; undefined when something would have to go, change or come between. */
+/**
+ * What turns `from` into `to` by adding alone; undefined when something would have to go, change or
+ * come between.
+ */
 export function additions(from: Ruleset, to: Ruleset): readonly Addition[] | undefined {
   const old = new Map(from.map((chain) => [chain.name, chain]));
   if (from.some(({ name }) => !to.some((chain) => chain.name === name))) return undefined;

@@ -20,7 +20,9 @@ const text = (rule: Rule) => JSON.stringify(rule);
 /** The chains of a ruleset that the other does not have. */
 function chainsWithout(ruleset: Ruleset, other: Ruleset): readonly Addition[] {
   const names = new Set(other.map(({ name }) => name));
-  return ruleset.filter(({ name }) => !names.has(name)).map((chain) => ({ ...chain, created: true }));
+  return ruleset
+    .filter(({ name }) => !names.has(name))
+    .map((chain) => ({ ...chain, created: true }));
 }
 
 /** The rules that each chain has over its namesake. */

@@ -48,7 +48,10 @@ function to(chain: SharedChain, id: Rule['id']): Rule {
   return { id, match: {}, verdict };
 }
 
-/** A chain whose rules are made when they are first asked for: a hook that amends its own tunnel's asks for no others. */
+/**
+ * A chain whose rules are made when they are first asked for: a hook that amends its own tunnel's
+ * asks for no others.
+ */
 function lazy(name: ChainName, make: () => readonly Rule[]): Chain {
   let made: readonly Rule[] | undefined;
   return {
@@ -67,7 +70,11 @@ function lazy(name: ChainName, make: () => readonly Rule[]): Chain {
 function leaving(
   base: Base,
   open: Portal | undefined,
-  { tunnels, networks, questions }: { readonly [part in 'tunnels' | 'questions']: readonly Rule[] } & { readonly networks: Rule },
+  {
+    tunnels,
+    networks,
+    questions,
+  }: { readonly [part in 'tunnels' | 'questions']: readonly Rule[] } & { readonly networks: Rule },
 ): readonly Rule[] {
   return [
     ...loopback('out'),
@@ -150,7 +157,10 @@ function sharedChains(
     { name: 'first-networks', rules: networks(first) },
     {
       name: 'tunnel-source',
-      rules: [...each((live) => tunnelSource(base, live)), ...eachFormer((gone) => formerSource(base, gone, tunnels))],
+      rules: [
+        ...each((live) => tunnelSource(base, live)),
+        ...eachFormer((gone) => formerSource(base, gone, tunnels)),
+      ],
     },
     { name: 'tunnel-egress', rules: each(throughEgress) },
     { name: 'from-tunnel', rules: each((live) => outOfTunnel(base, live)) },
@@ -158,29 +168,53 @@ function sharedChains(
   ];
 }
 
-/** The addresses of all tunnels: what comes in by another way is asked here, and what an unknown tunnel brings. */
-function addressChain(base: Base, tunnels: readonly Tunnel[], former: readonly FormerTunnel[]): Chain {
+/**
+ * The addresses of all tunnels: what comes in by another way is asked here, and what an unknown
+ * tunnel brings.
+ */
+function addressChain(
+  base: Base,
+  tunnels: readonly Tunnel[],
+  former: readonly FormerTunnel[],
+): Chain {
   return {
     name: 'tunnel-address',
-    rules: [...tunnels.flatMap((live) => tunnelAddress(base, live)), ...former.flatMap((gone) => formerAddress(base, gone, tunnels))],
+    rules: [
+      ...tunnels.flatMap((live) => tunnelAddress(base, live)),
+      ...former.flatMap((gone) => formerAddress(base, gone, tunnels)),
+    ],
   };
 }
 
-/** A live tunnel's own chains. Each ends in a rule that decides: what leaves by a tunnel is judged nowhere else. */
+/**
+ * A live tunnel's own chains. Each ends in a rule that decides: what leaves by a tunnel is judged
+ * nowhere else.
+ */
 function deviceChains(base: Base, first: Base, live: Tunnel): readonly Chain[] {
   const { device } = live;
-  const into = (by: Base) => [...noIpv6(by, live), ...tunnelDns(by, live), ...otherDns(by), ...throughTunnel(by)];
+  const into = (by: Base) => [
+    ...noIpv6(by, live),
+    ...tunnelDns(by, live),
+    ...otherDns(by),
+    ...throughTunnel(by),
+  ];
   return [
     { name: `input-${device}`, rules: tunnelInbound(base, live) },
-    ...(base.forward.length > 0 ? [{ name: `forward-${device}` as const, rules: throughForward(base, live) }] : []),
+    ...(base.forward.length > 0
+      ? [{ name: `forward-${device}` as const, rules: throughForward(base, live) }]
+      : []),
     { name: `output-${device}`, rules: into(first) },
     { name: `postrouting-${device}`, rules: into(base) },
   ];
 }
 
-/** A pattern that means a live tunnel's device stands for nothing: no tunnel is forwarded into another by accident. */
+/**
+ * A pattern that means a live tunnel's device stands for nothing: no tunnel is forwarded into
+ * another by accident.
+ */
 function withoutPatternsOf(base: Base, tunnels: readonly Tunnel[]): Base {
-  const isUsable = (each: Base['forward'][number]) => !isPattern(each) || !tunnels.some(({ device }) => means(each, device));
+  const isUsable = (each: Base['forward'][number]) =>
+    !isPattern(each) || !tunnels.some(({ device }) => means(each, device));
   return base.forward.every(isUsable) ? base : { ...base, forward: base.forward.filter(isUsable) };
 }
 
@@ -188,8 +222,9 @@ function withoutPatternsOf(base: Base, tunnels: readonly Tunnel[]): Base {
 export type RulesetOf = (tunnels: readonly Tunnel[], former?: readonly FormerTunnel[]) => Ruleset;
 
 /**
- * The rules of a base with any tunnels. Chains that no tunnel changes are the same value in each ruleset. Only the first look can tell
- * a program that it is refused: REJECT is valid at input, forward and output alone (nft(8), REJECT STATEMENT).
+ * The rules of a base with any tunnels. Chains that no tunnel changes are the same value in each
+ * ruleset. Only the first look can tell a program that it is refused: REJECT is valid at input,
+ * forward and output alone (nft(8), REJECT STATEMENT).
  */
 export function rulesetsOf(first: Base, open?: Portal): RulesetOf {
   const base: Base = { ...first, refuse: 'drop' };

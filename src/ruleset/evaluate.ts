@@ -5,7 +5,10 @@ import type { PortRange } from '../net/port.ts';
 import type { Packet } from './packet.ts';
 import type { Chain, ChainName, Hook, Match, Rule, Ruleset } from './ruleset.ts';
 
-/** Which rule decides about a packet, and how. `rule` is undefined when none did: the chain policy, which is drop. */
+/**
+ * Which rule decides about a packet, and how. `rule` is undefined when none did: the chain policy,
+ * which is drop.
+ */
 export interface Decision {
   readonly verdict: 'accept' | 'drop' | 'reject';
   readonly rule: Rule | undefined;
@@ -32,9 +35,14 @@ function indexOf(ruleset: Ruleset): ReadonlyMap<ChainName, Chain> {
   return index;
 }
 
-/** Whether an address is a multicast group's, or that of all hosts of a link; the broadcast address of one network is not told from a host's. */
+/**
+ * Whether an address is a multicast group's, or that of all hosts of a link; the broadcast address
+ * of one network is not told from a host's.
+ */
 function isToMany({ family, text }: Address): boolean {
-  return family === 'ipv6' ? text.startsWith('ff') : text === '255.255.255.255' || /^2(2[4-9]|3\d)\./.test(text);
+  return family === 'ipv6'
+    ? text.startsWith('ff')
+    : text === '255.255.255.255' || /^2(2[4-9]|3\d)\./.test(text);
 }
 
 /** Whether every field of a match holds for a packet. */
@@ -57,25 +65,41 @@ export function matches(match: Match, packet: Packet): boolean {
     (match.endpoints === undefined ||
       match.endpoints.some(
         (endpoint) =>
-          endpoint.address.text === packet.to.text && endpoint.transport === transport?.transport && endpoint.port === transport.toPort,
+          endpoint.address.text === packet.to.text &&
+          endpoint.transport === transport?.transport &&
+          endpoint.port === transport.toPort,
       )) &&
-    (match.transports === undefined || (transport !== undefined && match.transports.includes(transport.transport))) &&
-    (match.fromPorts === undefined || (transport !== undefined && inRanges(match.fromPorts, transport.fromPort))) &&
-    (match.toPorts === undefined || (transport !== undefined && inRanges(match.toPorts, transport.toPort))) &&
+    (match.transports === undefined ||
+      (transport !== undefined && match.transports.includes(transport.transport))) &&
+    (match.fromPorts === undefined ||
+      (transport !== undefined && inRanges(match.fromPorts, transport.fromPort))) &&
+    (match.toPorts === undefined ||
+      (transport !== undefined && inRanges(match.toPorts, transport.toPort))) &&
     (match.icmp === undefined || ('icmp' in payload && match.icmp.includes(payload.icmp))) &&
-    (match.icmpCode === undefined || ('icmp' in payload && match.icmpCode === (payload.icmpCode ?? 0))) &&
-    (match.conntrack === undefined || match.conntrack.some((state) => state === packet.conntrack)) &&
+    (match.icmpCode === undefined ||
+      ('icmp' in payload && match.icmpCode === (payload.icmpCode ?? 0))) &&
+    (match.conntrack === undefined ||
+      match.conntrack.some((state) => state === packet.conntrack)) &&
     // A rate is taken to be kept.
     (match.longest === undefined || packet.bytes === undefined || packet.bytes <= match.longest) &&
     (match.toMany === undefined || isToMany(packet.to)) &&
     (match.asked === undefined || packet.asked === true) &&
     (match.bridged === undefined || packet.bridged === true) &&
-    (match.during === undefined || packet.at === undefined || (match.during.from <= packet.at && packet.at <= match.during.until)) &&
-    (match.owner === undefined || (match.owner.kind === 'uid' ? match.owner.uid === packet.uid : match.owner.mark === packet.mark))
+    (match.during === undefined ||
+      packet.at === undefined ||
+      (match.during.from <= packet.at && packet.at <= match.during.until)) &&
+    (match.owner === undefined ||
+      (match.owner.kind === 'uid'
+        ? match.owner.uid === packet.uid
+        : match.owner.mark === packet.mark))
   );
 }
 
-function walk(chains: ReadonlyMap<ChainName, Chain>, name: ChainName, packet: Packet): Decision | undefined {
+function walk(
+  chains: ReadonlyMap<ChainName, Chain>,
+  name: ChainName,
+  packet: Packet,
+): Decision | undefined {
   for (const rule of chains.get(name)?.rules ?? []) {
     if (!matches(rule.match, packet)) continue;
     if (typeof rule.verdict === 'string') return { verdict: rule.verdict, rule, chain: name };
@@ -88,10 +112,18 @@ function walk(chains: ReadonlyMap<ChainName, Chain>, name: ChainName, packet: Pa
 
 /** What the kernel does with a packet under a ruleset, as far as our chains decide it. */
 export function evaluate(ruleset: Ruleset, packet: Packet): Decision {
-  return walk(indexOf(ruleset), packet.hook, packet) ?? { verdict: 'drop', rule: undefined, chain: packet.hook };
+  return (
+    walk(indexOf(ruleset), packet.hook, packet) ?? {
+      verdict: 'drop',
+      rule: undefined,
+      chain: packet.hook,
+    }
+  );
 }
 
-/** Which hooks have chains of ours: a backend may leave out the first look, or lack the final one. */
+/**
+ * Which hooks have chains of ours: a backend may leave out the first look, or lack the final one.
+ */
 export interface Looks {
   readonly first: boolean;
   readonly final: boolean;
@@ -117,10 +149,16 @@ function hooksFrom(hook: Hook, { first, final }: Pick<Looks, 'first' | 'final'>)
 }
 
 /**
- * What becomes of a packet at all hooks that it meets: the first that does not accept it decides. `leavesBy` is the interface
- * that it really leaves by, where something routes it anew after the hook `output`.
+ * What becomes of a packet at all hooks that it meets: the first that does not accept it decides.
+ * `leavesBy` is the interface that it really leaves by, where something routes it anew after the
+ * hook `output`.
  */
-export function judge(ruleset: Ruleset, packet: Packet, looks: Looks, leavesBy: string | undefined = packet.out): Decision {
+export function judge(
+  ruleset: Ruleset,
+  packet: Packet,
+  looks: Looks,
+  leavesBy: string | undefined = packet.out,
+): Decision {
   const decisions = hooksFrom(packet.hook, looks).map((hook) =>
     evaluate(ruleset, {
       ...packet,
@@ -130,5 +168,9 @@ export function judge(ruleset: Ruleset, packet: Packet, looks: Looks, leavesBy: 
       asked: packet.asked === true && looks.answers,
     }),
   );
-  return decisions.find(({ verdict }) => verdict !== 'accept') ?? decisions.at(-1) ?? evaluate(ruleset, packet);
+  return (
+    decisions.find(({ verdict }) => verdict !== 'accept') ??
+    decisions.at(-1) ??
+    evaluate(ruleset, packet)
+  );
 }

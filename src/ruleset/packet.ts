@@ -23,11 +23,14 @@ export interface Packet {
   /** Bytes behind the IP header; without it as few as a rule may ask for. */
   readonly bytes?: number;
   /**
-   * Whether it is a frame between two ports of one bridge: this machine neither routes nor sends it,
-   * and IP hooks see it where br_netfilter hands it over (net.bridge.bridge-nf-call-iptables).
+   * Whether it is a frame between two ports of one bridge: this machine neither routes nor sends
+   * it, and IP hooks see it where br_netfilter hands it over (net.bridge.bridge-nf-call-iptables).
    */
   readonly bridged?: boolean;
-  /** Whether it comes to where a question to many left from, by that interface, some seconds ago at most. */
+  /**
+   * Whether it comes to where a question to many left from, by that interface, some seconds ago at
+   * most.
+   */
   readonly asked?: boolean;
   /** Seconds since 1970; without it some moment at which the policy holds. */
   readonly at?: number;

@@ -22,7 +22,12 @@ export const REASONS: Readonly<Record<RuleId, Reason>> = {
   },
   endpoint: {
     why: "without it no tunnel could be made. Anybody else's packets to the same address and port are dropped, so that nobody can be led past the tunnel by a name that resolves to the VPN server.",
-    settings: ['KILLSWITCH_ENDPOINTS', 'KILLSWITCH_PROFILES', 'KILLSWITCH_ENDPOINT_OWNER', 'KILLSWITCH_IPV6'],
+    settings: [
+      'KILLSWITCH_ENDPOINTS',
+      'KILLSWITCH_PROFILES',
+      'KILLSWITCH_ENDPOINT_OWNER',
+      'KILLSWITCH_IPV6',
+    ],
   },
   dhcp: {
     why: 'without an address there is no network (RFC 2131, RFC 8415). A DHCP server can set routes, but no route makes a packet pass that the rules below drop.',
@@ -56,7 +61,10 @@ export const REASONS: Readonly<Record<RuleId, Reason>> = {
     why: "names must resolve, and the tunnel's resolvers are whom you chose with the VPN. The system is told to ask them. One that lies on the LAN, or is the provider's, may be asked through the tunnel alone.",
     settings: ['KILLSWITCH_DNS'],
   },
-  'lan-dns': { why: 'some need a resolver of their own at home. Whoever runs it learns the names.', settings: ['KILLSWITCH_LAN_DNS'] },
+  'lan-dns': {
+    why: 'some need a resolver of their own at home. Whoever runs it learns the names.',
+    settings: ['KILLSWITCH_LAN_DNS'],
+  },
   portal: {
     why: 'a captive portal must be seen before the VPN can connect, and everybody else on this machine need not be let out for it. The kernel itself ends it at its time.',
     settings: [],
@@ -69,7 +77,10 @@ export const REASONS: Readonly<Record<RuleId, Reason>> = {
     why: "a VPN must not show this machine's services to its other customers; port forwarding needs some.",
     settings: ['KILLSWITCH_TUNNEL_INBOUND'],
   },
-  forward: { why: 'containers and guests would otherwise leak while the machine itself does not.', settings: ['KILLSWITCH_FORWARD'] },
+  forward: {
+    why: 'containers and guests would otherwise leak while the machine itself does not.',
+    settings: ['KILLSWITCH_FORWARD'],
+  },
   'ssh-session': {
     why: 'whoever locks a machine from afar would otherwise cut themselves off. Only packets of that very connection pass: both addresses and both ports.',
     settings: [],
@@ -90,7 +101,10 @@ export const REASONS: Readonly<Record<RuleId, Reason>> = {
     why: 'printers and file servers. What counts is the address, never what the LAN says of itself: a LAN that uses public addresses is not reached.',
     settings: ['KILLSWITCH_LAN'],
   },
-  'lan-inbound': { why: 'what one may reach need not reach back.', settings: ['KILLSWITCH_LAN_INBOUND', 'KILLSWITCH_LAN'] },
+  'lan-inbound': {
+    why: 'what one may reach need not reach back.',
+    settings: ['KILLSWITCH_LAN_INBOUND', 'KILLSWITCH_LAN'],
+  },
   rest: {
     why: 'this is the kill switch. Whatever routes say, a packet that no rule above accepted does not leave.',
     settings: ['KILLSWITCH_REFUSE', 'KILLSWITCH_LOG_DROPS'],

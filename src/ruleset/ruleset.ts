@@ -16,8 +16,8 @@ export const HOOKS = ['input', 'forward', 'output', 'postrouting'] as const;
 export type Hook = (typeof HOOKS)[number];
 
 /**
- * Why a rule exists. The same word is its section's function, its heading in docs/security.md, the comment on the kernel's rule and the
- * answer of `explain`. In rule order.
+ * Why a rule exists. The same word is its section's function, its heading in docs/security.md, the
+ * comment on the kernel's rule and the answer of `explain`. In rule order.
  */
 export const RULE_IDS = [
   'loopback',
@@ -56,7 +56,10 @@ const FIRST_CHAINS = ['tunnel-output', 'first-offloaded', 'first-networks'] as c
 /** Chains of the hook `postrouting` alone, which decides about what leaves. */
 const FINAL_CHAINS = ['tunnel-source', 'tunnel-egress', 'from-tunnel', 'tunnel-networks'] as const;
 
-/** Chains that every ruleset has, whether a tunnel is live or not: live tunnels add to all but the fixed ones. */
+/**
+ * Chains that every ruleset has, whether a tunnel is live or not: live tunnels add to all but the
+ * fixed ones.
+ */
 export const SHARED_CHAINS = [
   ...FIXED_CHAINS,
   'live-endpoint',
@@ -72,7 +75,10 @@ export type SharedChain = (typeof SHARED_CHAINS)[number];
 export type DeviceChain = `${Hook}-${InterfaceName}`;
 export type ChainName = Hook | SharedChain | DeviceChain;
 
-/** Fields that are there must all match; a field with a list matches any of it. `to`, `from`, `icmp` and `endpoints` hold one family. */
+/**
+ * Fields that are there must all match; a field with a list matches any of it. `to`, `from`, `icmp`
+ * and `endpoints` hold one family.
+ */
 export interface Match {
   readonly family?: Family;
   readonly in?: Interfaces;
@@ -95,19 +101,25 @@ export interface Match {
   readonly rate?: LogLimit;
   readonly conntrack?: readonly ('established' | 'related')[];
   readonly owner?: Owner;
-  /** A frame between two ports of one bridge, at the hook that the kernel shows it to (br_netfilter). */
+  /**
+   * A frame between two ports of one bridge, at the hook that the kernel shows it to
+   * (br_netfilter).
+   */
   readonly bridged?: 'forward' | 'postrouting';
   /** To many: a multicast group, or the broadcast address of a network of this machine's. */
   readonly toMany?: true;
-  /** To where a question to many has left from, by the interface that it left by, some seconds ago at most. */
+  /**
+   * To where a question to many has left from, by the interface that it left by, some seconds ago
+   * at most.
+   */
   readonly asked?: true;
   /** From one second since 1970 to another, both included, by the machine's clock. */
   readonly during?: { readonly from: number; readonly until: number };
 }
 
 /**
- * `jump`, `log` and `remember` do not decide: after them the next rule is asked, unless a rule of the
- * jumped-to chain decided. `remember` lets a match `asked` hold for so many seconds.
+ * `jump`, `log` and `remember` do not decide: after them the next rule is asked, unless a rule of
+ * the jumped-to chain decided. `remember` lets a match `asked` hold for so many seconds.
  */
 export type Verdict =
   | 'accept'
@@ -128,7 +140,10 @@ export interface Chain {
   readonly rules: readonly Rule[];
 }
 
-/** Only what is ours, in an order where every chain stands before those that jump to it. A base chain's policy is drop. */
+/**
+ * Only what is ours, in an order where every chain stands before those that jump to it. A base
+ * chain's policy is drop.
+ */
 export type Ruleset = readonly Chain[];
 
 export function isHook(name: ChainName): name is Hook {
@@ -140,22 +155,41 @@ export function isFixed(name: ChainName): boolean {
   return isHook(name) || (FIXED_CHAINS as readonly string[]).includes(name);
 }
 
-/** Whether the order of a chain's rules decides anything: the rules that tunnels add to a shared chain exclude each other. */
+/**
+ * Whether the order of a chain's rules decides anything: the rules that tunnels add to a shared
+ * chain exclude each other.
+ */
 export function isOrdered(name: string): boolean {
-  return (FIXED_CHAINS as readonly string[]).includes(name) || !(SHARED_CHAINS as readonly string[]).includes(name);
+  return (
+    (FIXED_CHAINS as readonly string[]).includes(name) ||
+    !(SHARED_CHAINS as readonly string[]).includes(name)
+  );
 }
 
 /** Whether a chain serves the first look, at the hook `output`, and nothing else. */
 export function isOfFirstLook(name: ChainName): boolean {
-  return name === 'output' || name.startsWith('output-') || (FIRST_CHAINS as readonly string[]).includes(name);
+  return (
+    name === 'output' ||
+    name.startsWith('output-') ||
+    (FIRST_CHAINS as readonly string[]).includes(name)
+  );
 }
 
 /** Whether a chain serves the hook `postrouting`, and nothing else. */
 export function isOfFinalLook(name: ChainName): boolean {
-  return name === 'postrouting' || name.startsWith('postrouting-') || (FINAL_CHAINS as readonly string[]).includes(name);
+  return (
+    name === 'postrouting' ||
+    name.startsWith('postrouting-') ||
+    (FINAL_CHAINS as readonly string[]).includes(name)
+  );
 }
 
-/** Whether the first look has anything to say: it can tell a program that it is refused, which `postrouting` cannot. */
+/**
+ * Whether the first look has anything to say: it can tell a program that it is refused, which
+ * `postrouting` cannot.
+ */
 export function answersEarly(ruleset: Ruleset): boolean {
-  return ruleset.some(({ name, rules }) => isOfFirstLook(name) && rules.some(({ verdict }) => verdict === 'reject'));
+  return ruleset.some(
+    ({ name, rules }) => isOfFirstLook(name) && rules.some(({ verdict }) => verdict === 'reject'),
+  );
 }

@@ -6,12 +6,16 @@ export interface Refusal {
   readonly others: readonly Match[];
 }
 
-/** TCP stops at once on a reset (RFC 9293 3.5.2), everything else on an ICMP error (RFC 1122 3.2.2.1). */
+/**
+ * TCP stops at once on a reset (RFC 9293 3.5.2), everything else on an ICMP error (RFC 1122
+ * 3.2.2.1).
+ */
 export function splitRefusal(match: Match): Refusal {
   if (match.icmp !== undefined) return { tcp: [], others: [match] };
   if (match.endpoints !== undefined) {
     const { endpoints, ...where } = match;
-    const part = (list: typeof endpoints): readonly Match[] => (list.length === 0 ? [] : [{ ...where, endpoints: list }]);
+    const part = (list: typeof endpoints): readonly Match[] =>
+      list.length === 0 ? [] : [{ ...where, endpoints: list }];
     return {
       tcp: part(endpoints.filter(({ transport }) => transport === 'tcp')),
       others: part(endpoints.filter(({ transport }) => transport !== 'tcp')),
@@ -20,7 +24,15 @@ export function splitRefusal(match: Match): Refusal {
   const { transports, ...where } = match;
   const others = transports?.filter((transport) => transport !== 'tcp');
   return {
-    tcp: transports === undefined || transports.includes('tcp') ? [{ ...where, transports: ['tcp'] }] : [],
-    others: others === undefined ? [match] : others.length === 0 ? [] : [{ ...where, transports: others }],
+    tcp:
+      transports === undefined || transports.includes('tcp')
+        ? [{ ...where, transports: ['tcp'] }]
+        : [],
+    others:
+      others === undefined
+        ? [match]
+        : others.length === 0
+          ? []
+          : [{ ...where, transports: others }],
   };
 }

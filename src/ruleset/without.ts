@@ -1,5 +1,9 @@
 /** `items` less one occurrence of each of `taken`; two are the same when their texts are. */
-export function without<Item>(items: readonly Item[], taken: readonly Item[], textOf: (item: Item) => string): readonly Item[] {
+export function without<Item>(
+  items: readonly Item[],
+  taken: readonly Item[],
+  textOf: (item: Item) => string,
+): readonly Item[] {
   const counts = new Map<string, number>();
   for (const item of taken) counts.set(textOf(item), (counts.get(textOf(item)) ?? 0) + 1);
   return items.filter((item) => {

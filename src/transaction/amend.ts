@@ -3,7 +3,12 @@ import type { Host } from '../host/host.ts';
 import { formerText, readFormerText, staleFormers } from '../machine/former-tunnels.ts';
 import { readKeptShut } from '../machine/kept-shut.ts';
 import { readLastTransaction, writeLastTransaction } from '../machine/last-transaction.ts';
-import { type LiveTunnel, liveTunnelKey, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
+import {
+  type LiveTunnel,
+  liveTunnelKey,
+  readLiveTunnels,
+  staleTunnels,
+} from '../machine/live-tunnels.ts';
 import { type Base, decide } from '../policy/policy.ts';
 import { type Amendment, amendment, isEmpty } from '../ruleset/amendment.ts';
 import { rulesetsOf } from '../ruleset/compile.ts';
@@ -17,11 +22,18 @@ const SHORT_MILLISECONDS = 6_000;
 export type Change = { readonly came: LiveTunnel } | { readonly went: LiveTunnel };
 
 /**
- * The short way of the hooks: adds the rules of one live tunnel to what the last transaction left, or takes them away, without the lock and
- * without reading and comparing every rule. The run that commits also shows that the rules still are as they were left. Undefined whenever
- * anything is not as expected; then `convergeAlone` puts it right. `base` need not hold the profiles' endpoints: no tunnel changes them.
+ * The short way of the hooks: adds the rules of one live tunnel to what the last transaction left,
+ * or takes them away, without the lock and without reading and comparing every rule. The run that
+ * commits also shows that the rules still are as they were left. Undefined whenever anything is not
+ * as expected; then `convergeAlone` puts it right. `base` need not hold the profiles' endpoints: no
+ * tunnel changes them.
  */
-export function amendRules(host: Host, backend: Backend, base: Base, change: Change): Converged | undefined {
+export function amendRules(
+  host: Host,
+  backend: Backend,
+  base: Base,
+  change: Change,
+): Converged | undefined {
   const last = readLastTransaction(host);
   const live = readLiveTunnels(host);
   const { records, former } = readKeptShut(host, live);
@@ -32,7 +44,10 @@ export function amendRules(host: Host, backend: Backend, base: Base, change: Cha
   const before = last.former.flatMap((text) => readFormerText(text) ?? []);
   if (before.length < last.former.length) return undefined;
   const rulesetOf = rulesetsOf(base);
-  const [from, to] = [rulesetOf(loaded.map(tunnelOf), before), rulesetOf(live.map(tunnelOf), former)];
+  const [from, to] = [
+    rulesetOf(loaded.map(tunnelOf), before),
+    rulesetOf(live.map(tunnelOf), former),
+  ];
   const amended = amendment(from, to);
   if (amended === undefined) return undefined;
   const outputs: Output[] = [];
@@ -63,7 +78,11 @@ function appliedOf({ added, removed }: Amendment): Applied {
 const tunnelOf = ({ tunnel }: LiveTunnel) => tunnel;
 
 /** The tunnels that were loaded before, when nothing but this change has happened since. */
-function loadedBefore(live: readonly LiveTunnel[], last: readonly string[], change: Change): readonly LiveTunnel[] {
+function loadedBefore(
+  live: readonly LiveTunnel[],
+  last: readonly string[],
+  change: Change,
+): readonly LiveTunnel[] {
   if ('went' in change) return [...live, change.went];
   const key = liveTunnelKey(change.came);
   return last.includes(key) ? live : live.filter((each) => liveTunnelKey(each) !== key);

@@ -1,4 +1,11 @@
-import type { Backend, ChainPolicy, Command, Output, Survey, Transaction } from '../backend/backend.ts';
+import type {
+  Backend,
+  ChainPolicy,
+  Command,
+  Output,
+  Survey,
+  Transaction,
+} from '../backend/backend.ts';
 import { type Difference, differencesOf, sameReasons } from '../backend/image.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
@@ -9,13 +16,19 @@ import type { Ruleset } from '../ruleset/ruleset.ts';
 /** How a ruleset came into the kernel. */
 export type Applied = 'unchanged' | 'added' | 'removed' | 'amended' | 'replaced';
 
-/** A transaction that is refused although nothing else changed the rules meanwhile is tried once more, one that others outran as often. */
+/**
+ * A transaction that is refused although nothing else changed the rules meanwhile is tried once
+ * more, one that others outran as often.
+ */
 const MOST_TRIES = 20;
 
 /** A run as lines for an error: the command, then what it said. */
 function transcript({ program, args }: Command, { status, stderr }: Output): readonly string[] {
   const said = stderr.trim().split('\n').slice(0, 8).map(printable);
-  return [`${[program, ...args].join(' ')}: ${status === null ? 'did not end by itself' : `exit status ${status}`}`, ...said];
+  return [
+    `${[program, ...args].join(' ')}: ${status === null ? 'did not end by itself' : `exit status ${status}`}`,
+    ...said,
+  ];
 }
 
 /** What of ours is in the kernel now. */
@@ -39,7 +52,10 @@ interface Failure {
   readonly detail: readonly string[];
 }
 
-/** A commit that cannot even start, as when the time is over, is one that failed: what was committed before it must be told. */
+/**
+ * A commit that cannot even start, as when the time is over, is one that failed: what was committed
+ * before it must be told.
+ */
 function runOrSay(host: Host, command: Command): Output {
   try {
     return host.run(command);
@@ -49,14 +65,21 @@ function runOrSay(host: Host, command: Command): Output {
   }
 }
 
-/** Checks all, then commits all. A commit that fails does not keep the next family from being locked. */
+/**
+ * Checks all, then commits all. A commit that fails does not keep the next family from being
+ * locked.
+ */
 function attempt(host: Host, { check, commit }: Transaction): Failure | undefined {
   for (const command of check) {
     const output = host.run(command);
-    if (output.status !== 0) return { stage: 'check', committed: 0, detail: transcript(command, output) };
+    if (output.status !== 0)
+      return { stage: 'check', committed: 0, detail: transcript(command, output) };
   }
   // Before the first commit nothing has changed: then what was thrown says all.
-  const outputs = commit.map((command, index) => ({ command, output: index === 0 ? host.run(command) : runOrSay(host, command) }));
+  const outputs = commit.map((command, index) => ({
+    command,
+    output: index === 0 ? host.run(command) : runOrSay(host, command),
+  }));
   const failed = outputs.filter(({ output }) => output.status !== 0);
   if (failed.length === 0) return undefined;
   return {
@@ -67,13 +90,22 @@ function attempt(host: Host, { check, commit }: Transaction): Failure | undefine
 }
 
 function refused({ stage, committed, detail }: Failure): KillswitchError {
-  const next = 'Read the lines above; "ovpn-killswitch status" says what is loaded, "ovpn-killswitch render" what should be.';
+  const next =
+    'Read the lines above; "ovpn-killswitch status" says what is loaded, "ovpn-killswitch render" what should be.';
   return committed > 0
-    ? new KillswitchError('PARTLY', 'the kernel took the rules of one family and refused those of the other', next, detail)
+    ? new KillswitchError(
+        'PARTLY',
+        'the kernel took the rules of one family and refused those of the other',
+        next,
+        detail,
+      )
     : new KillswitchError('REFUSED', `the kernel refused the rules (${stage})`, next, detail);
 }
 
-/** What is there after half a commit; when even that cannot be read, the half commit is what has to be told. */
+/**
+ * What is there after half a commit; when even that cannot be read, the half commit is what has to
+ * be told.
+ */
 function lookAfter(host: Host, backend: Backend, failure: Failure): Survey {
   try {
     return look(host, backend);
@@ -91,14 +123,17 @@ export function differenceLines(differences: readonly Difference[], most = 8): r
   const lines = differences
     .slice(0, most)
     .map(
-      ({ family, chain, id, what }) => `${family === undefined ? '' : `${family} `}${chain}${id === undefined ? '' : ` (${id})`}: ${what}`,
+      ({ family, chain, id, what }) =>
+        `${family === undefined ? '' : `${family} `}${chain}${id === undefined ? '' : ` (${id})`}: ${what}`,
     );
   return differences.length > most ? [...lines, `and ${differences.length - most} more`] : lines;
 }
 
 /**
- * Brings the kernel to a ruleset: look, check, commit, verify. With `grown` it first tries to add only what `target` has over it.
- * @throws KillswitchError REFUSED or PARTLY when the kernel will not take it, VERIFY when something else is there afterwards.
+ * Brings the kernel to a ruleset: look, check, commit, verify. With `grown` it first tries to add
+ * only what `target` has over it.
+ * @throws KillswitchError REFUSED or PARTLY when the kernel will not take it, VERIFY when something
+ * else is there afterwards.
  */
 export function apply(host: Host, backend: Backend, target: Ruleset, grown?: Ruleset): Applied {
   const expected = backend.image(target);
@@ -106,14 +141,25 @@ export function apply(host: Host, backend: Backend, target: Ruleset, grown?: Rul
   let unexplained = 0;
   let applied: Applied = 'unchanged';
   for (let tries = 0; differencesOf(expected, found.image).length > 0; tries++) {
-    const canGrow = grown !== undefined && tries === 0 && differencesOf(backend.image(grown), found.image).length === 0;
+    const canGrow =
+      grown !== undefined &&
+      tries === 0 &&
+      differencesOf(backend.image(grown), found.image).length === 0;
     const growth = canGrow ? backend.add(grown, target) : undefined;
     const failure = attempt(host, growth ?? backend.replace(target, found));
-    const after = failure !== undefined && failure.committed > 0 ? lookAfter(host, backend, failure) : look(host, backend);
+    const after =
+      failure !== undefined && failure.committed > 0
+        ? lookAfter(host, backend, failure)
+        : look(host, backend);
     if (failure !== undefined) {
-      // Refused because somebody else was faster: the survey it was made for no longer holds. Otherwise one more try, then it is final.
+      // Refused because somebody else was faster: the survey it was made for no longer holds.
+      // Otherwise one more try, then it is final.
       if (sameRules(found, after) && ++unexplained > 1) throw refused(failure);
-    } else if (tries >= 1 && differencesOf(expected, after.image).length > 0 && sameRules(found, after)) {
+    } else if (
+      tries >= 1 &&
+      differencesOf(expected, after.image).length > 0 &&
+      sameRules(found, after)
+    ) {
       break;
     }
     if (failure === undefined) applied = growth === undefined ? 'replaced' : 'added';
@@ -122,7 +168,8 @@ export function apply(host: Host, backend: Backend, target: Ruleset, grown?: Rul
   }
   const differences = differencesOf(expected, found.image);
   if (differences.length > 0 && applied !== 'unchanged' && sameReasons(expected, found.image)) {
-    // The kernel took our text whole and lists every rule in its place, in words we do not expect: a newer tool, not another ruleset.
+    // The kernel took our text whole and lists every rule in its place, in words we do not expect:
+    // a newer tool, not another ruleset.
     host.log({
       level: 'warn',
       event: 'spelling',
@@ -142,7 +189,11 @@ export function apply(host: Host, backend: Backend, target: Ruleset, grown?: Rul
 }
 
 /** Takes everything of ours out of the kernel, and puts the builtin chains' policies back. */
-export function removeRules(host: Host, backend: Backend, before: readonly ChainPolicy[]): 'unchanged' | 'removed' {
+export function removeRules(
+  host: Host,
+  backend: Backend,
+  before: readonly ChainPolicy[],
+): 'unchanged' | 'removed' {
   let transaction = backend.remove(look(host, backend), before);
   if (transaction.commit.length === 0) return 'unchanged';
   for (let tries = 0; tries < 3; tries++) {
@@ -151,5 +202,9 @@ export function removeRules(host: Host, backend: Backend, before: readonly Chain
     if (transaction.commit.length === 0) return 'removed';
     if (failure !== undefined && tries > 0) throw refused(failure);
   }
-  throw new KillswitchError('VERIFY', 'the rules are still there', `Run the plain script: ${PATHS.library}/recover`);
+  throw new KillswitchError(
+    'VERIFY',
+    'the rules are still there',
+    `Run the plain script: ${PATHS.library}/recover`,
+  );
 }

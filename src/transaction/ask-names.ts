@@ -30,7 +30,10 @@ function systemResolvers(host: Host): readonly string[] {
     });
 }
 
-/** DNS answers as pins take them: a VPN's server may not point at this machine, its LAN or a private network. */
+/**
+ * DNS answers as pins take them: a VPN's server may not point at this machine, its LAN or a private
+ * network.
+ */
 function answersOf(
   host: Host,
   found: ReadonlyMap<string, readonly string[]>,
@@ -41,28 +44,48 @@ function answersOf(
   return [...found].flatMap(([name, texts]) => {
     if (!names.some((each) => each === name)) return [];
     const addresses = texts.flatMap((text) => parseAddress(text) ?? []);
-    return [[name, { addresses: isRootsOwn(from) ? addresses : publicAddresses(addresses, local), from }] as const];
+    return [
+      [
+        name,
+        { addresses: isRootsOwn(from) ? addresses : publicAddresses(addresses, local), from },
+      ] as const,
+    ];
   });
 }
 
 /**
- * Asks the system's resolvers for every name. While a tunnel is up their answers come from its server or
- * past it, and count as its.
+ * Asks the system's resolvers for every name. While a tunnel is up their answers come from its
+ * server or past it, and count as its.
  */
-function askSystem(host: Host, names: readonly HostName[], seconds: number): readonly (readonly [string, Answer])[] {
+function askSystem(
+  host: Host,
+  names: readonly HostName[],
+  seconds: number,
+): readonly (readonly [string, Answer])[] {
   const [present] = presentTunnels(host);
   const resolvers = systemResolvers(host);
-  const from: Origin = present === undefined ? { kind: 'lock', resolvers } : { kind: 'tunnel', device: present.tunnel.device, resolvers };
+  const from: Origin =
+    present === undefined
+      ? { kind: 'lock', resolvers }
+      : { kind: 'tunnel', device: present.tunnel.device, resolvers };
   return answersOf(host, host.resolve(names, undefined, seconds), names, from);
 }
 
 /**
- * Asks each tunnel's resolvers for the names of the tunnel's own profile, from the tunnel's own address:
- * an answer that comes by another way is dropped (the rule tunnel-address).
+ * Asks each tunnel's resolvers for the names of the tunnel's own profile, from the tunnel's own
+ * address: an answer that comes by another way is dropped (the rule tunnel-address).
  */
-function askTunnels(host: Host, settings: Settings, names: readonly HostName[], seconds: number): readonly (readonly [string, Answer])[] {
+function askTunnels(
+  host: Host,
+  settings: Settings,
+  names: readonly HostName[],
+  seconds: number,
+): readonly (readonly [string, Answer])[] {
   const asked = presentTunnels(host)
-    .map((live) => ({ live, own: namesOfTunnel(host, settings, live).filter((name) => names.includes(name)) }))
+    .map((live) => ({
+      live,
+      own: namesOfTunnel(host, settings, live).filter((name) => names.includes(name)),
+    }))
     .filter(({ own }) => own.length > 0);
   return asked.flatMap(({ live: { tunnel }, own }) => {
     const resolvers = (settings.dns ?? tunnel.resolvers).map(({ text }) => text);
@@ -74,18 +97,22 @@ function askTunnels(host: Host, settings: Settings, names: readonly HostName[], 
 }
 
 /**
- * How names of VPN servers are asked for: hosts(5) first, as far as it is not ours. Then the system's
- * resolvers while nothing is locked, and the tunnels' while it is.
+ * How names of VPN servers are asked for: hosts(5) first, as far as it is not ours. Then the
+ * system's resolvers while nothing is locked, and the tunnels' while it is.
  */
 export function askNow(host: Host, settings: Settings, seconds: number): Ask {
   return (names) => {
     const own = ownEntries(host.read(PATHS.hosts) ?? '');
     const left = names.filter((name) => !own.has(name));
     const isLocked = readLockRecord(host)?.locked === true;
-    const answers = isLocked ? askTunnels(host, settings, left, seconds) : askSystem(host, left, seconds);
+    const answers = isLocked
+      ? askTunnels(host, settings, left, seconds)
+      : askSystem(host, left, seconds);
     const written = names.flatMap((name) => {
       const addresses = own.get(name);
-      return addresses === undefined ? [] : [[name, { addresses, from: { kind: 'hosts' } }] as const];
+      return addresses === undefined
+        ? []
+        : [[name, { addresses, from: { kind: 'hosts' } }] as const];
     });
     return new Map<string, Answer>([...written, ...answers]);
   };

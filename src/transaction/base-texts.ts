@@ -11,13 +11,23 @@ import { readWorld } from '../machine/world.ts';
 import { type Base, baseOf, decide } from '../policy/policy.ts';
 import { compile } from '../ruleset/compile.ts';
 
-/** The base as text for the boot: no tunnel is live then, and what the last connections had stays shut. */
-export function baseTexts(host: Host, backend: Backend, base: Base): Readonly<Record<string, string>> {
+/**
+ * The base as text for the boot: no tunnel is live then, and what the last connections had stays
+ * shut.
+ */
+export function baseTexts(
+  host: Host,
+  backend: Backend,
+  base: Base,
+): Readonly<Record<string, string>> {
   const { former } = readAfterLock(host, []);
   return backend.bootText(compile(decide({ ...base, sessions: [] }, [], undefined, former)));
 }
 
-/** Writes the base for the boot anew on a locked machine: a connection may have had other networks than the one before. */
+/**
+ * Writes the base for the boot anew on a locked machine: a connection may have had other networks
+ * than the one before.
+ */
 export function renewBaseTexts(host: Host): void {
   host.exclusively(() => {
     const record = readLockRecord(host);

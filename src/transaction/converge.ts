@@ -3,7 +3,12 @@ import type { Host } from '../host/host.ts';
 import { formerText, settleTunnels } from '../machine/former-tunnels.ts';
 import { readKeptShut } from '../machine/kept-shut.ts';
 import { forgetLastTransaction, writeLastTransaction } from '../machine/last-transaction.ts';
-import { type LiveTunnel, liveTunnelKey, readLiveTunnels, refusedTunnels } from '../machine/live-tunnels.ts';
+import {
+  type LiveTunnel,
+  liveTunnelKey,
+  readLiveTunnels,
+  refusedTunnels,
+} from '../machine/live-tunnels.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { type Base, decide, type Policy } from '../policy/policy.ts';
 import type { Portal } from '../policy/portal.ts';
@@ -29,17 +34,28 @@ function find(host: Host): Found {
   return { live, former: readKeptShut(host, live).former };
 }
 
-/** Settles tunnels whose end nobody reported, so that a later device of the same name inherits nothing. */
+/**
+ * Settles tunnels whose end nobody reported, so that a later device of the same name inherits
+ * nothing.
+ */
 function prune(host: Host, except: InterfaceName | undefined): void {
   for (const { path, why } of refusedTunnels(host)) {
     host.remove(path);
-    host.log({ level: 'warn', event: 'state-refused', message: `${path} was not believed and is gone: ${why}` });
+    host.log({
+      level: 'warn',
+      event: 'state-refused',
+      message: `${path} was not believed and is gone: ${why}`,
+    });
   }
   // Before their records go: these say whose the devices were.
   removeLeftDevices(host, except);
   const { live, reconnecting } = settleTunnels(host, except);
   for (const device of live)
-    host.log({ level: 'warn', event: 'tunnel-stale', message: `${device} is gone and nobody reported its end: its rules go too` });
+    host.log({
+      level: 'warn',
+      event: 'tunnel-stale',
+      message: `${device} is gone and nobody reported its end: its rules go too`,
+    });
   for (const device of reconnecting)
     host.log({
       level: 'info',
@@ -49,15 +65,19 @@ function prune(host: Host, except: InterfaceName | undefined): void {
 }
 
 /**
- * Makes the kernel hold the base and every live tunnel, for a caller that holds the lock. Each hook has written its own tunnel file before;
- * whoever comes last reads all of them, so that hooks of several tunnels at once all end up in the kernel. `added` names a device whose rules may
- * just be added; `portal` is opened unless a tunnel is live.
+ * Makes the kernel hold the base and every live tunnel, for a caller that holds the lock. Each hook
+ * has written its own tunnel file before; whoever comes last reads all of them, so that hooks of
+ * several tunnels at once all end up in the kernel. `added` names a device whose rules may just be
+ * added; `portal` is opened unless a tunnel is live.
  */
 export function convergeAlone(
   host: Host,
   backend: Backend,
   base: Base,
-  { added, portal }: { readonly added?: InterfaceName | undefined; readonly portal?: Portal | undefined } = {},
+  {
+    added,
+    portal,
+  }: { readonly added?: InterfaceName | undefined; readonly portal?: Portal | undefined } = {},
 ): Converged {
   prune(host, added);
   let found = find(host);
@@ -70,7 +90,8 @@ export function convergeAlone(
     const applied = apply(host, backend, ruleset, grown);
     const outputs = backend.fingerprint.map((command) => host.run(command));
     const now = find(host);
-    // A hook that takes the short way, or one without flock(1), may have come in between. It ends: each hook writes once.
+    // A hook that takes the short way, or one without flock(1), may have come in between. It ends:
+    // each hook writes once.
     if (JSON.stringify(found) === JSON.stringify(now) || rounds > 50) {
       if (outputs.every(({ status }) => status === 0)) {
         writeLastTransaction(host, {
@@ -89,7 +110,12 @@ export function convergeAlone(
 const tunnelOf = ({ tunnel }: LiveTunnel) => tunnel;
 
 /** What should have been loaded before a tunnel came. */
-function withoutTunnel(host: Host, base: Base, live: readonly LiveTunnel[], device: InterfaceName): Policy {
+function withoutTunnel(
+  host: Host,
+  base: Base,
+  live: readonly LiveTunnel[],
+  device: InterfaceName,
+): Policy {
   const others = live.filter(({ tunnel }) => tunnel.device !== device);
   return decide(base, others.map(tunnelOf), undefined, readKeptShut(host, others).former);
 }

@@ -2,7 +2,10 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { type Moment, momentIn } from '../machine/moment.ts';
 
-/** A moment from now on which `due` runs: by a timer that outlives this process, its terminal and its session. */
+/**
+ * A moment from now on which `due` runs: by a timer that outlives this process, its terminal and
+ * its session.
+ */
 export function dueIn(host: Host, seconds: number): Moment {
   const moment = momentIn(host, seconds);
   host.startIn(seconds, PATHS.command, ['due']);

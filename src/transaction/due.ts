@@ -28,13 +28,20 @@ const AGAIN_SECONDS = 10;
 /** A trial that is being confirmed lasts so long at least. */
 const ADOPT_SECONDS = 60;
 
-/** What a timed lock or unlock has left for now: the opposite; and a portal whose time is over, which is closed. Before its moment, and without one, nothing. */
+/**
+ * What a timed lock or unlock has left for now: the opposite; and a portal whose time is over,
+ * which is closed. Before its moment, and without one, nothing.
+ */
 export function carryOutDue(host: Host): Due {
   try {
     return host.exclusively(() => dueAlone(host));
   } catch (thrown) {
     const why = asKillswitchError(thrown).message;
-    host.log({ level: 'error', event: 'timer', message: `what was due is not done: ${why}. It is tried again in ${AGAIN_SECONDS} s` });
+    host.log({
+      level: 'error',
+      event: 'timer',
+      message: `what was due is not done: ${why}. It is tried again in ${AGAIN_SECONDS} s`,
+    });
     host.startIn(AGAIN_SECONDS, PATHS.command, ['due']);
     throw thrown;
   }
@@ -54,15 +61,19 @@ function dueAlone(host: Host): Due {
     unlockAlone(host);
     return 'unlocked';
   }
-  // With the settings, endpoints and backend of before: nobody is there to answer for a file that has mistakes. The
-  // rules before the record, which a full disk refuses: until it is written, the next `due` begins anew.
+  // With the settings, endpoints and backend of before: nobody is there to answer for a file that
+  // has mistakes. The rules before the record, which a full disk refuses: until it is written, the
+  // next `due` begins anew.
   followAlone(host);
   endOffloaded(host);
   writeLockRecord(host, { ...opposite(written), since: host.now() });
   return 'locked';
 }
 
-/** Takes back a lock on trial. The record goes last: when something fails before, the next `due` begins anew. */
+/**
+ * Takes back a lock on trial. The record goes last: when something fails before, the next `due`
+ * begins anew.
+ */
 function goBack(host: Host, written: LockRecord): Due {
   endTrial(host);
   followAlone(host);
@@ -79,8 +90,12 @@ export function confirmLock(host: Host): boolean {
     if (record?.locked !== true || record.term === undefined) return false;
     const onTrial = record.term.kind === 'trial';
     if (onTrial) {
-      // What is kept for the boot is what the kernel has taken; its time must not be over between the two.
-      writeLockRecord(host, { ...record, term: { kind: 'trial', ends: dueIn(host, ADOPT_SECONDS) } });
+      // What is kept for the boot is what the kernel has taken; its time must not be over between
+      // the two.
+      writeLockRecord(host, {
+        ...record,
+        term: { kind: 'trial', ends: dueIn(host, ADOPT_SECONDS) },
+      });
       followAlone(host);
       adoptTrial(host);
     }

@@ -19,9 +19,13 @@ export interface Passed {
   readonly bytes: number;
 }
 
-/** What a portal has let through, by the counters of its rules: those that were asked for nothing are left out. */
+/**
+ * What a portal has let through, by the counters of its rules: those that were asked for nothing
+ * are left out.
+ */
 export function passedOf(backend: Backend, found: Image, portal: Portal): readonly Passed[] {
-  const ours = (image: Image) => image.flatMap(({ rules }) => rules.filter(({ id }) => id === 'portal'));
+  const ours = (image: Image) =>
+    image.flatMap(({ rules }) => rules.filter(({ id }) => id === 'portal'));
   const rules = throughPortal(portal);
   const texts = ours(backend.image([{ name: 'postrouting', rules }])).map(({ text }) => text);
   const counted = new Map(ours(found).map((rule) => [rule.text, rule]));
@@ -29,7 +33,16 @@ export function passedOf(backend: Backend, found: Image, portal: Portal): readon
     const { packets = 0, bytes = 0 } = counted.get(texts[index] ?? '') ?? {};
     const [network, transport, range] = [to?.[0], transports?.[0], toPorts?.[0]];
     if (packets === 0 || owner?.kind !== 'uid' || !network || !transport || !range) return [];
-    return [{ uid: owner.uid, to: network.text.replace(/\/32$/, ''), transport, port: range.first, packets, bytes }];
+    return [
+      {
+        uid: owner.uid,
+        to: network.text.replace(/\/32$/, ''),
+        transport,
+        port: range.first,
+        packets,
+        bytes,
+      },
+    ];
   });
 }
 
@@ -43,11 +56,16 @@ export interface EndingPortal {
   readonly passed: readonly Passed[];
 }
 
-/** What the portal of the record has let through; undefined without one. The counters go with its rules, so this is asked before. */
+/**
+ * What the portal of the record has let through; undefined without one. The counters go with its
+ * rules, so this is asked before.
+ */
 export function endingPortal(host: Host): EndingPortal | undefined {
   const portal = readWrittenRecord(host)?.portal?.portal;
   if (portal === undefined) return undefined;
-  const passed = installedBackends(host).flatMap((backend) => passedOf(backend, lookIfItWorks(host, backend)?.image ?? [], portal));
+  const passed = installedBackends(host).flatMap((backend) =>
+    passedOf(backend, lookIfItWorks(host, backend)?.image ?? [], portal),
+  );
   return { uid: portal.uid, passed };
 }
 

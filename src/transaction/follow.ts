@@ -22,9 +22,10 @@ export type Followed =
   | { readonly kind: 'followed'; readonly converged: Converged; readonly backend: BackendName };
 
 /**
- * Brings the kernel to the live tunnels, for a hook: with the settings, endpoints and backend of the last `lock`, all read while nobody else
- * changes them. A machine that a human unlocked stays unlocked; one that nobody has decided about is locked. `change` is what the hook has
- * written: then the short way is tried first.
+ * Brings the kernel to the live tunnels, for a hook: with the settings, endpoints and backend of
+ * the last `lock`, all read while nobody else changes them. A machine that a human unlocked stays
+ * unlocked; one that nobody has decided about is locked. `change` is what the hook has written:
+ * then the short way is tried first.
  */
 export function follow(host: Host, change?: Change): Followed {
   const amended = change === undefined ? undefined : amend(host, change);
@@ -32,9 +33,11 @@ export function follow(host: Host, change?: Change): Followed {
   return host.exclusively(() => {
     const record = readLockRecord(host);
     if (record === undefined) {
-      // A record that is not believed may be of a locked machine: then the connection adds no endpoint.
+      // A record that is not believed may be of a locked machine: then the connection adds no
+      // endpoint.
       const undecided = refusedRecord(host) === undefined;
-      const connected = undecided && change !== undefined && 'came' in change ? change.came : undefined;
+      const connected =
+        undecided && change !== undefined && 'came' in change ? change.came : undefined;
       return { kind: 'locked-now', locked: lockAlone(host, { connected }) };
     }
     return record.locked ? followAlone(host, change) : { kind: 'unlocked' };
@@ -44,8 +47,14 @@ export function follow(host: Host, change?: Change): Followed {
 /** What the long way on a locked machine came to. */
 type FollowedAlone = Extract<Followed, { kind: 'followed' }>;
 
-/** The long way on a locked machine, for a caller that holds the lock. It ends a portal: what went through that is in `passed`. */
-export function followAlone(host: Host, change?: Change): FollowedAlone & { readonly passed: readonly Passed[] | undefined } {
+/**
+ * The long way on a locked machine, for a caller that holds the lock. It ends a portal: what went
+ * through that is in `passed`.
+ */
+export function followAlone(
+  host: Host,
+  change?: Change,
+): FollowedAlone & { readonly passed: readonly Passed[] | undefined } {
   const added = change !== undefined && 'came' in change ? change.came.tunnel.device : undefined;
   const portal = endingPortal(host);
   const followed = loadAlone(host, { added });
@@ -53,7 +62,10 @@ export function followAlone(host: Host, change?: Change): FollowedAlone & { read
   return { ...followed, passed: portal?.passed };
 }
 
-/** The rules in force, for a caller that holds the lock. `added` names a device whose rules may just be added. */
+/**
+ * The rules in force, for a caller that holds the lock. `added` names a device whose rules may just
+ * be added.
+ */
 export function loadAlone(
   host: Host,
   options: { readonly added?: InterfaceName | undefined; readonly portal?: Portal | undefined },
@@ -65,19 +77,34 @@ export function loadAlone(
   }
   const settings = settingsInForce(host);
   const { backend } = choose(readWorld(host, settings.backend));
-  const base = baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings), readSshSessions(host));
-  return { kind: 'followed', converged: convergeAlone(host, backend, base, options), backend: backend.name };
+  const base = baseOf(
+    settings,
+    savedKnown(host) ?? gatherKnown(host, settings),
+    readSshSessions(host),
+  );
+  return {
+    kind: 'followed',
+    converged: convergeAlone(host, backend, base, options),
+    backend: backend.name,
+  };
 }
 
 /** The short way, on a machine whose lock lasts. */
 function amend(host: Host, change: Change): Followed | undefined {
   const record = readWrittenRecord(host);
   // Of a portal or a trial, also of one that is over, the rules have to go.
-  if (record?.locked !== true || record.term !== undefined || record.portal !== undefined) return undefined;
-  // The short way adds and removes tunnels alone: the rule of a session that has ended needs the long one.
+  if (record?.locked !== true || record.term !== undefined || record.portal !== undefined)
+    return undefined;
+  // The short way adds and removes tunnels alone: the rule of a session that has ended needs the
+  // long one.
   if (hasEndedSession(host)) return undefined;
   const settings = settingsInForce(host);
   const { backend } = choose(readWorld(host, settings.backend));
-  const converged = amendRules(host, backend, baseOf(settings, { endpoints: [], ...savedAccounts(host) }, readSshSessions(host)), change);
+  const converged = amendRules(
+    host,
+    backend,
+    baseOf(settings, { endpoints: [], ...savedAccounts(host) }, readSshSessions(host)),
+    change,
+  );
   return converged && { kind: 'followed', converged, backend: backend.name };
 }

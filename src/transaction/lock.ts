@@ -9,7 +9,16 @@ import { forgetBaseTexts, keepBaseTexts } from '../machine/base-texts.ts';
 import { forgetFormers } from '../machine/former-tunnels.ts';
 import { forwardedCards } from '../machine/forwarded-cards.ts';
 import { pinHosts } from '../machine/hosts-file.ts';
-import { type Ask, forgetKnown, type Gathered, gaps, gatherKnown, hostPins, profilePaths, saveKnown } from '../machine/known-endpoints.ts';
+import {
+  type Ask,
+  forgetKnown,
+  type Gathered,
+  gaps,
+  gatherKnown,
+  hostPins,
+  profilePaths,
+  saveKnown,
+} from '../machine/known-endpoints.ts';
 import { forgetLastTransaction } from '../machine/last-transaction.ts';
 import { type LiveTunnel, readLiveTunnels } from '../machine/live-tunnels.ts';
 import { loadSettings } from '../machine/load-settings.ts';
@@ -48,7 +57,10 @@ export const LOCK_SECONDS = 8;
 export interface LockOptions {
   /** Whether the names of VPN servers are asked for; else what is pinned has to do. */
   readonly asks?: boolean;
-  /** Whether an open machine is left open when no endpoint is known: its owner would have locked themselves out. */
+  /**
+   * Whether an open machine is left open when no endpoint is known: its owner would have locked
+   * themselves out.
+   */
   readonly needsEndpoint?: boolean;
   /** SSH sessions to keep open, besides those that were kept before and still are. */
   readonly sessions?: readonly Session[];
@@ -58,7 +70,10 @@ export interface LockOptions {
   readonly forgetsFormers?: boolean;
   /** The tunnel whose hook locks an open machine: its client must be able to reconnect. */
   readonly connected?: LiveTunnel | undefined;
-  /** Seconds until it is taken back by itself, unless it is confirmed: an open machine opens again, a locked one goes back to its last lock. */
+  /**
+   * Seconds until it is taken back by itself, unless it is confirmed: an open machine opens again,
+   * a locked one goes back to its last lock.
+   */
   readonly seconds?: number | undefined;
 }
 
@@ -79,7 +94,10 @@ const DUMPS: readonly { readonly file: string; readonly command: Command }[] = [
   { file: 'nft', command: { program: 'nft', args: ['list', 'ruleset'] } },
 ];
 
-/** Keeps a copy of every rule that was there, for people: `unlock` itself needs only the chain policies. */
+/**
+ * Keeps a copy of every rule that was there, for people: `unlock` itself needs only the chain
+ * policies.
+ */
 function saveDumps(host: Host): void {
   for (const { file, command } of DUMPS) {
     if (!host.has(command.program)) continue;
@@ -88,19 +106,34 @@ function saveDumps(host: Host): void {
   }
 }
 
-/** The chain policies `unlock` must give back: those of the record while locked, else those of now, else what Linux starts with. */
-function policiesBefore(record: LockRecord | undefined, present: boolean, policies: readonly ChainPolicy[]): readonly ChainPolicy[] {
+/**
+ * The chain policies `unlock` must give back: those of the record while locked, else those of now,
+ * else what Linux starts with.
+ */
+function policiesBefore(
+  record: LockRecord | undefined,
+  present: boolean,
+  policies: readonly ChainPolicy[],
+): readonly ChainPolicy[] {
   if (record?.locked === true && record.before.length > 0) return record.before;
   return present ? policies.map((each) => ({ ...each, policy: 'ACCEPT' as const })) : policies;
 }
 
 /**
- * The builtin chains that iptables makes for us: those of the record while locked, else those that are missing before its first rule. A second
- * wall may come to a lock that had none.
+ * The builtin chains that iptables makes for us: those of the record while locked, else those that
+ * are missing before its first rule. A second wall may come to a lock that had none.
  */
-function madeHere(host: Host, record: LockRecord | undefined, firstRules: boolean, wall: boolean): LockRecord['made'] {
-  if (record?.locked !== true || record.made.length === 0) return firstRules ? missingChains(host) : [];
-  return wall && !record.wall ? [...record.made, ...missingChains(host).filter(({ table }) => table === 'mangle')] : record.made;
+function madeHere(
+  host: Host,
+  record: LockRecord | undefined,
+  firstRules: boolean,
+  wall: boolean,
+): LockRecord['made'] {
+  if (record?.locked !== true || record.made.length === 0)
+    return firstRules ? missingChains(host) : [];
+  return wall && !record.wall
+    ? [...record.made, ...missingChains(host).filter(({ table }) => table === 'mangle')]
+    : record.made;
 }
 
 /** The other backend, when something of ours is there from an earlier lock. */
@@ -108,18 +141,23 @@ function removeOther(host: Host, name: BackendName, before: readonly ChainPolicy
   for (const other of installedBackends(host))
     if (other.name !== name)
       unlessUnused(undefined, other.name, () =>
-        other.name === 'iptables' ? orByNft(host, '', before, () => removeRules(host, other, before)) : removeRules(host, other, before),
+        other.name === 'iptables'
+          ? orByNft(host, '', before, () => removeRules(host, other, before))
+          : removeRules(host, other, before),
       );
 }
 
 /**
- * Locks the machine, or brings a locked one to its settings: reads profiles and settings anew, saves what was there before the first change,
- * loads the base and every live tunnel, and keeps the base as text for the boot.
+ * Locks the machine, or brings a locked one to its settings: reads profiles and settings anew,
+ * saves what was there before the first change, loads the base and every live tunnel, and keeps the
+ * base as text for the boot.
  */
 export function lockMachine(host: Host, options: LockOptions = {}): Locked {
   // DNS may take its time: hooks must not wait for it, so it is asked before the lock is taken.
   const answers = options.asks === true ? askFirst(host) : undefined;
-  return host.exclusively(() => lockAlone(host, { ...options, ...(answers && { ask: () => answers }) }));
+  return host.exclusively(() =>
+    lockAlone(host, { ...options, ...(answers && { ask: () => answers }) }),
+  );
 }
 
 function askFirst(host: Host): ReturnType<Ask> {
@@ -140,26 +178,36 @@ function refuseCards(host: Host, settings: Settings): void {
     'SETTINGS',
     `KILLSWITCH_FORWARD has a pattern that means more than guests`,
     `Make it longer in ${PATHS.settings}, or name the interfaces one by one, then run "ovpn-killswitch lock".`,
-    cards.map(({ pattern, device, what }) => `${pattern} means ${printable(device)}, which is ${what}`),
+    cards.map(
+      ({ pattern, device, what }) => `${pattern} means ${printable(device)}, which is ${what}`,
+    ),
   );
 }
 
 /** Whoever is connected already has an endpoint; nobody else may lock themselves out. */
 function refuseWithoutEndpoint(host: Host, settings: Settings, known: Gathered): void {
   if (readLiveTunnels(host).some(({ tunnel }) => tunnel.endpoints.length > 0)) return;
-  const profiles = [...profilePaths(host, settings), ...guardedConnections(host).map(({ name }) => printable(name))];
+  const profiles = [
+    ...profilePaths(host, settings),
+    ...guardedConnections(host).map(({ name }) => printable(name)),
+  ];
   throw new KillswitchError(
     'NO_ENDPOINT',
     'no profile names a VPN server that can be found, so nothing could connect once this machine is locked',
     'Name a server in KILLSWITCH_ENDPOINTS, or by address in a profile; "ovpn-killswitch attach FILE" makes one known, "lock --force" locks all the same.',
     [
-      profiles.length > 0 ? `read: ${profiles.slice(0, 5).join(', ')}` : `there is no profile at ${settings.profiles.join(', ')}`,
+      profiles.length > 0
+        ? `read: ${profiles.slice(0, 5).join(', ')}`
+        : `there is no profile at ${settings.profiles.join(', ')}`,
       ...gaps(known),
     ],
   );
 }
 
-/** A lock that is taken back leaves the machine as it was, the other packet filter included: nobody is there when that does not work. */
+/**
+ * A lock that is taken back leaves the machine as it was, the other packet filter included: nobody
+ * is there when that does not work.
+ */
 function refuseOtherBackend(record: LockRecord, { backend: { name }, wall }: Choice): void {
   const text = (backend: BackendName, second: boolean) =>
     `${backend}${backend === 'iptables' ? ` ${second ? 'with' : 'without'} a second wall` : ''}`;
@@ -191,10 +239,14 @@ export function lockAlone(
   const { backend } = choice;
   const onTrial = seconds !== undefined && record?.locked === true && record.term?.kind !== 'timed';
   if (onTrial) refuseOtherBackend(record, choice);
-  const client = connected && { asks: () => connectionAnswers(host, settings, connected), endpoints: connected.tunnel.endpoints };
+  const client = connected && {
+    asks: () => connectionAnswers(host, settings, connected),
+    endpoints: connected.tunnel.endpoints,
+  };
   const known = gatherKnown(host, settings, ask ?? client?.asks, client?.endpoints);
   const endpoints = baseOf(settings, known).endpoints;
-  if (needsEndpoint && record?.locked !== true && endpoints.length === 0) refuseWithoutEndpoint(host, settings, known);
+  if (needsEndpoint && record?.locked !== true && endpoints.length === 0)
+    refuseWithoutEndpoint(host, settings, known);
   const portal = endingPortal(host);
   const found = look(host, backend);
   const before = policiesBefore(record, found.present, found.policies);
@@ -205,7 +257,8 @@ export function lockAlone(
   const base = baseOf(settings, known, keepSshSessions(host, sessions));
   // The timer before the first change: whatever becomes of us then, it is taken back.
   const ends = seconds === undefined ? undefined : dueIn(host, seconds);
-  // Recorded before the first change: if we die in between, `unlock` and `recover` still know what was there.
+  // Recorded before the first change: if we die in between, `unlock` and `recover` still know what
+  // was there.
   const now: LockRecord = {
     locked: true,
     since: record?.locked === true ? record.since : host.now(),
@@ -233,27 +286,49 @@ export function lockAlone(
   return { ...converged, base, known, choice, onTrial, offloaded };
 }
 
-/** The kinds of iptables that may hold rules of ours: the machine's own, and the other two where somebody has switched between them. */
+/**
+ * The kinds of iptables that may hold rules of ours: the machine's own, and the other two where
+ * somebody has switched between them.
+ */
 function iptablesKinds(host: Host): readonly IptablesKind[] {
   const legacy = hasLegacyTables(host);
   const installed = (kind: IptablesKind) =>
-    ['iptables', 'ip6tables'].every((each) => host.has(`${each}${kind}-save`) && host.has(`${each}${kind}-restore`));
-  return ['', ...(['-nft', '-legacy'] as const).filter((kind) => installed(kind) && (kind !== '-legacy' || legacy))];
+    ['iptables', 'ip6tables'].every(
+      (each) => host.has(`${each}${kind}-save`) && host.has(`${each}${kind}-restore`),
+    );
+  return [
+    '',
+    ...(['-nft', '-legacy'] as const).filter(
+      (kind) => installed(kind) && (kind !== '-legacy' || legacy),
+    ),
+  ];
 }
 
-/** A backend that does not work here holds nothing of ours, unless it is the one this machine was locked with. */
-function unlessUnused<Result>(record: LockRecord | undefined, name: BackendName, work: () => Result): Result | 'unchanged' {
+/**
+ * A backend that does not work here holds nothing of ours, unless it is the one this machine was
+ * locked with.
+ */
+function unlessUnused<Result>(
+  record: LockRecord | undefined,
+  name: BackendName,
+  work: () => Result,
+): Result | 'unchanged' {
   try {
     return work();
   } catch (thrown) {
-    if (record?.backend === name || !(thrown instanceof KillswitchError) || thrown.code !== 'COMMAND') throw thrown;
+    if (
+      record?.backend === name ||
+      !(thrown instanceof KillswitchError) ||
+      thrown.code !== 'COMMAND'
+    )
+      throw thrown;
     return 'unchanged';
   }
 }
 
 /**
- * Removes rules by iptables, or by nft where iptables-nft cannot read them: a native rule of another program in one
- * of its tables is enough for that.
+ * Removes rules by iptables, or by nft where iptables-nft cannot read them: a native rule of
+ * another program in one of its tables is enough for that.
  */
 function orByNft(
   host: Host,
@@ -264,14 +339,18 @@ function orByNft(
   try {
     return remove();
   } catch (thrown) {
-    if (!(thrown instanceof KillswitchError) || thrown.code !== 'COMMAND' || !host.has('nft')) throw thrown;
+    if (!(thrown instanceof KillswitchError) || thrown.code !== 'COMMAND' || !host.has('nft'))
+      throw thrown;
     const version = host.run({ program: `iptables${kind}-save`, args: ['--version'] });
     if (!version.stdout.includes('nf_tables')) throw thrown;
     return removeByNft(host, recorded);
   }
 }
 
-/** Without a record of what was there, the policies become what Linux starts with, but only where we are. */
+/**
+ * Without a record of what was there, the policies become what Linux starts with, but only where we
+ * are.
+ */
 function removeIptables(
   host: Host,
   families: readonly Family[],
@@ -284,20 +363,29 @@ function removeIptables(
     const { present, policies } = look(host, backend);
     // Of a kind that is not the machine's own now, only what holds rules of ours was ever changed.
     const known = kind === '' || present ? recorded : undefined;
-    return removeRules(host, backend, known ?? (present ? policies.map((each) => ({ ...each, policy: 'ACCEPT' as const })) : []));
+    return removeRules(
+      host,
+      backend,
+      known ?? (present ? policies.map((each) => ({ ...each, policy: 'ACCEPT' as const })) : []),
+    );
   });
 }
 
-/** The record of what is loaded: that of a timed lock whose term is over, and of a timed unlock that a boot has ended. */
+/**
+ * The record of what is loaded: that of a timed lock whose term is over, and of a timed unlock that
+ * a boot has ended.
+ */
 function loadedRecord(host: Host): LockRecord | undefined {
   const written = readWrittenRecord(host);
   return written?.locked === true ? written : readLockRecord(host);
 }
 
 /**
- * Opens the machine: the builtin chains' policies are what they were, everything of ours is gone, nothing else is touched. Live tunnels stay
- * known, so that a later `lock` takes them in. With `seconds` it locks again after them, and everything for that is kept, for the boot as well.
- * @throws KillswitchError when something of ours could not be removed; the machine then stays locked.
+ * Opens the machine: the builtin chains' policies are what they were, everything of ours is gone,
+ * nothing else is touched. Live tunnels stay known, so that a later `lock` takes them in. With
+ * `seconds` it locks again after them, and everything for that is kept, for the boot as well.
+ * @throws KillswitchError when something of ours could not be removed; the machine then stays
+ * locked.
  */
 export function unlockMachine(host: Host, seconds?: number): { readonly removed: boolean } {
   return host.exclusively(() => unlockAlone(host, seconds));
@@ -320,9 +408,13 @@ export function unlockAlone(host: Host, seconds?: number): { readonly removed: b
   const families = world.ipv6 && world.has.ip6tables ? FAMILIES : (['ipv4'] as const);
   const results = [
     ...(world.has.iptables
-      ? iptablesKinds(host).map((kind) => unlessUnused(record, 'iptables', () => removeIptables(host, families, kind, record)))
+      ? iptablesKinds(host).map((kind) =>
+          unlessUnused(record, 'iptables', () => removeIptables(host, families, kind, record)),
+        )
       : []),
-    ...(world.has.nft ? [unlessUnused(record, 'nftables', () => removeRules(host, nftables, []))] : []),
+    ...(world.has.nft
+      ? [unlessUnused(record, 'nftables', () => removeRules(host, nftables, []))]
+      : []),
   ];
   removeMadeChains(host, record?.locked === true ? record.made : []);
   writeLockRecord(host, {

@@ -15,7 +15,13 @@ function read(host: Host, backend: Backend): Survey | Unread {
       const output = host.run(command);
       // The next one would hang as long.
       if (output.status === null)
-        return unread([`"${[command.program, ...command.args].join(' ')}" did not end by itself`, output.stderr.trim()], true);
+        return unread(
+          [
+            `"${[command.program, ...command.args].join(' ')}" did not end by itself`,
+            output.stderr.trim(),
+          ],
+          true,
+        );
       outputs.push(output);
     }
     return backend.survey(outputs);
@@ -25,7 +31,10 @@ function read(host: Host, backend: Backend): Survey | Unread {
   }
 }
 
-/** Reads the kernel by each backend, or says why not. What failed once is not tried again: it may have taken seconds. */
+/**
+ * Reads the kernel by each backend, or says why not. What failed once is not tried again: it may
+ * have taken seconds.
+ */
 export function lookOrSay(host: Host): Look {
   const failed = new Map<string, Unread>();
   return (backend) => {

@@ -20,7 +20,10 @@ interface FoundTable {
 
 /** A table of iptables-nft in one family; undefined when there is none. */
 function readTable(host: Host, family: Family, name: Table): FoundTable | undefined {
-  const { status, stdout } = host.run({ program: 'nft', args: ['-j', 'list', 'table', ...nameOf(family, name)] });
+  const { status, stdout } = host.run({
+    program: 'nft',
+    args: ['-j', 'list', 'table', ...nameOf(family, name)],
+  });
   const list = field(status === 0 ? parseJson(stdout) : undefined, 'nftables');
   if (!Array.isArray(list)) return undefined;
   const objects: readonly Json[] = list;
@@ -40,12 +43,17 @@ function readTable(host: Host, family: Family, name: Table): FoundTable | undefi
   };
 }
 
-/** The builtin chains that are not there: iptables-nft makes them, and their table, with the first rule. None without nft, which alone sees. */
+/**
+ * The builtin chains that are not there: iptables-nft makes them, and their table, with the first
+ * rule. None without nft, which alone sees.
+ */
 export function missingChains(host: Host): readonly BuiltinChain[] {
   if (!host.has('nft')) return [];
   return EVERY_TABLE.flatMap(({ family, table }) => {
     const found = readTable(host, family, table);
-    return BUILTINS[table].flatMap(({ chain }) => (found?.chains.includes(chain) === true ? [] : [{ family, table, chain }]));
+    return BUILTINS[table].flatMap(({ chain }) =>
+      found?.chains.includes(chain) === true ? [] : [{ family, table, chain }],
+    );
   });
 }
 
@@ -55,11 +63,16 @@ export function removeMadeChains(host: Host, made: readonly BuiltinChain[]): voi
   for (const { family, table } of EVERY_TABLE) {
     const own = made.filter((each) => each.family === family && each.table === table);
     const found = own.length === 0 ? undefined : readTable(host, family, table);
-    const gone = own.map(({ chain }) => chain).filter((chain) => found?.unused.includes(chain) === true);
+    const gone = own
+      .map(({ chain }) => chain)
+      .filter((chain) => found?.unused.includes(chain) === true);
     if (found === undefined || gone.length === 0) continue;
     const where = nameOf(family, table).join(' ');
-    const whole = !found.sets && gone.length === found.chains.length && own.length === BUILTINS[table].length;
-    const stdin = whole ? `delete table ${where}\n` : gone.map((chain) => `delete chain ${where} ${chain}\n`).join('');
+    const whole =
+      !found.sets && gone.length === found.chains.length && own.length === BUILTINS[table].length;
+    const stdin = whole
+      ? `delete table ${where}\n`
+      : gone.map((chain) => `delete chain ${where} ${chain}\n`).join('');
     // What remains when this fails is empty and accepts everything, as if it were not there.
     host.run({ program: 'nft', args: ['-f', '-'], stdin });
   }

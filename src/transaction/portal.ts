@@ -11,7 +11,11 @@ import { followAlone, loadAlone } from './follow.ts';
 /** @throws KillswitchError NO_PORTAL unless this machine is locked and no tunnel is live. */
 export function refuseUnlessBlocked(host: Host): void {
   if (readLockRecord(host)?.locked !== true)
-    throw new KillswitchError('NO_PORTAL', 'this machine is not locked, so nothing keeps a portal from being seen', 'Just open the page.');
+    throw new KillswitchError(
+      'NO_PORTAL',
+      'this machine is not locked, so nothing keeps a portal from being seen',
+      'Just open the page.',
+    );
   const live = readLiveTunnels(host);
   const gone = staleTunnels(host, live);
   const connected = live.find((each) => !gone.includes(each));
@@ -23,7 +27,10 @@ export function refuseUnlessBlocked(host: Host): void {
     );
 }
 
-/** The state that loading a portal came to. Rules may have been loaded when it throws: they go, and while they do not the record says so. */
+/**
+ * The state that loading a portal came to. Rules may have been loaded when it throws: they go, and
+ * while they do not the record says so.
+ */
 function loadOrClose(host: Host, portal: Portal): Policy['state'] {
   try {
     return loadAlone(host, { portal }).converged.policy.state;
@@ -38,11 +45,16 @@ function loadOrClose(host: Host, portal: Portal): Policy['state'] {
 }
 
 /**
- * Opens a portal for so many seconds, in place of one that is open. It ends by the kernel's own clock, whatever dies, and is taken away by `due`,
- * by each hook, `lock` and `unlock`; a reboot never loads it.
+ * Opens a portal for so many seconds, in place of one that is open. It ends by the kernel's own
+ * clock, whatever dies, and is taken away by `due`, by each hook, `lock` and `unlock`; a reboot
+ * never loads it.
  * @throws KillswitchError NO_PORTAL, or what loading rules throws; then none is open.
  */
-export function openPortal(host: Host, place: Omit<Portal, 'from' | 'until'>, seconds: number): Portal {
+export function openPortal(
+  host: Host,
+  place: Omit<Portal, 'from' | 'until'>,
+  seconds: number,
+): Portal {
   return host.exclusively(() => {
     refuseUnlessBlocked(host);
     const ends = dueIn(host, seconds);
@@ -50,11 +62,20 @@ export function openPortal(host: Host, place: Omit<Portal, 'from' | 'until'>, se
     const portal: Portal = { ...place, from, until: from + seconds };
     if (readLockRecord(host)?.portal !== undefined) followAlone(host);
     const record = readLockRecord(host);
-    if (record?.locked !== true) throw new KillswitchError('INTERNAL', 'the record of the lock is gone', 'Run "ovpn-killswitch lock".');
+    if (record?.locked !== true)
+      throw new KillswitchError(
+        'INTERNAL',
+        'the record of the lock is gone',
+        'Run "ovpn-killswitch lock".',
+      );
     writeLockRecord(host, { ...record, portal: { portal, ends } });
     if (loadOrClose(host, portal) !== 'portal') {
       followAlone(host);
-      throw new KillswitchError('NO_PORTAL', 'a tunnel came up meanwhile: beside it there is no portal', 'Use the VPN, or stop it first.');
+      throw new KillswitchError(
+        'NO_PORTAL',
+        'a tunnel came up meanwhile: beside it there is no portal',
+        'Use the VPN, or stop it first.',
+      );
     }
     return portal;
   });
@@ -62,5 +83,7 @@ export function openPortal(host: Host, place: Omit<Portal, 'from' | 'until'>, se
 
 /** Closes the portal; what went through it, or undefined when none was there. */
 export function closePortal(host: Host): readonly Passed[] | undefined {
-  return host.exclusively(() => (readLockRecord(host)?.portal === undefined ? undefined : followAlone(host).passed));
+  return host.exclusively(() =>
+    readLockRecord(host)?.portal === undefined ? undefined : followAlone(host).passed,
+  );
 }

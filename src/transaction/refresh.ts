@@ -30,8 +30,9 @@ export interface Refreshed {
 }
 
 /**
- * Keeps what is known on a machine that still is locked, and brings hosts file and rules to it; undefined when it is not locked. What was asked for
- * under another lock than that of now, one on trial say, serves for nothing but its own.
+ * Keeps what is known on a machine that still is locked, and brings hosts file and rules to it;
+ * undefined when it is not locked. What was asked for under another lock than that of now, one on
+ * trial say, serves for nothing but its own.
  */
 function followKnown(host: Host, asked: Gathered, lock: string): Converged | undefined {
   return host.exclusively(() => {
@@ -45,24 +46,32 @@ function followKnown(host: Host, asked: Gathered, lock: string): Converged | und
 }
 
 /**
- * Reads NetworkManager's connections and asks for the names of a locked machine's VPN servers again, through the tunnel: pins, endpoints and rules follow. Earlier addresses stay as a
+ * Reads NetworkManager's connections and asks for the names of a locked machine's VPN servers
+ * again, through the tunnel: pins, endpoints and rules follow. Earlier addresses stay as a
  * fallback. A machine that is not locked has no pins and needs none.
  */
 export function refreshMachine(host: Host): Refreshed {
   const lock = lockInForce(host);
   const saved = savedKnown(host);
-  if (readLockRecord(host)?.locked !== true || saved === undefined) return { known: saved, converged: undefined };
+  if (readLockRecord(host)?.locked !== true || saved === undefined)
+    return { known: saved, converged: undefined };
   renewBaseTexts(host);
   const settings = settingsInForce(host);
   const read = withNewConnections(host, settings, saved);
-  if (read.named.length === 0 && read.literal.length === saved.literal.length) return { known: saved, converged: undefined };
-  const known = renewKnown(host, read, askNow(host, settings, TUNNEL_SECONDS), usedAddresses(host, settings, readLiveTunnels(host)));
+  if (read.named.length === 0 && read.literal.length === saved.literal.length)
+    return { known: saved, converged: undefined };
+  const known = renewKnown(
+    host,
+    read,
+    askNow(host, settings, TUNNEL_SECONDS),
+    usedAddresses(host, settings, readLiveTunnels(host)),
+  );
   return { known, converged: followKnown(host, known, lock) };
 }
 
 /**
- * Reads the profiles again after one was attached, and asks for names as far as anybody can be asked. A locked machine follows; on an open one the
- * answers are kept for the lock to come.
+ * Reads the profiles again after one was attached, and asks for names as far as anybody can be
+ * asked. A locked machine follows; on an open one the answers are kept for the lock to come.
  */
 export function learnProfiles(host: Host): Gathered {
   const lock = lockInForce(host);
@@ -81,7 +90,10 @@ export function followForgotten(host: Host): void {
   renewBaseTexts(host);
 }
 
-/** Reads the profiles again after one was detached: a locked machine follows, an open one forgets what it kept for the lock to come. */
+/**
+ * Reads the profiles again after one was detached: a locked machine follows, an open one forgets
+ * what it kept for the lock to come.
+ */
 export function unlearnProfiles(host: Host): void {
   const lock = lockInForce(host);
   if (readLockRecord(host)?.locked === true) {

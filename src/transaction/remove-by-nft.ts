@@ -44,7 +44,10 @@ function nativeTable(family: Family, table: string, objects: readonly Json[]): N
     chains: names.filter((name) => OURS.test(name)),
     jumps: rules.flatMap((rule) => {
       const [chain, handle] = [field(rule, 'chain'), field(rule, 'handle')];
-      const isJump = typeof chain === 'string' && !OURS.test(chain) && targets(rule).some((name) => OURS.test(name));
+      const isJump =
+        typeof chain === 'string' &&
+        !OURS.test(chain) &&
+        targets(rule).some((name) => OURS.test(name));
       return isJump && typeof handle === 'number' ? [{ chain, handle }] : [];
     }),
     policies: new Map(
@@ -80,7 +83,10 @@ function readTables(host: Host): readonly NativeTable[] {
 }
 
 /** Policies that differ from those to restore. */
-function changedPolicies({ family, where, policies }: NativeTable, before: readonly ChainPolicy[]): readonly ChainPolicy[] {
+function changedPolicies(
+  { family, where, policies }: NativeTable,
+  before: readonly ChainPolicy[],
+): readonly ChainPolicy[] {
   if (!where.endsWith(' filter')) return [];
   return before.filter((each) => {
     const now = policies.get(each.chain);
@@ -91,41 +97,64 @@ function changedPolicies({ family, where, policies }: NativeTable, before: reado
 function removal(table: NativeTable, before: readonly ChainPolicy[]): readonly string[] {
   const { where, chains, jumps } = table;
   return [
-    ...changedPolicies(table, before).map(({ chain, policy }) => `add chain ${where} ${chain} { policy ${policy.toLowerCase()}; }`),
+    ...changedPolicies(table, before).map(
+      ({ chain, policy }) => `add chain ${where} ${chain} { policy ${policy.toLowerCase()}; }`,
+    ),
     ...jumps.map(({ chain, handle }) => `delete rule ${where} ${chain} handle ${handle}`),
     ...chains.map((name) => `flush chain ${where} ${name}`),
     ...chains.map((name) => `delete chain ${where} ${name}`),
   ];
 }
 
-function leftovers(tables: readonly NativeTable[], before: readonly ChainPolicy[]): readonly string[] {
+function leftovers(
+  tables: readonly NativeTable[],
+  before: readonly ChainPolicy[],
+): readonly string[] {
   return tables.flatMap((table) => [
     ...table.chains.map((name) => `table ${table.where}: the chain ${name} is still there`),
-    ...table.jumps.map(({ chain }) => `table ${table.where}: ${chain} still jumps to a chain of ours`),
-    ...changedPolicies(table, before).map(({ chain, policy }) => `table ${table.where}: the policy of ${chain} is still not ${policy}`),
+    ...table.jumps.map(
+      ({ chain }) => `table ${table.where}: ${chain} still jumps to a chain of ours`,
+    ),
+    ...changedPolicies(table, before).map(
+      ({ chain, policy }) => `table ${table.where}: the policy of ${chain} is still not ${policy}`,
+    ),
   ]);
 }
 
 /**
- * Takes this product's rules out of the tables of iptables-nft by nft, where iptables cannot read them: one
- * transaction, then a second look. `recorded` are the chain policies to restore; without them every policy becomes
- * ACCEPT where a chain of ours is found.
- * @throws KillswitchError COMMAND when nft cannot read the tables, VERIFY with a line for each thing that is left.
+ * Takes this product's rules out of the tables of iptables-nft by nft, where iptables cannot read
+ * them: one transaction, then a second look. `recorded` are the chain policies to restore; without
+ * them every policy becomes ACCEPT where a chain of ours is found.
+ * @throws KillswitchError COMMAND when nft cannot read the tables, VERIFY with a line for each
+ * thing that is left.
  */
-export function removeByNft(host: Host, recorded: readonly ChainPolicy[] | undefined): 'unchanged' | 'removed' {
+export function removeByNft(
+  host: Host,
+  recorded: readonly ChainPolicy[] | undefined,
+): 'unchanged' | 'removed' {
   const found = readTables(host);
   const isPresent = found.some(({ chains, jumps }) => chains.length + jumps.length > 0);
   const accepted = FAMILIES.flatMap((family) =>
-    (['INPUT', 'FORWARD', 'OUTPUT'] as const).map((chain) => ({ family, chain, policy: 'ACCEPT' as const })),
+    (['INPUT', 'FORWARD', 'OUTPUT'] as const).map((chain) => ({
+      family,
+      chain,
+      policy: 'ACCEPT' as const,
+    })),
   );
   const before = recorded ?? (isPresent ? accepted : []);
   const script = found.flatMap((table) => removal(table, before));
   if (script.length === 0) return 'unchanged';
-  const { stderr } = host.run({ program: 'nft', args: ['-f', '-'], stdin: `${script.join('\n')}\n` });
+  const { stderr } = host.run({
+    program: 'nft',
+    args: ['-f', '-'],
+    stdin: `${script.join('\n')}\n`,
+  });
   const left = leftovers(readTables(host), before);
   if (left.length === 0) return 'removed';
-  throw new KillswitchError('VERIFY', 'not all rules could be removed', `Run the plain script: ${PATHS.library}/recover`, [
-    ...left,
-    printable(stderr.trim().split('\n')[0] ?? ''),
-  ]);
+  throw new KillswitchError(
+    'VERIFY',
+    'not all rules could be removed',
+    `Run the plain script: ${PATHS.library}/recover`,
+    [...left, printable(stderr.trim().split('\n')[0] ?? '')],
+  );
 }

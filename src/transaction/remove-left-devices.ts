@@ -17,7 +17,11 @@ export function removeDevice(host: Host, device: InterfaceName): void {
   });
 }
 
-/** Removes the devices that an OpenVPN with data channel offload left behind when it was killed. `except` is the one that a hook is about. */
+/**
+ * Removes the devices that an OpenVPN with data channel offload left behind when it was killed.
+ * `except` is the one that a hook is about.
+ */
 export function removeLeftDevices(host: Host, except?: InterfaceName): void {
-  for (const { tunnel } of leftBehind(host)) if (tunnel.device !== except) removeDevice(host, tunnel.device);
+  for (const { tunnel } of leftBehind(host))
+    if (tunnel.device !== except) removeDevice(host, tunnel.device);
 }

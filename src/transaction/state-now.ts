@@ -9,10 +9,15 @@ const NOTHING_TRIED: readonly string[] = ['USAGE', 'NOT_ROOT'];
 /** A hook that has failed keeps OpenVPN waiting. */
 const LOOK_MILLISECONDS = 2_000;
 
-/** What the packet filters say, without the backend that the settings name: a failed command may have been about that. */
+/**
+ * What the packet filters say, without the backend that the settings name: a failed command may
+ * have been about that.
+ */
 function found(host: Host): string {
   const surveys = installedBackends(host).map((backend) =>
-    backend.survey(backend.look.map((command) => host.run({ ...command, milliseconds: LOOK_MILLISECONDS }))),
+    backend.survey(
+      backend.look.map((command) => host.run({ ...command, milliseconds: LOOK_MILLISECONDS })),
+    ),
   );
   if (surveys.some(({ present }) => present))
     return 'rules of ovpn-killswitch are loaded. "ovpn-killswitch status" says whether they are exact.';
@@ -23,8 +28,8 @@ function found(host: Host): string {
 }
 
 /**
- * What the kernel holds after a command that failed, in one line; undefined where nothing was tried. Read anew: what an error stands for
- * in general says nothing of this machine.
+ * What the kernel holds after a command that failed, in one line; undefined where nothing was
+ * tried. Read anew: what an error stands for in general says nothing of this machine.
  */
 export function stateNow(host: Host, { code }: KillswitchError): string | undefined {
   if (NOTHING_TRIED.includes(code)) return undefined;

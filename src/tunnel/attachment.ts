@@ -1,4 +1,10 @@
-import { BLOCK_CLOSES, BLOCK_OPENS, bareLine, markerDamage, markerOf } from '../net/marked-block.ts';
+import {
+  BLOCK_CLOSES,
+  BLOCK_OPENS,
+  bareLine,
+  markerDamage,
+  markerOf,
+} from '../net/marked-block.ts';
 import type { HookName } from './hook-event.ts';
 import { type ProfileFacts, readProfileFacts } from './profile-facts.ts';
 import { endsInside, quoted, words } from './profile-options.ts';
@@ -6,7 +12,10 @@ import { endsInside, quoted, words } from './profile-options.ts';
 /** The hooks a profile names, in the order OpenVPN calls them. */
 const HOOK_LINES: readonly HookName[] = ['up', 'route-up', 'down'];
 
-/** What a server may push and a client need not take, because it hides something or ends the client for good; openvpn(8), "--pull-filter". */
+/**
+ * What a server may push and a client need not take, because it hides something or ends the client
+ * for good; openvpn(8), "--pull-filter".
+ */
 export const PULL_FILTERS: readonly string[] = [
   'setenv-safe',
   'route-delay',
@@ -20,7 +29,10 @@ export const PULL_FILTERS: readonly string[] = [
   'bind-dev',
 ];
 
-/** `up` is told the resolvers only when OpenVPN 2.7 sets them by no program of its own; clients before it do not know the option (options.c). */
+/**
+ * `up` is told the resolvers only when OpenVPN 2.7 sets them by no program of its own; clients
+ * before it do not know the option (options.c).
+ */
 const NO_DNS_UPDOWN = 'setenv opt dns-updown disable';
 
 /** Between the path of a hook and the command that it calls in turn. */
@@ -64,7 +76,9 @@ function isOurs(line: string): boolean {
   );
 }
 
-/** A profile without our lines: every byte that was there before `attach`, and what was added since. */
+/**
+ * A profile without our lines: every byte that was there before `attach`, and what was added since.
+ */
 export function detach(text: string): string {
   if (markerDamage(text) !== undefined) return text;
   const kept: string[] = [];
@@ -97,14 +111,21 @@ function others(hook: HookName, command: string | undefined, folder: string): st
 }
 
 /** Our line for a hook, which calls in turn what the profile's own line calls. */
-function hookLine(hook: HookName, folder: string, command: string | undefined): { readonly line: string } | { readonly problem: string } {
+function hookLine(
+  hook: HookName,
+  folder: string,
+  command: string | undefined,
+): { readonly line: string } | { readonly problem: string } {
   const other = others(hook, command, folder);
   if (other === undefined) return { line: `${hook} ${folder}/${hook}` };
   const called = words(other);
   const byHand = `write a script that calls ${folder}/${hook} "$@" and then your command, and name it in the ${hook} line by hand`;
-  if (called.length === 0) return { problem: `the command of ${hook} cannot be cut into words (${other}): ${byHand}` };
+  if (called.length === 0)
+    return { problem: `the command of ${hook} cannot be cut into words (${other}): ${byHand}` };
   if (called.length + 2 > MOST_WORDS)
-    return { problem: `the command of ${hook} has ${called.length} words, and OpenVPN takes ${MOST_WORDS - 2} beside ours: ${byHand}` };
+    return {
+      problem: `the command of ${hook} has ${called.length} words, and OpenVPN takes ${MOST_WORDS - 2} beside ours: ${byHand}`,
+    };
   const call = [`${folder}/${hook}`, THEN, ...called].map(quoted).join(' ');
   const line = `${hook} "${call.replace(/["\\]/g, '\\$&')}"`;
   if (Buffer.byteLength(line) > LONGEST_LINE)
@@ -114,24 +135,33 @@ function hookLine(hook: HookName, folder: string, command: string | undefined): 
   return { line };
 }
 
-/** `down` at each restart is only worth it where nothing else tells of one, and where it still runs with root and finds its files. */
+/**
+ * `down` at each restart is only worth it where nothing else tells of one, and where it still runs
+ * with root and finds its files.
+ */
 function wantsUpRestart({ persistTun, upRestart, user, group, chroot }: ProfileFacts): boolean {
-  return persistTun && !upRestart && user === undefined && group === undefined && chroot === undefined;
+  return (
+    persistTun && !upRestart && user === undefined && group === undefined && chroot === undefined
+  );
 }
 
 /**
- * A profile with our lines at its end, where they win over earlier ones; what the profile's own up, down or route-up calls is called in turn.
- * Attaching twice changes nothing. Without `down` in a profile with `chroot`: OpenVPN would look for it in that folder and not start.
+ * A profile with our lines at its end, where they win over earlier ones; what the profile's own up,
+ * down or route-up calls is called in turn. Attaching twice changes nothing. Without `down` in a
+ * profile with `chroot`: OpenVPN would look for it in that folder and not start.
  */
 export function attach(text: string, { folder, harden }: AttachOptions): Attached {
   const damage = markerDamage(text);
   if (damage !== undefined) return { problems: [`${damage}: take that line out by hand`] };
   const before = detach(text);
   // It would swallow what follows it.
-  if (endsInside(before)) return { problems: ['it ends inside an inline file or a <connection> block, and OpenVPN refuses it'] };
+  if (endsInside(before))
+    return {
+      problems: ['it ends inside an inline file or a <connection> block, and OpenVPN refuses it'],
+    };
   const facts = readProfileFacts(before);
-  const hooks = HOOK_LINES.filter((hook) => hook !== 'down' || facts.chroot === undefined).map((hook) =>
-    hookLine(hook, folder, facts.commands[hook]),
+  const hooks = HOOK_LINES.filter((hook) => hook !== 'down' || facts.chroot === undefined).map(
+    (hook) => hookLine(hook, folder, facts.commands[hook]),
   );
   const problems = hooks.flatMap((each) => ('problem' in each ? [each.problem] : []));
   if (problems.length > 0) return { problems };
@@ -143,7 +173,11 @@ export function attach(text: string, { folder, harden }: AttachOptions): Attache
     ...hooks.flatMap((each) => ('line' in each ? [each.line] : [])),
     ...(wantsUpRestart(facts) ? ['up-restart'] : []),
     ...(facts.dnsUpdown === undefined || facts.dnsUpdown === 'disable' ? [] : [NO_DNS_UPDOWN]),
-    ...(harden ? PULL_FILTERS.filter((start) => !facts.filtered.includes(start)).map((start) => `pull-filter ignore "${start}"`) : []),
+    ...(harden
+      ? PULL_FILTERS.filter((start) => !facts.filtered.includes(start)).map(
+          (start) => `pull-filter ignore "${start}"`,
+        )
+      : []),
     BLOCK_CLOSES,
   ];
   return { text: `${before}${joined ? end : ''}${block.map((line) => `${line}${end}`).join('')}` };

@@ -11,7 +11,10 @@ import type { Network } from '../net/network.ts';
 export const FORMER_KINDS = ['reconnecting', 'ended', 'remembered'] as const;
 export type FormerKind = (typeof FORMER_KINDS)[number];
 
-/** A tunnel that is not live: nothing passes through it, and what belonged to it stays shut elsewhere. */
+/**
+ * A tunnel that is not live: nothing passes through it, and what belonged to it stays shut
+ * elsewhere.
+ */
 export interface FormerTunnel {
   readonly kind: FormerKind;
   /** Undefined for a remembered one: no rule needs its device. */

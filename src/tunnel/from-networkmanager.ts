@@ -4,11 +4,18 @@ import { contains, disjoint, type Network, networkOf, parseNetwork } from '../ne
 import { printable } from '../net/printable.ts';
 import { LINK_LOCAL_IPV6 } from '../net/well-known.ts';
 import type { HookInput } from './from-openvpn.ts';
-import { type ConnectionUuid, type NetworkManagerEvent, parseConnectionUuid } from './networkmanager-event.ts';
+import {
+  type ConnectionUuid,
+  type NetworkManagerEvent,
+  parseConnectionUuid,
+} from './networkmanager-event.ts';
 import { numbered } from './numbered.ts';
 import type { Refusal, Tunnel } from './tunnel.ts';
 
-/** A route shorter than this stands for the default route and says nothing about which networks belong to the tunnel. */
+/**
+ * A route shorter than this stands for the default route and says nothing about which networks
+ * belong to the tunnel.
+ */
 const SHORTEST_NETWORK = 8;
 
 type Refuse = (variable: string, value: string, why: string) => void;
@@ -18,8 +25,16 @@ function isLinkLocal(network: Network): boolean {
   return LINK_LOCAL_IPV6.some((each) => contains(each, network));
 }
 
-/** What an address configuration (`VPN_IP4_…`, `IP6_…`) says; nm-dispatcher-utils.c, construct_ip_items. */
-function configuration(env: HookInput['env'], prefix: string, device: InterfaceName, refuse: Refuse): Omit<Tunnel, 'endpoints'> {
+/**
+ * What an address configuration (`VPN_IP4_…`, `IP6_…`) says; nm-dispatcher-utils.c,
+ * construct_ip_items.
+ */
+function configuration(
+  env: HookInput['env'],
+  prefix: string,
+  device: InterfaceName,
+  refuse: Refuse,
+): Omit<Tunnel, 'endpoints'> {
   const addresses: Address[] = [];
   const resolvers = new Map<string, Address>();
   const networks: Network[] = [];
@@ -29,7 +44,8 @@ function configuration(env: HookInput['env'], prefix: string, device: InterfaceN
     for (const [n, value] of numbered(env, held)) {
       const [place = ''] = value.split(' ');
       const [address, network] = [parseAddress(place.split('/')[0] ?? ''), parseNetwork(place)];
-      if (address === undefined || network === undefined || !isUnicast(address)) refuse(`${held}${n}`, value, 'not an address of a host');
+      if (address === undefined || network === undefined || !isUnicast(address))
+        refuse(`${held}${n}`, value, 'not an address of a host');
       else if (!isLinkLocal(networkOf(address))) {
         addresses.push(address);
         if (network.prefix >= SHORTEST_NETWORK) networks.push(network);
@@ -46,21 +62,34 @@ function configuration(env: HookInput['env'], prefix: string, device: InterfaceN
     for (const value of (env[servers] ?? '').split(' ').filter((each) => each !== '')) {
       // `ADDRESS#NAME` where its certificate has that name (nm-settings(5), "dns").
       const address = parseAddress(value.split('#')[0] ?? '');
-      if (address === undefined || !isUnicast(address)) refuse(servers, value, 'not the address of another host');
+      if (address === undefined || !isUnicast(address))
+        refuse(servers, value, 'not the address of another host');
       else resolvers.set(address.text, address);
     }
   }
   return { device, addresses, resolvers: [...resolvers.values()], networks: disjoint(networks) };
 }
 
-/** The VPN's own device. `vpn-down` after a crash names the uplink instead, and a VPN without a device has none. */
-function vpnDevice({ argv, env }: HookInput): { readonly device: InterfaceName } | { readonly why: string } {
+/**
+ * The VPN's own device. `vpn-down` after a crash names the uplink instead, and a VPN without a
+ * device has none.
+ */
+function vpnDevice({
+  argv,
+  env,
+}: HookInput): { readonly device: InterfaceName } | { readonly why: string } {
   const named = env['VPN_IP_IFACE'];
   if (named === undefined || named === '') return { why: 'VPN_IP_IFACE names no device' };
-  if (named !== argv[0]) return { why: `VPN_IP_IFACE=${printable(named)} but the first argument is ${printable(argv[0] ?? '')}` };
-  if (named === env['DEVICE_IFACE'] || named === env['DEVICE_IP_IFACE']) return { why: `${printable(named)} is the VPN's uplink` };
+  if (named !== argv[0])
+    return {
+      why: `VPN_IP_IFACE=${printable(named)} but the first argument is ${printable(argv[0] ?? '')}`,
+    };
+  if (named === env['DEVICE_IFACE'] || named === env['DEVICE_IP_IFACE'])
+    return { why: `${printable(named)} is the VPN's uplink` };
   const device = parseInterfaceName(named);
-  return device === undefined ? { why: `"${printable(named)}" is not an interface name that a rule can match` } : { device };
+  return device === undefined
+    ? { why: `"${printable(named)}" is not an interface name that a rule can match` }
+    : { device };
 }
 
 function vpnUp(input: HookInput, connection: ConnectionUuid): NetworkManagerEvent {
@@ -70,17 +99,26 @@ function vpnUp(input: HookInput, connection: ConnectionUuid): NetworkManagerEven
   const named = vpnDevice(input);
   if ('why' in named) return { kind: 'vpn-without-device', ...vpn, why: named.why };
   const { refused, refuse } = refusals();
-  return { kind: 'vpn-up', ...vpn, tunnel: configuration(input.env, 'VPN_', named.device, refuse), refused };
+  return {
+    kind: 'vpn-up',
+    ...vpn,
+    tunnel: configuration(input.env, 'VPN_', named.device, refuse),
+    refused,
+  };
 }
 
 function refusals(): { readonly refused: readonly Refusal[]; readonly refuse: Refuse } {
   const refused: Refusal[] = [];
-  return { refused, refuse: (variable, value, why) => void refused.push({ variable, value: printable(value), why }) };
+  return {
+    refused,
+    refuse: (variable, value, why) => void refused.push({ variable, value: printable(value), why }),
+  };
 }
 
 /**
- * A call of NetworkManager's dispatcher as an event (NetworkManager-dispatcher(8)). A connection's name is free text and is not looked at. What
- * the VPN's server can set is taken only as far as it parses; the rest is reported in `refused`.
+ * A call of NetworkManager's dispatcher as an event (NetworkManager-dispatcher(8)). A connection's
+ * name is free text and is not looked at. What the VPN's server can set is taken only as far as it
+ * parses; the rest is reported in `refused`.
  */
 export function readNetworkManagerCall(input: HookInput): NetworkManagerEvent {
   const { argv, env } = input;
@@ -91,8 +129,11 @@ export function readNetworkManagerCall(input: HookInput): NetworkManagerEvent {
     case 'vpn-pre-down':
     case 'vpn-down': {
       const connection = parseConnectionUuid(env['CONNECTION_UUID'] ?? '');
-      if (connection === undefined) return { kind: 'unreadable', why: `${action} without CONNECTION_UUID` };
-      return action === 'vpn-pre-up' || action === 'vpn-up' ? vpnUp(input, connection) : { kind: 'vpn-down', connection };
+      if (connection === undefined)
+        return { kind: 'unreadable', why: `${action} without CONNECTION_UUID` };
+      return action === 'vpn-pre-up' || action === 'vpn-up'
+        ? vpnUp(input, connection)
+        : { kind: 'vpn-down', connection };
     }
     case 'up':
     case 'down': {

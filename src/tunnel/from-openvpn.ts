@@ -15,15 +15,15 @@ export interface HookInput {
 }
 
 /**
- * A pushed route shorter than this stands for the default route (`0.0.0.0/1`, `::/3`, `fc00::/7`: OpenVPN's
- * redirect-gateway, route.c) and says nothing about which networks belong to the tunnel.
+ * A pushed route shorter than this stands for the default route (`0.0.0.0/1`, `::/3`, `fc00::/7`:
+ * OpenVPN's redirect-gateway, route.c) and says nothing about which networks belong to the tunnel.
  */
 const SHORTEST_NETWORK = 8;
 
 /**
  * The reasons for which OpenVPN always ends, as `down` has them in `signal`: all of them raise
- * SIGTERM or SIGINT (sig.c, forward.c, ping.c, push.c). Others, of which there are many, restart it,
- * or may, as `auth-failure` with auth-retry; the end of the process then tells.
+ * SIGTERM or SIGINT (sig.c, forward.c, ping.c, push.c). Others, of which there are many, restart
+ * it, or may, as `auth-failure` with auth-retry; the end of the process then tells.
  */
 const ENDINGS: ReadonlySet<string> = new Set([
   'sigterm',
@@ -35,16 +35,25 @@ const ENDINGS: ReadonlySet<string> = new Set([
   'server-pushed-halt',
 ]);
 
-/** `dev` is set in up, route-up and down (options.c); the arguments name it too, and both must agree. */
-function deviceOf({ argv, env }: HookInput, hook: HookName): { readonly device: InterfaceName } | { readonly why: string } {
+/**
+ * `dev` is set in up, route-up and down (options.c); the arguments name it too, and both must
+ * agree.
+ */
+function deviceOf(
+  { argv, env }: HookInput,
+  hook: HookName,
+): { readonly device: InterfaceName } | { readonly why: string } {
   const named = env['dev'];
   const argument = hook === 'route-up' ? undefined : argv[0];
   const text = named ?? argument;
-  if (text === undefined || text === '') return { why: 'neither the variable "dev" nor the first argument names a device' };
+  if (text === undefined || text === '')
+    return { why: 'neither the variable "dev" nor the first argument names a device' };
   if (named !== undefined && argument !== undefined && named !== argument)
     return { why: `dev=${printable(named)} but the first argument is ${printable(argument)}` };
   const device = parseInterfaceName(text);
-  return device === undefined ? { why: `"${printable(text)}" is not an interface name that a rule can match` } : { device };
+  return device === undefined
+    ? { why: `"${printable(text)}" is not an interface name that a rule can match` }
+    : { device };
 }
 
 function transportOf(proto: string): Transport | undefined {
@@ -53,10 +62,12 @@ function transportOf(proto: string): Transport | undefined {
 }
 
 /**
- * `trusted_ip`, `trusted_ip6` and `trusted_port` come from the socket (socket.c); with a static key they are missing and the
- * only remote tells. The transport in use is in no variable: it is known when every entry on this port has the same one, and
- * never since OpenVPN 2.7, whose `proto_1` belongs to the local address and stays "udp" for `remote HOST 443 tcp` (options.c,
- * setenv_local_entry). 2.7 always says `local_port_1`; an older client says it only without `nobind`.
+ * `trusted_ip`, `trusted_ip6` and `trusted_port` come from the socket (socket.c); with a static key
+ * they are missing and the only remote tells. The transport in use is in no variable: it is known
+ * when every entry on this port has the same one, and never since OpenVPN 2.7, whose `proto_1`
+ * belongs to the local address and stays "udp" for `remote HOST 443 tcp` (options.c,
+ * setenv_local_entry). 2.7 always says `local_port_1`; an older client says it only without
+ * `nobind`.
  */
 function peerOf(env: HookInput['env'], refuse: Refuse): Peer | undefined {
   const protoIsLocal = env['local_port_1'] !== undefined;
@@ -74,15 +85,22 @@ function peerOf(env: HookInput['env'], refuse: Refuse): Peer | undefined {
   const port = parsePort(portText);
   if (address === undefined || !isUnicast(address) || port === undefined) {
     // A host name is no mistake: without `trusted_ip` there is just nothing to learn from it.
-    if (trusted !== undefined) refuse('trusted_ip', `${hostText} ${portText}`, 'not the address and port of a host');
+    if (trusted !== undefined)
+      refuse('trusted_ip', `${hostText} ${portText}`, 'not the address and port of a host');
     return undefined;
   }
   const samePort = remotes.filter((remote) => remote.port === portText);
   const sameHost = samePort.filter((remote) => remote.host === hostText);
   const candidates = sameHost.length > 0 ? sameHost : samePort;
-  const transports = candidates.map(({ proto }) => (proto === undefined ? undefined : transportOf(proto)));
+  const transports = candidates.map(({ proto }) =>
+    proto === undefined ? undefined : transportOf(proto),
+  );
   const known = transports.filter((transport) => transport !== undefined);
-  return { address, port, transports: known.length === transports.length ? [...new Set(known)] : [] };
+  return {
+    address,
+    port,
+    transports: known.length === transports.length ? [...new Set(known)] : [],
+  };
 }
 
 function addressesOf(env: HookInput['env'], refuse: Refuse): readonly Address[] {
@@ -100,7 +118,10 @@ function addressesOf(env: HookInput['env'], refuse: Refuse): readonly Address[] 
   return addresses;
 }
 
-/** The networks of the tunnel's own addresses, and the routes into it: not those through the LAN's gateway. */
+/**
+ * The networks of the tunnel's own addresses, and the routes into it: not those through the LAN's
+ * gateway.
+ */
 function networksOf(env: HookInput['env'], refuse: Refuse): readonly Network[] {
   const networks: Network[] = [];
   const add = (variable: string, value: string, network: Network | undefined) => {
@@ -113,25 +134,36 @@ function networksOf(env: HookInput['env'], refuse: Refuse): readonly Network[] {
     return length === undefined ? undefined : parseNetwork(`${address}/${length}`);
   };
   const { ifconfig_local: local, ifconfig_netmask: mask, ifconfig_remote: remote } = env;
-  if (local !== undefined && mask !== undefined) add('ifconfig_netmask', `${local} ${mask}`, masked(local, mask));
+  if (local !== undefined && mask !== undefined)
+    add('ifconfig_netmask', `${local} ${mask}`, masked(local, mask));
   if (remote !== undefined) add('ifconfig_remote', remote, parseNetwork(remote));
   const { ifconfig_ipv6_local: local6, ifconfig_ipv6_netbits: bits6 } = env;
-  if (local6 !== undefined && bits6 !== undefined) add('ifconfig_ipv6_netbits', `${local6}/${bits6}`, parseNetwork(`${local6}/${bits6}`));
+  if (local6 !== undefined && bits6 !== undefined)
+    add('ifconfig_ipv6_netbits', `${local6}/${bits6}`, parseNetwork(`${local6}/${bits6}`));
   for (const [n, network] of numbered(env, 'route_network_')) {
-    if (env[`route_gateway_${n}`] !== undefined && env[`route_gateway_${n}`] === env['route_net_gateway']) continue;
+    if (
+      env[`route_gateway_${n}`] !== undefined &&
+      env[`route_gateway_${n}`] === env['route_net_gateway']
+    )
+      continue;
     const netmask = env[`route_netmask_${n}`] ?? '255.255.255.255';
     add(`route_network_${n}`, `${network} ${netmask}`, masked(network, netmask));
   }
   for (const [n, network] of numbered(env, 'route_ipv6_network_')) {
-    if (env[`route_ipv6_gateway_${n}`] !== undefined && env[`route_ipv6_gateway_${n}`] === env['net_gateway_ipv6']) continue;
+    if (
+      env[`route_ipv6_gateway_${n}`] !== undefined &&
+      env[`route_ipv6_gateway_${n}`] === env['net_gateway_ipv6']
+    )
+      continue;
     add(`route_ipv6_network_${n}`, network, parseNetwork(network));
   }
   return disjoint(networks);
 }
 
 /**
- * OpenVPN's arguments and environment as a HookEvent (openvpn(8), "Script and environmental variables"). Nothing the server can set
- * is trusted: a value that does not parse is left out and reported in `refused`; without a usable device the event is `unreadable`.
+ * OpenVPN's arguments and environment as a HookEvent (openvpn(8), "Script and environmental
+ * variables"). Nothing the server can set is trusted: a value that does not parse is left out and
+ * reported in `refused`; without a usable device the event is `unreadable`.
  */
 export function readOpenvpnHook(hook: HookName, input: HookInput): HookEvent {
   const named = deviceOf(input, hook);
@@ -151,7 +183,12 @@ export function readOpenvpnHook(hook: HookName, input: HookInput): HookEvent {
   const { daemon_pid: pid, config } = env;
   return {
     kind: 'tunnel-up',
-    tunnel: { device, addresses: addressesOf(env, refuse), ...pushedResolvers(env, refuse), networks: networksOf(env, refuse) },
+    tunnel: {
+      device,
+      addresses: addressesOf(env, refuse),
+      ...pushedResolvers(env, refuse),
+      networks: networksOf(env, refuse),
+    },
     peer: peerOf(env, refuse),
     daemon: pid !== undefined && /^[1-9]\d{0,9}$/.test(pid) ? Number(pid) : undefined,
     ...(config !== undefined && config !== '' && { config }),

@@ -9,7 +9,10 @@ export type HookName = 'up' | 'down' | 'route-up';
 /** The process that owns the tunnel, as OpenVPN's `daemon_pid`. */
 export type DaemonPid = number;
 
-/** Who OpenVPN really talks to. `transports` is empty when its environment does not tell which one it uses. */
+/**
+ * Who OpenVPN really talks to. `transports` is empty when its environment does not tell which one
+ * it uses.
+ */
 export interface Peer {
   readonly address: Address;
   readonly port: Port;
@@ -23,24 +26,40 @@ export type HookEvent =
       readonly tunnel: Omit<Tunnel, 'endpoints'>;
       readonly peer: Peer | undefined;
       readonly daemon: DaemonPid | undefined;
-      /** OpenVPN's first `--config`, as it was given: mostly relative to the folder that OpenVPN runs in. */
+      /**
+       * OpenVPN's first `--config`, as it was given: mostly relative to the folder that OpenVPN
+       * runs in.
+       */
       readonly config?: string;
       readonly refused: readonly Refusal[];
-      /** OpenVPN has connected again over a device that it never closed. The routes into it are still there, and it names none of them. */
+      /**
+       * OpenVPN has connected again over a device that it never closed. The routes into it are
+       * still there, and it names none of them.
+       */
       readonly kept: boolean;
     }
-  /** The connection broke; the device and the routes into it stay, while OpenVPN connects again (persist-tun with up-restart). */
+  /**
+   * The connection broke; the device and the routes into it stay, while OpenVPN connects again
+   * (persist-tun with up-restart).
+   */
   | { readonly kind: 'tunnel-waiting'; readonly device: InterfaceName }
-  /** It is closed. `reconnects` unless OpenVPN said that it ends: then it makes the tunnel again. */
+  /**
+   * It is closed. `reconnects` unless OpenVPN said that it ends: then it makes the tunnel again.
+   */
   | { readonly kind: 'tunnel-down'; readonly device: InterfaceName; readonly reconnects: boolean }
   | { readonly kind: 'unreadable'; readonly why: string };
 
 /** The endpoints of a peer; when OpenVPN told no transport, those already `known`, else both. */
-export function peerEndpoints(peer: Peer | undefined, known: readonly Endpoint[]): readonly Endpoint[] {
+export function peerEndpoints(
+  peer: Peer | undefined,
+  known: readonly Endpoint[],
+): readonly Endpoint[] {
   if (peer === undefined) return [];
   const { address, port, transports } = peer;
   if (transports.length > 0) return transports.map((transport) => ({ address, port, transport }));
-  const same = known.filter((endpoint) => endpoint.address.text === address.text && endpoint.port === port);
+  const same = known.filter(
+    (endpoint) => endpoint.address.text === address.text && endpoint.port === port,
+  );
   return same.length > 0
     ? same
     : [

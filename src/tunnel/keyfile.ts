@@ -4,8 +4,9 @@ export type Keyfile = ReadonlyMap<string, ReadonlyMap<string, string>>;
 const ESCAPES: Readonly<Record<string, string>> = { s: ' ', n: '\n', t: '\t', r: '\r', '\\': '\\' };
 
 /**
- * A keyfile as GLib reads it (Desktop Entry Specification; nm-settings-keyfile(5)): `[group]`, `key=value`, `#` comments. Groups of one name are
- * one, and of two equal keys the last counts. A line that is none of these is left out.
+ * A keyfile as GLib reads it (Desktop Entry Specification; nm-settings-keyfile(5)): `[group]`,
+ * `key=value`, `#` comments. Groups of one name are one, and of two equal keys the last counts. A
+ * line that is none of these is left out.
  */
 export function readKeyfile(text: string): Keyfile {
   const groups = new Map<string, Map<string, string>>();

@@ -21,14 +21,28 @@ interface VpnUp {
 
 /** What a call of NetworkManager's dispatcher says, as a value. */
 export type NetworkManagerEvent =
-  /** A VPN's device is there, with its addresses: `vpn-pre-up`, for which NetworkManager waits, and `vpn-up`. */
-  | (VpnUp & { readonly kind: 'vpn-up'; readonly tunnel: Omit<Tunnel, 'endpoints'>; readonly refused: readonly Refusal[] })
+  /**
+   * A VPN's device is there, with its addresses: `vpn-pre-up`, for which NetworkManager waits, and
+   * `vpn-up`.
+   */
+  | (VpnUp & {
+      readonly kind: 'vpn-up';
+      readonly tunnel: Omit<Tunnel, 'endpoints'>;
+      readonly refused: readonly Refusal[];
+    })
   /** A VPN without a device that a rule could match: some kinds have none. */
   | (VpnUp & { readonly kind: 'vpn-without-device'; readonly why: string })
   /** It ends: `vpn-pre-down`, `vpn-down`. Its device is not told reliably. */
   | { readonly kind: 'vpn-down'; readonly connection: ConnectionUuid }
-  /** A device that NetworkManager did not make has its addresses: also a VPN's that comes back by itself. */
-  | { readonly kind: 'device-up'; readonly tunnel: Omit<Tunnel, 'endpoints'>; readonly refused: readonly Refusal[] }
+  /**
+   * A device that NetworkManager did not make has its addresses: also a VPN's that comes back by
+   * itself.
+   */
+  | {
+      readonly kind: 'device-up';
+      readonly tunnel: Omit<Tunnel, 'endpoints'>;
+      readonly refused: readonly Refusal[];
+    }
   | { readonly kind: 'device-down'; readonly device: InterfaceName }
   /** Nothing about a tunnel. One may be gone all the same. */
   | { readonly kind: 'other' }

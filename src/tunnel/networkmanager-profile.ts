@@ -27,7 +27,8 @@ interface RemoteText {
 
 const isIpv6 = (text: string) => parseAddress(text)?.family === 'ipv6';
 /** An address may stand in brackets. */
-const bare = (host: string) => host.replace(/^\[(.*)\]$/, (all, inner: string) => (isIpv6(inner) ? inner : all));
+const bare = (host: string) =>
+  host.replace(/^\[(.*)\]$/, (all, inner: string) => (isIpv6(inner) ? inner : all));
 
 /** Takes what stands behind the last colon away, unless that colon is part of an IPv6 address. */
 function split(text: string): readonly [head: string, tail: string] | undefined {
@@ -35,15 +36,22 @@ function split(text: string): readonly [head: string, tail: string] | undefined 
   return at < 0 || isIpv6(bare(text)) ? undefined : [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** `HOST[:PORT[:PROTO]]`; an empty part is as if it were not there (shared/utils.c, nmovpn_remote_parse). */
+/**
+ * `HOST[:PORT[:PROTO]]`; an empty part is as if it were not there (shared/utils.c,
+ * nmovpn_remote_parse).
+ */
 function remoteText(text: string): RemoteText {
   const last = split(text);
   if (last === undefined) return { host: bare(text), port: '', proto: '' };
   const first = split(last[0]);
-  return first === undefined ? { host: bare(last[0]), port: last[1], proto: '' } : { host: bare(first[0]), port: first[1], proto: last[1] };
+  return first === undefined
+    ? { host: bare(last[0]), port: last[1], proto: '' }
+    : { host: bare(first[0]), port: first[1], proto: last[1] };
 }
 
-/** The remotes of a connection's `vpn.data` (shared/nm-service-defines.h); with a proxy, the proxy. */
+/**
+ * The remotes of a connection's `vpn.data` (shared/nm-service-defines.h); with a proxy, the proxy.
+ */
 function remotesOf(data: ReadonlyMap<string, string>): readonly Remote[] {
   const value = (key: string) => data.get(key) || undefined;
   const proxy = value('proxy-type') === undefined ? undefined : value('proxy-server');
@@ -55,16 +63,28 @@ function remotesOf(data: ReadonlyMap<string, string>): readonly Remote[] {
     const family = familyOf(proto);
     if (proxy !== undefined) return [{ host: proxy, port: proxyPort, transport: 'tcp', ...family }];
     const tcp = proto === '' ? value('proto-tcp') === 'yes' : proto.startsWith('tcp');
-    return [{ host, port: port || (value('port') ?? DEFAULT_PORT), transport: tcp ? 'tcp' : 'udp', ...family }];
+    return [
+      {
+        host,
+        port: port || (value('port') ?? DEFAULT_PORT),
+        transport: tcp ? 'tcp' : 'udp',
+        ...family,
+      },
+    ];
   });
 }
 
 function profileOf(keyfile: Keyfile): Profile | undefined {
   const data = keyfile.get('vpn');
-  return data?.get('service-type') === OPENVPN_SERVICE ? { remotes: remotesOf(data), user: ACCOUNT } : undefined;
+  return data?.get('service-type') === OPENVPN_SERVICE
+    ? { remotes: remotesOf(data), user: ACCOUNT }
+    : undefined;
 }
 
-/** The VPN connection that a keyfile describes (nm-settings-keyfile(5)); undefined when it describes something else. */
+/**
+ * The VPN connection that a keyfile describes (nm-settings-keyfile(5)); undefined when it describes
+ * something else.
+ */
 export function readVpnConnection(text: string): VpnConnection | undefined {
   const keyfile = readKeyfile(text);
   const connection = keyfile.get('connection');

@@ -1,7 +1,9 @@
 import type { HookName } from './hook-event.ts';
 import { options } from './profile-options.ts';
 
-/** What decides how a profile's hooks run and when. Of an option given twice OpenVPN takes the last. */
+/**
+ * What decides how a profile's hooks run and when. Of an option given twice OpenVPN takes the last.
+ */
 export interface ProfileFacts {
   /** The commands of hooks that are there, each as one text, as the line gives it. */
   readonly commands: Readonly<Partial<Record<HookName, string>>>;
@@ -43,7 +45,8 @@ export function readProfileFacts(text: string): ProfileFacts {
     const [name = '', first = ''] = option;
     if (name === '<connection>' || name === '</connection>') block = name === '<connection>';
     if (name === 'socks-proxy') socksProxy = true;
-    // What a <connection> block may hold says where to connect to, and nothing about hooks (options.c, OPT_P_CONNECTION).
+    // What a <connection> block may hold says where to connect to, and nothing about hooks
+    // (options.c, OPT_P_CONNECTION).
     if (block) continue;
     last.set(name, first);
     all.push(option);
@@ -52,7 +55,8 @@ export function readProfileFacts(text: string): ProfileFacts {
     const value = last.get(hook);
     return value === undefined || value === '' ? {} : { [hook]: value };
   };
-  const values = (name: string) => all.flatMap(([each, first]) => (each === name && first !== undefined ? [first] : []));
+  const values = (name: string) =>
+    all.flatMap(([each, first]) => (each === name && first !== undefined ? [first] : []));
   const security = last.get('script-security') ?? '1';
   return {
     commands: { ...command('up'), ...command('down'), ...command('route-up') },
@@ -70,7 +74,9 @@ export function readProfileFacts(text: string): ProfileFacts {
     remoteRandomHostname: last.has('remote-random-hostname'),
     pulls: last.has('client') || last.has('pull'),
     filtered: all.flatMap(([name, action, start]) =>
-      name === 'pull-filter' && (action === 'ignore' || action === 'reject') && start !== undefined ? [start] : [],
+      name === 'pull-filter' && (action === 'ignore' || action === 'reject') && start !== undefined
+        ? [start]
+        : [],
     ),
     configs: values('config'),
     socksProxy,

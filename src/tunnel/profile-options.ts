@@ -2,9 +2,11 @@
 const BLANK = /[ \t\n\v\f\r]/;
 
 /**
- * The words of one line, as OpenVPN's `parse_line` cuts them (options_parse.c): blanks separate, `#` and `;` at the start of a word end
- * the line, a quote at the start of a word groups up to the next one, and a backslash takes a blank, a quotation mark or a backslash as it is,
- * except within single quotes. A line that OpenVPN refuses (quotes that do not close, another character after a backslash) yields nothing.
+ * The words of one line, as OpenVPN's `parse_line` cuts them (options_parse.c): blanks separate,
+ * `#` and `;` at the start of a word end the line, a quote at the start of a word groups up to the
+ * next one, and a backslash takes a blank, a quotation mark or a backslash as it is, except within
+ * single quotes. A line that OpenVPN refuses (quotes that do not close, another character after a
+ * backslash) yields nothing.
  */
 export function words(line: string): readonly string[] {
   const found: string[] = [];
@@ -47,15 +49,19 @@ export function quoted(word: string): string {
   return word.includes("'") ? `"${word.replace(/["\\]/g, '\\$&')}"` : `'${word}'`;
 }
 
-/** `setenv opt OPTION …` is the option, except that OpenVPN goes on without one that it does not know (options.c, add_option). */
+/**
+ * `setenv opt OPTION …` is the option, except that OpenVPN goes on without one that it does not
+ * know (options.c, add_option).
+ */
 function withoutOpt(option: readonly string[]): readonly string[] {
   const [name, first, ...rest] = option;
   return name === 'setenv' && first === 'opt' && rest.length > 0 ? rest : option;
 }
 
 /**
- * The options of a profile in order, without inline files (`<ca>…</ca>`); a `<connection>` block opens and closes with its tags. As in
- * OpenVPN (read_inline_file) a closing tag need only be how a line starts.
+ * The options of a profile in order, without inline files (`<ca>…</ca>`); a `<connection>` block
+ * opens and closes with its tags. As in OpenVPN (read_inline_file) a closing tag need only be how a
+ * line starts.
  */
 export function* options(text: string): Generator<readonly string[]> {
   let block = false;

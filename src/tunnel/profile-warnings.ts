@@ -19,10 +19,18 @@ export interface WarnedProfile {
   readonly addresses?: ReadonlyMap<string, number>;
 }
 
-function accountWarning({ facts: { user, group, downRoot, chroot }, folder }: WarnedProfile): readonly Warning[] {
+function accountWarning({
+  facts: { user, group, downRoot, chroot },
+  folder,
+}: WarnedProfile): readonly Warning[] {
   const account = user ?? group;
   const down = `${folder}/down`;
-  if (account === undefined || chroot !== undefined || downRoot.some((command) => words(command)[0] === down)) return [];
+  if (
+    account === undefined ||
+    chroot !== undefined ||
+    downRoot.some((command) => words(command)[0] === down)
+  )
+    return [];
   const [other] = downRoot;
   return [
     {
@@ -45,10 +53,17 @@ function chrootWarning({ facts: { chroot } }: WarnedProfile): readonly Warning[]
   ];
 }
 
-function deadLoopWarning({ profile: { remotes }, facts: { persistTun }, addresses }: WarnedProfile): readonly Warning[] {
+function deadLoopWarning({
+  profile: { remotes },
+  facts: { persistTun },
+  addresses,
+}: WarnedProfile): readonly Warning[] {
   const hosts = new Set(remotes.map(({ host }) => host));
   // Each address behind a name is a server to OpenVPN.
-  const servers = [...hosts].reduce((count, host) => count + Math.max(1, addresses?.get(host.toLowerCase()) ?? 1), 0);
+  const servers = [...hosts].reduce(
+    (count, host) => count + Math.max(1, addresses?.get(host.toLowerCase()) ?? 1),
+    0,
+  );
   if (!persistTun || servers < 2) return [];
   return [
     {
@@ -58,7 +73,9 @@ function deadLoopWarning({ profile: { remotes }, facts: { persistTun }, addresse
   ];
 }
 
-function securityWarning({ facts: { scriptSecurity, commands } }: WarnedProfile): readonly Warning[] {
+function securityWarning({
+  facts: { scriptSecurity, commands },
+}: WarnedProfile): readonly Warning[] {
   if (scriptSecurity >= 2 || Object.keys(commands).length === 0) return [];
   return [
     {
@@ -68,7 +85,10 @@ function securityWarning({ facts: { scriptSecurity, commands } }: WarnedProfile)
   ];
 }
 
-function randomNameWarning({ profile: { remotes }, facts: { remoteRandomHostname } }: WarnedProfile): readonly Warning[] {
+function randomNameWarning({
+  profile: { remotes },
+  facts: { remoteRandomHostname },
+}: WarnedProfile): readonly Warning[] {
   // A literal address gets no label (init.c, next_connection_entry).
   const named = remotes.map(remoteName).find((each) => each !== undefined);
   if (!remoteRandomHostname || named === undefined) return [];
@@ -87,7 +107,10 @@ function configWarning({ facts: { configs } }: WarnedProfile): readonly Warning[
   }));
 }
 
-function socksWarning({ profile: { remotes }, facts: { socksProxy } }: WarnedProfile): readonly Warning[] {
+function socksWarning({
+  profile: { remotes },
+  facts: { socksProxy },
+}: WarnedProfile): readonly Warning[] {
   if (!socksProxy || remotes.length === 0) return [];
   return [
     {

@@ -7,12 +7,17 @@ import { writtenAddress } from '../net/written-address.ts';
 import { writtenPort } from '../net/written-port.ts';
 import { options } from './profile-options.ts';
 
-/** One place a profile may connect to: with a proxy, the proxy. `host` is as written: an address or a name. */
+/**
+ * One place a profile may connect to: with a proxy, the proxy. `host` is as written: an address or
+ * a name.
+ */
 export interface Remote {
   readonly host: string;
   readonly port: string;
   readonly transport: Transport;
-  /** The only family whose addresses OpenVPN takes for it (`udp4`, `tcp6`, …); without it either. */
+  /**
+   * The only family whose addresses OpenVPN takes for it (`udp4`, `tcp6`, …); without it either.
+   */
   readonly family?: Family;
 }
 
@@ -52,23 +57,39 @@ function remoteOf({ host, port, proto, httpProxy, socksProxy }: Connection): rea
   if (host === undefined) return [];
   const proxy = httpProxy ?? socksProxy;
   // The family counts for the server alone: OpenVPN reaches a proxy by either.
-  return [proxy === undefined ? { host, port, transport: transportOf(proto), ...familyOf(proto) } : { ...proxy, transport: 'tcp' }];
+  return [
+    proxy === undefined
+      ? { host, port, transport: transportOf(proto), ...familyOf(proto) }
+      : { ...proxy, transport: 'tcp' },
+  ];
 }
 
-/** With `http-proxy-override` the TCP remotes alone are left, by that proxy, if there is one (options.c, options_postprocess_http_proxy_override). */
-function overridden(connections: readonly Connection[], override: Proxy | undefined): readonly Connection[] {
+/**
+ * With `http-proxy-override` the TCP remotes alone are left, by that proxy, if there is one
+ * (options.c, options_postprocess_http_proxy_override).
+ */
+function overridden(
+  connections: readonly Connection[],
+  override: Proxy | undefined,
+): readonly Connection[] {
   const tcp = connections.filter(({ proto }) => transportOf(proto) === 'tcp');
   if (override === undefined || tcp.length === 0) return connections;
   return tcp.map((each) => ({ ...each, httpProxy: override }));
 }
 
 /**
- * Reads the options that say where OpenVPN connects to and as whom it runs. `remote HOST [PORT] [PROTO]`; port 1194 and UDP by default.
- * Precedence as in options.c: outside of blocks the words of `remote` win over `port` and `proto`, wherever these stand; a `<connection>`
- * block starts with what stood above it, and in it the last word wins. `proto-force` leaves out the remotes of the other transport.
+ * Reads the options that say where OpenVPN connects to and as whom it runs. `remote HOST [PORT]
+ * [PROTO]`; port 1194 and UDP by default. Precedence as in options.c: outside of blocks the words
+ * of `remote` win over `port` and `proto`, wherever these stand; a `<connection>` block starts with
+ * what stood above it, and in it the last word wins. `proto-force` leaves out the remotes of the
+ * other transport.
  */
 export function readProfile(text: string): Profile {
-  const remotes: { readonly host: string; readonly port: string | undefined; readonly proto: string | undefined }[] = [];
+  const remotes: {
+    readonly host: string;
+    readonly port: string | undefined;
+    readonly proto: string | undefined;
+  }[] = [];
   const blocks: Connection[] = [];
   let top: Connection = { host: undefined, port: '1194', proto: 'udp' };
   let block: Connection | undefined;
@@ -91,7 +112,13 @@ export function readProfile(text: string): Profile {
       case 'remote':
         if (first === undefined) break;
         if (block === undefined) remotes.push({ host: first, port: second, proto: third });
-        else block = { ...block, host: first, port: second ?? block.port, proto: third ?? block.proto };
+        else
+          block = {
+            ...block,
+            host: first,
+            port: second ?? block.port,
+            proto: third ?? block.proto,
+          };
         break;
       case 'port':
       case 'rport':
@@ -104,10 +131,12 @@ export function readProfile(text: string): Profile {
         if (first !== undefined && block === undefined) forced = transportOf(first);
         break;
       case 'http-proxy':
-        if (first !== undefined && second !== undefined) set({ httpProxy: { host: first, port: second } });
+        if (first !== undefined && second !== undefined)
+          set({ httpProxy: { host: first, port: second } });
         break;
       case 'http-proxy-override':
-        if (first !== undefined && second !== undefined && block === undefined) override = { host: first, port: second };
+        if (first !== undefined && second !== undefined && block === undefined)
+          override = { host: first, port: second };
         break;
       case 'socks-proxy':
         if (first !== undefined) set({ socksProxy: { host: first, port: second ?? '1080' } });
@@ -119,33 +148,58 @@ export function readProfile(text: string): Profile {
         break;
     }
   }
-  // With <connection> blocks OpenVPN takes its remotes from them alone (options.c, options_postprocess_mutate).
+  // With <connection> blocks OpenVPN takes its remotes from them alone (options.c,
+  // options_postprocess_mutate).
   const connections =
     blocks.length > 0
       ? blocks
-      : remotes.map(({ host, port, proto }) => ({ ...top, host, port: port ?? top.port, proto: proto ?? top.proto }));
-  const usable = connections.filter(({ proto }) => forced === undefined || transportOf(proto) === forced);
+      : remotes.map(({ host, port, proto }) => ({
+          ...top,
+          host,
+          port: port ?? top.port,
+          proto: proto ?? top.proto,
+        }));
+  const usable = connections.filter(
+    ({ proto }) => forced === undefined || transportOf(proto) === forced,
+  );
   return { remotes: overridden(usable, override).flatMap(remoteOf), user };
 }
 
-/** The endpoint of a remote that is a literal address of the family that counts; an IPv4 address written as IPv6 leaves as IPv4. */
-function literalEndpoint({ host, port: portText, transport, family }: Remote): Endpoint | undefined {
+/**
+ * The endpoint of a remote that is a literal address of the family that counts; an IPv4 address
+ * written as IPv6 leaves as IPv4.
+ */
+function literalEndpoint({
+  host,
+  port: portText,
+  transport,
+  family,
+}: Remote): Endpoint | undefined {
   const [address, port] = [writtenAddress(host), writtenPort(portText)];
   if (address === undefined || port === undefined) return undefined;
   const asIpv4 = address.family === 'ipv4' && host.includes(':');
   if (family !== undefined && address.family !== family && !asIpv4) return undefined;
-  return parseEndpoint(`${address.family === 'ipv6' ? `[${address.text}]` : address.text}:${port}/${transport}`);
+  return parseEndpoint(
+    `${address.family === 'ipv6' ? `[${address.text}]` : address.text}:${port}/${transport}`,
+  );
 }
 
-/** The endpoints of remotes that are literal addresses; `unreachedRemotes` says what is left out. */
+/**
+ * The endpoints of remotes that are literal addresses; `unreachedRemotes` says what is left out.
+ */
 export function literalEndpoints(profile: Profile): readonly Endpoint[] {
   return distinctEndpoints(profile.remotes.flatMap((remote) => literalEndpoint(remote) ?? []));
 }
 
 /** A remote that is a host's name, and its port; undefined for any other. */
-export function remoteName({ host, port: portText }: Remote): { readonly name: HostName; readonly port: Port } | undefined {
+export function remoteName({
+  host,
+  port: portText,
+}: Remote): { readonly name: HostName; readonly port: Port } | undefined {
   const [name, port] = [parseHostName(host), writtenPort(portText)];
-  return name === undefined || port === undefined || writtenAddress(host) !== undefined ? undefined : { name, port };
+  return name === undefined || port === undefined || writtenAddress(host) !== undefined
+    ? undefined
+    : { name, port };
 }
 
 /** A remote that the rules let nobody reach, and why. */
@@ -157,8 +211,10 @@ export interface UnreachedRemote {
 function unreachedWhy(remote: Remote): string | undefined {
   if (literalEndpoint(remote) !== undefined || remoteName(remote) !== undefined) return undefined;
   const address = writtenAddress(remote.host);
-  if (writtenPort(remote.port) === undefined) return 'its port is no number from 1 to 65535 and no service that is known here';
-  if (address === undefined) return 'it is neither a name that can be asked for nor an address that can stand in a rule';
+  if (writtenPort(remote.port) === undefined)
+    return 'its port is no number from 1 to 65535 and no service that is known here';
+  if (address === undefined)
+    return 'it is neither a name that can be asked for nor an address that can stand in a rule';
   if (remote.family !== undefined && remote.family !== address.family)
     return `it is ${address.family}, and its transport takes ${remote.family} alone`;
   return isUnicast(address)
@@ -166,7 +222,10 @@ function unreachedWhy(remote: Remote): string | undefined {
     : 'it is no address of another machine; where it leads to a program on this one, name the far end of that in KILLSWITCH_ENDPOINTS';
 }
 
-/** The remotes of a profile that come to no endpoint and no name: OpenVPN does not reach them while the machine is locked. */
+/**
+ * The remotes of a profile that come to no endpoint and no name: OpenVPN does not reach them while
+ * the machine is locked.
+ */
 export function unreachedRemotes({ remotes }: Profile): readonly UnreachedRemote[] {
   return remotes.flatMap((remote) => {
     const why = unreachedWhy(remote);
@@ -175,6 +234,9 @@ export function unreachedRemotes({ remotes }: Profile): readonly UnreachedRemote
 }
 
 /** A remote that nobody reaches while the machine is locked, in one line. */
-export function unreachedText(path: string, { remote: { host, port, transport }, why }: UnreachedRemote): string {
+export function unreachedText(
+  path: string,
+  { remote: { host, port, transport }, why }: UnreachedRemote,
+): string {
   return `${printable(path)}: the server ${printable(host)} port ${printable(port)} (${transport}) is not allowed: ${why}`;
 }

@@ -29,23 +29,31 @@ function collect<Item>(most: number, what: string, refuse: Refuse) {
       }
     },
     items: (): readonly Item[] => {
-      if (first !== undefined) refuse(first, `${left} more`, `beyond the ${most} ${what} that are taken`);
+      if (first !== undefined)
+        refuse(first, `${left} more`, `beyond the ${most} ${what} that are taken`);
       return [...kept.values()];
     },
   };
 }
 
 function askingOf(env: Environment, server: number, refuse: Refuse): Asking | undefined {
-  const named = (field: string) => ({ variable: `dns_server_${server}_${field}`, value: env[`dns_server_${server}_${field}`] });
+  const named = (field: string) => ({
+    variable: `dns_server_${server}_${field}`,
+    value: env[`dns_server_${server}_${field}`],
+  });
   const transport = named('transport');
   if (transport.value !== undefined && transport.value !== 'plain' && transport.value !== 'DoT')
     return refuse(transport.variable, transport.value, 'no way in which this system asks DNS');
   const dnssec = named('dnssec');
-  const known = (['yes', 'optional', 'no'] as const satisfies readonly Dnssec[]).find((each) => each === dnssec.value);
-  if (dnssec.value !== undefined && known === undefined) refuse(dnssec.variable, dnssec.value, 'not yes, optional or no');
+  const known = (['yes', 'optional', 'no'] as const satisfies readonly Dnssec[]).find(
+    (each) => each === dnssec.value,
+  );
+  if (dnssec.value !== undefined && known === undefined)
+    refuse(dnssec.variable, dnssec.value, 'not yes, optional or no');
   const sni = named('sni');
   const serverName = parseHostName(sni.value ?? '');
-  if (sni.value !== undefined && serverName === undefined) refuse(sni.variable, sni.value, 'not the name of a host');
+  if (sni.value !== undefined && serverName === undefined)
+    refuse(sni.variable, sni.value, 'not the name of a host');
   return {
     ...(transport.value === 'DoT' ? { transport: 'tls' as const } : {}),
     ...(known === undefined ? {} : { dnssec: known }),
@@ -54,9 +62,11 @@ function askingOf(env: Environment, server: number, refuse: Refuse): Asking | un
 }
 
 /**
- * What the server pushed about DNS: `dns_server_N_*` and `dns_search_domain_N` (since OpenVPN 2.6), and `foreign_option_N`. Where a `dns server`
- * is named OpenVPN takes no `dhcp-option DNS` (options.c, dhcp_options_postprocess_dns): it then holds the same addresses without their ports.
- * Servers that answer for certain domains alone come last. Each value that does not parse is refused by itself.
+ * What the server pushed about DNS: `dns_server_N_*` and `dns_search_domain_N` (since OpenVPN 2.6),
+ * and `foreign_option_N`. Where a `dns server` is named OpenVPN takes no `dhcp-option DNS`
+ * (options.c, dhcp_options_postprocess_dns): it then holds the same addresses without their ports.
+ * Servers that answer for certain domains alone come last. Each value that does not parse is
+ * refused by itself.
  */
 export function pushedResolvers(env: Environment, refuse: Refuse): Resolvers {
   const general = collect<Resolver>(MOST_RESOLVERS, 'resolvers', refuse);
@@ -66,9 +76,16 @@ export function pushedResolvers(env: Environment, refuse: Refuse): Resolvers {
     if (name === undefined) refuse(variable, value, 'not the name of a domain');
     else domains.add(variable, name, name);
   };
-  const resolver = (variable: string, value: string, text: string, asking: Asking = {}, family?: 'ipv6') => {
+  const resolver = (
+    variable: string,
+    value: string,
+    text: string,
+    asking: Asking = {},
+    family?: 'ipv6',
+  ) => {
     const address = parseAddress(text);
-    if (address === undefined || (family !== undefined && address.family !== family)) refuse(variable, value, 'not an address');
+    if (address === undefined || (family !== undefined && address.family !== family))
+      refuse(variable, value, 'not an address');
     else if (!isUnicast(address)) refuse(variable, value, 'not the address of another host');
     else general.add(variable, address.text, { ...address, ...asking });
   };
@@ -80,21 +97,27 @@ export function pushedResolvers(env: Environment, refuse: Refuse): Resolvers {
     const asking = askingOf(env, n, refuse);
     if (asking === undefined) continue;
     for (const [index, value] of numbered(env, `dns_server_${n}_address_`)) {
-      const port = { variable: `dns_server_${n}_port_${index}`, value: env[`dns_server_${n}_port_${index}`] };
+      const port = {
+        variable: `dns_server_${n}_port_${index}`,
+        value: env[`dns_server_${n}_port_${index}`],
+      };
       // The rules know DNS by its ports.
       const usual = asking.transport === 'tls' ? '853' : '53';
-      if (port.value !== undefined && port.value !== usual) refuse(port.variable, `${value} ${port.value}`, `not port ${usual}`);
+      if (port.value !== undefined && port.value !== usual)
+        refuse(port.variable, `${value} ${port.value}`, `not port ${usual}`);
       else resolver(`dns_server_${n}_address_${index}`, value, value, asking);
     }
   }
-  for (const [n, value] of numbered(env, 'dns_search_domain_')) domain(`dns_search_domain_${n}`, value, value);
+  for (const [n, value] of numbered(env, 'dns_search_domain_'))
+    domain(`dns_search_domain_${n}`, value, value);
   for (const [n, value] of numbered(env, 'foreign_option_')) {
     const variable = `foreign_option_${n}`;
     const [, type = '', text = ''] = /^dhcp-option (\S+) (.*)$/s.exec(value) ?? [];
     switch (type) {
       case 'DNS':
       case 'DNS6':
-        if (servers.length === 0) resolver(variable, value, text, {}, type === 'DNS6' ? 'ipv6' : undefined);
+        if (servers.length === 0)
+          resolver(variable, value, text, {}, type === 'DNS6' ? 'ipv6' : undefined);
         break;
       case 'DOMAIN':
       case 'DOMAIN-SEARCH':

@@ -4,7 +4,10 @@ import type { HostName } from '../net/host-name.ts';
 /** Whether answers must be signed: always, when the resolver can, or never. */
 export type Dnssec = 'yes' | 'optional' | 'no';
 
-/** A DNS server, and how it is to be asked where its pusher said so: in plain when `transport` is missing. */
+/**
+ * A DNS server, and how it is to be asked where its pusher said so: in plain when `transport` is
+ * missing.
+ */
 export type Resolver = Address & {
   /** DNS over TLS (RFC 7858). */
   readonly transport?: 'tls';

@@ -9,7 +9,10 @@ import type { Resolver } from './resolvers.ts';
 export interface Tunnel {
   /** The tunnel's interface. */
   readonly device: InterfaceName;
-  /** Where its encrypted packets go now; several when OpenVPN does not say which transport it uses, none when it does not say the peer. */
+  /**
+   * Where its encrypted packets go now; several when OpenVPN does not say which transport it uses,
+   * none when it does not say the peer.
+   */
   readonly endpoints: readonly Endpoint[];
   /** Our own addresses inside. */
   readonly addresses: readonly Address[];
@@ -20,8 +23,8 @@ export interface Tunnel {
   /** Networks the server routed into it, without what stands for the default route. */
   readonly networks: readonly Network[];
   /**
-   * Whether the kernel itself makes the encrypted packets (data channel offload): they then carry the
-   * account of the program whose packet they hold, or none.
+   * Whether the kernel itself makes the encrypted packets (data channel offload): they then carry
+   * the account of the program whose packet they hold, or none.
    */
   readonly offloaded?: boolean;
 }

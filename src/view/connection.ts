@@ -5,11 +5,19 @@ import { runsClient } from '../machine/runs-client.ts';
 import { readTraffic, type Traffic } from '../machine/traffic.ts';
 
 /** Every kind of connection, the best first. */
-export const CONNECTIONS = ['flowing', 'quiet', 'unknown', 'silent', 'server', 'connecting', 'none'] as const;
+export const CONNECTIONS = [
+  'flowing',
+  'quiet',
+  'unknown',
+  'silent',
+  'server',
+  'connecting',
+  'none',
+] as const;
 
 /**
- * Whether this machine is connected, whatever its rules say: a client's tunnel and what goes through it, a
- * server's tunnel alone, a client that has none yet, or nothing of it.
+ * Whether this machine is connected, whatever its rules say: a client's tunnel and what goes
+ * through it, a server's tunnel alone, a client that has none yet, or nothing of it.
  */
 export interface Connection {
   readonly kind: (typeof CONNECTIONS)[number];
@@ -19,13 +27,21 @@ export interface Connection {
 
 export const NO_CONNECTION: Connection = { kind: 'unknown', traffic: new Map() };
 
-/** OpenVPN names no peer in the environment of a server's hooks; NetworkManager, which starts clients alone, may name none either. */
+/**
+ * OpenVPN names no peer in the environment of a server's hooks; NetworkManager, which starts
+ * clients alone, may name none either.
+ */
 export function isServers({ tunnel, connection }: LiveTunnel): boolean {
   return tunnel.endpoints.length === 0 && connection === undefined;
 }
 
-export function readConnection(host: Host, { intended: { live, kept }, stale }: Report): Connection {
-  const there = live.filter(({ tunnel }) => stale.every((each) => each.tunnel.device !== tunnel.device));
+export function readConnection(
+  host: Host,
+  { intended: { live, kept }, stale }: Report,
+): Connection {
+  const there = live.filter(({ tunnel }) =>
+    stale.every((each) => each.tunnel.device !== tunnel.device),
+  );
   const traffic = readTraffic(
     host,
     there.filter((each) => !isServers(each)),

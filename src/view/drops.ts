@@ -10,7 +10,10 @@ export type DropCounts = Readonly<Partial<Record<RuleId, number>>>;
 
 /** What was dropped of late. */
 export interface Drops {
-  /** How many seconds back `packets` counts from; undefined without an earlier reading: then since the rules were loaded. */
+  /**
+   * How many seconds back `packets` counts from; undefined without an earlier reading: then since
+   * the rules were loaded.
+   */
   readonly seconds: number | undefined;
   readonly packets: DropCounts;
   /** Since the rules were loaded. */
@@ -38,7 +41,8 @@ export function dropCounts(image: Image): DropCounts {
   const counts: Partial<Record<RuleId, number>> = {};
   for (const { rules } of image)
     for (const { id, text, packets = 0 } of rules)
-      if (id !== undefined && packets > 0 && REFUSES.test(text)) counts[id] = (counts[id] ?? 0) + packets;
+      if (id !== undefined && packets > 0 && REFUSES.test(text))
+        counts[id] = (counts[id] ?? 0) + packets;
   return counts;
 }
 
@@ -79,7 +83,10 @@ function readSamples(host: Host): readonly Sample[] {
   });
 }
 
-/** A rule that was loaded anew counts from zero: then all that it has counted came after the earlier reading. */
+/**
+ * A rule that was loaded anew counts from zero: then all that it has counted came after the earlier
+ * reading.
+ */
 function grown(before: DropCounts, after: DropCounts): DropCounts {
   return Object.fromEntries(
     RULE_IDS.flatMap((id) => {
@@ -91,15 +98,17 @@ function grown(before: DropCounts, after: DropCounts): DropCounts {
 }
 
 /**
- * What was dropped in the last minute, by the reading that was left nearest to a minute ago; leaves a reading for the next time, where that
- * can be written.
+ * What was dropped in the last minute, by the reading that was left nearest to a minute ago; leaves
+ * a reading for the next time, where that can be written.
  */
 export function readDrops(host: Host, image: Image): Drops {
   const now = host.now();
   const sinceLoad = dropCounts(image);
   const samples = readSamples(host).filter(({ at }) => at <= now && now - at <= LONGEST);
   const distance = ({ at }: Sample) => Math.abs(now - at - MINUTE);
-  const [earlier] = [...samples].filter(({ at }) => at < now).sort((a, b) => distance(a) - distance(b));
+  const [earlier] = [...samples]
+    .filter(({ at }) => at < now)
+    .sort((a, b) => distance(a) - distance(b));
   if (host.mayChangeRules() && samples.every(({ at }) => now - at >= SHORTEST))
     keepSamples(host, [...samples, { at: now, packets: sinceLoad }]);
   return {

@@ -32,7 +32,8 @@ const SECOND = 'is a kill switch too, and its rules may lock out this VPN';
 const USE_NFTABLES = `sudo sed -i '/^[[:space:]]*\\(export[[:space:]]\\)*[[:space:]]*KILLSWITCH_BACKEND[[:space:]]*=/d' ${PATHS.settings}; echo KILLSWITCH_BACKEND=nftables | sudo tee -a ${PATHS.settings}; sudo ovpn-killswitch lock`;
 const stop = (unit: string) => `sudo systemctl disable --now ${unit}`;
 /** On an open machine nobody needs to hear of what a lock will have it load. */
-const mayStart = (host: Host) => host.exists(PATHS.systemd) && readLockRecord(host)?.locked === true;
+const mayStart = (host: Host) =>
+  host.exists(PATHS.systemd) && readLockRecord(host)?.locked === true;
 const isEnabled = (unit: string) => (host: Host) => isUnitEnabled(host, unit);
 
 /** In the order in which they are named. */
@@ -49,9 +50,21 @@ const KNOWN: readonly KnownNeighbour[] = [
       does: 'sets chain policies and rules of its own when it starts, stops or reloads',
       isOn: (host: Host) => /^ENABLED=yes/m.test(readAnybodys(host, '/etc/ufw/ufw.conf')),
     },
-    { name: 'docker', does: 'puts its iptables rules above ours when it starts', processes: ['dockerd'] },
-    { name: 'libvirt', does: 'puts its iptables rules above ours when a network starts', processes: ['libvirtd', 'virtnetworkd'] },
-    { name: 'tailscale', does: 'puts its iptables rules above ours when it starts', processes: ['tailscaled'] },
+    {
+      name: 'docker',
+      does: 'puts its iptables rules above ours when it starts',
+      processes: ['dockerd'],
+    },
+    {
+      name: 'libvirt',
+      does: 'puts its iptables rules above ours when a network starts',
+      processes: ['libvirtd', 'virtnetworkd'],
+    },
+    {
+      name: 'tailscale',
+      does: 'puts its iptables rules above ours when it starts',
+      processes: ['tailscaled'],
+    },
     { name: 'netfilter-persistent', does: REPLACES, isOn: isEnabled('netfilter-persistent') },
     { name: 'shorewall', does: REPLACES, isOn: isEnabled('shorewall') },
     { name: 'ferm', does: REPLACES, isOn: isEnabled('ferm') },
@@ -72,11 +85,17 @@ const KNOWN: readonly KnownNeighbour[] = [
   { name: 'NordVPN', does: SECOND, processes: ['nordvpnd'], fix: stop('nordvpnd') },
   { name: 'ExpressVPN', does: SECOND, processes: ['expressvpnd'], fix: stop('expressvpn') },
   { name: 'IVPN', does: SECOND, processes: ['ivpn-service'], fix: stop('ivpn-service') },
-  { name: 'Windscribe', does: SECOND, processes: ['windscribe-helper'], fix: stop('windscribe-helper') },
+  {
+    name: 'Windscribe',
+    does: SECOND,
+    processes: ['windscribe-helper'],
+    fix: stop('windscribe-helper'),
+  },
   {
     name: 'Proton VPN',
     does: SECOND,
-    isOn: (host) => ['pvpnksintrf0', 'ipv6leakintrf0'].some((device) => host.exists(`/sys/class/net/${device}`)),
+    isOn: (host) =>
+      ['pvpnksintrf0', 'ipv6leakintrf0'].some((device) => host.exists(`/sys/class/net/${device}`)),
     fix: "sudo nmcli connection delete pvpn-killswitch # and switch it off in Proton VPN's settings",
   },
   { name: 'Private Internet Access', does: SECOND, processes: ['pia-daemon'], fix: stop('piavpn') },

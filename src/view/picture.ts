@@ -28,7 +28,9 @@ export interface PictureLine {
 export function ago(seconds: number): string {
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-  return seconds < 86400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86400)} days`;
+  return seconds < 86400
+    ? `${Math.floor(seconds / 3600)} h`
+    : `${Math.floor(seconds / 86400)} days`;
 }
 
 /** The seconds since a packet came in through the tunnel that got one last. */
@@ -43,7 +45,10 @@ function connectionLine(connection: Connection): PictureLine {
     case 'unknown':
       return { text: 'LOCKED: connected', tone: 'good' };
     case 'silent':
-      return { text: `LOCKED: tunnel up, but nothing has come in for ${sinceLast(connection)}`, tone: 'warning' };
+      return {
+        text: `LOCKED: tunnel up, but nothing has come in for ${sinceLast(connection)}`,
+        tone: 'warning',
+      };
     case 'server':
       return { text: 'LOCKED: no VPN client is connected', tone: 'idle' };
     case 'connecting':
@@ -58,14 +63,20 @@ function connectionLine(connection: Connection): PictureLine {
 /** The state in one line. */
 export function headline({ report: { state, exact }, connection }: View): PictureLine {
   if (state === 'unlocked') return { text: 'UNLOCKED: nothing is guarded', tone: 'bad' };
-  if (state === 'unknown') return { text: 'UNKNOWN: the rules of this machine could not be read', tone: 'bad' };
-  if (state === 'open') return { text: 'OPEN: this machine was locked, but no rule is loaded', tone: 'bad' };
+  if (state === 'unknown')
+    return { text: 'UNKNOWN: the rules of this machine could not be read', tone: 'bad' };
+  if (state === 'open')
+    return { text: 'OPEN: this machine was locked, but no rule is loaded', tone: 'bad' };
   if (!exact) return { text: 'LOCKED, BUT NOT AS IT SHOULD BE', tone: 'bad' };
   if (state === 'portal') return { text: 'LOCKED, but for a portal', tone: 'warning' };
   return connectionLine(connection);
 }
 
-const line = (label: string, text: string, tone: Tone = 'plain'): PictureLine => ({ label, text, tone });
+const line = (label: string, text: string, tone: Tone = 'plain'): PictureLine => ({
+  label,
+  text,
+  tone,
+});
 
 function trafficText({ state, seconds }: Traffic): string {
   switch (state) {
@@ -82,13 +93,19 @@ function trafficText({ state, seconds }: Traffic): string {
   }
 }
 
-function* tunnelLines({ report: { intended, stale }, connection, now }: View): Generator<PictureLine> {
+function* tunnelLines({
+  report: { intended, stale },
+  connection,
+  now,
+}: View): Generator<PictureLine> {
   for (const live of intended.live) {
     const { tunnel, since } = live;
     const traffic = connection.traffic.get(tunnel.device);
     const whose = isServers(live) ? ', of a server process' : '';
     const [endpoint] = tunnel.endpoints;
-    const resolvers = (intended.policy.base.dns ?? tunnel.resolvers).map(({ text }) => text).join(' ');
+    const resolvers = (intended.policy.base.dns ?? tunnel.resolvers)
+      .map(({ text }) => text)
+      .join(' ');
     const gone = stale.some((each) => each.tunnel.device === tunnel.device);
     const end = gone ? ', GONE: the next hook or lock takes its rules away' : '';
     const to = endpoint === undefined ? '' : ` to ${endpointText(endpoint)}`;
@@ -101,7 +118,8 @@ function* tunnelLines({ report: { intended, stale }, connection, now }: View): G
   }
 }
 
-const list = (networks: readonly { readonly text: string }[]) => networks.map(({ text }) => text).join(' ');
+const list = (networks: readonly { readonly text: string }[]) =>
+  networks.map(({ text }) => text).join(' ');
 
 function* formerLines({ intended: { kept, policy } }: Report, now: number): Generator<PictureLine> {
   for (const { kind, tunnel, since } of kept.records) {
@@ -113,7 +131,10 @@ function* formerLines({ intended: { kept, policy } }: Report, now: number): Gene
         'warning',
       );
     else if (addresses.length > 0)
-      yield line('ended', `${device}, ${ago(now - since)} ago; nothing passes from or to its address ${list(addresses)}`);
+      yield line(
+        'ended',
+        `${device}, ${ago(now - since)} ago; nothing passes from or to its address ${list(addresses)}`,
+      );
   }
   if (!policy.base.remembers) return;
   for (const { maker, networks, since } of kept.remembered)
@@ -126,7 +147,8 @@ function* formerLines({ intended: { kept, policy } }: Report, now: number): Gene
 
 /** The command that forgets what is remembered. */
 function endsRemembered({ profile, connection }: Maker): string {
-  const whose = connection === undefined ? printable(profile ?? '') : `--networkmanager ${connection}`;
+  const whose =
+    connection === undefined ? printable(profile ?? '') : `--networkmanager ${connection}`;
   return `"ovpn-killswitch detach ${whose}"`;
 }
 
@@ -140,10 +162,15 @@ function* portalLines(open: View['portal']): Generator<PictureLine> {
 function* resolverLines(state: ResolverState | undefined): Generator<PictureLine> {
   if (state === undefined) return;
   const { setting, demands, inUse, differences } = state;
-  if (inUse.length > 0) yield line('dns', `set in ${inUse.map((name) => STRATEGIES[name].title).join(', ')}`);
+  if (inUse.length > 0)
+    yield line('dns', `set in ${inUse.map((name) => STRATEGIES[name].title).join(', ')}`);
   else if (setting === 'off') yield line('dns', 'left alone: KILLSWITCH_RESOLVER says off');
   for (const difference of differences)
-    yield line('dns', `${difference}${demands.length > 0 ? ': "ovpn-killswitch lock" sets it' : ''}`, 'warning');
+    yield line(
+      'dns',
+      `${difference}${demands.length > 0 ? ': "ovpn-killswitch lock" sets it' : ''}`,
+      'warning',
+    );
 }
 
 function* bootLines(boot: BootReport | undefined): Generator<PictureLine> {
@@ -151,7 +178,11 @@ function* bootLines(boot: BootReport | undefined): Generator<PictureLine> {
   const { strategy, sysctl, problems } = boot;
   const end = sysctl ? '; kernel settings too' : '';
   yield strategy === undefined
-    ? line('boot', `the rules are not loaded at boot: "ovpn-killswitch boot enable"${end}`, 'warning')
+    ? line(
+        'boot',
+        `the rules are not loaded at boot: "ovpn-killswitch boot enable"${end}`,
+        'warning',
+      )
     : line('boot', `loaded by ${strategy.loader}${end}`);
   for (const problem of problems) yield line('boot', `PROBLEM: ${problem}`, 'bad');
 }
@@ -181,7 +212,10 @@ function* watchLines(watch: View['watch']): Generator<PictureLine> {
   else
     yield watch.enabled
       ? line('watch', 'PROBLEM: the service ovpn-killswitch-watch does not run', 'warning')
-      : line('watch', 'off: "ovpn-killswitch watch enable" has the rules put back when another program changes them');
+      : line(
+          'watch',
+          'off: "ovpn-killswitch watch enable" has the rules put back when another program changes them',
+        );
 }
 
 /** The state and its tunnels in one line, for a status bar. */
@@ -198,7 +232,22 @@ export function shortText(view: View): string {
 }
 
 export function* picture(view: View): Generator<PictureLine> {
-  const { report, turnsIn, goesBackIn, portal, pins, resolvers, givenBack, boot, watch, drops, neighbours, refused, unknown, now } = view;
+  const {
+    report,
+    turnsIn,
+    goesBackIn,
+    portal,
+    pins,
+    resolvers,
+    givenBack,
+    boot,
+    watch,
+    drops,
+    neighbours,
+    refused,
+    unknown,
+    now,
+  } = view;
   const { record, choice, intended, differences, state } = report;
   yield headline(view);
   if (record !== undefined) yield line('since', ago(now - record.since));
@@ -211,11 +260,23 @@ export function* picture(view: View): Generator<PictureLine> {
       'warning',
     );
   if (goesBackIn !== undefined)
-    yield line('trial', `it goes back to the lock of before in ${ago(goesBackIn)}, unless you say "ovpn-killswitch confirm"`, 'warning');
+    yield line(
+      'trial',
+      `it goes back to the lock of before in ${ago(goesBackIn)}, unless you say "ovpn-killswitch confirm"`,
+      'warning',
+    );
   for (const { path, why } of refused)
-    yield line('state', `PROBLEM: ${path} is not believed: ${why}; "ovpn-killswitch lock" writes state anew`, 'bad');
+    yield line(
+      'state',
+      `PROBLEM: ${path} is not believed: ${why}; "ovpn-killswitch lock" writes state anew`,
+      'bad',
+    );
   for (const { there, therePort, here, herePort } of intended.policy.base.sessions)
-    yield line('ssh', `the session from ${there.text} port ${therePort} to ${here.text} port ${herePort} is kept until it ends`, 'warning');
+    yield line(
+      'ssh',
+      `the session from ${there.text} port ${therePort} to ${here.text} port ${herePort} is kept until it ends`,
+      'warning',
+    );
   for (const each of unknown) yield line('unknown', each, 'bad');
   yield line('backend', choice.trace.join('; '));
   yield line('endpoints', String(intended.policy.base.endpoints.length));
@@ -225,9 +286,16 @@ export function* picture(view: View): Generator<PictureLine> {
   yield* portalLines(portal);
   yield* resolverLines(resolvers);
   if (givenBack !== undefined) yield line('dns', givenBack);
-  for (const difference of differenceLines(differences, 20)) yield line('differs', difference, 'bad');
-  if (differences.length > 0) yield { text: '  "ovpn-killswitch lock" puts it right.', tone: 'plain' };
-  if (report.settingsChanged) yield line('settings', 'changed since the last lock: "ovpn-killswitch lock" loads them', 'warning');
+  for (const difference of differenceLines(differences, 20))
+    yield line('differs', difference, 'bad');
+  if (differences.length > 0)
+    yield { text: '  "ovpn-killswitch lock" puts it right.', tone: 'plain' };
+  if (report.settingsChanged)
+    yield line(
+      'settings',
+      'changed since the last lock: "ovpn-killswitch lock" loads them',
+      'warning',
+    );
   yield* bootLines(boot);
   if (state === 'unlocked') return;
   yield* watchLines(watch);

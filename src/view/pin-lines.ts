@@ -15,6 +15,7 @@ function pinLine({ name, addresses }: Pin): string {
 /** A line for each of the first names: its addresses, and who said so. */
 export function pinLines(pins: readonly Pin[]): readonly string[] {
   const more = pins.length - MOST_NAMES;
-  const rest = more > 0 ? [`and ${more} more names: "ovpn-killswitch status --json" lists them`] : [];
+  const rest =
+    more > 0 ? [`and ${more} more names: "ovpn-killswitch status --json" lists them`] : [];
   return [...pins.slice(0, MOST_NAMES).map(pinLine), ...rest];
 }

@@ -3,7 +3,10 @@ import { endpointText } from '../net/endpoint.ts';
 import { sessionText } from '../net/session.ts';
 import type { View } from './view.ts';
 
-/** Version 1 of the machine-readable status, as docs/status.md describes it. New fields do not change the version. */
+/**
+ * Version 1 of the machine-readable status, as docs/status.md describes it. New fields do not
+ * change the version.
+ */
 export function statusJson({
   report,
   turnsIn,
@@ -45,7 +48,10 @@ export function statusJson({
       settingsChanged: report.settingsChanged,
       backend: choice.backend.name,
       trace: choice.trace,
-      boot: boot === undefined ? null : { with: boot.strategy?.name ?? null, sysctl: boot.sysctl, problems: boot.problems },
+      boot:
+        boot === undefined
+          ? null
+          : { with: boot.strategy?.name ?? null, sysctl: boot.sysctl, problems: boot.problems },
       watch: watch ?? null,
       sshSessions: intended.policy.base.sessions.map(sessionText),
       endpoints: intended.policy.base.endpoints.map(endpointText),
@@ -66,7 +72,11 @@ export function statusJson({
         stale: stale.some((each) => each.tunnel.device === tunnel.device),
       })),
       former: [
-        ...intended.kept.records.map(({ kind, tunnel, ...record }) => ({ kind, ...tunnel, ...record })),
+        ...intended.kept.records.map(({ kind, tunnel, ...record }) => ({
+          kind,
+          ...tunnel,
+          ...record,
+        })),
         ...intended.kept.remembered.map(({ maker, networks, since }) => ({
           kind: 'remembered' as const,
           device: undefined,
@@ -84,10 +94,18 @@ export function statusJson({
         addresses: addresses.map(({ text }) => text),
         networks: networks.map(({ text }) => text),
       })),
-      dns: resolvers === undefined ? null : { setBy: resolvers.inUse, differences: resolvers.differences },
+      dns:
+        resolvers === undefined
+          ? null
+          : { setBy: resolvers.inUse, differences: resolvers.differences },
       drops: { seconds: drops.seconds ?? null, packets: drops.packets, sinceLoad: drops.sinceLoad },
       neighbours: neighbours.map(({ name, does, fix }) => ({ name, does, fix })),
-      differences: differences.map(({ family, chain, id, what }) => ({ family: family ?? null, chain, rule: id ?? null, what })),
+      differences: differences.map(({ family, chain, id, what }) => ({
+        family: family ?? null,
+        chain,
+        rule: id ?? null,
+        what,
+      })),
     },
     null,
     2,

@@ -18,7 +18,12 @@ function metrics({ report, portal, boot, watch, drops, connection }: View): read
   const { state, exact, record, intended, stale, differences } = report;
   const isLocked = state === 'blocked' || state === 'portal' || state === 'connected';
   const one = (value: number | boolean): Metric['values'] => [[{}, Number(value)]];
-  const gauge = (name: string, help: string, values: Metric['values']): Metric => ({ name, type: 'gauge', help, values });
+  const gauge = (name: string, help: string, values: Metric['values']): Metric => ({
+    name,
+    type: 'gauge',
+    help,
+    values,
+  });
   return [
     gauge('locked', 'Whether the rules are loaded.', state === 'unknown' ? [] : one(isLocked)),
     gauge('exact', 'Whether the kernel holds exactly what it should.', one(exact)),
@@ -32,23 +37,49 @@ function metrics({ report, portal, boot, watch, drops, connection }: View): read
       'The kind of connection that is 1.',
       CONNECTIONS.map((each) => [{ connection: each }, Number(each === connection.kind)]),
     ),
-    gauge('since_timestamp_seconds', 'When it was last locked or unlocked.', record === undefined ? [] : one(record.since)),
-    gauge('differences', 'Rules and chains that are not what they should be.', one(differences.length)),
-    gauge('endpoints', 'Endpoints that may be reached.', one(intended.policy.base.endpoints.length)),
+    gauge(
+      'since_timestamp_seconds',
+      'When it was last locked or unlocked.',
+      record === undefined ? [] : one(record.since),
+    ),
+    gauge(
+      'differences',
+      'Rules and chains that are not what they should be.',
+      one(differences.length),
+    ),
+    gauge(
+      'endpoints',
+      'Endpoints that may be reached.',
+      one(intended.policy.base.endpoints.length),
+    ),
     gauge(
       'tunnel_since_timestamp_seconds',
       'When each live tunnel was reported.',
       intended.live.map(({ tunnel, since }) => [{ device: tunnel.device }, since]),
     ),
     gauge('stale_tunnels', 'Live tunnels whose end nobody reported.', one(stale.length)),
-    gauge('portal_closes_in_seconds', 'Seconds until the portal that is open closes.', portal === undefined ? [] : one(portal.closesIn)),
-    gauge('boot_enabled', 'Whether the rules are loaded at boot.', boot === undefined ? [] : one(boot.strategy !== undefined)),
-    gauge('watched', 'Whether a process watches the rules.', watch === undefined ? [] : one(watch.running)),
+    gauge(
+      'portal_closes_in_seconds',
+      'Seconds until the portal that is open closes.',
+      portal === undefined ? [] : one(portal.closesIn),
+    ),
+    gauge(
+      'boot_enabled',
+      'Whether the rules are loaded at boot.',
+      boot === undefined ? [] : one(boot.strategy !== undefined),
+    ),
+    gauge(
+      'watched',
+      'Whether a process watches the rules.',
+      watch === undefined ? [] : one(watch.running),
+    ),
     {
       name: 'dropped_packets_total',
       type: 'counter',
       help: 'Packets dropped since the rules were loaded, by rule.',
-      values: RULE_IDS.flatMap((rule) => (drops.sinceLoad[rule] === undefined ? [] : [[{ rule }, drops.sinceLoad[rule]] as const])),
+      values: RULE_IDS.flatMap((rule) =>
+        drops.sinceLoad[rule] === undefined ? [] : [[{ rule }, drops.sinceLoad[rule]] as const],
+      ),
     },
   ];
 }

@@ -1,6 +1,10 @@
 import { type BootReport, readBoot } from '../boot/boot-report.ts';
 import { describeResolvers } from '../dns/describe-resolvers.ts';
-import { followResolversOrSay, type ResolverState, readResolvers } from '../dns/follow-resolvers.ts';
+import {
+  followResolversOrSay,
+  type ResolverState,
+  readResolvers,
+} from '../dns/follow-resolvers.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { savedPins } from '../machine/known-endpoints.ts';
@@ -29,8 +33,13 @@ export interface View {
   readonly turnsIn: number | undefined;
   /** Seconds until a lock on trial goes back to the one before; undefined when none is. */
   readonly goesBackIn: number | undefined;
-  /** The portal that is open, the seconds until it closes, and what has passed it; undefined when none is. */
-  readonly portal: { readonly portal: Portal; readonly closesIn: number; readonly passed: readonly Passed[] } | undefined;
+  /**
+   * The portal that is open, the seconds until it closes, and what has passed it; undefined when
+   * none is.
+   */
+  readonly portal:
+    | { readonly portal: Portal; readonly closesIn: number; readonly passed: readonly Passed[] }
+    | undefined;
   /** The names of VPN servers and what they stand for. */
   readonly pins: readonly Pin[];
   /** Undefined where it could not be read, as the two below. */
@@ -48,7 +57,9 @@ export interface View {
   readonly unknown: readonly string[];
 }
 
-/** Reads all that can be read: what is full, damaged or hangs takes nothing else from the answer. */
+/**
+ * Reads all that can be read: what is full, damaged or hangs takes nothing else from the answer.
+ */
 export function readView(host: Host): View {
   const { report, unknown: uncompared } = readSettled(host);
   const { learn, unknown } = learner();
@@ -69,7 +80,16 @@ export function readView(host: Host): View {
     neighbours: learn(() => readNeighbours(host, report.choice.backend.name), []),
     refused: learn(() => readRefused(host), []),
   };
-  return { ...parts, unknown: [...new Set([...(report.unread === undefined ? [] : [report.unread]), ...uncompared, ...unknown])] };
+  return {
+    ...parts,
+    unknown: [
+      ...new Set([
+        ...(report.unread === undefined ? [] : [report.unread]),
+        ...uncompared,
+        ...unknown,
+      ]),
+    ],
+  };
 }
 
 function readRefused(host: Host): readonly RefusedFile[] {
@@ -77,7 +97,11 @@ function readRefused(host: Host): readonly RefusedFile[] {
   return [...(why === undefined ? [] : [{ path: LOCK_RECORD, why }]), ...refusedTunnels(host)];
 }
 
-function secondsLeft(host: Host, record: LockRecord | undefined, kind: 'timed' | 'trial'): number | undefined {
+function secondsLeft(
+  host: Host,
+  record: LockRecord | undefined,
+  kind: 'timed' | 'trial',
+): number | undefined {
   return record?.term?.kind === kind ? Math.ceil(secondsUntil(host, record.term.ends)) : undefined;
 }
 
@@ -93,7 +117,10 @@ function read(host: Host): Learnt {
   return { report: readReport(host, settings, lookOrSay(host), reader), unknown: reader.unknown };
 }
 
-function readPortal(host: Host, { intended: { policy }, record, choice, found }: Report): View['portal'] {
+function readPortal(
+  host: Host,
+  { intended: { policy }, record, choice, found }: Report,
+): View['portal'] {
   if (policy.state !== 'portal' || record?.portal === undefined) return undefined;
   const { portal } = policy;
   return {
@@ -103,7 +130,10 @@ function readPortal(host: Host, { intended: { policy }, record, choice, found }:
   };
 }
 
-/** A hook may be in the middle of its change: what is not as it should be is read again when nobody changes anything. */
+/**
+ * A hook may be in the middle of its change: what is not as it should be is read again when nobody
+ * changes anything.
+ */
 function readSettled(host: Host): Learnt {
   const learnt = read(host);
   // What could not be read once may have hung.
@@ -121,5 +151,7 @@ function readSettled(host: Host): Learnt {
 function giveBackResolvers(host: Host, { stale, intended }: Report): string | undefined {
   if (stale.length < intended.live.length) return undefined;
   const followed = followResolversOrSay(host);
-  return followed instanceof KillswitchError || followed.kind === 'unchanged' ? undefined : describeResolvers(followed);
+  return followed instanceof KillswitchError || followed.kind === 'unchanged'
+    ? undefined
+    : describeResolvers(followed);
 }

@@ -12,7 +12,9 @@ export function readAuthor(line: string): Author | undefined {
   return pid === undefined || name === undefined ? undefined : { pid: Number(pid), name };
 }
 
-/** Whether it may be a program that puts our rules back: the kernel keeps 15 characters of a name. */
+/**
+ * Whether it may be a program that puts our rules back: the kernel keeps 15 characters of a name.
+ */
 export function mayBeOurs({ name }: Author): boolean {
   return name === 'nft' || /^ip6?tables-resto/.test(name);
 }
@@ -27,6 +29,10 @@ const MOST_NAMED = 4;
 
 export function authorsText(authors: readonly Author[]): string {
   if (authors.length === 0) return 'nobody known';
-  const shown = authors.slice(-MOST_NAMED).map(({ pid, name }) => `${printable(name)} (process ${pid})`);
-  return authors.length > shown.length ? `${shown.join(', ')}, and ${authors.length - shown.length} more` : shown.join(', ');
+  const shown = authors
+    .slice(-MOST_NAMED)
+    .map(({ pid, name }) => `${printable(name)} (process ${pid})`);
+  return authors.length > shown.length
+    ? `${shown.join(', ')}, and ${authors.length - shown.length} more`
+    : shown.join(', ');
 }

@@ -8,7 +8,12 @@ import { readFormerRecords, staleFormers } from '../machine/former-tunnels.ts';
 import { gatherKnown, savedKnown } from '../machine/known-endpoints.ts';
 import { readLastTransaction } from '../machine/last-transaction.ts';
 import { liveTunnelKey, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
-import { LOCK_RECORD, openPortalOf, readLockRecord, refusedRecord } from '../machine/lock-record.ts';
+import {
+  LOCK_RECORD,
+  openPortalOf,
+  readLockRecord,
+  refusedRecord,
+} from '../machine/lock-record.ts';
 import { intend } from '../machine/report.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import { hasEndedSession } from '../machine/ssh-sessions.ts';
@@ -17,7 +22,10 @@ import { look } from '../transaction/apply.ts';
 import { endOffloaded } from '../transaction/end-offloaded.ts';
 import { followAlone } from '../transaction/follow.ts';
 
-/** What a look at the machine came to. `busy`: a hook has written its tunnel and not yet loaded its rules. */
+/**
+ * What a look at the machine came to. `busy`: a hook has written its tunnel and not yet loaded its
+ * rules.
+ */
 export type Guarded =
   | { readonly kind: 'unlocked' | 'exact' | 'busy' }
   | {
@@ -45,7 +53,9 @@ function readImages(host: Host): Images {
   const settings = settingsInForce(host);
   const { backend } = choose(readWorld(host, settings.backend));
   return {
-    expected: backend.image(intend(host, settings, savedKnown(host) ?? gatherKnown(host, settings)).ruleset),
+    expected: backend.image(
+      intend(host, settings, savedKnown(host) ?? gatherKnown(host, settings)).ruleset,
+    ),
     found: look(host, backend).image,
   };
 }
@@ -54,7 +64,10 @@ function isExact({ expected, found }: Images): boolean {
   return differencesOf(expected, found).length === 0;
 }
 
-/** Somebody may have changed rules again meanwhile: such a difference must not pass for one of words. */
+/**
+ * Somebody may have changed rules again meanwhile: such a difference must not pass for one of
+ * words.
+ */
 function spellingNow(host: Host): readonly Difference[] {
   const { expected, found } = readImages(host);
   return sameReasons(expected, found) ? differencesOf(expected, found) : [];
@@ -63,31 +76,46 @@ function spellingNow(host: Host): readonly Difference[] {
 function hookAtWork(host: Host): boolean {
   const last = readLastTransaction(host);
   const live = readLiveTunnels(host).map(liveTunnelKey);
-  return last !== undefined && (last.tunnels.length !== live.length || live.some((each) => !last.tunnels.includes(each)));
+  return (
+    last !== undefined &&
+    (last.tunnels.length !== live.length || live.some((each) => !last.tunnels.includes(each)))
+  );
 }
 
 /**
- * Looks whether the kernel holds what it should, and puts it right when it does not: rules that somebody took away, added or moved, and those of
- * tunnels that are gone. A machine that is not locked is left alone.
+ * Looks whether the kernel holds what it should, and puts it right when it does not: rules that
+ * somebody took away, added or moved, and those of tunnels that are gone. A machine that is not
+ * locked is left alone.
  * @throws KillswitchError when the rules could not be read or put right.
  */
 export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded {
   const refused = refusedRecord(host);
   if (refused !== undefined)
-    throw new KillswitchError('FILES', `${LOCK_RECORD} is not believed: ${refused}`, 'Run "ovpn-killswitch lock", which writes it anew.');
+    throw new KillswitchError(
+      'FILES',
+      `${LOCK_RECORD} is not believed: ${refused}`,
+      'Run "ovpn-killswitch lock", which writes it anew.',
+    );
   if (readLockRecord(host)?.locked !== true) return { kind: 'unlocked' };
   if (hasEndedSession(host))
     return host.exclusively((): Guarded => {
       if (readLockRecord(host)?.locked !== true) return { kind: 'unlocked' };
       followAlone(host);
-      return { kind: 'restored', differences: [], gone: ['an SSH session that has ended'], spelling: spellingNow(host) };
+      return {
+        kind: 'restored',
+        differences: [],
+        gone: ['an SSH session that has ended'],
+        spelling: spellingNow(host),
+      };
     });
   const { expected, found } = readImages(host);
   const differences = differencesOf(expected, found);
-  const gone = [...staleTunnels(host, readLiveTunnels(host)), ...staleFormers(host, readFormerRecords(host))].map(
-    ({ tunnel }) => tunnel.device,
-  );
-  const exact = differences.length === 0 || JSON.stringify(differences) === JSON.stringify(spelling);
+  const gone = [
+    ...staleTunnels(host, readLiveTunnels(host)),
+    ...staleFormers(host, readFormerRecords(host)),
+  ].map(({ tunnel }) => tunnel.device);
+  const exact =
+    differences.length === 0 || JSON.stringify(differences) === JSON.stringify(spelling);
   if (exact && gone.length === 0) return { kind: 'exact' };
   if (patient && hookAtWork(host)) return { kind: 'busy' };
   return host.exclusively((): Guarded => {
@@ -95,7 +123,8 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
     const record = readLockRecord(host);
     if (record?.locked !== true) return { kind: 'unlocked' };
     // Or have opened a portal, which following would end.
-    if (openPortalOf(host, record) !== undefined && gone.length === 0 && isExact(readImages(host))) return { kind: 'exact' };
+    if (openPortalOf(host, record) !== undefined && gone.length === 0 && isExact(readImages(host)))
+      return { kind: 'exact' };
     const { applied } = followAlone(host).converged;
     // Somebody else was faster.
     if (applied === 'unchanged' && gone.length === 0) return { kind: 'exact' };
@@ -104,7 +133,10 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
   });
 }
 
-/** Gives the resolvers of tunnels that are gone back, and sets those of live ones; says when it did something. */
+/**
+ * Gives the resolvers of tunnels that are gone back, and sets those of live ones; says when it did
+ * something.
+ */
 export function guardResolvers(host: Host): void {
   const followed = followResolversOrSay(host);
   if (followed instanceof KillswitchError || followed.kind === 'unchanged') return;

@@ -1,6 +1,9 @@
 import type { Host, LogEntry, LogEvent } from '../host/host.ts';
 
-/** How many entries of an event a minute takes: two programs that undo each other's work must not fill the disk. */
+/**
+ * How many entries of an event a minute takes: two programs that undo each other's work must not
+ * fill the disk.
+ */
 const MOST_ENTRIES = 10;
 const MINUTE_SECONDS = 60;
 
@@ -9,7 +12,10 @@ interface Count {
   entries: number;
 }
 
-/** Logs entries, but of each event no more of them than that; the first of a later minute says how many were left out. */
+/**
+ * Logs entries, but of each event no more of them than that; the first of a later minute says how
+ * many were left out.
+ */
 export function quota(host: Host): (entry: LogEntry) => void {
   const counts = new Map<LogEvent, Count>();
   return (entry) => {
@@ -19,7 +25,12 @@ export function quota(host: Host): (entry: LogEntry) => void {
     // A clock that was set back must not silence us until it comes there again.
     if (now - count.since >= MINUTE_SECONDS || now < count.since) {
       const left = Math.max(0, count.entries - MOST_ENTRIES);
-      if (left > 0) host.log({ level: 'warn', event: 'quota', message: `${left} more of "${entry.event}" were left out of the log` });
+      if (left > 0)
+        host.log({
+          level: 'warn',
+          event: 'quota',
+          message: `${left} more of "${entry.event}" were left out of the log`,
+        });
       count.since = now;
       count.entries = 0;
     }

@@ -9,8 +9,9 @@ const OPENRC_SCRIPT = `/etc/init.d/${WATCH_SERVICE}`;
 export const SERVICE_FILES: readonly string[] = [UNIT, OPENRC_SCRIPT];
 
 /**
- * What the service can do without (systemd.exec(5)). What stays open, and why, is in decision 0088: the
- * network and user namespaces, /etc, every process in /proc, memory that Node compiles into, and modules.
+ * What the service can do without (systemd.exec(5)). What stays open, and why, is in decision 0088:
+ * the network and user namespaces, /etc, every process in /proc, memory that Node compiles into,
+ * and modules.
  */
 const HARDENING = `NoNewPrivileges=yes
 # Netfilter; files of whoever owns them, as hosts(5); modules that iptables asks for.
@@ -38,7 +39,10 @@ SystemCallFilter=~@clock @cpu-emulation @debug @mount @obsolete @raw-io @reboot 
 SystemCallErrorNumber=EPERM
 `;
 
-/** Twice what was measured, and then some: Node, "nft monitor" with a copy of every rule of the machine, "ip monitor", and what it runs. */
+/**
+ * Twice what was measured, and then some: Node, "nft monitor" with a copy of every rule of the
+ * machine, "ip monitor", and what it runs.
+ */
 const SYSTEMD = `[Unit]
 Description=Puts the rules of the VPN kill switch back when somebody changes them
 After=ovpn-killswitch.service
@@ -68,7 +72,10 @@ depend() {
 }
 `;
 
-/** The service under what runs this machine; started now, and at each boot. The way back is in the script `recover`. */
+/**
+ * The service under what runs this machine; started now, and at each boot. The way back is in the
+ * script `recover`.
+ */
 export function watchService(init: 'systemd' | 'openrc'): BootPlan {
   switch (init) {
     case 'systemd':

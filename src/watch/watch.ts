@@ -21,27 +21,42 @@ export const PACE = {
   /** While a hook is at work, and how long it is waited for. */
   busy: 100,
   busyMost: 2_000,
-  /** After a look that failed, as while another program goes on changing the firewall; each time twice as long. */
+  /**
+   * After a look that failed, as while another program goes on changing the firewall; each time
+   * twice as long.
+   */
   failed: 200,
   failedMost: 5_000,
-  /** Between looks that nothing has asked for; the second where nothing tells that rules have changed, or may not yet. */
+  /**
+   * Between looks that nothing has asked for; the second where nothing tells that rules have
+   * changed, or may not yet.
+   */
   idle: 30_000,
   poll: 500,
   /** How long what listens may take to hear: what happened before that it never tells. */
   deaf: 3_000,
-  /** Before a listener that has ended is started again; each time twice as long while it tells nothing. */
+  /**
+   * Before a listener that has ended is started again; each time twice as long while it tells
+   * nothing.
+   */
   again: 1_000,
   againMost: 60_000,
 } as const;
 
-function restoredText({ differences, gone }: Extract<Guarded, { kind: 'restored' }>, authors: readonly Author[]): string {
+function restoredText(
+  { differences, gone }: Extract<Guarded, { kind: 'restored' }>,
+  authors: readonly Author[],
+): string {
   if (differences.length === 0) return `the rules of ${gone.join(', ')} went with it`;
   return `put back what was changed by ${authorsText(authors)}: ${differenceLines(differences, 3).join('; ')}`;
 }
 
 /** Whether changes of iptables rules are told by "nft monitor": not those of iptables-legacy. */
 function toldByNft(host: Host): boolean {
-  return host.has('nft') && host.run({ program: 'iptables-save', args: ['--version'] }).stdout.includes('nf_tables');
+  return (
+    host.has('nft') &&
+    host.run({ program: 'iptables-save', args: ['--version'] }).stdout.includes('nf_tables')
+  );
 }
 
 interface Lasting extends Listener {
@@ -50,7 +65,10 @@ interface Lasting extends Listener {
 }
 
 /** A listener that is started again whenever it ends. */
-function listenOn(start: (line: () => void, ended: (why: string) => void) => Listener, ended: (why: string) => void): Lasting {
+function listenOn(
+  start: (line: () => void, ended: (why: string) => void) => Listener,
+  ended: (why: string) => void,
+): Lasting {
   let pause: number = PACE.again;
   let timer: NodeJS.Timeout | undefined;
   let listener: Listener | undefined;
@@ -80,8 +98,9 @@ function listenOn(start: (line: () => void, ended: (why: string) => void) => Lis
 }
 
 /**
- * Watches until it is stopped: looks at the rules whenever packet filters or interfaces change, and from time to time without being told; puts
- * right what is not as it should be, and says who changed rules just before. However much changes, two looks have a rest between them.
+ * Watches until it is stopped: looks at the rules whenever packet filters or interfaces change, and
+ * from time to time without being told; puts right what is not as it should be, and says who
+ * changed rules just before. However much changes, two looks have a rest between them.
  */
 export function watch(unbounded: Host, listen: Listen, pid: number): Listener {
   const say = quota(unbounded);
@@ -149,7 +168,12 @@ export function watch(unbounded: Host, listen: Listen, pid: number): Listener {
       lookIn(mustAsk() ? PACE.poll : PACE.idle);
     } catch (thrown) {
       const error = asKillswitchError(thrown);
-      say({ level: 'error', event: 'failed', message: explainError(error).join(' '), fields: { code: error.code, authors } });
+      say({
+        level: 'error',
+        event: 'failed',
+        message: explainError(error).join(' '),
+        fields: { code: error.code, authors },
+      });
       rested = performance.now() + Math.min(retry, PACE.rest);
       lookIn(retry);
       retry = Math.min(retry * 2, PACE.failedMost);
@@ -157,7 +181,11 @@ export function watch(unbounded: Host, listen: Listen, pid: number): Listener {
   }
 
   const ended = (program: string) => (why: string) => {
-    say({ level: 'warn', event: 'deaf', message: `"${program}" has ended: ${why}; it is started again` });
+    say({
+      level: 'warn',
+      event: 'deaf',
+      message: `"${program}" has ended: ${why}; it is started again`,
+    });
     lookIn(PACE.change);
   };
   const rules = host.has('nft')
@@ -194,8 +222,13 @@ export function watch(unbounded: Host, listen: Listen, pid: number): Listener {
     ended('ip monitor link'),
   );
 
-  host.write(PATHS.watch, `${JSON.stringify({ version: 1, pid, start: startOf(host, pid) ?? null })}\n`);
-  const how = untold() ? 'nothing tells of changes to iptables-legacy: it is asked twice a second' : 'told by "nft monitor"';
+  host.write(
+    PATHS.watch,
+    `${JSON.stringify({ version: 1, pid, start: startOf(host, pid) ?? null })}\n`,
+  );
+  const how = untold()
+    ? 'nothing tells of changes to iptables-legacy: it is asked twice a second'
+    : 'told by "nft monitor"';
   host.log({ level: 'info', event: 'watching', message: `watching the rules (${how})` });
   lookIn(0);
   return {

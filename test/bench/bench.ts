@@ -10,15 +10,18 @@ import { type Judged, judge, markdown } from './report.ts';
 /** What a run writes as JSON. Rows compare with the first of their group. */
 export interface Report {
   readonly version: 1;
-  readonly machine: Readonly<Record<'node' | 'kernel' | 'processor', string>> & { readonly processors: number };
+  readonly machine: Readonly<Record<'node' | 'kernel' | 'processor', string>> & {
+    readonly processors: number;
+  };
   readonly quick: boolean;
   readonly groups: readonly (Omit<Group, 'measure'> & { readonly rows: readonly Row[] })[];
   readonly targets: readonly Judged[];
 }
 
 /**
- * `--check` fails when even the better quarter of the rounds misses a target against bare Node by more than this factor: machines differ, and others
- * use them too. What the rivals take depends on their own tools, so that is for the page alone.
+ * `--check` fails when even the better quarter of the rounds misses a target against bare Node by
+ * more than this factor: machines differ, and others use them too. What the rivals take depends on
+ * their own tools, so that is for the page alone.
  */
 const MARGIN = 2;
 const CHECKED = /bare node/;
@@ -54,11 +57,16 @@ function writePage(report: Report): void {
   writeFileSync(PAGE, `${before}${FROM}\n\n${markdown(report)}\n${TO}${rest.split(TO)[1] ?? ''}`);
 }
 
-/** What the page holds, with the groups of this report in place of its own. A ratio compares rows of one group alone. */
+/**
+ * What the page holds, with the groups of this report in place of its own. A ratio compares rows of
+ * one group alone.
+ */
 function updated(report: Report): Report {
   const old = JSON.parse(readFileSync(JSON_FILE, 'utf8')) as Report;
   const groups = GROUPS.flatMap(({ name }) => {
-    const found = report.groups.find((each) => each.name === name) ?? old.groups.find((each) => each.name === name);
+    const found =
+      report.groups.find((each) => each.name === name) ??
+      old.groups.find((each) => each.name === name);
     return found === undefined ? [] : [found];
   });
   return { ...report, groups, targets: judge(groups) };
@@ -93,11 +101,21 @@ async function main(): Promise<number> {
   const quick = values.quick === true || values.check === true;
   const groups = await measureAll(
     GROUPS.filter(({ name }) => only?.includes(name) ?? true),
-    { tools: process.argv[1]?.replace(/[^/]*$/, '') ?? '', rounds: quick ? 8 : 40, seconds: quick ? 0.7 : 3, repeats: quick ? 2 : 7 },
+    {
+      tools: process.argv[1]?.replace(/[^/]*$/, '') ?? '',
+      rounds: quick ? 8 : 40,
+      seconds: quick ? 0.7 : 3,
+      repeats: quick ? 2 : 7,
+    },
   );
   const report: Report = {
     version: 1,
-    machine: { node: process.version, kernel: release(), processor: cpuModel(), processors: availableParallelism() },
+    machine: {
+      node: process.version,
+      kernel: release(),
+      processor: cpuModel(),
+      processors: availableParallelism(),
+    },
     quick,
     groups,
     targets: judge(groups),
@@ -109,9 +127,13 @@ async function main(): Promise<number> {
   if (!quick && only === undefined) writePage(report);
   if (!quick && only !== undefined && values.update === true) writePage(updated(report));
   if (values.check !== true) return 0;
-  const missed = report.targets.filter(({ figure, atBest }) => CHECKED.test(figure) && atBest > MARGIN);
+  const missed = report.targets.filter(
+    ({ figure, atBest }) => CHECKED.test(figure) && atBest > MARGIN,
+  );
   for (const { figure, is, bound, atBest } of missed)
-    say(`bench: ${figure} is ${is.toFixed(2)}; ${atBest.toFixed(2)} times off ${bound} in the better quarter of the rounds`);
+    say(
+      `bench: ${figure} is ${is.toFixed(2)}; ${atBest.toFixed(2)} times off ${bound} in the better quarter of the rounds`,
+    );
   return missed.length === 0 ? 0 : 1;
 }
 

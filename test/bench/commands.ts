@@ -12,7 +12,11 @@ export async function measureCommands({ tools, rounds }: Plan): Promise<readonly
   try {
     const [first] = machines;
     if (first === undefined) return [];
-    const bare = { name: 'bare node', stopwatch: first.machine.stopwatch, run: { argv: [process.execPath, '-e', '0'] } };
+    const bare = {
+      name: 'bare node',
+      stopwatch: first.machine.stopwatch,
+      run: { argv: [process.execPath, '-e', '0'] },
+    };
     return await interleaved(
       [
         bare,

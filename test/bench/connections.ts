@@ -13,8 +13,12 @@ import type { TrafficOrders } from './traffic.ts';
 
 const PORT = 5001;
 const KINDS = ['stream', 'datagrams', 'connections'] as const;
-/** One rule that asks what a packet belongs to: the kernel then keeps track of every connection, which costs more than rules do. */
-const TRACKING = 'table inet tracking { chain input { type filter hook input priority 0; ct state established accept; }; }';
+/**
+ * One rule that asks what a packet belongs to: the kernel then keeps track of every connection,
+ * which costs more than rules do.
+ */
+const TRACKING =
+  'table inet tracking { chain input { type filter hook input priority 0; ct state established accept; }; }';
 
 /** Samples by name. */
 type Samples = Map<string, number[]>;
@@ -23,22 +27,40 @@ function add(samples: Samples, name: string, value: number): void {
   samples.set(name, [...(samples.get(name) ?? []), value]);
 }
 
-/** Sends traffic from a sandbox; bytes are given as Mbit. `prefix` is what starts the program, without it nothing. */
+/**
+ * Sends traffic from a sandbox; bytes are given as Mbit. `prefix` is what starts the program,
+ * without it nothing.
+ */
 export async function traffic(
   sandbox: World['sandbox'],
   tools: string,
   orders: TrafficOrders,
   prefix: readonly string[] = [],
 ): Promise<number> {
-  const { stdout, stderr, status } = await sandbox.ask([...prefix, process.execPath, `${tools}traffic.js`, JSON.stringify(orders)]);
-  if (status !== 0 || stdout === '') throw new Error(`${orders.kind} to ${orders.address}: ${stderr}`);
+  const { stdout, stderr, status } = await sandbox.ask([
+    ...prefix,
+    process.execPath,
+    `${tools}traffic.js`,
+    JSON.stringify(orders),
+  ]);
+  if (status !== 0 || stdout === '')
+    throw new Error(`${orders.kind} to ${orders.address}: ${stderr}`);
   return orders.kind === 'stream' ? (Number(stdout) * 8) / 1e6 : Number(stdout);
 }
 
 /** Starts who takes it, in a namespace of a sandbox, and waits for it. */
-export async function serve(sandbox: World['sandbox'], tools: string, at: string, address: string, port: number): Promise<void> {
+export async function serve(
+  sandbox: World['sandbox'],
+  tools: string,
+  at: string,
+  address: string,
+  port: number,
+): Promise<void> {
   const orders: TrafficOrders = { kind: 'serve', address, port, milliseconds: 0 };
-  const { stdout, stderr } = sandbox.start([process.execPath, `${tools}traffic.js`, JSON.stringify(orders)], { at });
+  const { stdout, stderr } = sandbox.start(
+    [process.execPath, `${tools}traffic.js`, JSON.stringify(orders)],
+    { at },
+  );
   if (stdout === null) throw new Error('the server has no output');
   stderr?.pipe(process.stderr);
   for await (const line of createInterface({ input: stdout })) if (line === 'ready') return;
@@ -47,10 +69,16 @@ export async function serve(sandbox: World['sandbox'], tools: string, at: string
 
 const [UNLOCKED, LOCKED] = ['unlocked', 'locked'] as const;
 
-const settingsFor = (backend: BackendName) => `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_RESOLVER=off\n`;
+const settingsFor = (backend: BackendName) =>
+  `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_RESOLVER=off\n`;
 
-/** An OpenVPN server, this machine with our product in it, and who takes traffic behind the server. */
-async function open(plan: Plan, backend: BackendName): Promise<{ readonly world: World; readonly product: Product }> {
+/**
+ * An OpenVPN server, this machine with our product in it, and who takes traffic behind the server.
+ */
+async function open(
+  plan: Plan,
+  backend: BackendName,
+): Promise<{ readonly world: World; readonly product: Product }> {
   const world = await openWorld({ dist: DIST, transport: 'udp' });
   try {
     await world.startServer();
@@ -80,7 +108,11 @@ export async function measureConnect(plan: Plan): Promise<readonly Row[]> {
         await world.writeProfile(state === LOCKED);
         const started = performance.now();
         const client = await connected(world);
-        add(samples, state === LOCKED ? 'with hooks, locked' : 'without hooks, unlocked', performance.now() - started);
+        add(
+          samples,
+          state === LOCKED ? 'with hooks, locked' : 'without hooks, unlocked',
+          performance.now() - started,
+        );
         await client.end();
       }
     return rowsOf(samples);
@@ -89,7 +121,10 @@ export async function measureConnect(plan: Plan): Promise<readonly Row[]> {
   }
 }
 
-/** How often each state is measured in the time of one repeat: what the machine does besides changes within seconds. */
+/**
+ * How often each state is measured in the time of one repeat: what the machine does besides changes
+ * within seconds.
+ */
 const TURNS = 2;
 
 /** What is loaded while traffic is measured; the first is what the others are compared with. */
@@ -108,7 +143,11 @@ async function bring(world: World, product: Product, state: State): Promise<void
   await product.must('unlock');
   const { status: emptied, stderr: why } = world.sandbox.run(['sh', '-c', EMPTY]);
   if (emptied !== 0) throw new Error(why);
-  const load = (program: readonly string[], stdin: string, env: Readonly<Record<string, string>> = {}) => {
+  const load = (
+    program: readonly string[],
+    stdin: string,
+    env: Readonly<Record<string, string>> = {},
+  ) => {
     const { status, stderr } = world.sandbox.run(program, { stdin, env });
     if (status !== 0) throw new Error(stderr);
   };
@@ -120,11 +159,19 @@ async function bring(world: World, product: Product, state: State): Promise<void
       return;
     case 'locked, nftables':
     case 'locked, iptables':
-      await writeSettings(world.sandbox, settingsFor(state === 'locked, nftables' ? 'nftables' : 'iptables'));
+      await writeSettings(
+        world.sandbox,
+        settingsFor(state === 'locked, nftables' ? 'nftables' : 'iptables'),
+      );
       await product.must('lock');
       return;
     case "bash hook's rules":
-      load(['bash', '-s'], CALLS_HOOK, { dev: 'tun0', remote_1: INTERNET.vpn4, remote_port_1: '1194', proto_1: 'udp' });
+      load(['bash', '-s'], CALLS_HOOK, {
+        dev: 'tun0',
+        remote_1: INTERNET.vpn4,
+        remote_port_1: '1194',
+        proto_1: 'udp',
+      });
       return;
     case "rules like a big provider's":
       load(['nft', '-f', '/dev/stdin'], providerTable({ server: INTERNET.vpn4, port: 1194 }));
@@ -134,8 +181,15 @@ async function bring(world: World, product: Product, state: State): Promise<void
   }
 }
 
-/** Has every process of the sandbox that is there now, and all that they start, run on one processor. */
-function pin(world: World, processor: number, except: ReadonlySet<string> = new Set()): ReadonlySet<string> {
+/**
+ * Has every process of the sandbox that is there now, and all that they start, run on one
+ * processor.
+ */
+function pin(
+  world: World,
+  processor: number,
+  except: ReadonlySet<string> = new Set(),
+): ReadonlySet<string> {
   const names = world.sandbox.run(['ls', '/proc']).stdout.split('\n');
   const processes = names.filter((name) => /^\d+$/.test(name) && !except.has(name));
   for (const each of processes) world.sandbox.run(['taskset', '-acp', String(processor), each]);
@@ -143,8 +197,9 @@ function pin(world: World, processor: number, except: ReadonlySet<string> = new 
 }
 
 /**
- * One connection in each state in turn: two connections of the same client differ by more than the rules cost. Nothing listens at the uplink, and
- * this machine has one processor and all others the second: where the scheduler puts five processes would decide.
+ * One connection in each state in turn: two connections of the same client differ by more than the
+ * rules cost. Nothing listens at the uplink, and this machine has one processor and all others the
+ * second: where the scheduler puts five processes would decide.
  */
 export async function measureTunnel(plan: Plan): Promise<readonly Row[]> {
   const { world, product } = await open(plan, 'nftables');
@@ -155,18 +210,35 @@ export async function measureTunnel(plan: Plan): Promise<readonly Row[]> {
     await product.must('lock');
     const client = await connected(world);
     pin(world, here, others);
-    const samples: Samples = new Map(KINDS.flatMap((kind) => STATES.map((state) => [`${kind}, ${state}`, []])));
+    const samples: Samples = new Map(
+      KINDS.flatMap((kind) => STATES.map((state) => [`${kind}, ${state}`, []])),
+    );
     for (let turn = 0; turn < plan.repeats * TURNS; turn++)
       for (const state of turn % 2 === 0 ? STATES : STATES.toReversed()) {
         await bring(world, product, state);
         for (const kind of KINDS) {
-          const orders = { kind, address: INTERNET.web4, port: PORT, milliseconds: (plan.seconds * 1000) / 3 };
-          add(samples, `${kind}, ${state}`, await traffic(world.sandbox, plan.tools, orders, ['taskset', '-c', String(here)]));
+          const orders = {
+            kind,
+            address: INTERNET.web4,
+            port: PORT,
+            milliseconds: (plan.seconds * 1000) / 3,
+          };
+          add(
+            samples,
+            `${kind}, ${state}`,
+            await traffic(world.sandbox, plan.tools, orders, ['taskset', '-c', String(here)]),
+          );
         }
       }
     await client.end();
     // Each kind compares with itself.
-    return KINDS.flatMap((kind) => rowsOf(new Map(STATES.map((state) => [`${kind}, ${state}`, samples.get(`${kind}, ${state}`) ?? []]))));
+    return KINDS.flatMap((kind) =>
+      rowsOf(
+        new Map(
+          STATES.map((state) => [`${kind}, ${state}`, samples.get(`${kind}, ${state}`) ?? []]),
+        ),
+      ),
+    );
   } finally {
     world.close();
   }

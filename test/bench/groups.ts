@@ -29,7 +29,12 @@ export interface Group {
 }
 
 export const GROUPS: readonly Group[] = [
-  { name: 'start', title: 'Hooks as whole processes, and what others do', unit: 'ms', measure: measureStart },
+  {
+    name: 'start',
+    title: 'Hooks as whole processes, and what others do',
+    unit: 'ms',
+    measure: measureStart,
+  },
   {
     name: 'versions',
     title: '`up` on each version of Node',
@@ -37,11 +42,36 @@ export const GROUPS: readonly Group[] = [
     base: 'bare node of that version',
     measure: measureVersions,
   },
-  { name: 'number', title: 'By the number of tunnels, profiles and endpoints', unit: 'ms', measure: measureNumbers },
+  {
+    name: 'number',
+    title: 'By the number of tunnels, profiles and endpoints',
+    unit: 'ms',
+    measure: measureNumbers,
+  },
   { name: 'commands', title: 'Commands and the boot', unit: 'ms', measure: measureCommands },
   { name: 'memory', title: 'Peak memory', unit: 'MiB', measure: measureMemory },
-  { name: 'tasks', title: 'Tasks at once, the child included', unit: 'tasks', measure: measureTasks },
-  { name: 'connect', title: 'OpenVPN from its start to the connection', unit: 'ms', measure: measureConnect },
-  { name: 'tunnel', title: 'Through an encrypted tunnel', unit: 'Mbit/s, or each second', measure: measureTunnel },
-  { name: 'packets', title: 'Past the rules, to an endpoint', unit: 'each second', measure: measurePackets },
+  {
+    name: 'tasks',
+    title: 'Tasks at once, the child included',
+    unit: 'tasks',
+    measure: measureTasks,
+  },
+  {
+    name: 'connect',
+    title: 'OpenVPN from its start to the connection',
+    unit: 'ms',
+    measure: measureConnect,
+  },
+  {
+    name: 'tunnel',
+    title: 'Through an encrypted tunnel',
+    unit: 'Mbit/s, or each second',
+    measure: measureTunnel,
+  },
+  {
+    name: 'packets',
+    title: 'Past the rules, to an endpoint',
+    unit: 'each second',
+    measure: measurePackets,
+  },
 ];

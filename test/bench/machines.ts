@@ -37,8 +37,14 @@ export function serverAddress(number: number): string {
 
 const ARGUMENTS = (device: string) => [device, '1500', '0', '10.8.0.2', '255.255.255.0', 'init'];
 
-/** A hook as OpenVPN starts it, for a profile with so many `remote` lines; it is connected to the first, whose number is `server`. */
-export function hookRun(hook: HookName, { device = 'tun0', remotes = 4, server = 1, program = [`${LIBRARY}/hooks/${hook}`] } = {}): Run {
+/**
+ * A hook as OpenVPN starts it, for a profile with so many `remote` lines; it is connected to the
+ * first, whose number is `server`.
+ */
+export function hookRun(
+  hook: HookName,
+  { device = 'tun0', remotes = 4, server = 1, program = [`${LIBRARY}/hooks/${hook}`] } = {},
+): Run {
   const env: Record<string, string> = {
     script_type: hook,
     script_context: 'init',
@@ -69,15 +75,32 @@ export async function openMachine(stopwatch: string, shape: Shape): Promise<Benc
   const listed = count(Math.min(endpoints, 100)).flatMap((number) =>
     transports.map((transport) => `${serverAddress(number)}:1194/${transport}`),
   );
-  const settings = [`KILLSWITCH_BACKEND=${backend}`, `KILLSWITCH_ENDPOINTS=${listed.join(',')}`, 'KILLSWITCH_RESOLVER=off', ''];
+  const settings = [
+    `KILLSWITCH_BACKEND=${backend}`,
+    `KILLSWITCH_ENDPOINTS=${listed.join(',')}`,
+    'KILLSWITCH_RESOLVER=off',
+    '',
+  ];
   const product = await installProduct(sandbox, DIST, settings.join('\n'), node);
-  const remotes = count(endpoints).flatMap((number) => transports.map((transport) => `remote ${serverAddress(number)} 1194 ${transport}`));
+  const remotes = count(endpoints).flatMap((number) =>
+    transports.map((transport) => `remote ${serverAddress(number)} 1194 ${transport}`),
+  );
   const files = [
     ...(endpoints > 100 ? [['many', ['client', 'dev tun', ...remotes]] as const] : []),
-    ...count(profiles).map((number) => [`p${number}`, ['client', 'dev tun', `remote ${serverAddress(number)} 1194 udp`]] as const),
+    ...count(profiles).map(
+      (number) =>
+        [`p${number}`, ['client', 'dev tun', `remote ${serverAddress(number)} 1194 udp`]] as const,
+    ),
   ];
-  const script = files.map(([name, lines]) => `cat >/etc/openvpn/client/${name}.conf <<'END'\n${lines.join('\n')}\nEND\n`).join('');
-  const { status, stderr } = sandbox.run(['sh', '-e'], { stdin: `mkdir -p /etc/openvpn/client\n${script}` });
+  const script = files
+    .map(
+      ([name, lines]) =>
+        `cat >/etc/openvpn/client/${name}.conf <<'END'\n${lines.join('\n')}\nEND\n`,
+    )
+    .join('');
+  const { status, stderr } = sandbox.run(['sh', '-e'], {
+    stdin: `mkdir -p /etc/openvpn/client\n${script}`,
+  });
   if (status !== 0) throw new Error(stderr);
   await product.must('lock', '--force');
   const machine = { sandbox, stopwatch: startStopwatch(sandbox, stopwatch) };
@@ -90,7 +113,9 @@ export async function openMachine(stopwatch: string, shape: Shape): Promise<Benc
 
 /** Writes a program into a sandbox. */
 export function place(sandbox: Sandbox, path: string, text: string): void {
-  const { status, stderr } = sandbox.run(['sh', '-c', `cat >${path}; chmod 755 ${path}`], { stdin: text });
+  const { status, stderr } = sandbox.run(['sh', '-c', `cat >${path}; chmod 755 ${path}`], {
+    stdin: text,
+  });
   if (status !== 0) throw new Error(stderr);
 }
 

@@ -6,15 +6,22 @@ import type { Run, Timed } from './stopwatch.ts';
 /** Runs programs inside one machine and tells how long each took. */
 export type Stopwatch = (run: Run) => Promise<Timed>;
 
-/** `at` is a network namespace in the sandbox, without it the sandbox's own; `program` the path of the built stopwatch.ts. */
+/**
+ * `at` is a network namespace in the sandbox, without it the sandbox's own; `program` the path of
+ * the built stopwatch.ts.
+ */
 export function startStopwatch(sandbox: Sandbox, program: string, at?: string): Stopwatch {
-  // What is started in a sandbox has no stdin of ours. A pipe that its reader holds open for writing too never ends.
+  // What is started in a sandbox has no stdin of ours. A pipe that its reader holds open for
+  // writing too never ends.
   const pipe = `/run/stopwatch-${at ?? 'own'}`;
   const { status, stderr } = sandbox.run(['mkfifo', pipe]);
   if (status !== 0) throw new Error(stderr);
-  const { stdout } = sandbox.start(['sh', '-c', 'exec "$@" <>"$0"', pipe, process.execPath, program], {
-    ...(at === undefined ? {} : { at }),
-  });
+  const { stdout } = sandbox.start(
+    ['sh', '-c', 'exec "$@" <>"$0"', pipe, process.execPath, program],
+    {
+      ...(at === undefined ? {} : { at }),
+    },
+  );
   if (stdout === null) throw new Error('the stopwatch has no output');
   const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
   return async (run) => {
@@ -44,13 +51,17 @@ export interface Row {
   readonly name: string;
   /** In the group's unit. */
   readonly value: Spread;
-  /** To the first of the group, taken round by round: a machine that is slower for a while is so for both. */
+  /**
+   * To the first of the group, taken round by round: a machine that is slower for a while is so for
+   * both.
+   */
   readonly ratio: Spread;
 }
 
 export function spread(samples: readonly number[]): Spread {
   const sorted = [...samples].sort((a, b) => a - b);
-  const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
+  const at = (part: number) =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
   return { low: at(0.25), median: at(0.5), high: at(0.75) };
 }
 
@@ -73,12 +84,21 @@ function shuffled<Item>(items: readonly Item[]): readonly Item[] {
 
 async function must(stopwatch: Stopwatch, run: Run): Promise<Timed> {
   const timed = await stopwatch(run);
-  if (timed.status !== 0) throw new Error(`${run.argv.join(' ')} ended with ${timed.status}: ${timed.stderr}${timed.stdout}`);
+  if (timed.status !== 0)
+    throw new Error(
+      `${run.argv.join(' ')} ended with ${timed.status}: ${timed.stderr}${timed.stdout}`,
+    );
   return timed;
 }
 
-/** Every round runs every subject once, in random order; the first round counts for nothing. @throws Error of a run that fails. */
-export async function interleaved(subjects: readonly Subject[], rounds: number): Promise<readonly Row[]> {
+/**
+ * Every round runs every subject once, in random order; the first round counts for nothing.
+ * @throws Error of a run that fails.
+ */
+export async function interleaved(
+  subjects: readonly Subject[],
+  rounds: number,
+): Promise<readonly Row[]> {
   const samples = new Map<string, number[]>(subjects.map(({ name }) => [name, []]));
   for (let round = -1; round < rounds; round++)
     for (const { name, stopwatch, prepare = [], run } of shuffled(subjects)) {

@@ -24,7 +24,11 @@ async function needs({ stopwatch }: BenchMachine, run: Run): Promise<number> {
   return Math.max(...said);
 }
 
-async function measure({ tools, repeats }: Plan, probe: string, base: readonly [string, readonly string[]] | undefined): Promise<Row[]> {
+async function measure(
+  { tools, repeats }: Plan,
+  probe: string,
+  base: readonly [string, readonly string[]] | undefined,
+): Promise<Row[]> {
   const rows = new Map<string, number[]>();
   for (const backend of ['nftables', 'iptables'] as const) {
     const machine = await openMachine(`${tools}stopwatch.js`, { backend });
@@ -32,7 +36,10 @@ async function measure({ tools, repeats }: Plan, probe: string, base: readonly [
       place(machine.sandbox, PROBE, probe);
       for (let repeat = 0; repeat < repeats; repeat++) {
         if (base !== undefined && backend === 'nftables')
-          rows.set(base[0], [...(rows.get(base[0]) ?? []), await needs(machine, { argv: [...NODE, ...base[1]] })]);
+          rows.set(base[0], [
+            ...(rows.get(base[0]) ?? []),
+            await needs(machine, { argv: [...NODE, ...base[1]] }),
+          ]);
         const name = `up, ${backend}`;
         const up = hookRun('up', { program: [...NODE, `${LIBRARY}/hooks/up`] });
         rows.set(name, [...(rows.get(name) ?? []), await needs(machine, up)]);
@@ -46,7 +53,11 @@ async function measure({ tools, repeats }: Plan, probe: string, base: readonly [
 }
 
 export async function measureMemory(plan: Plan): Promise<readonly Row[]> {
-  const inMebibytes = ({ low, median, high }: Row['value']) => ({ low: low / 1024, median: median / 1024, high: high / 1024 });
+  const inMebibytes = ({ low, median, high }: Row['value']) => ({
+    low: low / 1024,
+    median: median / 1024,
+    high: high / 1024,
+  });
   const rows = await measure(plan, MEMORY, ['bare node', ['-e', '0']]);
   return rows.map((row) => ({ ...row, value: inMebibytes(row.value) }));
 }
@@ -54,5 +65,8 @@ export async function measureMemory(plan: Plan): Promise<readonly Row[]> {
 export async function measureTasks(plan: Plan): Promise<readonly Row[]> {
   const rows = await measure(plan, TASKS, undefined);
   const one = { low: 1, median: 1, high: 1 };
-  return [{ name: 'one', value: one, ratio: one }, ...rows.map((row) => ({ ...row, ratio: row.value }))];
+  return [
+    { name: 'one', value: one, ratio: one },
+    ...rows.map((row) => ({ ...row, ratio: row.value })),
+  ];
 }

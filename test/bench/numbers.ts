@@ -12,12 +12,23 @@ const SHAPES: readonly (readonly [name: string, shape: Omit<Shape, 'backend'>])[
 ];
 
 export async function measureNumbers({ tools, rounds }: Plan): Promise<readonly Row[]> {
-  const machines: { readonly name: string; readonly machine: Awaited<ReturnType<typeof openMachine>> }[] = [];
+  const machines: {
+    readonly name: string;
+    readonly machine: Awaited<ReturnType<typeof openMachine>>;
+  }[] = [];
   try {
     for (const [name, shape] of SHAPES)
-      machines.push({ name: `up, ${name}`, machine: await openMachine(`${tools}stopwatch.js`, { backend: 'nftables', ...shape }) });
+      machines.push({
+        name: `up, ${name}`,
+        machine: await openMachine(`${tools}stopwatch.js`, { backend: 'nftables', ...shape }),
+      });
     return await interleaved(
-      machines.map(({ name, machine }) => ({ name, stopwatch: machine.stopwatch, prepare: [hookRun('down')], run: hookRun('up') })),
+      machines.map(({ name, machine }) => ({
+        name,
+        stopwatch: machine.stopwatch,
+        prepare: [hookRun('down')],
+        run: hookRun('up'),
+      })),
       rounds,
     );
   } finally {

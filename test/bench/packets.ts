@@ -10,8 +10,9 @@ const PORT = 1194;
 const FAR = 'far';
 
 /**
- * Each machine talks to the last of its endpoints: a list that is walked from its start is walked to its end. It is connected there over UDP, so
- * that datagrams are those of a live tunnel, and TCP connections those of a client that is about to connect.
+ * Each machine talks to the last of its endpoints: a list that is walked from its start is walked
+ * to its end. It is connected there over UDP, so that datagrams are those of a live tunnel, and TCP
+ * connections those of a client that is about to connect.
  */
 interface Place {
   readonly name: string;
@@ -42,8 +43,14 @@ export async function measurePackets({ tools, seconds, repeats }: Plan): Promise
     places.push({ name: 'unlocked', sandbox: await openSandbox(), address: serverAddress(1) });
     for (const backend of ['nftables', 'iptables'] as const)
       for (const endpoints of COUNTS) {
-        const { sandbox, stopwatch } = await openMachine(`${tools}stopwatch.js`, { backend, endpoints, transports: ['tcp', 'udp'] });
-        const { status, stderr } = await stopwatch(hookRun('up', { remotes: 1, server: endpoints }));
+        const { sandbox, stopwatch } = await openMachine(`${tools}stopwatch.js`, {
+          backend,
+          endpoints,
+          transports: ['tcp', 'udp'],
+        });
+        const { status, stderr } = await stopwatch(
+          hookRun('up', { remotes: 1, server: endpoints }),
+        );
         if (status !== 0) throw new Error(stderr);
         const name = `${backend}, ${endpoints} endpoint${endpoints === 1 ? '' : 's'}`;
         places.push({ name, sandbox, address: serverAddress(endpoints) });
@@ -53,7 +60,12 @@ export async function measurePackets({ tools, seconds, repeats }: Plan): Promise
     for (let repeat = 0; repeat < repeats; repeat++)
       for (const { kind, samples } of groups)
         for (const { name, sandbox, address } of places) {
-          const through = await traffic(sandbox, tools, { kind, address, port: PORT, milliseconds: (seconds * 1000) / 2 });
+          const through = await traffic(sandbox, tools, {
+            kind,
+            address,
+            port: PORT,
+            milliseconds: (seconds * 1000) / 2,
+          });
           samples.set(`${kind}, ${name}`, [...(samples.get(`${kind}, ${name}`) ?? []), through]);
         }
     return groups.flatMap(({ samples }) => rowsOf(samples));

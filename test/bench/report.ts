@@ -7,7 +7,10 @@ export interface Judged {
   readonly bound: number;
   readonly atLeast: boolean;
   readonly is: number;
-  /** How far off: 1 is just met, 2 is twice as bad. `atBest` counts the better quarter of the rounds, which others on the machine slow less. */
+  /**
+   * How far off: 1 is just met, 2 is twice as bad. `atBest` counts the better quarter of the
+   * rounds, which others on the machine slow less.
+   */
   readonly missedBy: number;
   readonly atBest: number;
 }
@@ -25,8 +28,18 @@ interface Target {
 
 const BARE = ['start', 'bare node'] as const;
 export const TARGETS: readonly Target[] = [
-  { figure: '`up`, fresh / bare node, nftables', of: ['start', 'up, fresh, nftables'], to: BARE, bound: 2.0 },
-  { figure: '`up`, fresh / bare node, iptables', of: ['start', 'up, fresh, iptables'], to: BARE, bound: 2.2 },
+  {
+    figure: '`up`, fresh / bare node, nftables',
+    of: ['start', 'up, fresh, nftables'],
+    to: BARE,
+    bound: 2.0,
+  },
+  {
+    figure: '`up`, fresh / bare node, iptables',
+    of: ['start', 'up, fresh, iptables'],
+    to: BARE,
+    bound: 2.2,
+  },
   ...(['nftables', 'iptables'] as const).flatMap((backend): readonly Target[] => [
     {
       figure: `\`up\`, fresh / bash hook, 4 remotes, ${backend}`,
@@ -49,9 +62,24 @@ export const TARGETS: readonly Target[] = [
   },
   { figure: '`down` / bare node, nftables', of: ['start', 'down, nftables'], to: BARE, bound: 2.8 },
   { figure: '`down` / bare node, iptables', of: ['start', 'down, iptables'], to: BARE, bound: 2.8 },
-  { figure: 'peak memory, `up` / bare node', of: ['memory', 'up, nftables'], to: ['memory', 'bare node'], bound: 1.3 },
-  { figure: 'tasks at once in a hook', of: ['tasks', 'up, nftables'], to: ['tasks', 'one'], bound: 6 },
-  { figure: '`up`, 1,000 profiles / 1', of: ['number', 'up, 1000 profiles'], to: ['number', 'up, 1 profile'], bound: 1.1 },
+  {
+    figure: 'peak memory, `up` / bare node',
+    of: ['memory', 'up, nftables'],
+    to: ['memory', 'bare node'],
+    bound: 1.3,
+  },
+  {
+    figure: 'tasks at once in a hook',
+    of: ['tasks', 'up, nftables'],
+    to: ['tasks', 'one'],
+    bound: 6,
+  },
+  {
+    figure: '`up`, 1,000 profiles / 1',
+    of: ['number', 'up, 1000 profiles'],
+    to: ['number', 'up, 1 profile'],
+    bound: 1.1,
+  },
   ...(
     [
       ['nftables', 0.97],
@@ -86,7 +114,16 @@ export function judge(groups: Report['groups']): readonly Judged[] {
     if (a === undefined || b === undefined) return [];
     const missedBy = (is: number) => (atLeast ? bound / is : is / bound);
     const is = a.median / b.median;
-    return [{ figure, bound, atLeast, is, missedBy: missedBy(is), atBest: missedBy((atLeast ? a.high : a.low) / b.median) }];
+    return [
+      {
+        figure,
+        bound,
+        atLeast,
+        is,
+        missedBy: missedBy(is),
+        atBest: missedBy((atLeast ? a.high : a.low) / b.median),
+      },
+    ];
   });
 }
 
@@ -118,8 +155,13 @@ export function markdown({ machine, quick, groups, targets }: Report): string {
   ]);
   return [
     `Node ${machine.node}, Linux ${machine.kernel}, ${machine.processors} × ${machine.processor}${quick ? '; a quick run' : ''}.`,
-    ...(judged.length === 0 ? [] : [`### Targets\n\n${table(['figure', 'target', 'is', ''], judged)}`]),
-    ...groups.map(({ title, unit, rows, base = rows[0]?.name }) => `### ${title}\n\n${table(['', unit, `to "${base}"`], rows.map(row))}`),
+    ...(judged.length === 0
+      ? []
+      : [`### Targets\n\n${table(['figure', 'target', 'is', ''], judged)}`]),
+    ...groups.map(
+      ({ title, unit, rows, base = rows[0]?.name }) =>
+        `### ${title}\n\n${table(['', unit, `to "${base}"`], rows.map(row))}`,
+    ),
     '',
   ].join('\n\n');
 }

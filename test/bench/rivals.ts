@@ -1,4 +1,7 @@
-/** How hooks are written without us: the same rules as ours in spirit, with fewer of them. Both lock with the connection's `remote_N`. */
+/**
+ * How hooks are written without us: the same rules as ours in spirit, with fewer of them. Both lock
+ * with the connection's `remote_N`.
+ */
 
 /** One restore for each family, as a careful POSIX script does it. */
 export const RESTORE_HOOK = `#!/bin/sh
@@ -35,8 +38,8 @@ rules "$remotes" | iptables-restore -w && rules '' | ip6tables-restore -w
 `;
 
 /**
- * One iptables call for each rule, IPv4 alone, as today's scripts do it: a server is let in and out, may be pinged, and no rule stands twice. 42
- * calls with four remotes; each remote is six.
+ * One iptables call for each rule, IPv4 alone, as today's scripts do it: a server is let in and
+ * out, may be pinged, and no rule stands twice. 42 calls with four remotes; each remote is six.
  */
 export const CALLS_HOOK = `#!/bin/bash
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -72,10 +75,16 @@ done
 
 /**
  * A table in the manner of the big VPN providers' own programs: about 40 rules; packets of excluded
- * programs are known by their cgroup and marked, the client's own by its mark, and every hook that a
- * packet meets has a chain. Written for this page after what those programs say of themselves.
+ * programs are known by their cgroup and marked, the client's own by its mark, and every hook that
+ * a packet meets has a chain. Written for this page after what those programs say of themselves.
  */
-export function providerTable({ server, port }: { readonly server: string; readonly port: number }): string {
+export function providerTable({
+  server,
+  port,
+}: {
+  readonly server: string;
+  readonly port: number;
+}): string {
   const [excluded, own] = ['0x000000ab', '0x000000cd'];
   const lan = '{ 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16 }';
   const lan6 = '{ fe80::/10, fc00::/7 }';
@@ -152,4 +161,5 @@ export function providerTable({ server, port }: { readonly server: string; reado
 }
 
 /** What a namespace looks like that none of them has touched. */
-export const EMPTY = 'for each in iptables ip6tables; do $each -P FORWARD ACCEPT; $each -F; $each -X; done; nft flush ruleset';
+export const EMPTY =
+  'for each in iptables ip6tables; do $each -P FORWARD ACCEPT; $each -F; $each -X; done; nft flush ruleset';

@@ -17,7 +17,12 @@ function ours({ stopwatch }: BenchMachine, backend: BackendName): readonly Subje
   const [up, routeUp, down] = [hookRun('up'), hookRun('route-up'), hookRun('down')];
   return [
     { name: `up, fresh, ${backend}`, stopwatch, prepare: [down], run: up },
-    { name: `up, fresh, ${backend}, 60 remotes`, stopwatch, prepare: [down], run: hookRun('up', { remotes: 60 }) },
+    {
+      name: `up, fresh, ${backend}, 60 remotes`,
+      stopwatch,
+      prepare: [down],
+      run: hookRun('up', { remotes: 60 }),
+    },
     { name: `up, re-run, ${backend}`, stopwatch, prepare: [up], run: up },
     { name: `route-up, ${backend}`, stopwatch, prepare: [up], run: routeUp },
     { name: `down, ${backend}`, stopwatch, prepare: [up], run: down },
@@ -43,7 +48,11 @@ export async function measureStart({ tools, rounds }: Plan): Promise<readonly Ro
     plain.run(['mkdir', FOLDER]);
     place(plain, `${FOLDER}/restore`, RESTORE_HOOK);
     place(plain, `${FOLDER}/calls`, CALLS_HOOK);
-    place(plain, `${FOLDER}/rules.nft`, await rulesOf(nftables, 'nft list table inet ovpn_killswitch'));
+    place(
+      plain,
+      `${FOLDER}/rules.nft`,
+      await rulesOf(nftables, 'nft list table inet ovpn_killswitch'),
+    );
     place(plain, `${FOLDER}/rules.v4`, await rulesOf(iptables, 'iptables-save -t filter'));
     place(plain, `${FOLDER}/rules.v6`, await rulesOf(iptables, 'ip6tables-save -t filter'));
     const runNft = `require('node:child_process').spawnSync('/usr/sbin/nft', ['-f', '${FOLDER}/rules.nft'], { env: {} }).status === 0 || process.exit(1)`;
@@ -60,14 +69,24 @@ export async function measureStart({ tools, rounds }: Plan): Promise<readonly Ro
         { name: 'bare node', stopwatch, run: { argv: [process.execPath, '-e', '0'] } },
         ...ours(nftables, 'nftables'),
         ...ours(iptables, 'iptables'),
-        { name: 'nft alone, the same rules', stopwatch, prepare: [empty], run: { argv: ['/usr/sbin/nft', '-f', `${FOLDER}/rules.nft`] } },
+        {
+          name: 'nft alone, the same rules',
+          stopwatch,
+          prepare: [empty],
+          run: { argv: ['/usr/sbin/nft', '-f', `${FOLDER}/rules.nft`] },
+        },
         {
           name: 'node, nothing but that nft',
           stopwatch,
           prepare: [empty],
           run: { argv: [process.execPath, '--v8-pool-size=0', '-e', runNft] },
         },
-        { name: 'iptables-restore alone, the same rules, both families', stopwatch, prepare: [empty], run: shell(restores) },
+        {
+          name: 'iptables-restore alone, the same rules, both families',
+          stopwatch,
+          prepare: [empty],
+          run: shell(restores),
+        },
         ...rival('sh hook, one restore for each family', 'restore', 4),
         ...rival('bash hook', 'calls', 4),
         ...rival('bash hook', 'calls', 60).slice(0, 1),

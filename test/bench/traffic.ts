@@ -9,7 +9,8 @@ export interface TrafficOrders {
   readonly milliseconds: number;
 }
 
-// A program of its own. `serve` takes all there is; the others write how many bytes, datagrams or connections they got through each second.
+// A program of its own. `serve` takes all there is; the others write how many bytes, datagrams or
+// connections they got through each second.
 const { kind, address, port, milliseconds } = JSON.parse(process.argv[2] ?? '') as TrafficOrders;
 const PAYLOAD = Buffer.alloc(64 * 1024);
 const DATAGRAM = Buffer.alloc(64);
@@ -44,7 +45,8 @@ function stream(): void {
   const socket = connect(port, address);
   const since = performance.now();
   const push = () => {
-    while (performance.now() - since < milliseconds) if (!socket.write(PAYLOAD)) return void socket.once('drain', push);
+    while (performance.now() - since < milliseconds)
+      if (!socket.write(PAYLOAD)) return void socket.once('drain', push);
     report(socket.bytesWritten - socket.writableLength, since);
   };
   socket.once('connect', push);

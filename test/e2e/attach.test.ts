@@ -17,7 +17,10 @@ beforeAll(async () => {
   if (obstacle !== undefined) return;
   world = await openWorld({ dist: DIST, transport: 'udp' });
   product = await installProduct(world.sandbox, DIST, '');
-  await sh(`cat >${OWN}; chmod 755 ${OWN}`, `#!/bin/sh\nprintf '[%s]' "$script_type" "$@" >>${RECORDED}\n`);
+  await sh(
+    `cat >${OWN}; chmod 755 ${OWN}`,
+    `#!/bin/sh\nprintf '[%s]' "$script_type" "$@" >>${RECORDED}\n`,
+  );
   await world.startServer();
 });
 
@@ -38,7 +41,10 @@ async function sh(text: string, stdin?: string): Promise<string> {
 test('a profile with hooks of its own connects after attach, and both they and ours have run', async (context) => {
   const stage = made(context);
   await stage.world.writeProfile(false);
-  await sh(`cat >>${PROFILE}`, `up "${OWN} 'two words' it\\"s"\nroute-up ${OWN}\ndown "${OWN} bye"\n`);
+  await sh(
+    `cat >>${PROFILE}`,
+    `up "${OWN} 'two words' it\\"s"\nroute-up ${OWN}\ndown "${OWN} bye"\n`,
+  );
   const original = await sh(`cat ${PROFILE}`);
   await stage.product.must('attach', PROFILE);
   await stage.product.must('lock');
@@ -46,12 +52,16 @@ test('a profile with hooks of its own connects after attach, and both they and o
   await client.says(CONNECTED);
   expect(await stage.product.must('status')).toContain('LOCKED: connected');
   const [, device, address] =
-    /^\[up\]\[two words\]\[it"s\]\[(\w+)\]\[\d+\]\[0\]\[([\d.]+)\]\[[\d.]+\]\[init\]/.exec(await sh(`cat ${RECORDED}`)) ?? [];
+    /^\[up\]\[two words\]\[it"s\]\[(\w+)\]\[\d+\]\[0\]\[([\d.]+)\]\[[\d.]+\]\[init\]/.exec(
+      await sh(`cat ${RECORDED}`),
+    ) ?? [];
   expect(client.said()).toContain(`net_addr_v4_add: ${address}`);
   expect(client.said()).toContain(`TUN/TAP device ${device} opened`);
   expect(await sh(`cat ${RECORDED}`)).toMatch(/\[init\]\[route-up\]$/);
   await client.end('TERM');
-  expect(await sh(`cat ${RECORDED}`)).toMatch(/\[route-up\]\[down\]\[bye\]\[\w+\]\[\d+\]\[0\]\[[\d.]+\]\[[\d.]+\]\[init\]$/);
+  expect(await sh(`cat ${RECORDED}`)).toMatch(
+    /\[route-up\]\[down\]\[bye\]\[\w+\]\[\d+\]\[0\]\[[\d.]+\]\[[\d.]+\]\[init\]$/,
+  );
   expect(await stage.product.must('status')).toContain('LOCKED: blocked');
   await stage.product.must('detach', PROFILE);
   expect(await sh(`cat ${PROFILE}`)).toBe(original);
@@ -60,10 +70,12 @@ test('a profile with hooks of its own connects after attach, and both they and o
 test('a client that gives root up clears its rules when it ends, with the line that attach advises', async (context) => {
   const stage = made(context);
   if (!stage.world.sandbox.hasOtherUsers) context.skip('this user namespace has only one user');
-  if ((await sh('find /usr/lib* -name openvpn-plugin-down-root.so')) === '') context.skip('the plugin down-root is not installed');
+  if ((await sh('find /usr/lib* -name openvpn-plugin-down-root.so')) === '')
+    context.skip('the plugin down-root is not installed');
   await stage.world.writeProfile(false);
   await sh(`cat >>${PROFILE}`, 'user nobody\npersist-key\n');
-  const [, advised = ''] = /add: (plugin .*)/.exec(await stage.product.must('attach', '--dry-run', PROFILE)) ?? [];
+  const [, advised = ''] =
+    /add: (plugin .*)/.exec(await stage.product.must('attach', '--dry-run', PROFILE)) ?? [];
   expect(advised).toContain('down-root');
   await sh(`cat >>${PROFILE}`, `${advised}\n`);
   expect(await stage.product.must('attach', PROFILE)).not.toContain('becomes nobody');

@@ -24,8 +24,12 @@ const FAULTS: readonly Fault[] = [
     happen: async (stage) => {
       await (await stage.client()).end('KILL');
       await stage.probing();
-      // Nobody reported the end: the rules still are what they were, and nothing can use a device that is gone.
-      expect(await stage.product.command('status')).toMatchObject({ status: 0, stdout: expect.stringContaining('GONE') });
+      // Nobody reported the end: the rules still are what they were, and nothing can use a device
+      // that is gone.
+      expect(await stage.product.command('status')).toMatchObject({
+        status: 0,
+        stdout: expect.stringContaining('GONE'),
+      });
       await stage.client();
     },
   },
@@ -42,7 +46,10 @@ const FAULTS: readonly Fault[] = [
     happen: async (stage) => {
       await (await stage.client()).end('TERM');
       await stage.probing();
-      expect(await stage.product.command('status')).toMatchObject({ status: 0, stdout: expect.stringContaining('LOCKED: blocked') });
+      expect(await stage.product.command('status')).toMatchObject({
+        status: 0,
+        stdout: expect.stringContaining('LOCKED: blocked'),
+      });
       await stage.client();
     },
   },
@@ -86,13 +93,17 @@ const FAULTS: readonly Fault[] = [
   },
 ];
 
-/** The promises about what leaves, on one backend and one transport. The tests tell one story: each goes on from the one before. */
+/**
+ * The promises about what leaves, on one backend and one transport. The tests tell one story: each
+ * goes on from the one before.
+ */
 export function specifyLeaks(setting: StageSetting): void {
   const { backend, transport } = setting;
   describe(`with ${backend}, a VPN over ${transport}`, () => {
     const { stage: on, tell } = stageWith(setting);
 
-    const settings = (more: readonly string[]) => [`KILLSWITCH_BACKEND=${backend}`, ...more, ''].join('\n');
+    const settings = (more: readonly string[]) =>
+      [`KILLSWITCH_BACKEND=${backend}`, ...more, ''].join('\n');
 
     async function nothingLeaves(stage: Stage, work: () => Promise<void>): Promise<number> {
       return (await watch(stage, work, tell)).vpn;
@@ -109,7 +120,12 @@ export function specifyLeaks(setting: StageSetting): void {
     /** Whether a user's traffic takes the tunnel. */
     async function tunnelCarries(stage: Stage): Promise<void> {
       const visited = await stage.world.visit(WEB_VISITS);
-      expect(visited).toMatchObject({ echo4: 'echo', echo6: 'echo', dns4: 'web host', dns6: 'web host' });
+      expect(visited).toMatchObject({
+        echo4: 'echo',
+        echo6: 'echo',
+        dns4: 'web host',
+        dns6: 'web host',
+      });
       expect(visited['page4']).toMatch(/^10\.8\.0\./);
       expect(visited['page6']).toMatch(/^fd00:8::/);
     }
@@ -152,8 +168,14 @@ export function specifyLeaks(setting: StageSetting): void {
 
     test('ping, TCP and UDP work on the LAN', async (context) => {
       const stage = on(context);
-      expect(await stage.world.visit(LAN_VISITS)).toEqual({ page4: LAN.client4, page6: LAN.client6, echo4: 'echo', echo6: 'echo' });
-      for (const address of [LAN.host4, LAN.host6]) expect(await stage.world.ping(address)).toBe(true);
+      expect(await stage.world.visit(LAN_VISITS)).toEqual({
+        page4: LAN.client4,
+        page6: LAN.client6,
+        echo4: 'echo',
+        echo6: 'echo',
+      });
+      for (const address of [LAN.host4, LAN.host6])
+        expect(await stage.world.ping(address)).toBe(true);
     });
 
     test('no resolver of the LAN or the ISP answers, on ports 53 and 853', async (context) => {

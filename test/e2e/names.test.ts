@@ -51,7 +51,11 @@ describe('a profile that names its server by a host name', () => {
   };
   const file = ({ world }: Scene, path: string) => world.sandbox.run(['cat', path]).stdout;
   const endpoints = async ({ product }: Scene): Promise<readonly string[]> =>
-    (JSON.parse((await product.command('status', '--json')).stdout) as { endpoints: readonly string[] }).endpoints;
+    (
+      JSON.parse((await product.command('status', '--json')).stdout) as {
+        endpoints: readonly string[];
+      }
+    ).endpoints;
 
   test('is resolved by lock, while the machine is still open', async (context) => {
     const it = scene(context);
@@ -77,7 +81,10 @@ describe('a profile that names its server by a host name', () => {
   test('is asked for again through the tunnel, and keeps its old address as a fallback', async (context) => {
     const it = scene(context);
     await until('the new address', async () => (await endpoints(it)).length === 2, 20_000);
-    expect(await endpoints(it)).toEqual([`${INTERNET.vpn4}:1194/udp`, `${INTERNET.moved4}:1194/udp`]);
+    expect(await endpoints(it)).toEqual([
+      `${INTERNET.vpn4}:1194/udp`,
+      `${INTERNET.moved4}:1194/udp`,
+    ]);
     const hosts = file(it, '/etc/hosts');
     expect(hosts.indexOf(INTERNET.moved4)).toBeGreaterThan(0);
     expect(hosts.indexOf(INTERNET.moved4)).toBeLessThan(hosts.indexOf(INTERNET.vpn4));
@@ -96,7 +103,10 @@ describe('a profile that names its server by a host name', () => {
     expect(byName).toEqual({});
     expect(clear).toBe(0);
     expect(vpn).toBeGreaterThan(5);
-    expect(await it.product.command('status')).toMatchObject({ status: 0, stdout: expect.stringContaining(INTERNET.moved4) });
+    expect(await it.product.command('status')).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining(INTERNET.moved4),
+    });
   });
 
   test('leaves /etc/hosts byte for byte as it was after unlock', async (context) => {

@@ -13,7 +13,10 @@ import type { MachinePlan } from '../support/machine.ts';
 
 export const DIST = resolve(import.meta.dirname, '../../dist');
 
-/** Payloads per second over UDP, and connects per second for each kind over TCP: one or the other every half millisecond. */
+/**
+ * Payloads per second over UDP, and connects per second for each kind over TCP: one or the other
+ * every half millisecond.
+ */
 const RATE = { payloads: 1800, connects: 20 } as const;
 
 /** A world with the product installed, a server that runs and a prober that never stops. */

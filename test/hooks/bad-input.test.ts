@@ -20,7 +20,8 @@ import { hideHere, mountHere, undoAll } from './obstacles.ts';
 const NOBODY = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
 const FILTERS = ['nft', 'iptables-save', 'iptables-restore', 'ip6tables-save', 'ip6tables-restore'];
 
-const accepts = (rules: Rules) => ruleLines(rules).filter((line) => /accept/i.test(line) && !/policy/i.test(line));
+const accepts = (rules: Rules) =>
+  ruleLines(rules).filter((line) => /accept/i.test(line) && !/policy/i.test(line));
 
 function expectError(ended: Ran, status: number, ...said: readonly string[]): void {
   expect(ended.status, ran(ended)).toBe(status);
@@ -43,7 +44,12 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const blocked = it.rules();
     must(it.hook('up', call));
     const connected = it.rules();
-    it.settings('KILLSWITCH_BACKEND=nft', 'KILLSWITCH_LAN=everything', '# a comment', 'KILLSWITCH_COLOUR=blue');
+    it.settings(
+      'KILLSWITCH_BACKEND=nft',
+      'KILLSWITCH_LAN=everything',
+      '# a comment',
+      'KILLSWITCH_COLOUR=blue',
+    );
     const named = [
       'the settings have 3 problems',
       `${SETTINGS}:1: KILLSWITCH_BACKEND is "nft"`,
@@ -60,7 +66,12 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect(withoutEnded(it.rules())).toEqual(blocked);
     it.settings(setting);
     must(it.command('lock', '--force'));
-    expect(it.status()).toMatchObject({ state: 'blocked', exact: true, tunnels: [], settingsChanged: false });
+    expect(it.status()).toMatchObject({
+      state: 'blocked',
+      exact: true,
+      tunnels: [],
+      settingsChanged: false,
+    });
   });
 
   test('a damaged settings file never keeps anybody from unlocking', () => {
@@ -92,11 +103,19 @@ describe.each(BACKENDS)('with %s', (backend) => {
     it.relock(setting);
     const base = it.rules();
     for (const hook of ['up', 'route-up', 'down'] as const)
-      expectError(it.run(...NOBODY, ...hookArgv(hook, hook === 'route-up' ? { ...call, argv: [] } : call)), 0, 'runs without root');
+      expectError(
+        it.run(...NOBODY, ...hookArgv(hook, hook === 'route-up' ? { ...call, argv: [] } : call)),
+        0,
+        'runs without root',
+      );
     expect(it.rules()).toEqual(base);
     must(it.hook('up', call));
     const connected = it.rules();
-    expectError(it.run(...NOBODY, ...hookArgv('route-up', { ...call, argv: [] })), 0, 'the rules loaded before still fit');
+    expectError(
+      it.run(...NOBODY, ...hookArgv('route-up', { ...call, argv: [] })),
+      0,
+      'the rules loaded before still fit',
+    );
     expectError(it.run(...NOBODY, ...hookArgv('down', call)), 0, 'runs without root');
     expect(it.rules()).toEqual(connected);
     must(it.hook('down', call));
@@ -123,8 +142,16 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const it = machine();
     it.relock(setting);
     const base = it.rules();
-    expectError(it.hook('up', { argv: [], env: {} }), 78, 'neither the variable "dev" nor the first argument names a device');
-    expectError(it.hook('up', { ...call, argv: ['tun1'] }), 78, 'dev=tun0 but the first argument is tun1');
+    expectError(
+      it.hook('up', { argv: [], env: {} }),
+      78,
+      'neither the variable "dev" nor the first argument names a device',
+    );
+    expectError(
+      it.hook('up', { ...call, argv: ['tun1'] }),
+      78,
+      'dev=tun0 but the first argument is tun1',
+    );
     expectError(it.hook('down', { argv: [], env: {} }), 0, 'names a device');
     expect(it.rules()).toEqual(base);
   });
@@ -292,7 +319,13 @@ describe('with iptables', () => {
     must(it.command('unlock'));
     const open = it.rules();
     const show = hideHere(it, ...FILTERS);
-    expectError(it.command('lock', '--force'), 69, '[NO_BACKEND]', 'nft is not installed', 'apt install nftables');
+    expectError(
+      it.command('lock', '--force'),
+      69,
+      '[NO_BACKEND]',
+      'nft is not installed',
+      'apt install nftables',
+    );
     expectError(it.hook('up', tunnelCall('tun0')), 0, 'UNLOCKED');
     show();
     expect(it.rules()).toEqual(open);
@@ -303,7 +336,13 @@ describe('with iptables', () => {
     it.relock('KILLSWITCH_BACKEND=iptables');
     const base = it.rules();
     const show = hideHere(it, 'ip6tables-save', 'ip6tables-restore');
-    expectError(it.command('lock', '--force'), 69, '[NO_IPV6_BACKEND]', 'IPv6 could not be locked', 'apt install iptables');
+    expectError(
+      it.command('lock', '--force'),
+      69,
+      '[NO_IPV6_BACKEND]',
+      'IPv6 could not be locked',
+      'apt install iptables',
+    );
     expectError(it.hook('up', tunnelCall('tun0')), 69, '[NO_IPV6_BACKEND]');
     show();
     expect(it.rules()).toEqual(base);

@@ -2,29 +2,50 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { parseAddress } from '../../src/net/address.ts';
 import { contains, networkOf, parseNetwork } from '../../src/net/network.ts';
 import { CAPTURES, type Capture, capture } from './captures.ts';
-import { addedLines, BACKENDS, type Machine, must, type Rules, ran, useMachine, withoutEnded } from './installed-machine.ts';
+import {
+  addedLines,
+  BACKENDS,
+  type Machine,
+  must,
+  type Rules,
+  ran,
+  useMachine,
+  withoutEnded,
+} from './installed-machine.ts';
 
-/** Addresses and networks in kernel listings: `-d 10.8.0.1/32`, `ip daddr { 10.0.0.0/8, 10.8.0.1 }`. */
+/**
+ * Addresses and networks in kernel listings: `-d 10.8.0.1/32`, `ip daddr { 10.0.0.0/8, 10.8.0.1 }`.
+ */
 function networksIn(text: string) {
-  return [...text.matchAll(/(?<![\w:.])(?:\d+\.\d+\.\d+\.\d+|[0-9a-f]*:[0-9a-f:]*:[0-9a-f:.]*)(?:\/\d+)?(?![\w:])/g)].flatMap(
-    ([word]) => parseNetwork(word) ?? [],
-  );
+  return [
+    ...text.matchAll(
+      /(?<![\w:.])(?:\d+\.\d+\.\d+\.\d+|[0-9a-f]*:[0-9a-f:]*:[0-9a-f:.]*)(?:\/\d+)?(?![\w:])/g,
+    ),
+  ].flatMap(([word]) => parseNetwork(word) ?? []);
 }
 
 /** Every address in an environment, whatever variable it stands in. */
 function addressesIn({ env }: Capture) {
-  return Object.values(env).flatMap((value) => value.split(/[\s/,]+/).flatMap((word) => parseAddress(word) ?? []));
+  return Object.values(env).flatMap((value) =>
+    value.split(/[\s/,]+/).flatMap((word) => parseAddress(word) ?? []),
+  );
 }
 
-/** The resolvers a reader of openvpn(8) would take from an environment: on the ports of DNS, and the first eight. */
+/**
+ * The resolvers a reader of openvpn(8) would take from an environment: on the ports of DNS, and the
+ * first eight.
+ */
 function pushedResolvers({ env }: Capture): readonly string[] {
   const newer = Object.keys(env).some((name) => name.startsWith('dns_server_'));
   const texts = Object.entries(env)
     .sort(([one], [other]) => one.localeCompare(other, 'en', { numeric: true }))
     .flatMap(([name, value]) => {
       const port = env[name.replace('_address_', '_port_')];
-      if (/^dns_server_\d+_address_\d+$/.test(name)) return port === undefined || port === '53' || port === '853' ? [value] : [];
-      return !newer && /^foreign_option_\d+$/.test(name) ? (/^dhcp-option DNS6? (\S+)$/.exec(value)?.[1] ?? []) : [];
+      if (/^dns_server_\d+_address_\d+$/.test(name))
+        return port === undefined || port === '53' || port === '853' ? [value] : [];
+      return !newer && /^foreign_option_\d+$/.test(name)
+        ? (/^dhcp-option DNS6? (\S+)$/.exec(value)?.[1] ?? [])
+        : [];
     });
   // 0.0.0.0, loopback and multicast answer nobody's DNS.
   const hosts = texts
@@ -63,16 +84,26 @@ function checkConnected(machine: Machine, each: Capture, base: Rules, rules: Rul
     const host = parseAddress(trusted)?.text ?? '';
     const place = `${host.includes(':') ? `[${host}]` : host}:${each.env['trusted_port']}/`;
     expect(tunnel?.endpoints.length).toBeGreaterThan(0);
-    for (const endpoint of tunnel?.endpoints ?? []) expect(endpoint.startsWith(place), `${endpoint} is not at ${place}`).toBe(true);
-    expect(more.filter((line) => line.includes(host) && line.includes(each.env['trusted_port'] ?? '')).join('\n')).toMatch(/accept/i);
+    for (const endpoint of tunnel?.endpoints ?? [])
+      expect(endpoint.startsWith(place), `${endpoint} is not at ${place}`).toBe(true);
+    expect(
+      more
+        .filter((line) => line.includes(host) && line.includes(each.env['trusted_port'] ?? ''))
+        .join('\n'),
+    ).toMatch(/accept/i);
   }
 }
 
-// What a backend makes of a tunnel depends on these facts alone: a second capture with the same facts would show nothing new.
+// What a backend makes of a tunnel depends on these facts alone: a second capture with the same
+// facts would show nothing new.
 function factsOf({ env, hook }: Capture): string {
   return JSON.stringify(
     Object.entries(env)
-      .filter(([name]) => /^(dev$|ifconfig_|route_|net_gateway|trusted_|remote_|proto_|foreign_option_|dns_server_)/.test(name))
+      .filter(([name]) =>
+        /^(dev$|ifconfig_|route_|net_gateway|trusted_|remote_|proto_|foreign_option_|dns_server_)/.test(
+          name,
+        ),
+      )
       .concat([['hook', hook === 'down' ? 'down' : 'up']])
       .sort(),
   );
@@ -87,7 +118,8 @@ describe.each(BACKENDS)('with %s', (backend) => {
 
   // One tunnel that a failed test leaves behind must not fail the next test.
   afterEach(({ task }) => {
-    if (task.result?.state === 'fail') machine().relock(`KILLSWITCH_BACKEND=${backend}`, ...SETTINGS);
+    if (task.result?.state === 'fail')
+      machine().relock(`KILLSWITCH_BACKEND=${backend}`, ...SETTINGS);
   });
 
   test.each(distinct.map((each) => [each.file, each] as const))(
@@ -98,7 +130,10 @@ describe.each(BACKENDS)('with %s', (backend) => {
       const up = it.hook(each.hook, each);
       expect(up.status, ran(up)).toBe(0);
       checkConnected(it, each, base, withoutEnded(it.rules(), each.env['dev']));
-      const down = it.hook('down', { argv: each.hook === 'route-up' ? [] : each.argv, env: { dev: each.env['dev'] ?? '' } });
+      const down = it.hook('down', {
+        argv: each.hook === 'route-up' ? [] : each.argv,
+        env: { dev: each.env['dev'] ?? '' },
+      });
       expect(down.status, ran(down)).toBe(0);
       expect(withoutEnded(it.rules())).toEqual(base);
     },
@@ -109,7 +144,12 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const base = it.rules();
     for (const each of endings.filter((_, index) => backend === 'nftables' || index % 4 === 0)) {
       const device = each.env['dev'] ?? '';
-      must(it.hook('up', { argv: [device], env: { dev: device, trusted_ip: '203.0.113.10', trusted_port: '1194' } }));
+      must(
+        it.hook('up', {
+          argv: [device],
+          env: { dev: device, trusted_ip: '203.0.113.10', trusted_port: '1194' },
+        }),
+      );
       const connected = it.rules();
       expect(connected, each.file).not.toEqual(base);
       const down = it.hook('down', each);

@@ -7,7 +7,8 @@ export interface Capture extends Call, Pick<Captured, 'file' | 'situation' | 'by
   readonly hook: HookName;
 }
 
-const isHook = (name: string): name is HookName => name === 'up' || name === 'down' || name === 'route-up';
+const isHook = (name: string): name is HookName =>
+  name === 'up' || name === 'down' || name === 'route-up';
 
 /** Every captured up, route-up and down of OpenVPN itself. */
 export const CAPTURES: readonly Capture[] = EVERY.flatMap(({ script, ...capture }) =>

@@ -1,6 +1,16 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { tunnelCall } from './captures.ts';
-import { type Call, hookArgv, LIBRARY, type Machine, machineObstacle, must, ran, SETTINGS, useMachine } from './installed-machine.ts';
+import {
+  type Call,
+  hookArgv,
+  LIBRARY,
+  type Machine,
+  machineObstacle,
+  must,
+  ran,
+  SETTINGS,
+  useMachine,
+} from './installed-machine.ts';
 
 const PROFILE = '/etc/openvpn/client/mine.conf';
 /** Writes down what it was given, then ends as the file beside it says. */
@@ -28,7 +38,10 @@ function recorded(machine: Machine): Recorded | undefined {
     .split('\0')
     .filter((each) => each !== '')
     .map((each) => [each.slice(0, each.indexOf('=')), each.slice(each.indexOf('=') + 1)] as const);
-  return { argv: machine.read(`${RECORDED}.argv`).trimEnd().split('\n'), env: Object.fromEntries(variables) };
+  return {
+    argv: machine.read(`${RECORDED}.argv`).trimEnd().split('\n'),
+    env: Object.fromEntries(variables),
+  };
 }
 
 describe('a command that an attached profile had before', () => {
@@ -45,11 +58,17 @@ describe('a command that an attached profile had before', () => {
 
   const ends = (how: string) => machine().write('/run/ending', `${how}\n`);
   const call = tunnelCall('tun0');
-  const chained = (...command: readonly string[]): Call => ({ ...call, argv: ['--then', ...command, ...call.argv] });
+  const chained = (...command: readonly string[]): Call => ({
+    ...call,
+    argv: ['--then', ...command, ...call.argv],
+  });
 
   test('is called with its words, OpenVPN’s arguments and OpenVPN’s environment, and its output is not lost', () => {
     const up = must(machine().hook('up', chained(RECORDER, 'a b', '', '$HOME;`id`')));
-    expect(recorded(machine())).toEqual({ argv: [RECORDER, 'a b', '', '$HOME;`id`', ...call.argv], env: call.env });
+    expect(recorded(machine())).toEqual({
+      argv: [RECORDER, 'a b', '', '$HOME;`id`', ...call.argv],
+      env: call.env,
+    });
     expect(up.stdout).toContain('said by the recorder');
     expect(machine().status()).toMatchObject({ state: 'connected', exact: true });
     must(machine().hook('down', chained(RECORDER)));
@@ -66,39 +85,92 @@ describe('a command that an attached profile had before', () => {
   test('gets the umask and the folder that the hook was started with', () => {
     const argv = [`${LIBRARY}/hooks/up`, ...chained('./recorder').argv];
     const env = Object.entries(call.env).map(([name, value]) => `${name}=${value}`);
-    must(machine().run('sh', '-c', 'cd /etc/openvpn; umask 0077; exec "$@"', 'sh', 'env', '-i', ...env, ...argv));
-    expect([machine().read(`${RECORDED}.umask`), machine().read(`${RECORDED}.folder`)]).toEqual(['0077\n', '/etc/openvpn\n']);
-    must(machine().run('sh', '-c', 'cd /etc/openvpn; exec "$@"', 'sh', 'env', '-i', ...env, argv[0] ?? '', ...chained('recorder').argv));
+    must(
+      machine().run(
+        'sh',
+        '-c',
+        'cd /etc/openvpn; umask 0077; exec "$@"',
+        'sh',
+        'env',
+        '-i',
+        ...env,
+        ...argv,
+      ),
+    );
+    expect([machine().read(`${RECORDED}.umask`), machine().read(`${RECORDED}.folder`)]).toEqual([
+      '0077\n',
+      '/etc/openvpn\n',
+    ]);
+    must(
+      machine().run(
+        'sh',
+        '-c',
+        'cd /etc/openvpn; exec "$@"',
+        'sh',
+        'env',
+        '-i',
+        ...env,
+        argv[0] ?? '',
+        ...chained('recorder').argv,
+      ),
+    );
     expect(recorded(machine())?.argv[0]).toBe('./recorder');
     must(machine().hook('down', call));
   });
 
   test.each<readonly [string, () => readonly string[], string, number, RegExp | undefined]>([
     ['ends with 0', () => [RECORDER], 'exit 0', 0, undefined],
-    ['ends with 7', () => [RECORDER], 'exit 7', 7, /recorder, which the profile calls after up, ended with status 7/],
+    [
+      'ends with 7',
+      () => [RECORDER],
+      'exit 7',
+      7,
+      /recorder, which the profile calls after up, ended with status 7/,
+    ],
     ['is stopped by a signal', () => [RECORDER], 'kill -TERM $$', 143, /stopped by SIGTERM/],
-    ['is not there', () => ['/etc/openvpn/none'], 'exit 0', 127, /none, which the profile calls after up, failed: .*ENOENT/],
-    ['cannot be run', () => ['/etc/passwd'], 'exit 0', 126, /passwd, which the profile calls after up, failed: .*EACCES/],
-  ])('that %s decides the status of up, and never that of down and route-up', (_, command, ending, status, said) => {
-    ends(ending);
-    const up = machine().hook('up', chained(...command()));
-    expect(up.status).toBe(status);
-    if (said === undefined) expect(up.stderr).not.toContain('which the profile calls');
-    else expect(up.stderr).toMatch(said);
-    // OpenVPN calls no `down` after an `up` that failed.
-    expect(machine().status()).toMatchObject({ state: status === 0 ? 'connected' : 'blocked', exact: true });
-    const routeUp = machine().hook('route-up', { argv: ['--then', ...command()], env: call.env });
-    expect(routeUp.status).toBe(0);
-    if (said !== undefined) expect(routeUp.stderr).toContain('which the profile calls after route-up');
-    const down = machine().hook('down', chained(...command()));
-    expect(down.status).toBe(0);
-    if (said !== undefined) expect(down.stderr).toContain('which the profile calls after down');
-  });
+    [
+      'is not there',
+      () => ['/etc/openvpn/none'],
+      'exit 0',
+      127,
+      /none, which the profile calls after up, failed: .*ENOENT/,
+    ],
+    [
+      'cannot be run',
+      () => ['/etc/passwd'],
+      'exit 0',
+      126,
+      /passwd, which the profile calls after up, failed: .*EACCES/,
+    ],
+  ])(
+    'that %s decides the status of up, and never that of down and route-up',
+    (_, command, ending, status, said) => {
+      ends(ending);
+      const up = machine().hook('up', chained(...command()));
+      expect(up.status).toBe(status);
+      if (said === undefined) expect(up.stderr).not.toContain('which the profile calls');
+      else expect(up.stderr).toMatch(said);
+      // OpenVPN calls no `down` after an `up` that failed.
+      expect(machine().status()).toMatchObject({
+        state: status === 0 ? 'connected' : 'blocked',
+        exact: true,
+      });
+      const routeUp = machine().hook('route-up', { argv: ['--then', ...command()], env: call.env });
+      expect(routeUp.status).toBe(0);
+      if (said !== undefined)
+        expect(routeUp.stderr).toContain('which the profile calls after route-up');
+      const down = machine().hook('down', chained(...command()));
+      expect(down.status).toBe(0);
+      if (said !== undefined) expect(down.stderr).toContain('which the profile calls after down');
+    },
+  );
 
   test('is not called by up and route-up when the rules are not in force, and by down whatever happened', () => {
     machine().settings('KILLSWITCH_LAN=nonsense');
     expect(machine().hook('up', chained(RECORDER)).status).toBe(78);
-    expect(machine().hook('route-up', { argv: ['--then', RECORDER], env: call.env }).status).toBe(0);
+    expect(machine().hook('route-up', { argv: ['--then', RECORDER], env: call.env }).status).toBe(
+      0,
+    );
     expect(recorded(machine())).toBeUndefined();
     expect(machine().hook('down', chained(RECORDER)).status).toBe(0);
     expect(recorded(machine())?.argv).toEqual([RECORDER, ...call.argv]);
@@ -123,9 +195,21 @@ describe('a command that is called in turn', () => {
     must(it.run('chmod', '755', RECORDER));
     // The kernel counts a user's processes over the whole machine: this one has no others.
     const uid = String(62_100 + (process.pid % 1000));
-    const limited = ['setpriv', '--reuid', uid, '--regid', uid, '--clear-groups', 'prlimit', '--nproc=9'];
+    const limited = [
+      'setpriv',
+      '--reuid',
+      uid,
+      '--regid',
+      uid,
+      '--clear-groups',
+      'prlimit',
+      '--nproc=9',
+    ];
     const { argv, env } = tunnelCall('tun0');
-    const ended = it.sandbox.run([...limited, ...hookArgv('up', { argv: ['--then', RECORDER, ...argv], env })]);
+    const ended = it.sandbox.run([
+      ...limited,
+      ...hookArgv('up', { argv: ['--then', RECORDER, ...argv], env }),
+    ]);
     expect(ended.status, ran(ended)).toBe(0);
   });
 });
@@ -167,7 +251,9 @@ describe('attach and detach on files', () => {
     machine().write('/etc/openvpn/real.conf', 'client\n');
     must(machine().run('ln', '-sfn', '/etc/openvpn/real.conf', '/etc/openvpn/link.conf'));
     must(machine().command('attach', '/etc/openvpn/link.conf'));
-    expect(machine().run('readlink', '/etc/openvpn/link.conf').stdout).toBe('/etc/openvpn/real.conf\n');
+    expect(machine().run('readlink', '/etc/openvpn/link.conf').stdout).toBe(
+      '/etc/openvpn/real.conf\n',
+    );
     expect(machine().read('/etc/openvpn/real.conf')).toContain(`up ${LIBRARY}/hooks/up`);
     must(machine().command('detach', '/etc/openvpn/link.conf'));
     expect(machine().read('/etc/openvpn/real.conf')).toBe('client\n');

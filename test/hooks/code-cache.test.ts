@@ -4,7 +4,16 @@ import { pinned } from '../../src/machine/hosts-file.ts';
 import { parsePins } from '../../src/machine/pins.ts';
 import type { BackendName } from '../../src/policy/settings.ts';
 import { tunnelCall } from './captures.ts';
-import { BACKENDS, BUILT_COMMAND, LIBRARY, LOG, must, STATE, TUNNELS, useMachine } from './installed-machine.ts';
+import {
+  BACKENDS,
+  BUILT_COMMAND,
+  LIBRARY,
+  LOG,
+  must,
+  STATE,
+  TUNNELS,
+  useMachine,
+} from './installed-machine.ts';
 import { hideHere, undoAll } from './obstacles.ts';
 
 const call = tunnelCall('tun0');
@@ -27,7 +36,10 @@ describe('install', () => {
 
   test('makes a code cache for each backend that V8 takes, and leaves no rule, no tunnel and no line in the log', () => {
     const it = machine();
-    for (const cache of CACHES) expect(must(it.run(process.execPath, '--v8-pool-size=0', '-e', ASK_V8, cache)).stdout).toBe('false\n');
+    for (const cache of CACHES)
+      expect(must(it.run(process.execPath, '--v8-pool-size=0', '-e', ASK_V8, cache)).stdout).toBe(
+        'false\n',
+      );
     expect(JSON.stringify(it.rules())).not.toMatch(/killswitch/i);
     expect(it.list(TUNNELS)).toEqual([]);
     expect(it.exists(LOG)).toBe(false);
@@ -36,7 +48,10 @@ describe('install', () => {
 
   test('leaves the names that a lock has pinned in /etc/hosts', () => {
     const it = machine();
-    const pins = pinned(must(it.run('cat', PATHS.hosts)).stdout, parsePins({ 'vpn.test': { '192.0.2.1': 0 } }));
+    const pins = pinned(
+      must(it.run('cat', PATHS.hosts)).stdout,
+      parsePins({ 'vpn.test': { '192.0.2.1': 0 } }),
+    );
     it.write(PATHS.hosts, pins);
     must(it.run('rm', ...CACHES));
     must(it.command('install'));
@@ -48,24 +63,39 @@ describe('install', () => {
     const it = machine();
     it.relock();
     const before = [it.rules(), it.list(STATE)];
-    for (const words of [[], ['net:[1]'], ['net:[1]', must(it.run('readlink', '/proc/self/ns/mnt')).stdout.trim()]]) {
-      const { status, stderr } = it.run(process.execPath, `${LIBRARY}/rehearsal.js`, `${LIBRARY}/hooks.js`, ...words);
-      expect([status, stderr]).toEqual([1, expect.stringContaining('only "ovpn-killswitch install" starts this')]);
+    for (const words of [
+      [],
+      ['net:[1]'],
+      ['net:[1]', must(it.run('readlink', '/proc/self/ns/mnt')).stdout.trim()],
+    ]) {
+      const { status, stderr } = it.run(
+        process.execPath,
+        `${LIBRARY}/rehearsal.js`,
+        `${LIBRARY}/hooks.js`,
+        ...words,
+      );
+      expect([status, stderr]).toEqual([
+        1,
+        expect.stringContaining('only "ovpn-killswitch install" starts this'),
+      ]);
     }
     expect([it.rules(), it.list(STATE)]).toEqual(before);
     must(it.command('unlock'));
   });
 
-  test.each(BACKENDS)('keeps code caches that still fit, and makes them anew when that of %s is damaged', (backend) => {
-    const it = machine();
-    const made = () => must(it.run('stat', '-c', '%i', cacheOf(backend))).stdout;
-    const first = made();
-    must(it.command('install'));
-    expect(made()).toBe(first);
-    must(it.sh(`printf x | dd of=${cacheOf(backend)} bs=1 seek=5000 conv=notrunc status=none`));
-    must(it.command('install'));
-    expect(made()).not.toBe(first);
-  });
+  test.each(BACKENDS)(
+    'keeps code caches that still fit, and makes them anew when that of %s is damaged',
+    (backend) => {
+      const it = machine();
+      const made = () => must(it.run('stat', '-c', '%i', cacheOf(backend))).stdout;
+      const first = made();
+      must(it.command('install'));
+      expect(made()).toBe(first);
+      must(it.sh(`printf x | dd of=${cacheOf(backend)} bs=1 seek=5000 conv=notrunc status=none`));
+      must(it.command('install'));
+      expect(made()).not.toBe(first);
+    },
+  );
 
   test('without unshare(1) says that there is no code cache, and the hooks work', () => {
     const it = machine();

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { tunnelCall } from './captures.ts';
-import { BACKENDS, must, ran, STATE, TUNNELS, useMachine, withoutEnded } from './installed-machine.ts';
+import {
+  BACKENDS,
+  must,
+  ran,
+  STATE,
+  TUNNELS,
+  useMachine,
+  withoutEnded,
+} from './installed-machine.ts';
 
 const DEVICES = Array.from({ length: 20 }, (_, index) => `tun${index}`);
 
@@ -17,7 +25,9 @@ describe.each(BACKENDS)('with %s', (backend) => {
   const machine = useMachine((fresh) => fresh.relock(`KILLSWITCH_BACKEND=${backend}`));
 
   async function atOnce(hooks: readonly (readonly ['up' | 'down', string])[]): Promise<void> {
-    const ended = await Promise.all(hooks.map(([hook, device]) => machine().startHook(hook, call(device))));
+    const ended = await Promise.all(
+      hooks.map(([hook, device]) => machine().startHook(hook, call(device))),
+    );
     for (const each of ended) expect(each.status, ran(each)).toBe(0);
   }
 
@@ -26,7 +36,10 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect({ exact, differences }).toEqual({ exact: true, differences: [] });
     expect(tunnels.map(({ device }) => device).sort()).toEqual([...devices].sort());
     const text = JSON.stringify(machine().rules());
-    for (const device of DEVICES) expect(new RegExp(`(input|I)-${device}(?!\\d)`).test(text), device).toBe(devices.includes(device));
+    for (const device of DEVICES)
+      expect(new RegExp(`(input|I)-${device}(?!\\d)`).test(text), device).toBe(
+        devices.includes(device),
+      );
   }
 
   test('twenty tunnels that come up at once are all live, and leave the base when they all end at once', async () => {
@@ -52,7 +65,14 @@ describe.each(BACKENDS)('with %s', (backend) => {
 
   test('nothing is left of the hooks but the log, and what keeps the addresses of ended tunnels shut', () => {
     expect(machine().list(TUNNELS)).toEqual([]);
-    expect(machine().list('/run/ovpn-killswitch')).toEqual(['drops', 'former', 'last-transaction', 'lock', 'traffic', 'tunnels']);
+    expect(machine().list('/run/ovpn-killswitch')).toEqual([
+      'drops',
+      'former',
+      'last-transaction',
+      'lock',
+      'traffic',
+      'tunnels',
+    ]);
     expect(
       machine()
         .list(STATE)
@@ -81,7 +101,9 @@ describe('on a machine that was never locked', () => {
     const it = machine();
     const devices = DEVICES.slice(0, 12);
     must(it.run('iptables', '-P', 'FORWARD', 'DROP'));
-    for (const ended of await Promise.all(devices.map((device) => it.startHook('up', call(device)))))
+    for (const ended of await Promise.all(
+      devices.map((device) => it.startHook('up', call(device))),
+    ))
       expect(ended.status, ran(ended)).toBe(0);
     expect(it.status()).toMatchObject({ state: 'connected', exact: true });
     expect(it.status().tunnels).toHaveLength(devices.length);

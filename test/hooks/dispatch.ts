@@ -14,7 +14,10 @@ export const UUID = CONNECT.env['CONNECTION_UUID'] ?? '';
 /** Has NetworkManager keep a VPN connection. */
 export function keepConnection(machine: Machine, uuid: string, plugin = 'openvpn'): void {
   const vpn = `service-type=org.freedesktop.NetworkManager.${plugin}\nremote=203.0.113.10:1194:udp, 203.0.113.11:443:tcp\n`;
-  machine.write(`${CONNECTIONS}/${uuid}.nmconnection`, `[connection]\nid=feasvpn\nuuid=${uuid}\ntype=vpn\n\n[vpn]\n${vpn}`);
+  machine.write(
+    `${CONNECTIONS}/${uuid}.nmconnection`,
+    `[connection]\nid=feasvpn\nuuid=${uuid}\ntype=vpn\n\n[vpn]\n${vpn}`,
+  );
 }
 
 /** A machine with NetworkManager's folders, on which the product is installed for it. */
@@ -26,8 +29,15 @@ export function installForNetworkManager(machine: Machine): void {
   keepConnection(machine, UUID);
 }
 
-/** One call of the dispatcher, as NetworkManager makes it: by the script, with the variables of the capture and no others. */
-export function dispatch(machine: Machine, { argv, env }: Pick<DispatcherCall, 'argv' | 'env'>, folder = DISPATCHER_FOLDER) {
+/**
+ * One call of the dispatcher, as NetworkManager makes it: by the script, with the variables of the
+ * capture and no others.
+ */
+export function dispatch(
+  machine: Machine,
+  { argv, env }: Pick<DispatcherCall, 'argv' | 'env'>,
+  folder = DISPATCHER_FOLDER,
+) {
   const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`);
   return machine.run('/usr/bin/env', '-i', ...variables, `${folder}/${DISPATCHER_NAME}`, ...argv);
 }

@@ -13,7 +13,8 @@ test('a machine that knows no VPN server is not locked: it says why and what to 
   const open = it.rules();
   const { status, stderr } = it.command('lock');
   expect([status, stderr]).toEqual([EXIT.settings, expect.stringContaining(REFUSAL)]);
-  for (const way of ['KILLSWITCH_ENDPOINTS', 'attach FILE', 'lock --force']) expect(stderr).toContain(way);
+  for (const way of ['KILLSWITCH_ENDPOINTS', 'attach FILE', 'lock --force'])
+    expect(stderr).toContain(way);
   expect(it.rules()).toEqual(open);
   expect(it.status().state).toBe('unlocked');
 });
@@ -31,8 +32,17 @@ test.each([
 });
 
 test.each([
-  ['its setting names one', (it: ReturnType<typeof machine>) => it.settings('KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp'), []],
-  ['a profile names one', (it: ReturnType<typeof machine>) => it.write(PROFILE, 'client\ndev tun\nremote 203.0.113.10 1194\n'), []],
+  [
+    'its setting names one',
+    (it: ReturnType<typeof machine>) => it.settings('KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp'),
+    [],
+  ],
+  [
+    'a profile names one',
+    (it: ReturnType<typeof machine>) =>
+      it.write(PROFILE, 'client\ndev tun\nremote 203.0.113.10 1194\n'),
+    [],
+  ],
   ['it is told to all the same', () => undefined, ['--force']],
 ] as const)('it is locked when %s', (_, prepare, flags) => {
   const it = machine();

@@ -30,9 +30,12 @@ test(`in ${ARRANGEMENTS} hostile arrangements of every path that root opens, not
   const sandbox = await openSandbox();
   try {
     if (!sandbox.hasOtherUsers) context.skip('there is no other user here');
-    const { status, stdout, stderr } = await sandbox.ask([process.execPath, program, String(ARRANGEMENTS), swapper], {
-      milliseconds: 3_600_000,
-    });
+    const { status, stdout, stderr } = await sandbox.ask(
+      [process.execPath, program, String(ARRANGEMENTS), swapper],
+      {
+        milliseconds: 3_600_000,
+      },
+    );
     expect(status, stderr).toBe(0);
     const summary = JSON.parse(stdout) as Summary;
     process.stdout.write(`${JSON.stringify({ ...summary, faults: summary.faults.length })}\n`);

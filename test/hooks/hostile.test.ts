@@ -75,7 +75,8 @@ const UNREAD_VARIABLES = [
   'ENV',
 ];
 
-const accepts = (lines: readonly string[]) => lines.filter((line) => /accept/i.test(line) && !/policy/i.test(line));
+const accepts = (lines: readonly string[]) =>
+  lines.filter((line) => /accept/i.test(line) && !/policy/i.test(line));
 
 function expectCalm(ended: Ran): void {
   expect(ended.stderr, 'a stack trace').not.toMatch(/^\s+at /m);
@@ -93,9 +94,13 @@ function writeTripwire(machine: Machine, path: string, mark: string): void {
 function withoutShells(machine: Machine, work: () => void): boolean {
   const mark = '/run/shell-was-started';
   writeTripwire(machine, '/run/tripwire', mark);
-  const shells = [...new Set(['sh', 'bash', 'dash'].map((name) => machine.run('readlink', '-f', `/bin/${name}`).stdout.trim()))].filter(
-    machine.exists,
-  );
+  const shells = [
+    ...new Set(
+      ['sh', 'bash', 'dash'].map((name) =>
+        machine.run('readlink', '-f', `/bin/${name}`).stdout.trim(),
+      ),
+    ),
+  ].filter(machine.exists);
   for (const shell of shells) must(machine.run('mount', '--bind', '/run/tripwire', shell));
   try {
     work();
@@ -118,9 +123,9 @@ describe.each(BACKENDS)('with %s', (backend) => {
   });
 
   test.each(
-    CAPTURES.filter(({ file }) => file.includes(backend === 'nftables' ? 'hostile' : 'hostile-metachars')).map(
-      (each) => [each.file, each] as const,
-    ),
+    CAPTURES.filter(({ file }) =>
+      file.includes(backend === 'nftables' ? 'hostile' : 'hostile-metachars'),
+    ).map((each) => [each.file, each] as const),
   )('%s starts no shell, writes no file but its own and logs at most one refusal', (_, each) => {
     const it = machine();
     relock();
@@ -136,14 +141,25 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect(refusals.length).toBeLessThanOrEqual(1);
     for (const { msg } of refusals) expect(msg).toMatch(/^[\x20-\x7e]*$/);
     const written = it
-      .sh('find /etc /usr/local /var/lib /var/log /run -xdev -type f -newer /run/marker ! -name tripwire')
+      .sh(
+        'find /etc /usr/local /var/lib /var/log /run -xdev -type f -newer /run/marker ! -name tripwire',
+      )
       .stdout.trim()
       .split('\n')
       .sort();
     const resolvers = it.status().tunnels.some((tunnel) => tunnel.resolvers.length > 0);
-    const dns = ['/etc/resolv.conf', '/var/lib/ovpn-killswitch/dns/before', '/var/lib/ovpn-killswitch/dns/place'];
+    const dns = [
+      '/etc/resolv.conf',
+      '/var/lib/ovpn-killswitch/dns/before',
+      '/var/lib/ovpn-killswitch/dns/place',
+    ];
     expect(written).toEqual(
-      ['/run/ovpn-killswitch/last-transaction', `${TUNNELS}/${each.env['dev']}`, LOG, ...(resolvers ? dns : [])].sort(),
+      [
+        '/run/ovpn-killswitch/last-transaction',
+        `${TUNNELS}/${each.env['dev']}`,
+        LOG,
+        ...(resolvers ? dns : []),
+      ].sort(),
     );
     // Text that the server chose is in there only as addresses and names.
     expect(it.read('/etc/resolv.conf').replace(/^#.*/gm, '')).toMatch(/^[\w.:\n -]*$/);
@@ -154,8 +170,12 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const it = machine();
     relock();
     const base = it.rules();
-    const plain = tunnelCall('tun0', { route_network_1: '10.20.0.0', route_netmask_1: '255.255.0.0' });
-    // The transport is local configuration: a value that says nothing means either, as when it is left out.
+    const plain = tunnelCall('tun0', {
+      route_network_1: '10.20.0.0',
+      route_netmask_1: '255.255.0.0',
+    });
+    // The transport is local configuration: a value that says nothing means either, as when it is
+    // left out.
     const { proto_1: _, ...either } = plain.env;
     must(it.hook('up', { ...plain, env: either }));
     const allowed = new Set(accepts(ruleLines(it.rules())));
@@ -164,12 +184,19 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const value = fc.oneof(
       fc.constantFrom(...HOSTILE),
       fc
-        .string({ unit: fc.constantFrom(...`$();|&<>"'\`\\{}*?~!#%,./: -0x1f`), minLength: 1, maxLength: 60 })
+        .string({
+          unit: fc.constantFrom(...`$();|&<>"'\`\\{}*?~!#%,./: -0x1f`),
+          minLength: 1,
+          maxLength: 60,
+        })
         .filter((text) => /[$;|&<>"'`\\{}]/.test(text)),
     );
     fc.assert(
       fc.property(
-        fc.dictionary(fc.constantFrom(...READ_VARIABLES, ...UNREAD_VARIABLES), value, { minKeys: 1, maxKeys: 8 }),
+        fc.dictionary(fc.constantFrom(...READ_VARIABLES, ...UNREAD_VARIABLES), value, {
+          minKeys: 1,
+          maxKeys: 8,
+        }),
         value,
         (more, option) => {
           const logged = it.logMark();
@@ -199,11 +226,22 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const it = machine();
     relock();
     const base = it.rules();
-    const names = ['x'.repeat(15), 'a.b-c_d', '0', 'Tun0', 'input', 'ip', 'accept', '10.8.0.1', 'all'];
+    const names = [
+      'x'.repeat(15),
+      'a.b-c_d',
+      '0',
+      'Tun0',
+      'input',
+      'ip',
+      'accept',
+      '10.8.0.1',
+      'all',
+    ];
     for (const name of names) {
       must(it.hook('up', tunnelCall(name)));
       expect(addedLines(base, it.rules()).some((line) => line.includes(name))).toBe(true);
-      if (name.length === 15) expect(it.status()).toMatchObject({ state: 'connected', exact: true });
+      if (name.length === 15)
+        expect(it.status()).toMatchObject({ state: 'connected', exact: true });
       must(it.hook('down', tunnelCall(name)));
       expect(withoutEnded(it.rules()), name).toEqual(withoutEnded(base));
     }
@@ -230,24 +268,30 @@ describe('with nftables', () => {
     '!tun0',
   ];
 
-  test.each(odd)('a device called %j is refused: up fails, down does not, and the base stays', (name) => {
-    const it = machine();
-    const base = it.rules();
-    const call: Call = { argv: [name, '1500'], env: { ...tunnelCall('tun0').env, dev: name } };
-    for (const hook of ['up', 'down', 'route-up'] as const) {
-      const ended = it.hook(hook, hook === 'route-up' ? { ...call, argv: [] } : call);
-      expect(ended.status, ran(ended)).toBe(hook === 'up' ? 78 : 0);
-      expect(ended.stderr).toContain("OpenVPN's environment cannot be read");
-      expectCalm(ended);
-    }
-    expect(it.rules()).toEqual(base);
-    expect(it.list(TUNNELS)).toEqual([]);
-  });
+  test.each(odd)(
+    'a device called %j is refused: up fails, down does not, and the base stays',
+    (name) => {
+      const it = machine();
+      const base = it.rules();
+      const call: Call = { argv: [name, '1500'], env: { ...tunnelCall('tun0').env, dev: name } };
+      for (const hook of ['up', 'down', 'route-up'] as const) {
+        const ended = it.hook(hook, hook === 'route-up' ? { ...call, argv: [] } : call);
+        expect(ended.status, ran(ended)).toBe(hook === 'up' ? 78 : 0);
+        expect(ended.stderr).toContain("OpenVPN's environment cannot be read");
+        expectCalm(ended);
+      }
+      expect(it.rules()).toEqual(base);
+      expect(it.list(TUNNELS)).toEqual([]);
+    },
+  );
 
   test('arguments that name another device than the environment are refused', () => {
     const it = machine();
     const base = it.rules();
-    const ended = it.hook('up', { ...tunnelCall('tun0'), argv: ['tun1', '1500', '0', '10.8.0.2', '255.255.255.0', 'init'] });
+    const ended = it.hook('up', {
+      ...tunnelCall('tun0'),
+      argv: ['tun1', '1500', '0', '10.8.0.2', '255.255.255.0', 'init'],
+    });
     expect(ended.status).toBe(78);
     expect(ended.stderr).toContain('dev=tun0 but the first argument is tun1');
     expect(it.rules()).toEqual(base);
@@ -257,9 +301,15 @@ describe('with nftables', () => {
     const it = machine();
     const call = capture('ovpn2.6.hostile-invalid-utf8.up.env');
     const words = [...call.argv].map((word) => Buffer.from(`${word}\0`));
-    const variables = Buffer.from(Buffer.from(call.bytes).toString('latin1').replaceAll('\n', '\0'), 'latin1');
+    const variables = Buffer.from(
+      Buffer.from(call.bytes).toString('latin1').replaceAll('\n', '\0'),
+      'latin1',
+    );
     expect(variables.toString('latin1')).toMatch(/\xff\xfe\x80/);
-    it.write('/run/call', Buffer.concat([variables, Buffer.from(`${LIBRARY}/hooks/up\0`), ...words]));
+    it.write(
+      '/run/call',
+      Buffer.concat([variables, Buffer.from(`${LIBRARY}/hooks/up\0`), ...words]),
+    );
     const logged = it.logMark();
     const ended = it.run('xargs', '-0', '-a', '/run/call', 'env', '-i');
     expect(ended.status, ran(ended)).toBe(0);
@@ -276,7 +326,10 @@ describe('with nftables', () => {
     const plain = it.rules();
     must(it.hook('down', tunnelCall('tun0')));
     const options = Object.fromEntries(
-      Array.from({ length: 1000 }, (_, index) => [`foreign_option_${index + 2}`, `dhcp-option DNS $(id)${index}`]),
+      Array.from({ length: 1000 }, (_, index) => [
+        `foreign_option_${index + 2}`,
+        `dhcp-option DNS $(id)${index}`,
+      ]),
     );
     const logged = it.logMark();
     const ended = it.hook('up', tunnelCall('tun0', options));
@@ -293,7 +346,10 @@ describe('with nftables', () => {
   test('a server may fill the log with no more than a few kilobytes for each connection', () => {
     const it = machine();
     const options = Object.fromEntries(
-      Array.from({ length: 1000 }, (_, index) => [`foreign_option_${index + 1}`, `dhcp-option DNS ${'$'.repeat(200)}`]),
+      Array.from({ length: 1000 }, (_, index) => [
+        `foreign_option_${index + 1}`,
+        `dhcp-option DNS ${'$'.repeat(200)}`,
+      ]),
     );
     const before = it.read(LOG).length;
     must(it.hook('up', tunnelCall('tun0', options)));
@@ -306,7 +362,15 @@ describe('with nftables', () => {
     must(it.hook('up', tunnelCall('tun0')));
     const plain = it.rules();
     must(it.hook('down', tunnelCall('tun0')));
-    for (const program of ['nft', 'flock', 'iptables-save', 'iptables-restore', 'node', 'env', 'sh'])
+    for (const program of [
+      'nft',
+      'flock',
+      'iptables-save',
+      'iptables-restore',
+      'node',
+      'env',
+      'sh',
+    ])
       writeTripwire(it, `/run/evil/${program}`, '/run/evil-was-started');
     const ended = it.hook(
       'up',
@@ -336,7 +400,10 @@ describe('with nftables', () => {
 
   test('what Node and libuv would take from the environment does not reach them', () => {
     const it = machine();
-    const ended = it.hook('up', tunnelCall('tun0', { NODE_OPTIONS: '--no-such-option', UV_USE_IO_URING: '1' }));
+    const ended = it.hook(
+      'up',
+      tunnelCall('tun0', { NODE_OPTIONS: '--no-such-option', UV_USE_IO_URING: '1' }),
+    );
     expect(ended.status, ran(ended)).toBe(0);
     expect(it.list(TUNNELS)).toEqual(['tun0']);
     must(it.hook('down', tunnelCall('tun0')));
@@ -354,13 +421,20 @@ describe('with nftables', () => {
       '/run/trace',
       '/usr/bin/env',
       '-i',
-      ...Object.entries(capture('ovpn2.6.hostile-metachars.up.env').env).map(([key, value]) => `${key}=${value}`),
+      ...Object.entries(capture('ovpn2.6.hostile-metachars.up.env').env).map(
+        ([key, value]) => `${key}=${value}`,
+      ),
       `${LIBRARY}/hooks/up`,
     );
-    if (!it.exists('/run/trace') || ended.stderr.includes('ptrace')) context.skip(`strace cannot trace here: ${ended.stderr.trim()}`);
+    if (!it.exists('/run/trace') || ended.stderr.includes('ptrace'))
+      context.skip(`strace cannot trace here: ${ended.stderr.trim()}`);
     expect(ended.status, ran(ended)).toBe(0);
-    const started = [...it.read('/run/trace').matchAll(/execve\("([^"]+)"[^\n]*= 0$/gm)].map(([, path = '']) => path.split('/').at(-1));
-    expect([...new Set(started)].sort()).toEqual(['cp', 'env', 'flock', 'nft', basename(process.execPath), 'up'].sort());
+    const started = [...it.read('/run/trace').matchAll(/execve\("([^"]+)"[^\n]*= 0$/gm)].map(
+      ([, path = '']) => path.split('/').at(-1),
+    );
+    expect([...new Set(started)].sort()).toEqual(
+      ['cp', 'env', 'flock', 'nft', basename(process.execPath), 'up'].sort(),
+    );
     must(it.hook('down', tunnelCall('tun0')));
   });
 });

@@ -25,7 +25,9 @@ describe('install', () => {
 
   test('leaves files that only root can write', () => {
     const it = machine();
-    const listed = must(it.run('find', LIBRARY, COMMAND, '/etc/ovpn-killswitch', '-printf', '%U:%G %m %y %p\n'))
+    const listed = must(
+      it.run('find', LIBRARY, COMMAND, '/etc/ovpn-killswitch', '-printf', '%U:%G %m %y %p\n'),
+    )
       .stdout.trim()
       .split('\n')
       .sort();
@@ -33,13 +35,19 @@ describe('install', () => {
       [
         `0:0 755 d ${LIBRARY}`,
         ...['hooks', 'proof'].map((folder) => `0:0 755 d ${LIBRARY}/${folder}`),
-        ...['up', 'down', 'route-up', 'nm-dispatcher'].map((hook) => `0:0 755 f ${LIBRARY}/hooks/${hook}`),
+        ...['up', 'down', 'route-up', 'nm-dispatcher'].map(
+          (hook) => `0:0 755 f ${LIBRARY}/hooks/${hook}`,
+        ),
         `0:0 755 f ${LIBRARY}/cli.js`,
         `0:0 755 f ${LIBRARY}/resolver.js`,
         `0:0 755 f ${LIBRARY}/rehearsal.js`,
-        ...['hooks.js', 'hooks-nftables.cache', 'hooks-iptables.cache', 'start.js'].map((part) => `0:0 644 f ${LIBRARY}/${part}`),
+        ...['hooks.js', 'hooks-nftables.cache', 'hooks-iptables.cache', 'start.js'].map(
+          (part) => `0:0 644 f ${LIBRARY}/${part}`,
+        ),
         `0:0 755 f ${LIBRARY}/boot`,
-        ...['progress', 'prove', 'proof/prober', 'proof/responder', 'proof/visitor'].map((program) => `0:0 755 f ${LIBRARY}/${program}.js`),
+        ...['progress', 'prove', 'proof/prober', 'proof/responder', 'proof/visitor'].map(
+          (program) => `0:0 755 f ${LIBRARY}/${program}.js`,
+        ),
         `0:0 755 f ${LIBRARY}/recover`,
         `0:0 755 f ${LIBRARY}/nm-dispatcher`,
         `0:0 644 f ${LIBRARY}/package.json`,
@@ -54,9 +62,17 @@ describe('install', () => {
 
   test('names the interpreter by its absolute path, so that everything starts in an empty environment', () => {
     const it = machine();
-    for (const file of ['cli.js', 'hooks/up', 'hooks/down', 'hooks/route-up', 'hooks/nm-dispatcher']) {
+    for (const file of [
+      'cli.js',
+      'hooks/up',
+      'hooks/down',
+      'hooks/route-up',
+      'hooks/nm-dispatcher',
+    ]) {
       const [, interpreter = ''] =
-        /^#!\/usr\/bin\/env -S (?:-u [A-Z_]+ )+(\/\S+) --v8-pool-size=0\n/.exec(it.read(`${LIBRARY}/${file}`)) ?? [];
+        /^#!\/usr\/bin\/env -S (?:-u [A-Z_]+ )+(\/\S+) --v8-pool-size=0\n/.exec(
+          it.read(`${LIBRARY}/${file}`),
+        ) ?? [];
       expect(interpreter).not.toBe('');
       expect(must(it.run('readlink', '-f', interpreter)).stdout.trim()).toBe(interpreter);
     }
@@ -67,7 +83,9 @@ describe('install', () => {
   test('under any umask and a second time gives the same files, and keeps the settings', () => {
     const it = machine();
     const list = () =>
-      must(it.run('find', LIBRARY, COMMAND, '/etc/ovpn-killswitch', '-printf', '%U:%G %m %y %s %p\n'))
+      must(
+        it.run('find', LIBRARY, COMMAND, '/etc/ovpn-killswitch', '-printf', '%U:%G %m %y %s %p\n'),
+      )
         .stdout.split('\n')
         .sort();
     it.settings('KILLSWITCH_REFUSE=reject');
@@ -84,8 +102,11 @@ describe('install', () => {
   test('over a copy that is running disturbs no hook', async () => {
     const it = machine();
     it.relock();
-    const hooks = Array.from({ length: 6 }, (_, index) => it.startHook('up', tunnelCall(`tun${index}`)));
-    for (let round = 0; round < 3; round++) must(it.run(process.execPath, BUILT_COMMAND, ...install));
+    const hooks = Array.from({ length: 6 }, (_, index) =>
+      it.startHook('up', tunnelCall(`tun${index}`)),
+    );
+    for (let round = 0; round < 3; round++)
+      must(it.run(process.execPath, BUILT_COMMAND, ...install));
     for (const ended of await Promise.all(hooks)) expect(ended.status, ran(ended)).toBe(0);
     expect(it.status().tunnels).toHaveLength(6);
     expect(it.run('find', LIBRARY, '-name', '*.new').stdout).toBe('');
@@ -101,7 +122,9 @@ describe('install with a Node that hooks must not use', () => {
     must(it.run('mkdir', '-p', '/home/somebody/bin'));
     must(it.run('cp', process.execPath, '/home/somebody/bin/node'));
     const installed = must(it.run('/home/somebody/bin/node', BUILT_COMMAND, ...install));
-    expect(installed.stdout).toContain(`Copied /home/somebody/bin/node to ${LIBRARY}/node: a hardened OpenVPN unit cannot see /home`);
+    expect(installed.stdout).toContain(
+      `Copied /home/somebody/bin/node to ${LIBRARY}/node: a hardened OpenVPN unit cannot see /home`,
+    );
     umount();
     expect(it.read(`${LIBRARY}/hooks/up`)).toContain(` ${LIBRARY}/node --v8-pool-size=0\n`);
     expect(must(it.run('stat', '-c', '%u:%g %a', `${LIBRARY}/node`)).stdout.trim()).toBe('0:0 755');
@@ -117,7 +140,9 @@ describe('install with a Node that hooks must not use', () => {
     must(it.sh('mkdir -m 775 /run/tools && chmod 775 /run/tools && : > /run/tools/node'));
     mountHere(it, '/run/tools/node', '--bind', process.execPath);
     const installed = must(it.run('/run/tools/node', BUILT_COMMAND, ...install));
-    expect(installed.stdout).toContain(`Copied /run/tools/node to ${LIBRARY}/node: others than root can write to /run/tools`);
+    expect(installed.stdout).toContain(
+      `Copied /run/tools/node to ${LIBRARY}/node: others than root can write to /run/tools`,
+    );
     undoAll(it);
     must(it.command('status', '--help'));
   });
@@ -128,7 +153,9 @@ describe.each(BACKENDS)('with %s', (backend) => {
   const setting = `KILLSWITCH_BACKEND=${backend}`;
   const policies = () =>
     ['ipv4', 'ipv6'].flatMap((family) =>
-      ['INPUT', 'FORWARD', 'OUTPUT'].map((chain) => `${family} ${chain} ${machine().rules()[`${family} ${chain}`]?.[0]}`),
+      ['INPUT', 'FORWARD', 'OUTPUT'].map(
+        (chain) => `${family} ${chain} ${machine().rules()[`${family} ${chain}`]?.[0]}`,
+      ),
     );
   const OPEN = [
     'ipv4 INPUT policy ACCEPT',
@@ -181,8 +208,11 @@ describe.each(BACKENDS)('with %s', (backend) => {
     must(it.run('rm', '-rf', STATE));
     must(it.command('recover'));
     expect(JSON.stringify(it.rules())).not.toMatch(/killswitch/i);
-    // iptables: nobody knows any more what was there, so it is what Linux starts with. nft has policies of its own and never touched these.
-    expect(policies()).toEqual(backend === 'iptables' ? OPEN.map((each) => each.replace('DROP', 'ACCEPT')) : OPEN);
+    // iptables: nobody knows any more what was there, so it is what Linux starts with. nft has
+    // policies of its own and never touched these.
+    expect(policies()).toEqual(
+      backend === 'iptables' ? OPEN.map((each) => each.replace('DROP', 'ACCEPT')) : OPEN,
+    );
   });
 });
 
@@ -192,11 +222,24 @@ describe('uninstall', () => {
     if (why !== undefined) context.skip(why);
     const sandbox = await openSandbox();
     try {
-      // All that was written lies in the upper folders of the sandbox. The lock that iptables itself makes is not ours.
+      // All that was written lies in the upper folders of the sandbox. The lock that iptables
+      // itself makes is not ours.
       const places = ['/mnt/etc/upper', '/mnt/usr/local/upper', '/mnt/var/upper', '/run'];
       const ours = ['(', '-type', 'f', '-o', '-type', 'l', '-o', '-name', '*killswitch*', ')'];
       const files = () =>
-        must(sandbox.run(['find', ...places, ...ours, '!', '-name', 'xtables.lock', '!', '-path', '/mnt/etc/upper/resolv.conf']))
+        must(
+          sandbox.run([
+            'find',
+            ...places,
+            ...ours,
+            '!',
+            '-name',
+            'xtables.lock',
+            '!',
+            '-path',
+            '/mnt/etc/upper/resolv.conf',
+          ]),
+        )
           .stdout.trim()
           .split('\n');
       // This one is changed and given back.
@@ -210,9 +253,9 @@ describe('uninstall', () => {
       must(sandbox.run([COMMAND, 'uninstall']));
       expect(resolvers()).toBe(before);
       expect(files()).toEqual(['']);
-      expect(must(sandbox.run(['sh', '-c', 'iptables-save; ip6tables-save; nft list ruleset'])).stdout).not.toMatch(
-        /killswitch|policy drop| DROP/i,
-      );
+      expect(
+        must(sandbox.run(['sh', '-c', 'iptables-save; ip6tables-save; nft list ruleset'])).stdout,
+      ).not.toMatch(/killswitch|policy drop| DROP/i);
     } finally {
       sandbox.close();
     }

@@ -24,7 +24,10 @@ export interface Call {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Rules by chain, as the kernel lists them: `ipv4 OUTPUT`, `nft output`. A policy is the chain's first line. */
+/**
+ * Rules by chain, as the kernel lists them: `ipv4 OUTPUT`, `nft output`. A policy is the chain's
+ * first line.
+ */
 export type Rules = Readonly<Record<string, readonly string[]>>;
 
 /** Version 1 of `status --json`. */
@@ -45,8 +48,16 @@ export interface Status {
     readonly networks: readonly string[];
     readonly stale: boolean;
   }[];
-  readonly former: readonly { readonly kind: string; readonly device: string; readonly networks: readonly string[] }[];
-  readonly boot: { readonly with: string | null; readonly sysctl: boolean; readonly problems: readonly string[] };
+  readonly former: readonly {
+    readonly kind: string;
+    readonly device: string;
+    readonly networks: readonly string[];
+  }[];
+  readonly boot: {
+    readonly with: string | null;
+    readonly sysctl: boolean;
+    readonly problems: readonly string[];
+  };
   readonly watch: { readonly enabled: boolean; readonly running: boolean };
   readonly differences: readonly unknown[];
 }
@@ -86,14 +97,21 @@ export interface LogLine {
 export function hookArgv(name: HookName, { argv, env }: Call): readonly string[] {
   // OpenVPN always says why a tunnel goes down: a call that does not is the end of its client.
   const told = name === 'down' ? { signal: 'sigterm', ...env } : env;
-  return ['/usr/bin/env', '-i', ...Object.entries(told).map(([key, value]) => `${key}=${value}`), `${LIBRARY}/hooks/${name}`, ...argv];
+  return [
+    '/usr/bin/env',
+    '-i',
+    ...Object.entries(told).map(([key, value]) => `${key}=${value}`),
+    `${LIBRARY}/hooks/${name}`,
+    ...argv,
+  ];
 }
 
 function chainsOfSave(family: string, text: string): Rules {
   const chains: Record<string, string[]> = {};
   for (const line of text.split('\n')) {
     const [, declared, policy] = /^:(\S+) (\S+)/.exec(line) ?? [];
-    if (declared !== undefined) chains[`${family} ${declared}`] = policy === '-' ? [] : [`policy ${policy}`];
+    if (declared !== undefined)
+      chains[`${family} ${declared}`] = policy === '-' ? [] : [`policy ${policy}`];
     const [, chain, rule] = /^-A (\S+) (.*)$/.exec(line) ?? [];
     if (chain !== undefined && rule !== undefined) chains[`${family} ${chain}`]?.push(rule);
   }
@@ -115,7 +133,10 @@ function chainsOfNft(text: string): Rules {
 
 /** Every line of the rules with its chain. */
 export function ruleLines(rules: Rules): readonly string[] {
-  return Object.entries(rules).flatMap(([chain, each]) => [`${chain} {}`, ...each.map((line) => `${chain} ${line}`)]);
+  return Object.entries(rules).flatMap(([chain, each]) => [
+    `${chain} {}`,
+    ...each.map((line) => `${chain} ${line}`),
+  ]);
 }
 
 /** The lines of `after` that `before` does not have. */
@@ -124,20 +145,33 @@ export function addedLines(before: Rules, after: Rules): readonly string[] {
   return ruleLines(after).filter((line) => !known.has(line));
 }
 
-/** Rules without what tunnels that have ended keep shut: their addresses. What names `device` stays. */
+/**
+ * Rules without what tunnels that have ended keep shut: their addresses. What names `device` stays.
+ */
 export function withoutEnded(rules: Rules, device?: string): Rules {
   const names = (line: string) => device !== undefined && line.includes(device);
   return Object.fromEntries(
-    Object.entries(rules).map(([chain, lines]) => [chain, /tunnel-(address|source)$/i.test(chain) ? lines.filter(names) : lines]),
+    Object.entries(rules).map(([chain, lines]) => [
+      chain,
+      /tunnel-(address|source)$/i.test(chain) ? lines.filter(names) : lines,
+    ]),
   );
 }
 
-/** Rules whose order decides nothing, in one order: those that tunnels add to the chains that all of them share. */
+/**
+ * Rules whose order decides nothing, in one order: those that tunnels add to the chains that all of
+ * them share.
+ */
 export function unordered(rules: Rules): Rules {
   return Object.fromEntries(
     Object.entries(rules)
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([chain, lines]) => [chain, /(live-endpoint|tunnel-[a-z]+|from-tunnel|first-[a-z]+)$/i.test(chain) ? [...lines].sort() : lines]),
+      .map(([chain, lines]) => [
+        chain,
+        /(live-endpoint|tunnel-[a-z]+|from-tunnel|first-[a-z]+)$/i.test(chain)
+          ? [...lines].sort()
+          : lines,
+      ]),
   );
 }
 
@@ -159,7 +193,8 @@ export async function installMachine(): Promise<Machine> {
   const path = (inside: string) => `/proc/${sandbox.pid}/root${inside}`;
   const run = (...argv: readonly string[]) => sandbox.run(argv);
   const sh = (script: string) => run('sh', '-c', script);
-  // The captured environments name a daemon by its number, and none is between 12705 and 22997: no process here has one of theirs by chance.
+  // The captured environments name a daemon by its number, and none is between 12705 and 22997: no
+  // process here has one of theirs by chance.
   sh('echo 12705 > /proc/sys/kernel/ns_last_pid');
   must(run(process.execPath, BUILT_COMMAND, 'install'));
   const command = (...args: readonly string[]) => run(`${LIBRARY}/cli.js`, ...args);
@@ -208,9 +243,11 @@ export async function installMachine(): Promise<Machine> {
           .filter((line) => line !== '')
           .map((line) => JSON.parse(line) as LogLine);
     },
-    settings: (...lines) => writeFileSync(path(SETTINGS), lines.map((line) => `${line}\n`).join('')),
+    settings: (...lines) =>
+      writeFileSync(path(SETTINGS), lines.map((line) => `${line}\n`).join('')),
     relock: (...lines) => {
-      for (const folder of [TUNNELS, FORMER]) rmSync(path(folder), { recursive: true, force: true });
+      for (const folder of [TUNNELS, FORMER])
+        rmSync(path(folder), { recursive: true, force: true });
       machine.settings(...lines);
       must(command('lock', '--force'));
     },
@@ -226,7 +263,10 @@ export function machineObstacle(): string | undefined {
   return obstacle.why;
 }
 
-/** One machine for all tests of a `describe` or a file. Where none can be made its tests are skipped with the reason. */
+/**
+ * One machine for all tests of a `describe` or a file. Where none can be made its tests are skipped
+ * with the reason.
+ */
 export function useMachine(prepare?: (machine: Machine) => void): () => Machine {
   let machine: Machine | undefined;
   beforeAll(async () => {

@@ -1,16 +1,32 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { tunnelCall } from './captures.ts';
-import { BACKENDS, hookArgv, type Machine, must, type Rules, ran, STATE, TUNNELS, unordered, useMachine } from './installed-machine.ts';
+import {
+  BACKENDS,
+  hookArgv,
+  type Machine,
+  must,
+  type Rules,
+  ran,
+  STATE,
+  TUNNELS,
+  unordered,
+  useMachine,
+} from './installed-machine.ts';
 
 const KILLS = 100;
 
 /** The part of the rules that is committed as one: a packet-filter family, or nft's table. */
 function part(rules: Rules, family: string): Rules {
-  return Object.fromEntries(Object.entries(unordered(rules)).filter(([chain]) => chain.startsWith(`${family} `)));
+  return Object.fromEntries(
+    Object.entries(unordered(rules)).filter(([chain]) => chain.startsWith(`${family} `)),
+  );
 }
 
-/** Waits until nothing runs in the sandbox but its first process: a killed hook's children end by themselves. */
+/**
+ * Waits until nothing runs in the sandbox but its first process: a killed hook's children end by
+ * themselves.
+ */
 async function settled({ sandbox, list }: Machine): Promise<void> {
   const runs = (pid: string) => {
     try {
@@ -45,25 +61,40 @@ describe.concurrent.each(BACKENDS)('with %s', (backend) => {
     for (let kill = 0; kill < KILLS; kill++) {
       const hook = kill % 2 === 0 ? 'down' : 'up';
       const seconds = (((kill + Math.random()) / KILLS) * duration) / 1000;
-      // Every other pair: the hook alone, as kill(1) does it; else its children too, as the kernel does when a cgroup is out of memory.
+      // Every other pair: the hook alone, as kill(1) does it; else its children too, as the kernel
+      // does when a cgroup is out of memory.
       const alone = kill % 4 < 2 ? ['--foreground'] : [];
-      const killed = await it.sandbox.ask(['timeout', ...alone, '-s', 'KILL', seconds.toFixed(4), ...hookArgv(hook, call)]);
+      const killed = await it.sandbox.ask([
+        'timeout',
+        ...alone,
+        '-s',
+        'KILL',
+        seconds.toFixed(4),
+        ...hookArgv(hook, call),
+      ]);
       await settled(it);
       if (killed.status === 0) outcomes.ended++;
       const rules = it.rules();
       for (const family of families) {
         const found = part(rules, family);
-        const known = [part(base, family), part(connected, family)].findIndex((each) => JSON.stringify(each) === JSON.stringify(found));
-        if (known < 0) expect(found, `${hook} killed after ${seconds} s`).toEqual(part(base, family));
+        const known = [part(base, family), part(connected, family)].findIndex(
+          (each) => JSON.stringify(each) === JSON.stringify(found),
+        );
+        if (known < 0)
+          expect(found, `${hook} killed after ${seconds} s`).toEqual(part(base, family));
         if (known === (hook === 'down' ? 1 : 0)) outcomes.before++;
         else outcomes.after++;
       }
       if (kill % 10 < 8) continue;
-      // What the killed hook left undone, the next one does: it is not blocked, and status says how things stand.
+      // What the killed hook left undone, the next one does: it is not blocked, and status says how
+      // things stand.
       expect(['connected', 'blocked']).toContain(it.status().state);
       const next = await it.sandbox.ask(hookArgv(hook, call), { milliseconds: 10_000 });
       expect(next.status, ran(next)).toBe(0);
-      expect(it.status()).toMatchObject({ state: hook === 'up' ? 'connected' : 'blocked', exact: true });
+      expect(it.status()).toMatchObject({
+        state: hook === 'up' ? 'connected' : 'blocked',
+        exact: true,
+      });
     }
     expect(outcomes.before, 'kills that came before the change').toBeGreaterThan(0);
     expect(outcomes.after, 'kills that came after the change').toBeGreaterThan(0);

@@ -22,7 +22,12 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect(up.stderr).toContain('"ovpn-killswitch unlock" opens');
     expect(logged().some(({ event, level }) => event === 'locked' && level === 40)).toBe(true);
     expect(it.command('status').status).toBe(0);
-    expect(it.status()).toMatchObject({ state: 'connected', exact: true, backend, tunnels: [{ device: 'tun0' }] });
+    expect(it.status()).toMatchObject({
+      state: 'connected',
+      exact: true,
+      backend,
+      tunnels: [{ device: 'tun0' }],
+    });
     must(it.hook('down', tunnelCall('tun0')));
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
   });
@@ -37,7 +42,11 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect(it.rules()).toEqual(open);
     expect(it.command('status').status).toBe(1);
     must(it.command('lock', '--force'));
-    expect(it.status()).toMatchObject({ state: 'connected', exact: true, tunnels: [{ device: 'tun0' }] });
+    expect(it.status()).toMatchObject({
+      state: 'connected',
+      exact: true,
+      tunnels: [{ device: 'tun0' }],
+    });
     must(it.hook('down', tunnelCall('tun0')));
   });
 
@@ -71,7 +80,11 @@ describe.each(BACKENDS)('with %s', (backend) => {
     must(it.hook('up', tunnelCall('tun5', { daemon_pid: pid })));
     expect(it.status()).toMatchObject({ tunnels: [{ device: 'tun5', stale: false }] });
     must(it.run('kill', '-9', pid));
-    must(it.sh(`while kill -0 ${pid} 2>/dev/null && grep -q '^State:\t[^Z]' /proc/${pid}/status; do :; done`));
+    must(
+      it.sh(
+        `while kill -0 ${pid} 2>/dev/null && grep -q '^State:\t[^Z]' /proc/${pid}/status; do :; done`,
+      ),
+    );
     expect(it.status()).toMatchObject({ tunnels: [{ device: 'tun5', stale: true }] });
     must(it.hook('down', tunnelCall('tun6')));
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true, tunnels: [] });
@@ -79,7 +92,11 @@ describe.each(BACKENDS)('with %s', (backend) => {
 
   test('a killed OpenVPN that its parent has not waited for counts as dead', () => {
     const it = machine();
-    const parent = it.sandbox.start(['sh', '-c', 'sleep 60 & echo $! > /run/zombie; exec sleep 61']);
+    const parent = it.sandbox.start([
+      'sh',
+      '-c',
+      'sleep 60 & echo $! > /run/zombie; exec sleep 61',
+    ]);
     must(it.sh('while ! test -s /run/zombie; do :; done'));
     const pid = it.read('/run/zombie').trim();
     must(it.hook('up', tunnelCall('tun5', { daemon_pid: pid })));

@@ -3,7 +3,17 @@ import { afterEach, beforeAll, describe, expect, type TestContext, test } from '
 import type { Ran } from '../../src/host/sandbox.ts';
 import { cgroupObstacle, makeCgroups } from '../support/cgroups.ts';
 import { tunnelCall } from './captures.ts';
-import { hookArgv, LIBRARY, LOG, machineObstacle, must, ran, STATE, TUNNELS, useMachine } from './installed-machine.ts';
+import {
+  hookArgv,
+  LIBRARY,
+  LOG,
+  machineObstacle,
+  must,
+  ran,
+  STATE,
+  TUNNELS,
+  useMachine,
+} from './installed-machine.ts';
 import { overlayPrograms, undoAll } from './obstacles.ts';
 
 const call = tunnelCall('tun0');
@@ -62,14 +72,29 @@ describe('a hook', () => {
     if (!it.sandbox.hasOtherUsers) context.skip('there is no other user here');
     // The kernel counts a user's processes over the whole machine: this one has no others.
     const uid = String(60_100 + (process.pid % 1000));
-    const unprivileged = ['setpriv', '--reuid', uid, '--regid', uid, '--clear-groups', 'prlimit', '--nproc=10'];
-    const ended = it.sandbox.run([...unprivileged, ...hookArgv('up', call)], { milliseconds: 20_000 });
+    const unprivileged = [
+      'setpriv',
+      '--reuid',
+      uid,
+      '--regid',
+      uid,
+      '--clear-groups',
+      'prlimit',
+      '--nproc=10',
+    ];
+    const ended = it.sandbox.run([...unprivileged, ...hookArgv('up', call)], {
+      milliseconds: 20_000,
+    });
     expect(ended.status, ran(ended)).toBe(0);
     expect(ended.stderr).toContain('runs without root');
   });
 
   /** A hook in a cgroup that may have so many tasks, as TasksMax of its unit says. */
-  async function limited(context: TestContext, tasks: number, more: Readonly<Record<string, string>> = {}): Promise<Ran> {
+  async function limited(
+    context: TestContext,
+    tasks: number,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<Ran> {
     const obstacle = process.getuid?.() === 0 ? cgroupObstacle() : 'cgroups need root';
     if (obstacle !== undefined) context.skip(obstacle);
     const cgroups = makeCgroups();
@@ -77,7 +102,9 @@ describe('a hook', () => {
     try {
       writeFileSync(`${folder}/pids.max`, String(tasks));
       const enter = ['sh', '-c', 'echo 0 >"$0/cgroup.procs" && exec "$@"', folder];
-      return machine().sandbox.run([...enter, ...hookArgv('up', tunnelCall('tun0', more))], { milliseconds: 25_000 });
+      return machine().sandbox.run([...enter, ...hookArgv('up', tunnelCall('tun0', more))], {
+        milliseconds: 25_000,
+      });
     } finally {
       await cgroups.remove();
     }
@@ -89,7 +116,8 @@ describe('a hook', () => {
     expect(machine().status()).toMatchObject({ state: 'connected', exact: true });
   });
 
-  // Node 20 turns io_uring on for UV_USE_IO_URING=1, which a server can set: its kernel threads would count as tasks.
+  // Node 20 turns io_uring on for UV_USE_IO_URING=1, which a server can set: its kernel threads
+  // would count as tasks.
   test('of a server that would turn io_uring on needs no more than six tasks either', async (context) => {
     const ended = await limited(context, 6, { UV_USE_IO_URING: '1' });
     expect(ended.status, ran(ended)).toBe(0);
@@ -112,27 +140,35 @@ describe('a hook', () => {
     for (const name of ['up', 'down'] as const) {
       it.sh(script.replace('HOOK', () => line(name)));
       expect(it.read('/run/status').trim(), name).toBe('0');
-      expect(it.status()).toMatchObject({ state: name === 'up' ? 'connected' : 'blocked', exact: true });
+      expect(it.status()).toMatchObject({
+        state: name === 'up' ? 'connected' : 'blocked',
+        exact: true,
+      });
     }
   });
 
-  test.each(['0077', '0000', '0777'])('gives its files and folders the same modes under umask %s', (mask) => {
-    const it = machine();
-    must(it.run('rm', '-rf', '/run/ovpn-killswitch', STATE, LOG));
-    must(it.sh(`umask ${mask}; exec ${line('up')}`));
-    const modes = must(
-      it.sh(`stat -c '%a %n' /run/ovpn-killswitch ${TUNNELS} ${TUNNELS}/tun0 ${STATE} ${STATE}/lock.json ${STATE}/base.nft`),
-    ).stdout;
-    expect(modes.trim().split('\n')).toEqual([
-      '755 /run/ovpn-killswitch',
-      `755 ${TUNNELS}`,
-      `644 ${TUNNELS}/tun0`,
-      `755 ${STATE}`,
-      `644 ${STATE}/lock.json`,
-      `600 ${STATE}/base.nft`,
-    ]);
-    expect(it.sh(`stat -c %a ${LOG}`).stdout.trim()).toMatch(/^6[04]0$/);
-  });
+  test.each(['0077', '0000', '0777'])(
+    'gives its files and folders the same modes under umask %s',
+    (mask) => {
+      const it = machine();
+      must(it.run('rm', '-rf', '/run/ovpn-killswitch', STATE, LOG));
+      must(it.sh(`umask ${mask}; exec ${line('up')}`));
+      const modes = must(
+        it.sh(
+          `stat -c '%a %n' /run/ovpn-killswitch ${TUNNELS} ${TUNNELS}/tun0 ${STATE} ${STATE}/lock.json ${STATE}/base.nft`,
+        ),
+      ).stdout;
+      expect(modes.trim().split('\n')).toEqual([
+        '755 /run/ovpn-killswitch',
+        `755 ${TUNNELS}`,
+        `644 ${TUNNELS}/tun0`,
+        `755 ${STATE}`,
+        `644 ${STATE}/lock.json`,
+        `600 ${STATE}/base.nft`,
+      ]);
+      expect(it.sh(`stat -c %a ${LOG}`).stdout.trim()).toMatch(/^6[04]0$/);
+    },
+  );
 
   test('works in a folder that was deleted', () => {
     const it = machine();

@@ -39,7 +39,10 @@ function here(): Sandbox {
 const sh = (script: string): Ran => must(here().run(['sh', '-c', script]));
 /** Calls the real host with so many milliseconds in all. */
 function calls(list: readonly Call[], milliseconds = 60_000): readonly Came[] {
-  return JSON.parse(must(here().run([process.execPath, program, String(milliseconds), JSON.stringify(list)])).stdout) as Came[];
+  return JSON.parse(
+    must(here().run([process.execPath, program, String(milliseconds), JSON.stringify(list)]))
+      .stdout,
+  ) as Came[];
 }
 const calling = (...call: Call): Came => calls([call])[0] ?? { seconds: 0 };
 
@@ -47,7 +50,9 @@ beforeEach((context) => {
   const why = machineObstacle();
   if (why !== undefined) context.skip(why);
   if (!here().hasOtherUsers) context.skip('there is no other user here');
-  sh(`umask 022; rm -rf ${ROOM} /run/ovpn-killswitch; mkdir ${ROOM}; printf secret >/run/secret; chmod 600 /run/secret`);
+  sh(
+    `umask 022; rm -rf ${ROOM} /run/ovpn-killswitch; mkdir ${ROOM}; printf secret >/run/secret; chmod 600 /run/secret`,
+  );
 });
 
 describe('the real host, with files', () => {
@@ -64,58 +69,107 @@ describe('the real host, with files', () => {
       ['place', `${ROOM}/none`],
       ['read', `${ROOM}/b`],
     ]);
-    expect(came.slice(0, 8).map(({ value }) => value)).toEqual(['text', 'text', null, null, ['a', 'b', 'link'], [], `${ROOM}/a`, null]);
+    expect(came.slice(0, 8).map(({ value }) => value)).toEqual([
+      'text',
+      'text',
+      null,
+      null,
+      ['a', 'b', 'link'],
+      [],
+      `${ROOM}/a`,
+      null,
+    ]);
     expect(came[8]).toMatchObject({ code: 'FILES', message: `could not read ${ROOM}/b` });
   });
 
   test.each([
-    ['a file of a user', `chown ${USER} $1`, `$1 belongs to uid ${USER}, who can change it`, 'sudo chown root:root $1'],
-    ['a file that its group may write', 'chmod 664 $1', 'others than root can write to $1 (mode 0664)', 'sudo chmod go-w $1'],
-    ['a folder of a user', `chown ${USER} ${ROOM}`, `${ROOM} belongs to uid ${USER}`, `sudo chown root:root ${ROOM}`],
+    [
+      'a file of a user',
+      `chown ${USER} $1`,
+      `$1 belongs to uid ${USER}, who can change it`,
+      'sudo chown root:root $1',
+    ],
+    [
+      'a file that its group may write',
+      'chmod 664 $1',
+      'others than root can write to $1 (mode 0664)',
+      'sudo chmod go-w $1',
+    ],
+    [
+      'a folder of a user',
+      `chown ${USER} ${ROOM}`,
+      `${ROOM} belongs to uid ${USER}`,
+      `sudo chown root:root ${ROOM}`,
+    ],
     [
       'a folder that anybody may write',
       `chmod 777 ${ROOM}`,
       `others than root can write to ${ROOM} (mode 0777)`,
       `sudo chmod go-w ${ROOM}`,
     ],
-    ['a folder with the sticky bit', `chmod 1777 ${ROOM}`, `others than root can write to ${ROOM} (mode 1777)`, '/etc/openvpn/client'],
-    ['a link of a user', `mv $1 ${ROOM}/b; ln -s b $1; chown -h ${USER} $1`, `$1 is a symbolic link of uid ${USER}`, 'sudo rm $1'],
-  ])('refuses %s with the path, who may change it, and the command that fixes it, and writes nothing', (what, script, message, next) => {
-    const path = `${ROOM}/a`;
-    const told = (text: string) => text.replaceAll('$1', path);
-    sh(told(`printf text >$1; ${script}`));
-    const before = sh(`find ${ROOM} -printf '%p %U %m %l\\n' | sort; cat ${ROOM}/*`).stdout;
-    const came = calls([['read', path], ...(what.startsWith('a folder') ? [['write', path, 'new'] as const] : [])]);
-    for (const each of came) {
-      expect(each).toMatchObject({ code: 'OWNER' });
-      expect(each.message).toContain(told(message));
-      expect(each.next).toContain(told(next));
-    }
-    expect(sh(`find ${ROOM} -printf '%p %U %m %l\\n' | sort; cat ${ROOM}/*`).stdout).toBe(before);
-  });
+    [
+      'a folder with the sticky bit',
+      `chmod 1777 ${ROOM}`,
+      `others than root can write to ${ROOM} (mode 1777)`,
+      '/etc/openvpn/client',
+    ],
+    [
+      'a link of a user',
+      `mv $1 ${ROOM}/b; ln -s b $1; chown -h ${USER} $1`,
+      `$1 is a symbolic link of uid ${USER}`,
+      'sudo rm $1',
+    ],
+  ])(
+    'refuses %s with the path, who may change it, and the command that fixes it, and writes nothing',
+    (what, script, message, next) => {
+      const path = `${ROOM}/a`;
+      const told = (text: string) => text.replaceAll('$1', path);
+      sh(told(`printf text >$1; ${script}`));
+      const before = sh(`find ${ROOM} -printf '%p %U %m %l\\n' | sort; cat ${ROOM}/*`).stdout;
+      const came = calls([
+        ['read', path],
+        ...(what.startsWith('a folder') ? [['write', path, 'new'] as const] : []),
+      ]);
+      for (const each of came) {
+        expect(each).toMatchObject({ code: 'OWNER' });
+        expect(each.message).toContain(told(message));
+        expect(each.next).toContain(told(next));
+      }
+      expect(sh(`find ${ROOM} -printf '%p %U %m %l\\n' | sort; cat ${ROOM}/*`).stdout).toBe(before);
+    },
+  );
 
-  test.each(['fifo', 'device', 'socket', 'folder', 'large'])('what is a %s is not read, at once', (kind) => {
-    const make = {
-      fifo: 'mkfifo $1',
-      device: 'mknod $1 c 5 0',
-      socket: "perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1)' $1",
-      folder: 'mkdir $1',
-      large: 'truncate -s 2M $1',
-    }[kind];
-    sh(`${make ?? ''}`.replaceAll('$1', `${ROOM}/x`));
-    const [came = { seconds: 99 }] = calls([['readUntrusted', `${ROOM}/x`]]);
-    expect(came).toMatchObject({ code: 'FILES' });
-    expect(came.seconds).toBeLessThan(2);
-  });
+  test.each(['fifo', 'device', 'socket', 'folder', 'large'])(
+    'what is a %s is not read, at once',
+    (kind) => {
+      const make = {
+        fifo: 'mkfifo $1',
+        device: 'mknod $1 c 5 0',
+        socket:
+          "perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1)' $1",
+        folder: 'mkdir $1',
+        large: 'truncate -s 2M $1',
+      }[kind];
+      sh(`${make ?? ''}`.replaceAll('$1', `${ROOM}/x`));
+      const [came = { seconds: 99 }] = calls([['readUntrusted', `${ROOM}/x`]]);
+      expect(came).toMatchObject({ code: 'FILES' });
+      expect(came.seconds).toBeLessThan(2);
+    },
+  );
 
-  test.each(['0', '077'])('makes files and folders with exact owner and mode under umask %s', (umask) => {
-    const came = calls([
-      ['umask', Number.parseInt(umask, 8)],
-      ['write', `${ROOM}/new/deep/file`, 'text', 0o640],
-    ]);
-    expect(came[1]?.code).toBeUndefined();
-    expect(sh(`stat -c '%u %g %a' ${ROOM}/new ${ROOM}/new/deep ${ROOM}/new/deep/file`).stdout).toBe('0 0 755\n0 0 755\n0 0 640\n');
-  });
+  test.each(['0', '077'])(
+    'makes files and folders with exact owner and mode under umask %s',
+    (umask) => {
+      const came = calls([
+        ['umask', Number.parseInt(umask, 8)],
+        ['write', `${ROOM}/new/deep/file`, 'text', 0o640],
+      ]);
+      expect(came[1]?.code).toBeUndefined();
+      expect(
+        sh(`stat -c '%u %g %a' ${ROOM}/new ${ROOM}/new/deep ${ROOM}/new/deep/file`).stdout,
+      ).toBe('0 0 755\n0 0 755\n0 0 640\n');
+    },
+  );
 
   test('keeps the old text where there is no room, and leaves no draft', () => {
     sh(`mount -t tmpfs -o size=16k,mode=755 tmpfs ${ROOM}; printf old >${ROOM}/a`);
@@ -133,7 +187,9 @@ describe('the real host, with files', () => {
     sh(
       `printf old >${ROOM}/a; chown ${USER}:${USER} ${ROOM}/a; chmod 600 ${ROOM}/a; ln -s a ${ROOM}/link; printf old >${ROOM}/m; touch ${ROOM}/n`,
     );
-    sh(`mount --bind ${ROOM}/m ${ROOM}/n; mkdir ${ROOM}/home; ln -s /run/secret ${ROOM}/home/x; chown -hR ${USER} ${ROOM}/home`);
+    sh(
+      `mount --bind ${ROOM}/m ${ROOM}/n; mkdir ${ROOM}/home; ln -s /run/secret ${ROOM}/home/x; chown -hR ${USER} ${ROOM}/home`,
+    );
     try {
       const came = calls([
         ['rewrite', `${ROOM}/link`, 'new'],
@@ -142,7 +198,9 @@ describe('the real host, with files', () => {
         ['remove', `${ROOM}/home`],
       ]);
       expect(came.map(({ code }) => code)).toEqual([undefined, undefined, 'OWNER', undefined]);
-      expect(sh(`stat -c '%u %a' ${ROOM}/a; cat ${ROOM}/a ${ROOM}/m /run/secret`).stdout).toBe(`${USER} 600\nnewnewsecret`);
+      expect(sh(`stat -c '%u %a' ${ROOM}/a; cat ${ROOM}/a ${ROOM}/m /run/secret`).stdout).toBe(
+        `${USER} 600\nnewnewsecret`,
+      );
       expect(sh(`ls ${ROOM}`).stdout).not.toContain('home');
     } finally {
       sh(`umount ${ROOM}/n`);
@@ -150,8 +208,12 @@ describe('the real host, with files', () => {
   });
 
   test('tells owner, mode and kind of an entry itself, and follows no link for it', () => {
-    sh(`touch ${ROOM}/a; chown ${USER} ${ROOM}/a; chmod 4711 ${ROOM}/a; ln -s a ${ROOM}/link; mkfifo ${ROOM}/fifo`);
-    const came = calls(['a', 'link', 'fifo', 'none'].map((name) => ['owner', `${ROOM}/${name}`] as const)).map(({ value }) => value);
+    sh(
+      `touch ${ROOM}/a; chown ${USER} ${ROOM}/a; chmod 4711 ${ROOM}/a; ln -s a ${ROOM}/link; mkfifo ${ROOM}/fifo`,
+    );
+    const came = calls(
+      ['a', 'link', 'fifo', 'none'].map((name) => ['owner', `${ROOM}/${name}`] as const),
+    ).map(({ value }) => value);
     expect(came).toEqual([
       { uid: USER, mode: 0o4711, kind: 'file' },
       { uid: 0, mode: 0o777, kind: 'link' },
@@ -167,7 +229,14 @@ describe('the real host, with programs', () => {
       ['run', { program: 'env', args: [] }],
       ['run', { program: 'sh', args: ['-c', 'pwd; cat; echo told >&2; exit 3'], stdin: 'given' }],
       ['run', { program: 'no-such-program', args: [] }],
-    ]).map(({ value }) => value as { readonly status: number | null; readonly stdout: string; readonly stderr: string });
+    ]).map(
+      ({ value }) =>
+        value as {
+          readonly status: number | null;
+          readonly stdout: string;
+          readonly stderr: string;
+        },
+    );
     expect(
       came[0]?.stdout
         .trim()
@@ -176,31 +245,51 @@ describe('the real host, with programs', () => {
         .sort(),
     ).toEqual(['LC_ALL', 'PATH', 'TZ']);
     expect(came[1]).toEqual({ status: 3, stdout: '/\ngiven', stderr: 'told\n' });
-    expect(came[2]).toEqual({ status: null, stdout: '', stderr: 'no-such-program is not installed' });
+    expect(came[2]).toEqual({
+      status: null,
+      stdout: '',
+      stderr: 'no-such-program is not installed',
+    });
   });
 
   test('stops a program at its limit, with what it has started, and says so', () => {
-    const [came] = calls([['run', { program: 'sh', args: ['-c', 'echo begun; exec sleep 60'], milliseconds: 500 }]]);
+    const [came] = calls([
+      ['run', { program: 'sh', args: ['-c', 'echo begun; exec sleep 60'], milliseconds: 500 }],
+    ]);
     expect(came?.value).toMatchObject({ status: null, stdout: 'begun\n' });
-    expect(came?.value).toMatchObject({ stderr: expect.stringMatching(/^sh was stopped after \d+ s$/) });
+    expect(came?.value).toMatchObject({
+      stderr: expect.stringMatching(/^sh was stopped after \d+ s$/),
+    });
     expect(came?.seconds).toBeLessThan(10);
   });
 
   test('gives up at the deadline of the whole process: a program is cut short, and nothing is started after it', () => {
     const sleep: Call = ['run', { program: 'sleep', args: ['60'] }];
-    const [first, second] = calls([sleep, ['run', { program: 'touch', args: [`${ROOM}/late`] }]], 2000);
+    const [first, second] = calls(
+      [sleep, ['run', { program: 'touch', args: [`${ROOM}/late`] }]],
+      2000,
+    );
     expect(first?.value).toMatchObject({ status: null });
-    expect(second).toMatchObject({ code: 'DEADLINE', message: expect.stringMatching(/^test took longer than \d+ s$/) });
+    expect(second).toMatchObject({
+      code: 'DEADLINE',
+      message: expect.stringMatching(/^test took longer than \d+ s$/),
+    });
     expect(sh(`ls ${ROOM}`).stdout).toBe('');
   });
 
   test('calls what the caller named with the caller’s environment, and gives a status as a shell does', () => {
-    const status = (...words: readonly string[]) => calling('callInTurn', words, { ONE: '1' }).value;
+    const status = (...words: readonly string[]) =>
+      calling('callInTurn', words, { ONE: '1' }).value;
     expect(status('/bin/sh', '-c', 'exit $((ONE + 4))')).toEqual({ status: 5 });
     expect(status('/no/such')).toMatchObject({ status: 127 });
     expect(status('/run')).toMatchObject({ status: 126 });
-    expect(status('/bin/sh', '-c', 'kill -9 $$')).toEqual({ status: 137, why: 'it was stopped by SIGKILL' });
-    expect(calling('callInTurn', ['/bin/sh', '-c', `id -u >${ROOM}/id`], {}, 0).value).toEqual({ status: 0 });
+    expect(status('/bin/sh', '-c', 'kill -9 $$')).toEqual({
+      status: 137,
+      why: 'it was stopped by SIGKILL',
+    });
+    expect(calling('callInTurn', ['/bin/sh', '-c', `id -u >${ROOM}/id`], {}, 0).value).toEqual({
+      status: 0,
+    });
     expect(sh(`cat ${ROOM}/id`).stdout).toBe('0\n');
   });
 
@@ -233,24 +322,36 @@ describe('the real host, with the lock', () => {
   });
 
   test('waits for another that ends in time', async () => {
-    const held = here().start([process.execPath, program, '60000', JSON.stringify([['exclusively', 1000]])]);
+    const held = here().start([
+      process.execPath,
+      program,
+      '60000',
+      JSON.stringify([['exclusively', 1000]]),
+    ]);
     await new Promise((resolve) => held.stderr?.once('data', resolve));
     const came = calling('exclusively');
     expect(came).toMatchObject({ value: 'done' });
   });
 
   test.each([
-    ['readable for all', `umask 022; mkdir -p /run/ovpn-killswitch; touch ${LOCK}; chmod 644 ${LOCK}`],
+    [
+      'readable for all',
+      `umask 022; mkdir -p /run/ovpn-killswitch; touch ${LOCK}; chmod 644 ${LOCK}`,
+    ],
     ['a user’s', `mkdir -p /run/ovpn-killswitch; touch ${LOCK}; chown ${USER} ${LOCK}`],
     ['a link', `mkdir -p /run/ovpn-killswitch; ln -s /run/secret ${LOCK}`],
     ['a FIFO', `mkdir -p /run/ovpn-killswitch; mkfifo ${LOCK}`],
     ['a folder', `mkdir -p ${LOCK}/below`],
-    ['in a folder that anybody may write', `mkdir -p /run/ovpn-killswitch; chmod 777 /run/ovpn-killswitch`],
+    [
+      'in a folder that anybody may write',
+      `mkdir -p /run/ovpn-killswitch; chmod 777 /run/ovpn-killswitch`,
+    ],
   ])('is made anew where it is %s', (_, script) => {
     sh(script);
     expect(calling('exclusively')).toMatchObject({ value: 'done' });
-    expect(sh(`stat -c '%u %a %F' ${LOCK}; stat -c '%u %a' /run/ovpn-killswitch; cat /run/secret`).stdout).toBe(
-      '0 600 regular empty file\n0 755\nsecret',
-    );
+    expect(
+      sh(`stat -c '%u %a %F' ${LOCK}; stat -c '%u %a' /run/ovpn-killswitch; cat /run/secret`)
+        .stdout,
+    ).toBe('0 600 regular empty file\n0 755\nsecret');
   });
 });

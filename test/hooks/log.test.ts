@@ -17,7 +17,11 @@ function logged(work: () => Ran): { readonly ended: Ran; readonly entries: reado
 describe('the line on stderr bears the same word as the entry of the log file', () => {
   const expectSame = ({ ended, entries }: ReturnType<typeof logged>) => {
     expect(entries.length, ran(ended)).toBeGreaterThan(0);
-    expect(ended.stderr).toBe(entries.map(({ name, event, msg }) => `ovpn-killswitch: ${name}: ${event}: ${msg}\n`).join(''));
+    expect(ended.stderr).toBe(
+      entries
+        .map(({ name, event, msg }) => `ovpn-killswitch: ${name}: ${event}: ${msg}\n`)
+        .join(''),
+    );
   };
 
   test('when a hook does its work', () => {
@@ -27,13 +31,21 @@ describe('the line on stderr bears the same word as the entry of the log file', 
 
   test('when a value is refused, and the entry says which, and why', () => {
     machine().relock(...LOCKABLE);
-    const all = logged(() => machine().hook('up', tunnelCall('tun0', { trusted_ip: '1.2.3; reboot' })));
+    const all = logged(() =>
+      machine().hook('up', tunnelCall('tun0', { trusted_ip: '1.2.3; reboot' })),
+    );
     expectSame(all);
     expect(all.entries).toContainEqual(
       expect.objectContaining({
         level: 40,
         event: 'value-refused',
-        refused: [{ variable: 'trusted_ip', value: '1.2.3; reboot 1194', why: 'not the address and port of a host' }],
+        refused: [
+          {
+            variable: 'trusted_ip',
+            value: '1.2.3; reboot 1194',
+            why: 'not the address and port of a host',
+          },
+        ],
         count: 1,
       }),
     );
@@ -50,7 +62,10 @@ describe('the line on stderr bears the same word as the entry of the log file', 
 
 describe('no secret is written', () => {
   const SECRET = 'correct-horse-battery';
-  /** What OpenVPN gives a script with script-security 3, what it gives on, and what a service may have in its environment. */
+  /**
+   * What OpenVPN gives a script with script-security 3, what it gives on, and what a service may
+   * have in its environment.
+   */
   const SECRETS: Readonly<Record<string, string>> = {
     password: SECRET,
     username: `me-${SECRET}`,
@@ -62,13 +77,23 @@ describe('no secret is written', () => {
     AWS_SECRET_ACCESS_KEY: SECRET,
   };
   const call = tunnelCall('tun0', SECRETS);
-  const everythingSaid = ({ ended, entries }: ReturnType<typeof logged>) => `${ran(ended)}${JSON.stringify(entries)}`;
-  const kept = () => machine().sh(`grep -rl ${SECRET} /var/lib/ovpn-killswitch /run/ovpn-killswitch ${LOG}`).stdout;
+  const everythingSaid = ({ ended, entries }: ReturnType<typeof logged>) =>
+    `${ran(ended)}${JSON.stringify(entries)}`;
+  const kept = () =>
+    machine().sh(`grep -rl ${SECRET} /var/lib/ovpn-killswitch /run/ovpn-killswitch ${LOG}`).stdout;
 
   test.each<readonly [string, () => Ran, RegExp]>([
     ['when all is well', () => machine().hook('up', call), /"event":"applied"/],
-    ['when a value is refused', () => machine().hook('up', tunnelCall('tun0', { ...SECRETS, trusted_ip: 'x' })), /"event":"value-refused"/],
-    ['when the device cannot be read', () => machine().hook('up', tunnelCall('tun 0', SECRETS)), /"code":"ENVIRONMENT"/],
+    [
+      'when a value is refused',
+      () => machine().hook('up', tunnelCall('tun0', { ...SECRETS, trusted_ip: 'x' })),
+      /"event":"value-refused"/,
+    ],
+    [
+      'when the device cannot be read',
+      () => machine().hook('up', tunnelCall('tun 0', SECRETS)),
+      /"code":"ENVIRONMENT"/,
+    ],
     [
       'when the tool of the rules is not there',
       () => {
@@ -88,7 +113,10 @@ describe('no secret is written', () => {
     [
       'when what the profile calls in turn has one among its words and fails',
       () => {
-        const chained: Call = { ...call, argv: ['--then', '/bin/false', `--password=${SECRET}`, ...call.argv] };
+        const chained: Call = {
+          ...call,
+          argv: ['--then', '/bin/false', `--password=${SECRET}`, ...call.argv],
+        };
         return machine().hook('up', chained);
       },
       /"event":"chained-failed"/,

@@ -23,7 +23,16 @@ beforeEach(() => startOver(machine()));
 
 test('install --networkmanager leaves a script of root’s where NetworkManager looks, and links where it waits for it', () => {
   const it = machine();
-  const listed = must(it.run('find', DISPATCHER_FOLDER, '-name', `*${DISPATCHER_NAME}*`, '-printf', '%U:%G %m %y %l %p\n'))
+  const listed = must(
+    it.run(
+      'find',
+      DISPATCHER_FOLDER,
+      '-name',
+      `*${DISPATCHER_NAME}*`,
+      '-printf',
+      '%U:%G %m %y %l %p\n',
+    ),
+  )
     .stdout.trim()
     .split('\n')
     .sort();
@@ -34,7 +43,9 @@ test('install --networkmanager leaves a script of root’s where NetworkManager 
       `0:0 777 l ../${DISPATCHER_NAME} ${DISPATCHER_FOLDER}/pre-down.d/${DISPATCHER_NAME}`,
     ].sort(),
   );
-  expect(it.read(`${DISPATCHER_FOLDER}/${DISPATCHER_NAME}`)).toBe(it.read(`${LIBRARY}/nm-dispatcher`));
+  expect(it.read(`${DISPATCHER_FOLDER}/${DISPATCHER_NAME}`)).toBe(
+    it.read(`${LIBRARY}/nm-dispatcher`),
+  );
 });
 
 test('lock reads the remotes of the OpenVPN connections that NetworkManager keeps', () => {
@@ -46,7 +57,12 @@ describe('a tunnel', () => {
     const it = machine();
     addDevice(it);
     must(dispatch(it, CONNECT));
-    must(dispatch(it, { ...CRASH, env: { ...CRASH.env, CONNECTION_UUID: '00000000-0000-4000-8000-000000000000' } }));
+    must(
+      dispatch(it, {
+        ...CRASH,
+        env: { ...CRASH.env, CONNECTION_UUID: '00000000-0000-4000-8000-000000000000' },
+      }),
+    );
     expect(liveDevices(it)).toEqual(['tun0']);
     must(dispatch(it, CRASH));
     expect(liveDevices(it)).toEqual([]);
@@ -55,7 +71,9 @@ describe('a tunnel', () => {
   test('that comes back on another device leaves nothing behind on the first', () => {
     const it = machine();
     must(dispatch(it, CONNECT));
-    must(dispatch(it, { argv: ['tun1', 'vpn-pre-up'], env: { ...CONNECT.env, VPN_IP_IFACE: 'tun1' } }));
+    must(
+      dispatch(it, { argv: ['tun1', 'vpn-pre-up'], env: { ...CONNECT.env, VPN_IP_IFACE: 'tun1' } }),
+    );
     expect(liveDevices(it)).toEqual(['tun1']);
   });
 
@@ -72,11 +90,21 @@ describe('a tunnel', () => {
     must(dispatch(it, gone));
     expect(liveDevices(it)).toEqual([]);
     addDevice(it);
-    const moved = { ...again.env, IP4_ADDRESS_0: '10.9.0.5/24 10.9.0.1', IP4_NAMESERVERS: '10.9.0.1' };
+    const moved = {
+      ...again.env,
+      IP4_ADDRESS_0: '10.9.0.5/24 10.9.0.1',
+      IP4_NAMESERVERS: '10.9.0.1',
+    };
     must(dispatch(it, { argv: again.argv, env: moved }));
     expect(it.status()).toMatchObject({
       exact: true,
-      tunnels: [{ device: 'tun0', addresses: ['10.9.0.5', 'fd00:8::1000'], resolvers: ['10.9.0.1', 'fd00:8::1'] }],
+      tunnels: [
+        {
+          device: 'tun0',
+          addresses: ['10.9.0.5', 'fd00:8::1000'],
+          resolvers: ['10.9.0.1', 'fd00:8::1'],
+        },
+      ],
     });
     // The same when NetworkManager, which had crashed, does not know it any more.
     it.write('/usr/local/sbin/nmcli', '#!/bin/sh\necho 11111111-1111-4111-8111-111111111111\n');
@@ -109,13 +137,31 @@ describe('a tunnel', () => {
 test('a connection called My VPN $(reboot), on an interface of any name, makes nothing run', () => {
   const it = machine();
   const base = it.rules();
-  for (const text of ['My VPN $(touch /run/pwned)', '`touch /run/pwned`', '"; touch /run/pwned; "', '-e', '../tunnels', '*']) {
-    dispatch(it, { argv: [text, 'up'], env: { ...CONNECT.env, CONNECTION_ID: text, CONNECTION_EXTERNAL: '1' } });
-    dispatch(it, { argv: [text, 'vpn-pre-up'], env: { ...CONNECT.env, CONNECTION_ID: text, VPN_IP_IFACE: text } });
+  for (const text of [
+    'My VPN $(touch /run/pwned)',
+    '`touch /run/pwned`',
+    '"; touch /run/pwned; "',
+    '-e',
+    '../tunnels',
+    '*',
+  ]) {
+    dispatch(it, {
+      argv: [text, 'up'],
+      env: { ...CONNECT.env, CONNECTION_ID: text, CONNECTION_EXTERNAL: '1' },
+    });
+    dispatch(it, {
+      argv: [text, 'vpn-pre-up'],
+      env: { ...CONNECT.env, CONNECTION_ID: text, VPN_IP_IFACE: text },
+    });
   }
   expect(it.exists('/run/pwned')).toBe(false);
   expect(it.rules()).toEqual(base);
-  must(dispatch(it, { ...CONNECT, env: { ...CONNECT.env, CONNECTION_ID: 'My VPN $(touch /run/pwned)' } }));
+  must(
+    dispatch(it, {
+      ...CONNECT,
+      env: { ...CONNECT.env, CONNECTION_ID: 'My VPN $(touch /run/pwned)' },
+    }),
+  );
   expect(liveDevices(it)).toEqual(['tun0']);
   expect(it.exists('/run/pwned')).toBe(false);
 });
@@ -134,10 +180,16 @@ test('an event of another interface costs hardly more than a script that does no
   expect(it.list(TUNNELS)).toEqual(['tun0']);
   it.write('/run/empty', '#!/bin/sh\n');
   must(it.run('chmod', '755', '/run/empty'));
-  const calls = `wlan0 up|wlan0 down|"" connectivity-change|none hostname|wlan0 dhcp4-change`.split('|');
+  const calls = `wlan0 up|wlan0 down|"" connectivity-change|none hostname|wlan0 dhcp4-change`.split(
+    '|',
+  );
   const seconds = (script: string) => {
     const start = performance.now();
-    must(it.sh(`i=0; while [ $i -lt 20 ]; do ${calls.map((call) => `${script} ${call}`).join('; ')}; i=$((i + 1)); done`));
+    must(
+      it.sh(
+        `i=0; while [ $i -lt 20 ]; do ${calls.map((call) => `${script} ${call}`).join('; ')}; i=$((i + 1)); done`,
+      ),
+    );
     return performance.now() - start;
   };
   const [empty, ours]: [number[], number[]] = [[], []];
@@ -147,7 +199,9 @@ test('an event of another interface costs hardly more than a script that does no
   }
   // The fastest of each: what else runs on this machine can only add.
   const ratio = Math.min(...ours) / Math.min(...empty);
-  process.stdout.write(`an event that is not ours costs ${ratio.toFixed(2)} times an empty script\n`);
+  process.stdout.write(
+    `an event that is not ours costs ${ratio.toFixed(2)} times an empty script\n`,
+  );
   // Measured: 1.2. The rest is room for a busy machine.
   expect(ratio).toBeLessThan(2);
 });

@@ -22,16 +22,30 @@ export function undoAll(machine: Machine): void {
   for (const place of places.splice(0).reverse()) machine.run('umount', place);
 }
 
-/** Lays memory over each folder in which hooks look for programs, so that programs can be taken out or put in. */
-export function overlayPrograms(machine: Machine, folders: readonly string[] = PROGRAM_FOLDERS): () => void {
-  const real = [...new Set(folders.map((folder) => machine.run('readlink', '-f', folder).stdout.trim()))].filter((folder) =>
-    machine.exists(folder),
-  );
+/**
+ * Lays memory over each folder in which hooks look for programs, so that programs can be taken out
+ * or put in.
+ */
+export function overlayPrograms(
+  machine: Machine,
+  folders: readonly string[] = PROGRAM_FOLDERS,
+): () => void {
+  const real = [
+    ...new Set(folders.map((folder) => machine.run('readlink', '-f', folder).stdout.trim())),
+  ].filter((folder) => machine.exists(folder));
   const umounts = real.map((folder) => {
     overlays++;
     const own = `/mnt/programs-${overlays}`;
     must(machine.run('mkdir', '-p', `${own}/upper`, `${own}/work`));
-    return mountHere(machine, folder, '-t', 'overlay', 'overlay', '-o', `lowerdir=${folder},upperdir=${own}/upper,workdir=${own}/work`);
+    return mountHere(
+      machine,
+      folder,
+      '-t',
+      'overlay',
+      'overlay',
+      '-o',
+      `lowerdir=${folder},upperdir=${own}/upper,workdir=${own}/work`,
+    );
   });
   return () => {
     for (const umount of umounts.reverse()) umount();
@@ -42,6 +56,12 @@ export function overlayPrograms(machine: Machine, folders: readonly string[] = P
 export function hideHere(machine: Machine, ...names: readonly string[]): () => void {
   const holds = (folder: string) => names.some((name) => machine.list(folder).includes(name));
   const show = overlayPrograms(machine, PROGRAM_FOLDERS.filter(holds));
-  must(machine.run('rm', '-f', ...PROGRAM_FOLDERS.flatMap((folder) => names.map((name) => `${folder}/${name}`))));
+  must(
+    machine.run(
+      'rm',
+      '-f',
+      ...PROGRAM_FOLDERS.flatMap((folder) => names.map((name) => `${folder}/${name}`)),
+    ),
+  );
   return show;
 }

@@ -15,13 +15,18 @@ mount --bind /run/slow /usr/sbin/nft
 
 describe('a command that takes longer than half a second', () => {
   const machine = machineWith('nftables', (sandbox) => {
-    installProduct(sandbox).set({ KILLSWITCH_BACKEND: 'nftables', KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp' });
+    installProduct(sandbox).set({
+      KILLSWITCH_BACKEND: 'nftables',
+      KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp',
+    });
     const { status, stderr } = sandbox.run(['sh', '-euc', SLOW]);
     if (status !== 0) throw new Error(stderr);
   });
 
   test('says so on a terminal, and leaves no trace of it there', (context) => {
-    const { status, stdout } = machine.sandbox(context).run(['script', '-qec', `${PATHS.command} lock`, '/dev/null']);
+    const { status, stdout } = machine
+      .sandbox(context)
+      .run(['script', '-qec', `${PATHS.command} lock`, '/dev/null']);
     expect(status).toBe(0);
     // Each drawing erases the last, and the answer begins on an empty line.
     const drawings = stdout.split(ERASE);
@@ -43,7 +48,9 @@ describe('a command that is over at once', () => {
   const machine = machineWith('nftables', (sandbox) => void installProduct(sandbox));
 
   test('says nothing on a terminal', (context) => {
-    const { stdout } = machine.sandbox(context).run(['script', '-qec', `${PATHS.command} unlock`, '/dev/null']);
+    const { stdout } = machine
+      .sandbox(context)
+      .run(['script', '-qec', `${PATHS.command} unlock`, '/dev/null']);
     expect(stdout).toMatch(/^\w/);
     expect(stdout).not.toContain(ERASE);
   });

@@ -1,9 +1,19 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { capture, tunnelCall } from './captures.ts';
-import { BACKENDS, type Machine, must, TUNNELS, unordered, useMachine, withoutEnded } from './installed-machine.ts';
+import {
+  BACKENDS,
+  type Machine,
+  must,
+  TUNNELS,
+  unordered,
+  useMachine,
+  withoutEnded,
+} from './installed-machine.ts';
 
 /** How the last change came into the kernel, as the log says it. */
-function applied(entries: ReturnType<ReturnType<Machine['logMark']>>): readonly (string | undefined)[] {
+function applied(
+  entries: ReturnType<ReturnType<Machine['logMark']>>,
+): readonly (string | undefined)[] {
   return entries.filter(({ event }) => event === 'applied').map((entry) => entry.applied);
 }
 
@@ -74,7 +84,11 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect(it.rules()).toEqual(connected);
     must(it.hook('up', capture('ovpn2.6.persist-after-sigusr1-restart.up.env')));
     expect(it.rules()).toEqual(connected);
-    expect(it.status()).toMatchObject({ state: 'connected', exact: true, tunnels: [{ device: 'tun0' }] });
+    expect(it.status()).toMatchObject({
+      state: 'connected',
+      exact: true,
+      tunnels: [{ device: 'tun0' }],
+    });
     must(it.hook('down', capture('ovpn2.6.persist-sigterm-while-reconnecting.down.env')));
     expect(withoutEnded(it.rules())).toEqual(withoutEnded(base));
   });
@@ -86,7 +100,11 @@ describe.each(BACKENDS)('with %s', (backend) => {
     must(
       it.hook(
         'up',
-        tunnelCall('tun0', { trusted_ip: '198.51.100.20', ifconfig_local: '10.9.0.2', foreign_option_1: 'dhcp-option DNS 10.9.0.1' }),
+        tunnelCall('tun0', {
+          trusted_ip: '198.51.100.20',
+          ifconfig_local: '10.9.0.2',
+          foreign_option_1: 'dhcp-option DNS 10.9.0.1',
+        }),
       ),
     );
     const text = JSON.stringify(it.rules());
@@ -102,7 +120,11 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const calls = [
       capture('ovpn2.6.udp4-subnet.up.env'),
       tunnelCall('tun1', { route_network_1: '10.30.0.0', route_netmask_1: '255.255.0.0' }),
-      tunnelCall('tap0', { trusted_ip: '198.51.100.20', ifconfig_ipv6_local: 'fd00:9::2', ifconfig_ipv6_netbits: '64' }),
+      tunnelCall('tap0', {
+        trusted_ip: '198.51.100.20',
+        ifconfig_ipv6_local: 'fd00:9::2',
+        ifconfig_ipv6_netbits: '64',
+      }),
     ];
     const logged = it.logMark();
     for (const call of calls) must(it.hook('up', call));
@@ -114,9 +136,15 @@ describe.each(BACKENDS)('with %s', (backend) => {
         : it.run('iptables', '-I', 'KILLSWITCH-O-tun1', '-j', 'ACCEPT');
     must(foreign);
     expect(it.status().exact).toBe(false);
-    must(it.hook('route-up', { ...tunnelCall('tun1', { route_network_1: '10.30.0.0', route_netmask_1: '255.255.0.0' }), argv: [] }));
+    must(
+      it.hook('route-up', {
+        ...tunnelCall('tun1', { route_network_1: '10.30.0.0', route_netmask_1: '255.255.0.0' }),
+        argv: [],
+      }),
+    );
     expect(applied(logged()).at(-1)).toBe('replaced');
     expect(unordered(it.rules())).toEqual(unordered(grown));
-    for (const { env } of calls) must(it.hook('down', { argv: [], env: { dev: env['dev'] ?? '' } }));
+    for (const { env } of calls)
+      must(it.hook('down', { argv: [], env: { dev: env['dev'] ?? '' } }));
   });
 });

@@ -4,10 +4,14 @@ import { type Call, hookArgv, must, ran, useMachine } from './installed-machine.
 
 const CONF = '/etc/resolv.conf';
 const HERE = 'nameserver 192.0.2.1\noptions edns0';
-const UP: Call = { argv: ['tun0', '1500', '0', '10.8.0.6', '255.255.255.0', 'init'], env: OPENVPN_ENVIRONMENT };
+const UP: Call = {
+  argv: ['tun0', '1500', '0', '10.8.0.6', '255.255.255.0', 'init'],
+  env: OPENVPN_ENVIRONMENT,
+};
 const DOWN: Call = { argv: ['tun0'], env: { dev: 'tun0' } };
 
-const servers = (text: string) => [...text.matchAll(/^nameserver (\S+)/gm)].map(([, server]) => server);
+const servers = (text: string) =>
+  [...text.matchAll(/^nameserver (\S+)/gm)].map(([, server]) => server);
 
 describe('the hooks and a plain /etc/resolv.conf', () => {
   const machine = useMachine();
@@ -36,7 +40,14 @@ describe('the hooks and a plain /etc/resolv.conf', () => {
   test('without root they leave it, and status gives back what was left', () => {
     const it = machine();
     must(it.hook('up', UP));
-    const down = it.run('setpriv', '--reuid=65534', '--clear-groups', '--bounding-set=-all', '--inh-caps=-all', ...hookArgv('down', DOWN));
+    const down = it.run(
+      'setpriv',
+      '--reuid=65534',
+      '--clear-groups',
+      '--bounding-set=-all',
+      '--inh-caps=-all',
+      ...hookArgv('down', DOWN),
+    );
     expect(down.status, ran(down)).toBe(0);
     expect(down.stderr).toContain('gives the resolvers back');
     expect(servers(it.read(CONF))).toEqual(['10.8.0.1', 'fd00:8::1']);

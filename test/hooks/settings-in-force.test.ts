@@ -9,8 +9,15 @@ describe.each(['iptables', 'nftables'] as const)('with %s', (backend) => {
 
   test.each([
     ['emptied', (it: ReturnType<typeof machine>) => it.settings()],
-    ['lost', (it: ReturnType<typeof machine>) => must(it.run('rm', '/etc/ovpn-killswitch/killswitch.env'))],
-    ['loosened', (it: ReturnType<typeof machine>) => it.settings(setting, 'KILLSWITCH_LAN=private', 'KILLSWITCH_ENDPOINT_OWNER=any')],
+    [
+      'lost',
+      (it: ReturnType<typeof machine>) => must(it.run('rm', '/etc/ovpn-killswitch/killswitch.env')),
+    ],
+    [
+      'loosened',
+      (it: ReturnType<typeof machine>) =>
+        it.settings(setting, 'KILLSWITCH_LAN=private', 'KILLSWITCH_ENDPOINT_OWNER=any'),
+    ],
   ])('a settings file that is %s after lock widens nothing when a hook runs', (_, change) => {
     const it = machine();
     it.settings(setting, 'KILLSWITCH_LAN=off');

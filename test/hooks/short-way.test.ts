@@ -1,20 +1,33 @@
 import { describe, expect, test } from 'vitest';
 import { tunnelCall } from './captures.ts';
-import { BACKENDS, type Machine, must, STATE, useMachine, withoutEnded } from './installed-machine.ts';
+import {
+  BACKENDS,
+  type Machine,
+  must,
+  STATE,
+  useMachine,
+  withoutEnded,
+} from './installed-machine.ts';
 import { overlayPrograms } from './obstacles.ts';
 
 const CALLS = '/run/calls';
 
 const COUNTED = ['nft', 'iptables-save', 'ip6tables-save', 'iptables-restore', 'ip6tables-restore'];
 
-/** Puts something of the same name in the place of each program, which notes the call and goes on with the program. */
+/**
+ * Puts something of the same name in the place of each program, which notes the call and goes on
+ * with the program.
+ */
 function count(it: Machine): void {
   overlayPrograms(it, ['/usr/sbin', '/sbin']);
   must(it.run('mkdir', '-p', '/run/real'));
   for (const name of COUNTED) {
     must(it.sh(`cp "$(readlink -f /usr/sbin/${name})" /run/real/${name}; rm /usr/sbin/${name}`));
     // iptables is one program that looks at the name it was called by.
-    it.write(`/usr/sbin/${name}`, `#!/bin/sh\necho ${name} >>${CALLS}\nexec /run/real/${name} "$@"\n`);
+    it.write(
+      `/usr/sbin/${name}`,
+      `#!/bin/sh\necho ${name} >>${CALLS}\nexec /run/real/${name} "$@"\n`,
+    );
     must(it.run('chmod', '755', `/usr/sbin/${name}`));
   }
 }
@@ -56,7 +69,9 @@ describe.each(BACKENDS)('with %s and a thousand profiles', (backend) => {
     const change = backend === 'nftables' ? ['nft'] : families('tables-restore');
     const look = backend === 'nftables' ? ['nft'] : families('tables-save');
     expect(callsOf(it, () => must(it.hook('up', tunnelCall('tun0'))))).toEqual(change);
-    expect(callsOf(it, () => must(it.hook('route-up', { ...tunnelCall('tun0'), argv: [] })))).toEqual(look);
+    expect(
+      callsOf(it, () => must(it.hook('route-up', { ...tunnelCall('tun0'), argv: [] }))),
+    ).toEqual(look);
     expect(it.status()).toMatchObject({ state: 'connected', exact: true });
     expect(callsOf(it, () => must(it.hook('down', tunnelCall('tun0'))))).toEqual(change);
     expect(withoutEnded(it.rules())).toEqual(withoutEnded(base));
@@ -73,7 +88,10 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const one = it.rules();
     const logged = it.logMark();
     must(it.hook('up', second));
-    expect(it.status()).toMatchObject({ exact: true, tunnels: [{ device: 'tun0' }, { device: 'tun1' }] });
+    expect(it.status()).toMatchObject({
+      exact: true,
+      tunnels: [{ device: 'tun0' }, { device: 'tun1' }],
+    });
     must(it.hook('down', second));
     expect(logged().flatMap(({ applied }) => applied ?? [])).toEqual(['added', 'removed']);
     expect(withoutEnded(it.rules())).toEqual(withoutEnded(one));
@@ -85,21 +103,30 @@ describe.each(BACKENDS)('with %s', (backend) => {
       ? 'nft flush chain inet ovpn_killswitch tunnel-networks; nft add rule inet ovpn_killswitch lan accept 2>/dev/null || nft insert rule inet ovpn_killswitch postrouting accept'
       : 'iptables -D KILLSWITCH-OUTPUT -m comment --comment rest -j DROP';
 
-  test.each(['up', 'down'] as const)('%s sees that somebody has changed the rules, and puts them right', (hook) => {
-    const it = machine();
-    if (hook === 'down') must(it.hook('up', tunnelCall('tun0')));
-    must(it.sh(tampering));
-    expect(it.status().exact).toBe(false);
-    const logged = it.logMark();
-    must(it.hook(hook, tunnelCall('tun0')));
-    expect(logged().flatMap(({ applied }) => applied ?? [])).toEqual(['replaced']);
-    expect(it.status().exact).toBe(true);
-    must(it.hook('down', tunnelCall('tun0')));
-  });
+  test.each(['up', 'down'] as const)(
+    '%s sees that somebody has changed the rules, and puts them right',
+    (hook) => {
+      const it = machine();
+      if (hook === 'down') must(it.hook('up', tunnelCall('tun0')));
+      must(it.sh(tampering));
+      expect(it.status().exact).toBe(false);
+      const logged = it.logMark();
+      must(it.hook(hook, tunnelCall('tun0')));
+      expect(logged().flatMap(({ applied }) => applied ?? [])).toEqual(['replaced']);
+      expect(it.status().exact).toBe(true);
+      must(it.hook('down', tunnelCall('tun0')));
+    },
+  );
 
   test('after flushed rules up still ends in all of them', () => {
     const it = machine();
-    must(it.sh(backend === 'nftables' ? 'nft delete table inet ovpn_killswitch' : 'iptables -F; ip6tables -F'));
+    must(
+      it.sh(
+        backend === 'nftables'
+          ? 'nft delete table inet ovpn_killswitch'
+          : 'iptables -F; ip6tables -F',
+      ),
+    );
     must(it.hook('up', tunnelCall('tun0')));
     expect(it.status()).toMatchObject({ state: 'connected', exact: true });
     must(it.hook('down', tunnelCall('tun0')));
@@ -108,7 +135,12 @@ describe.each(BACKENDS)('with %s', (backend) => {
 
   test('a word that was lost or made up is not trusted', () => {
     const it = machine();
-    for (const word of ['', '{}', 'no json', `{"version":1,"backend":"${backend}","tunnels":["x"],"fingerprint":""}`]) {
+    for (const word of [
+      '',
+      '{}',
+      'no json',
+      `{"version":1,"backend":"${backend}","tunnels":["x"],"fingerprint":""}`,
+    ]) {
       it.write('/run/ovpn-killswitch/last-transaction', word);
       must(it.hook('up', tunnelCall('tun0')));
       expect(it.status()).toMatchObject({ state: 'connected', exact: true });
@@ -157,7 +189,10 @@ describe('with iptables', () => {
     '-P OUTPUT ACCEPT',
   ])('nothing but questions is taken from the word of the last transaction: %s', (line) => {
     const it = machine();
-    it.write(WORD, it.read(WORD).replace('"fingerprint":"', `"fingerprint":"ipv4 filter ${line}\\n`));
+    it.write(
+      WORD,
+      it.read(WORD).replace('"fingerprint":"', `"fingerprint":"ipv4 filter ${line}\\n`),
+    );
     const logged = it.logMark();
     must(it.hook('up', tunnelCall('tun0')));
     expect(logged().flatMap(({ applied }) => applied ?? [])).toEqual(['added']);

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { must, useMachine } from './installed-machine.ts';
 
 const PROFILE = '/etc/openvpn/client/mine.conf';
-const TEXT = 'client\nremote 203.0.113.10 1194\nup /etc/openvpn/update-resolv-conf\n# the end, without a line break';
+const TEXT =
+  'client\nremote 203.0.113.10 1194\nup /etc/openvpn/update-resolv-conf\n# the end, without a line break';
 
 describe('uninstall', () => {
   const machine = useMachine();

@@ -16,10 +16,16 @@ const BLOCKED: Ruleset = compile(POLICIES['blocked, endpoints of both families']
 const CONNECTED: Ruleset = compile(POLICIES.connected);
 
 const changes = ({ program }: Command) => program === 'nft' || program.endsWith('-restore');
-const isCheck = (command: Command) => changes(command) && command.args.some((word) => word === '--check' || word === '--test');
-const isCommit = (command: Command) => changes(command) && command.stdin !== undefined && !isCheck(command);
+const isCheck = (command: Command) =>
+  changes(command) && command.args.some((word) => word === '--check' || word === '--test');
+const isCommit = (command: Command) =>
+  changes(command) && command.stdin !== undefined && !isCheck(command);
 
-const FAILURE: Output = { status: 4, stdout: '', stderr: 'line 7 failed: \u001b[31mno such thing\n' };
+const FAILURE: Output = {
+  status: 4,
+  stdout: '',
+  stderr: 'line 7 failed: \u001b[31mno such thing\n',
+};
 
 describe.each(KINDS)('%s', (kind) => {
   const machine = machineWith(kind);
@@ -43,7 +49,10 @@ describe.each(KINDS)('%s', (kind) => {
     const host = sandboxHost(sandbox);
     expect(apply(host, backend, CONNECTED, BLOCKED)).toBe('added');
     const asked = host.commands.filter((command) => isCheck(command) || isCommit(command));
-    expect(asked.map((command) => isCheck(command))).toEqual([...Array(families).fill(true), ...Array(families).fill(false)]);
+    expect(asked.map((command) => isCheck(command))).toEqual([
+      ...Array(families).fill(true),
+      ...Array(families).fill(false),
+    ]);
     if (kind !== 'nftables')
       expect(asked.map(({ program }) => program)).toEqual([
         'ip6tables-restore',
@@ -65,14 +74,18 @@ describe.each(KINDS)('%s', (kind) => {
   test('when the check fails, nothing is committed and the error says which command, what it said and what to do', (context) => {
     const sandbox = machine.withUsers(context);
     blocked(sandbox);
-    const host = sandboxHost(sandbox, { intercept: (command, run) => (isCheck(command) ? FAILURE : run(command)) });
+    const host = sandboxHost(sandbox, {
+      intercept: (command, run) => (isCheck(command) ? FAILURE : run(command)),
+    });
     const error = thrownBy(() => apply(host, backend, CONNECTED, BLOCKED));
     expect(error.code).toBe('REFUSED');
     expect(host.commands.filter(isCommit)).toEqual([]);
     expect(differences(sandbox, BLOCKED)).toEqual([]);
     const text = explainError(error).join('\n');
     expect(text).toMatch(
-      kind === 'nftables' ? /nft --check -f -: exit status 4/ : /ip6tables-restore --noflush -w 5 --test: exit status 4/,
+      kind === 'nftables'
+        ? /nft --check -f -: exit status 4/
+        : /ip6tables-restore --noflush -w 5 --test: exit status 4/,
     );
     expect(text).toContain('line 7 failed: \\x1b[31mno such thing');
     expect(text).toContain('Still safe: The rules that were loaded stay loaded.');
@@ -82,7 +95,9 @@ describe.each(KINDS)('%s', (kind) => {
   test('when every commit fails, the rules that were there stay', (context) => {
     const sandbox = machine.withUsers(context);
     blocked(sandbox);
-    const host = sandboxHost(sandbox, { intercept: (command, run) => (isCommit(command) ? FAILURE : run(command)) });
+    const host = sandboxHost(sandbox, {
+      intercept: (command, run) => (isCommit(command) ? FAILURE : run(command)),
+    });
     const error = thrownBy(() => apply(host, backend, CONNECTED, BLOCKED));
     expect(error.code).toBe('REFUSED');
     expect(error.message).toContain('commit');
@@ -94,7 +109,8 @@ describe.each(KINDS)('%s', (kind) => {
     blocked(sandbox);
     let commits = 0;
     const host = sandboxHost(sandbox, {
-      intercept: (command, run) => (isCommit(command) && ++commits === families ? FAILURE : run(command)),
+      intercept: (command, run) =>
+        isCommit(command) && ++commits === families ? FAILURE : run(command),
     });
     expect(apply(host, backend, CONNECTED, BLOCKED)).not.toBe('unchanged');
     expect(differences(sandbox, CONNECTED)).toEqual([]);
@@ -105,7 +121,8 @@ describe.each(KINDS)('%s', (kind) => {
     blocked(sandbox);
     const slow = sandboxHost(sandbox, { milliseconds: 200 });
     const host = sandboxHost(sandbox, {
-      intercept: (command, run) => (isCommit(command) ? slow.run({ program: 'sh', args: ['-c', 'sleep 2'] }) : run(command)),
+      intercept: (command, run) =>
+        isCommit(command) ? slow.run({ program: 'sh', args: ['-c', 'sleep 2'] }) : run(command),
     });
     const error = thrownBy(() => apply(host, backend, CONNECTED, BLOCKED));
     expect(error.code).toBe('REFUSED');
@@ -119,7 +136,8 @@ describe.each(KINDS)('%s', (kind) => {
       ? {
           'deletes our table': 'nft delete table inet ovpn_killswitch',
           'flushes a chain of ours': 'nft flush chain inet ovpn_killswitch postrouting',
-          'makes the chain we are about to make': 'nft add chain inet ovpn_killswitch postrouting-tun0',
+          'makes the chain we are about to make':
+            'nft add chain inet ovpn_killswitch postrouting-tun0',
         }
       : {
           'removes our jump': 'iptables -D OUTPUT -j KILLSWITCH-OUTPUT',
@@ -129,41 +147,49 @@ describe.each(KINDS)('%s', (kind) => {
           'makes the chain we are about to make': 'ip6tables -N KILLSWITCH-O-tun0',
         };
 
-  describe.each(Object.entries(OUTSIDERS))('when another party %s between the look and the commit', (_, script) => {
-    const meddle = (sandbox: Sandbox) => {
-      let done = false;
-      return sandboxHost(sandbox, {
-        intercept: (command, run) => {
-          if (isCommit(command) && !done) {
-            done = true;
-            shell(sandbox, script);
-          }
-          return run(command);
-        },
+  describe.each(Object.entries(OUTSIDERS))(
+    'when another party %s between the look and the commit',
+    (_, script) => {
+      const meddle = (sandbox: Sandbox) => {
+        let done = false;
+        return sandboxHost(sandbox, {
+          intercept: (command, run) => {
+            if (isCommit(command) && !done) {
+              done = true;
+              shell(sandbox, script);
+            }
+            return run(command);
+          },
+        });
+      };
+
+      test('adding a tunnel ends with exactly the rules that should be there', (context) => {
+        const sandbox = machine.withUsers(context);
+        blocked(sandbox);
+        apply(meddle(sandbox), backend, CONNECTED, BLOCKED);
+        expect(differences(sandbox, CONNECTED)).toEqual([]);
+        if (kind !== 'nftables')
+          shell(sandbox, 'iptables -D OUTPUT -p tcp --dport 80 -j ACCEPT 2>/dev/null || :');
       });
-    };
 
-    test('adding a tunnel ends with exactly the rules that should be there', (context) => {
-      const sandbox = machine.withUsers(context);
-      blocked(sandbox);
-      apply(meddle(sandbox), backend, CONNECTED, BLOCKED);
-      expect(differences(sandbox, CONNECTED)).toEqual([]);
-      if (kind !== 'nftables') shell(sandbox, 'iptables -D OUTPUT -p tcp --dport 80 -j ACCEPT 2>/dev/null || :');
-    });
-
-    test('replacing everything does too', (context) => {
-      const sandbox = machine.withUsers(context);
-      apply(sandboxHost(sandbox), backend, compile(POLICIES['blocked, no IPv6']));
-      apply(meddle(sandbox), backend, CONNECTED);
-      expect(differences(sandbox, CONNECTED)).toEqual([]);
-      if (kind !== 'nftables') shell(sandbox, 'iptables -D OUTPUT -p tcp --dport 80 -j ACCEPT 2>/dev/null || :');
-    });
-  });
+      test('replacing everything does too', (context) => {
+        const sandbox = machine.withUsers(context);
+        apply(sandboxHost(sandbox), backend, compile(POLICIES['blocked, no IPv6']));
+        apply(meddle(sandbox), backend, CONNECTED);
+        expect(differences(sandbox, CONNECTED)).toEqual([]);
+        if (kind !== 'nftables')
+          shell(sandbox, 'iptables -D OUTPUT -p tcp --dport 80 -j ACCEPT 2>/dev/null || :');
+      });
+    },
+  );
 
   test('when another party spoils every commit, the error says what is there instead', (context) => {
     const sandbox = machine.withUsers(context);
     blocked(sandbox);
-    const spoil = kind === 'nftables' ? 'nft flush chain inet ovpn_killswitch tunnel-networks' : 'ip6tables -F KILLSWITCH-FIRST-NETWORKS';
+    const spoil =
+      kind === 'nftables'
+        ? 'nft flush chain inet ovpn_killswitch tunnel-networks'
+        : 'ip6tables -F KILLSWITCH-FIRST-NETWORKS';
     const host = sandboxHost(sandbox, {
       intercept: (command, run) => {
         const output = run(command);
@@ -181,7 +207,10 @@ describe.each(KINDS)('%s', (kind) => {
     const sandbox = machine.withUsers(context);
     blocked(sandbox);
     const host = sandboxHost(sandbox);
-    const open = look(host, backend).policies.map((each) => ({ ...each, policy: 'ACCEPT' as const }));
+    const open = look(host, backend).policies.map((each) => ({
+      ...each,
+      policy: 'ACCEPT' as const,
+    }));
     expect(removeRules(host, backend, open)).toBe('removed');
     expect(look(host, backend).present).toBe(false);
     expect(removeRules(host, backend, open)).toBe('unchanged');
@@ -190,7 +219,9 @@ describe.each(KINDS)('%s', (kind) => {
   test('when removing fails, the error is raised and the rules are still there', (context) => {
     const sandbox = machine.withUsers(context);
     blocked(sandbox);
-    const host = sandboxHost(sandbox, { intercept: (command, run) => (isCommit(command) ? FAILURE : run(command)) });
+    const host = sandboxHost(sandbox, {
+      intercept: (command, run) => (isCommit(command) ? FAILURE : run(command)),
+    });
     expect(thrownBy(() => removeRules(host, backend, [])).code).toBe('REFUSED');
     expect(differences(sandbox, BLOCKED)).toEqual([]);
   });
@@ -207,14 +238,21 @@ describe.each(['iptables-nft', 'iptables-legacy'] as const)('%s has two families
     'when the kernel refuses the rules of %s for good, the other family is locked and the error says so',
     ([, program, family], context) => {
       const sandbox = machine.withUsers(context);
-      const open = look(sandboxHost(sandbox), backend).policies.map((each) => ({ ...each, policy: 'ACCEPT' as const }));
+      const open = look(sandboxHost(sandbox), backend).policies.map((each) => ({
+        ...each,
+        policy: 'ACCEPT' as const,
+      }));
       removeRules(sandboxHost(sandbox), backend, open);
       const host = sandboxHost(sandbox, {
-        intercept: (command, run) => (isCommit(command) && command.program === program ? FAILURE : run(command)),
+        intercept: (command, run) =>
+          isCommit(command) && command.program === program ? FAILURE : run(command),
       });
       const error = thrownBy(() => apply(host, backend, CONNECTED));
       expect(error.detail.join('\n')).toContain(`${program} --noflush -w 5: exit status 4`);
-      const wrong = differencesOf(backend.image(CONNECTED), look(sandboxHost(sandbox), backend).image);
+      const wrong = differencesOf(
+        backend.image(CONNECTED),
+        look(sandboxHost(sandbox), backend).image,
+      );
       expect([...new Set(wrong.map((each) => each.family))]).toEqual([family]);
       expect(error.code).toBe('PARTLY');
     },

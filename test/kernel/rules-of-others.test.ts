@@ -8,10 +8,19 @@ import { installProduct, type Product } from '../support/product.ts';
 import { dumpRules, othersOf } from '../support/rule-dump.ts';
 
 const ENDPOINTS = '203.0.113.10:1194/udp,[2001:db8:10::10]:1194/udp';
-const SECOND = { ...OPENVPN_ENVIRONMENT, dev: 'tun1', ifconfig_local: '10.9.0.6', ifconfig_ipv6_local: 'fd00:9::6', trusted_port: '443' };
+const SECOND = {
+  ...OPENVPN_ENVIRONMENT,
+  dev: 'tun1',
+  ifconfig_local: '10.9.0.6',
+  ifconfig_ipv6_local: 'fd00:9::6',
+  trusted_port: '443',
+};
 
 /** What a machine goes through while it is locked. */
-const LIFE: readonly (readonly [step: string, run: (product: Product) => { readonly status: number | null; readonly stderr: string }])[] = [
+const LIFE: readonly (readonly [
+  step: string,
+  run: (product: Product) => { readonly status: number | null; readonly stderr: string },
+])[] = [
   ['lock', (product) => product.run('lock', '--force')],
   ['up', (product) => product.hook('up')],
   ['route-up', (product) => product.hook('route-up')],
@@ -40,9 +49,15 @@ describe.each(KINDS)('%s', (kind) => {
       expect(before.ipv4).toContain('-A OUTPUT -j MINE');
       for (const [step, run] of LIFE) {
         const { status, stderr } = run(product);
-        expect({ step, status, stderr: status === 0 ? '' : stderr }).toEqual({ step, status: 0, stderr: '' });
+        expect({ step, status, stderr: status === 0 ? '' : stderr }).toEqual({
+          step,
+          status: 0,
+          stderr: '',
+        });
         const now = dumpRules(sandbox);
-        expect(JSON.stringify(now)).toContain(kind === 'nftables' ? 'ovpn_killswitch' : 'KILLSWITCH-OUTPUT');
+        expect(JSON.stringify(now)).toContain(
+          kind === 'nftables' ? 'ovpn_killswitch' : 'KILLSWITCH-OUTPUT',
+        );
         expect({ step, ...othersOf(now) }).toEqual({ step, ...othersOf(before) });
         expect({ step, status: product.run('status').status }).toEqual({ step, status: 0 });
       }
@@ -55,7 +70,8 @@ describe.each(KINDS)('%s', (kind) => {
       const sandbox = machine.sandbox(context);
       if (product === undefined) throw new Error('not installed');
       product.succeed('lock', '--force');
-      const change = (tool: string) => sandbox.run([tool, '-A', 'MINE', '-p', 'udp', '--dport', '99', '-j', 'ACCEPT']).status;
+      const change = (tool: string) =>
+        sandbox.run([tool, '-A', 'MINE', '-p', 'udp', '--dport', '99', '-j', 'ACCEPT']).status;
       expect([change('iptables'), change('ip6tables')]).toEqual([0, 0]);
       expect(product.run('status').status).toBe(0);
       const locked = othersOf(dumpRules(sandbox));
@@ -74,7 +90,8 @@ describe.each(KINDS)('%s', (kind) => {
       product.set({ KILLSWITCH_BACKEND: setting, KILLSWITCH_ENDPOINTS: ENDPOINTS });
     });
     const filterTables = (sandbox: Sandbox) => {
-      // The legacy tables are in a kernel from the first look at them on, and stay: a look is no rule.
+      // The legacy tables are in a kernel from the first look at them on, and stay: a look is no
+      // rule.
       for (const tool of ['iptables-save', 'ip6tables-save']) sandbox.run([tool, '-t', 'filter']);
     };
 
@@ -93,11 +110,16 @@ describe.each(KINDS)('%s', (kind) => {
       const sandbox = machine.sandbox(context);
       if (product === undefined) throw new Error('not installed');
       product.succeed('lock', '--force');
-      expect(sandbox.run(['iptables', '-A', 'FORWARD', '-p', 'tcp', '--dport', '7', '-j', 'DROP']).status).toBe(0);
+      expect(
+        sandbox.run(['iptables', '-A', 'FORWARD', '-p', 'tcp', '--dport', '7', '-j', 'DROP'])
+          .status,
+      ).toBe(0);
       expect(sandbox.run(['ip6tables', '-N', 'THEIRS']).status).toBe(0);
       product.succeed('unlock');
       const { ipv4, ipv6 } = dumpRules(sandbox);
-      expect(ipv4.split('\n').filter((line) => line.startsWith('-A'))).toEqual(['-A FORWARD -p tcp -m tcp --dport 7 -j DROP']);
+      expect(ipv4.split('\n').filter((line) => line.startsWith('-A'))).toEqual([
+        '-A FORWARD -p tcp -m tcp --dport 7 -j DROP',
+      ]);
       expect(ipv6).toContain(':THEIRS -');
       expect(`${ipv4}${ipv6}`).not.toContain('KILLSWITCH');
     });

@@ -21,7 +21,10 @@ import { installProduct, type Product } from '../support/product.ts';
 import { dumpRules, othersOf } from '../support/rule-dump.ts';
 import { sandboxHost } from '../support/sandbox-host.ts';
 
-/** As they are here: with iptables it depends on the kernel's modules whether bridged frames are told apart. */
+/**
+ * As they are here: with iptables it depends on the kernel's modules whether bridged frames are
+ * told apart.
+ */
 function backends(host: Host): readonly Backend[] {
   return [iptables(FAMILIES, '', true, tellsFrames(host)), nftables];
 }
@@ -50,7 +53,9 @@ function present(sandbox: Sandbox): readonly string[] {
 
 /** Writes the settings and locks, as a person does. */
 function lockWith(host: Host, backend: BackendName): Locked {
-  const lines = Object.entries({ ...VALUES, KILLSWITCH_BACKEND: backend }).map(([key, value]) => `${key}=${value}\n`);
+  const lines = Object.entries({ ...VALUES, KILLSWITCH_BACKEND: backend }).map(
+    ([key, value]) => `${key}=${value}\n`,
+  );
   host.write(PATHS.settings, lines.join(''));
   return lockMachine(host);
 }
@@ -63,33 +68,37 @@ const WAYS = [
 describe.each(['iptables-nft', 'iptables-legacy'] as const)('with %s installed', (kind) => {
   const machine = machineWith(kind, addOthersRules);
 
-  test.for(WAYS)('from %s to %s there is no moment without all the rules, and only one set afterwards', ([from, to], context) => {
-    const sandbox = machine.sandbox(context);
-    const before = dumpRules(sandbox);
-    lockWith(sandboxHost(sandbox), from);
-    expect(exact(sandbox)).toEqual([from]);
+  test.for(WAYS)(
+    'from %s to %s there is no moment without all the rules, and only one set afterwards',
+    ([from, to], context) => {
+      const sandbox = machine.sandbox(context);
+      const before = dumpRules(sandbox);
+      lockWith(sandboxHost(sandbox), from);
+      expect(exact(sandbox)).toEqual([from]);
 
-    const moments: (readonly string[])[] = [];
-    const host = sandboxHost(sandbox, {
-      intercept: (command, run) => {
-        const output = run(command);
-        if (command.stdin !== undefined && command.program !== 'unshare') moments.push(exact(sandbox));
-        return output;
-      },
-    });
-    const { choice } = lockWith(host, to);
-    expect(choice.backend.name).toBe(to);
-    expect(moments.length).toBeGreaterThan(2);
-    expect(moments.filter((backends) => backends.length === 0)).toEqual([]);
-    expect(moments).toContainEqual(['iptables', 'nftables']);
-    expect(exact(sandbox)).toEqual([to]);
-    expect(present(sandbox)).toEqual([to]);
-    expect(othersOf(dumpRules(sandbox))).toEqual(othersOf(before));
+      const moments: (readonly string[])[] = [];
+      const host = sandboxHost(sandbox, {
+        intercept: (command, run) => {
+          const output = run(command);
+          if (command.stdin !== undefined && command.program !== 'unshare')
+            moments.push(exact(sandbox));
+          return output;
+        },
+      });
+      const { choice } = lockWith(host, to);
+      expect(choice.backend.name).toBe(to);
+      expect(moments.length).toBeGreaterThan(2);
+      expect(moments.filter((backends) => backends.length === 0)).toEqual([]);
+      expect(moments).toContainEqual(['iptables', 'nftables']);
+      expect(exact(sandbox)).toEqual([to]);
+      expect(present(sandbox)).toEqual([to]);
+      expect(othersOf(dumpRules(sandbox))).toEqual(othersOf(before));
 
-    unlockMachine(sandboxHost(sandbox));
-    expect(present(sandbox)).toEqual([]);
-    expect(dumpRules(sandbox)).toEqual(before);
-  });
+      unlockMachine(sandboxHost(sandbox));
+      expect(present(sandbox)).toEqual([]);
+      expect(dumpRules(sandbox)).toEqual(before);
+    },
+  );
 
   test('locking again with the same backend commits nothing', (context) => {
     const sandbox = machine.sandbox(context);
@@ -98,7 +107,9 @@ describe.each(['iptables-nft', 'iptables-legacy'] as const)('with %s installed',
       const host = sandboxHost(sandbox);
       expect(lockWith(host, name).applied).toBe('unchanged');
       // A trial is made in a network namespace of its own.
-      expect(host.commands.filter(({ program, stdin }) => stdin !== undefined && program !== 'unshare')).toEqual([]);
+      expect(
+        host.commands.filter(({ program, stdin }) => stdin !== undefined && program !== 'unshare'),
+      ).toEqual([]);
       unlockMachine(sandboxHost(sandbox));
     }
   });
@@ -119,7 +130,8 @@ describe('the installed product', () => {
       product.succeed('lock', '--force');
       expect(product.hook('up').status).toBe(0);
       product.set({ ...VALUES, KILLSWITCH_BACKEND: to });
-      // The settings have changed but nobody has locked again: two sets of rules must not come of it.
+      // The settings have changed but nobody has locked again: two sets of rules must not come of
+      // it.
       expect(product.hook('route-up').status).toBe(0);
       expect(present(sandbox)).toEqual([from]);
       expect(product.report()).toMatchObject({ exit: 0, backend: from, state: 'connected' });

@@ -28,7 +28,9 @@ const SETTINGS = ({ backend }: Debian) =>
 
 /** Those, by their path below /proc/sys. */
 const WANTED = {
-  ...Object.fromEntries(['all', 'default', 'lo', UPLINK].map((name) => [`net/ipv6/conf/${name}/disable_ipv6`, '1'])),
+  ...Object.fromEntries(
+    ['all', 'default', 'lo', UPLINK].map((name) => [`net/ipv6/conf/${name}/disable_ipv6`, '1']),
+  ),
   'net/ipv4/conf/all/arp_ignore': '1',
   'net/ipv4/conf/all/src_valid_mark': '1',
   'net/ipv4/conf/all/rp_filter': '2',
@@ -72,7 +74,13 @@ interface Scene {
 
 async function valuesOf(machine: Booted): Promise<Readonly<Record<string, string>>> {
   const keys = [...Object.keys(WANTED), FOLLOWS];
-  const lines = (await machine.sh(`cd /proc/sys; for each in ${keys.join(' ')}; do echo "$each $(cat $each)"; done`)).trim().split('\n');
+  const lines = (
+    await machine.sh(
+      `cd /proc/sys; for each in ${keys.join(' ')}; do echo "$each $(cat $each)"; done`,
+    )
+  )
+    .trim()
+    .split('\n');
   return Object.fromEntries(lines.map((line) => line.split(' ') as [string, string]));
 }
 
@@ -80,7 +88,12 @@ async function open({ root }: Debian): Promise<Scene> {
   const machine = await bootMachine({ root, prepare: PREPARE });
   try {
     // A tunnel without IPv6: there is none on this machine then.
-    const tunnel = ['dev srv0', 'dev-type tun', 'topology subnet', `server ${VPN.network4} ${VPN.mask4}`];
+    const tunnel = [
+      'dev srv0',
+      'dev-type tun',
+      'topology subnet',
+      `server ${VPN.network4} ${VPN.mask4}`,
+    ];
     await machine.world.startServer({
       tunnel,
       pushes: [...PUSHED_TIMERS, 'redirect-gateway def1', `dhcp-option DNS ${VPN.resolver4}`],
@@ -112,7 +125,8 @@ describe.each(DEBIANS)('on $root with $backend, booted for real,', (debian) => {
     if (product === undefined) throw new Error('nothing was installed');
     return product;
   };
-  const statusOf = async (it: Scene) => JSON.parse((await productOf(it).command('status', '--json')).stdout);
+  const statusOf = async (it: Scene) =>
+    JSON.parse((await productOf(it).command('status', '--json')).stdout);
 
   test('"boot enable --sysctl" sets every kernel setting now, and a client connects with them', async (context) => {
     const it = on(context);
@@ -123,7 +137,9 @@ describe.each(DEBIANS)('on $root with $backend, booted for real,', (debian) => {
     await it.product.must('attach', PROFILE);
     await it.product.must('lock');
     await it.product.must('boot', 'enable', '--with', 'systemd', '--sysctl');
-    const written = [...machine.file(SYSCTL_FILE).matchAll(/^-(\S+) = (\S+)$/gm)].map(([, key, value]) => [key, value]);
+    const written = [...machine.file(SYSCTL_FILE).matchAll(/^-(\S+) = (\S+)$/gm)].map(
+      ([, key, value]) => [key, value],
+    );
     expect(Object.fromEntries(written)).toEqual(WANTED);
     expect(await valuesOf(machine)).toMatchObject(WANTED);
     await it.product.must('watch', 'enable');
@@ -138,7 +154,11 @@ describe.each(DEBIANS)('on $root with $backend, booted for real,', (debian) => {
     expect(await valuesOf(it.machine)).toMatchObject(WANTED);
     expect(await it.machine.failedUnits()).toEqual([]);
     await until('the watcher', async () => (await statusOf(it)).watch.running === true);
-    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, boot: { with: 'systemd', sysctl: true, problems: [] } });
+    expect(await statusOf(it)).toMatchObject({
+      state: 'blocked',
+      exact: true,
+      boot: { with: 'systemd', sysctl: true, problems: [] },
+    });
   });
 
   test('status says which one a network manager has changed', async (context) => {

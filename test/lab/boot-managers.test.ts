@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LAN, UPLINK } from '../../src/proof/addresses.ts';
 import { bootObstacle } from '../support/booted.ts';
-import { CUT_OFF, type Debian, NOTHING, openScene, RENAMED_AWAY, type Scene, type Seen, seenAtBoot } from './boot-scene.ts';
+import {
+  CUT_OFF,
+  type Debian,
+  NOTHING,
+  openScene,
+  RENAMED_AWAY,
+  type Scene,
+  type Seen,
+  seenAtBoot,
+} from './boot-scene.ts';
 
 /** boot-minute watches a minute, with the managers that most of its machines have. */
 const SECONDS = 15;
@@ -37,7 +46,10 @@ async function storyOf({ machine, product }: Scene, { make }: Disk): Promise<Sto
   await product.must('lock');
   await machine.sh(make);
   const seen = await seenAtBoot({ machine, product }, machine.powerCut, SECONDS);
-  return { seen, up: (await machine.sh(`ip -br address show dev ${UPLINK}`)).includes(LAN.client4) };
+  return {
+    seen,
+    up: (await machine.sh(`ip -br address show dev ${UPLINK}`)).includes(LAN.client4),
+  };
 }
 
 const stories = new Map<string, Promise<Story>>();

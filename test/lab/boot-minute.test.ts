@@ -2,14 +2,24 @@ import { beforeAll, expect, type TestContext, test } from 'vitest';
 import { LAN, UPLINK } from '../../src/proof/addresses.ts';
 import { bootObstacle } from '../support/booted.ts';
 import { initSystemOf } from '../support/init-systems.ts';
-import { CUT_OFF, type Debian, NOTHING, openScene, RENAMED_AWAY, type Scene, type Seen, seenAtBoot } from './boot-scene.ts';
+import {
+  CUT_OFF,
+  type Debian,
+  NOTHING,
+  openScene,
+  RENAMED_AWAY,
+  type Scene,
+  type Seen,
+  seenAtBoot,
+} from './boot-scene.ts';
 import { type Said, saidAtBoot } from './loudness.ts';
 
 const SECONDS = 60;
 
 /**
- * Machines of one system at a time. Each systemd takes six instances of inotify or more, its dbus and logind included; all of root on this kernel
- * together have 128 (fs.inotify.max_user_instances), and a systemd that gets none ends, or waits for ever.
+ * Machines of one system at a time. Each systemd takes six instances of inotify or more, its dbus
+ * and logind included; all of root on this kernel together have 128
+ * (fs.inotify.max_user_instances), and a systemd that gets none ends, or waits for ever.
  */
 const AT_ONCE = 2;
 
@@ -21,7 +31,8 @@ const DEBIANS: readonly Debian[] = [
   { root: 'systemd-13', backend: 'iptables' },
   { root: 'systemd-13', backend: 'nftables' },
   { root: OPENRC, backend: 'iptables', prepare: 'rc-update del netfilter-persistent sysinit' },
-  // It starts after the network there, and replaces all rules of iptables by what the owner has saved.
+  // It starts after the network there, and replaces all rules of iptables by what the owner has
+  // saved.
   {
     root: OPENRC,
     backend: 'nftables',
@@ -34,8 +45,9 @@ const SYSTEMD = ['systemd-12', 'systemd-13'];
 const DEPENDENCY = '/etc/systemd/system/dependency.service';
 
 /**
- * What the next boot meets on the disk, and whether systemd lets the network come up: shut, or not at all. `either`: what it does while it boots
- * with a service that requires a masked one differs between its versions.
+ * What the next boot meets on the disk, and whether systemd lets the network come up: shut, or not
+ * at all. `either`: what it does while it boots with a service that requires a masked one differs
+ * between its versions.
  */
 interface Disk {
   readonly disk: string;
@@ -57,7 +69,13 @@ const DISKS: readonly Disk[] = [
     network: 'up',
     roots: SYSTEMD,
   },
-  { disk: 'nothing is wrong, and it is shut down in order', make: '', network: 'up', how: 'reboot', roots: SYSTEMD },
+  {
+    disk: 'nothing is wrong, and it is shut down in order',
+    make: '',
+    network: 'up',
+    how: 'reboot',
+    roots: SYSTEMD,
+  },
   { disk: 'nothing is wrong', make: '', network: 'up', roots: [OPENRC] },
   {
     disk: 'the base is cut off',
@@ -108,7 +126,10 @@ interface Cell extends Disk {
 }
 
 const CELLS: readonly Cell[] = DEBIANS.flatMap((debian) =>
-  DISKS.filter(({ roots = [debian.root] }) => roots.includes(debian.root)).map((disk) => ({ ...disk, debian })),
+  DISKS.filter(({ roots = [debian.root] }) => roots.includes(debian.root)).map((disk) => ({
+    ...disk,
+    debian,
+  })),
 );
 
 interface Story {
@@ -119,7 +140,10 @@ interface Story {
   readonly said: Said | undefined;
 }
 
-async function storyOf(scene: Scene, { make, how = 'powerCut', says, debian }: Cell): Promise<Story> {
+async function storyOf(
+  scene: Scene,
+  { make, how = 'powerCut', says, debian }: Cell,
+): Promise<Story> {
   const { machine } = scene;
   try {
     await machine.sh(make);
@@ -152,8 +176,12 @@ beforeAll(() => {
 
 const IGMP = 'ipv4 protocol 2 to 224.0.0.22';
 
-/** Where nothing can load a rule and OpenRC holds no manager back, routes are prohibited; what goes to the link's own groups asks for none. */
-const mayLeave = ({ debian, network }: Cell) => (debian.root === OPENRC && network === 'down' ? [IGMP] : []);
+/**
+ * Where nothing can load a rule and OpenRC holds no manager back, routes are prohibited; what goes
+ * to the link's own groups asks for none.
+ */
+const mayLeave = ({ debian, network }: Cell) =>
+  debian.root === OPENRC && network === 'down' ? [IGMP] : [];
 
 const networkOf = ({ debian, network }: Cell) => (debian.root === OPENRC ? 'up' : network);
 
@@ -173,7 +201,10 @@ test.for(CELLS)(
   async (cell, context) => {
     const { seen, up } = await storyIn(cell, context);
     process.stdout.write(`${cell.debian.root}, ${cell.disk}: ${JSON.stringify(seen.neighbours)}\n`);
-    expect({ ...seen, clear: seen.clear.filter((name) => !mayLeave(cell).includes(name)) }).toMatchObject(NOTHING);
+    expect({
+      ...seen,
+      clear: seen.clear.filter((name) => !mayLeave(cell).includes(name)),
+    }).toMatchObject(NOTHING);
     if (networkOf(cell) !== 'either') expect(up).toBe(networkOf(cell) === 'up');
     if (up) expect(seen.neighbours['ARP']).toBeGreaterThan(0);
     if (cell.disk.includes('DHCP')) expect(seen.neighbours['DHCP']).toBeGreaterThan(0);
@@ -187,7 +218,12 @@ test.for(CELLS.filter(({ says }) => says !== undefined))(
     const { says = /^$/ } = cell;
     const { said } = await storyIn(cell, context);
     const { journal } = initSystemOf(cell.debian.root);
-    expect(Object.keys(said ?? {})).toEqual([...(journal === undefined ? [] : ['journal']), 'kernelLog', 'login', 'status']);
+    expect(Object.keys(said ?? {})).toEqual([
+      ...(journal === undefined ? [] : ['journal']),
+      'kernelLog',
+      'login',
+      'status',
+    ]);
     for (const [where, text] of Object.entries(said ?? {})) {
       // A terminal may break its lines anywhere.
       const whole = text.replace(/\s+/g, ' ');

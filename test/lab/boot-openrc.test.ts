@@ -3,9 +3,21 @@ import { writeSettings } from '../../src/proof/product.ts';
 import { until } from '../../src/proof/until.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import { hookArgv } from '../hooks/installed-machine.ts';
-import { type Debian, HEARD, NOTHING, SETTINGS, sceneOf, seenAtBoot, statusOf, TOOLS } from './boot-scene.ts';
+import {
+  type Debian,
+  HEARD,
+  NOTHING,
+  SETTINGS,
+  sceneOf,
+  seenAtBoot,
+  statusOf,
+  TOOLS,
+} from './boot-scene.ts';
 
-/** What the service of those that have one does: it loads what was saved, and saves. Debian has none. */
+/**
+ * What the service of those that have one does: it loads what was saved, and saves. Debian has
+ * none.
+ */
 const IPTABLES_SERVICE = `#!/sbin/openrc-run
 extra_commands="save"
 depend() {
@@ -23,7 +35,10 @@ save() {
 }
 `;
 
-/** Debian with OpenRC as its first processes and ifupdown; netfilter-persistent is on. One story: each test goes on from the one before. */
+/**
+ * Debian with OpenRC as its first processes and ifupdown; netfilter-persistent is on. One story:
+ * each test goes on from the one before.
+ */
 const DEBIAN: Debian = { root: 'openrc-networking-12', backend: 'nftables' };
 
 describe('a machine that OpenRC boots', () => {
@@ -34,10 +49,18 @@ describe('a machine that OpenRC boots', () => {
     expect((await statusOf(it)).boot).toEqual({ with: 'openrc', sysctl: false, problems: [] });
     expect(await it.machine.sh('rc-update show sysinit')).toContain('ovpn-killswitch | sysinit');
     expect(await seenAtBoot(it, it.machine.powerCut)).toMatchObject(NOTHING);
-    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
+    expect(await statusOf(it)).toMatchObject({
+      state: 'blocked',
+      exact: true,
+      boot: { problems: [] },
+    });
     expect(await it.machine.failedUnits()).toEqual([]);
-    const started = await it.machine.sh("rc-status --nocolor sysinit | awk '/started/ { print $1 }'");
-    expect(started.split('\n')).toEqual(expect.arrayContaining(['ovpn-killswitch', 'networking', 'netfilter-persistent']));
+    const started = await it.machine.sh(
+      "rc-status --nocolor sysinit | awk '/started/ { print $1 }'",
+    );
+    expect(started.split('\n')).toEqual(
+      expect.arrayContaining(['ovpn-killswitch', 'networking', 'netfilter-persistent']),
+    );
   });
 
   test('is not opened by a stop of the service, and a start loads what somebody has flushed', async (context) => {
@@ -54,15 +77,20 @@ describe('a machine that OpenRC boots', () => {
     const failed = await it.machine.ask(['rc-service', 'ovpn-killswitch', 'restart']);
     expect(failed.status).not.toBe(0);
     expect(failed.stdout + failed.stderr).toContain('the network is off');
-    expect((await it.machine.sh('ip rule; ip -6 rule')).match(/1:\s+from all prohibit/g)).toHaveLength(2);
-    await it.machine.sh('for each in /usr/sbin/*.away; do mv $each $(dirname $each)/$(basename $each .away); done');
+    expect(
+      (await it.machine.sh('ip rule; ip -6 rule')).match(/1:\s+from all prohibit/g),
+    ).toHaveLength(2);
+    await it.machine.sh(
+      'for each in /usr/sbin/*.away; do mv $each $(dirname $each)/$(basename $each .away); done',
+    );
     await it.machine.sh('rc-service ovpn-killswitch restart');
     expect(await it.machine.sh('ip rule')).not.toContain('prohibit');
   });
 
   test('keeps "watch" running: after a crash, and after a restart of the machine', async (context) => {
     const it = at(context);
-    const runs = () => until('the watcher', async () => (await statusOf(it)).watch.running === true);
+    const runs = () =>
+      until('the watcher', async () => (await statusOf(it)).watch.running === true);
     const putsBack = async () => {
       await it.machine.sh('nft flush ruleset');
       await until('the rules', async () => (await statusOf(it)).exact === true, 5_000);
@@ -75,7 +103,9 @@ describe('a machine that OpenRC boots', () => {
     await it.machine.sh(`kill -9 ${pid}`);
     await until(
       'another watcher',
-      async () => (await statusOf(it)).watch.running && JSON.parse(it.machine.file('/run/ovpn-killswitch/watch')).pid !== pid,
+      async () =>
+        (await statusOf(it)).watch.running &&
+        JSON.parse(it.machine.file('/run/ovpn-killswitch/watch')).pid !== pid,
     );
     await putsBack();
     expect(await seenAtBoot(it, it.machine.powerCut)).toMatchObject(NOTHING);
@@ -83,25 +113,38 @@ describe('a machine that OpenRC boots', () => {
     await putsBack();
     await it.product.must('watch', 'disable');
     expect((await statusOf(it)).watch).toEqual({ enabled: false, running: false });
-    expect(await it.machine.sh('ls /etc/init.d /etc/runlevels/*; ps -eo args')).not.toMatch(/ovpn-killswitch.watch/);
+    expect(await it.machine.sh('ls /etc/init.d /etc/runlevels/*; ps -eo args')).not.toMatch(
+      /ovpn-killswitch.watch/,
+    );
   });
 
   test('is refused with iptables while netfilter-persistent is on, which would load its rules over ours after the network', async (context) => {
     const it = at(context);
     await writeSettings(it.machine, SETTINGS('iptables'));
     await it.product.must('lock');
-    expect((await statusOf(it)).boot.problems).toEqual([expect.stringContaining('netfilter-persistent')]);
+    expect((await statusOf(it)).boot.problems).toEqual([
+      expect.stringContaining('netfilter-persistent'),
+    ]);
     for (const how of [[], ['--with', 'netfilter-persistent']])
       expect(await it.product.command('boot', 'enable', ...how)).toMatchObject({ status: 69 });
-    await it.machine.sh('rc-service netfilter-persistent save; rc-update del netfilter-persistent sysinit');
+    await it.machine.sh(
+      'rc-service netfilter-persistent save; rc-update del netfilter-persistent sysinit',
+    );
     await it.product.must('boot', 'enable');
     expect(await seenAtBoot(it, it.machine.powerCut)).toMatchObject(NOTHING);
-    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
+    expect(await statusOf(it)).toMatchObject({
+      state: 'blocked',
+      exact: true,
+      boot: { problems: [] },
+    });
   });
 
   test('with the iptables service of Gentoo and Alpine, played: a save while a tunnel is up brings no tunnel back, and it may not start after us', async (context) => {
     const it = at(context);
-    await it.machine.sh('cat >/etc/init.d/iptables; chmod 755 /etc/init.d/iptables; rc-update add iptables default', IPTABLES_SERVICE);
+    await it.machine.sh(
+      'cat >/etc/init.d/iptables; chmod 755 /etc/init.d/iptables; rc-update add iptables default',
+      IPTABLES_SERVICE,
+    );
     expect((await statusOf(it)).boot.problems).toEqual([
       expect.stringContaining('OpenRC starts iptables in the runlevel default, after our service'),
     ]);
@@ -113,8 +156,14 @@ describe('a machine that OpenRC boots', () => {
     await it.machine.sh('rc-service iptables save');
     expect(it.machine.file('/var/lib/iptables/rules-save')).toContain('KILLSWITCH-O-tun0');
     expect(await seenAtBoot(it, it.machine.powerCut)).toMatchObject(NOTHING);
-    expect(await it.machine.sh("rc-status --nocolor sysinit | awk '/started/ { print $1 }'")).toMatch(/^iptables$/m);
-    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
+    expect(
+      await it.machine.sh("rc-status --nocolor sysinit | awk '/started/ { print $1 }'"),
+    ).toMatch(/^iptables$/m);
+    expect(await statusOf(it)).toMatchObject({
+      state: 'blocked',
+      exact: true,
+      boot: { problems: [] },
+    });
     expect(await it.machine.sh('iptables-save')).not.toContain('tun0');
     await it.machine.sh('rc-update del iptables sysinit; rm /etc/init.d/iptables');
   });

@@ -29,11 +29,12 @@ export const STATE = '/var/lib/ovpn-killswitch';
 export const GROUP = '239.77.7.7';
 
 /** NetworkManager leaves a card alone that has an address before it is up. */
-const mayJoin = (root: string) => (root.startsWith('networkmanager') ? `ip link show dev ${UPLINK} up | grep -q .` : 'true');
+const mayJoin = (root: string) =>
+  root.startsWith('networkmanager') ? `ip link show dev ${UPLINK} up | grep -q .` : 'true';
 
 /**
- * A service that sends to the internet and to the LAN and joins a multicast group (IGMP) from the first moment there is anything to send with,
- * counts its rounds, and slows down.
+ * A service that sends to the internet and to the LAN and joins a multicast group (IGMP) from the
+ * first moment there is anything to send with, counts its rounds, and slows down.
  */
 const PROBER = (root: string) => `
 cat >/usr/local/bin/prober <<'END'
@@ -50,7 +51,10 @@ chmod 755 /usr/local/bin/prober
 ${initSystemOf(root).early('prober', '/usr/local/bin/prober')}
 `;
 
-/** Rounds of the prober that are waited for after everything has started: it sends at most fifty a second. */
+/**
+ * Rounds of the prober that are waited for after everything has started: it sends at most fifty a
+ * second.
+ */
 const ROUNDS = 60;
 /** The same for one that has slowed down by now, to four a second. */
 const SLOW_ROUNDS = 8;
@@ -64,11 +68,17 @@ export interface Scene {
 }
 
 /** Boots it, shows that its prober is heard, locks it, and has it locked at boot. */
-export async function openScene({ root, backend, how = 'auto', prepare = '' }: Debian): Promise<Scene> {
+export async function openScene({
+  root,
+  backend,
+  how = 'auto',
+  prepare = '',
+}: Debian): Promise<Scene> {
   const machine = await bootMachine({ root, prepare: `${PROBER(root)}\n${prepare}` });
   try {
     const product = await installProduct(machine, DIST, SETTINGS(backend));
-    // Open, all of it is heard. What waits for the answer of a neighbour has passed the filter already, and would be sent after the lock.
+    // Open, all of it is heard. What waits for the answer of a neighbour has passed the filter
+    // already, and would be sent after the lock.
     const heardSoFar = () => Object.keys(machine.world.capture.soFar().byName);
     await until(
       () => `the prober to be heard, not only: ${heardSoFar().join(', ')}`,
@@ -95,7 +105,10 @@ export interface Seen extends Pick<Tally, 'lan' | 'vpn'> {
 export async function heard({ machine }: Scene): Promise<void> {
   const { capture } = machine.world;
   const before = { ...capture.soFar().byName };
-  await until('the prober to be heard', () => Object.keys(since(before, capture.soFar().byName)).length === HEARD);
+  await until(
+    'the prober to be heard',
+    () => Object.keys(since(before, capture.soFar().byName)).length === HEARD,
+  );
 }
 
 /** What leaves from now on while the prober goes some rounds. */
@@ -105,18 +118,34 @@ export async function seenFromNow(scene: Scene): Promise<Seen> {
 }
 
 /** What was counted since then, by name. */
-function since(then: Readonly<Record<string, number>>, now: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+function since(
+  then: Readonly<Record<string, number>>,
+  now: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
   return Object.fromEntries(
-    Object.entries(now).flatMap(([name, count]) => (count > (then[name] ?? 0) ? [[name, count - (then[name] ?? 0)]] : [])),
+    Object.entries(now).flatMap(([name, count]) =>
+      count > (then[name] ?? 0) ? [[name, count - (then[name] ?? 0)]] : [],
+    ),
   );
 }
 
-/** What left from power-on until the prober has gone its rounds, and goes on after so many seconds. */
-export async function seenAtBoot(scene: Scene, switchOn: () => Promise<void>, seconds = 0): Promise<Seen> {
+/**
+ * What left from power-on until the prober has gone its rounds, and goes on after so many seconds.
+ */
+export async function seenAtBoot(
+  scene: Scene,
+  switchOn: () => Promise<void>,
+  seconds = 0,
+): Promise<Seen> {
   return seenSince(scene, switchOn, ROUNDS, seconds);
 }
 
-async function seenSince({ machine }: Scene, act: () => Promise<void>, most: number, seconds: number): Promise<Seen> {
+async function seenSince(
+  { machine }: Scene,
+  act: () => Promise<void>,
+  most: number,
+  seconds: number,
+): Promise<Seen> {
   const { capture } = machine.world;
   const before = structuredClone(capture.soFar());
   await act();
@@ -142,7 +171,10 @@ async function seenSince({ machine }: Scene, act: () => Promise<void>, most: num
 
 export const NOTHING = { clear: [], lan: 0, vpn: 0 };
 
-/** The machine of a `describe`, booted, locked and with its way to boot; a test that asks for it where it cannot be made is skipped. */
+/**
+ * The machine of a `describe`, booted, locked and with its way to boot; a test that asks for it
+ * where it cannot be made is skipped.
+ */
 export function sceneOf(debian: Debian): (context: TestContext) => Scene {
   const obstacle = bootObstacle(debian);
   let scene: Scene | undefined;

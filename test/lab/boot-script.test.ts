@@ -1,13 +1,27 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { tunnelCall } from '../hooks/captures.ts';
-import { BACKENDS, LIBRARY, type Machine, must, ran, STATE, useMachine } from '../hooks/installed-machine.ts';
+import {
+  BACKENDS,
+  LIBRARY,
+  type Machine,
+  must,
+  ran,
+  STATE,
+  useMachine,
+} from '../hooks/installed-machine.ts';
 import { hideHere, mountHere, undoAll } from '../hooks/obstacles.ts';
 
 const BOOT = `${LIBRARY}/boot`;
 const PROBLEM = '/run/ovpn-killswitch/boot.problem';
-const RESTORES = ['', '-nft', '-legacy'].flatMap((kind) => [`iptables${kind}-restore`, `ip6tables${kind}-restore`]);
+const RESTORES = ['', '-nft', '-legacy'].flatMap((kind) => [
+  `iptables${kind}-restore`,
+  `ip6tables${kind}-restore`,
+]);
 
-/** A card with a neighbour that answers; messages of the boot script do not reach this machine's own kernel log. */
+/**
+ * A card with a neighbour that answers; messages of the boot script do not reach this machine's own
+ * kernel log.
+ */
 function prepare(it: Machine): void {
   mountHere(it, '/dev/kmsg', '--bind', '/dev/null');
   must(
@@ -20,7 +34,9 @@ function prepare(it: Machine): void {
 
 /** Whether the neighbour is reached over IPv4 or IPv6. */
 function reaches(it: Machine): boolean {
-  return ['203.0.113.1', '2001:db8::1'].some((address) => it.run('ping', '-nqc1', '-W0.2', address).status === 0);
+  return ['203.0.113.1', '2001:db8::1'].some(
+    (address) => it.run('ping', '-nqc1', '-W0.2', address).status === 0,
+  );
 }
 
 /** What a kernel knows after a restart: nothing. */
@@ -59,10 +75,17 @@ describe.each(BACKENDS)('the boot script with %s', (backend) => {
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
 
     must(it.hook('up', tunnelCall('tun0')));
-    const save = 'iptables-save >/run/saved.v4; ip6tables-save >/run/saved.v6; { echo flush ruleset; nft list ruleset; } >/run/saved.nft';
+    const save =
+      'iptables-save >/run/saved.v4; ip6tables-save >/run/saved.v6; { echo flush ruleset; nft list ruleset; } >/run/saved.nft';
     must(it.sh(save));
     restart(it);
-    must(it.sh(backend === 'nftables' ? 'nft -f /run/saved.nft' : 'iptables-restore /run/saved.v4; ip6tables-restore /run/saved.v6'));
+    must(
+      it.sh(
+        backend === 'nftables'
+          ? 'nft -f /run/saved.nft'
+          : 'iptables-restore /run/saved.v4; ip6tables-restore /run/saved.v6',
+      ),
+    );
     must(it.run(BOOT));
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
   });
@@ -89,7 +112,10 @@ describe.each(BACKENDS)('the boot script with %s', (backend) => {
       must(it.sh(`${FLUSH}; echo damaged >${base()}`));
       expect(it.run(BOOT, '--flushed').status).toBe(1);
       expect(reaches(it)).toBe(false);
-      expect(it.status()).toMatchObject({ exact: false, boot: { problems: [expect.stringContaining('nftables.service has flushed')] } });
+      expect(it.status()).toMatchObject({
+        exact: false,
+        boot: { problems: [expect.stringContaining('nftables.service has flushed')] },
+      });
       relock();
       expect(reaches(it)).toBe(false);
       expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
@@ -162,7 +188,8 @@ describe.each(BACKENDS)('the boot script with %s', (backend) => {
     const it = machine();
     restartLocked();
     const show = hideHere(it, ...programs);
-    if (instead !== '') must(it.sh(programs.map((each) => `ln -s /bin/${instead} /usr/sbin/${each}`).join('; ')));
+    if (instead !== '')
+      must(it.sh(programs.map((each) => `ln -s /bin/${instead} /usr/sbin/${each}`).join('; ')));
     const ended = it.run(BOOT);
     expect(ended.status, ran(ended)).toBe(0);
     expect(reaches(it)).toBe(false);
@@ -199,19 +226,23 @@ describe.each(BACKENDS)('the boot script with %s', (backend) => {
     expect(reaches(it)).toBe(true);
   });
 
-  test.each(['/run', '/run/ovpn-killswitch'])('needs nothing that can be written, and %s not either', (place) => {
-    const it = machine();
-    restartLocked();
-    must(it.run('mkdir', '-p', '/run/ovpn-killswitch'));
-    for (const each of ['/var/lib', '/usr/local/lib']) mountHere(it, each, '--bind', '-o', 'ro', each);
-    mountHere(it, place, '-t', 'tmpfs', '-o', 'ro', 'tmpfs');
-    const ended = it.run(BOOT);
-    expect(ended.status, ran(ended)).toBe(0);
-    expect(ended.stderr).not.toContain('could not be loaded');
-    expect(reaches(it)).toBe(false);
-    undoAll(it);
-    expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
-  });
+  test.each(['/run', '/run/ovpn-killswitch'])(
+    'needs nothing that can be written, and %s not either',
+    (place) => {
+      const it = machine();
+      restartLocked();
+      must(it.run('mkdir', '-p', '/run/ovpn-killswitch'));
+      for (const each of ['/var/lib', '/usr/local/lib'])
+        mountHere(it, each, '--bind', '-o', 'ro', each);
+      mountHere(it, place, '-t', 'tmpfs', '-o', 'ro', 'tmpfs');
+      const ended = it.run(BOOT);
+      expect(ended.status, ran(ended)).toBe(0);
+      expect(ended.stderr).not.toContain('could not be loaded');
+      expect(reaches(it)).toBe(false);
+      undoAll(it);
+      expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
+    },
+  );
 
   test('needs no place in /run, and neither does the script recover', () => {
     const it = machine();
@@ -246,7 +277,20 @@ describe('recover', () => {
     const it = machine();
     must(it.sh(`cp ${LIBRARY}/recover /run/recover-copy; rm -rf ${LIBRARY} ${STATE}`));
     const files = () =>
-      must(it.run('find', '/etc', '/usr/local', '/var', '/run', '-xdev', '-newermt', '@0', '-name', '*killswitch*')).stdout;
+      must(
+        it.run(
+          'find',
+          '/etc',
+          '/usr/local',
+          '/var',
+          '/run',
+          '-xdev',
+          '-newermt',
+          '@0',
+          '-name',
+          '*killswitch*',
+        ),
+      ).stdout;
     const before = files();
     must(it.run('sh', '/run/recover-copy'));
     expect(files()).toBe(before);

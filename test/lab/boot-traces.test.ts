@@ -24,11 +24,15 @@ const SESSIONS = '/run/ovpn-killswitch/ssh-sessions';
 const COMMAND = '/usr/local/sbin/ovpn-killswitch';
 
 /** What somebody else has saved, and their settings of the service. */
-const SAVED = '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n';
+const SAVED =
+  '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n';
 const configOf = (service: 'iptables' | 'ip6tables') =>
   ['STOP', 'RESTART'].map((job) => `${service.toUpperCase()}_SAVE_ON_${job}="yes"\n`).join('');
 
-/** What Red Hat's iptables.init and ip6tables.init do for a job, as their README and their settings file say. */
+/**
+ * What Red Hat's iptables.init and ip6tables.init do for a job, as their README and their settings
+ * file say.
+ */
 const service = (job: 'start' | 'stop' | 'restart') => `set -e
 for each in iptables ip6tables; do
   file=/etc/sysconfig/$each
@@ -52,7 +56,10 @@ for each in iptables ip6tables; do
   esac
 done`;
 
-/** A machine that looks to the product as if it had this way to boot; rc-update does what the real one does (lab: boot-others). */
+/**
+ * A machine that looks to the product as if it had this way to boot; rc-update does what the real
+ * one does (lab: boot-others).
+ */
 const WORLDS: Readonly<Record<StrategyName, string>> = {
   systemd: ':',
   plain: `mkdir -p /run/systemd/system
@@ -67,20 +74,39 @@ const WORLDS: Readonly<Record<StrategyName, string>> = {
 
 const traces = (it: Machine): string => must(it.sh(TRACES)).stdout;
 
-const CELLS: readonly (readonly [StrategyName, BackendName])[] = STRATEGY_NAMES.map((name, index) => [
-  name,
-  name === 'sysconfig' || index % 2 === 0 ? 'iptables' : 'nftables',
-]);
+const CELLS: readonly (readonly [StrategyName, BackendName])[] = STRATEGY_NAMES.map(
+  (name, index) => [name, name === 'sysconfig' || index % 2 === 0 ? 'iptables' : 'nftables'],
+);
 
 /** A machine that has never had the product. */
 async function cleanMachine(world: string): Promise<Machine> {
   const it = await installMachine();
   must(it.sh('mkdir -p /mnt/share/upper /mnt/share/work'));
-  mountHere(it, '/usr/share', '-t', 'overlay', 'overlay', '-o', 'lowerdir=/usr/share,upperdir=/mnt/share/upper,workdir=/mnt/share/work');
-  must(it.sh(`rm -rf ${LIBRARY} ${COMMAND} ${LOG} /etc/ovpn-killswitch ${MANUAL_PATHS.join(' ')}; ${world}`));
+  mountHere(
+    it,
+    '/usr/share',
+    '-t',
+    'overlay',
+    'overlay',
+    '-o',
+    'lowerdir=/usr/share,upperdir=/mnt/share/upper,workdir=/mnt/share/work',
+  );
+  must(
+    it.sh(
+      `rm -rf ${LIBRARY} ${COMMAND} ${LOG} /etc/ovpn-killswitch ${MANUAL_PATHS.join(' ')}; ${world}`,
+    ),
+  );
   // /usr/local/share/man is there without us (hier(7)).
-  const folders = MANUAL_PATHS.flatMap((path) => [dirname(path), dirname(dirname(path))]).filter((path) => path !== '/usr/local/share/man');
-  must(it.sh(folders.map((folder) => `[ ! -e ${folder} ] || rmdir --ignore-fail-on-non-empty ${folder}`).join('\n')));
+  const folders = MANUAL_PATHS.flatMap((path) => [dirname(path), dirname(dirname(path))]).filter(
+    (path) => path !== '/usr/local/share/man',
+  );
+  must(
+    it.sh(
+      folders
+        .map((folder) => `[ ! -e ${folder} ] || rmdir --ignore-fail-on-non-empty ${folder}`)
+        .join('\n'),
+    ),
+  );
   must(it.sh('ip link add up0 type veth peer name far0; ip link set up0 up; ip link set far0 up'));
   return it;
 }
@@ -101,14 +127,26 @@ describe.each(CELLS)('boot enable --with %s, with %s,', (name, backend) => {
     const before = traces(it);
 
     must(it.run(process.execPath, BUILT_COMMAND, 'install'));
-    it.write(SETTINGS, `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_IPV6=block\nKILLSWITCH_FORWARD=up0\n`);
+    it.write(
+      SETTINGS,
+      `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_IPV6=block\nKILLSWITCH_FORWARD=up0\n`,
+    );
     must(it.command('lock', '--force'));
     const { stdout: said } = must(it.command('boot', 'enable', '--with', name, '--sysctl'));
-    expect(it.status()).toMatchObject({ exact: true, boot: { with: name, sysctl: true, problems: [] } });
-    expect(must(it.sh('cat /proc/sys/net/ipv6/conf/up0/disable_ipv6 /proc/sys/net/ipv4/ip_forward')).stdout).toBe('1\n1\n');
+    expect(it.status()).toMatchObject({
+      exact: true,
+      boot: { with: name, sysctl: true, problems: [] },
+    });
+    expect(
+      must(it.sh('cat /proc/sys/net/ipv6/conf/up0/disable_ipv6 /proc/sys/net/ipv4/ip_forward'))
+        .stdout,
+    ).toBe('1\n1\n');
     expect(differences(before, traces(it))).not.toEqual([]);
     if (name === 'plain') {
-      expect([NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW].map((path) => it.exists(path))).toEqual([true, true]);
+      expect([NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW].map((path) => it.exists(path))).toEqual([
+        true,
+        true,
+      ]);
       const [lines = ''] = /^ *if ! [\s\S]*?^ *fi$/m.exec(said) ?? [];
       const starts = () => must(it.sh(`${lines}\necho the network`)).stdout;
       expect(starts()).toBe('the network\n');
@@ -149,7 +187,11 @@ describe('what boot enable does', () => {
       expect(it.status().boot).toEqual({ with: null, sysctl: false, problems: [] });
       must(it.command('boot', 'enable', '--with', 'openrc', '--sysctl'));
       it.write(SESSIONS, '["198.51.100.7 50022 203.0.113.5 22"]\n');
-      must(it.sh(`cp ${LIBRARY}/recover /run/recover; rm -rf ${LIBRARY} ${COMMAND}; exec /usr/bin/env -i /run/recover`));
+      must(
+        it.sh(
+          `cp ${LIBRARY}/recover /run/recover; rm -rf ${LIBRARY} ${COMMAND}; exec /usr/bin/env -i /run/recover`,
+        ),
+      );
       expect(boot()).toBe(before);
       expect(it.exists(SESSIONS)).toBe(false);
       must(it.run('/usr/bin/env', '-i', '/run/recover'));
@@ -173,8 +215,11 @@ describe('what boot enable does', () => {
       expect(it.status()).toMatchObject({ state: 'blocked', exact: true, boot: { problems: [] } });
       expect(it.rules()['ipv4 INPUT']).toContain('-p tcp -m tcp --dport 22 -j ACCEPT');
       for (const each of ['iptables', 'ip6tables'] as const)
-        expect(it.read(`/etc/sysconfig/${each}-config`)).toBe(configOf(each).replaceAll('yes', 'no'));
-      // No restart and no stop saves what a live tunnel has added, and the next start loads the base.
+        expect(it.read(`/etc/sysconfig/${each}-config`)).toBe(
+          configOf(each).replaceAll('yes', 'no'),
+        );
+      // No restart and no stop saves what a live tunnel has added, and the next start loads the
+      // base.
       const kept = must(it.sh('cat /etc/sysconfig/*tables')).stdout;
       must(it.hook('up', tunnelCall('tun0')));
       must(it.sh(service('restart')));
@@ -205,7 +250,8 @@ describe('what boot enable does', () => {
     const why = machineObstacle();
     if (why !== undefined) context.skip(why);
     const it = await installMachine();
-    const add = 'ip tuntap add tun7 mode tun && ip link set tun7 up && ip -6 addr add fd00:8::2/64 dev tun7';
+    const add =
+      'ip tuntap add tun7 mode tun && ip link set tun7 up && ip -6 addr add fd00:8::2/64 dev tun7';
     try {
       must(it.command('boot', 'enable', '--with', 'plain', '--sysctl'));
       must(it.sh(add));

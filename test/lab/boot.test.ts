@@ -6,7 +6,19 @@ import { until } from '../../src/proof/until.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import { hookArgv } from '../hooks/installed-machine.ts';
 import { exposureIn } from '../support/exposure.ts';
-import { type Debian, GROUP, HEARD, heard, NOTHING, type Scene, STATE, sceneOf, seenAtBoot, seenFromNow, statusOf } from './boot-scene.ts';
+import {
+  type Debian,
+  GROUP,
+  HEARD,
+  heard,
+  NOTHING,
+  type Scene,
+  STATE,
+  sceneOf,
+  seenAtBoot,
+  seenFromNow,
+  statusOf,
+} from './boot-scene.ts';
 
 const EXAMPLES = resolve(import.meta.dirname, '../../openvpn-examples');
 
@@ -15,7 +27,10 @@ const DEBIANS: readonly Debian[] = [
   { root: 'systemd-13', backend: 'nftables' },
 ];
 
-/** A fault on the disk that the next boot meets, what mends it, and whether the network comes up: shut, or not at all. More in boot-minute. */
+/**
+ * A fault on the disk that the next boot meets, what mends it, and whether the network comes up:
+ * shut, or not at all. More in boot-minute.
+ */
 interface Fault {
   readonly fault: string;
   readonly make: string;
@@ -64,10 +79,16 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
     const seen = await seenAtBoot(it, it.machine.reboot);
     expect(seen).toMatchObject(NOTHING);
     expect(seen.neighbours['ARP']).toBeGreaterThan(0);
-    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, boot: { with: 'systemd', problems: [] } });
+    expect(await statusOf(it)).toMatchObject({
+      state: 'blocked',
+      exact: true,
+      boot: { with: 'systemd', problems: [] },
+    });
     expect(await it.machine.failedUnits()).toEqual([]);
     for (const unit of ['ovpn-killswitch.service', 'ovpn-killswitch-early.service']) {
-      const exposure = exposureIn(await it.machine.sh(`systemd-analyze security --no-pager ${unit}`));
+      const exposure = exposureIn(
+        await it.machine.sh(`systemd-analyze security --no-pager ${unit}`),
+      );
       process.stdout.write(`${debian.root}: ${unit} is exposed ${exposure}\n`);
       expect(exposure).toBeLessThan(5);
     }
@@ -81,7 +102,9 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
     expect(unit).toBeGreaterThan(0);
     expect(pre).toBeGreaterThanOrEqual(unit);
     expect(networkd).toBeGreaterThanOrEqual(unit);
-    const log = await it.machine.sh('journalctl -b --no-pager -o cat 2>/dev/null | grep -i "ordering cycle" || :');
+    const log = await it.machine.sh(
+      'journalctl -b --no-pager -o cat 2>/dev/null | grep -i "ordering cycle" || :',
+    );
     expect(log).toBe('');
   });
 
@@ -111,8 +134,11 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
         readFileSync(join(EXAMPLES, `${example}.service.conf`), 'utf8'),
       );
     }
-    await machine.sh('printf "[Service]\\nExecStart=/bin/true\\n" >/etc/systemd/system/docker.service; systemctl daemon-reload');
-    const shown = async (unit: string) => machine.sh(`systemctl show -p Requires,After,Restart ${unit}.service`);
+    await machine.sh(
+      'printf "[Service]\\nExecStart=/bin/true\\n" >/etc/systemd/system/docker.service; systemctl daemon-reload',
+    );
+    const shown = async (unit: string) =>
+      machine.sh(`systemctl show -p Requires,After,Restart ${unit}.service`);
     for (const unit of ['openvpn-client@mine', 'docker']) {
       expect(await shown(unit)).toMatch(/^Requires=.*\bovpn-killswitch\.service\b/m);
       expect(await shown(unit)).toMatch(/^After=.*\bovpn-killswitch\.service\b/m);
@@ -135,16 +161,22 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
   test.for([
     ['5s', 'reboot'],
     ['1h', 'powerCut'],
-  ] as const)('ends an unlock for %s: it is locked from its first frame on (%s)', async ([time, how], context) => {
-    const it = at(context);
-    await it.product.must('unlock', '--for', time);
-    await heard(it);
-    // It starts again with the machine. The kernel says a second time that it has left a group, within a second (RFC 3376, 8.1 and 8.11).
-    await it.machine.sh(`systemctl stop prober; ip address del ${GROUP}/32 dev ${UPLINK} 2>/dev/null || true; sleep 2`);
-    await it.machine.world.capture.tally();
-    expect(await seenAtBoot(it, it.machine[how])).toMatchObject(NOTHING);
-    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, until: null });
-  });
+  ] as const)(
+    'ends an unlock for %s: it is locked from its first frame on (%s)',
+    async ([time, how], context) => {
+      const it = at(context);
+      await it.product.must('unlock', '--for', time);
+      await heard(it);
+      // It starts again with the machine. The kernel says a second time that it has left a group,
+      // within a second (RFC 3376, 8.1 and 8.11).
+      await it.machine.sh(
+        `systemctl stop prober; ip address del ${GROUP}/32 dev ${UPLINK} 2>/dev/null || true; sleep 2`,
+      );
+      await it.machine.world.capture.tally();
+      expect(await seenAtBoot(it, it.machine[how])).toMatchObject(NOTHING);
+      expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, until: null });
+    },
+  );
 
   test('is not needed for an unlock to end: the timer of systemd locks again', async (context) => {
     const it = at(context);
@@ -163,9 +195,15 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
     it.machine.start(['sh', '-c', `echo $$ >/run/terminal; exec script -qec '${lock}' /dev/null`]);
     await until('the lock', async () => (await statusOf(it)).state === 'blocked');
     expect(await seenFromNow(it)).toMatchObject(NOTHING);
-    await it.machine.sh('kill -9 $(cat /run/terminal); while [ -e /proc/$(cat /run/terminal) ]; do sleep 0.1; done');
+    await it.machine.sh(
+      'kill -9 $(cat /run/terminal); while [ -e /proc/$(cat /run/terminal) ]; do sleep 0.1; done',
+    );
     expect(await statusOf(it)).toMatchObject({ state: 'blocked', until: expect.any(Number) });
-    await until('the end of the lock', async () => (await statusOf(it)).state === 'unlocked', 20_000);
+    await until(
+      'the end of the lock',
+      async () => (await statusOf(it)).state === 'unlocked',
+      20_000,
+    );
     await heard(it);
     await it.product.must('lock');
   });
@@ -176,7 +214,9 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
     const link = '/etc/systemd/system/sysinit.target.wants/nftables.service';
     await it.machine.sh(`ln -s /lib/systemd/system/nftables.service ${link}`);
     await it.product.must('lock', '--confirm', '3600');
-    expect(await it.machine.sh('systemctl restart nftables; systemctl cat nftables')).toContain('killswitch');
+    expect(await it.machine.sh('systemctl restart nftables; systemctl cat nftables')).toContain(
+      'killswitch',
+    );
     expect(await seenFromNow(it)).toMatchObject(NOTHING);
     const seen = await seenAtBoot(it, it.machine.powerCut);
     await it.machine.sh(`systemctl is-active nftables; rm ${link}; systemctl stop nftables`);
@@ -195,28 +235,43 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
 });
 
 describe('a restart with netfilter-persistent, after it has saved the rules of a live tunnel,', () => {
-  const at = sceneOf({ root: 'netfilter-persistent-12', backend: 'iptables', how: 'netfilter-persistent' });
+  const at = sceneOf({
+    root: 'netfilter-persistent-12',
+    backend: 'iptables',
+    how: 'netfilter-persistent',
+  });
   const saved = (it: Scene) => it.machine.sh('cat /etc/iptables/rules.v4');
 
-  test.for(['netfilter-persistent', 'systemd'])('lets nothing out, and brings back no tunnel: %s', async (how, context) => {
-    const it = at(context);
-    await it.product.must('boot', 'enable', '--with', how);
-    const { status, stderr } = await it.machine.ask(hookArgv('up', tunnelCall('tun0')));
-    expect(status, stderr).toBe(0);
-    await it.machine.sh('netfilter-persistent save');
-    expect(await saved(it)).toContain('KILLSWITCH-O-tun0');
-    const seen = await seenAtBoot(it, it.machine.powerCut);
-    expect(seen).toMatchObject(NOTHING);
-    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, boot: { with: how, problems: [] } });
-    expect(await it.machine.sh('iptables-save')).not.toContain('tun0');
-    expect(await it.machine.sh('systemctl is-active netfilter-persistent')).toBe('active\n');
-  });
+  test.for(['netfilter-persistent', 'systemd'])(
+    'lets nothing out, and brings back no tunnel: %s',
+    async (how, context) => {
+      const it = at(context);
+      await it.product.must('boot', 'enable', '--with', how);
+      const { status, stderr } = await it.machine.ask(hookArgv('up', tunnelCall('tun0')));
+      expect(status, stderr).toBe(0);
+      await it.machine.sh('netfilter-persistent save');
+      expect(await saved(it)).toContain('KILLSWITCH-O-tun0');
+      const seen = await seenAtBoot(it, it.machine.powerCut);
+      expect(seen).toMatchObject(NOTHING);
+      expect(await statusOf(it)).toMatchObject({
+        state: 'blocked',
+        exact: true,
+        boot: { with: how, problems: [] },
+      });
+      expect(await it.machine.sh('iptables-save')).not.toContain('tun0');
+      expect(await it.machine.sh('systemctl is-active netfilter-persistent')).toBe('active\n');
+    },
+  );
 
   test('with rules of the owner that were saved before, loads both, ours on top', async (context) => {
     const it = at(context);
-    await it.machine.sh('iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables -A OUTPUT -j ACCEPT; netfilter-persistent save');
+    await it.machine.sh(
+      'iptables -A INPUT -p tcp --dport 22 -j ACCEPT; iptables -A OUTPUT -j ACCEPT; netfilter-persistent save',
+    );
     expect(await seenAtBoot(it, it.machine.powerCut)).toMatchObject(NOTHING);
-    expect(await it.machine.sh('iptables -S')).toContain('-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT');
+    expect(await it.machine.sh('iptables -S')).toContain(
+      '-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT',
+    );
     expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true });
   });
 });

@@ -31,7 +31,10 @@ function namespaceOf(process: number | 'self'): string {
 
 /** Waits for the answer to a ping: the first ones may go before the neighbours know each other. */
 async function reaches(machine: Booted, address: string): Promise<void> {
-  await until(`an answer of ${address}`, async () => (await machine.ask(['ping', '-n', '-c1', '-W1', address])).status === 0);
+  await until(
+    `an answer of ${address}`,
+    async () => (await machine.ask(['ping', '-n', '-c1', '-W1', address])).status === 0,
+  );
 }
 
 const mounts = () => readFileSync('/proc/self/mountinfo', 'utf8');
@@ -94,7 +97,10 @@ describe.each(['systemd-12', 'systemd-13'])('a machine of %s', (root) => {
         'for each in 1 2 3; do sleep 0.1 & done; wait',
       ]);
     expect(await forks(4)).toMatchObject({ status: 0 });
-    expect(await forks(3)).toMatchObject({ status: 2, stderr: expect.stringContaining('annot fork') });
+    expect(await forks(3)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('annot fork'),
+    });
   });
 
   test('cannot write what concerns the whole machine that it runs on', async (context) => {
@@ -107,12 +113,16 @@ describe.each(['systemd-12', 'systemd-13'])('a machine of %s', (root) => {
   test('keeps its disk through a reboot; not its /run, not its rules', async (context) => {
     const it = machine(context);
     const kept = ['/etc/kept', '/usr/local/kept', '/var/lib/kept'];
-    await it.sh(`touch ${kept.join(' ')} /run/lost; nft add table inet lost; iptables -A INPUT -j ACCEPT`);
+    await it.sh(
+      `touch ${kept.join(' ')} /run/lost; nft add table inet lost; iptables -A INPUT -j ACCEPT`,
+    );
     const first = it.pid;
     await it.reboot();
     expect(it.pid).not.toBe(first);
     await it.sh(`ls ${kept.join(' ')} /var/lib/stopped-in-order; test ! -e /run/lost`);
-    expect(await it.sh('nft list ruleset; iptables -S')).toBe('-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n');
+    expect(await it.sh('nft list ruleset; iptables -S')).toBe(
+      '-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n',
+    );
     expect(await it.failedUnits()).toEqual([]);
   });
 
@@ -155,7 +165,10 @@ test('cgroups go when their owner was killed', async (context) => {
       platform: 'node',
       format: 'esm',
     });
-    const owner = spawn(process.execPath, ['-e', `import('${outfile}').then((it) => { it.makeCgroups(); console.log('made'); })`]);
+    const owner = spawn(process.execPath, [
+      '-e',
+      `import('${outfile}').then((it) => { it.makeCgroups(); console.log('made'); })`,
+    ]);
     const [said] = await once(owner.stdout, 'data');
     expect(String(said)).toBe('made\n');
     expect(cgroupsOf(owner.pid ?? 0).length).toBeGreaterThan(0);

@@ -50,9 +50,20 @@ export const EXCEPTIONS: readonly Exception[] = [
   },
 ];
 
-/** The exception for a cell of the table; undefined where the connection comes back with the rules that it needs. */
-export function exceptionFor(version: OpenvpnVersion, { persistTun, user }: Combination, event: Reconnect): Exception | undefined {
+/**
+ * The exception for a cell of the table; undefined where the connection comes back with the rules
+ * that it needs.
+ */
+export function exceptionFor(
+  version: OpenvpnVersion,
+  { persistTun, user }: Combination,
+  event: Reconnect,
+): Exception | undefined {
   return EXCEPTIONS.find(
-    (each) => each.versions.includes(version) && each.persistTun === persistTun && each.users.includes(user) && each.events.includes(event),
+    (each) =>
+      each.versions.includes(version) &&
+      each.persistTun === persistTun &&
+      each.users.includes(user) &&
+      each.events.includes(event),
   );
 }

@@ -48,7 +48,10 @@ export interface VpnPlan {
   readonly remote?: string;
 }
 
-const vpnFile = (uuid: string, { name, remote = `${INTERNET.vpn4}:${PORTS.vpn}:udp4` }: VpnPlan) => `[connection]
+const vpnFile = (
+  uuid: string,
+  { name, remote = `${INTERNET.vpn4}:${PORTS.vpn}:udp4` }: VpnPlan,
+) => `[connection]
 id=${name}
 uuid=${uuid}
 type=vpn
@@ -72,7 +75,10 @@ method=auto
 method=auto
 `;
 
-/** Seconds after which each end gives the other up: longer than the hooks of a profile take on a busy machine. */
+/**
+ * Seconds after which each end gives the other up: longer than the hooks of a profile take on a
+ * busy machine.
+ */
 const SILENCE = 8;
 
 /** The namespace of the servers. */
@@ -87,7 +93,11 @@ export interface ServerPlan {
 
 /** The server of every test, and a second one beside it. */
 export const SERVER: ServerPlan = { address: INTERNET.vpn4, inside4: '10.8.0', inside6: 'fd00:8' };
-export const SECOND_SERVER: ServerPlan = { address: INTERNET.moved4, inside4: '10.9.0', inside6: 'fd00:9' };
+export const SECOND_SERVER: ServerPlan = {
+  address: INTERNET.moved4,
+  inside4: '10.9.0',
+  inside6: 'fd00:9',
+};
 
 const serverFile = ({ address, inside4, inside6 }: ServerPlan) => `local ${address}
 port ${PORTS.vpn}
@@ -135,7 +145,10 @@ export interface Desk extends Watched {
   bringAlong(vpns: readonly string[]): Promise<void>;
   /** The process ids of a program, given by its path. */
   processes(program: string): Promise<readonly string[]>;
-  /** Waits until the kernel holds exactly the rules of a tunnel on each of these devices; of none while blocked. */
+  /**
+   * Waits until the kernel holds exactly the rules of a tunnel on each of these devices; of none
+   * while blocked.
+   */
   rulesAreOf(...devices: readonly string[]): Promise<void>;
 }
 
@@ -144,34 +157,60 @@ export async function openDesk(debian: Debian, settings: string): Promise<Desk> 
   try {
     const { sandbox } = world;
     const sh = async (script: string) => {
-      const { status, stdout, stderr } = await sandbox.ask(['sh', '-euc', script], { milliseconds: 60_000 });
+      const { status, stdout, stderr } = await sandbox.ask(['sh', '-euc', script], {
+        milliseconds: 60_000,
+      });
       if (status !== 0) throw new Error(`${script}: exit status ${status}\n${stdout}${stderr}`);
       return stdout;
     };
     const write = async (path: string, text: string) => {
-      const { status, stderr } = await sandbox.ask(['sh', '-euc', 'umask 077; cat >"$1"', 'sh', path], { stdin: text });
+      const { status, stderr } = await sandbox.ask(
+        ['sh', '-euc', 'umask 077; cat >"$1"', 'sh', path],
+        { stdin: text },
+      );
       if (status !== 0) throw new Error(`${path}: ${stderr}`);
     };
     const uplink = randomUUID();
-    const writeUplink = (secondaries: readonly string[]) => write(`${CONNECTIONS}/uplink.nmconnection`, uplinkFile(uplink, secondaries));
+    const writeUplink = (secondaries: readonly string[]) =>
+      write(`${CONNECTIONS}/uplink.nmconnection`, uplinkFile(uplink, secondaries));
     await write('/etc/NetworkManager/conf.d/desk.conf', SETTINGS);
     await writeUplink([]);
     // With a writable /sys NetworkManager would wait for udev, and there is none.
-    await sh(`mount -o remount,bind,ro /sys; ip addr flush dev ${UPLINK}; mkdir -p /run/dbus; dbus-uuidgen --ensure`);
+    await sh(
+      `mount -o remount,bind,ro /sys; ip addr flush dev ${UPLINK}; mkdir -p /run/dbus; dbus-uuidgen --ensure`,
+    );
     // The resolvers inside the tunnel answer through that of every server.
     for (const address of [`${VPN.resolver4}/32`, `${VPN.resolver6}/128`])
       await sandbox.ask(['ip', 'addr', 'add', address, 'dev', 'lo'], { at: SERVERS });
     const product = await installProduct(sandbox, DIST, settings);
     await product.must('install', '--networkmanager');
     startService(sandbox, 'bus', ['dbus-daemon', '--system', '--nofork', '--nopidfile']);
-    await until('the bus', async () => (await sandbox.ask(['test', '-S', '/run/dbus/system_bus_socket'])).status === 0);
+    await until(
+      'the bus',
+      async () => (await sandbox.ask(['test', '-S', '/run/dbus/system_bus_socket'])).status === 0,
+    );
     let manager: Service | undefined;
     let vpns = 0;
     const active = async () => {
-      const { stdout } = await sandbox.ask(['nmcli', '-t', '-f', 'UUID,STATE', 'connection', 'show', '--active']);
-      return stdout.split('\n').flatMap((line) => (line.endsWith(':activated') ? [line.split(':')[0] ?? ''] : []));
+      const { stdout } = await sandbox.ask([
+        'nmcli',
+        '-t',
+        '-f',
+        'UUID,STATE',
+        'connection',
+        'show',
+        '--active',
+      ]);
+      return stdout
+        .split('\n')
+        .flatMap((line) => (line.endsWith(':activated') ? [line.split(':')[0] ?? ''] : []));
     };
-    const prober = await world.startProber({ probes: world.probes, payloads: 1200, connects: 20, seconds: 3600 });
+    const prober = await world.startProber({
+      probes: world.probes,
+      payloads: 1200,
+      connects: 20,
+      seconds: 3600,
+    });
     return {
       world,
       product,
@@ -182,7 +221,12 @@ export async function openDesk(debian: Debian, settings: string): Promise<Desk> 
       startServer: async (server = SERVER) => {
         const name = `server-${server.inside4}`;
         await write(`/run/proof/${name}.conf`, serverFile(server));
-        const service = startService(sandbox, name, ['openvpn', '--config', `/run/proof/${name}.conf`], { at: SERVERS });
+        const service = startService(
+          sandbox,
+          name,
+          ['openvpn', '--config', `/run/proof/${name}.conf`],
+          { at: SERVERS },
+        );
         await service.says(CONNECTED);
         return service;
       },
@@ -195,9 +239,14 @@ export async function openDesk(debian: Debian, settings: string): Promise<Desk> 
       connect: async (vpn) => void (await sh(`nmcli --wait 30 connection up uuid ${vpn}`)),
       disconnect: async (vpn) => void (await sh(`nmcli --wait 30 connection down uuid ${vpn}`)),
       active,
-      isDown: (vpn) => until('the end of the VPN', async () => !(await active()).includes(vpn), 20_000),
+      isDown: (vpn) =>
+        until('the end of the VPN', async () => !(await active()).includes(vpn), 20_000),
       startManager: async () => {
-        manager = startService(sandbox, 'manager', ['NetworkManager', '--no-daemon', '--log-level=INFO']);
+        manager = startService(sandbox, 'manager', [
+          'NetworkManager',
+          '--no-daemon',
+          '--log-level=INFO',
+        ]);
         await until(
           () => `the uplink: ${manager?.said()}`,
           async () => (await active()).includes(uplink),
@@ -207,7 +256,9 @@ export async function openDesk(debian: Debian, settings: string): Promise<Desk> 
       endManager: async (signal) => void (await manager?.end(signal)),
       bringAlong: writeUplink,
       processes: async (program) => {
-        const lines = (await sh('ps -eo pid=,args=')).split('\n').map((line) => line.trim().split(' '));
+        const lines = (await sh('ps -eo pid=,args='))
+          .split('\n')
+          .map((line) => line.trim().split(' '));
         return lines.flatMap(([pid = '', path]) => (path === program ? [pid] : []));
       },
       rulesAreOf: async (...devices) => {
@@ -217,8 +268,14 @@ export async function openDesk(debian: Debian, settings: string): Promise<Desk> 
           async () => {
             const { status, stdout } = await product.command('status', '--json');
             said = stdout;
-            const { tunnels } = JSON.parse(stdout) as { readonly tunnels: readonly { readonly device: string; readonly stale: boolean }[] };
-            return status === 0 && tunnels.every(({ stale }) => !stale) && tunnels.map(({ device }) => device).join() === devices.join();
+            const { tunnels } = JSON.parse(stdout) as {
+              readonly tunnels: readonly { readonly device: string; readonly stale: boolean }[];
+            };
+            return (
+              status === 0 &&
+              tunnels.every(({ stale }) => !stale) &&
+              tunnels.map(({ device }) => device).join() === devices.join()
+            );
           },
           20_000,
         );

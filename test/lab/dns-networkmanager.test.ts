@@ -33,7 +33,11 @@ async function startNetworkManager(world: DnsWorld): Promise<void> {
   for (const service of running.splice(0)) await service.end('KILL');
   await world.sh(CONFIGURATION);
   running.push(world.start('bus', 'dbus-daemon', '--system', '--nofork', '--nopidfile'));
-  await until('the bus', async () => (await world.sandbox.ask(['test', '-S', '/run/dbus/system_bus_socket'])).status === 0);
+  await until(
+    'the bus',
+    async () =>
+      (await world.sandbox.ask(['test', '-S', '/run/dbus/system_bus_socket'])).status === 0,
+  );
   const manager = world.start('manager', 'NetworkManager', '--no-daemon');
   running.push(manager);
   await until(

@@ -3,7 +3,10 @@ import { proofObstacle } from '../../src/proof/obstacle.ts';
 import { builtRoot } from '../support/debian-root.ts';
 import { ANSWERS, type DnsWorld, ISP_RESOLVER, openDnsWorld } from '../support/dns-world.ts';
 
-/** Lines of a profile that `attach` has seen to: it writes the last one where the profile lets OpenVPN itself set the resolvers. */
+/**
+ * Lines of a profile that `attach` has seen to: it writes the last one where the profile lets
+ * OpenVPN itself set the resolvers.
+ */
 const OFF = 'setenv opt dns-updown disable';
 
 describe('with OpenVPN 2.7, which sets resolvers by itself unless a profile has an up hook', () => {
@@ -38,7 +41,9 @@ describe('with OpenVPN 2.7, which sets resolvers by itself unless a profile has 
       const world = on(context);
       const client = await world.connect('tun0', ...lines);
       expect(await world.ask()).toEqual([ANSWERS.tun0]);
-      expect(await world.sh('cat /etc/resolv.conf')).toMatch(/^# ovpn-killswitch.*\nnameserver 10\.8\.0\.1\nsearch corp\.example\n$/);
+      expect(await world.sh('cat /etc/resolv.conf')).toMatch(
+        /^# ovpn-killswitch.*\nnameserver 10\.8\.0\.1\nsearch corp\.example\n$/,
+      );
       await client.end('TERM');
       expect(await world.sh('cat /etc/resolv.conf')).toBe(`nameserver ${ISP_RESOLVER}\n`);
       expect([world.questions('isp'), await world.seenOnUplink()]).toEqual([0, []]);

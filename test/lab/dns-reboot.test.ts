@@ -31,50 +31,67 @@ interface Scene {
   readonly before: string;
 }
 
-describe.each(HOLDERS)('$title, on a machine that boots for real', ({ root, prepare, shows, set }) => {
-  let scene: Scene | undefined;
-  let obstacle: string | undefined;
-  beforeAll(async () => {
-    obstacle = bootObstacle({ root });
-    if (obstacle !== undefined) return;
-    const machine = await bootMachine({ root, prepare });
-    try {
-      const product = await installProduct(machine, DIST, '');
-      await machine.world.startServer({ more: [PATIENT] });
-      await machine.writeProfile('/etc/openvpn/client/vpn.conf', true, undefined, { more: [PATIENT] });
-      const before = await machine.sh(shows);
-      await product.must('lock');
-      await product.must('boot', 'enable');
-      scene = { machine, product, before };
-    } catch (thrown) {
-      await machine.close();
-      throw thrown;
-    }
-  });
-  afterAll(() => scene?.machine.close());
-  const on = (context: TestContext): Scene => {
-    if (obstacle !== undefined) context.skip(obstacle);
-    if (scene === undefined) throw new Error('the machine was not made');
-    return scene;
-  };
-
-  async function connect({ machine, product }: Scene): Promise<void> {
-    await machine.sh('systemctl start openvpn-client@vpn');
-    await until('the tunnel', async () => (await product.command('status')).stdout.includes('LOCKED: connected'), 30_000);
-    await until('the resolvers of the tunnel', async () => (await machine.sh(set)).includes(VPN.resolver4), 30_000);
-  }
-
-  const ENDS = { powerCut: 'power cut', reboot: 'reboot' } as const;
-  for (const how of ['powerCut', 'reboot'] as const)
-    test(`has its own resolvers back after a ${ENDS[how]} while connected`, async (context) => {
-      const it = on(context);
-      const { machine, product, before } = it;
-      await connect(it);
-      expect(await machine.sh(shows)).not.toBe(before);
-      await machine[how]();
-      await until('the resolvers from before', async () => (await machine.sh(shows)) === before, 20_000);
-      const { status, stdout } = await product.command('status');
-      expect(stdout).toContain('LOCKED: blocked');
-      expect(status).toBe(0);
+describe.each(HOLDERS)(
+  '$title, on a machine that boots for real',
+  ({ root, prepare, shows, set }) => {
+    let scene: Scene | undefined;
+    let obstacle: string | undefined;
+    beforeAll(async () => {
+      obstacle = bootObstacle({ root });
+      if (obstacle !== undefined) return;
+      const machine = await bootMachine({ root, prepare });
+      try {
+        const product = await installProduct(machine, DIST, '');
+        await machine.world.startServer({ more: [PATIENT] });
+        await machine.writeProfile('/etc/openvpn/client/vpn.conf', true, undefined, {
+          more: [PATIENT],
+        });
+        const before = await machine.sh(shows);
+        await product.must('lock');
+        await product.must('boot', 'enable');
+        scene = { machine, product, before };
+      } catch (thrown) {
+        await machine.close();
+        throw thrown;
+      }
     });
-});
+    afterAll(() => scene?.machine.close());
+    const on = (context: TestContext): Scene => {
+      if (obstacle !== undefined) context.skip(obstacle);
+      if (scene === undefined) throw new Error('the machine was not made');
+      return scene;
+    };
+
+    async function connect({ machine, product }: Scene): Promise<void> {
+      await machine.sh('systemctl start openvpn-client@vpn');
+      await until(
+        'the tunnel',
+        async () => (await product.command('status')).stdout.includes('LOCKED: connected'),
+        30_000,
+      );
+      await until(
+        'the resolvers of the tunnel',
+        async () => (await machine.sh(set)).includes(VPN.resolver4),
+        30_000,
+      );
+    }
+
+    const ENDS = { powerCut: 'power cut', reboot: 'reboot' } as const;
+    for (const how of ['powerCut', 'reboot'] as const)
+      test(`has its own resolvers back after a ${ENDS[how]} while connected`, async (context) => {
+        const it = on(context);
+        const { machine, product, before } = it;
+        await connect(it);
+        expect(await machine.sh(shows)).not.toBe(before);
+        await machine[how]();
+        await until(
+          'the resolvers from before',
+          async () => (await machine.sh(shows)) === before,
+          20_000,
+        );
+        const { status, stdout } = await product.command('status');
+        expect(stdout).toContain('LOCKED: blocked');
+        expect(status).toBe(0);
+      });
+  },
+);

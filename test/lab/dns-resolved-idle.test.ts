@@ -13,10 +13,15 @@ interface Scene {
 }
 
 async function open(refuse: 'drop' | 'reject'): Promise<Scene> {
-  const world = await openDnsWorld(builtRoot('dns-resolved'), `KILLSWITCH_BACKEND=nftables\nKILLSWITCH_REFUSE=${refuse}\n`);
+  const world = await openDnsWorld(
+    builtRoot('dns-resolved'),
+    `KILLSWITCH_BACKEND=nftables\nKILLSWITCH_REFUSE=${refuse}\n`,
+  );
   const running: Service[] = [];
   await startResolved(world, running);
-  await world.sh(`ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf; ${PREFER_UPLINK}`);
+  await world.sh(
+    `ln -sf ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf; ${PREFER_UPLINK}`,
+  );
   await world.product.must('lock');
   return { world, running };
 }
@@ -65,7 +70,9 @@ describe('systemd-resolved, whose uplink claims every name, while the machine is
       await keepAsking(world, SECONDS);
       const used = (await cpuSeconds(world)) - before;
       const share = used / ((performance.now() - started) / 1000);
-      process.stdout.write(`${refuse}: systemd-resolved used ${used.toFixed(2)} s of CPU, ${(share * 100).toFixed(2)} %\n`);
+      process.stdout.write(
+        `${refuse}: systemd-resolved used ${used.toFixed(2)} s of CPU, ${(share * 100).toFixed(2)} %\n`,
+      );
       context.expect(share).toBeLessThan(0.01);
       // Not vacuous: it was asked, and asked on.
       const dropped = await world.sh("resolvectl statistics | grep -i 'total transactions'");

@@ -16,7 +16,10 @@ mkdir -p /etc/docker
 echo '{ "data-root": "/run/docker-data", "exec-root": "/run/docker-exec", "storage-driver": "vfs" }' >/etc/docker/daemon.json
 `;
 
-/** Two services of one network, as compose makes it: a bridge of its own, and names that docker answers for. */
+/**
+ * Two services of one network, as compose makes it: a bridge of its own, and names that docker
+ * answers for.
+ */
 const SERVICES = `
 systemctl start containerd docker
 ${IMAGE}
@@ -25,7 +28,10 @@ docker run -d --name db --network apps lab /bin/busybox sh -c '/bin/busybox mkdi
 docker run -d --name web --network apps lab /bin/busybox sleep 3600
 `;
 
-/** What a container of one service gets of the other, by its name: the static busybox asks DNS with nslookup alone. */
+/**
+ * What a container of one service gets of the other, by its name: the static busybox asks DNS with
+ * nslookup alone.
+ */
 const ASK_DB = `
 at=$(/bin/busybox nslookup -type=a db 127.0.0.11 | /bin/busybox awk '/^Address/ && !/:53/ { print $2 }')
 printf 'GET /table HTTP/1.0\\r\\n\\r\\n' | /bin/busybox nc -w 2 $at 8000
@@ -43,7 +49,10 @@ export function dockerNetworkWith(backend: BackendName): void {
   beforeAll(async () => {
     if (obstacle !== undefined) return;
     const machine = await bootMachine({ root: ROOT, prepare: PREPARE });
-    scene = { machine, product: await installProduct(machine, DIST, `${SETTINGS(backend)}KILLSWITCH_FORWARD=br-*\n`) };
+    scene = {
+      machine,
+      product: await installProduct(machine, DIST, `${SETTINGS(backend)}KILLSWITCH_FORWARD=br-*\n`),
+    };
   }, 180_000);
   afterAll(async () => {
     await scene?.machine.close();
@@ -59,9 +68,14 @@ export function dockerNetworkWith(backend: BackendName): void {
     const { world } = machine;
     await machine.sh(SERVICES);
     const inside = async (script: string) =>
-      (await machine.ask(['docker', 'exec', 'web', '/bin/busybox', 'sh', '-c', script])).stdout.trim().split('\n').at(-1);
+      (await machine.ask(['docker', 'exec', 'web', '/bin/busybox', 'sh', '-c', script])).stdout
+        .trim()
+        .split('\n')
+        .at(-1);
     const heard = async () => ({ db: await inside(ASK_DB), internet: await inside(ASK) });
-    const switches = await machine.sh('cat /proc/sys/net/bridge/bridge-nf-call-iptables /proc/sys/net/bridge/bridge-nf-call-ip6tables');
+    const switches = await machine.sh(
+      'cat /proc/sys/net/bridge/bridge-nf-call-iptables /proc/sys/net/bridge/bridge-nf-call-ip6tables',
+    );
     expect(switches).toBe('1\n1\n');
     await until('the services', async () => (await inside(ASK_DB)) === 'rows', 10_000);
     expect(await heard()).toEqual({ db: 'rows', internet: LAN.client4 });
@@ -72,7 +86,8 @@ export function dockerNetworkWith(backend: BackendName): void {
     await world.capture.tally();
     expect(await heard()).toEqual({ db: 'rows', internet: '' });
     await machine.sh('systemctl start openvpn-client@lab');
-    const connected = async () => JSON.parse((await product.command('status', '--json')).stdout).state === 'connected';
+    const connected = async () =>
+      JSON.parse((await product.command('status', '--json')).stdout).state === 'connected';
     await until('the tunnel', connected, 20_000);
     expect(await heard()).toEqual({ db: 'rows', internet: expect.stringMatching(/^10\.8\.0\./) });
     // A network that comes after the lock is forwarded, and its frames pass, without another one.
@@ -80,7 +95,8 @@ export function dockerNetworkWith(backend: BackendName): void {
       'docker network create more; docker network connect more db; docker network connect more web; docker network disconnect apps web',
     );
     expect(await heard()).toEqual({ db: 'rows', internet: expect.stringMatching(/^10\.8\.0\./) });
-    // With iptables docker has put the rules of the new network above ours: the second wall holds, and status says so.
+    // With iptables docker has put the rules of the new network above ours: the second wall holds,
+    // and status says so.
     expect((await product.command('status')).status).toBe(backend === 'nftables' ? 0 : 2);
     await machine.sh('systemctl stop openvpn-client@lab');
     expect(await heard()).toEqual({ db: 'rows', internet: '' });
@@ -98,7 +114,10 @@ export function dockerNetworkWith(backend: BackendName): void {
     );
     await writeSettings(machine, `${SETTINGS(backend)}KILLSWITCH_FORWARD=up-*\n`);
     const { status, stderr } = await product.command('lock');
-    expect([status, stderr]).toEqual([expect.any(Number), expect.stringContaining('up-* means up-lab, which is an uplink')]);
+    expect([status, stderr]).toEqual([
+      expect.any(Number),
+      expect.stringContaining('up-* means up-lab, which is an uplink'),
+    ]);
     expect(status).not.toBe(0);
     await machine.sh('ip link delete up-lab');
     await product.must('lock');

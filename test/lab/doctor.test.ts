@@ -31,7 +31,8 @@ function doctor(): { readonly status: number | null; readonly found: readonly Fo
 }
 
 /** Nothing loads the rules at boot in a sandbox. What this machine itself is like is left out. */
-const ownOf = (found: readonly Found[]) => found.filter(({ what }) => what.includes('killswitch') && !what.includes('after a reboot'));
+const ownOf = (found: readonly Found[]) =>
+  found.filter(({ what }) => what.includes('killswitch') && !what.includes('after a reboot'));
 
 function sh(sandbox: Sandbox, script: string): void {
   const { status, stderr } = sandbox.run(['sh', '-ec', script]);
@@ -55,20 +56,41 @@ interface Ailment {
 }
 
 const AILMENTS: readonly Ailment[] = [
-  { name: 'a hook of somebody else', spoil: `chown 1 ${LIBRARY}/hooks/up`, what: /hooks\/up does not belong to root/ },
-  { name: 'the program of the hooks, which others can write', spoil: `chmod o+w ${LIBRARY}/hooks.js`, what: /can write to \S+\/hooks\.js/ },
-  { name: 'a folder above, which others can write', spoil: 'chmod o+w /usr/local/lib', what: /can write to \/usr\/local\/lib$/ },
-  { name: 'base rules of somebody else', spoil: 'chown 1 /var/lib/ovpn-killswitch/base.nft', what: /base\.nft does not belong to root/ },
+  {
+    name: 'a hook of somebody else',
+    spoil: `chown 1 ${LIBRARY}/hooks/up`,
+    what: /hooks\/up does not belong to root/,
+  },
+  {
+    name: 'the program of the hooks, which others can write',
+    spoil: `chmod o+w ${LIBRARY}/hooks.js`,
+    what: /can write to \S+\/hooks\.js/,
+  },
+  {
+    name: 'a folder above, which others can write',
+    spoil: 'chmod o+w /usr/local/lib',
+    what: /can write to \/usr\/local\/lib$/,
+  },
+  {
+    name: 'base rules of somebody else',
+    spoil: 'chown 1 /var/lib/ovpn-killswitch/base.nft',
+    what: /base\.nft does not belong to root/,
+  },
   {
     name: 'hooks that nobody but root may reach',
     spoil: `chmod o-rx ${LIBRARY}`,
     what: /\/usr\/local\/lib\/ovpn-killswitch is closed to it$/,
     weight: 'warning',
   },
-  { name: 'a chain that was flushed', spoil: 'nft flush chain inet ovpn_killswitch postrouting', what: /kernel holds other rules/ },
+  {
+    name: 'a chain that was flushed',
+    spoil: 'nft flush chain inet ovpn_killswitch postrouting',
+    what: /kernel holds other rules/,
+  },
   {
     name: 'a second kill switch',
-    spoil: "nft add table inet killswitch; nft add chain inet killswitch output '{ type filter hook output priority 10; policy drop; }'",
+    spoil:
+      "nft add table inet killswitch; nft add chain inet killswitch output '{ type filter hook output priority 10; policy drop; }'",
     what: /"inet killswitch output" drops what leaves/,
     weight: 'warning',
     mend: 'nft delete table inet killswitch',
@@ -102,18 +124,22 @@ const AILMENTS: readonly Ailment[] = [
 ];
 
 describe('doctor finds', () => {
-  test.for(AILMENTS)('$name, and what it proposes mends it', ({ needs, spoil, what, weight = 'problem', mend }, context) => {
-    const sandbox = machine.sandbox(context);
-    if (needs !== undefined && sandbox.run(['sh', '-c', needs]).status !== 0) context.skip(`this does not work here: ${needs}`);
-    const paths = 'export PATH=/usr/local/sbin:$PATH; sudo() { "$@"; }; systemctl() { :; };';
-    const before = doctor().found.filter((each) => what.test(each.what));
-    expect(before).toEqual([]);
-    sh(sandbox, `${paths} ${spoil}`);
-    const { status, found } = doctor();
-    const [finding, ...more] = found.filter((each) => what.test(each.what));
-    expect([finding?.weight, more]).toEqual([weight, []]);
-    expect(status).toBe(found.some((each) => each.weight === 'problem') ? 1 : 0);
-    sh(sandbox, `${paths} ${mend ?? finding?.fix}`);
-    expect(doctor().found.filter((each) => what.test(each.what))).toEqual([]);
-  });
+  test.for(AILMENTS)(
+    '$name, and what it proposes mends it',
+    ({ needs, spoil, what, weight = 'problem', mend }, context) => {
+      const sandbox = machine.sandbox(context);
+      if (needs !== undefined && sandbox.run(['sh', '-c', needs]).status !== 0)
+        context.skip(`this does not work here: ${needs}`);
+      const paths = 'export PATH=/usr/local/sbin:$PATH; sudo() { "$@"; }; systemctl() { :; };';
+      const before = doctor().found.filter((each) => what.test(each.what));
+      expect(before).toEqual([]);
+      sh(sandbox, `${paths} ${spoil}`);
+      const { status, found } = doctor();
+      const [finding, ...more] = found.filter((each) => what.test(each.what));
+      expect([finding?.weight, more]).toEqual([weight, []]);
+      expect(status).toBe(found.some((each) => each.weight === 'problem') ? 1 : 0);
+      sh(sandbox, `${paths} ${mend ?? finding?.fix}`);
+      expect(doctor().found.filter((each) => what.test(each.what))).toEqual([]);
+    },
+  );
 });

@@ -28,10 +28,23 @@ function randomFrom(seed: number): () => number {
 }
 
 /** A packet as a person would describe it to `explain`. */
-function wordsOf({ hook, in: from, out, from: source, to, payload, uid, mark }: Packet): PacketWords {
-  const [direction, far] = hook === 'input' ? ['in', source] : [hook === 'output' ? 'out' : 'forward', to];
+function wordsOf({
+  hook,
+  in: from,
+  out,
+  from: source,
+  to,
+  payload,
+  uid,
+  mark,
+}: Packet): PacketWords {
+  const [direction, far] =
+    hook === 'input' ? ['in', source] : [hook === 'output' ? 'out' : 'forward', to];
   const device = hook === 'input' ? from : out;
-  const service = 'transport' in payload ? [payload.transport, far.text, String(payload.toPort)] : ['icmp', far.text];
+  const service =
+    'transport' in payload
+      ? [payload.transport, far.text, String(payload.toPort)]
+      : ['icmp', far.text];
   return {
     words: [direction, ...service],
     ...(device !== undefined && { device }),
@@ -43,7 +56,12 @@ function wordsOf({ hook, in: from, out, from: source, to, payload, uid, mark }: 
   };
 }
 
-const GROUPS = [PLACES.broadcast, PLACES.multicast].flatMap(({ ipv4, ipv6 }) => [ipv4.text, ipv6.text, '255.255.255.255', 'ff02::1:2']);
+const GROUPS = [PLACES.broadcast, PLACES.multicast].flatMap(({ ipv4, ipv6 }) => [
+  ipv4.text,
+  ipv6.text,
+  '255.255.255.255',
+  'ff02::1:2',
+]);
 
 function allProbes(): readonly Probe[] {
   return [
@@ -80,7 +98,10 @@ describe.each(KINDS)('%s', (kind) => {
     const explained = (packet: Packet) => describedPacket(wordsOf(packet), '', Number);
     const probes = allProbes()
       // ping(8) may send again when its packet is refused with an ICMP error.
-      .filter(({ packet }) => !('icmp' in packet.payload) || evaluate(ruleset, packet).verdict !== 'reject')
+      .filter(
+        ({ packet }) =>
+          !('icmp' in packet.payload) || evaluate(ruleset, packet).verdict !== 'reject',
+      )
       .map((probe) => ({ probe, at: random() }))
       .sort((a, b) => a.at - b.at)
       .slice(0, PACKETS)

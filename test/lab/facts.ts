@@ -19,7 +19,10 @@ const SHORTEST_NETWORK = 8;
 /** Every device with IPv6 has it, and no server routed it. */
 const LINK_LOCAL = 'fe80::/64';
 
-async function ask<Answer>(sandbox: Sandbox, ...args: readonly string[]): Promise<readonly Answer[]> {
+async function ask<Answer>(
+  sandbox: Sandbox,
+  ...args: readonly string[]
+): Promise<readonly Answer[]> {
   const { status, stdout, stderr } = await sandbox.ask(['ip', '-j', ...args]);
   if (status !== 0) throw new Error(`ip ${args.join(' ')}: ${stderr}`);
   return JSON.parse(stdout || '[]') as readonly Answer[];
@@ -40,26 +43,35 @@ export function endpointIn(log: string): string {
 /** The resolvers of the last answer of the server in a client's log, in order. */
 export function resolversIn(log: string): readonly string[] {
   const [, options = ''] = last(log, /'PUSH_REPLY,([^']*)'/g) ?? [];
-  return [...options.matchAll(/dhcp-option DNS6? ([^,]+)/g)].map(([, address = '']) => address).sort();
+  return [...options.matchAll(/dhcp-option DNS6? ([^,]+)/g)]
+    .map(([, address = '']) => address)
+    .sort();
 }
 
 /** Our own addresses and the networks routed into a device, as the kernel has them. */
-export async function kernelFacts(sandbox: Sandbox, device: string): Promise<Pick<Facts, 'device' | 'addresses' | 'networks'>> {
-  const [link] = await ask<{ readonly addr_info: readonly { readonly local: string; readonly scope: string }[] }>(
-    sandbox,
-    'address',
-    'show',
-    'dev',
-    device,
-  );
+export async function kernelFacts(
+  sandbox: Sandbox,
+  device: string,
+): Promise<Pick<Facts, 'device' | 'addresses' | 'networks'>> {
+  const [link] = await ask<{
+    readonly addr_info: readonly { readonly local: string; readonly scope: string }[];
+  }>(sandbox, 'address', 'show', 'dev', device);
   const routes = await Promise.all(
-    ['-4', '-6'].map((family) => ask<{ readonly dst: string }>(sandbox, family, 'route', 'show', 'dev', device)),
+    ['-4', '-6'].map((family) =>
+      ask<{ readonly dst: string }>(sandbox, family, 'route', 'show', 'dev', device),
+    ),
   );
-  const networks = routes.flat().flatMap(({ dst }) => (dst === LINK_LOCAL ? [] : (parseNetwork(dst) ?? [])));
+  const networks = routes
+    .flat()
+    .flatMap(({ dst }) => (dst === LINK_LOCAL ? [] : (parseNetwork(dst) ?? [])));
   return {
     device,
-    addresses: (link?.addr_info ?? []).flatMap(({ local, scope }) => (scope === 'link' ? [] : [local])).sort(),
-    networks: disjoint(networks.filter(({ prefix }) => prefix >= SHORTEST_NETWORK)).map(({ text }) => text),
+    addresses: (link?.addr_info ?? [])
+      .flatMap(({ local, scope }) => (scope === 'link' ? [] : [local]))
+      .sort(),
+    networks: disjoint(networks.filter(({ prefix }) => prefix >= SHORTEST_NETWORK)).map(
+      ({ text }) => text,
+    ),
   };
 }
 
@@ -80,15 +92,29 @@ export async function statusOf(product: Product): Promise<Status> {
 
 /** A tunnel of `status` as facts, in order. */
 export function factsOf({ device, endpoints, addresses, resolvers, networks }: Facts): Facts {
-  return { device, endpoints, addresses: [...addresses].sort(), resolvers: [...resolvers].sort(), networks: [...networks].sort() };
+  return {
+    device,
+    endpoints,
+    addresses: [...addresses].sort(),
+    resolvers: [...resolvers].sort(),
+    networks: [...networks].sort(),
+  };
 }
 
-/** Whether `status` says of the one tunnel what OpenVPN's log and the kernel say, and the rules are exactly those. */
+/**
+ * Whether `status` says of the one tunnel what OpenVPN's log and the kernel say, and the rules are
+ * exactly those.
+ */
 export async function factsAreTrue(
   { world: { sandbox }, product, client }: Pick<Lab, 'world' | 'product' | 'client'>,
-  { device = DEVICE, resolvers = resolversIn(client().said()) }: { readonly device?: string; readonly resolvers?: readonly string[] } = {},
+  {
+    device = DEVICE,
+    resolvers = resolversIn(client().said()),
+  }: { readonly device?: string; readonly resolvers?: readonly string[] } = {},
 ): Promise<void> {
   const [status, kernel] = await Promise.all([statusOf(product), kernelFacts(sandbox, device)]);
   expect(status).toMatchObject({ exit: 0, state: 'connected', tunnels: [{ stale: false }] });
-  expect(status.tunnels.map(factsOf)).toEqual([{ ...kernel, endpoints: [endpointIn(client().said())], resolvers }]);
+  expect(status.tunnels.map(factsOf)).toEqual([
+    { ...kernel, endpoints: [endpointIn(client().said())], resolvers },
+  ]);
 }

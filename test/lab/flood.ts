@@ -52,7 +52,11 @@ async function open(backend: BackendName): Promise<Flood> {
     });
     if (status !== 0) throw new Error(`no device: ${stderr}`);
     const probes = world.probes.filter(({ transport }) => transport === 'udp');
-    return { world, product, prober: await world.startProber({ probes, payloads: PER_SECOND, connects: 0, seconds: 3600 }) };
+    return {
+      world,
+      product,
+      prober: await world.startProber({ probes, payloads: PER_SECOND, connects: 0, seconds: 3600 }),
+    };
   } catch (thrown) {
     world.close();
     throw thrown;
@@ -77,7 +81,15 @@ export function specifyFlood(backend: BackendName): void {
       const { world, product, prober } = flood;
       const { capture } = world;
       const hook = async (which: 'up' | 'down') => {
-        const argv = [`${PATHS.library}/hooks/${which}`, DEVICE, '1500', '0', '10.9.0.2', '255.255.255.0', 'init'];
+        const argv = [
+          `${PATHS.library}/hooks/${which}`,
+          DEVICE,
+          '1500',
+          '0',
+          '10.9.0.2',
+          '255.255.255.0',
+          'init',
+        ];
         const { status, stderr } = await world.sandbox.ask(argv, { only: environmentOf(which) });
         expect(status, stderr).toBe(0);
       };
@@ -89,7 +101,10 @@ export function specifyFlood(backend: BackendName): void {
       const seenOfHalfASecond = async () => {
         await capture.tally();
         const from = prober.report();
-        await until('half a second of the flood', () => prober.report().elapsed > from.elapsed + 500);
+        await until(
+          'half a second of the flood',
+          () => prober.report().elapsed > from.elapsed + 500,
+        );
         const sent = total(prober.report().tried) - total(from.tried);
         return (await capture.tally()).clear / sent;
       };

@@ -11,7 +11,16 @@ import { DIST } from '../e2e/stage.ts';
 import { debianRoot, type OpenvpnVersion } from '../support/debian-root.ts';
 
 const PROGRAM = readFileSync(resolve(import.meta.dirname, '../support/forge.pl'), 'utf8');
-const PACKETS = ['syn', 'syn-ack', 'rst', 'ack', 'udp', 'echo', 'first-fragment', 'later-fragment'] as const;
+const PACKETS = [
+  'syn',
+  'syn-ack',
+  'rst',
+  'ack',
+  'udp',
+  'echo',
+  'first-fragment',
+  'later-fragment',
+] as const;
 const RECONNECTS = 10;
 const SERVER = 'internet';
 
@@ -32,11 +41,16 @@ table inet seen {
 /** Answers so far: in clear and to the LAN at the router, and encrypted at the server. */
 async function heard({ sandbox, capture }: World) {
   const { clear, lan, byName } = await capture.tally();
-  const { stdout } = sandbox.run(['nft', 'reset', 'counter', 'inet', 'seen', 'answers'], { at: SERVER });
+  const { stdout } = sandbox.run(['nft', 'reset', 'counter', 'inet', 'seen', 'answers'], {
+    at: SERVER,
+  });
   return { clear, lan, byName, encrypted: Number(/packets (\d+)/.exec(stdout)?.[1]) };
 }
 
-/** Every packet of the set, to the address inside, from a host of the LAN, one of the internet and the server's own address. */
+/**
+ * Every packet of the set, to the address inside, from a host of the LAN, one of the internet and
+ * the server's own address.
+ */
 function lines({ ipv4, ipv6 }: Inside): string {
   const ends = [
     [LAN.host4, ipv4],
@@ -46,7 +60,9 @@ function lines({ ipv4, ipv6 }: Inside): string {
     [INTERNET.web6, ipv6],
     [VPN.resolver6, ipv6],
   ];
-  return ends.flatMap(([from, to]) => PACKETS.map((kind) => `${kind} ${from} ${PORTS.web} ${to} 41000\n`)).join('');
+  return ends
+    .flatMap(([from, to]) => PACKETS.map((kind) => `${kind} ${from} ${PORTS.web} ${to} 41000\n`))
+    .join('');
 }
 
 /** Sends the set again and again from both sides until `work` has ended. */
@@ -64,7 +80,10 @@ async function forging(world: World, inside: Inside, work: () => Promise<void>):
   await new Promise((done) => setTimeout(done, 2_500));
 }
 
-/** The forged packets of CVE-2019-14899 against a real OpenVPN, while it is connected and while it reconnects. */
+/**
+ * The forged packets of CVE-2019-14899 against a real OpenVPN, while it is connected and while it
+ * reconnects.
+ */
 export function specifyForged(version: OpenvpnVersion, backend: 'iptables' | 'nftables'): void {
   describe(`with OpenVPN ${version} and ${backend}`, () => {
     test('forged packets of the LAN and of the server get no answer, connected and in reconnects', {
@@ -82,14 +101,21 @@ export function specifyForged(version: OpenvpnVersion, backend: 'iptables' | 'nf
         const client = world.startClient();
         await client.says(CONNECTED);
         const addressOf = (family: string) =>
-          /inet6? (\S+)\/\d+ .*scope global/.exec(sandbox.run(['ip', `-${family}`, '-o', 'address', 'show', 'dev', DEVICE]).stdout)?.[1] ??
-          '';
+          /inet6? (\S+)\/\d+ .*scope global/.exec(
+            sandbox.run(['ip', `-${family}`, '-o', 'address', 'show', 'dev', DEVICE]).stdout,
+          )?.[1] ?? '';
         const inside = { ipv4: addressOf('4'), ipv6: addressOf('6') };
         const must = (at: string | undefined, script: string) => {
-          const { status, stderr } = sandbox.run(['sh', '-eus'], { stdin: script, ...(at !== undefined && { at }) });
+          const { status, stderr } = sandbox.run(['sh', '-eus'], {
+            stdin: script,
+            ...(at !== undefined && { at }),
+          });
           if (status !== 0) throw new Error(stderr);
         };
-        must(ROUTER, `ip route replace ${inside.ipv4} via ${LAN.client4}; ip -6 route replace ${inside.ipv6} via ${LAN.client6}`);
+        must(
+          ROUTER,
+          `ip route replace ${inside.ipv4} via ${LAN.client4}; ip -6 route replace ${inside.ipv6} via ${LAN.client6}`,
+        );
         must(SERVER, `nft -f - <<'END'\n${COUNT}\nEND`);
         must(
           undefined,

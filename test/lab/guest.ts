@@ -24,19 +24,31 @@ nft 'add chain ip guest leaving { type nat hook postrouting priority 100; }'
 nft 'add rule ip guest leaving oifname "${DEVICE}" masquerade'
 `;
 
-/** Puts a guest behind the client, whose packets leave with the tunnel's address there. It pings a host of the web without a pause. */
+/**
+ * Puts a guest behind the client, whose packets leave with the tunnel's address there. It pings a
+ * host of the web without a pause.
+ */
 export async function addGuest(sandbox: Sandbox): Promise<void> {
   const { status, stderr } = await sandbox.ask(['sh', '-euc', LINK]);
   if (status !== 0) throw new Error(`the guest: ${stderr}`);
-  startService(sandbox, GUESTS_PING, ['ping', '-n', '-q', '-i', '0.5', INTERNET.web4], { at: SPACE });
+  startService(sandbox, GUESTS_PING, ['ping', '-n', '-q', '-i', '0.5', INTERNET.web4], {
+    at: SPACE,
+  });
 }
 
-/** What the guest gets from the web over IPv4, and whether an answer of this many bytes comes back. */
+/**
+ * What the guest gets from the web over IPv4, and whether an answer of this many bytes comes back.
+ */
 export async function askAsGuest(sandbox: Sandbox, node: string, bytes: number): Promise<Visited> {
   const visits = WEB_VISITS.filter(({ name }) => name === 'page4' || name === 'echo4');
   const orders = JSON.stringify({ visits, milliseconds: 10_000 });
-  const { stdout, stderr } = await sandbox.ask([node, `${PROGRAMS}/proof/visitor.js`, orders], { at: SPACE });
+  const { stdout, stderr } = await sandbox.ask([node, `${PROGRAMS}/proof/visitor.js`, orders], {
+    at: SPACE,
+  });
   if (stdout === '') throw new Error(`the guest: ${stderr}`);
-  const ping = await sandbox.ask(['ping', '-n', '-q', '-c3', '-i0.3', '-W3', `-s${bytes}`, INTERNET.web4], { at: SPACE });
+  const ping = await sandbox.ask(
+    ['ping', '-n', '-q', '-c3', '-i0.3', '-W3', `-s${bytes}`, INTERNET.web4],
+    { at: SPACE },
+  );
   return { ...(JSON.parse(stdout) as Visited), big: ping.status === 0 ? 'answered' : null };
 }

@@ -35,7 +35,11 @@ afterAll(() => {
 });
 
 function playedIn(report: string): readonly Played[] {
-  return report.split('\n').flatMap((line) => (line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line) as Played] : []));
+  return report
+    .split('\n')
+    .flatMap((line) =>
+      line.startsWith('{') && line.endsWith('}') ? [JSON.parse(line) as Played] : [],
+    );
 }
 
 describe.each(VM_ROOTS)('%s', (root) => {
@@ -57,7 +61,9 @@ describe.each(VM_ROOTS)('%s', (root) => {
           },
         });
         const told = played.flatMap((each) => each.told ?? []);
-        process.stdout.write(`${[`${root}: ${run.seconds.toFixed(0)} s in all`, ...told].join('; ')}\n`);
+        process.stdout.write(
+          `${[`${root}: ${run.seconds.toFixed(0)} s in all`, ...told].join('; ')}\n`,
+        );
       } catch (thrown) {
         run = thrown instanceof Error ? thrown : new Error(String(thrown));
       }
@@ -69,7 +75,10 @@ describe.each(VM_ROOTS)('%s', (root) => {
     if (obstacle !== undefined) context.skip(obstacle);
     const of = played.find(({ name }) => name === scene.name);
     // What a machine has said before it failed holds.
-    if (of === undefined) throw run instanceof Error ? run : new Error(`${root} did not play this; its console:\n${run?.console ?? ''}`);
+    if (of === undefined)
+      throw run instanceof Error
+        ? run
+        : new Error(`${root} did not play this; its console:\n${run?.console ?? ''}`);
     expect(of.failure ?? '').toBe('');
   });
 
@@ -77,7 +86,9 @@ describe.each(VM_ROOTS)('%s', (root) => {
     if (obstacle !== undefined) context.skip(obstacle);
     if (!(run !== undefined && 'frames' in run)) throw run ?? new Error('it was not booted');
     const { frames } = run;
-    const heard = Object.entries(WORDS).flatMap(([when, word]) => (frames.includes(word) ? [when] : []));
+    const heard = Object.entries(WORDS).flatMap(([when, word]) =>
+      frames.includes(word) ? [when] : [],
+    );
     expect(heard).toEqual(['open', 'after']);
   });
 });

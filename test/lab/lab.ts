@@ -13,7 +13,10 @@ export interface LabSetting {
   readonly probes?: readonly Probe[];
 }
 
-/** One lab for the tests around the call; a test that asks for it where none can be made is skipped, with the reason. */
+/**
+ * One lab for the tests around the call; a test that asks for it where none can be made is skipped,
+ * with the reason.
+ */
 export function labWith(setting: LabSetting): (context: TestContext) => Lab {
   const { version, backend } = setting;
   let opened: Lab | undefined;
@@ -21,13 +24,18 @@ export function labWith(setting: LabSetting): (context: TestContext) => Lab {
   const seen = { clear: 0, vpn: 0 };
   beforeAll(async () => {
     obstacle = proofObstacle() ?? debianRoot(version).obstacle;
-    if (obstacle === undefined) opened = await openLab({ dist: DIST, plan: debianRoot(version), ...setting }, seen);
+    if (obstacle === undefined)
+      opened = await openLab({ dist: DIST, plan: debianRoot(version), ...setting }, seen);
   });
   afterAll(async () => {
     if (opened === undefined) return;
     const { world, prober } = opened;
-    const [probes, clear, vpn] = [prober.tried(), seen.clear, seen.vpn].map((count) => count.toLocaleString('en'));
-    process.stdout.write(`OpenVPN ${version}, ${backend}: ${probes} probes sent; captured: ${clear} in clear, ${vpn} of the VPN\n`);
+    const [probes, clear, vpn] = [prober.tried(), seen.clear, seen.vpn].map((count) =>
+      count.toLocaleString('en'),
+    );
+    process.stdout.write(
+      `OpenVPN ${version}, ${backend}: ${probes} probes sent; captured: ${clear} in clear, ${vpn} of the VPN\n`,
+    );
     const lost = await world.capture.end();
     world.close();
     expect(lost, 'packets that the capture lost').toBe(0);

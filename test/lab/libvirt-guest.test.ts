@@ -14,8 +14,9 @@ const ADDRESS = `${LIBVIRT.network}.77`;
 const VIRSH = 'virsh -q -c qemu:///system';
 
 /**
- * Makes the guest's disk, which is memory: Debian's own kernel, and one program that speaks without a pause and asks the web again and again. What
- * the web answers stands on its console. libvirt and its settings are Debian's, but that a port of the bridge does not wait before it forwards.
+ * Makes the guest's disk, which is memory: Debian's own kernel, and one program that speaks without
+ * a pause and asks the web again and again. What the web answers stands on its console. libvirt and
+ * its settings are Debian's, but that a port of the bridge does not wait before it forwards.
  */
 const PREPARE = `
 sed -i "s/name='virbr0'/& stp='off'/" /etc/libvirt/qemu/networks/default.xml
@@ -63,7 +64,10 @@ END
 /** Ends when the guest's bridge has got so much of it. */
 const SPEAKS = `timeout 20 tcpdump -Z root -nn -c 10 -i ${LIBVIRT.bridge} src ${ADDRESS} and dst ${INTERNET.web4} and udp port ${PORTS.echo}`;
 
-/** What libvirt does beneath a running guest. It takes a guest back to a network that was started anew when it starts itself. */
+/**
+ * What libvirt does beneath a running guest. It takes a guest back to a network that was started
+ * anew when it starts itself.
+ */
 const WORKS = {
   'a restart of libvirtd': LIBVIRT.reload,
   'a restart of its network': `${VIRSH} net-destroy default; ${VIRSH} net-start default; ${LIBVIRT.reload}`,
@@ -129,38 +133,41 @@ test('a virtual machine that libvirt starts on a machine locked by iptables is n
   await heard(it);
 });
 
-describe.each(['nftables', 'iptables'] as const)('a virtual machine of libvirt, beside %s,', (backend) => {
-  async function open(context: TestContext): Promise<Scene> {
-    const it = at(context);
-    await it.product.must('unlock');
-    await writeSettings(it.machine, SETTINGS(backend));
-    return it;
-  }
-
-  test('is heard while this machine is open, and not while it is locked, whatever libvirt does', async (context) => {
-    const it = await open(context);
-    const { machine, product } = it;
-    const { capture } = machine.world;
-    await heard(it);
-    await product.must('lock');
-    await capture.tally();
-    for (const [name, work] of Object.entries(WORKS)) {
-      await machine.sh(work);
-      await machine.sh(SPEAKS);
-      expect([name, (await capture.tally()).byName]).toEqual([name, {}]);
+describe.each(['nftables', 'iptables'] as const)(
+  'a virtual machine of libvirt, beside %s,',
+  (backend) => {
+    async function open(context: TestContext): Promise<Scene> {
+      const it = at(context);
+      await it.product.must('unlock');
+      await writeSettings(it.machine, SETTINGS(backend));
+      return it;
     }
-    await product.must('unlock');
-    await heard(it);
-  });
 
-  test('reaches the internet through the tunnel alone, and only if KILLSWITCH_FORWARD names its bridge', async (context) => {
-    const it = await open(context);
-    const page = async () => {
-      // The first of them may have been asked for before.
-      const enough = pages(it.machine).length + 2;
-      await until('the guest to ask the web', () => pages(it.machine).length >= enough, 90_000);
-      return pages(it.machine).at(-1);
-    };
-    await expectTunnelAlone(it, backend, LIBVIRT.bridge, page);
-  });
-});
+    test('is heard while this machine is open, and not while it is locked, whatever libvirt does', async (context) => {
+      const it = await open(context);
+      const { machine, product } = it;
+      const { capture } = machine.world;
+      await heard(it);
+      await product.must('lock');
+      await capture.tally();
+      for (const [name, work] of Object.entries(WORKS)) {
+        await machine.sh(work);
+        await machine.sh(SPEAKS);
+        expect([name, (await capture.tally()).byName]).toEqual([name, {}]);
+      }
+      await product.must('unlock');
+      await heard(it);
+    });
+
+    test('reaches the internet through the tunnel alone, and only if KILLSWITCH_FORWARD names its bridge', async (context) => {
+      const it = await open(context);
+      const page = async () => {
+        // The first of them may have been asked for before.
+        const enough = pages(it.machine).length + 2;
+        await until('the guest to ask the web', () => pages(it.machine).length >= enough, 90_000);
+        return pages(it.machine).at(-1);
+      };
+      await expectTunnelAlone(it, backend, LIBVIRT.bridge, page);
+    });
+  },
+);

@@ -2,7 +2,13 @@ import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'v
 import type { BackendName } from '../../src/policy/settings.ts';
 import { DEVICE, INTERNET, OTHER_VPN, PORTS, VPN } from '../../src/proof/addresses.ts';
 import { proofObstacle } from '../../src/proof/obstacle.ts';
-import { CONNECTED, PROFILE, PUSHES, RESTARTING, type ServerPlan } from '../../src/proof/openvpn.ts';
+import {
+  CONNECTED,
+  PROFILE,
+  PUSHES,
+  RESTARTING,
+  type ServerPlan,
+} from '../../src/proof/openvpn.ts';
 import type { Transport } from '../../src/proof/probes.ts';
 import { installProduct, type Product, writeSettings } from '../../src/proof/product.ts';
 import type { Service, Signal } from '../../src/proof/service.ts';
@@ -29,8 +35,9 @@ interface Site {
 }
 
 /**
- * A client neither speaks nor listens while its hooks run: on a busy machine for longer than the proof's timers allow. The server need not miss it
- * at all; how soon the client misses the server is what every cell over UDP has to wait for.
+ * A client neither speaks nor listens while its hooks run: on a busy machine for longer than the
+ * proof's timers allow. The server need not miss it at all; how soon the client misses the server
+ * is what every cell over UDP has to wait for.
  */
 const SERVER_WAITS = ['ping-restart 60'];
 const CLIENT_WAITS = 'ping-restart 6';
@@ -55,23 +62,39 @@ const SECOND: Site = {
       `server-ipv6 ${OTHER_VPN.network6}`,
     ],
     pushes: [
-      ...PUSHES.map((push) => push.replace(VPN.resolver4, OTHER_VPN.resolver4).replace(VPN.resolver6, OTHER_VPN.resolver6)),
+      ...PUSHES.map((push) =>
+        push
+          .replace(VPN.resolver4, OTHER_VPN.resolver4)
+          .replace(VPN.resolver6, OTHER_VPN.resolver6),
+      ),
       CLIENT_WAITS,
     ],
     more: [`port ${PORTS.otherVpn}`, ...SERVER_WAITS],
   },
 };
 
-/** Payloads per second over UDP, and connects per second for each kind over TCP: little, because several worlds share the machine. */
+/**
+ * Payloads per second over UDP, and connects per second for each kind over TCP: little, because
+ * several worlds share the machine.
+ */
 const RATE = { payloads: 400, connects: 5 } as const;
 
-/** Nobody's packets may go to the endpoint when the profile says `user nobody`: the probes come from another account. */
+/**
+ * Nobody's packets may go to the endpoint when the profile says `user nobody`: the probes come from
+ * another account.
+ */
 const SOMEBODY = 65533;
 
-/** The try at a server that is there at which OpenVPN counts as trying in vain: those before have failed. */
+/**
+ * The try at a server that is there at which OpenVPN counts as trying in vain: those before have
+ * failed.
+ */
 const TRIES = 3;
 
-/** A world with the product installed, a prober that never stops, and at most one server and one client. */
+/**
+ * A world with the product installed, a prober that never stops, and at most one server and one
+ * client.
+ */
 interface Stage extends Watched {
   readonly product: Product;
   server: { readonly site: Site; readonly service: Service } | undefined;
@@ -82,7 +105,12 @@ async function openStage(version: OpenvpnVersion, transport: Transport): Promise
   const world = await openWorld({ dist: DIST, transport, plan: debianRoot(version) });
   try {
     const product = await installProduct(world.sandbox, DIST, '');
-    const prober = await world.startProber({ probes: world.probes, ...RATE, seconds: 3600, uid: SOMEBODY });
+    const prober = await world.startProber({
+      probes: world.probes,
+      ...RATE,
+      seconds: 3600,
+      uid: SOMEBODY,
+    });
     return {
       world,
       product,
@@ -119,7 +147,8 @@ async function endClient(stage: Stage, signal: Signal = 'TERM'): Promise<void> {
 async function connect(stage: Stage, site: Site): Promise<Service> {
   await endClient(stage);
   await serve(stage, site);
-  // A client that ends without root leaves the routes to its servers behind: the next one would find its way around its own tunnel.
+  // A client that ends without root leaves the routes to its servers behind: the next one would
+  // find its way around its own tunnel.
   await stage.world.sandbox.ask(['ip', 'route', 'flush', 'root', `${INTERNET.vpn4}/24`]);
   const client = stage.world.startClient();
   stage.client = client;
@@ -130,7 +159,10 @@ async function connect(stage: Stage, site: Site): Promise<Service> {
 /** Whether a client is connected to this server, as far as it has noticed. */
 function isOn(client: Service, { address, port }: Site): boolean {
   const said = client.said();
-  return said.lastIndexOf(CONNECTED) > said.lastIndexOf(RESTARTING) && endpointIn(said).startsWith(`${address}:${port}/`);
+  return (
+    said.lastIndexOf(CONNECTED) > said.lastIndexOf(RESTARTING) &&
+    endpointIn(said).startsWith(`${address}:${port}/`)
+  );
 }
 
 /** The client that is connected to the first server; where none is, a new one. */
@@ -140,20 +172,32 @@ async function connected(stage: Stage): Promise<Service> {
   return connect(stage, FIRST);
 }
 
-/** Writes the profile with the switch's hooks, or with hooks that do nothing: without any, `up-restart` would mean nothing. */
-async function writeProfile({ world }: Stage, { persistTun, upRestart, user }: Combination, switched: boolean): Promise<void> {
+/**
+ * Writes the profile with the switch's hooks, or with hooks that do nothing: without any,
+ * `up-restart` would mean nothing.
+ */
+async function writeProfile(
+  { world }: Stage,
+  { persistTun, upRestart, user }: Combination,
+  switched: boolean,
+): Promise<void> {
   await world.writeProfile(switched);
   const more = [
     `remote ${SECOND.address} ${SECOND.port}`,
     ...(persistTun ? ['persist-tun'] : []),
     ...(upRestart ? ['up-restart'] : []),
     ...(user === 'nobody' ? ['user nobody', 'group nogroup', 'persist-key'] : []),
-    ...(switched ? [] : ['script-security 2', ...['up', 'down', 'route-up'].map((hook) => `${hook} /bin/true`)]),
+    ...(switched
+      ? []
+      : ['script-security 2', ...['up', 'down', 'route-up'].map((hook) => `${hook} /bin/true`)]),
   ];
   await world.sandbox.ask(['sh', '-c', `cat >>${PROFILE}`], { stdin: `${more.join('\n')}\n` });
 }
 
-/** All rules; the order of the chains in a table of nft, which is that in which they were made, says nothing. */
+/**
+ * All rules; the order of the chains in a table of nft, which is that in which they were made, says
+ * nothing.
+ */
 function rulesOf({ world }: Stage): RuleDump {
   const dump = dumpWithoutKeptShut(world.sandbox);
   return {
@@ -167,7 +211,12 @@ function rulesOf({ world }: Stage): RuleDump {
 }
 
 /** What happens to the client, until it has to be back without help. */
-const HAPPEN: Readonly<Record<Reconnect, { readonly site: Site; readonly happen: (stage: Stage, client: Service) => Promise<void> }>> = {
+const HAPPEN: Readonly<
+  Record<
+    Reconnect,
+    { readonly site: Site; readonly happen: (stage: Stage, client: Service) => Promise<void> }
+  >
+> = {
   SIGUSR1: {
     site: FIRST,
     happen: async (_, client) => client.signal('USR1'),
@@ -193,7 +242,9 @@ async function reconnect(stage: Stage, event: Reconnect): Promise<Outcome> {
   const before = client.times(CONNECTED);
   await happen(stage, client);
   const from = client.said().length;
-  const tries = () => client.said().slice(from).split(`remote address: [AF_INET]${site.address}:${site.port}`).length - 1;
+  const tries = () =>
+    client.said().slice(from).split(`remote address: [AF_INET]${site.address}:${site.port}`)
+      .length - 1;
   const back = () => client.times(CONNECTED) > before && isOn(client, site);
   await until(
     () => `the client to come back or give up; it said last:\n${client.said().slice(-2000)}`,
@@ -230,7 +281,10 @@ function stageFor(version: OpenvpnVersion, transport: Transport): StageUse {
   };
 }
 
-/** The tests of one version: every combination with every event. A client that is connected to the first server is where each test begins. */
+/**
+ * The tests of one version: every combination with every event. A client that is connected to the
+ * first server is where each test begins.
+ */
 export function specifyLifecycle({ version, backend: backendOf }: LifecycleSetting): void {
   function specifyCombination(combination: Combination, { opened, on }: StageUse): void {
     const { transport, user } = combination;
@@ -240,18 +294,27 @@ export function specifyLifecycle({ version, backend: backendOf }: LifecycleSetti
     let first: RuleDump | undefined;
 
     async function isBlocked(stage: Stage): Promise<void> {
-      expect(await statusOf(stage.product)).toMatchObject({ exit: 0, state: 'blocked', tunnels: [] });
+      expect(await statusOf(stage.product)).toMatchObject({
+        exit: 0,
+        state: 'blocked',
+        tunnels: [],
+      });
       expect(rulesOf(stage)).toEqual(base);
     }
 
     /** The rules are those of the first connection, whose tunnel is gone or in use. */
     async function isAsItWas(stage: Stage, stale: boolean): Promise<void> {
-      const tunnels = [{ device: DEVICE, endpoints: [`${FIRST.address}:${FIRST.port}/${transport}`], stale }];
+      const tunnels = [
+        { device: DEVICE, endpoints: [`${FIRST.address}:${FIRST.port}/${transport}`], stale },
+      ];
       expect(await statusOf(stage.product)).toMatchObject({ exit: 0, state: 'connected', tunnels });
       expect(rulesOf(stage)).toEqual(first);
     }
 
-    /** The address inside is another one, and the rules of the first connection know the first alone. */
+    /**
+     * The address inside is another one, and the rules of the first connection know the first
+     * alone.
+     */
     async function carriesNothing(stage: Stage): Promise<void> {
       const { page4, page6 } = await stage.world.visit([
         { name: 'page4', service: 'web', address: INTERNET.web4, port: PORTS.web },
@@ -279,10 +342,19 @@ export function specifyLifecycle({ version, backend: backendOf }: LifecycleSetti
     }
 
     /** It has not come back, for the reason that the table gives. */
-    async function isLost(stage: Stage, event: Reconnect, how: 'ends' | 'tries in vain'): Promise<void> {
+    async function isLost(
+      stage: Stage,
+      event: Reconnect,
+      how: 'ends' | 'tries in vain',
+    ): Promise<void> {
       expect(await reconnect(stage, event)).toBe(how);
-      if (how === 'ends') expect(stage.client?.said()).toMatch(/Cannot ioctl TUNSETIFF \S+: Operation not permitted/);
-      else expect((await stage.world.sandbox.ask(['ip', 'route', 'get', HAPPEN[event].site.address])).stdout).toContain(`dev ${DEVICE} `);
+      if (how === 'ends')
+        expect(stage.client?.said()).toMatch(/Cannot ioctl TUNSETIFF \S+: Operation not permitted/);
+      else
+        expect(
+          (await stage.world.sandbox.ask(['ip', 'route', 'get', HAPPEN[event].site.address]))
+            .stdout,
+        ).toContain(`dev ${DEVICE} `);
     }
 
     /** Does work while all probes are sent: the VPN's packets leave, and no others. */
@@ -312,7 +384,11 @@ export function specifyLifecycle({ version, backend: backendOf }: LifecycleSetti
     }
 
     /** The same becomes of the connection where nothing is locked and the hooks do nothing. */
-    async function isLostWithoutTheSwitch(stage: Stage, event: Reconnect, how: 'ends' | 'tries in vain'): Promise<void> {
+    async function isLostWithoutTheSwitch(
+      stage: Stage,
+      event: Reconnect,
+      how: 'ends' | 'tries in vain',
+    ): Promise<void> {
       await endClient(stage);
       await stage.product.must('unlock');
       try {
@@ -359,7 +435,8 @@ export function specifyLifecycle({ version, backend: backendOf }: LifecycleSetti
               comeback satisfies never;
           }
         });
-        if (comeback === 'ends' || comeback === 'tries in vain') await isLostWithoutTheSwitch(stage, event, comeback);
+        if (comeback === 'ends' || comeback === 'tries in vain')
+          await isLostWithoutTheSwitch(stage, event, comeback);
       });
     }
 

@@ -12,7 +12,9 @@ export async function saidAtBoot({ machine, product }: Scene, { root }: Debian):
     // The kernel has no log for these machines: what is written to its device becomes a file.
     kernelLog: await machine.sh('[ ! -f /dev/kmsg ] || cat /dev/kmsg'),
     // First of its session, as on a terminal; with a shell that ends at once.
-    login: await machine.sh("usermod -s /bin/true root; timeout 20 script -qec 'exec login -f root' /dev/null </dev/null || :"),
+    login: await machine.sh(
+      "usermod -s /bin/true root; timeout 20 script -qec 'exec login -f root' /dev/null </dev/null || :",
+    ),
     status: stdout + stderr,
   };
 }

@@ -8,7 +8,8 @@ const SOCKET = `${FOLDER}/management`;
 export const MANAGEMENT = `management ${SOCKET} unix`;
 
 /**
- * Gives a running OpenVPN one command and returns what it answers (openvpn, doc/management-notes.txt).
+ * Gives a running OpenVPN one command and returns what it answers (openvpn,
+ * doc/management-notes.txt).
  * @throws Error with the answer when that is an error.
  */
 export function tell(sandbox: Sandbox, command: string): Promise<string> {
@@ -32,9 +33,11 @@ export function tell(sandbox: Sandbox, command: string): Promise<string> {
 /** The number by which the server knows its only client. */
 export async function clientNumber(sandbox: Sandbox): Promise<number> {
   const lines = (await tell(sandbox, 'status 2')).split(/\r?\n/).map((line) => line.split(','));
-  const titles = lines.find(([kind, of]) => kind === 'HEADER' && of === 'CLIENT_LIST')?.slice(1) ?? [];
+  const titles =
+    lines.find(([kind, of]) => kind === 'HEADER' && of === 'CLIENT_LIST')?.slice(1) ?? [];
   const clients = lines.filter(([kind]) => kind === 'CLIENT_LIST');
   const number = Number(clients[0]?.[titles.indexOf('Client ID')]);
-  if (clients.length !== 1 || !Number.isInteger(number)) throw new Error(`the server has ${clients.length} clients`);
+  if (clients.length !== 1 || !Number.isInteger(number))
+    throw new Error(`the server has ${clients.length} clients`);
   return number;
 }

@@ -1,23 +1,34 @@
 import type { BackendName } from '../../src/policy/settings.ts';
 
-/** What happens to a neighbour while this machine is locked. With a neighbour that ran before, `start` is the lock. */
+/**
+ * What happens to a neighbour while this machine is locked. With a neighbour that ran before,
+ * `start` is the lock.
+ */
 export const PHASES = ['start', 'reload', 'stop'] as const;
 export type Phase = (typeof PHASES)[number];
 
 /**
- * What a phase does to our rules, without "watch"; nothing leaves either way. `none`: nothing. `perhaps`: they were not always what they should
- * be; `status` says so when they are not. Otherwise they never are, and `status` ends with 2 and names these differences among others.
+ * What a phase does to our rules, without "watch"; nothing leaves either way. `none`: nothing.
+ * `perhaps`: they were not always what they should be; `status` says so when they are not.
+ * Otherwise they never are, and `status` ends with 2 and names these differences among others.
  */
 export type Effect = 'none' | 'perhaps' | readonly string[];
 
-const all = (effect: Effect): Readonly<Record<Phase, Effect>> => ({ start: effect, reload: effect, stop: effect });
+const all = (effect: Effect): Readonly<Record<Phase, Effect>> => ({
+  start: effect,
+  reload: effect,
+  stop: effect,
+});
 
 /** Builtin chains whose policy is not ours any more. */
-const opened = (...chains: readonly string[]) => chains.map((chain) => `${chain}: its policy is ACCEPT and should be DROP`);
+const opened = (...chains: readonly string[]) =>
+  chains.map((chain) => `${chain}: its policy is ACCEPT and should be DROP`);
 
 /** Builtin chains that do not lead to ours any more. */
 const unhooked = (family: 'ipv4' | 'ipv6') =>
-  ['INPUT', 'FORWARD', 'OUTPUT'].map((chain) => `${family} ${chain}: missing: -j KILLSWITCH-${chain}`);
+  ['INPUT', 'FORWARD', 'OUTPUT'].map(
+    (chain) => `${family} ${chain}: missing: -j KILLSWITCH-${chain}`,
+  );
 
 const FLUSHED = [
   'ipv4 KILLSWITCH-OUTPUT',
@@ -25,10 +36,19 @@ const FLUSHED = [
   'ipv6 KILLSWITCH-OUTPUT',
   'ipv6 mangle KILLSWITCH-POSTROUTING',
 ].map((chain) => `${chain}: the chain is missing`);
-const RESTORED = [...unhooked('ipv4'), ...unhooked('ipv6'), ...opened('ipv4 OUTPUT', 'ipv6 OUTPUT')];
-const BRIDGED = ['ipv4 FORWARD: not ours: -j DOCKER-USER', 'ipv4 FORWARD: not ours: -i docker0 -o docker0 -j ACCEPT'];
+const RESTORED = [
+  ...unhooked('ipv4'),
+  ...unhooked('ipv6'),
+  ...opened('ipv4 OUTPUT', 'ipv6 OUTPUT'),
+];
+const BRIDGED = [
+  'ipv4 FORWARD: not ours: -j DOCKER-USER',
+  'ipv4 FORWARD: not ours: -i docker0 -o docker0 -j ACCEPT',
+];
 
-/** Another program that has rules of its own. Each word is a shell script that waits for its end. */
+/**
+ * Another program that has rules of its own. Each word is a shell script that waits for its end.
+ */
 export interface Neighbour extends Readonly<Record<Phase, string>> {
   readonly name: string;
   /** Where it is installed, when not beside all the others. */
@@ -41,20 +61,25 @@ export interface Neighbour extends Readonly<Record<Phase, string>> {
 }
 
 /**
- * Stops or restarts libvirtd. One of 11.3 that was started a moment ago may hang when it is told to end, and asks systemd for 30 s more each
- * time (EXTEND_TIMEOUT_USEC), so that no TimeoutStopSec helps. At its end it leaves networks and rules alone, so that being killed is the same.
+ * Stops or restarts libvirtd. One of 11.3 that was started a moment ago may hang when it is told to
+ * end, and asks systemd for 30 s more each time (EXTEND_TIMEOUT_USEC), so that no TimeoutStopSec
+ * helps. At its end it leaves networks and rules alone, so that being killed is the same.
  */
 export const LIBVIRTD = (job: 'stop' | 'restart'): string =>
   `timeout 5 systemctl ${job} libvirtd 2>/dev/null || { systemctl kill --kill-whom=main -s KILL libvirtd; systemctl reset-failed libvirtd; systemctl ${job} libvirtd; }`;
 
-/** What docker 29 loads for its first bridge with `firewall-backend: nftables`, as its documentation lists it. Debian has no such docker. */
+/**
+ * What docker 29 loads for its first bridge with `firewall-backend: nftables`, as its documentation
+ * lists it. Debian has no such docker.
+ */
 const PLAYED_DOCKER = `nft -f - <<'END'
 ${['ip', 'ip6'].map(playedDocker).join('\n')}
 END`;
 const NO_PLAYED_DOCKER = 'nft "delete table ip docker-bridges; delete table ip6 docker-bridges"';
 
 function playedDocker(family: string): string {
-  const masquerade = family === 'ip' ? 'oifname != "docker0" ip saddr 172.17.0.0/16 counter masquerade' : '';
+  const masquerade =
+    family === 'ip' ? 'oifname != "docker0" ip saddr 172.17.0.0/16 counter masquerade' : '';
   return `table ${family} docker-bridges {
   map forward-in { type ifname : verdict; elements = { "docker0" : jump forward-in-docker0 } }
   map forward-out { type ifname : verdict; elements = { "docker0" : jump forward-out-docker0 } }
@@ -84,7 +109,11 @@ export const LIBVIRT = {
   beside: {
     nftables: all('none'),
     iptables: {
-      start: ['ipv4 INPUT: not ours: -j LIBVIRT_INP', 'ipv4 FORWARD: not ours: -j LIBVIRT_FWO', 'ipv6 OUTPUT: not ours: -j LIBVIRT_OUT'],
+      start: [
+        'ipv4 INPUT: not ours: -j LIBVIRT_INP',
+        'ipv4 FORWARD: not ours: -j LIBVIRT_FWO',
+        'ipv6 OUTPUT: not ours: -j LIBVIRT_OUT',
+      ],
       reload: 'perhaps',
       stop: 'perhaps',
     },
@@ -109,8 +138,15 @@ export const NEIGHBOURS: readonly Neighbour[] = [
       nftables: all('none'),
       iptables: {
         start: 'none',
-        reload: ['ipv4 INPUT: not ours: -j ACCEPT', 'ipv4 OUTPUT: not ours: -j ACCEPT', ...opened('ipv4 OUTPUT')],
-        stop: [...unhooked('ipv4'), 'ipv4 KILLSWITCH-OUTPUT: missing: -m comment --comment rest -j DROP'],
+        reload: [
+          'ipv4 INPUT: not ours: -j ACCEPT',
+          'ipv4 OUTPUT: not ours: -j ACCEPT',
+          ...opened('ipv4 OUTPUT'),
+        ],
+        stop: [
+          ...unhooked('ipv4'),
+          'ipv4 KILLSWITCH-OUTPUT: missing: -m comment --comment rest -j DROP',
+        ],
       },
     },
   },
@@ -124,7 +160,14 @@ export const NEIGHBOURS: readonly Neighbour[] = [
       iptables: {
         start: opened('ipv4 OUTPUT', 'ipv6 OUTPUT'),
         reload: opened('ipv4 OUTPUT', 'ipv6 OUTPUT'),
-        stop: opened('ipv4 INPUT', 'ipv4 FORWARD', 'ipv4 OUTPUT', 'ipv6 INPUT', 'ipv6 FORWARD', 'ipv6 OUTPUT'),
+        stop: opened(
+          'ipv4 INPUT',
+          'ipv4 FORWARD',
+          'ipv4 OUTPUT',
+          'ipv6 INPUT',
+          'ipv6 FORWARD',
+          'ipv6 OUTPUT',
+        ),
       },
     },
   },
@@ -170,7 +213,8 @@ ${PLAYED_DOCKER}`,
   },
   {
     name: 'fail2ban',
-    start: 'systemctl start fail2ban; until fail2ban-client ping; do sleep 0.1; done; fail2ban-client set sshd banip 192.0.2.66',
+    start:
+      'systemctl start fail2ban; until fail2ban-client ping; do sleep 0.1; done; fail2ban-client set sshd banip 192.0.2.66',
     reload: 'fail2ban-client reload; fail2ban-client set sshd banip 192.0.2.67',
     stop: 'systemctl stop fail2ban',
     beside: {
@@ -190,6 +234,9 @@ ${PLAYED_DOCKER}`,
     start: 'systemctl start netfilter-persistent',
     reload: 'netfilter-persistent reload',
     stop: 'systemctl stop netfilter-persistent',
-    beside: { nftables: all('none'), iptables: { start: RESTORED, reload: RESTORED, stop: 'none' } },
+    beside: {
+      nftables: all('none'),
+      iptables: { start: RESTORED, reload: RESTORED, stop: 'none' },
+    },
   },
 ];

@@ -9,7 +9,14 @@ import { until } from '../../src/proof/until.ts';
 import { DIST } from '../e2e/stage.ts';
 import { LOG } from '../hooks/installed-machine.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
-import { type Effect, LIBVIRTD, NEIGHBOURS, type Neighbour, PHASES, type Phase } from './neighbour-table.ts';
+import {
+  type Effect,
+  LIBVIRTD,
+  NEIGHBOURS,
+  type Neighbour,
+  PHASES,
+  type Phase,
+} from './neighbour-table.ts';
 
 /** What the product promises of "watch", and what a busy machine may add to it. */
 const PROMISED_MILLISECONDS = 1_000;
@@ -28,10 +35,15 @@ printf '[sshd]\\nenabled = true\\nbackend = systemd\\n' >/etc/fail2ban/jail.d/la
 [ ! -e /etc/ufw/ufw.conf ] || sed -i s/ENABLED=no/ENABLED=yes/ /etc/ufw/ufw.conf
 `;
 
-/** What a guest says again and again: the capture knows it by its payload. Its shell has to be bash. */
+/**
+ * What a guest says again and again: the capture knows it by its payload. Its shell has to be bash.
+ */
 export const SAY = `echo ${marker('guest', 1)} >/dev/udp/${INTERNET.web4}/7`;
 
-/** Sends from a machine of its own behind a bridge, as a guest or a container would, for as long as its bridge is there. */
+/**
+ * Sends from a machine of its own behind a bridge, as a guest or a container would, for as long as
+ * its bridge is there.
+ */
 const GUEST = (bridge: string, network: string) => `
 ip netns add guest
 ip link add guest0 type veth peer name eth0 netns guest
@@ -64,7 +76,8 @@ export const SETTINGS = (backend: BackendName) =>
   `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_LAN=off\nKILLSWITCH_ENDPOINTS=${INTERNET.vpn4}:1194/udp\n`;
 
 /** A container's root with one program in it. */
-export const IMAGE = 'mkdir -p /run/image/bin; cp /bin/busybox /run/image/bin; tar -C /run/image -c . | docker import - lab';
+export const IMAGE =
+  'mkdir -p /run/image/bin; cp /bin/busybox /run/image/bin; tar -C /run/image -c . | docker import - lab';
 
 /** Says who has asked, which is what the web answers. */
 export const ASK = `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | /bin/busybox timeout 10 /bin/busybox nc -w 2 ${INTERNET.web4} 80`;
@@ -81,7 +94,9 @@ export interface Outcome {
   readonly guest: number;
   /** Of `status`. */
   readonly status: number | null;
-  /** What is not as it should be, each with its chain: as JSON, and what the text for people says. */
+  /**
+   * What is not as it should be, each with its chain: as JSON, and what the text for people says.
+   */
   readonly differences: readonly string[];
   readonly text: string;
   /** With "watch": until `status` said 0. */
@@ -98,8 +113,23 @@ async function open(backend: BackendName, root: string): Promise<Scene> {
   const machine = await bootMachine({ root, prepare: PREPARE });
   try {
     const product = await installProduct(machine, DIST, SETTINGS(backend));
-    const orders = { probes: machine.world.probes, payloads: 800, connects: 10, seconds: 3600, uid: NOBODY };
-    return { machine, product, prober: await startProberIn(machine, { node: process.execPath, folder: DIST }, 'prober', orders) };
+    const orders = {
+      probes: machine.world.probes,
+      payloads: 800,
+      connects: 10,
+      seconds: 3600,
+      uid: NOBODY,
+    };
+    return {
+      machine,
+      product,
+      prober: await startProberIn(
+        machine,
+        { node: process.execPath, folder: DIST },
+        'prober',
+        orders,
+      ),
+    };
   } catch (thrown) {
     await machine.close();
     throw thrown;
@@ -117,13 +147,23 @@ async function told(product: Product): Promise<Pick<Outcome, 'status' | 'differe
   const { stdout } = await product.command('status', '--json');
   const differences: readonly Said[] = JSON.parse(stdout).differences;
   const { status, stdout: text } = await product.command('status');
-  return { status, text, differences: differences.map(({ family, chain, what }) => `${family ?? ''} ${chain}: ${what}`.trim()) };
+  return {
+    status,
+    text,
+    differences: differences.map(({ family, chain, what }) =>
+      `${family ?? ''} ${chain}: ${what}`.trim(),
+    ),
+  };
 }
 
 /** Probes that are waited for after each phase. */
 const PROBES = 200;
 
-async function seen({ machine, prober, product }: Scene, work: () => Promise<unknown>, watched: boolean): Promise<Outcome> {
+async function seen(
+  { machine, prober, product }: Scene,
+  work: () => Promise<unknown>,
+  watched: boolean,
+): Promise<Outcome> {
   const { capture } = machine.world;
   await capture.tally();
   await work();
@@ -142,8 +182,9 @@ async function seen({ machine, prober, product }: Scene, work: () => Promise<unk
 }
 
 /**
- * Who is behind a bridge reaches the web through the tunnel alone, and only while KILLSWITCH_FORWARD names the bridge. `page` is what they get of
- * the web at this moment. The machine has to be unlocked; it is locked afterwards.
+ * Who is behind a bridge reaches the web through the tunnel alone, and only while
+ * KILLSWITCH_FORWARD names the bridge. `page` is what they get of the web at this moment. The
+ * machine has to be unlocked; it is locked afterwards.
  */
 export async function expectTunnelAlone(
   { machine, product }: Pick<Scene, 'machine' | 'product'>,
@@ -157,7 +198,8 @@ export async function expectTunnelAlone(
   await machine.writeProfile('/etc/openvpn/client/lab.conf', true);
   await product.must('lock');
   await machine.sh('systemctl start openvpn-client@lab');
-  const connected = async () => JSON.parse((await product.command('status', '--json')).stdout).state === 'connected';
+  const connected = async () =>
+    JSON.parse((await product.command('status', '--json')).stdout).state === 'connected';
   await until('the tunnel', connected, 20_000);
   await world.capture.tally();
   expect(await page()).toBe('');
@@ -179,8 +221,8 @@ const ROOT = 'neighbours-12';
 const NEWER_ROOT = 'neighbours-13';
 
 /**
- * The neighbours of a root on one machine, one after the other, each before us and after us, with "watch" and without; in the newer root just
- * after us and without.
+ * The neighbours of a root on one machine, one after the other, each before us and after us, with
+ * "watch" and without; in the newer root just after us and without.
  */
 export function neighboursWith(backend: BackendName, root = ROOT): void {
   const obstacle = bootObstacle({ root });
@@ -195,7 +237,9 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
   }, 180_000);
   afterAll(async () => {
     if (waits.length > 0) {
-      const [median = 0, most = 0] = [0.5, 1].map((part) => waits.sort((a, b) => a - b)[Math.ceil(waits.length * part) - 1] ?? 0);
+      const [median = 0, most = 0] = [0.5, 1].map(
+        (part) => waits.sort((a, b) => a - b)[Math.ceil(waits.length * part) - 1] ?? 0,
+      );
       process.stdout.write(
         `beside ${backend}: whole again after ${Math.round(median)} ms in half of ${waits.length} phases, ${Math.round(most)} ms at most\n`,
       );
@@ -211,7 +255,10 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
   async function startGuest({ machine }: Scene, { bridge, network }: Neighbour): Promise<void> {
     if (bridge === undefined || network === undefined) return;
     await machine.sh(GUEST(bridge, network));
-    await until('the guest', async () => (await machine.sh('wc -c </run/guest.sent 2>/dev/null || echo 0')) !== '0\n');
+    await until(
+      'the guest',
+      async () => (await machine.sh('wc -c </run/guest.sent 2>/dev/null || echo 0')) !== '0\n',
+    );
   }
 
   async function clean({ machine, product }: Scene): Promise<void> {
@@ -220,7 +267,12 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     await machine.sh(CLEAN);
   }
 
-  async function story(it: Scene, neighbour: Neighbour, order: Order, watched: boolean): Promise<Record<Phase, Outcome>> {
+  async function story(
+    it: Scene,
+    neighbour: Neighbour,
+    order: Order,
+    watched: boolean,
+  ): Promise<Record<Phase, Outcome>> {
     const { machine, product } = it;
     await clean(it);
     if (neighbour.prepare !== undefined) await machine.sh(neighbour.prepare);
@@ -231,7 +283,10 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     await product.must('lock');
     if (watched) {
       await product.must('watch', 'enable');
-      await until('the watcher', async () => JSON.parse((await product.command('status', '--json')).stdout).watch.running);
+      await until(
+        'the watcher',
+        async () => JSON.parse((await product.command('status', '--json')).stdout).watch.running,
+      );
     }
     const outcomes: Partial<Record<Phase, Outcome>> = {};
     for (const phase of PHASES) {
@@ -243,7 +298,8 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
         }
         const effect = effectOf(neighbour, order, phase);
         // Some have not done everything when they say that they have.
-        if (!watched && typeof effect === 'object') await until(`what ${phase} changes`, async () => isNamed(effect, await told(product)));
+        if (!watched && typeof effect === 'object')
+          await until(`what ${phase} changes`, async () => isNamed(effect, await told(product)));
       };
       outcomes[phase] = await seen(it, work, watched);
       if (watched) waits.push(outcomes[phase].milliseconds);
@@ -260,41 +316,57 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     order === 'before' && phase === 'start' ? 'none' : beside[backend][phase];
 
   describe.each(neighbours)(`$name, beside ${backend},`, (neighbour) => {
-    test.for(orders)('started %s us, does what docs/neighbours.md says, and status tells', async (order, context) => {
-      const outcomes = await story(at(context), neighbour, order, false);
-      for (const phase of PHASES) {
-        const { clear, guest, status, differences, text } = outcomes[phase];
-        const effect = effectOf(neighbour, order, phase);
-        expect([phase, clear, guest]).toEqual([phase, 0, 0]);
-        if (effect !== 'perhaps')
-          expect([phase, status, differences]).toEqual(
-            effect === 'none' ? [phase, 0, []] : [phase, 2, expect.arrayContaining([...effect])],
-          );
-        expect([phase, differences.length > 0]).toEqual([phase, status === 2]);
-        // People are shown the first twenty.
-        expect(differences.slice(0, 20).filter((each) => !text.includes(each.slice(each.indexOf(': ') + 2)))).toEqual([]);
-      }
-    });
+    test.for(orders)(
+      'started %s us, does what docs/neighbours.md says, and status tells',
+      async (order, context) => {
+        const outcomes = await story(at(context), neighbour, order, false);
+        for (const phase of PHASES) {
+          const { clear, guest, status, differences, text } = outcomes[phase];
+          const effect = effectOf(neighbour, order, phase);
+          expect([phase, clear, guest]).toEqual([phase, 0, 0]);
+          if (effect !== 'perhaps')
+            expect([phase, status, differences]).toEqual(
+              effect === 'none' ? [phase, 0, []] : [phase, 2, expect.arrayContaining([...effect])],
+            );
+          expect([phase, differences.length > 0]).toEqual([phase, status === 2]);
+          // People are shown the first twenty.
+          expect(
+            differences
+              .slice(0, 20)
+              .filter((each) => !text.includes(each.slice(each.indexOf(': ') + 2))),
+          ).toEqual([]);
+        }
+      },
+    );
 
-    test.for(watched)('started %s us, with watch: the rules are whole within a second, and nothing leaves', async (order, context) => {
-      const outcomes = await story(at(context), neighbour, order, true);
-      for (const phase of PHASES) {
-        const { clear, guest, status } = outcomes[phase];
-        expect([phase, clear, guest, status]).toEqual([phase, 0, 0, 0]);
-      }
-    });
+    test.for(watched)(
+      'started %s us, with watch: the rules are whole within a second, and nothing leaves',
+      async (order, context) => {
+        const outcomes = await story(at(context), neighbour, order, true);
+        for (const phase of PHASES) {
+          const { clear, guest, status } = outcomes[phase];
+          expect([phase, clear, guest, status]).toEqual([phase, 0, 0, 0]);
+        }
+      },
+    );
   });
 
-  describe.each(neighbours.filter(({ bridge }) => bridge !== undefined))(`a guest of $name, beside ${backend},`, (neighbour) => {
-    test('is heard while this machine is open: the cells above are not empty', async (context) => {
-      const it = at(context);
-      await clean(it);
-      await it.machine.sh(neighbour.start);
-      await it.machine.world.capture.tally();
-      await startGuest(it, neighbour);
-      await until('the guest to be heard', async () => ((await it.machine.world.capture.tally()).byName['guest'] ?? 0) > 0);
-    });
-  });
+  describe.each(neighbours.filter(({ bridge }) => bridge !== undefined))(
+    `a guest of $name, beside ${backend},`,
+    (neighbour) => {
+      test('is heard while this machine is open: the cells above are not empty', async (context) => {
+        const it = at(context);
+        await clean(it);
+        await it.machine.sh(neighbour.start);
+        await it.machine.world.capture.tally();
+        await startGuest(it, neighbour);
+        await until(
+          'the guest to be heard',
+          async () => ((await it.machine.world.capture.tally()).byName['guest'] ?? 0) > 0,
+        );
+      });
+    },
+  );
 
   // A root for one neighbour is for that alone.
   if (neighbours.length === 1) return;
@@ -307,9 +379,16 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
       await machine.sh('nft add table inet extra; systemctl reload nftables; nft -s list ruleset'),
       await machine.sh('systemctl stop nftables; nft -s list ruleset'),
     ];
-    const units = () => machine.sh('find /etc/systemd /run/systemd/system -type f -o -type l | sort; systemctl cat nftables');
+    const units = () =>
+      machine.sh(
+        'find /etc/systemd /run/systemd/system -type f -o -type l | sort; systemctl cat nftables',
+      );
     const stopped = async () => {
-      const { clear, status } = await seen(it, () => machine.sh('systemctl start nftables; systemctl stop nftables'), false);
+      const { clear, status } = await seen(
+        it,
+        () => machine.sh('systemctl start nftables; systemctl stop nftables'),
+        false,
+      );
       return [clear, status];
     };
     const before = { units: await units(), rules: await each() };
@@ -327,10 +406,16 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
 
     await machine.sh('echo "no such word" >>/etc/nftables.conf');
     const rules = await machine.sh('nft -s list ruleset');
-    const { clear, status } = await seen(it, () => machine.ask(['systemctl', 'start', 'nftables']), false);
+    const { clear, status } = await seen(
+      it,
+      () => machine.ask(['systemctl', 'start', 'nftables']),
+      false,
+    );
     expect([clear, status]).toEqual([0, 0]);
     expect(await machine.sh('nft -s list ruleset')).toBe(rules);
-    await machine.sh('cp /etc/nftables.conf.debian /etc/nftables.conf; systemctl reset-failed nftables');
+    await machine.sh(
+      'cp /etc/nftables.conf.debian /etc/nftables.conf; systemctl reset-failed nftables',
+    );
 
     await product.must('unlock');
     expect(await units()).toBe(before.units);
@@ -356,7 +441,10 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     const told = async () => (await machine.sh('systemctl cat nftables')).includes('killswitch');
     await machine.sh(forget);
     await product.must('refresh');
-    expect([await told(), (await product.command('status')).stdout.includes('nftables.service')]).toEqual([true, false]);
+    expect([
+      await told(),
+      (await product.command('status')).stdout.includes('nftables.service'),
+    ]).toEqual([true, false]);
     await product.must('watch', 'enable');
     await machine.sh(`${forget}; nft flush ruleset`);
     await until('the drop-in', told);
@@ -371,19 +459,32 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     await machine.writeProfile('/etc/openvpn/client/lab.conf', true);
     await product.must('lock');
     // What a reboot without "boot enable" forgets; the hook loads it again.
-    await machine.sh('nft flush ruleset; rm -r /run/ovpn-killswitch /run/systemd/system/nftables.service.d; systemctl daemon-reload');
+    await machine.sh(
+      'nft flush ruleset; rm -r /run/ovpn-killswitch /run/systemd/system/nftables.service.d; systemctl daemon-reload',
+    );
     await machine.sh('systemctl start openvpn-client@lab');
     const report = async () => JSON.parse((await product.command('status', '--json')).stdout);
-    await until('the tunnel', async () => (await report()).exact === true && (await report()).state === 'connected', 20_000);
+    await until(
+      'the tunnel',
+      async () => (await report()).exact === true && (await report()).state === 'connected',
+      20_000,
+    );
     const { clear, status, differences } = await seen(
       it,
-      () => machine.sh('systemctl start nftables; systemctl reload nftables; systemctl stop nftables'),
+      () =>
+        machine.sh('systemctl start nftables; systemctl reload nftables; systemctl stop nftables'),
       false,
     );
     expect([clear, status]).toEqual([0, 2]);
-    expect(differences.filter((each) => each.includes(': missing: ') && each.includes(DEVICE))).not.toEqual([]);
+    expect(
+      differences.filter((each) => each.includes(': missing: ') && each.includes(DEVICE)),
+    ).not.toEqual([]);
     await machine.sh('systemctl restart openvpn-client@lab');
-    await until('the tunnel again', async () => (await report()).exact === true && (await report()).state === 'connected', 20_000);
+    await until(
+      'the tunnel again',
+      async () => (await report()).exact === true && (await report()).state === 'connected',
+      20_000,
+    );
     await server.end();
   });
 
@@ -402,10 +503,18 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
       } finally {
         await machine.sh('mv /usr/sbin/nft.away /usr/sbin/nft');
       }
-      expect(await product.must('lock')).toContain('nftables: KILLSWITCH_BACKEND says iptables, but firewalld');
-      const { clear, status } = await seen(it, () => machine.sh(`${firewalld.reload}; ${firewalld.stop}`), false);
+      expect(await product.must('lock')).toContain(
+        'nftables: KILLSWITCH_BACKEND says iptables, but firewalld',
+      );
+      const { clear, status } = await seen(
+        it,
+        () => machine.sh(`${firewalld.reload}; ${firewalld.stop}`),
+        false,
+      );
       expect([clear, status]).toEqual([0, 0]);
-      expect((await product.command('status')).stdout).toContain('KILLSWITCH_BACKEND says iptables, but firewalld');
+      expect((await product.command('status')).stdout).toContain(
+        'KILLSWITCH_BACKEND says iptables, but firewalld',
+      );
       expect((await product.command('status')).stdout).not.toContain(said);
     });
 
@@ -415,7 +524,10 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     await clean(it);
     await machine.sh(`systemctl start containerd docker; ${IMAGE}`);
     const page = async () =>
-      (await machine.ask(['docker', 'run', '--rm', 'lab', '/bin/busybox', 'sh', '-c', ASK])).stdout.trim().split('\n').at(-1);
+      (await machine.ask(['docker', 'run', '--rm', 'lab', '/bin/busybox', 'sh', '-c', ASK])).stdout
+        .trim()
+        .split('\n')
+        .at(-1);
     await expectTunnelAlone(it, backend, 'docker0', page);
   });
 }

@@ -7,11 +7,22 @@ import type { Service } from '../../src/proof/service.ts';
 import { WEB_VISITS } from '../../src/proof/services.ts';
 import { until } from '../../src/proof/until.ts';
 import { everyProbeIsSeen, nothingLeaves } from '../support/watched.ts';
-import { type Debian, type Desk, openDesk, plan, SECOND_SERVER, SERVER, type ServerPlan } from './desk.ts';
+import {
+  type Debian,
+  type Desk,
+  openDesk,
+  plan,
+  SECOND_SERVER,
+  SERVER,
+  type ServerPlan,
+} from './desk.ts';
 
 const OPENVPN = '/usr/sbin/openvpn';
 /** Where each Debian has NetworkManager's OpenVPN plugin. */
-const SERVICES = { '12': '/usr/lib/NetworkManager/nm-openvpn-service', '13': '/usr/libexec/nm-openvpn-service' } as const;
+const SERVICES = {
+  '12': '/usr/lib/NetworkManager/nm-openvpn-service',
+  '13': '/usr/libexec/nm-openvpn-service',
+} as const;
 
 /** What ends a VPN without a click, after which the user clicks again. */
 interface Fault {
@@ -85,7 +96,10 @@ const FAULTS: readonly Fault[] = [
   },
 ];
 
-/** The promises about what leaves, with VPNs that NetworkManager starts. The tests tell one story: each goes on from the one before. */
+/**
+ * The promises about what leaves, with VPNs that NetworkManager starts. The tests tell one story:
+ * each goes on from the one before.
+ */
 export function specifyNetworkManager(debian: Debian, backend: BackendName): void {
   describe(`with NetworkManager of Debian ${debian} and ${backend}`, () => {
     const settings = `KILLSWITCH_BACKEND=${backend}\n`;
@@ -107,20 +121,33 @@ export function specifyNetworkManager(debian: Debian, backend: BackendName): voi
     };
 
     /** Whether a user's traffic takes the tunnel of a server. */
-    async function tunnelCarries(desk: Desk, { inside4, inside6 }: ServerPlan = SERVER): Promise<void> {
+    async function tunnelCarries(
+      desk: Desk,
+      { inside4, inside6 }: ServerPlan = SERVER,
+    ): Promise<void> {
       const visited = await desk.world.visit(WEB_VISITS);
-      expect(visited).toMatchObject({ echo4: 'echo', echo6: 'echo', dns4: 'web host', dns6: 'web host' });
+      expect(visited).toMatchObject({
+        echo4: 'echo',
+        echo6: 'echo',
+        dns4: 'web host',
+        dns6: 'web host',
+      });
       expect(visited['page4']).toMatch(new RegExp(`^${inside4}\\.`));
       expect(visited['page6']).toMatch(new RegExp(`^${inside6}::`));
     }
 
     async function connected(desk: Desk, vpn: string): Promise<void> {
-      if (opened !== undefined && !opened.server.running()) opened.server = await desk.startServer();
+      if (opened !== undefined && !opened.server.running())
+        opened.server = await desk.startServer();
       if (!(await desk.active()).includes(vpn)) await desk.connect(vpn);
       await desk.rulesAreOf(DEVICE);
     }
 
-    async function withServer(desk: Desk, which: ServerPlan, work: (server: Service) => Promise<void>): Promise<void> {
+    async function withServer(
+      desk: Desk,
+      which: ServerPlan,
+      work: (server: Service) => Promise<void>,
+    ): Promise<void> {
       const server = await desk.startServer(which);
       try {
         await work(server);
@@ -159,7 +186,8 @@ export function specifyNetworkManager(debian: Debian, backend: BackendName): voi
 
     test('the resolvers of the LAN stay in resolv.conf until attach, and come back with detach', async (context) => {
       const { desk, vpn } = on(context);
-      const servers = async () => (await desk.sh('cat /etc/resolv.conf')).match(/(?<=^nameserver ).*$/gm);
+      const servers = async () =>
+        (await desk.sh('cat /etc/resolv.conf')).match(/(?<=^nameserver ).*$/gm);
       const tunnel = [VPN.resolver4, VPN.resolver6];
       const again = async () => {
         await desk.disconnect(vpn);
@@ -199,7 +227,11 @@ export function specifyNetworkManager(debian: Debian, backend: BackendName): voi
         await scene.server.says('Peer Connection Initiated', 1, 30_000);
         await desk.rulesAreOf(DEVICE);
       });
-      await until('the tunnel', async () => (await desk.world.visit(WEB_VISITS, 500))['page4'] !== null, 20_000);
+      await until(
+        'the tunnel',
+        async () => (await desk.world.visit(WEB_VISITS, 500))['page4'] !== null,
+        20_000,
+      );
       await tunnelCarries(desk);
     });
 
@@ -211,7 +243,8 @@ export function specifyNetworkManager(debian: Debian, backend: BackendName): voi
       await withServer(desk, moved, async (server) => {
         await nothingLeaves(desk, async () => {
           await server.says('Peer Connection Initiated', 1, 30_000);
-          // OpenVPN makes its device anew, without root: NetworkManager goes on to call the VPN connected, and gives the device no address.
+          // OpenVPN makes its device anew, without root: NetworkManager goes on to call the VPN
+          // connected, and gives the device no address.
           await desk.rulesAreOf();
           await desk.probing();
           await desk.disconnect(vpn);
@@ -236,7 +269,11 @@ export function specifyNetworkManager(debian: Debian, backend: BackendName): voi
         await desk.rulesAreOf('tun1');
         // Two clients of one name drive each other from the server.
         await desk.sh(`kill -KILL ${orphan}`);
-        await until('the new tunnel', async () => (await desk.world.visit(WEB_VISITS, 500))['page4'] !== null, 20_000);
+        await until(
+          'the new tunnel',
+          async () => (await desk.world.visit(WEB_VISITS, 500))['page4'] !== null,
+          20_000,
+        );
         await tunnelCarries(desk);
         await desk.disconnect(vpn);
         await desk.rulesAreOf();
@@ -245,7 +282,10 @@ export function specifyNetworkManager(debian: Debian, backend: BackendName): voi
 
     test('two VPNs of NetworkManager are up at once, and each ends alone', async (context) => {
       const { desk, vpn } = on(context);
-      const second = await desk.addVpn({ name: 'second', remote: `${SECOND_SERVER.address}:${PORTS.vpn}:udp4` });
+      const second = await desk.addVpn({
+        name: 'second',
+        remote: `${SECOND_SERVER.address}:${PORTS.vpn}:udp4`,
+      });
       await desk.product.must('lock');
       await withServer(desk, SECOND_SERVER, async () => {
         await nothingLeaves(desk, async () => {

@@ -14,8 +14,12 @@ test.each(MAJORS)(
   'the demo proves the built product on Node %s',
   (major) => {
     const node = execFileSync(`${CI}/node`, [major], { encoding: 'utf8' }).trim();
-    expect(execFileSync(node, ['--version'], { encoding: 'utf8' })).toMatch(new RegExp(`^v${major}\\.`));
-    const { status, stdout, stderr } = spawnSync(node, [`${ROOT}/dist/demo.js`], { encoding: 'utf8' });
+    expect(execFileSync(node, ['--version'], { encoding: 'utf8' })).toMatch(
+      new RegExp(`^v${major}\\.`),
+    );
+    const { status, stdout, stderr } = spawnSync(node, [`${ROOT}/dist/demo.js`], {
+      encoding: 'utf8',
+    });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toMatch(PROVEN);
   },
@@ -26,7 +30,9 @@ describe("in a fresh Debian with nothing but its own nodejs and npm, 'npm run de
   test.each(['node-12', 'node-13', 'node-sid'])(
     'ends with 0 packets in clear: %s',
     (root) => {
-      const { status, stdout, stderr } = spawnSync(`${CI}/fresh`, [root, 'demo'], { encoding: 'utf8' });
+      const { status, stdout, stderr } = spawnSync(`${CI}/fresh`, [root, 'demo'], {
+        encoding: 'utf8',
+      });
       expect(stdout, stderr).toMatch(PROVEN);
       expect(status).toBe(0);
     },

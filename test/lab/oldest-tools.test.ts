@@ -12,12 +12,17 @@ describe.each(KINDS)('on Debian 11 with %s', (kind) => {
     kind,
     (sandbox) => {
       product = installProduct(sandbox);
-      product.set({ KILLSWITCH_BACKEND: backend, KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp', KILLSWITCH_RESOLVER: 'off' });
+      product.set({
+        KILLSWITCH_BACKEND: backend,
+        KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp',
+        KILLSWITCH_RESOLVER: 'off',
+      });
       sandbox.run(['ip', 'tuntap', 'add', 'dev', 'tun0', 'mode', 'tun']);
     },
     debianRoot('2.5'),
   );
-  const is = (state: string, exact = true) => expect(product.report()).toMatchObject({ state, exact, backend, differences: [] });
+  const is = (state: string, exact = true) =>
+    expect(product.report()).toMatchObject({ state, exact, backend, differences: [] });
 
   test('every step leaves exactly the rules that it should', (context) => {
     machine.withUsers(context);

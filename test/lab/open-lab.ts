@@ -11,13 +11,18 @@ import { nothingLeaves, type Watched } from '../support/watched.ts';
 /** Payloads per second over UDP, and connects per second for each kind over TCP. */
 const RATE = { payloads: 1200, connects: 20 } as const;
 
-/** Hooks hold up the client's pings: on a busy machine for longer than the proof's timers allow. For either end. */
+/**
+ * Hooks hold up the client's pings: on a busy machine for longer than the proof's timers allow. For
+ * either end.
+ */
 export const PATIENT = 'ping-restart 30';
 
 /** A world for many servers and clients, one after the other, with a prober that never stops. */
 export interface Lab extends Watched {
   readonly product: Product;
-  /** Ends the server that runs, if any, without a word to its client, and starts one with this plan. */
+  /**
+   * Ends the server that runs, if any, without a word to its client, and starts one with this plan.
+   */
   serve(plan?: ServerPlan): Promise<Service>;
   server(): Service;
   /** Ends the client, if one runs, writes this profile and lets `lock` know it. */
@@ -51,14 +56,28 @@ export interface LabPlan {
 
 /** Makes a lab; what it captures while it guards is added to `seen`. */
 export async function openLab(
-  { dist, plan, backend, probes: more = [], rate = RATE, seconds = 3600, probing = 600, uid }: LabPlan,
+  {
+    dist,
+    plan,
+    backend,
+    probes: more = [],
+    rate = RATE,
+    seconds = 3600,
+    probing = 600,
+    uid,
+  }: LabPlan,
   seen: { clear: number; vpn: number },
 ): Promise<Lab> {
   const world = await openWorld({ dist, transport: 'udp', plan });
   try {
     const product = await installProduct(world.sandbox, dist, `KILLSWITCH_BACKEND=${backend}\n`);
     const probes = [...world.probes, ...more];
-    const prober = await world.startProber({ probes, ...rate, seconds, ...(uid !== undefined && { uid }) });
+    const prober = await world.startProber({
+      probes,
+      ...rate,
+      seconds,
+      ...(uid !== undefined && { uid }),
+    });
     let server: Service | undefined;
     let client: Service | undefined;
     const running = (service: Service | undefined): Service => {

@@ -11,7 +11,10 @@ const SOON = { timeout: 15_000, interval: 100 };
 const [GUEST, OTHER] = [65534, 1000];
 const LOG = '/var/log/ovpn-killswitch.log';
 
-/** A café: its gateway, which is also another host of its network, a resolver and the internet, and the whole of what reaches it. */
+/**
+ * A café: its gateway, which is also another host of its network, a resolver and the internet, and
+ * the whole of what reaches it.
+ */
 const CAFE = `
 set -e
 ip netns add cafe
@@ -76,11 +79,21 @@ const PROBES: readonly Probe[] = [
 ];
 const EVERYTHING = PROBES.map(({ name }) => name).sort();
 /** What a portal is for. */
-const PORTAL = ['names of the gateway', 'page of another host there', 'page of the gateway', 'secure page of the gateway'];
+const PORTAL = [
+  'names of the gateway',
+  'page of another host there',
+  'page of the gateway',
+  'secure page of the gateway',
+];
 
 interface Cafe {
-  /** Sends every probe as a user: which left the machine, by the capture beyond the uplink, and which were answered. */
-  probe(uid: number): Promise<{ readonly left: readonly string[]; readonly answered: readonly string[] }>;
+  /**
+   * Sends every probe as a user: which left the machine, by the capture beyond the uplink, and
+   * which were answered.
+   */
+  probe(
+    uid: number,
+  ): Promise<{ readonly left: readonly string[]; readonly answered: readonly string[] }>;
   /** The words that run the prober, as it stands. */
   readonly command: (probes: readonly (Probe & { readonly from: number })[]) => readonly string[];
 }
@@ -89,9 +102,26 @@ async function openCafe(sandbox: Sandbox): Promise<Cafe> {
   const made = sandbox.run(['sh', '-c', CAFE]);
   if (made.status !== 0) throw new Error(made.stderr);
   const servers = sandbox.start([process.execPath, '-e', SERVERS], { at: 'cafe' });
-  const dump = sandbox.start(['tcpdump', '-i', 'up0', '-nn', '-l', '-t', '--immediate-mode', '-B', '16384', '-s', '256', '-Z', 'root'], {
-    at: 'cafe',
-  });
+  const dump = sandbox.start(
+    [
+      'tcpdump',
+      '-i',
+      'up0',
+      '-nn',
+      '-l',
+      '-t',
+      '--immediate-mode',
+      '-B',
+      '16384',
+      '-s',
+      '256',
+      '-Z',
+      'root',
+    ],
+    {
+      at: 'cafe',
+    },
+  );
   /** The ports that packets came from, and those that the capture is asked about. */
   const heard = new Set<number>();
   let said = '';
@@ -100,7 +130,8 @@ async function openCafe(sandbox: Sandbox): Promise<Cafe> {
     createInterface({ input: stream }).on('line', (line) => {
       said += `${line}\n`;
       const [, from] = /^IP6? (?:192\.168\.77\.2|fd77::2)\.(\d+) >/.exec(line) ?? [];
-      const [, sync] = /^IP 192\.168\.77\.1\.\d+ > 192\.168\.77\.2\.(\d+): UDP, length 5/.exec(line) ?? [];
+      const [, sync] =
+        /^IP 192\.168\.77\.1\.\d+ > 192\.168\.77\.2\.(\d+): UDP, length 5/.exec(line) ?? [];
       heard.add(Number(from ?? sync));
     });
   }
@@ -109,17 +140,31 @@ async function openCafe(sandbox: Sandbox): Promise<Cafe> {
     () => said.includes('listening on') && said.split('ready').length > 2,
   );
   let used = 20_000;
-  const command: Cafe['command'] = (probes) => [process.execPath, '-e', PROBER, JSON.stringify(probes)];
+  const command: Cafe['command'] = (probes) => [
+    process.execPath,
+    '-e',
+    PROBER,
+    JSON.stringify(probes),
+  ];
   return {
     command,
     probe: async (uid) => {
       const probes = PROBES.map((each) => ({ ...each, from: used++ }));
-      const { stdout, stderr } = await sandbox.ask(['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', ...command(probes)]);
+      const { stdout, stderr } = await sandbox.ask([
+        'setpriv',
+        `--reuid=${uid}`,
+        `--regid=${uid}`,
+        '--clear-groups',
+        ...command(probes),
+      ]);
       if (stdout === '') throw new Error(stderr);
       const sync = used++;
       // Once a later packet is seen, all that went before it is.
       await until('the capture to catch up', async () => {
-        if (!heard.has(sync)) await sandbox.ask(['bash', '-c', `echo sync >/dev/udp/192.168.77.2/${sync}`], { at: 'cafe' });
+        if (!heard.has(sync))
+          await sandbox.ask(['bash', '-c', `echo sync >/dev/udp/192.168.77.2/${sync}`], {
+            at: 'cafe',
+          });
         return heard.has(sync);
       });
       return {
@@ -151,7 +196,8 @@ function sceneOf(kind: Kind): (context: TestContext) => Scene {
     scene = { sandbox, product, cafe: await openCafe(sandbox) };
   });
   return (context) => {
-    if (!machine.withUsers(context).hasOtherUsers) context.skip('this user namespace has no user besides root');
+    if (!machine.withUsers(context).hasOtherUsers)
+      context.skip('this user namespace has no user besides root');
     if (scene === undefined) throw new Error('the café was not opened');
     return scene;
   };
@@ -164,13 +210,19 @@ describe.each(KINDS)('%s', (kind) => {
   const at = sceneOf(kind);
   const lastEntry = ({ sandbox }: Scene, event: string): { readonly msg: string } => {
     const lines = sandbox.run(['cat', LOG]).stdout.split('\n');
-    return JSON.parse(lines.findLast((line) => line.includes(`"${event}"`)) ?? '{}') as { readonly msg: string };
+    return JSON.parse(lines.findLast((line) => line.includes(`"${event}"`)) ?? '{}') as {
+      readonly msg: string;
+    };
   };
 
   test('an open machine reaches all of it, a locked one nothing', async (context) => {
     const { product, cafe } = at(context);
-    for (const uid of [GUEST, OTHER]) expect(await cafe.probe(uid)).toEqual({ left: EVERYTHING, answered: EVERYTHING });
-    expect(product.run('portal', '--user', String(GUEST))).toMatchObject({ status: 69, stderr: expect.stringContaining('not locked') });
+    for (const uid of [GUEST, OTHER])
+      expect(await cafe.probe(uid)).toEqual({ left: EVERYTHING, answered: EVERYTHING });
+    expect(product.run('portal', '--user', String(GUEST))).toMatchObject({
+      status: 69,
+      stderr: expect.stringContaining('not locked'),
+    });
     product.succeed('lock');
     for (const uid of [GUEST, OTHER]) expect(await cafe.probe(uid)).toEqual(NOTHING);
   });
@@ -178,11 +230,23 @@ describe.each(KINDS)('%s', (kind) => {
   test('in a portal one user reaches the web of the gateway’s network and its resolver; nothing else, and nobody else', async (context) => {
     const { product, cafe } = at(context);
     const { stdout } = product.succeed('portal', '--user', String(GUEST));
-    expect(stdout).toContain('uid 65534 reaches 192.168.77.1, 192.168.77.0/24 by up0, TCP 80 and 443; names of 192.168.77.1');
+    expect(stdout).toContain(
+      'uid 65534 reaches 192.168.77.1, 192.168.77.0/24 by up0, TCP 80 and 443; names of 192.168.77.1',
+    );
     expect(await cafe.probe(GUEST)).toEqual({ left: PORTAL, answered: PORTAL });
     for (const uid of [OTHER, 0]) expect(await cafe.probe(uid)).toEqual(NOTHING);
     expect(product.report()).toMatchObject({ exit: 0, state: 'portal', differences: [] });
-    const explained = product.run('explain', 'out', 'tcp', '192.168.77.1', '80', '--device', 'up0', '--as', String(GUEST)).stdout;
+    const explained = product.run(
+      'explain',
+      'out',
+      'tcp',
+      '192.168.77.1',
+      '80',
+      '--device',
+      'up0',
+      '--as',
+      String(GUEST),
+    ).stdout;
     expect(explained).toMatch(/^accept: portal/);
   });
 
@@ -191,16 +255,21 @@ describe.each(KINDS)('%s', (kind) => {
     const { portal } = JSON.parse(product.run('status', '--json').stdout) as {
       portal: { passed: Record<string, unknown>[]; until: number };
     };
-    const places = portal.passed.map(({ uid, to, transport, port }) => [uid, to, transport, port].join(' '));
+    const places = portal.passed.map(({ uid, to, transport, port }) =>
+      [uid, to, transport, port].join(' '),
+    );
     expect(places).toEqual([
       `${GUEST} 192.168.77.1 udp 53`,
       `${GUEST} 192.168.77.1 tcp 80`,
       `${GUEST} 192.168.77.1 tcp 443`,
       `${GUEST} 192.168.77.0/24 tcp 80`,
     ]);
-    for (const { packets, bytes } of portal.passed) expect([packets, bytes].every((count) => Number(count) > 0)).toBe(true);
+    for (const { packets, bytes } of portal.passed)
+      expect([packets, bytes].every((count) => Number(count) > 0)).toBe(true);
     expect(portal.until * 1000 - Date.now()).toBeGreaterThan(200_000);
-    expect(product.run('status').stdout).toMatch(/^LOCKED, but for a portal\n[\s\S]* {2}portal .*; it closes in 4 min\n {2}passed /);
+    expect(product.run('status').stdout).toMatch(
+      /^LOCKED, but for a portal\n[\s\S]* {2}portal .*; it closes in 4 min\n {2}passed /,
+    );
   });
 
   test('closed by hand it lists what went through, and nothing leaves any more', async (context) => {
@@ -219,7 +288,9 @@ describe.each(KINDS)('%s', (kind) => {
     expect((await cafe.probe(GUEST)).answered).toEqual(PORTAL);
     await expect.poll(() => product.report(), SOON).toMatchObject({ exit: 0, state: 'blocked' });
     expect(await cafe.probe(GUEST)).toEqual(NOTHING);
-    expect(lastEntry(scene, 'portal-closed').msg).toContain('uid 65534 to 192.168.77.1 udp 53: 1 packet');
+    expect(lastEntry(scene, 'portal-closed').msg).toContain(
+      'uid 65534 to 192.168.77.1 udp 53: 1 packet',
+    );
   });
 
   test('is closed by the kernel when everything that times it was killed; due, hooks and lock then take the rules away', async (context) => {
@@ -227,7 +298,10 @@ describe.each(KINDS)('%s', (kind) => {
     const seconds = 6;
     product.succeed('portal', '--user', String(GUEST), '--for', `${seconds}s`);
     const opened = Date.now();
-    const timers = () => sandbox.run(['sh', '-c', "grep -lz '^due$' /proc/[0-9]*/cmdline 2>/dev/null"]).stdout.match(/\d+/g) ?? [];
+    const timers = () =>
+      sandbox
+        .run(['sh', '-c', "grep -lz '^due$' /proc/[0-9]*/cmdline 2>/dev/null"])
+        .stdout.match(/\d+/g) ?? [];
     await until('a timer', () => timers().length > 0);
     // Only processes of the sandbox are seen there.
     for (const pid of timers()) sandbox.run(['kill', '-9', pid]);
@@ -250,7 +324,10 @@ describe.each(KINDS)('%s', (kind) => {
     expect(product.hook('up').status).toBe(0);
     expect(product.report()).toMatchObject({ exit: 0, state: 'connected' });
     expect(await cafe.probe(GUEST)).toEqual(NOTHING);
-    expect(product.run('portal', '--user', String(GUEST))).toMatchObject({ status: 69, stderr: expect.stringContaining('tun0 is live') });
+    expect(product.run('portal', '--user', String(GUEST))).toMatchObject({
+      status: 69,
+      stderr: expect.stringContaining('tun0 is live'),
+    });
     expect(product.hook('down').status).toBe(0);
     sandbox.run(['ip', 'link', 'del', 'tun0']);
     expect(product.report()).toMatchObject({ exit: 0, state: 'blocked' });
@@ -262,7 +339,10 @@ describe.each(KINDS)('%s', (kind) => {
     const events = () => sandbox.run(['grep', '-c', '"event":"restored"', LOG]).stdout.trim();
     const before = events();
     const watch = sandbox.start(['/usr/local/sbin/ovpn-killswitch', 'watch']);
-    await until('watch', () => JSON.parse(product.run('status', '--json').stdout).watch.running === true);
+    await until(
+      'watch',
+      () => JSON.parse(product.run('status', '--json').stdout).watch.running === true,
+    );
     for (let times = 0; times < 3; times++) product.succeed('portal', '--user', String(GUEST));
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     expect(product.report()).toMatchObject({ exit: 0, state: 'portal' });
@@ -270,7 +350,9 @@ describe.each(KINDS)('%s', (kind) => {
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect(product.report()).toMatchObject({ exit: 0, state: 'blocked' });
     expect(events()).toBe(before);
-    const { pid } = JSON.parse(sandbox.run(['cat', '/run/ovpn-killswitch/watch']).stdout) as { pid: number };
+    const { pid } = JSON.parse(sandbox.run(['cat', '/run/ovpn-killswitch/watch']).stdout) as {
+      pid: number;
+    };
     sandbox.run(['kill', String(pid)]);
     watch.kill('SIGKILL');
   });
@@ -289,45 +371,74 @@ describe.each(KINDS)('%s', (kind) => {
   test('with a command lasts as long as that runs as its user, and ends with it', async (context) => {
     const { sandbox, product, cafe } = at(context);
     const page = { ...PROBES[0], from: 19_000 } as Probe & { readonly from: number };
-    const ran = await sandbox.ask(['/usr/local/sbin/ovpn-killswitch', 'portal', '--user', String(GUEST), '--', ...cafe.command([page])]);
+    const ran = await sandbox.ask([
+      '/usr/local/sbin/ovpn-killswitch',
+      'portal',
+      '--user',
+      String(GUEST),
+      '--',
+      ...cafe.command([page]),
+    ]);
     expect(ran.stdout).toMatch(
       /\["page of the gateway"\]\nThe portal is closed\. Through it went:\n {2}uid 65534 to 192\.168\.77\.1 tcp 80/,
     );
     expect(ran.status).toBe(0);
     expect(product.report()).toMatchObject({ exit: 0, state: 'blocked' });
-    expect(product.run('portal', '--user', String(GUEST), '--', 'false')).toMatchObject({ status: 1 });
-    expect(product.run('portal', '--user', String(GUEST), '--', 'id', '-u').stdout).toContain(`\n${GUEST}\n`);
+    expect(product.run('portal', '--user', String(GUEST), '--', 'false')).toMatchObject({
+      status: 1,
+    });
+    expect(product.run('portal', '--user', String(GUEST), '--', 'id', '-u').stdout).toContain(
+      `\n${GUEST}\n`,
+    );
   });
 
-  const REFUSED: readonly (readonly [what: string, make: string, args: readonly string[], says: string])[] = [
+  const REFUSED: readonly (readonly [
+    what: string,
+    make: string,
+    args: readonly string[],
+    says: string,
+  ])[] = [
     ['for root', ':', ['--user', 'root'], 'root is everybody'],
     ['for nobody that is named', ':', [], 'whose programs'],
     ['for hours', ':', ['--user', '1000', '--for', '2h'], 'not a time'],
-    ['without a default route', 'ip route del default', ['--user', '1000'], 'no IPv4 default route'],
+    [
+      'without a default route',
+      'ip route del default',
+      ['--user', '1000'],
+      'no IPv4 default route',
+    ],
     [
       'to a network that could be anybody’s',
       'ip addr add 198.51.100.2/24 dev up0; ip route replace default via 198.51.100.1',
       ['--user', '1000'],
       'one of the internet',
     ],
-    ['where a resolver asks for everybody', 'echo nameserver 127.0.0.53 >/etc/resolv.conf', ['--user', '1000'], 'that asks for everybody'],
+    [
+      'where a resolver asks for everybody',
+      'echo nameserver 127.0.0.53 >/etc/resolv.conf',
+      ['--user', '1000'],
+      'that asks for everybody',
+    ],
   ];
 
   // The same for every kind.
-  test.for(kind === KINDS[0] ? REFUSED : [])('%s it is refused, says what to do, and changes nothing', ([, make, args, says], context) => {
-    const { sandbox, product } = at(context);
-    sandbox.run(['sh', '-c', make]);
-    const { status, stderr } = product.run('portal', ...args);
-    expect([64, 69]).toContain(status);
-    expect(stderr).toContain(says);
-    expect(stderr).toMatch(/What to do: \S/);
-    expect(product.report()).toMatchObject({ exit: 0, state: 'blocked' });
-    sandbox.run([
-      'sh',
-      '-c',
-      'ip addr del 198.51.100.2/24 dev up0; ip route replace default via 192.168.77.1; echo nameserver 192.168.77.1 >/etc/resolv.conf',
-    ]);
-  });
+  test.for(kind === KINDS[0] ? REFUSED : [])(
+    '%s it is refused, says what to do, and changes nothing',
+    ([, make, args, says], context) => {
+      const { sandbox, product } = at(context);
+      sandbox.run(['sh', '-c', make]);
+      const { status, stderr } = product.run('portal', ...args);
+      expect([64, 69]).toContain(status);
+      expect(stderr).toContain(says);
+      expect(stderr).toMatch(/What to do: \S/);
+      expect(product.report()).toMatchObject({ exit: 0, state: 'blocked' });
+      sandbox.run([
+        'sh',
+        '-c',
+        'ip addr del 198.51.100.2/24 dev up0; ip route replace default via 192.168.77.1; echo nameserver 192.168.77.1 >/etc/resolv.conf',
+      ]);
+    },
+  );
 
   test('where a resolver asks for everybody, that may ask when the caller says so, and nobody else', async (context) => {
     const { sandbox, product, cafe } = at(context);
@@ -345,9 +456,16 @@ describe.each(KINDS)('%s', (kind) => {
         '--ambient-caps=+net_bind_service',
         '--inh-caps=+net_bind_service',
       ],
-      ...[process.execPath, '-e', "require('node:dgram').createSocket('udp4').bind(53, '127.0.0.53', () => console.log('ready'))"],
+      ...[
+        process.execPath,
+        '-e',
+        "require('node:dgram').createSocket('udp4').bind(53, '127.0.0.53', () => console.log('ready'))",
+      ],
     ]);
-    await until('the local resolver', () => sandbox.run(['grep', '-c', '3500007F:0035', '/proc/net/udp']).stdout.trim() === '1');
+    await until(
+      'the local resolver',
+      () => sandbox.run(['grep', '-c', '3500007F:0035', '/proc/net/udp']).stdout.trim() === '1',
+    );
     product.succeed('portal', '--user', String(GUEST), '--shared-dns');
     expect((await cafe.probe(OTHER)).left).toEqual(['names of the gateway']);
     expect((await cafe.probe(0)).left).toEqual([]);

@@ -24,14 +24,24 @@ interface Way {
 }
 
 const WAYS: readonly Way[] = [
-  { name: 'in a chroot, where no hook is', more: [`chroot ${JAIL}`, 'persist-key'], settings: [], downWorks: false },
+  {
+    name: 'in a chroot, where no hook is',
+    more: [`chroot ${JAIL}`, 'persist-key'],
+    settings: [],
+    downWorks: false,
+  },
   {
     name: 'as an account of its own in a chroot',
     more: [`chroot ${JAIL}`, 'user _openvpn', 'persist-key', 'persist-tun'],
     settings: [],
     downWorks: false,
   },
-  { name: 'as an account of its own', more: ['user _openvpn', 'persist-key', 'persist-tun'], settings: [], downWorks: false },
+  {
+    name: 'as an account of its own',
+    more: ['user _openvpn', 'persist-key', 'persist-tun'],
+    settings: [],
+    downWorks: false,
+  },
   {
     name: 'with a mark on its packets',
     more: [`mark ${Number(MARK)}`],
@@ -73,7 +83,10 @@ export function specifyPrivileges(setting: LabSetting): void {
           const plan: ClientPlan = { transport, more: [...more, PATIENT] };
           await lab.disconnect();
           await product.must('unlock');
-          await writeSettings(world.sandbox, [`KILLSWITCH_BACKEND=${backend}`, ...settings, ''].join('\n'));
+          await writeSettings(
+            world.sandbox,
+            [`KILLSWITCH_BACKEND=${backend}`, ...settings, ''].join('\n'),
+          );
           await lab.serve({ transport, more: [PATIENT] });
           await world.writeProfile(false, undefined, plan);
           // With a chroot it leaves `down` out: OpenVPN does not start when it is not in there.
@@ -90,7 +103,11 @@ export function specifyPrivileges(setting: LabSetting): void {
             await lab.client().end('TERM');
           });
           const left = await statusOf(product);
-          expect(left).toMatchObject(downWorks ? { exit: 0, state: 'blocked', tunnels: [] } : { exit: 0, tunnels: [{ stale: true }] });
+          expect(left).toMatchObject(
+            downWorks
+              ? { exit: 0, state: 'blocked', tunnels: [] }
+              : { exit: 0, tunnels: [{ stale: true }] },
+          );
           await product.must('lock');
           expect(await statusOf(product)).toMatchObject({ exit: 0, state: 'blocked', tunnels: [] });
           expect(rulesOf(world.sandbox)).toEqual(base);

@@ -5,7 +5,10 @@ import { HERE_CLASSES } from '../../src/proof/here-probes.ts';
 import { machineWith } from '../support/machine.ts';
 import { installProduct, type Product } from '../support/product.ts';
 
-/** An uplink with default routes of both families, to a neighbour whose hardware address is known: nothing waits for an answer. */
+/**
+ * An uplink with default routes of both families, to a neighbour whose hardware address is known:
+ * nothing waits for an answer.
+ */
 const UPLINK = `
 set -e
 ip netns add far
@@ -39,7 +42,10 @@ const CLASSES: readonly Planted[] = HERE_CLASSES.map((each): Planted => {
 });
 const NAMES = CLASSES.map(({ name }) => name);
 
-/** A tunnel that takes every packet, as redirect-gateway makes it: what is not bound to the uplink goes there. */
+/**
+ * A tunnel that takes every packet, as redirect-gateway makes it: what is not bound to the uplink
+ * goes there.
+ */
 const TUNNEL = `
 set -e
 ip tuntap add tun0 mode tun; ip link set tun0 up
@@ -61,7 +67,11 @@ mount --bind /run/old-nft /usr/sbin/nft
 
 /** What prove said of each class, and the exit status. */
 function proved(product: Product | undefined, ...flags: readonly string[]) {
-  const { status, stdout, stderr } = product?.run('prove', '--here', ...flags) ?? { status: null, stdout: '', stderr: '' };
+  const { status, stdout, stderr } = product?.run('prove', '--here', ...flags) ?? {
+    status: null,
+    stdout: '',
+    stderr: '',
+  };
   expect(stderr).toBe('');
   const rows = [...stdout.matchAll(/^(.+?) {2,}(\d+) tried, (nothing left|(\d+) LEFT)$/gm)];
   expect(rows.map(([, name]) => name)).toEqual(NAMES);
@@ -69,16 +79,23 @@ function proved(product: Product | undefined, ...flags: readonly string[]) {
   return { status, stdout, counts, left: NAMES.filter((name) => counts.get(name) !== 0) };
 }
 
-function setUp(sandbox: Sandbox, backend: 'nftables' | 'iptables', ...scripts: readonly string[]): Product {
+function setUp(
+  sandbox: Sandbox,
+  backend: 'nftables' | 'iptables',
+  ...scripts: readonly string[]
+): Product {
   const product = installProduct(sandbox);
   product.set({ KILLSWITCH_BACKEND: backend, KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp' });
-  for (const script of scripts) expect(sandbox.run(['sh', '-euc', script])).toMatchObject({ status: 0, stderr: '' });
+  for (const script of scripts)
+    expect(sandbox.run(['sh', '-euc', script])).toMatchObject({ status: 0, stderr: '' });
   return product;
 }
 
 /** What accepts in one table alone is stopped by the other. */
 function throughBothWalls([tool, words]: Planted['iptables']): string {
-  return ['filter -I OUTPUT', 'mangle -I POSTROUTING'].map((where) => `${tool} -t ${where} 1 ${words} -j ACCEPT`).join(' && ');
+  return ['filter -I OUTPUT', 'mangle -I POSTROUTING']
+    .map((where) => `${tool} -t ${where} 1 ${words} -j ACCEPT`)
+    .join(' && ');
 }
 
 describe.each(['nftables', 'iptables-nft'] as const)('%s', (kind) => {
@@ -88,7 +105,10 @@ describe.each(['nftables', 'iptables-nft'] as const)('%s', (kind) => {
   });
 
   function plant(sandbox: Sandbox, { nft, iptables }: Planted): void {
-    const command = kind === 'nftables' ? `nft insert rule inet ovpn_killswitch postrouting ${nft} accept` : throughBothWalls(iptables);
+    const command =
+      kind === 'nftables'
+        ? `nft insert rule inet ovpn_killswitch postrouting ${nft} accept`
+        : throughBothWalls(iptables);
     expect(sandbox.run(['sh', '-c', command])).toMatchObject({ status: 0 });
   }
 
@@ -104,22 +124,26 @@ describe.each(['nftables', 'iptables-nft'] as const)('%s', (kind) => {
     expect(sandbox.run(['nft', 'list', 'tables']).stdout).not.toContain('prove');
   });
 
-  // Each class leaks in runs of its own: no two have the same bits. The first has none, and leaks on the open machine alone.
-  test.for([0, 1, 2, 3])('leaks that are planted above our rules are reported class by class (bit %i)', (bit, context) => {
-    const sandbox = machine.sandbox(context);
-    product?.succeed('lock');
-    const planted = CLASSES.filter((_, index) => ((index >> bit) & 1) === 1);
-    for (const each of planted) plant(sandbox, each);
-    expect(proved(product)).toMatchObject({ status: 1, left: planted.map(({ name }) => name) });
-    if (kind !== 'nftables')
-      sandbox.run([
-        'sh',
-        '-c',
-        'for tool in iptables ip6tables; do for where in "filter OUTPUT" "mangle POSTROUTING"; do set -- $where; while [ "$($tool -t $1 -S $2 | sed -n 2p)" != "-A $2 -j KILLSWITCH-$2" ]; do $tool -t $1 -D $2 1; done; done; done',
-      ]);
-    product?.succeed('lock');
-    expect(product?.report()).toMatchObject({ exit: 0 });
-  });
+  // Each class leaks in runs of its own: no two have the same bits. The first has none, and leaks
+  // on the open machine alone.
+  test.for([0, 1, 2, 3])(
+    'leaks that are planted above our rules are reported class by class (bit %i)',
+    (bit, context) => {
+      const sandbox = machine.sandbox(context);
+      product?.succeed('lock');
+      const planted = CLASSES.filter((_, index) => ((index >> bit) & 1) === 1);
+      for (const each of planted) plant(sandbox, each);
+      expect(proved(product)).toMatchObject({ status: 1, left: planted.map(({ name }) => name) });
+      if (kind !== 'nftables')
+        sandbox.run([
+          'sh',
+          '-c',
+          'for tool in iptables ip6tables; do for where in "filter OUTPUT" "mangle POSTROUTING"; do set -- $where; while [ "$($tool -t $1 -S $2 | sed -n 2p)" != "-A $2 -j KILLSWITCH-$2" ]; do $tool -t $1 -D $2 1; done; done; done',
+        ]);
+      product?.succeed('lock');
+      expect(product?.report()).toMatchObject({ exit: 0 });
+    },
+  );
 });
 
 describe('beside a tunnel that takes every packet', () => {
@@ -151,15 +175,24 @@ describe('beside a tunnel that takes every packet', () => {
   });
 
   test('without curl it says what was not sent', (context) => {
-    const { status } = machine.sandbox(context).run(['sh', '-c', 'mount --bind /bin/false /usr/bin/curl']);
+    const { status } = machine
+      .sandbox(context)
+      .run(['sh', '-c', 'mount --bind /bin/false /usr/bin/curl']);
     expect(status).toBe(0);
-    expect(proved(product).stdout).toContain('Bound to an interface, only ping was sent: for TCP and UDP, curl with TFTP');
+    expect(proved(product).stdout).toContain(
+      'Bound to an interface, only ping was sent: for TCP and UDP, curl with TFTP',
+    );
   });
 
   test('a tunnel whose OpenVPN is not known cannot be told to reconnect', (context) => {
     machine.sandbox(context);
-    const { status, stderr } = product?.run('prove', '--here', '--reconnect') ?? { status: null, stderr: '' };
-    expect(stderr).toContain('no live tunnel is known whose OpenVPN runs, so nothing can be told to reconnect [NO_PROOF]');
+    const { status, stderr } = product?.run('prove', '--here', '--reconnect') ?? {
+      status: null,
+      stderr: '',
+    };
+    expect(stderr).toContain(
+      'no live tunnel is known whose OpenVPN runs, so nothing can be told to reconnect [NO_PROOF]',
+    );
     expect(status).toBe(69);
   });
 });
@@ -169,7 +202,9 @@ describe('where the kernel has no place for counters', () => {
   const machine = machineWith('iptables-nft', (sandbox) => {
     product = setUp(sandbox, 'iptables', UPLINK, NO_EGRESS);
   });
-  const tcpdumps = (sandbox: Sandbox) => sandbox.run(['sh', '-c', 'cat /proc/[0-9]*/cmdline | tr "\\0" " " | grep -c "[-]Q out"']).stdout;
+  const tcpdumps = (sandbox: Sandbox) =>
+    sandbox.run(['sh', '-c', 'cat /proc/[0-9]*/cmdline | tr "\\0" " " | grep -c "[-]Q out"'])
+      .stdout;
 
   test('a packet socket sees every class on an open machine', (context) => {
     machine.sandbox(context);
@@ -181,16 +216,21 @@ describe('where the kernel has no place for counters', () => {
     product?.succeed('lock');
     expect(proved(product)).toMatchObject({ status: 0, left: [] });
     const planted = CLASSES.filter((_, index) => index % 3 === 0);
-    for (const { iptables } of planted) expect(sandbox.run(['sh', '-c', throughBothWalls(iptables)]).status).toBe(0);
+    for (const { iptables } of planted)
+      expect(sandbox.run(['sh', '-c', throughBothWalls(iptables)]).status).toBe(0);
     expect(proved(product)).toMatchObject({ status: 1, left: planted.map(({ name }) => name) });
     expect(tcpdumps(sandbox)).toBe('0\n');
   });
 
   test('without tcpdump it is said that nothing can count', (context) => {
     const sandbox = machine.sandbox(context);
-    expect(sandbox.run(['sh', '-c', 'mount --bind /bin/false "$(command -v tcpdump)"']).status).toBe(0);
+    expect(
+      sandbox.run(['sh', '-c', 'mount --bind /bin/false "$(command -v tcpdump)"']).status,
+    ).toBe(0);
     const { status, stderr } = product?.run('prove', '--here') ?? { status: null, stderr: '' };
-    expect(stderr).toMatch(/nothing here can count what leaves an interface \[NO_PROOF\]\n.* {2}nft .*\n.* {2}tcpdump: /);
+    expect(stderr).toMatch(
+      /nothing here can count what leaves an interface \[NO_PROOF\]\n.* {2}nft .*\n.* {2}tcpdump: /,
+    );
     expect(status).toBe(69);
   });
 });

@@ -19,18 +19,33 @@ describe('the installed prove', () => {
     if (obstacle !== undefined) context.skip(obstacle);
   });
 
-  /** What a proof must not touch: rules, interfaces, names of namespaces, mounts; and how many processes there are, but those that only wait to be reaped. */
+  /**
+   * What a proof must not touch: rules, interfaces, names of namespaces, mounts; and how many
+   * processes there are, but those that only wait to be reaped.
+   */
   const PROCESSES = 'grep -l . /proc/[0-9]*/cmdline | wc -l';
   const LOOK = `nft list ruleset; iptables-save; ip -o link; ip netns; cat /proc/mounts; ${PROCESSES}`;
 
   test('plays every fault with both backends, for root and for a user at the same time, and leaves nothing behind', async (context) => {
     const sandbox = machine.sandbox(context);
     const before = sandbox.run(['sh', '-c', LOOK]).stdout;
-    const users = [[], ...(sandbox.hasOtherUsers ? [['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']] : [])];
-    for (const { status, stdout, stderr } of await Promise.all(users.map((as) => sandbox.ask([...as, PATHS.command, 'prove'], LONG)))) {
+    const users = [
+      [],
+      ...(sandbox.hasOtherUsers
+        ? [['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']]
+        : []),
+    ];
+    for (const { status, stdout, stderr } of await Promise.all(
+      users.map((as) => sandbox.ask([...as, PATHS.command, 'prove'], LONG)),
+    )) {
       expect(stderr).toBe('');
       for (const { title } of ACTS)
-        expect(stdout).toMatch(new RegExp(`^ *\\d+ s {2}${title.replace(/[()]/g, '.')} +0 of [\\d,]+(, 6/6)? +0 of [\\d,]+(, 6/6)?$`, 'm'));
+        expect(stdout).toMatch(
+          new RegExp(
+            `^ *\\d+ s {2}${title.replace(/[()]/g, '.')} +0 of [\\d,]+(, 6/6)? +0 of [\\d,]+(, 6/6)?$`,
+            'm',
+          ),
+        );
       expect(stdout).toMatch(/since then [\d,]{4,} packets of the VPN itself\./);
       expect(stdout).toMatch(/\n0 of \d{2,3},\d{3} probes left in clear\n$/);
       expect(status).toBe(0);
@@ -50,7 +65,11 @@ describe('the installed prove', () => {
     const ended = new Promise((resolve) => running.once('close', resolve));
     await until('the first fault', () => said.includes('not connected yet'), 30_000);
     expect(count()).toBeGreaterThan(before + 10);
-    sandbox.run(['sh', '-c', `for each in $(grep -lz "^prove$" /proc/[0-9]*/cmdline); do kill -INT "$(echo "$each" | cut -d/ -f3)"; done`]);
+    sandbox.run([
+      'sh',
+      '-c',
+      `for each in $(grep -lz "^prove$" /proc/[0-9]*/cmdline); do kill -INT "$(echo "$each" | cut -d/ -f3)"; done`,
+    ]);
     await ended;
     await until('the end of all of it', () => count() === before);
   });
@@ -73,7 +92,14 @@ test('a hole in the rules is seen in the story', async (context) => {
   if (obstacle !== undefined) context.skip(obstacle);
   const [played] = await withWorlds((onWorld) =>
     playTogether(
-      [{ dist: DIST, acts: ACTS.slice(0, 1), settings: `KILLSWITCH_BACKEND=nftables\nKILLSWITCH_LAN_DNS=${LAN.router4}\n`, onWorld }],
+      [
+        {
+          dist: DIST,
+          acts: ACTS.slice(0, 1),
+          settings: `KILLSWITCH_BACKEND=nftables\nKILLSWITCH_LAN_DNS=${LAN.router4}\n`,
+          onWorld,
+        },
+      ],
       () => undefined,
     ),
   );
@@ -82,5 +108,9 @@ test('a hole in the rules is seen in the story', async (context) => {
       leaksOf(played)
         .map((leak) => leak.replace(/: [\d,]+$/, ''))
         .sort(),
-  ).toEqual(['not connected yet: lan-dns-tcp', 'not connected yet: lan-dns4', 'not connected yet: lan-encrypted-dns']);
+  ).toEqual([
+    'not connected yet: lan-dns-tcp',
+    'not connected yet: lan-dns4',
+    'not connected yet: lan-encrypted-dns',
+  ]);
 });

@@ -11,7 +11,12 @@ import { labWith } from './lab.ts';
 import { type Lab, PATIENT } from './open-lab.ts';
 
 /** A private network behind the server, and a host there. */
-const BEHIND = { network4: '10.66.0.0', host4: '10.66.0.5', network6: 'fd66::/64', host6: 'fd66::5' } as const;
+const BEHIND = {
+  network4: '10.66.0.0',
+  host4: '10.66.0.5',
+  network6: 'fd66::/64',
+  host6: 'fd66::5',
+} as const;
 const HELD_PORT = 4000;
 
 const ROUTED = [`route ${BEHIND.network4} 255.255.0.0`, `route-ipv6 ${BEHIND.network6}`];
@@ -19,7 +24,12 @@ const USUAL: ServerPlan = { pushes: [...PUSHES, ...ROUTED, PATIENT], more: [PATI
 /** A server whose client notices soon that it is gone. */
 const SOON_MISSED: ServerPlan = { ...USUAL, pushes: [...PUSHES, ...ROUTED] };
 
-const probe = (name: string, transport: Probe['transport'], address: string, port: number): Probe => ({
+const probe = (
+  name: string,
+  transport: Probe['transport'],
+  address: string,
+  port: number,
+): Probe => ({
   name,
   transport,
   address,
@@ -27,7 +37,10 @@ const probe = (name: string, transport: Probe['transport'], address: string, por
   question: false,
 });
 
-/** What belongs to the tunnel: a network that the server pushes, and the server's own address inside. */
+/**
+ * What belongs to the tunnel: a network that the server pushes, and the server's own address
+ * inside.
+ */
 const PROBES: readonly Probe[] = [
   probe('behind4', 'udp', BEHIND.host4, PORTS.echo),
   probe('behind6', 'udp', BEHIND.host6, PORTS.echo),
@@ -39,12 +52,20 @@ const PROBES: readonly Probe[] = [
 
 /** A connect without an answer carries no marker: the capture names it by where it goes. */
 const seenAs = ({ name, transport, address, port }: Probe) =>
-  transport === 'tcp' && PROBES.some((each) => each.name === name) ? `ipv4 protocol 6 to ${address} ${port}` : name;
+  transport === 'tcp' && PROBES.some((each) => each.name === name)
+    ? `ipv4 protocol 6 to ${address} ${port}`
+    : name;
 
-/** Reconnects after which a segment must have met the moment in which the device is there, and its routes are not. */
+/**
+ * Reconnects after which a segment must have met the moment in which the device is there, and its
+ * routes are not.
+ */
 const MOST_TRIES = 40;
 
-/** Quick and many: OpenVPN pauses for so many seconds before each try (init.c, socket_restart_pause). */
+/**
+ * Quick and many: OpenVPN pauses for so many seconds before each try (init.c,
+ * socket_restart_pause).
+ */
 const QUICK = ['connect-retry 0 1'];
 const RECONNECTS = 100;
 
@@ -69,10 +90,18 @@ const HOLD = `const socket = require('node:net').connect(${HELD_PORT}, '${BEHIND
   setInterval(() => socket.write('${marker('held', 1)}'), 50);`;
 
 async function hold({ world: { sandbox } }: Lab, services: Service[]): Promise<Held> {
-  const { status, stderr } = await sandbox.ask(['ip', 'address', 'replace', `${BEHIND.host4}/32`, 'dev', 'lo'], { at: 'internet' });
+  const { status, stderr } = await sandbox.ask(
+    ['ip', 'address', 'replace', `${BEHIND.host4}/32`, 'dev', 'lo'],
+    { at: 'internet' },
+  );
   if (status !== 0) throw new Error(stderr);
   const start = async (name: string, program: string, at?: string) => {
-    const service = startService(sandbox, name, [NODE, '-e', program], at === undefined ? {} : { at });
+    const service = startService(
+      sandbox,
+      name,
+      [NODE, '-e', program],
+      at === undefined ? {} : { at },
+    );
     services.push(service);
     await service.says('ready');
     return service;
@@ -106,7 +135,10 @@ export function specifyReconnects(version: OpenvpnVersion, backend: 'iptables' |
 
     test('every kind of probe is seen at the router while nothing is locked', async (context) => {
       const lab = on(context);
-      await everyProbeIsSeen({ ...lab, probes: lab.probes?.map((each) => ({ ...each, name: seenAs(each) })) ?? [] });
+      await everyProbeIsSeen({
+        ...lab,
+        probes: lab.probes?.map((each) => ({ ...each, name: seenAs(each) })) ?? [],
+      });
     });
 
     test('the connection that is held is seen in clear when nothing is locked and OpenVPN reconnects', async (context) => {
@@ -124,10 +156,13 @@ export function specifyReconnects(version: OpenvpnVersion, backend: 'iptables' |
     });
 
     for (const [name, profile] of WAYS)
-      test(`nothing of the tunnel's leaves in ${RECONNECTS} reconnects ${name}`, { timeout: 900_000 }, async (context) => {
+      test(`nothing of the tunnel's leaves in ${RECONNECTS} reconnects ${name}`, {
+        timeout: 900_000,
+      }, async (context) => {
         const { lab, held } = await connected(context, [...profile, ...QUICK]);
         const { vpn } = await lab.guarded(async () => {
-          for (let count = 0; count < RECONNECTS; count++) await lab.reconnects(() => lab.client().signal('USR1'));
+          for (let count = 0; count < RECONNECTS; count++)
+            await lab.reconnects(() => lab.client().signal('USR1'));
         });
         expect(vpn).toBeGreaterThan(RECONNECTS);
         await goesOn(held);

@@ -24,7 +24,10 @@ interface Status {
   readonly dns: { readonly setBy: readonly string[]; readonly differences: readonly string[] };
 }
 
-/** That the system asks the tunnel's resolver and nobody else, and has its own back afterwards. One story: each test goes on from the one before. */
+/**
+ * That the system asks the tunnel's resolver and nobody else, and has its own back afterwards. One
+ * story: each test goes on from the one before.
+ */
 export function specifyResolvers(setting: ResolverSetting): void {
   describe(setting.title, () => {
     let opened: DnsWorld | undefined;
@@ -32,7 +35,9 @@ export function specifyResolvers(setting: ResolverSetting): void {
     let before = '';
     const plan = builtRoot(setting.root);
     const snapshot = (world: DnsWorld) =>
-      world.sh(`ls -ld /etc/resolv.conf | cut -c1-10; readlink -f /etc/resolv.conf; cat /etc/resolv.conf; ${setting.shows ?? ''}`);
+      world.sh(
+        `ls -ld /etc/resolv.conf | cut -c1-10; readlink -f /etc/resolv.conf; cat /etc/resolv.conf; ${setting.shows ?? ''}`,
+      );
     beforeAll(async () => {
       obstacle = proofObstacle() ?? plan.obstacle;
       if (obstacle !== undefined) return;
@@ -47,7 +52,8 @@ export function specifyResolvers(setting: ResolverSetting): void {
       if (opened === undefined) throw new Error('there is no world');
       return opened;
     };
-    const status = async (world: DnsWorld) => JSON.parse((await world.product.command('status', '--json')).stdout) as Status;
+    const status = async (world: DnsWorld) =>
+      JSON.parse((await world.product.command('status', '--json')).stdout) as Status;
 
     /** Does `work`: not one question reaches the provider meanwhile, or is seen on the uplink. */
     async function nobodyElseIsAsked(world: DnsWorld, work: () => Promise<void>): Promise<void> {
@@ -83,7 +89,8 @@ export function specifyResolvers(setting: ResolverSetting): void {
       await nobodyElseIsAsked(world, async () => {
         const first = await world.connect('tun0');
         const second = await world.connect('tun1');
-        for (const answer of await world.ask()) expect([ANSWERS.tun0, ANSWERS.tun1]).toContain(answer);
+        for (const answer of await world.ask())
+          expect([ANSWERS.tun0, ANSWERS.tun1]).toContain(answer);
         await first.end('TERM');
         expect(await world.ask()).toEqual([ANSWERS.tun1]);
         const third = await world.connect('tun0');

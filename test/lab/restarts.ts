@@ -39,7 +39,11 @@ const CHANGED: ServerPlan = {
 };
 
 /** Who wants the device kept open through a reconnect, and what OpenVPN then calls. */
-const WAYS: readonly { readonly name: string; readonly profile: readonly string[]; readonly pushed: readonly string[] }[] = [
+const WAYS: readonly {
+  readonly name: string;
+  readonly profile: readonly string[];
+  readonly pushed: readonly string[];
+}[] = [
   { name: 'without persist-tun', profile: [], pushed: [] },
   { name: 'with persist-tun', profile: ['persist-tun'], pushed: [] },
   { name: 'with persist-tun and up-restart', profile: ['persist-tun', 'up-restart'], pushed: [] },
@@ -90,16 +94,30 @@ const ENDINGS: readonly {
   },
 ];
 
-async function kill({ world: { sandbox } }: Lab, message: 'RESTART' | 'EXIT' | 'HALT'): Promise<void> {
+async function kill(
+  { world: { sandbox } }: Lab,
+  message: 'RESTART' | 'EXIT' | 'HALT',
+): Promise<void> {
   await tell(sandbox, `client-kill ${await clientNumber(sandbox)} ${message}`);
 }
 
 /** What PUSH_UPDATE may change while nobody reconnects; OpenVPN 2.7. */
-const UPDATES: readonly { readonly name: string; readonly options: string; readonly resolvers?: readonly string[] }[] = [
-  { name: 'adds routes', options: 'route 172.22.0.0 255.255.0.0,route 172.23.0.0 255.255.0.0,redirect-gateway def1 ipv6' },
+const UPDATES: readonly {
+  readonly name: string;
+  readonly options: string;
+  readonly resolvers?: readonly string[];
+}[] = [
+  {
+    name: 'adds routes',
+    options: 'route 172.22.0.0 255.255.0.0,route 172.23.0.0 255.255.0.0,redirect-gateway def1 ipv6',
+  },
   { name: 'changes the IPv4 address', options: 'ifconfig 10.8.0.77 255.255.255.0' },
   { name: 'changes the IPv6 address', options: 'ifconfig-ipv6 fd00:8::77/64 fd00:8::1' },
-  { name: 'changes the resolver', options: `dns server 1 address ${INTERNET.resolver4}`, resolvers: [INTERNET.resolver4] },
+  {
+    name: 'changes the resolver',
+    options: `dns server 1 address ${INTERNET.resolver4}`,
+    resolvers: [INTERNET.resolver4],
+  },
 ];
 
 /** What PUSH_UPDATE may take away: OpenVPN goes on naming it to hooks until it connects again. */
@@ -113,7 +131,11 @@ async function update(lab: Lab, options: string): Promise<void> {
   await lab.reconnects(() => tell(lab.world.sandbox, `push-update-broad "${options}"`));
 }
 
-async function at({ world: { sandbox } }: Lab, space: string, ...args: readonly string[]): Promise<void> {
+async function at(
+  { world: { sandbox } }: Lab,
+  space: string,
+  ...args: readonly string[]
+): Promise<void> {
   const { status, stderr } = await sandbox.ask(['ip', ...args], { at: space });
   if (status !== 0) throw new Error(`ip ${args.join(' ')}: ${stderr}`);
 }
@@ -122,7 +144,11 @@ async function at({ world: { sandbox } }: Lab, space: string, ...args: readonly 
 export function specifyRestarts(setting: LabSetting): void {
   describe(`with OpenVPN ${setting.version} and ${setting.backend}`, () => {
     const on = labWith(setting);
-    const connected = async (context: TestContext, server: ServerPlan = USUAL, profile: readonly string[] = []): Promise<Lab> => {
+    const connected = async (
+      context: TestContext,
+      server: ServerPlan = USUAL,
+      profile: readonly string[] = [],
+    ): Promise<Lab> => {
       const lab = on(context);
       await lab.profile({ more: profile });
       await lab.serve(server);
@@ -145,7 +171,8 @@ export function specifyRestarts(setting: LabSetting): void {
 
     for (const { name, since, server = USUAL, happen } of ENDINGS)
       test(`nothing leaves on ${name}, and it comes back with true facts`, async (context) => {
-        if (since > Number(setting.version)) context.skip(`OpenVPN ${setting.version} does not know it`);
+        if (since > Number(setting.version))
+          context.skip(`OpenVPN ${setting.version} does not know it`);
         const lab = await connected(context, server);
         const { vpn } = await lab.guarded(() => lab.reconnects(() => happen(lab)));
         expect(vpn).toBeGreaterThan(10);
@@ -191,7 +218,10 @@ export function specifyRestarts(setting: LabSetting): void {
         await lab.server().end('KILL');
         await lab.client().says(RESTARTING, restarts + 1);
       });
-      expect(await statusOf(lab.product)).toMatchObject({ exit: 0, tunnels: [{ networks: before?.networks }] });
+      expect(await statusOf(lab.product)).toMatchObject({
+        exit: 0,
+        tunnels: [{ networks: before?.networks }],
+      });
       await lab.guarded(() => lab.reconnects(() => lab.serve(USUAL)));
       await factsAreTrue(lab);
       await works(lab);
@@ -219,7 +249,11 @@ export function specifyRestarts(setting: LabSetting): void {
       });
 
     describe('a name with two addresses', () => {
-      const twoAddresses = async (context: TestContext, server: ServerPlan, profile: readonly string[]): Promise<Lab> => {
+      const twoAddresses = async (
+        context: TestContext,
+        server: ServerPlan,
+        profile: readonly string[],
+      ): Promise<Lab> => {
         const lab = on(context);
         lab.world.sandbox.run(['sh', '-c', 'cat >/etc/hosts'], {
           stdin: `127.0.0.1 localhost\n${INTERNET.vpn4} ${VPN_NAME}\n${INTERNET.moved4} ${VPN_NAME}\n`,
@@ -253,7 +287,15 @@ export function specifyRestarts(setting: LabSetting): void {
       });
 
       test('a client with persist-tun connects to the second without any hook, because the base knows it', async (context) => {
-        const narrow = { ...USUAL, pushes: [...PUSHED_TIMERS, PATIENT, `route ${INTERNET.web4}`, `dhcp-option DNS ${VPN.resolver4}`] };
+        const narrow = {
+          ...USUAL,
+          pushes: [
+            ...PUSHED_TIMERS,
+            PATIENT,
+            `route ${INTERNET.web4}`,
+            `dhcp-option DNS ${VPN.resolver4}`,
+          ],
+        };
         const lab = await twoAddresses(context, narrow, ['persist-tun']);
         const before = await statusOf(lab.product);
         await withoutTheFirst(lab, async () => {
@@ -292,7 +334,11 @@ export function specifyRestarts(setting: LabSetting): void {
       });
       const { vpn } = await lab.guarded(() => lab.client().says('Operation not permitted'));
       expect(vpn).toBe(0);
-      expect(await statusOf(lab.product)).toMatchObject({ exit: 0, state: 'blocked', endpoints: [`${INTERNET.vpn4}:${PORTS.vpn}/udp`] });
+      expect(await statusOf(lab.product)).toMatchObject({
+        exit: 0,
+        state: 'blocked',
+        endpoints: [`${INTERNET.vpn4}:${PORTS.vpn}/udp`],
+      });
       await lab.guarded(() => lab.reconnects(() => lab.product.must('lock')));
       await factsAreTrue(lab);
       await works(lab);

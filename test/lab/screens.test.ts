@@ -25,11 +25,19 @@ const OTHER_CALLS: readonly Call[] = [
   ...['help', '--help', '--version'].map((call) => ({ call })),
   { call: 'lokc', end: EXIT.usage },
   { call: 'prove --here', before: UPLINK },
-  { call: 'lock', before: `ip link delete uplink0; echo KILLSWITCH_LAN=everything >> ${SETTINGS}`, end: EXIT.settings },
+  {
+    call: 'lock',
+    before: `ip link delete uplink0; echo KILLSWITCH_LAN=everything >> ${SETTINGS}`,
+    end: EXIT.settings,
+  },
   { call: 'doctor', end: EXIT.failed },
   // A tunnel is live.
   { call: 'portal --user nobody', end: EXIT.unavailable },
-  { call: 'status', before: `sed -i /everything/d ${SETTINGS}; nft flush chain inet ovpn_killswitch postrouting`, end: EXIT.degraded },
+  {
+    call: 'status',
+    before: `sed -i /everything/d ${SETTINGS}; nft flush chain inet ovpn_killswitch postrouting`,
+    end: EXIT.degraded,
+  },
   { call: 'explain out udp 9.9.9.9 53', end: EXIT.degraded },
   { call: 'lock --force' },
 ];
@@ -39,10 +47,12 @@ const INTERRUPTED = 130;
 const ENDS: Readonly<Record<string, number>> = {
   // Root has not come by sudo, and there is no alice.
   ...Object.fromEntries(
-    ['portal', 'portal --for 2m --user alice', 'portal -- firefox http://192.168.1.1/', 'portal --network 198.51.100.7'].map((call) => [
-      call,
-      EXIT.usage,
-    ]),
+    [
+      'portal',
+      'portal --for 2m --user alice',
+      'portal -- firefox http://192.168.1.1/',
+      'portal --network 198.51.100.7',
+    ].map((call) => [call, EXIT.usage]),
   ),
   'portal --shared-dns': EXIT.usage,
   'portal --close': EXIT.failed,
@@ -59,7 +69,10 @@ const ENDS: Readonly<Record<string, number>> = {
   'unlock --for 5m': EXIT.usage,
 };
 
-/** Every command: how it helps, what it says to a flag that it does not have, and each example of its help as it stands. */
+/**
+ * Every command: how it helps, what it says to a flag that it does not have, and each example of
+ * its help as it stands.
+ */
 const COMMAND_CALLS: readonly Call[] = COMMANDS.flatMap(({ name, examples }) => [
   { call: `${name} --help` },
   { call: `${name} --nonsense`, end: EXIT.usage },
@@ -104,13 +117,21 @@ async function stage(): Promise<Sandbox> {
   return sandbox;
 }
 
-async function show(sandbox: Sandbox, name: ModeName, { call, before = '' }: Call): Promise<Screen> {
+async function show(
+  sandbox: Sandbox,
+  name: ModeName,
+  { call, before = '' }: Call,
+): Promise<Screen> {
   const { terminal, environment } = MODES[name];
   const limit = `timeout --foreground --preserve-status -s INT ${ENDLESS.includes(call) ? 2.5 : 30}`;
   const command = `${environment} ${limit} ovpn-killswitch ${call}`;
-  const shown = terminal ? `script -qec 'stty cols 80; ${command}' /dev/null </dev/null` : `{ ${command}; } 2>&1`;
+  const shown = terminal
+    ? `script -qec 'stty cols 80; ${command}' /dev/null </dev/null`
+    : `{ ${command}; } 2>&1`;
   const setup = 'export PATH=/usr/local/sbin:$PATH SHELL=/bin/sh; cd /etc/openvpn';
-  const { status, stdout } = await sandbox.ask(['sh', '-c', `${setup}\n${before}\n${shown}`], { milliseconds: 60_000 });
+  const { status, stdout } = await sandbox.ask(['sh', '-c', `${setup}\n${before}\n${shown}`], {
+    milliseconds: 60_000,
+  });
   return { status, lines: stdout.replaceAll('\r\n', '\n').split('\n') };
 }
 
@@ -130,7 +151,8 @@ beforeAll(async () => {
     MODE_NAMES.map(async (name) => {
       const sandbox = await stage();
       sandboxes.push(sandbox);
-      for (const call of CALLS) screens.set(`${name} ${call.index}`, await show(sandbox, name, call));
+      for (const call of CALLS)
+        screens.set(`${name} ${call.index}`, await show(sandbox, name, call));
     }),
   );
 }, 240_000);
@@ -141,12 +163,21 @@ beforeEach((context) => {
   if (obstacle !== undefined) context.skip(obstacle);
 });
 
-/** Erases the rest of the line (ECMA-48): what comes behind it stands where the text before it stood. */
+/**
+ * Erases the rest of the line (ECMA-48): what comes behind it stands where the text before it
+ * stood.
+ */
 const ERASE = '\x1b[K';
-const isTooLong = (line: string) => line.split(ERASE).some((text) => stripVTControlCharacters(text).length > 80);
-/** Back to the line's beginning, cursor home, erase to the end: how a picture or a line is drawn again, coloured or not. */
-const withoutRedraw = (line: string) => ['\r', '\x1b[H', ERASE, '\x1b[J'].reduce((left, each) => left.replaceAll(each, ''), line);
-const hasControl = (line: string) => [...line].some((character) => character < ' ' && character !== '\t');
+const isTooLong = (line: string) =>
+  line.split(ERASE).some((text) => stripVTControlCharacters(text).length > 80);
+/**
+ * Back to the line's beginning, cursor home, erase to the end: how a picture or a line is drawn
+ * again, coloured or not.
+ */
+const withoutRedraw = (line: string) =>
+  ['\r', '\x1b[H', ERASE, '\x1b[J'].reduce((left, each) => left.replaceAll(each, ''), line);
+const hasControl = (line: string) =>
+  [...line].some((character) => character < ' ' && character !== '\t');
 
 test('a pipe gets lines too long for 80 columns, and a terminal gets colour: what is looked for below can be seen', () => {
   expect(CALLS.some((call) => screenOf('pipe', call).lines.some(isTooLong))).toBe(true);
@@ -162,12 +193,18 @@ describe.each(MODE_NAMES)('in a %s', (name) => {
 });
 
 describe('on a terminal of 80 columns', () => {
-  test.each(CALLS.filter(({ call }) => !FOR_PROGRAMS.test(call)))('no line of "ovpn-killswitch $call" is longer ($index)', (call) => {
-    for (const name of ['terminal', 'terminal with NO_COLOR'] as const) expect(screenOf(name, call).lines.filter(isTooLong)).toEqual([]);
-  });
+  test.each(CALLS.filter(({ call }) => !FOR_PROGRAMS.test(call)))(
+    'no line of "ovpn-killswitch $call" is longer ($index)',
+    (call) => {
+      for (const name of ['terminal', 'terminal with NO_COLOR'] as const)
+        expect(screenOf(name, call).lines.filter(isTooLong)).toEqual([]);
+    },
+  );
 
   test.each(CALLS)('"ovpn-killswitch $call" has no colour with NO_COLOR ($index)', (call) => {
-    expect(screenOf('terminal with NO_COLOR', call).lines.map(withoutRedraw).filter(hasControl)).toEqual([]);
+    expect(
+      screenOf('terminal with NO_COLOR', call).lines.map(withoutRedraw).filter(hasControl),
+    ).toEqual([]);
   });
 
   test.each(CALLS.filter(({ call }) => /^(render|completion) \w/.test(call)))(
@@ -177,9 +214,12 @@ describe('on a terminal of 80 columns', () => {
     },
   );
 
-  test.each(CALLS.filter(({ call }) => call.endsWith('--json')))('"ovpn-killswitch $call" is JSON', (call) => {
-    expect(() => JSON.parse(screenOf('terminal', call).lines.join('\n'))).not.toThrow();
-  });
+  test.each(CALLS.filter(({ call }) => call.endsWith('--json')))(
+    '"ovpn-killswitch $call" is JSON',
+    (call) => {
+      expect(() => JSON.parse(screenOf('terminal', call).lines.join('\n'))).not.toThrow();
+    },
+  );
 });
 
 describe('in a pipe', () => {

@@ -12,7 +12,13 @@ import { type Lab, PATIENT } from './open-lab.ts';
 import { type Carried, works } from './works.ts';
 
 /** Anybody else's payload to the address that the VPN client reaches over IPv6. */
-const ENDPOINT6: Probe = { name: 'endpoint6-udp', transport: 'udp', address: INTERNET.vpn6, port: PORTS.vpn, question: false };
+const ENDPOINT6: Probe = {
+  name: 'endpoint6-udp',
+  transport: 'udp',
+  address: INTERNET.vpn6,
+  port: PORTS.vpn,
+  question: false,
+};
 
 const EVERYTHING = [...PUSHES, PATIENT];
 
@@ -21,12 +27,18 @@ const NETWORK4 = `server ${VPN.network4} ${VPN.mask4}`;
 const NETWORK6 = `server-ipv6 ${VPN.network6}`;
 
 /** One end of a link between two, without a server that tells anything. */
-function peer(own: readonly [ipv4: string, ipv6: string], other: readonly [ipv4: string, ipv6: string]): readonly string[] {
+function peer(
+  own: readonly [ipv4: string, ipv6: string],
+  other: readonly [ipv4: string, ipv6: string],
+): readonly string[] {
   return [`ifconfig ${own[0]} ${other[0]}`, `ifconfig-ipv6 ${own[1]}/64 ${other[1]}`];
 }
 const FAR = [VPN.resolver4, VPN.resolver6] as const;
 const NEAR = ['10.8.0.2', 'fd00:8::2'] as const;
-const LOCAL_OPTIONS = ['redirect-gateway def1 ipv6', ...FAR.map((address) => `dhcp-option DNS ${address}`)];
+const LOCAL_OPTIONS = [
+  'redirect-gateway def1 ipv6',
+  ...FAR.map((address) => `dhcp-option DNS ${address}`),
+];
 const PEER_SERVER = [...SERVER_TUN, 'tls-server', ...peer(FAR, NEAR)];
 
 /** A kind of VPN: what server and client are told, and what it comes to. */
@@ -42,7 +54,12 @@ interface Shape {
 
 const SHAPES: readonly (Shape & { readonly name: string })[] = [
   { name: 'UDP over IPv4' },
-  { name: 'UDP over IPv6', server: { family: 'ipv6' }, client: { family: 'ipv6' }, remote: INTERNET.vpn6 },
+  {
+    name: 'UDP over IPv6',
+    server: { family: 'ipv6' },
+    client: { family: 'ipv6' },
+    remote: INTERNET.vpn6,
+  },
   { name: 'TCP over IPv4', server: { transport: 'tcp' }, client: { transport: 'tcp' } },
   {
     name: 'TCP over IPv6',
@@ -54,7 +71,12 @@ const SHAPES: readonly (Shape & { readonly name: string })[] = [
     name: 'a tunnel without IPv4',
     server: {
       tunnel: [...SERVER_TUN, 'topology subnet', NETWORK6],
-      pushes: ['ping 1', PATIENT, 'redirect-gateway ipv6 !ipv4', `dhcp-option DNS ${VPN.resolver6}`],
+      pushes: [
+        'ping 1',
+        PATIENT,
+        'redirect-gateway ipv6 !ipv4',
+        `dhcp-option DNS ${VPN.resolver6}`,
+      ],
     },
     carries: { ipv4: false },
   },
@@ -66,7 +88,10 @@ const SHAPES: readonly (Shape & { readonly name: string })[] = [
     },
     carries: { ipv6: false },
   },
-  { name: 'topology net30', server: { tunnel: [...SERVER_TUN, 'topology net30', NETWORK4, NETWORK6] } },
+  {
+    name: 'topology net30',
+    server: { tunnel: [...SERVER_TUN, 'topology net30', NETWORK4, NETWORK6] },
+  },
   { name: 'topology p2p', server: { tunnel: [...SERVER_TUN, 'topology p2p', NETWORK4, NETWORK6] } },
   {
     name: 'an Ethernet device (tap)',
@@ -101,7 +126,10 @@ export function specifyShapes(setting: LabSetting): void {
   describe(`with OpenVPN ${setting.version} and ${setting.backend}`, () => {
     const on = labWith({ ...setting, probes: [ENDPOINT6] });
 
-    const prepared = async (context: TestContext, { server = {}, client, remote }: Shape): Promise<Lab> => {
+    const prepared = async (
+      context: TestContext,
+      { server = {}, client, remote }: Shape,
+    ): Promise<Lab> => {
       const lab = on(context);
       await lab.profile(client, remote);
       await lab.serve({ pushes: EVERYTHING, more: [PATIENT], ...server });
@@ -131,8 +159,16 @@ export function specifyShapes(setting: LabSetting): void {
     test('a static key: connects from locked, carries what it should, lets nothing out, and leaves no rule behind that opens', async (context) => {
       const allowed = setting.version === '2.7' ? ['allow-deprecated-insecure-static-crypto'] : [];
       const shape: Shape = {
-        server: { tunnel: [...SERVER_TUN, ...peer(FAR, NEAR)], trust: [...STATIC_KEY, ...allowed], pushes: [] },
-        client: { tunnel: ['dev tun0', ...peer(NEAR, FAR)], trust: [...STATIC_KEY, ...allowed], more: LOCAL_OPTIONS },
+        server: {
+          tunnel: [...SERVER_TUN, ...peer(FAR, NEAR)],
+          trust: [...STATIC_KEY, ...allowed],
+          pushes: [],
+        },
+        client: {
+          tunnel: ['dev tun0', ...peer(NEAR, FAR)],
+          trust: [...STATIC_KEY, ...allowed],
+          more: LOCAL_OPTIONS,
+        },
         resolvers: FAR,
       };
       await holds(await prepared(context, shape), shape);
@@ -147,7 +183,15 @@ export function specifyShapes(setting: LabSetting): void {
 
       test('takes that part of the LAN away while it is connected, and no more', async (context) => {
         const lab = await prepared(context, {
-          server: { tunnel: [...SERVER_TUN, 'topology subnet', 'server 192.168.77.192 255.255.255.192', NETWORK6], pushes: ASKED },
+          server: {
+            tunnel: [
+              ...SERVER_TUN,
+              'topology subnet',
+              'server 192.168.77.192 255.255.255.192',
+              NETWORK6,
+            ],
+            pushes: ASKED,
+          },
         });
         await lab.guarded(async () => void (await lab.connect()));
         await factsAreTrue(lab);
@@ -175,7 +219,9 @@ export function specifyShapes(setting: LabSetting): void {
         await lab.guarded(async () => void (await lab.connect()));
         await factsAreTrue(lab);
         // The kernel looks for the tunnel's gateway on the uplink, which had this network first.
-        expect(lab.world.sandbox.run(['ip', 'route', 'get', INTERNET.web4]).stdout).toContain(`dev ${UPLINK}`);
+        expect(lab.world.sandbox.run(['ip', 'route', 'get', INTERNET.web4]).stdout).toContain(
+          `dev ${UPLINK}`,
+        );
         await lab.guarded(() => works(lab, { ipv4: false }));
         expect(await lanVisits(lab)).toEqual({ ...REACHED, page4: null, echo4: null });
         expect((await statusOf(lab.product)).tunnels[0]?.networks).toContain(first);
@@ -185,16 +231,30 @@ export function specifyShapes(setting: LabSetting): void {
 
       test('routes over hosts of the LAN belong to the tunnel, even when somebody takes the routes away', async (context) => {
         const lab = await prepared(context, {
-          server: { pushes: [...EVERYTHING, 'route 192.168.77.16 255.255.255.240', `route-ipv6 ${LAN.host6}/128`] },
+          server: {
+            pushes: [
+              ...EVERYTHING,
+              'route 192.168.77.16 255.255.255.240',
+              `route-ipv6 ${LAN.host6}/128`,
+            ],
+          },
         });
         await lab.guarded(async () => void (await lab.connect()));
         await factsAreTrue(lab);
         await works(lab);
         const { sandbox } = lab.world;
         for (const network of ['192.168.77.16/28', `${LAN.host6}/128`])
-          expect(sandbox.run(['ip', 'route', 'delete', network, 'dev', 'tun0'])).toMatchObject({ status: 0, stderr: '' });
+          expect(sandbox.run(['ip', 'route', 'delete', network, 'dev', 'tun0'])).toMatchObject({
+            status: 0,
+            stderr: '',
+          });
         const { lan } = await lab.guarded(async () => {
-          expect(await lanVisits(lab)).toEqual({ page4: null, page6: null, echo4: null, echo6: null });
+          expect(await lanVisits(lab)).toEqual({
+            page4: null,
+            page6: null,
+            echo4: null,
+            echo6: null,
+          });
         });
         expect(lan).toBe(0);
         expect(await lab.world.ping(LAN.router4)).toBe(true);
@@ -208,8 +268,14 @@ export function specifyShapes(setting: LabSetting): void {
       const lets = async (context: TestContext, server: ServerPlan): Promise<Lab> => {
         const lab = await prepared(context, { server });
         await lab.guarded(async () => void (await lab.connect()));
-        expect(await kernelFacts(lab.world.sandbox, DEVICE)).toEqual({ device: DEVICE, addresses: [], networks: [] });
-        await lab.guarded(async () => expect(await lab.world.visit(WEB_VISITS, 500)).toEqual(NOTHING));
+        expect(await kernelFacts(lab.world.sandbox, DEVICE)).toEqual({
+          device: DEVICE,
+          addresses: [],
+          networks: [],
+        });
+        await lab.guarded(async () =>
+          expect(await lab.world.visit(WEB_VISITS, 500)).toEqual(NOTHING),
+        );
         return lab;
       };
 

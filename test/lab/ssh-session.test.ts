@@ -33,7 +33,10 @@ createServer((socket) => {
 }).listen(22, '0.0.0.0', () => console.log('ready'));
 `;
 
-/** Two connections from the client: lines in as "1 text" and "2 text", what comes back out the same way. */
+/**
+ * Two connections from the client: lines in as "1 text" and "2 text", what comes back out the same
+ * way.
+ */
 const CLIENT = `
 const { connect } = require('node:net');
 const { createInterface } = require('node:readline');
@@ -71,13 +74,19 @@ describe.each(KINDS)('%s', (kind) => {
     const heard: string[] = [];
     if (client.stdout === null) throw new Error('the client has no output');
     createInterface({ input: client.stdout }).on('line', (line) => heard.push(line));
-    const writer = sandbox.start(['sh', '-c', 'exec 3>/run/lines; while [ ! -e /run/stop ]; do sleep 0.2; done']);
+    const writer = sandbox.start([
+      'sh',
+      '-c',
+      'exec 3>/run/lines; while [ ! -e /run/stop ]; do sleep 0.2; done',
+    ]);
     const say = (line: string) => sandbox.run(['sh', '-c', `echo '${line}' > /run/lines`]);
     await expect.poll(() => [...heard].sort(), SOON).toEqual(['1 open', '2 open']);
 
     say('1 run /usr/local/sbin/ovpn-killswitch lock');
     await expect.poll(() => heard, SOON).toContain('1 ended');
-    expect(heard.join('\n')).toMatch(/1 {3}You are connected by SSH from 203\.0\.113\.7: this one session goes on/);
+    expect(heard.join('\n')).toMatch(
+      /1 {3}You are connected by SSH from 203\.0\.113\.7: this one session goes on/,
+    );
     expect(product.report()).toMatchObject({ exit: 0, state: 'blocked' });
     say('2 and me?');
     say('1 still here');
@@ -102,7 +111,9 @@ describe.each(KINDS)('%s', (kind) => {
       '-c',
       'for pid in $(ss -Htnp state established 2>/dev/null | sed -n "s/.*pid=\\([0-9]*\\).*/\\1/p"); do kill -9 $pid; done',
     ]);
-    await expect.poll(() => sandbox.run(['grep', '-c', ' 01 ', '/proc/net/tcp']).stdout.trim(), SOON).toBe('0');
+    await expect
+      .poll(() => sandbox.run(['grep', '-c', ' 01 ', '/proc/net/tcp']).stdout.trim(), SOON)
+      .toBe('0');
     product.succeed('lock');
     expect(sandbox.run(['ls', '/run/ovpn-killswitch']).stdout).not.toContain('ssh-sessions');
     expect(product.report()).toMatchObject({ exit: 0, state: 'blocked' });

@@ -27,20 +27,33 @@ const DEBIANS: readonly Debian[] = [
   { root: 'systemd-11', openvpn: '2.5', backend: 'iptables', tasks: {} },
   { root: 'systemd-12', openvpn: '2.6', backend: 'nftables', tasks: { 'openvpn@': 10 } },
   { root: 'systemd-13', openvpn: '2.6', backend: 'iptables', tasks: { 'openvpn@': 10 } },
-  { root: 'systemd-13-openvpn-2.7', openvpn: '2.7', backend: 'nftables', tasks: { 'openvpn@': 20, 'openvpn-client@': 20 } },
+  {
+    root: 'systemd-13-openvpn-2.7',
+    openvpn: '2.7',
+    backend: 'nftables',
+    tasks: { 'openvpn@': 20, 'openvpn-client@': 20 },
+  },
 ];
 
 /** What a hook takes at most, whatever hangs. */
 const DEADLINE_SECONDS = 20;
-/** What OpenVPN says when `up` has ended with the status for a firewall that cannot be changed, and it gives up. */
+/**
+ * What OpenVPN says when `up` has ended with the status for a firewall that cannot be changed, and
+ * it gives up.
+ */
 const FAILED_UP = 'external program exited with error status: 71';
 /** What reads and changes rules. */
-const TOOLS = { nftables: 'nft', iptables: 'iptables-save ip6tables-save iptables-restore ip6tables-restore' } as const;
+const TOOLS = {
+  nftables: 'nft',
+  iptables: 'iptables-save ip6tables-save iptables-restore ip6tables-restore',
+} as const;
 
 /** OpenVPN itself, and a hook with the child it waits for. */
 const MOST_TASKS = 1 + 6;
 
-/** Nobody else on this machine has it: the kernel counts a user's processes over all name spaces. */
+/**
+ * Nobody else on this machine has it: the kernel counts a user's processes over all name spaces.
+ */
 const ACCOUNT = { name: 'stock', uid: 61_000 + (process.pid % 1000) } as const;
 
 const PREPARE = `
@@ -58,15 +71,24 @@ async function open({ root, backend }: Debian): Promise<Scene> {
   try {
     const product = await installProduct(machine, DIST, `KILLSWITCH_BACKEND=${backend}\n`);
     // On a loaded machine nobody should take the other for dead.
-    const pushes = [...PUSHES.filter((each) => !PUSHED_TIMERS.includes(each)), 'ping 2', 'ping-restart 60'];
+    const pushes = [
+      ...PUSHES.filter((each) => !PUSHED_TIMERS.includes(each)),
+      'ping 2',
+      'ping-restart 60',
+    ];
     await machine.world.startServer({ pushes, more: ['ping-restart 60'] });
-    const prober = await startProberIn(machine, { node: process.execPath, folder: DIST }, 'prober', {
-      probes: machine.world.probes,
-      payloads: 600,
-      connects: 10,
-      seconds: 3600,
-      uid: NOBODY,
-    });
+    const prober = await startProberIn(
+      machine,
+      { node: process.execPath, folder: DIST },
+      'prober',
+      {
+        probes: machine.world.probes,
+        payloads: 600,
+        connects: 10,
+        seconds: 3600,
+        uid: NOBODY,
+      },
+    );
     return { machine, world: machine.world, product, prober, probing: () => prober.more(500) };
   } catch (thrown) {
     await machine.close();
@@ -74,12 +96,24 @@ async function open({ root, backend }: Debian): Promise<Scene> {
   }
 }
 
-/** The kernel's counts of the tasks of a unit's cgroup: the most it may have and has had, and how many were refused. */
-async function tasks({ machine }: Scene, unit: string): Promise<{ readonly max: string; readonly peak: number; readonly refused: number }> {
+/**
+ * The kernel's counts of the tasks of a unit's cgroup: the most it may have and has had, and how
+ * many were refused.
+ */
+async function tasks(
+  { machine }: Scene,
+  unit: string,
+): Promise<{ readonly max: string; readonly peak: number; readonly refused: number }> {
   const group = (await machine.sh(`systemctl show --value -p ControlGroup ${unit}`)).trim();
-  const text = await machine.sh(`cd /sys/fs/cgroup; [ ! -d pids ] || cd pids; cd '.${group}'; grep . pids.*`);
+  const text = await machine.sh(
+    `cd /sys/fs/cgroup; [ ! -d pids ] || cd pids; cd '.${group}'; grep . pids.*`,
+  );
   const found = (form: RegExp) => form.exec(text)?.[1] ?? `no ${form} in ${text}`;
-  return { max: found(/pids\.max:(\w+)/), peak: Number(found(/pids\.peak:(\d+)/)), refused: Number(found(/pids\.events:max (\d+)/)) };
+  return {
+    max: found(/pids\.max:(\w+)/),
+    peak: Number(found(/pids\.peak:(\d+)/)),
+    refused: Number(found(/pids\.events:max (\d+)/)),
+  };
 }
 
 /** One story: each test goes on from the one before. */
@@ -96,7 +130,8 @@ describe.each(DEBIANS)('on $root, with OpenVPN $openvpn and $backend,', (debian)
     if (opened === undefined) throw new Error('the scene was not made');
     return opened;
   };
-  const journal = ({ machine }: Scene, unit: string) => machine.sh(`journalctl --no-pager -o cat -u ${unit}`);
+  const journal = ({ machine }: Scene, unit: string) =>
+    machine.sh(`journalctl --no-pager -o cat -u ${unit}`);
   const connects = async (it: Scene, unit: string, work: () => Promise<unknown>) => {
     const times = async () => (await journal(it, unit)).split(CONNECTED).length - 1;
     const before = await times();
@@ -110,8 +145,12 @@ describe.each(DEBIANS)('on $root, with OpenVPN $openvpn and $backend,', (debian)
       },
       60_000,
     );
-    // One that is still under way holds the lock, and forgets the tunnel of a client that is stopped meanwhile.
-    const isRefreshing = async () => (await it.machine.sh('systemctl list-units --all --plain')).includes('ovpn-killswitch refresh');
+    // One that is still under way holds the lock, and forgets the tunnel of a client that is
+    // stopped meanwhile.
+    const isRefreshing = async () =>
+      (await it.machine.sh('systemctl list-units --all --plain')).includes(
+        'ovpn-killswitch refresh',
+      );
     await until('the refresh to end', async () => !(await isRefreshing()), 60_000);
   };
   /** While a hook or a refresh is at work, files and kernel may differ for a moment. */
@@ -130,7 +169,10 @@ describe.each(DEBIANS)('on $root, with OpenVPN $openvpn and $backend,', (debian)
 
   test('every kind of probe is seen at the router while nothing is locked', async (context) => {
     const { world } = scene(context);
-    const unseen = () => world.probes.map(({ name }) => name).filter((name) => world.capture.soFar().byName[name] === undefined);
+    const unseen = () =>
+      world.probes
+        .map(({ name }) => name)
+        .filter((name) => world.capture.soFar().byName[name] === undefined);
     await until(
       () => `these at the router: ${unseen().join(', ')}`,
       () => unseen().length === 0,
@@ -160,16 +202,29 @@ rm -f ${Object.values(FOLDERS).join('/*.conf ')}/*.conf /var/log/ovpn-killswitch
         .file('/var/log/ovpn-killswitch.log')
         .trim()
         .split('\n')
-        .map((line) => JSON.parse(line) as { readonly name: string; readonly level: number; readonly msg: string });
+        .map(
+          (line) =>
+            JSON.parse(line) as {
+              readonly name: string;
+              readonly level: number;
+              readonly msg: string;
+            },
+        );
       expect(events.map(({ name }) => name)).toEqual(expect.arrayContaining(['up', 'route-up']));
       expect(events.filter(({ level }) => level > 30)).toEqual([]);
     });
 
     test("asks for its server's name again, in a unit of its own", async (context) => {
       const it = scene(context);
-      await until('the new address', () => it.machine.file('/etc/hosts').includes(INTERNET.moved4), 60_000);
+      await until(
+        'the new address',
+        () => it.machine.file('/etc/hosts').includes(INTERNET.moved4),
+        60_000,
+      );
       expect(it.machine.file('/var/lib/ovpn-killswitch/endpoints.json')).toContain(INTERNET.moved4);
-      expect(await it.machine.sh('journalctl --no-pager -o cat')).toMatch(/Started .*ovpn-killswitch refresh/);
+      expect(await it.machine.sh('journalctl --no-pager -o cat')).toMatch(
+        /Started .*ovpn-killswitch refresh/,
+      );
       await comesTo(it, 'LOCKED: connected');
     });
 
@@ -214,7 +269,9 @@ rm -f ${Object.values(FOLDERS).join('/*.conf ')}/*.conf /var/log/ovpn-killswitch
         await it.machine.sh(`systemctl stop ${unit}`);
         await comesTo(it, 'LOCKED: blocked');
       });
-      expect(await journal(it, unit)).not.toMatch(/remains running|EAGAIN|Resource temporarily unavailable/);
+      expect(await journal(it, unit)).not.toMatch(
+        /remains running|EAGAIN|Resource temporarily unavailable/,
+      );
     });
 
     // It mostly waits: once with each backend, under the narrowest unit.
@@ -226,15 +283,22 @@ rm -f ${Object.values(FOLDERS).join('/*.conf ')}/*.conf /var/log/ovpn-killswitch
         await product.must('lock');
         await connects(it, unit, () => machine.sh(`systemctl start ${unit}`));
         await comesTo(it, 'LOCKED: connected');
-        await machine.sh(`printf '#!/bin/sh\\nsleep 300\\n:\\n' >/usr/local/bin/hangs; chmod 755 /usr/local/bin/hangs; mkdir /root/tools`);
-        const each = (work: string) => machine.sh(`for tool in ${TOOLS[debian.backend]}; do ${work}; done`);
+        await machine.sh(
+          `printf '#!/bin/sh\\nsleep 300\\n:\\n' >/usr/local/bin/hangs; chmod 755 /usr/local/bin/hangs; mkdir /root/tools`,
+        );
+        const each = (work: string) =>
+          machine.sh(`for tool in ${TOOLS[debian.backend]}; do ${work}; done`);
         await each('mv /usr/sbin/$tool /root/tools; ln -s /usr/local/bin/hangs /usr/sbin/$tool');
         const started = performance.now();
         let seconds = 0;
         await nothingLeaves(it, async () => {
           // `down`, and then `up`, each within its deadline.
           await machine.sh(`systemctl kill -s USR1 --kill-who=main ${unit}`);
-          await until('OpenVPN to give up', async () => (await journal(it, unit)).includes(FAILED_UP), 100_000);
+          await until(
+            'OpenVPN to give up',
+            async () => (await journal(it, unit)).includes(FAILED_UP),
+            100_000,
+          );
           seconds = (performance.now() - started) / 1000;
           await machine.sh(`systemctl stop ${unit}`);
           await each('mv /root/tools/$tool /usr/sbin');
@@ -254,15 +318,25 @@ rm -f ${Object.values(FOLDERS).join('/*.conf ')}/*.conf /var/log/ovpn-killswitch
       const it = scene(context);
       const { machine, product } = it;
       await machine.writeProfile(profile, true, VPN_NAME, {
-        more: [`user ${ACCOUNT.name}`, `group ${ACCOUNT.name}`, 'persist-tun', 'persist-key', 'up-restart'],
+        more: [
+          `user ${ACCOUNT.name}`,
+          `group ${ACCOUNT.name}`,
+          'persist-tun',
+          'persist-key',
+          'up-restart',
+        ],
       });
       await machine.sh(`mkdir -p /run/systemd/system/${unit}.service.d
 printf '[Service]\\nLimitNPROC=10\\n' >/run/systemd/system/${unit}.service.d/limit.conf; systemctl daemon-reload`);
       await product.must('lock');
       await nothingLeaves(it, async () => {
         await connects(it, unit, () => machine.sh(`systemctl start ${unit}`));
-        expect(await machine.sh(`ps -o user= -p "$(systemctl show --value -p MainPID ${unit})"`)).toBe(`${ACCOUNT.name}\n`);
-        await connects(it, unit, () => machine.sh(`systemctl kill -s USR1 --kill-who=main ${unit}`));
+        expect(
+          await machine.sh(`ps -o user= -p "$(systemctl show --value -p MainPID ${unit})"`),
+        ).toBe(`${ACCOUNT.name}\n`);
+        await connects(it, unit, () =>
+          machine.sh(`systemctl kill -s USR1 --kill-who=main ${unit}`),
+        );
         await comesTo(it, 'LOCKED: connected');
       });
       await nothingLeaves(it, async () => {
@@ -270,7 +344,9 @@ printf '[Service]\\nLimitNPROC=10\\n' >/run/systemd/system/${unit}.service.d/lim
         await comesTo(it, 'LOCKED: connected');
       });
       const said = await journal(it, unit);
-      expect(said).toContain('up: unprivileged: tun0: this hook runs without root, so the rules loaded before still fit');
+      expect(said).toContain(
+        'up: unprivileged: tun0: this hook runs without root, so the rules loaded before still fit',
+      );
       expect(said).toContain('down: unprivileged: tun0: this hook runs without root');
       await product.must('lock');
       await comesTo(it, 'LOCKED: blocked');

@@ -1,6 +1,8 @@
 import type { BackendName } from '../../src/policy/settings.ts';
 
-/** The storm puts so many rules in place of as many, in each of five hundred transactions a second. */
+/**
+ * The storm puts so many rules in place of as many, in each of five hundred transactions a second.
+ */
 const RULES = 4;
 
 /** Rule changes a millisecond. */
@@ -9,7 +11,9 @@ const PACE = 4;
 /** Programs that change rules of their own; each is fed by a pipe and runs all the time. */
 export type Stormer = 'nft' | 'iptables';
 
-/** Names that the kernel then tells: whatever else changes rules is neither the storm nor the test. */
+/**
+ * Names that the kernel then tells: whatever else changes rules is neither the storm nor the test.
+ */
 const NAMES = { storm: 'storm', tamper: 'tamper' } as const;
 
 const PREPARE = `
@@ -35,13 +39,23 @@ export const IS_BACK: Readonly<Record<BackendName, string>> = {
 /** Ends with 0 when the storm has begun. */
 export const HAS_BEGUN = 'nft list table inet others';
 
-const each100 = (rules: number, before: string, rule: string, after: string) => `$(for each in $(seq 100); do
+const each100 = (
+  rules: number,
+  before: string,
+  rule: string,
+  after: string,
+) => `$(for each in $(seq 100); do
   ${before}
   for port in $(seq ${rules}); do ${rule}; done
   ${after}
 done)`;
 
-const STORMERS: Readonly<Record<Stormer, { readonly start: string; readonly changes: (rules: number) => string; readonly end: string }>> = {
+const STORMERS: Readonly<
+  Record<
+    Stormer,
+    { readonly start: string; readonly changes: (rules: number) => string; readonly end: string }
+  >
+> = {
   nft: {
     start: `/run/storm.d/nft/${NAMES.storm} 'add table inet others; add chain inet others busy'
 /run/storm.d/nft/${NAMES.storm} -i </run/storm.d/nft.pipe >/dev/null &`,
@@ -58,14 +72,20 @@ const STORMERS: Readonly<Record<Stormer, { readonly start: string; readonly chan
   iptables: {
     start: `/run/storm.d/iptables/${NAMES.storm} iptables-restore --noflush -w </run/storm.d/iptables.pipe &`,
     changes: (rules) =>
-      each100(rules, 'echo "*filter"; echo ":BUSY - [0:0]"', 'echo "-A BUSY -d 192.0.2.$each -p udp --dport $port"', 'echo COMMIT'),
+      each100(
+        rules,
+        'echo "*filter"; echo ":BUSY - [0:0]"',
+        'echo "-A BUSY -d 192.0.2.$each -p udp --dport $port"',
+        'echo COMMIT',
+      ),
     end: `for each in -F -X; do /run/storm.d/iptables/${NAMES.storm} iptables -w $each BUSY; done`,
   },
 };
 
 /**
- * A shell script that changes rules of its own for so long, by these programs in turn: four thousand a second where the machine has time. On one
- * that has not, fewer transactions with more rules each come to as many. Says how many rules it has changed a second.
+ * A shell script that changes rules of its own for so long, by these programs in turn: four
+ * thousand a second where the machine has time. On one that has not, fewer transactions with more
+ * rules each come to as many. Says how many rules it has changed a second.
  */
 export const STORM = (seconds: number, stormers: readonly Stormer[], rules = RULES) => `
 ${PREPARE}
@@ -103,7 +123,10 @@ ${stormers.map((name) => STORMERS[name].end).join('\n')}
 export interface Told {
   /** Rules that the storm added or took away. */
   readonly changes: number;
-  /** Transactions of whoever is neither the storm nor the test: before the first tampering, and from then on. */
+  /**
+   * Transactions of whoever is neither the storm nor the test: before the first tampering, and from
+   * then on.
+   */
   readonly quiet: number;
   readonly later: number;
   /** Transactions that it lost: then the others say less than there was. */
@@ -115,7 +138,8 @@ export function readTold(text: string): Told {
   let [rules, tampered, last] = [0, false, 0];
   for (const line of text.split('\n')) {
     if (/^(add|delete) rule /.test(line)) rules++;
-    const [, generation, name] = /^# new generation (\d+) by process \d+ \((.*)\)$/.exec(line) ?? [];
+    const [, generation, name] =
+      /^# new generation (\d+) by process \d+ \((.*)\)$/.exec(line) ?? [];
     if (generation === undefined) continue;
     if (name === NAMES.storm) told.changes += rules;
     else if (name === NAMES.tamper) tampered = true;
@@ -127,7 +151,10 @@ export function readTold(text: string): Told {
   return told;
 }
 
-/** A shell script: processor time of a process, of what it has run, and of what still runs for it, in seconds; and the memory of all of them now, in MiB. */
+/**
+ * A shell script: processor time of a process, of what it has run, and of what still runs for it,
+ * in seconds; and the memory of all of them now, in MiB.
+ */
 export const COST = (pid: number) => `
 for each in ${pid} $(cat /proc/${pid}/task/*/children); do
   sed 's/.*) //' /proc/$each/stat | cut -d' ' -f12-15

@@ -9,14 +9,19 @@ import { dumpRules, type RuleDump } from '../support/rule-dump.ts';
 const RECORD = '/var/lib/ovpn-killswitch/lock.json';
 const SOON = { timeout: 15_000, interval: 100 };
 
-/** Rules without what the kernel counts, and without those that keep an ended tunnel's address shut. */
+/**
+ * Rules without what the kernel counts, and without those that keep an ended tunnel's address shut.
+ */
 function shape({ ipv4, ipv6, nft }: RuleDump): readonly string[] {
   return [ipv4, ipv6, nft].map((text) =>
     text
       .replace(/\[\d+:\d+\]/g, '')
       .replace(/packets \d+ bytes \d+/g, '')
       .replace(/^\s*[io]ifname != "tun0" ip6? [sd]addr \S+ +counter drop$\n?/gm, '')
-      .replace(/^.*(-j DROP|drop).*tunnel-(address|source).*\n|^.*tunnel-(address|source).*-j DROP\n/gm, ''),
+      .replace(
+        /^.*(-j DROP|drop).*tunnel-(address|source).*\n|^.*tunnel-(address|source).*-j DROP\n/gm,
+        '',
+      ),
   );
 }
 
@@ -24,7 +29,10 @@ describe.each(KINDS)('%s', (kind) => {
   let product: Product | undefined;
   const machine = machineWith(kind, (sandbox) => {
     product = installProduct(sandbox);
-    product.set({ KILLSWITCH_BACKEND: kind === 'nftables' ? 'nftables' : 'iptables', KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp' });
+    product.set({
+      KILLSWITCH_BACKEND: kind === 'nftables' ? 'nftables' : 'iptables',
+      KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp',
+    });
     addOthersRules(sandbox);
   });
 
@@ -33,7 +41,12 @@ describe.each(KINDS)('%s', (kind) => {
     if (product === undefined) throw new Error('not installed');
     const before = shape(dumpRules(sandbox));
     // script(1) is the terminal: whoever runs in it gets SIGHUP when it dies.
-    const terminal = sandbox.start(['script', '-qec', '/usr/local/sbin/ovpn-killswitch lock --confirm 6; sleep 1000', '/dev/null']);
+    const terminal = sandbox.start([
+      'script',
+      '-qec',
+      '/usr/local/sbin/ovpn-killswitch lock --confirm 6; sleep 1000',
+      '/dev/null',
+    ]);
     const { report } = product;
     await expect.poll(() => report().state, SOON).toBe('blocked');
     const ended = once(terminal, 'exit');
@@ -63,7 +76,11 @@ describe.each(KINDS)('%s', (kind) => {
     const { report } = product;
     expect(report().state).toBe('unlocked');
     // Settings that are broken meanwhile must not keep it open.
-    sandbox.run(['sh', '-c', 'echo KILLSWITCH_LAN=nonsense >> /etc/ovpn-killswitch/killswitch.env']);
+    sandbox.run([
+      'sh',
+      '-c',
+      'echo KILLSWITCH_LAN=nonsense >> /etc/ovpn-killswitch/killswitch.env',
+    ]);
     await expect.poll(() => report().exit, SOON).toBe(0);
     expect(shape(dumpRules(sandbox))).toEqual(locked);
     sandbox.run(['sed', '-i', '/nonsense/d', '/etc/ovpn-killswitch/killswitch.env']);
@@ -76,8 +93,14 @@ describe.each(KINDS)('%s', (kind) => {
     product.succeed('unlock', '--for', '1h');
     expect(product.report().exit).toBe(1);
     // What a reboot does to /run, and to the kernel's word for this boot.
-    sandbox.run(['sh', '-c', `rm -rf /run/ovpn-killswitch; sed -i 's/"boot": "/"boot": "another-/' ${RECORD}`]);
-    expect(sandbox.run(['/usr/local/lib/ovpn-killswitch/boot'], { only: {} })).toMatchObject({ status: 0 });
+    sandbox.run([
+      'sh',
+      '-c',
+      `rm -rf /run/ovpn-killswitch; sed -i 's/"boot": "/"boot": "another-/' ${RECORD}`,
+    ]);
+    expect(sandbox.run(['/usr/local/lib/ovpn-killswitch/boot'], { only: {} })).toMatchObject({
+      status: 0,
+    });
     expect(product.report()).toMatchObject({ exit: 0, state: 'blocked' });
     product.succeed('unlock');
     expect(product.report().exit).toBe(1);
@@ -88,7 +111,11 @@ describe.each(KINDS)('%s', (kind) => {
       KILLSWITCH_BACKEND: kind === 'nftables' ? 'nftables' : 'iptables',
       KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp',
     } as const;
-    const OTHER = { ...SETTINGS, KILLSWITCH_LAN: 'off', KILLSWITCH_ENDPOINTS: '203.0.113.99:443/tcp' } as const;
+    const OTHER = {
+      ...SETTINGS,
+      KILLSWITCH_LAN: 'off',
+      KILLSWITCH_ENDPOINTS: '203.0.113.99:443/tcp',
+    } as const;
 
     function tried(context: TestContext, seconds: string) {
       const sandbox = machine.sandbox(context);
@@ -97,8 +124,16 @@ describe.each(KINDS)('%s', (kind) => {
       product.succeed('lock');
       const before = shape(dumpRules(sandbox));
       product.set(OTHER);
-      expect(product.succeed('lock', '--confirm', seconds).stdout).toContain('goes back to the lock of before');
-      expect(product.report()).toMatchObject({ exit: 0, exact: true, until: null, trialUntil: expect.any(Number), settingsChanged: false });
+      expect(product.succeed('lock', '--confirm', seconds).stdout).toContain(
+        'goes back to the lock of before',
+      );
+      expect(product.report()).toMatchObject({
+        exit: 0,
+        exact: true,
+        until: null,
+        trialUntil: expect.any(Number),
+        settingsChanged: false,
+      });
       const trial = shape(dumpRules(sandbox));
       expect(trial).not.toEqual(before);
       return { sandbox, product, before, trial };
@@ -107,7 +142,9 @@ describe.each(KINDS)('%s', (kind) => {
     test('go back by themselves to exactly the rules of before, with a tunnel that has come meanwhile', async (context) => {
       const { sandbox, product: it, before } = tried(context, '6');
       expect(it.hook('up').status).toBe(0);
-      await expect.poll(() => it.report(), SOON).toMatchObject({ exit: 0, state: 'connected', trialUntil: null, settingsChanged: true });
+      await expect
+        .poll(() => it.report(), SOON)
+        .toMatchObject({ exit: 0, state: 'connected', trialUntil: null, settingsChanged: true });
       expect(dumpRules(sandbox).nft + dumpRules(sandbox).ipv4).not.toContain('203.0.113.99');
       expect(it.hook('down').status).toBe(0);
       expect(shape(dumpRules(sandbox))).toEqual(before);
@@ -116,7 +153,10 @@ describe.each(KINDS)('%s', (kind) => {
 
     test('are taken back by the next hook when everything that times them was killed', async (context) => {
       const { sandbox, product: it, before } = tried(context, '3');
-      const timers = () => sandbox.run(['sh', '-c', "grep -lz '^due$' /proc/[0-9]*/cmdline 2>/dev/null"]).stdout.match(/\d+/g) ?? [];
+      const timers = () =>
+        sandbox
+          .run(['sh', '-c', "grep -lz '^due$' /proc/[0-9]*/cmdline 2>/dev/null"])
+          .stdout.match(/\d+/g) ?? [];
       // Only processes of the sandbox are seen there.
       for (const pid of timers()) sandbox.run(['kill', '-9', pid]);
       await new Promise((resolve) => setTimeout(resolve, 3_500));
@@ -140,15 +180,28 @@ describe.each(KINDS)('%s', (kind) => {
 
     test('end with a reboot: the boot script loads the lock of before', (context) => {
       const { sandbox, product: it } = tried(context, '1h');
-      sandbox.run(['sh', '-c', `rm -rf /run/ovpn-killswitch; sed -i 's/"boot": "/"boot": "another-/' ${RECORD}`]);
-      expect(sandbox.run(['/usr/local/lib/ovpn-killswitch/boot'], { only: {} })).toMatchObject({ status: 0 });
-      expect(it.report()).toMatchObject({ exit: 0, state: 'blocked', exact: true, trialUntil: null, settingsChanged: true });
+      sandbox.run([
+        'sh',
+        '-c',
+        `rm -rf /run/ovpn-killswitch; sed -i 's/"boot": "/"boot": "another-/' ${RECORD}`,
+      ]);
+      expect(sandbox.run(['/usr/local/lib/ovpn-killswitch/boot'], { only: {} })).toMatchObject({
+        status: 0,
+      });
+      expect(it.report()).toMatchObject({
+        exit: 0,
+        state: 'blocked',
+        exact: true,
+        trialUntil: null,
+        settingsChanged: true,
+      });
       expect(dumpRules(sandbox).nft + dumpRules(sandbox).ipv4).not.toContain('203.0.113.99');
     });
 
     test('leave nothing after unlock, after a plain lock, and after recover', (context) => {
       const { sandbox, product: it } = tried(context, '1h');
-      const left = () => sandbox.run(['sh', '-c', 'ls /run/ovpn-killswitch/trial 2>/dev/null; true']).stdout;
+      const left = () =>
+        sandbox.run(['sh', '-c', 'ls /run/ovpn-killswitch/trial 2>/dev/null; true']).stdout;
       expect(left()).not.toBe('');
       for (const args of [['lock'], ['unlock', '--for', '1h'], ['unlock'], ['recover']]) {
         it.set(SETTINGS);
@@ -157,7 +210,10 @@ describe.each(KINDS)('%s', (kind) => {
         it.succeed('lock', '--confirm', '1h');
         it.succeed(...args);
         expect(left(), args.join(' ')).toBe('');
-        expect(it.report(), args.join(' ')).toMatchObject({ exit: args[0] === 'lock' ? 0 : 1, trialUntil: null });
+        expect(it.report(), args.join(' ')).toMatchObject({
+          exit: args[0] === 'lock' ? 0 : 1,
+          trialUntil: null,
+        });
       }
     });
 
@@ -167,8 +223,14 @@ describe.each(KINDS)('%s', (kind) => {
       product.set(SETTINGS);
       product.succeed('lock');
       const before = shape(dumpRules(sandbox));
-      product.set({ ...SETTINGS, KILLSWITCH_BACKEND: kind === 'nftables' ? 'iptables' : 'nftables' });
-      expect(product.run('lock', '--confirm', '60')).toMatchObject({ status: 64, stderr: expect.stringContaining('cannot be tried') });
+      product.set({
+        ...SETTINGS,
+        KILLSWITCH_BACKEND: kind === 'nftables' ? 'iptables' : 'nftables',
+      });
+      expect(product.run('lock', '--confirm', '60')).toMatchObject({
+        status: 64,
+        stderr: expect.stringContaining('cannot be tried'),
+      });
       expect(shape(dumpRules(sandbox))).toEqual(before);
       product.set(SETTINGS);
       expect(product.report()).toMatchObject({ exit: 0, trialUntil: null });

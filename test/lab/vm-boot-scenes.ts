@@ -8,11 +8,18 @@ import { INSIDE_WORD } from '../support/vm.ts';
 import type { Scene } from './vm-scene.ts';
 
 /** What each program says to the world outside. */
-export const WORDS = { open: 'said-while-open', boot: 'said-at-boot', after: 'said-after-unlock' } as const;
+export const WORDS = {
+  open: 'said-while-open',
+  boot: 'said-at-boot',
+  after: 'said-after-unlock',
+} as const;
 
 const TALKER = '/usr/local/bin/talker';
 const ROUNDS = '/run/talked';
-/** Brings the card up with an address, at the earliest that a network manager may: see network-pre.target in systemd.special(7). */
+/**
+ * Brings the card up with an address, at the earliest that a network manager may: see
+ * network-pre.target in systemd.special(7).
+ */
 const CARD = '/usr/local/bin/card';
 const BRING_UP = `#!/bin/sh
 modprobe virtio_net
@@ -46,10 +53,14 @@ ExecStart=${TALKER} ${WORDS.boot}
 
 /** This machine's own first network is used: it must be one that nobody needs. */
 function assertInside(): void {
-  if (!readFileSync('/proc/cmdline', 'latin1').includes(INSIDE_WORD)) throw new Error('refused: this is not a machine made for this');
+  if (!readFileSync('/proc/cmdline', 'latin1').includes(INSIDE_WORD))
+    throw new Error('refused: this is not a machine made for this');
 }
 
-function command(...args: readonly string[]): { readonly status: number | null; readonly stdout: string } {
+function command(...args: readonly string[]): {
+  readonly status: number | null;
+  readonly stdout: string;
+} {
   const { status, stdout } = spawnSync(PATHS.command, args, { encoding: 'utf8' });
   return { status, stdout };
 }
@@ -74,14 +85,20 @@ export const BOOT: readonly Scene[] = [
       writeFileSync(TALKER, TALK, { mode: 0o755 });
       writeFileSync(CARD, BRING_UP, { mode: 0o755 });
       mkdirSync('/etc/systemd/system/sysinit.target.wants', { recursive: true });
-      for (const [unit, text] of Object.entries({ 'talker.service': TALKER_UNIT, 'card.service': CARD_UNIT })) {
+      for (const [unit, text] of Object.entries({
+        'talker.service': TALKER_UNIT,
+        'card.service': CARD_UNIT,
+      })) {
         writeFileSync(`/etc/systemd/system/${unit}`, text);
         symlinkSync(`../${unit}`, `/etc/systemd/system/sysinit.target.wants/${unit}`);
       }
       execFileSync(CARD);
       await talks(WORDS.open);
       mkdirSync('/etc/ovpn-killswitch', { recursive: true });
-      writeFileSync(PATHS.settings, 'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp\nKILLSWITCH_LAN=off\nKILLSWITCH_RESOLVER=off\n');
+      writeFileSync(
+        PATHS.settings,
+        'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp\nKILLSWITCH_LAN=off\nKILLSWITCH_RESOLVER=off\n',
+      );
       execFileSync('/srv/node', ['/srv/dist/cli.js', 'install']);
       must('lock');
       must('boot', 'enable', '--with', 'systemd');
@@ -94,13 +111,21 @@ export const BOOT: readonly Scene[] = [
     play: async () => {
       assertInside();
       const rounds = () => readFileSync(ROUNDS, 'latin1').length;
-      const route = () => spawnSync('ip', ['route', 'show', 'default'], { encoding: 'utf8' }).stdout;
+      const route = () =>
+        spawnSync('ip', ['route', 'show', 'default'], { encoding: 'utf8' }).stdout;
       await until('the card to lead somewhere', () => route().includes('eth0'), 20_000);
       const before = rounds();
       await until('the talker to talk', () => rounds() > before + 30, 20_000);
       const { status, stdout } = command('status', '--json');
-      const { state, differences, boot } = JSON.parse(stdout) as { readonly [key: string]: unknown };
-      expect({ status, state, differences, boot }).toMatchObject({ status: 0, state: 'blocked', differences: [], boot: { problems: [] } });
+      const { state, differences, boot } = JSON.parse(stdout) as {
+        readonly [key: string]: unknown;
+      };
+      expect({ status, state, differences, boot }).toMatchObject({
+        status: 0,
+        state: 'blocked',
+        differences: [],
+        boot: { problems: [] },
+      });
       execFileSync('systemctl', ['stop', 'talker']);
       await pause(200);
       must('unlock');

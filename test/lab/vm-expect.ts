@@ -1,7 +1,8 @@
 import { GLOBAL_EXPECT, JestAsymmetricMatchers, JestChaiExpect, JestExtend } from '@vitest/expect';
 import * as chai from 'chai';
 
-// In place of `vitest` in a program that no vitest runs: the same words, so that the lab's own promises can be asked for in there.
+// In place of `vitest` in a program that no vitest runs: the same words, so that the lab's own
+// promises can be asked for in there.
 chai.use(JestExtend);
 chai.use(JestChaiExpect);
 chai.use(JestAsymmetricMatchers);

@@ -47,16 +47,24 @@ async function open(lab: Lab, backend: BackendName, ...settings: readonly string
   await lab.product.must('unlock');
   await writeSettings(
     lab.world.sandbox,
-    [`KILLSWITCH_BACKEND=${backend}`, 'KILLSWITCH_RESOLVER=off', ENDPOINT, ...settings, ''].join('\n'),
+    [`KILLSWITCH_BACKEND=${backend}`, 'KILLSWITCH_RESOLVER=off', ENDPOINT, ...settings, ''].join(
+      '\n',
+    ),
   );
 }
 
 /** What left of these in so many seconds. */
-async function heardOf({ world: { capture } }: Lab, names: readonly string[], seconds = 3): Promise<Readonly<Record<string, number>>> {
+async function heardOf(
+  { world: { capture } }: Lab,
+  names: readonly string[],
+  seconds = 3,
+): Promise<Readonly<Record<string, number>>> {
   await capture.tally();
   await pause(seconds * 1000);
   const { byName } = await capture.tally();
-  return Object.fromEntries(names.flatMap((name) => (byName[name] === undefined ? [] : [[name, byName[name]]])));
+  return Object.fromEntries(
+    names.flatMap((name) => (byName[name] === undefined ? [] : [[name, byName[name]]])),
+  );
 }
 
 const FLOWS = ['flow-udp', 'flow-tcp'] as const;
@@ -73,7 +81,11 @@ export const flowtable = (backend: BackendName): Scene => ({
     await pause(3000);
     const guest = startService(world.sandbox, 'flow-guest', [NODE, '-e', TALK], { at: 'guest' });
     try {
-      await until('both to be offloaded', async () => (await sh(it, 'conntrack -L -u OFFLOAD 2>/dev/null')).split('\n').length > 2, 20_000);
+      await until(
+        'both to be offloaded',
+        async () => (await sh(it, 'conntrack -L -u OFFLOAD 2>/dev/null')).split('\n').length > 2,
+        20_000,
+      );
       expect(Object.keys(await heardOf(it, FLOWS)).sort()).toEqual([...FLOWS].sort());
       expect(await product.must('lock')).toMatch(/ended \d+ offloaded connections/);
       expect(await heardOf(it, FLOWS)).toEqual({});
@@ -108,7 +120,8 @@ END
 ip route add ${FAR}/32 via 192.168.99.1 dev up1
 `;
 /** How many packets came by the second uplink. */
-const SECOND_COUNT = "nsenter --net=/run/netns/router nft list table netdev arrivals | grep -o 'packets [0-9]*' | cut -d' ' -f2";
+const SECOND_COUNT =
+  "nsenter --net=/run/netns/router nft list table netdev arrivals | grep -o 'packets [0-9]*' | cut -d' ' -f2";
 
 const VRF = `
 ip link add vrf1 type vrf table 100
@@ -122,13 +135,17 @@ ip link delete vrf1 2>/dev/null || true
 nsenter --net=/run/netns/router nft delete table netdev arrivals 2>/dev/null || true
 `;
 
-/** Ways out that the rules have not seen: each appears anew while the machine is open, while it is locked, and while it is connected. */
+/**
+ * Ways out that the rules have not seen: each appears anew while the machine is open, while it is
+ * locked, and while it is connected.
+ */
 export const uplinks = (backend: BackendName): Scene => ({
   name: `${backend}: nothing leaves by a second uplink that appears, or by a VRF around the first, while it is locked or connected`,
   play: async ({ lab }) => {
     const it = await lab();
     const { product, world } = it;
-    const ping = (...args: readonly string[]) => world.sandbox.ask(['ping', '-n', '-q', '-c3', '-i0.3', '-W1', ...args, FAR]);
+    const ping = (...args: readonly string[]) =>
+      world.sandbox.ask(['ping', '-n', '-q', '-c3', '-i0.3', '-W1', ...args, FAR]);
     const bySecond = async () => {
       await sh(it, SECOND);
       await ping();

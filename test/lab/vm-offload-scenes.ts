@@ -12,7 +12,15 @@ import { until } from '../../src/proof/until.ts';
 import { statusOf } from './facts.ts';
 import type { Lab } from './open-lab.ts';
 import type { Scene } from './vm-scene.ts';
-import { BACKENDS, everyAccountReaches, everyAccountWorks, locked, patient, sendAsStranger, silently } from './vm-way.ts';
+import {
+  BACKENDS,
+  everyAccountReaches,
+  everyAccountWorks,
+  locked,
+  patient,
+  sendAsStranger,
+  silently,
+} from './vm-way.ts';
 
 interface Carrier {
   readonly name: string;
@@ -21,10 +29,30 @@ interface Carrier {
   readonly remote: string;
 }
 
-const UDP4: Carrier = { name: 'UDP over IPv4', transport: 'udp', plan: { transport: 'udp', family: 'ipv4' }, remote: INTERNET.vpn4 };
-const UDP6: Carrier = { name: 'UDP over IPv6', transport: 'udp', plan: { transport: 'udp', family: 'ipv6' }, remote: INTERNET.vpn6 };
-const TCP4: Carrier = { name: 'TCP over IPv4', transport: 'tcp', plan: { transport: 'tcp', family: 'ipv4' }, remote: INTERNET.vpn4 };
-const TCP6: Carrier = { name: 'TCP over IPv6', transport: 'tcp', plan: { transport: 'tcp', family: 'ipv6' }, remote: INTERNET.vpn6 };
+const UDP4: Carrier = {
+  name: 'UDP over IPv4',
+  transport: 'udp',
+  plan: { transport: 'udp', family: 'ipv4' },
+  remote: INTERNET.vpn4,
+};
+const UDP6: Carrier = {
+  name: 'UDP over IPv6',
+  transport: 'udp',
+  plan: { transport: 'udp', family: 'ipv6' },
+  remote: INTERNET.vpn6,
+};
+const TCP4: Carrier = {
+  name: 'TCP over IPv4',
+  transport: 'tcp',
+  plan: { transport: 'tcp', family: 'ipv4' },
+  remote: INTERNET.vpn4,
+};
+const TCP6: Carrier = {
+  name: 'TCP over IPv6',
+  transport: 'tcp',
+  plan: { transport: 'tcp', family: 'ipv6' },
+  remote: INTERNET.vpn6,
+};
 
 /** After so many seconds without a word from its client a server drops it. */
 const SERVER_SECONDS = 15;
@@ -60,7 +88,11 @@ function carried(backend: BackendName, { name, transport, plan, remote }: Carrie
         await everyAccountWorks(it);
       });
       expect(vpn).toBeGreaterThan(50);
-      expect(await statusOf(product)).toMatchObject({ exit: 0, state: 'connected', tunnels: [{ stale: false }] });
+      expect(await statusOf(product)).toMatchObject({
+        exit: 0,
+        state: 'connected',
+        tunnels: [{ stale: false }],
+      });
       for (const signal of SIGNALS)
         await it.guarded(async () => {
           await it.reconnects(() => it.client().signal(signal));
@@ -75,14 +107,20 @@ function carried(backend: BackendName, { name, transport, plan, remote }: Carrie
   };
 }
 
-/** OpenVPN gives up being root. The accounts are made where they are not: `nm-openvpn` is that of NetworkManager's plugin. */
+/**
+ * OpenVPN gives up being root. The accounts are made where they are not: `nm-openvpn` is that of
+ * NetworkManager's plugin.
+ */
 function unprivileged(backend: BackendName, user: 'nobody' | 'nm-openvpn'): Scene {
   return {
     name: `${backend}, offloaded, as ${user} with persist-tun: works through SIGUSR1 and when the server is killed and comes back`,
     play: async ({ lab }) => {
       const it = await lab();
       const account = `id ${user} >/dev/null 2>&1 || echo '${user}:x:64501:65534::/:/bin/false' >>/etc/passwd`;
-      expect(await it.world.sandbox.ask(['sh', '-euc', account])).toMatchObject({ status: 0, stderr: '' });
+      expect(await it.world.sandbox.ask(['sh', '-euc', account])).toMatchObject({
+        status: 0,
+        stderr: '',
+      });
       const server = patient(12);
       const more = [`user ${user}`, 'group nogroup', 'persist-tun', 'persist-key'];
       await locked(it, { backend, server, client: { offload: true, more } });
@@ -112,7 +150,12 @@ function idle(backend: BackendName, seconds: number): Scene {
     play: async ({ lab }) => {
       const it = await lab();
       const settings = ['KILLSWITCH_ENDPOINT_OWNER=mark:0x77'];
-      await locked(it, { backend, settings, server: patient(SERVER_SECONDS), client: { offload: true, more: [`mark ${0x77}`] } });
+      await locked(it, {
+        backend,
+        settings,
+        server: patient(SERVER_SECONDS),
+        client: { offload: true, more: [`mark ${0x77}`] },
+      });
       await it.guarded(async () => {
         await it.connect();
         await isOffloaded(it);
@@ -135,7 +178,10 @@ function idle(backend: BackendName, seconds: number): Scene {
   };
 }
 
-/** What `prove --here` finds on an open machine, and that it finds nothing on a locked one whose client is offloaded. */
+/**
+ * What `prove --here` finds on an open machine, and that it finds nothing on a locked one whose
+ * client is offloaded.
+ */
 function provedHere(backend: BackendName): Scene {
   return {
     name: `${backend}, offloaded: prove --here finds nothing through a reconnect, and finds what leaves once the machine is open`,

@@ -15,16 +15,36 @@ import { STRANGER } from './vm-way.ts';
 /** Everything there is ten times slower, and more where others use the processor. */
 const PATIENCE = 6;
 const DIST = '/srv/dist';
-/** The usual probes speak to the server over IPv4 alone. What holds no marker is named as the capture names it. */
+/**
+ * The usual probes speak to the server over IPv4 alone. What holds no marker is named as the
+ * capture names it.
+ */
 const TO_SERVER6: readonly Probe[] = [
-  { name: 'endpoint-udp6', transport: 'udp', address: INTERNET.vpn6, port: PORTS.vpn, question: false },
-  { name: `ipv6 protocol 6 to ${INTERNET.vpn6} ${PORTS.vpn}`, transport: 'tcp', address: INTERNET.vpn6, port: PORTS.vpn, question: false },
+  {
+    name: 'endpoint-udp6',
+    transport: 'udp',
+    address: INTERNET.vpn6,
+    port: PORTS.vpn,
+    question: false,
+  },
+  {
+    name: `ipv6 protocol 6 to ${INTERNET.vpn6} ${PORTS.vpn}`,
+    transport: 'tcp',
+    address: INTERNET.vpn6,
+    port: PORTS.vpn,
+    question: false,
+  },
 ];
 
-/** The root's name; then any of: whether every scene is played, whether this is the second boot, and patterns that names must match. */
+/**
+ * The root's name; then any of: whether every scene is played, whether this is the second boot, and
+ * patterns that names must match.
+ */
 const [name = '', ...more] = process.argv.slice(2);
 const boot = more.includes(SECOND_BOOT) ? 'second' : undefined;
-const only = more.filter((word) => word !== SECOND_BOOT && word !== EVERY).map((word) => new RegExp(word));
+const only = more
+  .filter((word) => word !== SECOND_BOOT && word !== EVERY)
+  .map((word) => new RegExp(word));
 const root = VM_ROOTS.find((each) => each === name);
 if (root === undefined) throw new Error(`no such root: ${name}`);
 
@@ -75,15 +95,27 @@ function say(played: Played): void {
 function failureOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   const compared =
-    'actual' in thrown && 'expected' in thrown ? `\n${JSON.stringify({ is: thrown.actual, expected: thrown.expected })}` : '';
+    'actual' in thrown && 'expected' in thrown
+      ? `\n${JSON.stringify({ is: thrown.actual, expected: thrown.expected })}`
+      : '';
   return `${thrown.stack ?? thrown.message}${compared}`;
 }
 
 /** The machine as a failed scene has left it. */
 async function picture(): Promise<string> {
   if (opened === undefined) return '';
-  const look = ['ip -br address', 'ip -s link show dev tun0', 'ip route', `${PATHS.command} status`, `tail -n 8 ${PATHS.log}`];
-  const { stdout, stderr } = await opened.world.sandbox.ask(['sh', '-xc', `exec 2>&1; ${look.join('; ')}`]);
+  const look = [
+    'ip -br address',
+    'ip -s link show dev tun0',
+    'ip route',
+    `${PATHS.command} status`,
+    `tail -n 8 ${PATHS.log}`,
+  ];
+  const { stdout, stderr } = await opened.world.sandbox.ask([
+    'sh',
+    '-xc',
+    `exec 2>&1; ${look.join('; ')}`,
+  ]);
   return `${stdout}${stderr}\n${lastClient(opened)}`;
 }
 
@@ -106,7 +138,11 @@ async function play(): Promise<void> {
       await scene.play(stage);
       say({ name: scene.name, seconds: seconds(), ...(told !== undefined && { told }) });
     } catch (thrown) {
-      say({ name: scene.name, seconds: seconds(), failure: `${failureOf(thrown)}\n${await picture()}` });
+      say({
+        name: scene.name,
+        seconds: seconds(),
+        failure: `${failureOf(thrown)}\n${await picture()}`,
+      });
     }
   }
   await stage.closeLab();

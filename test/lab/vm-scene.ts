@@ -1,10 +1,16 @@
 import type { VmRoot } from '../support/vm.ts';
 import type { Lab } from './open-lab.ts';
 
-/** Where a scene plays: inside a virtual machine, with the product installed in namespaces there, and in the machine itself. */
+/**
+ * Where a scene plays: inside a virtual machine, with the product installed in namespaces there,
+ * and in the machine itself.
+ */
 export interface Stage {
   readonly root: VmRoot;
-  /** The lab, with a guest whose packets this machine forwards. Made when it is first asked for; it ends before the machine itself is used. */
+  /**
+   * The lab, with a guest whose packets this machine forwards. Made when it is first asked for; it
+   * ends before the machine itself is used.
+   */
   lab(): Promise<Lab>;
   /** @throws Error when its capture has lost packets. */
   closeLab(): Promise<void>;

@@ -10,7 +10,14 @@ import { BOOT } from './vm-boot-scenes.ts';
 import { flowtable, uplinks } from './vm-flow-scenes.ts';
 import { OFFLOADED, OFFLOADED_OTHERWISE } from './vm-offload-scenes.ts';
 import type { Scene } from './vm-scene.ts';
-import { BACKENDS, everyAccountWorks, guestIsSeen, isExactly, locked, strangerIsSeen } from './vm-way.ts';
+import {
+  BACKENDS,
+  everyAccountWorks,
+  guestIsSeen,
+  isExactly,
+  locked,
+  strangerIsSeen,
+} from './vm-way.ts';
 
 /** Takes away everything but the guest's own table. */
 const NO_RULES = `
@@ -37,14 +44,21 @@ const SEEN: Scene = {
 /** As src/run-hook.ts has it, which loads more than can be bundled here. */
 const HOOK_MILLISECONDS = 20_000;
 
-/** OpenVPN waits for a hook, which gives up after 20 s: this is about the slowest machine that anybody has. */
+/**
+ * OpenVPN waits for a hook, which gives up after 20 s: this is about the slowest machine that
+ * anybody has.
+ */
 const hooks = (backend: BackendName): Scene => ({
   name: `${backend}: up ends in less than half of a hook's time`,
   play: async ({ lab, tell }) => {
     const it = await lab();
     const { product, world } = it;
     await locked(it, { backend });
-    await world.sandbox.ask(['sh', '-euc', `ip tuntap add dev ${DEVICE} mode tun; ip link set ${DEVICE} up`]);
+    await world.sandbox.ask([
+      'sh',
+      '-euc',
+      `ip tuntap add dev ${DEVICE} mode tun; ip link set ${DEVICE} up`,
+    ]);
     const up = async () => {
       const started = performance.now();
       const only = { ...OPENVPN_ENVIRONMENT, script_type: 'up', script_context: 'init' };
@@ -57,12 +71,15 @@ const hooks = (backend: BackendName): Scene => ({
     };
     const short = await up();
     expect(await statusOf(product)).toMatchObject({ exit: 0, state: 'connected' });
-    // Without what the last transaction left to know, the whole ruleset is read, checked, loaded and read again.
+    // Without what the last transaction left to know, the whole ruleset is read, checked, loaded
+    // and read again.
     await world.sandbox.ask(['rm', `${PATHS.runtime}/last-transaction`]);
     const long = await up();
     await world.sandbox.ask(['ip', 'link', 'delete', DEVICE]);
     expect(Math.max(short, long)).toBeLessThan(HOOK_MILLISECONDS / 2);
-    tell(`${backend}: up took ${short.toFixed(0)} ms, and ${long.toFixed(0)} ms where it reads all rules`);
+    tell(
+      `${backend}: up took ${short.toFixed(0)} ms, and ${long.toFixed(0)} ms where it reads all rules`,
+    );
   },
 });
 
@@ -77,14 +94,20 @@ const whole = (backend: BackendName): Scene => ({
       await it.connect();
       await everyAccountWorks(it);
     });
-    expect(await statusOf(product)).toMatchObject({ exit: 0, state: 'connected', tunnels: [{ stale: false }] });
+    expect(await statusOf(product)).toMatchObject({
+      exit: 0,
+      state: 'connected',
+      tunnels: [{ stale: false }],
+    });
     await it.guarded(() => it.client().end('KILL'));
     expect(await statusOf(product)).toMatchObject({ exit: 0, tunnels: [{ stale: true }] });
     await product.must('lock');
     expect(await statusOf(product)).toMatchObject({ exit: 0, state: 'blocked', tunnels: [] });
     // As after a reboot: no rule of ours is there, and the script has nothing but sh.
     await world.sandbox.ask(['sh', '-c', NO_RULES]);
-    const { status, stderr } = await world.sandbox.ask(['/usr/local/lib/ovpn-killswitch/boot'], { only: {} });
+    const { status, stderr } = await world.sandbox.ask(['/usr/local/lib/ovpn-killswitch/boot'], {
+      only: {},
+    });
     expect([status, stderr]).toEqual([0, '']);
     await it.guarded(async () => undefined);
     await isExactly(product, 'blocked');
@@ -100,9 +123,16 @@ const NOTHING_LOST: Scene = {
 };
 
 /** What CI leaves out on the kernels between the oldest and the newest. */
-const ELSEWHERE: readonly Scene[] = [...BACKENDS.map(hooks), ...BACKENDS.map(flowtable), ...BACKENDS.map(uplinks)];
+const ELSEWHERE: readonly Scene[] = [
+  ...BACKENDS.map(hooks),
+  ...BACKENDS.map(flowtable),
+  ...BACKENDS.map(uplinks),
+];
 
-/** What is played in the virtual machine of a root, in this order. What takes too long for every run of CI is played when `every` scene is. */
+/**
+ * What is played in the virtual machine of a root, in this order. What takes too long for every run
+ * of CI is played when `every` scene is.
+ */
 export function scenesOf(root: VmRoot, every: boolean): readonly Scene[] {
   const otherwise = (scenes: readonly Scene[]) => (every ? scenes : []);
   switch (root) {
@@ -116,16 +146,34 @@ export function scenesOf(root: VmRoot, every: boolean): readonly Scene[] {
         ...BOOT,
       ];
     case 'kernel-6.1':
-      return [SEEN, whole('iptables'), ...otherwise([whole('nftables'), ...ELSEWHERE]), NOTHING_LOST, ...BOOT];
+      return [
+        SEEN,
+        whole('iptables'),
+        ...otherwise([whole('nftables'), ...ELSEWHERE]),
+        NOTHING_LOST,
+        ...BOOT,
+      ];
     case 'kernel-6.12':
-      return [SEEN, whole('nftables'), ...otherwise([whole('iptables'), ...ELSEWHERE]), NOTHING_LOST, ...BOOT];
+      return [
+        SEEN,
+        whole('nftables'),
+        ...otherwise([whole('iptables'), ...ELSEWHERE]),
+        NOTHING_LOST,
+        ...BOOT,
+      ];
     case 'kernel-7.3':
       return [
         SEEN,
         ...OFFLOADED,
         flowtable('nftables'),
         uplinks('iptables'),
-        ...otherwise([...OFFLOADED_OTHERWISE, ...BACKENDS.map(hooks), ...BACKENDS.map(whole), flowtable('iptables'), uplinks('nftables')]),
+        ...otherwise([
+          ...OFFLOADED_OTHERWISE,
+          ...BACKENDS.map(hooks),
+          ...BACKENDS.map(whole),
+          flowtable('iptables'),
+          uplinks('nftables'),
+        ]),
         NOTHING_LOST,
         ...BOOT,
       ];

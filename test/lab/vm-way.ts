@@ -16,7 +16,10 @@ const PING_OF_GUEST = `ipv4 protocol 1 to ${INTERNET.web4}`;
 const LONG_RESTART = 60;
 /** Timers for a server, and the same for its clients. */
 export const patient = (seconds = LONG_RESTART) => ({
-  pushes: [...PUSHES.filter((option) => !option.startsWith('ping-restart')), `ping-restart ${seconds}`],
+  pushes: [
+    ...PUSHES.filter((option) => !option.startsWith('ping-restart')),
+    `ping-restart ${seconds}`,
+  ],
   more: [`ping-restart ${seconds}`],
 });
 
@@ -30,47 +33,90 @@ export interface Way {
 }
 
 /** Starts the server, writes settings and profile, and locks; the machine was open. */
-export async function locked(lab: Lab, { backend, client = {}, server = {}, remote, settings = [] }: Way): Promise<void> {
+export async function locked(
+  lab: Lab,
+  { backend, client = {}, server = {}, remote, settings = [] }: Way,
+): Promise<void> {
   const { world, product } = lab;
   await lab.disconnect();
   await product.must('unlock');
-  const lines = [`KILLSWITCH_BACKEND=${backend}`, `KILLSWITCH_FORWARD=${GUEST}`, 'KILLSWITCH_RESOLVER=off', ...settings, ''];
+  const lines = [
+    `KILLSWITCH_BACKEND=${backend}`,
+    `KILLSWITCH_FORWARD=${GUEST}`,
+    'KILLSWITCH_RESOLVER=off',
+    ...settings,
+    '',
+  ];
   await writeSettings(world.sandbox, lines.join('\n'));
   await lab.serve({ ...patient(), ...server });
-  await lab.profile({ ...client, more: [`ping-restart ${LONG_RESTART}`, ...(client.more ?? [])] }, remote);
+  await lab.profile(
+    { ...client, more: [`ping-restart ${LONG_RESTART}`, ...(client.more ?? [])] },
+    remote,
+  );
 }
 
-/** The guest's packets leave in clear while the machine is open: what is not seen then proves nothing later. */
+/**
+ * The guest's packets leave in clear while the machine is open: what is not seen then proves
+ * nothing later.
+ */
 export async function guestIsSeen({ world, probing }: Lab): Promise<void> {
   await world.capture.tally();
   await probing();
   expect((await world.capture.tally()).byName[PING_OF_GUEST] ?? 0).toBeGreaterThan(0);
 }
 
-/** Root, another account and the guest reach the web through the tunnel, with packets of any size. */
+/**
+ * Root, another account and the guest reach the web through the tunnel, with packets of any size.
+ */
 export async function everyAccountWorks(lab: Lab): Promise<void> {
   const { world } = lab;
   await works(lab);
-  expect(await askAsGuest(world.sandbox, NODE, 3000)).toMatchObject({ echo4: 'echo', big: 'answered' });
+  expect(await askAsGuest(world.sandbox, NODE, 3000)).toMatchObject({
+    echo4: 'echo',
+    big: 'answered',
+  });
   for (const bytes of [1300, 4000]) {
-    const { status } = await world.sandbox.ask(['ping', '-n', '-q', '-c2', '-i0.3', '-W3', `-s${bytes}`, INTERNET.web4]);
+    const { status } = await world.sandbox.ask([
+      'ping',
+      '-n',
+      '-q',
+      '-c2',
+      '-i0.3',
+      '-W3',
+      `-s${bytes}`,
+      INTERNET.web4,
+    ]);
     expect([bytes, status]).toEqual([bytes, 0]);
   }
 }
 
 /** The rules are those of this state, and nothing else is wrong. */
-export async function isExactly(product: Lab['product'], state: 'blocked' | 'connected'): Promise<void> {
+export async function isExactly(
+  product: Lab['product'],
+  state: 'blocked' | 'connected',
+): Promise<void> {
   const { status, stdout } = await product.command('status', '--json');
   const { state: is, differences, flowtables } = JSON.parse(stdout) as { [key: string]: unknown };
-  expect({ status, is, differences, flowtables }).toEqual({ status: 0, is: state, differences: [], flowtables });
+  expect({ status, is, differences, flowtables }).toEqual({
+    status: 0,
+    is: state,
+    differences: [],
+    flowtables,
+  });
 }
 
-/** The same in few words, for after a reconnect: another account over both families, the guest, and root. */
+/**
+ * The same in few words, for after a reconnect: another account over both families, the guest, and
+ * root.
+ */
 export async function everyAccountReaches({ world }: Lab): Promise<void> {
   const echoes = WEB_VISITS.filter(({ service }) => service === 'echo');
   expect(await world.visit(echoes)).toEqual({ echo4: 'echo', echo6: 'echo' });
   for (const at of [undefined, 'guest']) {
-    const { status } = await world.sandbox.ask(['ping', '-n', '-q', '-c1', '-W6', INTERNET.web4], at === undefined ? {} : { at });
+    const { status } = await world.sandbox.ask(
+      ['ping', '-n', '-q', '-c1', '-W6', INTERNET.web4],
+      at === undefined ? {} : { at },
+    );
     expect([at, status]).toEqual([at, 0]);
   }
 }
@@ -82,7 +128,11 @@ const STRANGERS_WORD = 'own-port';
 const TIMES = 10;
 
 /** Sends as the stranger from this port to the server, ten times. */
-export async function sendAsStranger({ world: { sandbox } }: Lab, port: number, address: string): Promise<void> {
+export async function sendAsStranger(
+  { world: { sandbox } }: Lab,
+  port: number,
+  address: string,
+): Promise<void> {
   const kind = address.includes(':') ? 'udp6' : 'udp4';
   const text = `
     const socket = require('dgram').createSocket('${kind}');
@@ -104,7 +154,10 @@ export async function strangerIsSeen(lab: Lab): Promise<void> {
 }
 
 /** Does `work` while neither the prober nor the guest says anything. */
-export async function silently({ world: { sandbox } }: Lab, work: () => Promise<void>): Promise<void> {
+export async function silently(
+  { world: { sandbox } }: Lab,
+  work: () => Promise<void>,
+): Promise<void> {
   const tell = async (signal: string) => {
     const { status, stderr } = await sandbox.ask([
       'sh',

@@ -10,7 +10,8 @@ import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { COST, HAS_BEGUN, IS_BACK, readTold, STORM, type Stormer, TAMPER } from './storm.ts';
 
 const PLAN = { root: 'systemd-12' } as const;
-const SETTINGS = (backend: BackendName) => `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_ENDPOINTS=${INTERNET.vpn4}:1194/udp\n`;
+const SETTINGS = (backend: BackendName) =>
+  `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_ENDPOINTS=${INTERNET.vpn4}:1194/udp\n`;
 const TRACES =
   'find /etc /usr/local /var/lib /run -xdev -name "*killswitch*" ! -path "/run/systemd/units/*" | sort; nft list ruleset; ps -eo args | grep "[k]illswitch.watch" || :';
 
@@ -22,14 +23,24 @@ const TAMPERINGS = 4;
 /** Rules that others change a second: what the product promises to stand. */
 const PROMISED_RATE = 1_000;
 
-/** Who changes rules then, and how many transactions our whole ruleset is. The last stays for the tests below. */
-const STORMS: readonly { readonly backend: BackendName; readonly stormers: readonly Stormer[]; readonly transactions: number }[] = [
+/**
+ * Who changes rules then, and how many transactions our whole ruleset is. The last stays for the
+ * tests below.
+ */
+const STORMS: readonly {
+  readonly backend: BackendName;
+  readonly stormers: readonly Stormer[];
+  readonly transactions: number;
+}[] = [
   // Each table of each family is one of its own, and there are two of each.
   { backend: 'iptables', stormers: ['nft', 'iptables'], transactions: 4 },
   { backend: 'nftables', stormers: ['nft', 'iptables'], transactions: 1 },
 ];
 
-/** How the kernel bounds the service, as far as this machine has the controllers: one line each, with what was refused or slowed down so far. */
+/**
+ * How the kernel bounds the service, as far as this machine has the controllers: one line each,
+ * with what was refused or slowed down so far.
+ */
 const BOUNDS = `
 cd /sys/fs/cgroup
 unit=system.slice/ovpn-killswitch-watch.service
@@ -57,11 +68,14 @@ describe('the service under systemd', () => {
   afterAll(() => machine?.close());
   const at = (context: TestContext): { readonly machine: Booted; readonly product: Product } => {
     if (obstacle !== undefined) context.skip(obstacle);
-    if (machine === undefined || product === undefined) throw new Error('the machine was not booted');
+    if (machine === undefined || product === undefined)
+      throw new Error('the machine was not booted');
     return { machine, product };
   };
-  const watchOf = async (it: Product) => JSON.parse((await it.command('status', '--json')).stdout).watch;
-  const runs = (it: Product) => until('the watcher', async () => (await watchOf(it)).running === true);
+  const watchOf = async (it: Product) =>
+    JSON.parse((await it.command('status', '--json')).stdout).watch;
+  const runs = (it: Product) =>
+    until('the watcher', async () => (await watchOf(it)).running === true);
   const putsBack = async ({ machine, product }: ReturnType<typeof at>) => {
     await machine.sh('nft flush ruleset');
     await until('the rules', async () => (await product.command('status')).status === 0, 2_000);
@@ -73,7 +87,8 @@ describe('the service under systemd', () => {
     expect((await it.product.command('status')).stdout).toContain('ovpn-killswitch watch enable');
     await it.product.must('watch', 'enable');
     await runs(it.product);
-    // "nft monitor" may start later than the watcher, which then finds the first flush by itself and knows nobody.
+    // "nft monitor" may start later than the watcher, which then finds the first flush by itself
+    // and knows nobody.
     await until('who has flushed', async () => {
       await putsBack(it);
       const journal = await it.machine.sh('journalctl --no-pager -o cat -u ovpn-killswitch-watch');
@@ -96,28 +111,47 @@ describe('the service under systemd', () => {
       await writeSettings(it.machine, SETTINGS(backend));
       await it.product.must('lock');
       await runs(it.product);
-      const pid = Number(await it.machine.sh('systemctl show --value -p MainPID ovpn-killswitch-watch'));
-      const cost = async () => (await it.machine.sh(COST(pid))).split(' ').map(Number);
-      expect(await it.machine.sh('systemctl show -p CPUQuotaPerSecUSec,MemoryMax,TasksMax ovpn-killswitch-watch')).toBe(
-        'CPUQuotaPerSecUSec=500ms\nMemoryMax=268435456\nTasksMax=64\n',
+      const pid = Number(
+        await it.machine.sh('systemctl show --value -p MainPID ovpn-killswitch-watch'),
       );
+      const cost = async () => (await it.machine.sh(COST(pid))).split(' ').map(Number);
+      expect(
+        await it.machine.sh(
+          'systemctl show -p CPUQuotaPerSecUSec,MemoryMax,TasksMax ovpn-killswitch-watch',
+        ),
+      ).toBe('CPUQuotaPerSecUSec=500ms\nMemoryMax=268435456\nTasksMax=64\n');
       const bounds = await it.machine.sh(BOUNDS);
       expect(bounds).toMatch(/^tasks 64 0$/m);
       if (bounds.includes('cpu')) expect(bounds).toMatch(/^cpu 50000 100000 \d+$/m);
       if (bounds.includes('memory')) expect(bounds).toMatch(/^memory 268435456 0$/m);
       const logged = it.machine.file(LOG).length;
-      it.machine.run(['systemd-run', '-q', '--unit=told', '--property=StandardOutput=truncate:/run/told', 'nft', 'monitor']);
+      it.machine.run([
+        'systemd-run',
+        '-q',
+        '--unit=told',
+        '--property=StandardOutput=truncate:/run/told',
+        'nft',
+        'monitor',
+      ]);
       const [started = 0] = await cost();
       const began = performance.now();
-      const storm = it.machine.ask(['sh', '-c', STORM(STORM_SECONDS, stormers)], { milliseconds: 60_000 });
-      await until('the storm', async () => (await it.machine.ask(['sh', '-c', HAS_BEGUN])).status === 0);
+      const storm = it.machine.ask(['sh', '-c', STORM(STORM_SECONDS, stormers)], {
+        milliseconds: 60_000,
+      });
+      await until(
+        'the storm',
+        async () => (await it.machine.ask(['sh', '-c', HAS_BEGUN])).status === 0,
+      );
       await pause(QUIET_MILLISECONDS);
       let memory = 0;
       const waits: number[] = [];
       for (let turn = 0; turn < TAMPERINGS; turn++) {
         await it.machine.sh(TAMPER[backend]);
         const tampered = performance.now();
-        await until('ours in the storm', async () => (await it.machine.ask(['sh', '-c', IS_BACK[backend]])).status === 0);
+        await until(
+          'ours in the storm',
+          async () => (await it.machine.ask(['sh', '-c', IS_BACK[backend]])).status === 0,
+        );
         waits.push(Math.round(performance.now() - tampered));
         memory = Math.max(memory, (await cost())[1] ?? 0);
         await pause(1_500);
@@ -146,8 +180,14 @@ describe('the service under systemd', () => {
       expect(share).toBeLessThan(0.35);
       expect(memory).toBeLessThan(192);
       expect(after).toMatch(/^tasks 64 0$/m);
-      expect(await it.machine.sh('systemctl show --value -p MainPID ovpn-killswitch-watch')).toBe(`${pid}\n`);
-      await until('the rules', async () => (await it.product.command('status')).status === 0, 5_000);
+      expect(await it.machine.sh('systemctl show --value -p MainPID ovpn-killswitch-watch')).toBe(
+        `${pid}\n`,
+      );
+      await until(
+        'the rules',
+        async () => (await it.product.command('status')).status === 0,
+        5_000,
+      );
     },
   );
 
@@ -180,7 +220,9 @@ describe('the service under systemd', () => {
     await runs(it.product);
     await it.machine.sh('/usr/local/lib/ovpn-killswitch/recover');
     expect(await watchOf(it.product)).toEqual({ enabled: false, running: false });
-    expect(await it.machine.sh('nft list ruleset; ls /etc/systemd/system')).not.toMatch(/killswitch/);
+    expect(await it.machine.sh('nft list ruleset; ls /etc/systemd/system')).not.toMatch(
+      /killswitch/,
+    );
     await it.product.must('lock');
     await it.product.must('watch', 'enable');
     await runs(it.product);

@@ -2,7 +2,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../../src/proof/until.ts';
 import { tunnelCall } from '../hooks/captures.ts';
-import { installMachine, type Machine, machineObstacle, must, ran } from '../hooks/installed-machine.ts';
+import {
+  installMachine,
+  type Machine,
+  machineObstacle,
+  must,
+  ran,
+} from '../hooks/installed-machine.ts';
 import { KINDS, type Kind, useKind } from '../support/kinds.ts';
 import { COST, HAS_BEGUN, IS_BACK, STORM, TAMPER } from './storm.ts';
 
@@ -57,7 +63,11 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
   };
   const restored = async (before: string) => {
     const started = performance.now();
-    await until('the rules to be as before', () => read() === before, PROMISED_MILLISECONDS + GRACE_MILLISECONDS);
+    await until(
+      'the rules to be as before',
+      () => read() === before,
+      PROMISED_MILLISECONDS + GRACE_MILLISECONDS,
+    );
     return performance.now() - started;
   };
   // Without what keeps shut what belonged to a tunnel that is gone.
@@ -94,26 +104,38 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
 
   test('is known to status', () => {
     const status = it().command('status', '--json');
-    expect(JSON.parse(status.stdout)).toMatchObject({ exact: true, watch: { enabled: false, running: true } });
+    expect(JSON.parse(status.stdout)).toMatchObject({
+      exact: true,
+      watch: { enabled: false, running: true },
+    });
     expect(status.status, ran(status)).toBe(0);
   });
 
-  test.for(TAMPERS[kind])('puts the rules back within a second when somebody %s, and says who', async ([what, script]) => {
-    const before = read();
-    const log = it().logMark();
-    must(it().sh(script));
-    const milliseconds = await restored(before);
-    seen.push(`${what}: ${Math.round(milliseconds)} ms`);
-    expect(it().command('status').status).toBe(0);
-    await until('the log', () => log().some(({ event }) => event === 'restored'));
-    const [{ msg = '' } = {}] = log().filter(({ event }) => event === 'restored');
-    expect(msg).toMatch(kind === 'iptables-legacy' ? /nobody known/ : /by (nft|iptables|ip6tables) \(process \d+\)/);
-  });
+  test.for(TAMPERS[kind])(
+    'puts the rules back within a second when somebody %s, and says who',
+    async ([what, script]) => {
+      const before = read();
+      const log = it().logMark();
+      must(it().sh(script));
+      const milliseconds = await restored(before);
+      seen.push(`${what}: ${Math.round(milliseconds)} ms`);
+      expect(it().command('status').status).toBe(0);
+      await until('the log', () => log().some(({ event }) => event === 'restored'));
+      const [{ msg = '' } = {}] = log().filter(({ event }) => event === 'restored');
+      expect(msg).toMatch(
+        kind === 'iptables-legacy' ? /nobody known/ : /by (nft|iptables|ip6tables) \(process \d+\)/,
+      );
+    },
+  );
 
   test('puts them back also while what tells of changes has just ended', async (context) => {
     if (kind === 'iptables-legacy') context.skip('nothing tells there');
     const before = read();
-    must(it().sh(`for each in $(cat /proc/${pid}/task/*/children); do [ "$(cat /proc/$each/comm)" != nft ] || kill -9 $each; done`));
+    must(
+      it().sh(
+        `for each in $(cat /proc/${pid}/task/*/children); do [ "$(cat /proc/$each/comm)" != nft ] || kill -9 $each; done`,
+      ),
+    );
     // Its end alone causes a look, which is over by then.
     await pause(600);
     must(it().sh(TAMPERS[kind][0]?.[1] ?? ''));
@@ -150,9 +172,12 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
         .stdout.split(' ')
         .map(Number);
     const [started = 0] = cost();
-    const storm = it().sandbox.ask(['sh', '-c', STORM(STORM_SECONDS, ['nft', 'iptables'], STORM_RULES)], {
-      milliseconds: 30_000,
-    });
+    const storm = it().sandbox.ask(
+      ['sh', '-c', STORM(STORM_SECONDS, ['nft', 'iptables'], STORM_RULES)],
+      {
+        milliseconds: 30_000,
+      },
+    );
     await until('the storm', () => it().sh(HAS_BEGUN).status === 0);
     must(it().sh(TAMPER[backend]));
     const ours = () => it().sh(IS_BACK[backend]).status === 0;
@@ -182,6 +207,8 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
     must(it().sh(`kill ${pid}`));
     await until('its end', () => it().sh(`kill -0 ${pid}`).status !== 0);
     expect(it().sh('ps -eo args').stdout).not.toMatch(/monitor/);
-    expect(JSON.parse(it().command('status', '--json').stdout)).toMatchObject({ watch: { enabled: false, running: false } });
+    expect(JSON.parse(it().command('status', '--json').stdout)).toMatchObject({
+      watch: { enabled: false, running: false },
+    });
   });
 });

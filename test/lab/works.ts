@@ -10,15 +10,28 @@ export interface Carried {
   readonly ipv6?: boolean;
 }
 
-/** Whether pages, echoes, names and pings pass the tunnel as far as it carries them, seen from the far end as from our own address. */
-export async function works({ world, product }: Lab, { ipv4 = true, ipv6 = true }: Carried = {}): Promise<void> {
+/**
+ * Whether pages, echoes, names and pings pass the tunnel as far as it carries them, seen from the
+ * far end as from our own address.
+ */
+export async function works(
+  { world, product }: Lab,
+  { ipv4 = true, ipv6 = true }: Carried = {},
+): Promise<void> {
   const [tunnel] = (await statusOf(product)).tunnels;
-  const [own4, own6] = [tunnel?.addresses.find((text) => !text.includes(':')), tunnel?.addresses.find((text) => text.includes(':'))];
-  const resolvers = tunnel?.resolvers.filter((address) => (address.includes(':') ? ipv6 : ipv4)) ?? [];
+  const [own4, own6] = [
+    tunnel?.addresses.find((text) => !text.includes(':')),
+    tunnel?.addresses.find((text) => text.includes(':')),
+  ];
+  const resolvers =
+    tunnel?.resolvers.filter((address) => (address.includes(':') ? ipv6 : ipv4)) ?? [];
   expect(resolvers.length).toBeGreaterThan(0);
   const visits = [
     ...WEB_VISITS.filter(({ service }) => service !== 'dns'),
-    ...resolvers.map((address) => ({ name: address, service: 'dns', address, port: PORTS.dns, type: 'A' }) as const),
+    ...resolvers.map(
+      (address) =>
+        ({ name: address, service: 'dns', address, port: PORTS.dns, type: 'A' }) as const,
+    ),
   ];
   const visited = await world.visit(visits);
   expect(visited).toEqual({
@@ -28,5 +41,7 @@ export async function works({ world, product }: Lab, { ipv4 = true, ipv6 = true 
     echo6: ipv6 ? 'echo' : null,
     ...Object.fromEntries(resolvers.map((address) => [address, 'web host'])),
   });
-  expect(await Promise.all([INTERNET.web4, INTERNET.web6].map((address) => world.ping(address)))).toEqual([ipv4, ipv6]);
+  expect(
+    await Promise.all([INTERNET.web4, INTERNET.web6].map((address) => world.ping(address))),
+  ).toEqual([ipv4, ipv6]);
 }

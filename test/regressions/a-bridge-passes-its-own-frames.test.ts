@@ -11,12 +11,15 @@ import { POLICIES, type PolicyName } from '../support/policies.ts';
 import { sandboxHost } from '../support/sandbox-host.ts';
 
 /**
- * With net.bridge.bridge-nf-call-iptables=1 the kernel shows IP hooks the frames between two ports of
- * one bridge. They were dropped as forwarded packets: two containers of one network could not talk
- * while the machine was locked. What the machine routes or sends itself is judged as before.
+ * With net.bridge.bridge-nf-call-iptables=1 the kernel shows IP hooks the frames between two ports
+ * of one bridge. They were dropped as forwarded packets: two containers of one network could not
+ * talk while the machine was locked. What the machine routes or sends itself is judged as before.
  */
 
-/** Guests `a` and `b` on the bridge br-x, `c` on br-y; the bridge up0 holds the uplink to `lan` and the guest `d`. */
+/**
+ * Guests `a` and `b` on the bridge br-x, `c` on br-y; the bridge up0 holds the uplink to `lan` and
+ * the guest `d`.
+ */
 const SCENE = `
 set -e
 [ "$(cat /proc/sys/net/bridge/bridge-nf-call-iptables)" = 1 ]
@@ -55,14 +58,20 @@ interface Ping {
 /** Between ports of one bridge. */
 const BRIDGED: Readonly<Record<string, Ping>> = {
   'two guests of one bridge': { from: 'a', to: ['10.9.1.3', 'fd09:1::3'] },
-  'a guest of the bridge with the uplink, and the LAN': { from: 'd', to: ['192.168.77.1', 'fd77::1'] },
+  'a guest of the bridge with the uplink, and the LAN': {
+    from: 'd',
+    to: ['192.168.77.1', 'fd77::1'],
+  },
 };
 
 /** Routed or sent by the machine. */
 const ROUTED: Readonly<Record<string, Ping>> = {
   'guests of two bridges': { from: 'a', to: ['10.9.2.2', 'fd09:2::2'] },
   'a guest and the internet': { from: 'a', to: ['198.51.100.80', '2001:db8::80'] },
-  'a guest of the bridge with the uplink, by the machine, and the internet': { from: 'd', to: ['198.51.100.80', '2001:db8::80'] },
+  'a guest of the bridge with the uplink, by the machine, and the internet': {
+    from: 'd',
+    to: ['198.51.100.80', '2001:db8::80'],
+  },
   'this machine and a guest': { to: ['10.9.1.2', 'fd09:1::2'] },
   'this machine and the internet': { to: ['198.51.100.80', '2001:db8::80'] },
 };
@@ -70,15 +79,20 @@ const ROUTED: Readonly<Record<string, Ping>> = {
 /** How many of two pings, one of each family, are answered. */
 function answered(sandbox: Sandbox, { from, to }: Ping): number {
   const one = (address: string) =>
-    sandbox.run(['ping', '-n', '-c', '1', '-W', '1', address], from === undefined ? {} : { at: from }).status === 0;
+    sandbox.run(
+      ['ping', '-n', '-c', '1', '-W', '1', address],
+      from === undefined ? {} : { at: from },
+    ).status === 0;
   return to.filter(one).length;
 }
 
 const answers = (sandbox: Sandbox, pings: Readonly<Record<string, Ping>>) =>
   Object.fromEntries(Object.entries(pings).map(([name, ping]) => [name, answered(sandbox, ping)]));
-const all = (pings: Readonly<Record<string, Ping>>, count: number) => Object.fromEntries(Object.keys(pings).map((name) => [name, count]));
+const all = (pings: Readonly<Record<string, Ping>>, count: number) =>
+  Object.fromEntries(Object.keys(pings).map((name) => [name, count]));
 
-const withFrames = (kind: Kind): Backend => (kind === 'nftables' ? backendOf(kind) : iptables(undefined, '', true, true));
+const withFrames = (kind: Kind): Backend =>
+  kind === 'nftables' ? backendOf(kind) : iptables(undefined, '', true, true);
 
 /** With the LAN off, so that nothing of the machine's own passes by another rule. */
 const STATES: readonly PolicyName[] = ['blocked, LAN off', 'connected, LAN off'];
@@ -87,13 +101,21 @@ describe.each(KINDS)('with %s', (kind) => {
   test('frames of one bridge pass, and nothing that the machine routes or sends', async (context) => {
     await inSandbox({ context, kind }, async (sandbox) => {
       const { status, stderr } = sandbox.run(['sh', '-s'], { stdin: SCENE });
-      if (status !== 0) context.skip(`no bridge whose frames IP hooks see can be made here: ${stderr.trim()}`);
+      if (status !== 0)
+        context.skip(`no bridge whose frames IP hooks see can be made here: ${stderr.trim()}`);
       // Until the addresses of the links are there.
       await expect
-        .poll(() => ({ ...answers(sandbox, BRIDGED), ...answers(sandbox, ROUTED) }), { timeout: 30_000, interval: 200 })
+        .poll(() => ({ ...answers(sandbox, BRIDGED), ...answers(sandbox, ROUTED) }), {
+          timeout: 30_000,
+          interval: 200,
+        })
         .toEqual({ ...all(BRIDGED, 2), ...all(ROUTED, 2) });
       for (const state of STATES) {
-        const [host, backend, ruleset] = [sandboxHost(sandbox), withFrames(kind), compile(POLICIES[state])];
+        const [host, backend, ruleset] = [
+          sandboxHost(sandbox),
+          withFrames(kind),
+          compile(POLICIES[state]),
+        ];
         apply(host, backend, ruleset);
         expect({ state, ...answers(sandbox, BRIDGED) }).toEqual({ state, ...all(BRIDGED, 2) });
         expect({ state, ...answers(sandbox, ROUTED) }).toEqual({ state, ...all(ROUTED, 0) });

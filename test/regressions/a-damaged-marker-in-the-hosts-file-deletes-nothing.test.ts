@@ -25,25 +25,31 @@ const WHOLE = {
 describe.each(BACKENDS)('a hosts file, with %s,', (backend) => {
   const machine = useMachine();
 
-  test.each(Object.entries(DAMAGED))('with %s stays as it is under lock, unlock and recover, which say so', (_, text) => {
-    const it = machine();
-    it.settings(`KILLSWITCH_BACKEND=${backend}`);
-    it.write('/etc/hosts', text);
-    const locked = must(it.command('lock', '--force'));
-    expect(locked.stderr).toContain('/etc/hosts stays as it is');
-    must(it.command('unlock'));
-    expect(it.read('/etc/hosts')).toBe(text);
-    const recovered = it.run(`${LIBRARY}/recover`);
-    expect(recovered.status, ran(recovered)).toBe(73);
-    expect(recovered.stderr).toContain('LEFT: /etc/hosts stays as it is');
-    expect(it.read('/etc/hosts')).toBe(text);
-  });
+  test.each(Object.entries(DAMAGED))(
+    'with %s stays as it is under lock, unlock and recover, which say so',
+    (_, text) => {
+      const it = machine();
+      it.settings(`KILLSWITCH_BACKEND=${backend}`);
+      it.write('/etc/hosts', text);
+      const locked = must(it.command('lock', '--force'));
+      expect(locked.stderr).toContain('/etc/hosts stays as it is');
+      must(it.command('unlock'));
+      expect(it.read('/etc/hosts')).toBe(text);
+      const recovered = it.run(`${LIBRARY}/recover`);
+      expect(recovered.status, ran(recovered)).toBe(73);
+      expect(recovered.stderr).toContain('LEFT: /etc/hosts stays as it is');
+      expect(it.read('/etc/hosts')).toBe(text);
+    },
+  );
 
-  test.each(Object.entries(WHOLE))('with %s is the same after recover as after unlock', (_, text) => {
-    const it = machine();
-    it.write('/etc/hosts', text);
-    must(it.run(`${LIBRARY}/recover`));
-    expect(it.read('/etc/hosts')).toBe(unpinned(text));
-    expect(it.read('/etc/hosts')).not.toContain('ovpn-killswitch');
-  });
+  test.each(Object.entries(WHOLE))(
+    'with %s is the same after recover as after unlock',
+    (_, text) => {
+      const it = machine();
+      it.write('/etc/hosts', text);
+      must(it.run(`${LIBRARY}/recover`));
+      expect(it.read('/etc/hosts')).toBe(unpinned(text));
+      expect(it.read('/etc/hosts')).not.toContain('ovpn-killswitch');
+    },
+  );
 });

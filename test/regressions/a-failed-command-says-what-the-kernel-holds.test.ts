@@ -37,10 +37,17 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const tool = backend === 'nftables' ? 'nft' : 'iptables-restore';
     const path = must(it.sh(`readlink -f "$(command -v ${tool})"`)).stdout.trim();
     must(
-      it.sh(`mkdir /run/real; cp ${path} /run/real/all; for each in nft iptables-save ip6tables-save; do ln -s all /run/real/$each; done`),
+      it.sh(
+        `mkdir /run/real; cp ${path} /run/real/all; for each in nft iptables-save ip6tables-save; do ln -s all /run/real/$each; done`,
+      ),
     );
-    const script = '#!/bin/sh\\ncase "$0 $*" in *save*|*list*) exec "/run/real/$(basename "$0")" "$@";; esac\\necho refused >&2; exit 1\\n';
-    must(it.sh(`printf '${script}' >/run/refuses; chmod 755 /run/refuses; mount --bind /run/refuses ${path}`));
+    const script =
+      '#!/bin/sh\\ncase "$0 $*" in *save*|*list*) exec "/run/real/$(basename "$0")" "$@";; esac\\necho refused >&2; exit 1\\n';
+    must(
+      it.sh(
+        `printf '${script}' >/run/refuses; chmod 755 /run/refuses; mount --bind /run/refuses ${path}`,
+      ),
+    );
     try {
       const { status, stderr } = it.command('lock', '--force');
       expect(status).not.toBe(0);
@@ -58,7 +65,9 @@ describe.each(BACKENDS)('with %s', (backend) => {
     it.settings(`${good}\n${MISTAKE}`);
     const { stderr } = it.command('lock', '--force');
     must(it.run('iptables', '-P', 'FORWARD', 'ACCEPT'));
-    expect(stderr).toContain('State now: no rule of ovpn-killswitch is loaded, but a chain policy of iptables is DROP.');
+    expect(stderr).toContain(
+      'State now: no rule of ovpn-killswitch is loaded, but a chain policy of iptables is DROP.',
+    );
     expect(stderr).not.toContain('OPEN');
   });
 

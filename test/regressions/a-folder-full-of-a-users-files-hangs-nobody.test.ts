@@ -6,10 +6,14 @@ const USER = '61235';
 const MANY = 30_000;
 
 const machine = useMachine((fresh) => {
-  fresh.settings('KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp', `KILLSWITCH_PROFILES=${HOME}/*.conf`);
+  fresh.settings(
+    'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp',
+    `KILLSWITCH_PROFILES=${HOME}/*.conf`,
+  );
   fresh.sh(`mkdir -p ${HOME}; chown ${USER}:${USER} ${HOME}`);
 });
-const asUser = (script: string) => machine().run('setpriv', '--reuid', USER, '--regid', USER, '--clear-groups', 'sh', '-c', script);
+const asUser = (script: string) =>
+  machine().run('setpriv', '--reuid', USER, '--regid', USER, '--clear-groups', 'sh', '-c', script);
 const timed = (...args: readonly string[]) => {
   const since = performance.now();
   const ended = machine().command(...args);
@@ -43,6 +47,8 @@ test(`detach of a profile beside ${MANY} files that look like drafts of it remov
   asUser(`cd ${HOME}; seq -f '.vpn.conf.%.0f' 4000000 ${4_000_000 + MANY} | xargs touch`);
   const ended = timed('detach', `${HOME}/vpn.conf`);
   expect(ended.status, ran(ended)).toBe(0);
-  expect(machine().sh(`find ${HOME} -name '.vpn.conf.*' | wc -l`).stdout.trim()).toBe(String(MANY + 1));
+  expect(machine().sh(`find ${HOME} -name '.vpn.conf.*' | wc -l`).stdout.trim()).toBe(
+    String(MANY + 1),
+  );
   expect(ended.seconds).toBeLessThan(usual * 3 + 5);
 });

@@ -10,14 +10,17 @@ import { formerOf, POLICIES, TUN0 } from '../support/policies.ts';
 import { sandboxHost } from '../support/sandbox-host.ts';
 
 /**
- * CVE-2019-14899 with real packets, sent with a raw socket: somebody on the LAN, or the VPN's server,
- * forges them and learns from an answer, in clear or encrypted, which address this machine has inside
- * the tunnel, or outside of it, and which connections.
+ * CVE-2019-14899 with real packets, sent with a raw socket: somebody on the LAN, or the VPN's
+ * server, forges them and learns from an answer, in clear or encrypted, which address this machine
+ * has inside the tunnel, or outside of it, and which connections.
  */
 
 const PROGRAM = readFileSync(resolve(import.meta.dirname, '../support/forge.pl'), 'utf8');
 
-/** The LAN and the far end of the tunnel, which count whatever they get but neighbour discovery. `far` holds one connection of this machine. */
+/**
+ * The LAN and the far end of the tunnel, which count whatever they get but neighbour discovery.
+ * `far` holds one connection of this machine.
+ */
 const SCENE = `
 set -e
 ip netns add lan; ip netns add far
@@ -87,34 +90,89 @@ const GUESSES = [
 ] as const;
 const TUPLE = [[THEIRS, OWN]] as const;
 
-/** Who forges what. The server's packets of its own connection are no forgery: those it may answer to. */
+/**
+ * Who forges what. The server's packets of its own connection are no forgery: those it may answer
+ * to.
+ */
 const FORGERIES: Readonly<Record<string, Forgery>> = {
-  'the LAN, as itself, to the address inside': { at: 'lan', from: LAN_HOST, to: INSIDE, ports: GUESSES },
-  'the LAN, as a host of the internet, to the address inside': { at: 'lan', from: FAR_HOST, to: INSIDE, ports: GUESSES },
-  'the LAN, as the other end of an open connection': { at: 'lan', from: FAR_HOST, to: INSIDE, ports: TUPLE },
-  'the server, as a host of the LAN, to the address inside': { at: 'far', from: LAN_HOST, to: INSIDE, ports: GUESSES },
-  'the server, as a host of the internet, to the address inside': { at: 'far', from: FAR_HOST, to: INSIDE, ports: GUESSES },
-  'the server, as a host of the internet, to the address on the LAN': { at: 'far', from: FAR_HOST, to: OUTSIDE, ports: GUESSES },
-  'the server, as a host of the LAN, to the address on the LAN': { at: 'far', from: LAN_HOST, to: OUTSIDE, ports: GUESSES },
+  'the LAN, as itself, to the address inside': {
+    at: 'lan',
+    from: LAN_HOST,
+    to: INSIDE,
+    ports: GUESSES,
+  },
+  'the LAN, as a host of the internet, to the address inside': {
+    at: 'lan',
+    from: FAR_HOST,
+    to: INSIDE,
+    ports: GUESSES,
+  },
+  'the LAN, as the other end of an open connection': {
+    at: 'lan',
+    from: FAR_HOST,
+    to: INSIDE,
+    ports: TUPLE,
+  },
+  'the server, as a host of the LAN, to the address inside': {
+    at: 'far',
+    from: LAN_HOST,
+    to: INSIDE,
+    ports: GUESSES,
+  },
+  'the server, as a host of the internet, to the address inside': {
+    at: 'far',
+    from: FAR_HOST,
+    to: INSIDE,
+    ports: GUESSES,
+  },
+  'the server, as a host of the internet, to the address on the LAN': {
+    at: 'far',
+    from: FAR_HOST,
+    to: OUTSIDE,
+    ports: GUESSES,
+  },
+  'the server, as a host of the LAN, to the address on the LAN': {
+    at: 'far',
+    from: LAN_HOST,
+    to: OUTSIDE,
+    ports: GUESSES,
+  },
 };
 
 /** Packets that the LAN and the far end have got from this machine. */
 function answers(sandbox: Sandbox): number {
   return ['lan', 'far']
-    .map((at) => /packets (\d+)/.exec(sandbox.run(['nft', 'list', 'counter', 'inet', 'seen', 'answers'], { at }).stdout)?.[1])
+    .map(
+      (at) =>
+        /packets (\d+)/.exec(
+          sandbox.run(['nft', 'list', 'counter', 'inet', 'seen', 'answers'], { at }).stdout,
+        )?.[1],
+    )
     .reduce((sum, count) => sum + Number(count), 0);
 }
 
-function forge(sandbox: Sandbox, { at, from, to, ports }: Forgery, kind: string, family: Family): void {
-  const lines = ports.map(([fromPort, toPort]) => `${kind} ${from[family]} ${fromPort} ${to[family]} ${toPort}\n`);
+function forge(
+  sandbox: Sandbox,
+  { at, from, to, ports }: Forgery,
+  kind: string,
+  family: Family,
+): void {
+  const lines = ports.map(
+    ([fromPort, toPort]) => `${kind} ${from[family]} ${fromPort} ${to[family]} ${toPort}\n`,
+  );
   const { status, stderr } = sandbox.run(['perl', '-e', PROGRAM], { at, stdin: lines.join('') });
   if (status !== 0) throw new Error(stderr);
 }
 
 const pause = (milliseconds: number) => new Promise((done) => setTimeout(done, milliseconds));
 
-/** Which packets get an answer, by who forged them and family; and how many answers the fragments got. */
-async function answered(sandbox: Sandbox): Promise<{ readonly whole: readonly string[]; readonly parts: number }> {
+/**
+ * Which packets get an answer, by who forged them and family; and how many answers the fragments
+ * got.
+ */
+async function answered(
+  sandbox: Sandbox,
+): Promise<{ readonly whole: readonly string[]; readonly parts: number }> {
   const whole: string[] = [];
   for (const [name, forgery] of Object.entries(FORGERIES))
     for (const family of FAMILIES)
@@ -131,15 +189,23 @@ async function answered(sandbox: Sandbox): Promise<{ readonly whole: readonly st
   return { whole, parts: answers(sandbox) - before };
 }
 
-/** Without rules every kind of packet is answered, but a reset, and a datagram that a program takes. */
+/**
+ * Without rules every kind of packet is answered, but a reset, and a datagram that a program takes.
+ */
 const TALKATIVE = Object.entries(FORGERIES).flatMap(([name, { ports }]) =>
   FAMILIES.flatMap((family) =>
-    WHOLE.filter((kind) => kind !== 'rst' && !(kind === 'udp' && ports === TUPLE)).map((kind) => `${name}: ${family} ${kind}`),
+    WHOLE.filter((kind) => kind !== 'rst' && !(kind === 'udp' && ports === TUPLE)).map(
+      (kind) => `${name}: ${family} ${kind}`,
+    ),
   ),
 );
 const FIRST_PARTS = Object.keys(FORGERIES).length * FAMILIES.length;
 
-const RECONNECTING = { state: 'blocked', base: POLICIES.connected.base, former: [formerOf('reconnecting', TUN0)] } as const;
+const RECONNECTING = {
+  state: 'blocked',
+  base: POLICIES.connected.base,
+  former: [formerOf('reconnecting', TUN0)],
+} as const;
 
 /** Answers at the far end. */
 const FAR = `
@@ -165,12 +231,16 @@ for (const [here, there, type] of ${JSON.stringify(FAMILIES.map((family) => [INS
 `;
 
 describe.each(KINDS)('with %s', (kind) => {
-  test('nothing that is forged gets an answer, connected and while OpenVPN reconnects', { timeout: 300_000 }, async (context) => {
+  test('nothing that is forged gets an answer, connected and while OpenVPN reconnects', {
+    timeout: 300_000,
+  }, async (context) => {
     const obstacle = sandboxObstacle();
     if (obstacle !== undefined) context.skip(obstacle);
     const sandbox = await openSandbox();
     try {
-      const missing = useKind(sandbox, kind) ?? (sandbox.run(['perl', '-e', '1']).status === 0 ? undefined : 'perl is not installed');
+      const missing =
+        useKind(sandbox, kind) ??
+        (sandbox.run(['perl', '-e', '1']).status === 0 ? undefined : 'perl is not installed');
       if (missing !== undefined) context.skip(missing);
       const must = (script: string) => {
         const { status, stderr } = sandbox.run(['sh', '-s'], { stdin: script });
@@ -180,7 +250,9 @@ describe.each(KINDS)('with %s', (kind) => {
       const [host, backend] = [sandboxHost(sandbox), backendOf(kind)];
       const { policies } = look(host, backend);
       apply(host, backend, compile(POLICIES.connected));
-      await startService(sandbox, 'far', [process.execPath, '-e', FAR], { at: 'far' }).says('ready');
+      await startService(sandbox, 'far', [process.execPath, '-e', FAR], { at: 'far' }).says(
+        'ready',
+      );
       await startService(sandbox, 'here', [process.execPath, '-e', HERE]).says('ready');
       must(COUNT);
       expect(await answered(sandbox)).toEqual({ whole: [], parts: 0 });

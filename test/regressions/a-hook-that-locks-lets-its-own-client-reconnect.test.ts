@@ -9,9 +9,9 @@ import { DIST } from '../e2e/stage.ts';
 import { BACKENDS } from '../hooks/installed-machine.ts';
 
 /**
- * `up` locks a machine that nobody has decided about. Where no setting named the profile and nobody had
- * attached it, the lock knew no server: the first reconnect found its own server shut, and its name had
- * no address.
+ * `up` locks a machine that nobody has decided about. Where no setting named the profile and nobody
+ * had attached it, the lock knew no server: the first reconnect found its own server shut, and its
+ * name had no address.
  */
 
 interface Scene {
@@ -28,9 +28,17 @@ async function open(backend: string, remote: string, owner: number): Promise<Sce
   const world = await openWorld({ dist: DIST, transport: 'udp' });
   try {
     await world.writeProfile(true, remote);
-    const product = await installProduct(world.sandbox, DIST, `KILLSWITCH_BACKEND=${backend}\n${ELSEWHERE}\n`);
+    const product = await installProduct(
+      world.sandbox,
+      DIST,
+      `KILLSWITCH_BACKEND=${backend}\n${ELSEWHERE}\n`,
+    );
     const resolver = `echo 'nameserver ${INTERNET.resolver4}' >/etc/resolv.conf`;
-    world.sandbox.run(['sh', '-c', `echo 127.0.0.1 localhost >/etc/hosts; ${resolver}; chown ${owner} ${PROFILE}`]);
+    world.sandbox.run([
+      'sh',
+      '-c',
+      `echo 127.0.0.1 localhost >/etc/hosts; ${resolver}; chown ${owner} ${PROFILE}`,
+    ]);
     await world.startServer();
     const client = world.startClient();
     await client.says(CONNECTED);

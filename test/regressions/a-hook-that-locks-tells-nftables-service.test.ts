@@ -11,8 +11,12 @@ const machine = useMachine((fresh) => {
   installForNetworkManager(fresh);
   fresh.settings('KILLSWITCH_BACKEND=nftables', 'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp');
   fresh.write(UNIT, '[Service]\nType=oneshot\nExecStop=/usr/sbin/nft flush ruleset\n');
-  fresh.sh('mkdir -p /run/systemd/system; printf "#!/bin/sh\\n" >/usr/local/sbin/systemctl; chmod 755 /usr/local/sbin/systemctl');
-  fresh.sh('[ ! -e /usr/bin/systemctl ] || mount --bind /usr/local/sbin/systemctl /usr/bin/systemctl');
+  fresh.sh(
+    'mkdir -p /run/systemd/system; printf "#!/bin/sh\\n" >/usr/local/sbin/systemctl; chmod 755 /usr/local/sbin/systemctl',
+  );
+  fresh.sh(
+    '[ ! -e /usr/bin/systemctl ] || mount --bind /usr/local/sbin/systemctl /usr/bin/systemctl',
+  );
 });
 
 beforeEach(() => {
@@ -33,7 +37,9 @@ test.each([
   expect(machine().exists(NFTABLES_DROP_IN_NOW)).toBe(false);
   const logged = machine().logMark();
   const { stderr } = run();
-  expect(logged().map(({ event }) => event)).toEqual(expect.arrayContaining(['locked', 'nftables-service']));
+  expect(logged().map(({ event }) => event)).toEqual(
+    expect.arrayContaining(['locked', 'nftables-service']),
+  );
   expect(machine().status(), stderr).toMatchObject({ state: 'connected' });
   expect(machine().read(NFTABLES_DROP_IN_NOW)).toContain('ExecStop=/usr/sbin/nft');
 });

@@ -9,7 +9,11 @@ const USER = '61235';
 
 describe.each(BACKENDS)('with %s', (backend) => {
   const machine = useMachine((fresh) => {
-    fresh.settings(`KILLSWITCH_BACKEND=${backend}`, 'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp', `KILLSWITCH_PROFILES=${HOME}/*.conf`);
+    fresh.settings(
+      `KILLSWITCH_BACKEND=${backend}`,
+      'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp',
+      `KILLSWITCH_PROFILES=${HOME}/*.conf`,
+    );
     fresh.command('lock');
     fresh.write(SECRET, 'SECRET-OF-ROOT\n');
   });
@@ -17,7 +21,8 @@ describe.each(BACKENDS)('with %s', (backend) => {
   test('uninstall gets to its end past FIFOs, links and files of a user wherever he could write, and says what it left', (context) => {
     const it = machine();
     if (!it.sandbox.hasOtherUsers) context.skip('there is no other user here');
-    // An earlier "boot" under umask 000, an OpenVPN that ran as an account, and a resolv.conf in a home.
+    // An earlier "boot" under umask 000, an OpenVPN that ran as an account, and a resolv.conf in a
+    // home.
     it.sh(
       `chmod 777 ${RUN}; mkdir -p ${HOME} ${RUN}/dns ${STATE}/dns; chown ${USER} ${HOME} ${RUN}/dns ${STATE}/dns ${STATE}/endpoints.json`,
     );

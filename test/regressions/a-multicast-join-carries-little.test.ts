@@ -8,8 +8,9 @@ import { POLICIES } from '../support/policies.ts';
 import { sandboxHost } from '../support/sandbox-host.ts';
 
 /**
- * A program without rights joins multicast groups whose addresses are what it has to say: the kernel
- * reports them by MLD on the uplink. With the LAN off more than a thousand bytes a second left so.
+ * A program without rights joins multicast groups whose addresses are what it has to say: the
+ * kernel reports them by MLD on the uplink. With the LAN off more than a thousand bytes a second
+ * left so.
  */
 
 const SCENE = `
@@ -31,7 +32,10 @@ END
 
 const SECONDS = 4;
 
-/** How many IPv6 groups are joined at once, how long they stay, and how soon the next are, in milliseconds. */
+/**
+ * How many IPv6 groups are joined at once, how long they stay, and how soon the next are, in
+ * milliseconds.
+ */
 type Pace = readonly [groups: number, stay: number, next: number];
 const [FLOOD, PACED, ONCE]: readonly [Pace, Pace, Pace] = [
   [60, 60, 20],
@@ -65,28 +69,45 @@ interface Carried {
   readonly ipv4: number;
 }
 
-/** What a user without rights gets out in bytes: the free bits of every group that the LAN hears of. */
+/**
+ * What a user without rights gets out in bytes: the free bits of every group that the LAN hears of.
+ */
 function carried(sandbox: Sandbox, pace: Pace): Carried {
   const counters = () =>
     ['mld', 'other'].map((name) => {
-      const { stdout } = sandbox.run(['nft', 'list', 'counter', 'inet', 'seen', name], { at: 'lan' });
+      const { stdout } = sandbox.run(['nft', 'list', 'counter', 'inet', 'seen', name], {
+        at: 'lan',
+      });
       const [, packets, bytes] = /packets (\d+) bytes (\d+)/.exec(stdout) ?? [];
       return { packets: Number(packets), bytes: Number(bytes) };
     });
   const before = counters();
-  sandbox.run(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, '-e', JOIN(pace)]);
+  sandbox.run([
+    'setpriv',
+    '--reuid=65534',
+    '--regid=65534',
+    '--clear-groups',
+    process.execPath,
+    '-e',
+    JOIN(pace),
+  ]);
   const [mld, igmp] = counters().map(({ packets, bytes }, index) => ({
     packets: packets - (before[index]?.packets ?? 0),
     bytes: bytes - (before[index]?.bytes ?? 0),
   }));
-  // Headers and the report's own come first (RFC 3810 5.2, RFC 3376 4.2); a group takes 20 bytes of a report, or 8.
+  // Headers and the report's own come first (RFC 3810 5.2, RFC 3376 4.2); a group takes 20 bytes of
+  // a report, or 8.
   const free = (each: typeof mld, head: number, record: number, share: number) =>
-    each === undefined ? Number.NaN : Math.round(((each.bytes - head * each.packets) / record) * share);
+    each === undefined
+      ? Number.NaN
+      : Math.round(((each.bytes - head * each.packets) / record) * share);
   return { ipv6: free(mld, 40 + 8 + 8, 20, 14), ipv4: free(igmp, 24 + 8, 8, 3.5) };
 }
 
 describe.each(KINDS)('with %s', (kind) => {
-  test('multicast joins of a user carry hardly anything while the LAN is off', { timeout: 120_000 }, async (context) => {
+  test('multicast joins of a user carry hardly anything while the LAN is off', {
+    timeout: 120_000,
+  }, async (context) => {
     await inSandbox({ context, kind, users: true }, async (sandbox) => {
       const { status, stderr } = sandbox.run(['sh', '-s'], { stdin: SCENE });
       if (status !== 0) throw new Error(stderr);
@@ -98,7 +119,11 @@ describe.each(KINDS)('with %s', (kind) => {
       apply(host, backend, compile(POLICIES['blocked, endpoints of both families']));
       expect(carried(sandbox, FLOOD).ipv6).toBeGreaterThan(10_000);
       apply(host, backend, compile(POLICIES['blocked, LAN off']));
-      const off = { once: carried(sandbox, ONCE), paced: carried(sandbox, PACED), flood: carried(sandbox, FLOOD) };
+      const off = {
+        once: carried(sandbox, ONCE),
+        paced: carried(sandbox, PACED),
+        flood: carried(sandbox, FLOOD),
+      };
       process.stdout.write(`${kind}: bytes in ${SECONDS} s ${JSON.stringify({ open, off })}\n`);
       // What neighbour discovery needs is heard.
       expect(off.once.ipv6).toBeGreaterThan(0);

@@ -2,7 +2,10 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { must, ran, useMachine } from '../hooks/installed-machine.ts';
 import { addFarHost, oursInKernel, reached } from '../support/far-host.ts';
 
-/** What another program adds with nft: iptables-nft leaves the table out of its listing, or stops in the middle of it. */
+/**
+ * What another program adds with nft: iptables-nft leaves the table out of its listing, or stops in
+ * the middle of it.
+ */
 const NATIVE = ['ct state established accept', 'meta mark set 1'];
 const BOTH = ['ipv4', 'ipv6'];
 
@@ -11,9 +14,18 @@ describe.each(NATIVE)('beside "nft add rule ip filter OUTPUT %s"', (rule) => {
   const addTheirs = () => {
     const table = (family: string) =>
       `nft add table ${family} filter; nft add chain ${family} filter OUTPUT '{ type filter hook output priority filter; }'`;
-    must(machine().sh(['ip', 'ip6'].map((family) => `${table(family)}; nft add rule ${family} filter OUTPUT ${rule}`).join('; ')));
+    must(
+      machine().sh(
+        ['ip', 'ip6']
+          .map((family) => `${table(family)}; nft add rule ${family} filter OUTPUT ${rule}`)
+          .join('; '),
+      ),
+    );
   };
-  const theirs = () => machine().sh("nft list ruleset | grep -cE 'ct state established accept|meta mark set 0x0*1'").stdout.trim();
+  const theirs = () =>
+    machine()
+      .sh("nft list ruleset | grep -cE 'ct state established accept|meta mark set 0x0*1'")
+      .stdout.trim();
   afterEach(() => machine().sh('ovpn-killswitch unlock; nft flush ruleset'));
 
   test.each([
@@ -38,7 +50,9 @@ describe.each(NATIVE)('beside "nft add rule ip filter OUTPUT %s"', (rule) => {
     const locked = it.command('lock', '--force');
     expect(locked.status, ran(locked)).toBe(0);
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true, backend: 'nftables' });
-    expect(locked.stdout.replace(/\s+/g, ' ')).toMatch(/nftables: ip6?tables-save cannot read the rules that are here/);
+    expect(locked.stdout.replace(/\s+/g, ' ')).toMatch(
+      /nftables: ip6?tables-save cannot read the rules that are here/,
+    );
   });
 
   test('a setting that names iptables changes nothing, and the error names the setting that helps', () => {

@@ -13,7 +13,9 @@ import { sandboxHost } from '../support/sandbox-host.ts';
  * without any tunnel too.
  */
 
-/** The uplink with its router, a tunnel that takes every packet, and a second uplink that is down. */
+/**
+ * The uplink with its router, a tunnel that takes every packet, and a second uplink that is down.
+ */
 const SCENE = `
 set -e
 ip netns add router; ip netns add far
@@ -40,10 +42,17 @@ table inet seen {
 END
 `;
 
-/** Sends ten payloads to an address as a user without rights. @returns how many of them the router saw. */
+/**
+ * Sends ten payloads to an address as a user without rights. @returns how many of them the router
+ * saw.
+ */
 function sendTen(sandbox: Sandbox, to: string, port = 9999): number {
   const seen = () =>
-    Number(/packets (\d+)/.exec(sandbox.run(['nft', 'list', 'counter', 'inet', 'seen', 'clear'], { at: 'router' }).stdout)?.[1]);
+    Number(
+      /packets (\d+)/.exec(
+        sandbox.run(['nft', 'list', 'counter', 'inet', 'seen', 'clear'], { at: 'router' }).stdout,
+      )?.[1],
+    );
   const before = seen();
   sandbox.run([
     'setpriv',
@@ -64,7 +73,8 @@ const natTable = (target: string, more = '') =>
   chain o { type nat hook output priority -100; udp dport 7777 dnat to ${target}:9999; }
   ${more}
 }`);
-const MASQUERADE = 'chain p { type nat hook postrouting priority srcnat; oifname "eth0" masquerade; }';
+const MASQUERADE =
+  'chain p { type nat hook postrouting priority srcnat; oifname "eth0" masquerade; }';
 const BY_MARK = 'ip rule add fwmark 0x64 lookup 100';
 const BY_UPLINK = 'ip route replace default via 192.168.77.1 dev eth0';
 const LOCAL = { to: '127.0.0.1', port: 7777 };
@@ -77,20 +87,33 @@ interface Way {
 }
 
 const marking = (priority: string) =>
-  nft(`table inet r { chain o { type route hook output priority ${priority}; meta l4proto udp meta mark set 0x64; }; }`);
+  nft(
+    `table inet r { chain o { type route hook output priority ${priority}; meta l4proto udp meta mark set 0x64; }; }`,
+  );
 
 /** How another program routes a packet anew, and where the payload is sent to. */
 const WAYS: Readonly<Record<string, Way>> = {
-  'a mark that iptables sets': { set: ['iptables -t mangle -I OUTPUT -p udp -j MARK --set-mark 0x64', BY_MARK], to: INTERNET },
+  'a mark that iptables sets': {
+    set: ['iptables -t mangle -I OUTPUT -p udp -j MARK --set-mark 0x64', BY_MARK],
+    to: INTERNET,
+  },
   'a mark that a chain of type route sets': { set: [marking('mangle'), BY_MARK], to: INTERNET },
   'a mark that is set last of all': { set: [marking('1000'), BY_MARK], to: INTERNET },
   'DNAT of a local port to the internet': { set: [natTable(INTERNET), BY_UPLINK], ...LOCAL },
-  'DNAT of a local port to the internet, from the uplink’s address': { set: [natTable(INTERNET, MASQUERADE), BY_UPLINK], ...LOCAL },
+  'DNAT of a local port to the internet, from the uplink’s address': {
+    set: [natTable(INTERNET, MASQUERADE), BY_UPLINK],
+    ...LOCAL,
+  },
   'DNAT of a local port to the LAN': { set: [natTable('192.168.77.1', MASQUERADE)], ...LOCAL },
-  'a routing rule for a user': { set: ['ip rule add uidrange 65534-65534 lookup 100'], to: INTERNET },
+  'a routing rule for a user': {
+    set: ['ip rule add uidrange 65534-65534 lookup 100'],
+    to: INTERNET,
+  },
   'a source address that another program sets': {
     set: [
-      nft('table ip r { chain p { type nat hook postrouting priority srcnat; snat to 192.168.77.2; }; }'),
+      nft(
+        'table ip r { chain p { type nat hook postrouting priority srcnat; snat to 192.168.77.2; }; }',
+      ),
       'ip rule add uidrange 65534-65534 lookup 100',
     ],
     to: INTERNET,
@@ -104,24 +127,29 @@ const WAYS: Readonly<Record<string, Way>> = {
 const POLICY_OF = { connected: 'connected, LAN off', blocked: 'blocked, LAN off' } as const;
 
 describe.each(KINDS)('with %s', (kind) => {
-  test.for(Object.entries(WAYS))('nothing leaves in clear by %s', async ([, { set, to, port }], context) => {
-    await inSandbox({ context, kind, users: true }, async (sandbox) => {
-      const must = (...lines: readonly string[]) => {
-        const { status, stderr } = sandbox.run(['sh', '-s'], { stdin: ['set -e', ...lines].join('\n') });
-        if (status !== 0) throw new Error(stderr);
-      };
-      must(SCENE);
-      must(...set, 'echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet');
-      const host = sandboxHost(sandbox);
-      const backend = backendOf(kind);
-      const { policies } = look(host, backend);
-      expect(sendTen(sandbox, to, port)).toBe(10);
-      for (const state of ['blocked', 'connected'] as const) {
-        apply(host, backend, compile(POLICIES[POLICY_OF[state]]));
-        expect({ state, clear: sendTen(sandbox, to, port) }).toEqual({ state, clear: 0 });
-      }
-      removeRules(host, backend, policies);
-      expect(sendTen(sandbox, to, port)).toBe(10);
-    });
-  });
+  test.for(Object.entries(WAYS))(
+    'nothing leaves in clear by %s',
+    async ([, { set, to, port }], context) => {
+      await inSandbox({ context, kind, users: true }, async (sandbox) => {
+        const must = (...lines: readonly string[]) => {
+          const { status, stderr } = sandbox.run(['sh', '-s'], {
+            stdin: ['set -e', ...lines].join('\n'),
+          });
+          if (status !== 0) throw new Error(stderr);
+        };
+        must(SCENE);
+        must(...set, 'echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet');
+        const host = sandboxHost(sandbox);
+        const backend = backendOf(kind);
+        const { policies } = look(host, backend);
+        expect(sendTen(sandbox, to, port)).toBe(10);
+        for (const state of ['blocked', 'connected'] as const) {
+          apply(host, backend, compile(POLICIES[POLICY_OF[state]]));
+          expect({ state, clear: sendTen(sandbox, to, port) }).toEqual({ state, clear: 0 });
+        }
+        removeRules(host, backend, policies);
+        expect(sendTen(sandbox, to, port)).toBe(10);
+      });
+    },
+  );
 });

@@ -8,9 +8,9 @@ import { CHECKS } from '../../src/view/doctor/checks.ts';
 import type { DoctorWorld } from '../../src/view/doctor/world.ts';
 
 /**
- * `doctor` prints commands to paste. Names of files, units, chains and AppArmor profiles are not always
- * chosen by root: a unit's folder stood in a format of printf, a profile's name from the kernel's log
- * unquoted, and a line break in a name went to the terminal.
+ * `doctor` prints commands to paste. Names of files, units, chains and AppArmor profiles are not
+ * always chosen by root: a unit's folder stood in a format of printf, a profile's name from the
+ * kernel's log unquoted, and a line break in a name went to the terminal.
  */
 const HOSTILE = [
   'plain',
@@ -34,7 +34,10 @@ interface Called {
   readonly stdin: string;
 }
 
-/** What a command does under sh(1) when sudo only writes down what it is given; fails if anything else happened. */
+/**
+ * What a command does under sh(1) when sudo only writes down what it is given; fails if anything
+ * else happened.
+ */
 function pasted(command: string): Called {
   const folder = mkdtempSync(join(tmpdir(), 'pasted-'));
   try {
@@ -45,13 +48,21 @@ function pasted(command: string): Called {
     );
     chmodSync(sudo, 0o755);
     for (const name of ['sudoedit', 'touch', 'cat']) {
-      if (name !== 'cat') writeFileSync(join(folder, name), name === 'touch' ? `#!/bin/sh\n: >${folder}/canary\n` : readFileSync(sudo));
+      if (name !== 'cat')
+        writeFileSync(
+          join(folder, name),
+          name === 'touch' ? `#!/bin/sh\n: >${folder}/canary\n` : readFileSync(sudo),
+        );
       if (name !== 'cat') chmodSync(join(folder, name), 0o755);
     }
-    const { status } = spawnSync('sh', ['-c', command], { cwd: folder, env: { PATH: `${folder}:/usr/bin:/bin` } });
+    const { status } = spawnSync('sh', ['-c', command], {
+      cwd: folder,
+      env: { PATH: `${folder}:/usr/bin:/bin` },
+    });
     expect(existsSync(join(folder, 'canary')), command).toBe(false);
     expect(status, command).toBe(0);
-    const text = (name: string) => (existsSync(join(folder, name)) ? readFileSync(join(folder, name), 'utf8') : '');
+    const text = (name: string) =>
+      existsSync(join(folder, name)) ? readFileSync(join(folder, name), 'utf8') : '';
     const argv = text('argv')
       .split('\0\0')
       .slice(0, -1)
@@ -71,13 +82,33 @@ function fixes(title: RegExp, world: Partial<DoctorWorld>): readonly string[] {
 describe.each(HOSTILE)('a command printed for the name %j', (name) => {
   const path = `/etc/openvpn/client/${name}.conf`;
   const printed: readonly (readonly [string, readonly string[], RegExp | string])[] = [
-    ['a file of somebody else', fixes(/belongs to root/, { guarded: [{ path, uid: 1000, mode: 0o644, kind: 'file' }] }), path],
-    ['a file that others can write', fixes(/belongs to root/, { guarded: [{ path, uid: 0, mode: 0o666, kind: 'file' }] }), path],
-    ['a profile without hooks', fixes(/call the hooks/, { profiles: [{ path, text: 'client\n' }] }), path],
+    [
+      'a file of somebody else',
+      fixes(/belongs to root/, { guarded: [{ path, uid: 1000, mode: 0o644, kind: 'file' }] }),
+      path,
+    ],
+    [
+      'a file that others can write',
+      fixes(/belongs to root/, { guarded: [{ path, uid: 0, mode: 0o666, kind: 'file' }] }),
+      path,
+    ],
+    [
+      'a profile without hooks',
+      fixes(/call the hooks/, { profiles: [{ path, text: 'client\n' }] }),
+      path,
+    ],
     [
       'a unit with few tasks',
       fixes(/services let a hook/, {
-        units: [{ name: `openvpn@${name}.service`, tasks: 1, processes: undefined, refusesCompilers: true, readOnly: [`/${name}`] }],
+        units: [
+          {
+            name: `openvpn@${name}.service`,
+            tasks: 1,
+            processes: undefined,
+            refusesCompilers: true,
+            readOnly: [`/${name}`],
+          },
+        ],
       }),
       `/etc/systemd/system/openvpn@${name}.service.d`,
     ],
@@ -86,18 +117,29 @@ describe.each(HOSTILE)('a command printed for the name %j', (name) => {
       fixes(/AppArmor/, { denials: [`apparmor="DENIED" profile="/${name.replaceAll('"', '')}"`] }),
       `/etc/apparmor.d/local/${name.replaceAll('"', '')}`.replaceAll('\n', '\n'),
     ],
-    ['a chain', fixes(/second kill switch/, { neighbours: [], otherDrops: [`inet ${name} ${name}`] }), /./],
+    [
+      'a chain',
+      fixes(/second kill switch/, { neighbours: [], otherDrops: [`inet ${name} ${name}`] }),
+      /./,
+    ],
     [
       'a warning about a profile',
       fixes(/nothing in the profiles/, {
-        profiles: [{ path, text: `client\nremote a.test\nremote-random-hostname\nchroot "${name.replaceAll('"', '')}"\nuser ${name}\n` }],
+        profiles: [
+          {
+            path,
+            text: `client\nremote a.test\nremote-random-hostname\nchroot "${name.replaceAll('"', '')}"\nuser ${name}\n`,
+          },
+        ],
       }),
       path,
     ],
   ];
 
   test.each(printed)('%s: runs on that name alone', (what, commands, word) => {
-    expect(what === 'a denial of AppArmor' && name.includes('\n') ? 1 : commands.length).toBeGreaterThan(0);
+    expect(
+      what === 'a denial of AppArmor' && name.includes('\n') ? 1 : commands.length,
+    ).toBeGreaterThan(0);
     for (const command of commands) {
       expect(command).toBe(visibleText(command).replaceAll(/[\n\t]/g, ''));
       const { argv } = pasted(command);

@@ -9,7 +9,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 const ERASE = '\r\x1b[K';
 const SOURCE = fileURLToPath(new URL('../../src/', import.meta.url));
 
-/** Says warnings beside a line that is drawn all the time, then answers, and stays for longer than the line needs to be drawn. */
+/**
+ * Says warnings beside a line that is drawn all the time, then answers, and stays for longer than
+ * the line needs to be drawn.
+ */
 const PROGRAM = `
 import { writeSync } from 'node:fs';
 import { progressLine } from './host/progress-line.ts';
@@ -29,14 +32,25 @@ let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'progress-'));
   const options = { bundle: true, platform: 'node', target: 'node18', format: 'cjs' } as const;
-  buildSync({ ...options, stdin: { contents: PROGRAM, resolveDir: SOURCE, loader: 'ts' }, outfile: join(folder, 'program.js') });
-  buildSync({ ...options, entryPoints: [join(SOURCE, 'host/progress-thread.ts')], outfile: join(folder, 'progress.js') });
+  buildSync({
+    ...options,
+    stdin: { contents: PROGRAM, resolveDir: SOURCE, loader: 'ts' },
+    outfile: join(folder, 'program.js'),
+  });
+  buildSync({
+    ...options,
+    entryPoints: [join(SOURCE, 'host/progress-thread.ts')],
+    outfile: join(folder, 'progress.js'),
+  });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('what a program says and the line a thread draws never share a line of the terminal', () => {
   const command = `${process.execPath} ${join(folder, 'program.js')}`;
-  const { status, stdout } = spawnSync('script', ['-qec', command, '/dev/null'], { encoding: 'utf8', maxBuffer: 1 << 30 });
+  const { status, stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 30,
+  });
   expect(status).toBe(0);
   // Each drawing is a piece of its own: whatever comes next erases it first.
   const pieces = stdout.split(ERASE);

@@ -16,14 +16,25 @@ const SCENE = `
   ip address add 192.168.77.2/24 dev ${UPLINK}; ip route add 10.0.0.0/8 dev ${UPLINK}; ip link set lo up`;
 /** A host behind the server, the server's own address inside, and a host of the LAN. */
 const [BEHIND, SERVER, LAN_HOST] = ['10.66.0.5', '10.8.0.1', '192.168.77.9'];
-const ROUTE = { route_network_1: '10.66.0.0', route_netmask_1: '255.255.0.0', route_gateway_1: SERVER };
+const ROUTE = {
+  route_network_1: '10.66.0.0',
+  route_netmask_1: '255.255.0.0',
+  route_gateway_1: SERVER,
+};
 
 /** Sends some datagrams to each address. @returns how many packets the LAN got. */
 function reach(it: Machine, ...addresses: readonly string[]): number {
-  // proc(5), /proc/net/dev: eight columns of what came in, then the packets behind the bytes that left.
-  const sent = () => Number(new RegExp(`${UPLINK}:(\\s*\\d+){9}\\s+(\\d+)`).exec(must(it.sh('cat /proc/net/dev')).stdout)?.[2]);
+  // proc(5), /proc/net/dev: eight columns of what came in, then the packets behind the bytes that
+  // left.
+  const sent = () =>
+    Number(
+      new RegExp(`${UPLINK}:(\\s*\\d+){9}\\s+(\\d+)`).exec(
+        must(it.sh('cat /proc/net/dev')).stdout,
+      )?.[2],
+    );
   const before = sent();
-  for (const address of addresses) it.run('bash', '-c', `for i in 1 2 3; do echo x >/dev/udp/${address}/9; done 2>/dev/null`);
+  for (const address of addresses)
+    it.run('bash', '-c', `for i in 1 2 3; do echo x >/dev/udp/${address}/9; done 2>/dev/null`);
   return sent() - before;
 }
 
@@ -36,9 +47,11 @@ function startClient(it: Machine): { readonly pid: string; readonly end: () => v
 describe.each(BACKENDS)('with %s', (backend) => {
   const machine = useMachine((fresh) => must(fresh.sh(SCENE)));
   let client: ReturnType<typeof startClient>;
-  const call = (more: Readonly<Record<string, string>> = {}) => tunnelCall('tun0', { daemon_pid: client.pid, ...ROUTE, ...more });
+  const call = (more: Readonly<Record<string, string>> = {}) =>
+    tunnelCall('tun0', { daemon_pid: client.pid, ...ROUTE, ...more });
   const connect = () => must(machine().hook('up', call()));
-  const down = (signal: string) => must(machine().hook('down', call({ signal, script_type: 'down' })));
+  const down = (signal: string) =>
+    must(machine().hook('down', call({ signal, script_type: 'down' })));
 
   beforeEach(() => {
     client = startClient(machine());
@@ -50,7 +63,15 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect(reach(machine(), BEHIND, SERVER, LAN_HOST)).toBe(9);
   });
 
-  test.each(['sigusr1', 'sighup', 'ping-restart', 'connection-reset', 'UNKNOWN', 'auth-failure', 'something new'])(
+  test.each([
+    'sigusr1',
+    'sighup',
+    'ping-restart',
+    'connection-reset',
+    'UNKNOWN',
+    'auth-failure',
+    'something new',
+  ])(
     'nothing to the tunnel’s networks leaves after a down with signal=%s, and the LAN stays the LAN',
     (signal) => {
       connect();
@@ -64,7 +85,9 @@ describe.each(BACKENDS)('with %s', (backend) => {
         state: 'blocked',
         exact: true,
         tunnels: [],
-        former: [{ kind: 'reconnecting', device: 'tun0', networks: ['10.66.0.0/16', '10.8.0.0/24'] }],
+        former: [
+          { kind: 'reconnecting', device: 'tun0', networks: ['10.66.0.0/16', '10.8.0.0/24'] },
+        ],
       });
     },
   );
@@ -80,7 +103,10 @@ describe.each(BACKENDS)('with %s', (backend) => {
       expect(reach(machine(), BEHIND, SERVER)).toBe(0);
     }
     const steps = logged().flatMap(({ applied }) => applied ?? []);
-    expect(steps).toEqual(['added', ...Array.from({ length: 10 }, () => ['removed', 'added']).flat()]);
+    expect(steps).toEqual([
+      'added',
+      ...Array.from({ length: 10 }, () => ['removed', 'added']).flat(),
+    ]);
     expect(machine().rules()).toEqual(connected);
     expect(machine().status()).toMatchObject({ state: 'connected', exact: true, former: [] });
   });
@@ -114,7 +140,10 @@ describe.each(BACKENDS)('with %s', (backend) => {
       connect();
       down(signal);
       expect(reach(machine(), BEHIND, SERVER)).toBe(6);
-      expect(machine().status()).toMatchObject({ exact: true, former: [{ kind: 'ended', device: 'tun0' }] });
+      expect(machine().status()).toMatchObject({
+        exact: true,
+        former: [{ kind: 'ended', device: 'tun0' }],
+      });
     },
   );
 
@@ -125,7 +154,9 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect(reach(machine(), BEHIND, SERVER)).toBe(0);
     must(machine().hook('up', tunnelCall('tun1', { ifconfig_local: '10.9.0.2' })));
     expect(reach(machine(), BEHIND, SERVER)).toBe(6);
-    must(machine().hook('down', { ...tunnelCall('tun1'), env: { dev: 'tun1', signal: 'sigusr1' } }));
+    must(
+      machine().hook('down', { ...tunnelCall('tun1'), env: { dev: 'tun1', signal: 'sigusr1' } }),
+    );
     expect(reach(machine(), '10.9.0.1')).toBe(0);
     must(machine().command('lock', '--force'));
     expect(reach(machine(), '10.9.0.1')).toBe(3);

@@ -10,7 +10,10 @@ import { DIST } from '../e2e/stage.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import { BACKENDS, hookArgv, must } from '../hooks/installed-machine.ts';
 
-/** `status` said "connected" as soon as `up` had run, whatever became of the server, and of a server's own tunnel too. */
+/**
+ * `status` said "connected" as soon as `up` had run, whatever became of the server, and of a
+ * server's own tunnel too.
+ */
 
 interface Scene {
   readonly world: World;
@@ -122,7 +125,13 @@ describe.each(BACKENDS)('with %s', (backend) => {
 
   test('the tunnel of a server process is no connection', async (context) => {
     const it = scene(context);
-    const { trusted_ip: _, trusted_port: __, remote_1: ___, remote_port_1: ____, ...env } = tunnelCall('srv9').env;
+    const {
+      trusted_ip: _,
+      trusted_port: __,
+      remote_1: ___,
+      remote_port_1: ____,
+      ...env
+    } = tunnelCall('srv9').env;
     const call = { argv: tunnelCall('srv9').argv, env };
     must(it.world.sandbox.run(hookArgv('up', call)));
     expect(await seen(it)).toMatchObject({
@@ -140,6 +149,8 @@ describe.each(BACKENDS)('with %s', (backend) => {
       `printf '192.0.2.7 vpn.test\\n192.0.2.8 vpn.test\\n' >>/etc/hosts; printf 'client\\ndev tun\\nremote vpn.test\\npersist-tun\\n' >${PROFILE}.two`,
     ]);
     await it.product.must('unlock');
-    expect(await it.product.must('attach', `${PROFILE}.two`)).toContain('persist-tun with 2 servers');
+    expect(await it.product.must('attach', `${PROFILE}.two`)).toContain(
+      'persist-tun with 2 servers',
+    );
   });
 });

@@ -3,7 +3,10 @@ import { PATHS } from '../../src/host/paths.ts';
 import { machineWith } from '../support/machine.ts';
 import { installProduct, type Product } from '../support/product.ts';
 
-/** Node does not get to our first line before that: a limit that is scaled by it is then no whole number of milliseconds. */
+/**
+ * Node does not get to our first line before that: a limit that is scaled by it is then no whole
+ * number of milliseconds.
+ */
 const SLOW = '/run/slow.cjs';
 const WAIT = 'const until = process.uptime() + 0.5173; while (process.uptime() < until);';
 
@@ -11,7 +14,11 @@ describe('on a machine where Node takes half a second to start', () => {
   let product: Product;
   const machine = machineWith('nftables', (sandbox) => {
     product = installProduct(sandbox);
-    product.set({ KILLSWITCH_BACKEND: 'nftables', KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp', KILLSWITCH_RESOLVER: 'off' });
+    product.set({
+      KILLSWITCH_BACKEND: 'nftables',
+      KILLSWITCH_ENDPOINTS: '203.0.113.10:1194/udp',
+      KILLSWITCH_RESOLVER: 'off',
+    });
     sandbox.run(['sh', '-c', `cat >${SLOW}`], { stdin: WAIT });
   });
 

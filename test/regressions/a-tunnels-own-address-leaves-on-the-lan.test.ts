@@ -8,8 +8,8 @@ import { POLICIES } from '../support/policies.ts';
 import { sandboxHost } from '../support/sandbox-host.ts';
 
 /**
- * A program that is bound to the tunnel's own address, or a segment of a connection inside the tunnel
- * that is sent again, reached the LAN with that address while the LAN was allowed.
+ * A program that is bound to the tunnel's own address, or a segment of a connection inside the
+ * tunnel that is sent again, reached the LAN with that address while the LAN was allowed.
  */
 
 /** A LAN host that counts the payload, and a tunnel. */
@@ -30,17 +30,32 @@ table inet seen {
 END
 `;
 
-/** Sends ten payloads from an address to the LAN host, as a user without rights. @returns how many it saw. */
+/**
+ * Sends ten payloads from an address to the LAN host, as a user without rights. @returns how many
+ * it saw.
+ */
 function sendTen(sandbox: Sandbox, from: string): number {
   const seen = () =>
-    Number(/packets (\d+)/.exec(sandbox.run(['nft', 'list', 'counter', 'inet', 'seen', 'probes'], { at: 'lan' }).stdout)?.[1]);
+    Number(
+      /packets (\d+)/.exec(
+        sandbox.run(['nft', 'list', 'counter', 'inet', 'seen', 'probes'], { at: 'lan' }).stdout,
+      )?.[1],
+    );
   const before = seen();
   const program = `const s = require('node:dgram').createSocket('udp4');
 s.bind(0, '${from}', async () => {
   for (let i = 0; i < 10; i++) await new Promise((done) => s.send('leak-prb', 9999, '192.168.77.1', done));
   s.close();
 });`;
-  sandbox.run(['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, '-e', program]);
+  sandbox.run([
+    'setpriv',
+    '--reuid=65534',
+    '--regid=65534',
+    '--clear-groups',
+    process.execPath,
+    '-e',
+    program,
+  ]);
   return seen() - before;
 }
 
@@ -57,8 +72,17 @@ describe.each(KINDS)('with %s', (kind) => {
       const { base } = POLICIES.connected;
       const [live] = POLICIES.connected.state === 'connected' ? POLICIES.connected.tunnels : [];
       if (live === undefined) throw new Error('the policy has no tunnel');
-      const former = { kind: 'reconnecting' as const, device: live.device, addresses: live.addresses, networks: live.networks };
-      apply(sandboxHost(sandbox), backendOf(kind), compile({ state: 'blocked', base, former: [former] }));
+      const former = {
+        kind: 'reconnecting' as const,
+        device: live.device,
+        addresses: live.addresses,
+        networks: live.networks,
+      };
+      apply(
+        sandboxHost(sandbox),
+        backendOf(kind),
+        compile({ state: 'blocked', base, former: [former] }),
+      );
       expect(sendTen(sandbox, '192.168.77.2')).toBe(10);
       expect(sendTen(sandbox, '10.8.0.6')).toBe(0);
     });

@@ -33,9 +33,14 @@ describe.each(BACKENDS)('with %s', (backend) => {
 
   test('a profile of a user that was attached before is not read: lock names it, doctor lists it, and nothing of it may pass', () => {
     machine().sh(`rm -f ${COPY}`);
-    machine().write('/var/lib/ovpn-killswitch/attached.json', `{"version":1,"profiles":["${PROFILE}"]}\n`);
+    machine().write(
+      '/var/lib/ovpn-killswitch/attached.json',
+      `{"version":1,"profiles":["${PROFILE}"]}\n`,
+    );
     const locked = machine().command('lock');
-    expect((locked.stdout + locked.stderr).replace(/\s+/g, ' ')).toContain(`attach --copy ${PROFILE}`);
+    expect((locked.stdout + locked.stderr).replace(/\s+/g, ' ')).toContain(
+      `attach --copy ${PROFILE}`,
+    );
     expect(JSON.stringify(machine().rules())).not.toContain('203.0.113.66');
     const { stdout } = machine().command('doctor');
     expect(stdout).toContain(`sudo ovpn-killswitch attach --copy ${PROFILE}`);
@@ -45,7 +50,12 @@ describe.each(BACKENDS)('with %s', (backend) => {
     machine().sh(
       `printf 'SECRET-OF-ROOT\\n' >/etc/secret; chmod 600 /etc/secret; ln -sfn /etc/secret ${HOME}/link.ovpn; chown -h 12345:12345 ${HOME}/link.ovpn`,
     );
-    for (const words of [['attach', '--copy'], ['attach'], ['detach'], ['attach', '--dry-run', '--copy']]) {
+    for (const words of [
+      ['attach', '--copy'],
+      ['attach'],
+      ['detach'],
+      ['attach', '--dry-run', '--copy'],
+    ]) {
       const { status, stdout, stderr } = machine().command(...words, `${HOME}/link.ovpn`);
       expect(status).not.toBe(0);
       expect(stdout + stderr).not.toContain('SECRET');

@@ -15,7 +15,10 @@ ip -n client addr add 203.0.113.7/24 dev eth0; ip -n client link set eth0 up; ip
 ip tuntap add tun0 mode tun
 `;
 
-/** Accepts connections at a port under a program's name; the first has a command run below it, as sshd(8) would. */
+/**
+ * Accepts connections at a port under a program's name; the first has a command run below it, as
+ * sshd(8) would.
+ */
 const SERVER = `
 const [title, port, command] = process.argv.slice(1);
 process.title = title;
@@ -36,7 +39,11 @@ require('node:net').connect({ host, port: Number(port), localPort: Number(localP
 describe.each(BACKENDS)('with %s', (backend) => {
   const machine = useMachine((fresh) => {
     must(fresh.sh(NETWORK));
-    fresh.relock(`KILLSWITCH_BACKEND=${backend}`, 'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp', 'KILLSWITCH_LAN=off');
+    fresh.relock(
+      `KILLSWITCH_BACKEND=${backend}`,
+      'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp',
+      'KILLSWITCH_LAN=off',
+    );
     must(fresh.command('unlock'));
   });
   const started: { readonly child: ChildProcess; readonly lines: readonly string[] }[] = [];
@@ -52,10 +59,23 @@ describe.each(BACKENDS)('with %s', (backend) => {
   });
 
   /** Leaves a program of Node's running; what it says. */
-  const start = (script: string, args: readonly string[], { as = '0', at }: { as?: string; at?: string } = {}) => {
+  const start = (
+    script: string,
+    args: readonly string[],
+    { as = '0', at }: { as?: string; at?: string } = {},
+  ) => {
     const lines: string[] = [];
     // execve(2) keeps the process: killing it ends the program.
-    const words = ['setpriv', '--reuid', as, '--clear-groups', process.execPath, '-e', script, ...args];
+    const words = [
+      'setpriv',
+      '--reuid',
+      as,
+      '--clear-groups',
+      process.execPath,
+      '-e',
+      script,
+      ...args,
+    ];
     const child = machine().sandbox.start(words, at === undefined ? {} : { at });
     if (child.stdout === null) throw new Error('no output');
     createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
@@ -64,24 +84,34 @@ describe.each(BACKENDS)('with %s', (backend) => {
   };
   const kept = () =>
     ruleLines(machine().rules()).filter(
-      (line) => line.includes('ssh-session') && !line.endsWith('{}') && !/-[jN] KILLSWITCH-SSH/.test(line),
+      (line) =>
+        line.includes('ssh-session') && !line.endsWith('{}') && !/-[jN] KILLSWITCH-SSH/.test(line),
     );
   const lockWith = (session: string) =>
-    machine().run('/usr/bin/env', `SSH_CONNECTION=${session}`, '/usr/local/sbin/ovpn-killswitch', 'lock', '--force');
+    machine().run(
+      '/usr/bin/env',
+      `SSH_CONNECTION=${session}`,
+      '/usr/local/sbin/ovpn-killswitch',
+      'lock',
+      '--force',
+    );
 
   test.each([
     ['that an account listens for', ACCOUNT, '2222', '40001'],
     ['that root has accepted without having started the command', '0', '23', '40002'],
-  ])('a connection %s is not kept, whatever SSH_CONNECTION says', async (_, as, port, localPort) => {
-    const server = start(SERVER, ['sshd', port, ''], { as });
-    await expect.poll(() => server.lines, SOON).toContain('listens');
-    const client = start(CONNECT, ['203.0.113.5', port, localPort], { at: 'client' });
-    await expect.poll(() => client.lines, SOON).toContain('open');
-    const locked = lockWith(`203.0.113.7 ${localPort} 203.0.113.5 ${port}`);
-    expect(locked.status, ran(locked)).toBe(0);
-    expect(kept()).toEqual([]);
-    expect(machine().status()).toMatchObject({ state: 'blocked', exact: true, sshSessions: [] });
-  });
+  ])(
+    'a connection %s is not kept, whatever SSH_CONNECTION says',
+    async (_, as, port, localPort) => {
+      const server = start(SERVER, ['sshd', port, ''], { as });
+      await expect.poll(() => server.lines, SOON).toContain('listens');
+      const client = start(CONNECT, ['203.0.113.5', port, localPort], { at: 'client' });
+      await expect.poll(() => client.lines, SOON).toContain('open');
+      const locked = lockWith(`203.0.113.7 ${localPort} 203.0.113.5 ${port}`);
+      expect(locked.status, ran(locked)).toBe(0);
+      expect(kept()).toEqual([]);
+      expect(machine().status()).toMatchObject({ state: 'blocked', exact: true, sshSessions: [] });
+    },
+  );
 
   test("an account's connection to a server outside is not kept", async () => {
     const server = start(SERVER, ['sshd', '22', ''], { at: 'client' });
@@ -99,12 +129,17 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const client = start(CONNECT, ['203.0.113.5', '22', '40004'], { at: 'client' });
     await expect.poll(() => server.lines, SOON).toContain('ended');
     expect(kept().length, server.lines.join('\n')).toBeGreaterThan(0);
-    expect(machine().status()).toMatchObject({ exact: true, sshSessions: ['203.0.113.7 40004 203.0.113.5 22'] });
+    expect(machine().status()).toMatchObject({
+      exact: true,
+      sshSessions: ['203.0.113.7 40004 203.0.113.5 22'],
+    });
     must(machine().hook('up', tunnelCall('tun0')));
     expect(kept().length).toBeGreaterThan(0);
     stop(client);
     stop(server);
-    await expect.poll(() => machine().sh('grep -c " 01 " /proc/net/tcp').stdout.trim(), SOON).toBe('0');
+    await expect
+      .poll(() => machine().sh('grep -c " 01 " /proc/net/tcp').stdout.trim(), SOON)
+      .toBe('0');
     must(machine().hook('down', tunnelCall('tun0')));
     expect(kept()).toEqual([]);
     expect(machine().status()).toMatchObject({ state: 'blocked', exact: true, sshSessions: [] });

@@ -1,9 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import { tunnelCall } from '../hooks/captures.ts';
-import { BACKENDS, hookArgv, must, ran, STATE, TUNNELS, useMachine } from '../hooks/installed-machine.ts';
+import {
+  BACKENDS,
+  hookArgv,
+  must,
+  ran,
+  STATE,
+  TUNNELS,
+  useMachine,
+} from '../hooks/installed-machine.ts';
 
 const UID = '61235';
-/** As systemd starts OpenVPN with User=openvpn and AmbientCapabilities=CAP_NET_ADMIN CAP_DAC_OVERRIDE. */
+/**
+ * As systemd starts OpenVPN with User=openvpn and AmbientCapabilities=CAP_NET_ADMIN
+ * CAP_DAC_OVERRIDE.
+ */
 const CAPABILITIES = '+net_admin,+dac_override';
 const ACCOUNT = [
   ...['setpriv', '--reuid', UID, '--regid', UID, '--clear-groups'],
@@ -11,15 +22,20 @@ const ACCOUNT = [
 ];
 
 describe.each(BACKENDS)('with %s', (backend) => {
-  const machine = useMachine((fresh) => fresh.relock(`KILLSWITCH_BACKEND=${backend}`, 'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp'));
-  const run = (name: 'up' | 'down') => machine().run(...ACCOUNT, ...hookArgv(name, tunnelCall('tun0')));
+  const machine = useMachine((fresh) =>
+    fresh.relock(`KILLSWITCH_BACKEND=${backend}`, 'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp'),
+  );
+  const run = (name: 'up' | 'down') =>
+    machine().run(...ACCOUNT, ...hookArgv(name, tunnelCall('tun0')));
 
   test('a hook of another account that may change rules changes none, and says what to do', (context) => {
     if (!machine().sandbox.hasOtherUsers) context.skip('there is no other user here');
     const before = machine().rules();
     const up = run('up');
     expect(up.status, ran(up)).toBe(77);
-    expect(up.stderr).toMatch(/uid 61235 with CAP_NET_ADMIN, and only root decides[\s\S]*User=root/);
+    expect(up.stderr).toMatch(
+      /uid 61235 with CAP_NET_ADMIN, and only root decides[\s\S]*User=root/,
+    );
     expect(run('down').status).toBe(0);
     expect(machine().rules()).toEqual(before);
     expect(machine().list(TUNNELS)).toEqual([]);

@@ -3,8 +3,9 @@ import { tunnelCall } from '../hooks/captures.ts';
 import { BACKENDS, type Call, type Machine, must, useMachine } from '../hooks/installed-machine.ts';
 
 /**
- * Between two connections, and at boot before the first, the private networks behind the VPN were the
- * LAN's: programs that know hosts there sent to whichever machine of the LAN had their addresses.
+ * Between two connections, and at boot before the first, the private networks behind the VPN were
+ * the LAN's: programs that know hosts there sent to whichever machine of the LAN had their
+ * addresses.
  */
 
 const UPLINK = 'lan0';
@@ -20,7 +21,12 @@ const [BEHIND, LAN_HOST] = ['10.66.0.5', '192.168.77.9'];
 
 /** Sends some datagrams to an address. @returns how many packets the LAN got. */
 function reach(it: Machine, address: string): number {
-  const sent = () => Number(new RegExp(`${UPLINK}:(\\s*\\d+){9}\\s+(\\d+)`).exec(must(it.sh('cat /proc/net/dev')).stdout)?.[2]);
+  const sent = () =>
+    Number(
+      new RegExp(`${UPLINK}:(\\s*\\d+){9}\\s+(\\d+)`).exec(
+        must(it.sh('cat /proc/net/dev')).stdout,
+      )?.[2],
+    );
   const before = sent();
   it.run('bash', '-c', `for i in 1 2 3; do echo x >/dev/udp/${address}/9; done 2>/dev/null`);
   return sent() - before;
@@ -37,7 +43,8 @@ const call = (more: Readonly<Record<string, string>> = {}): Call =>
 
 describe.each(BACKENDS)('with %s', (backend) => {
   const machine = useMachine((fresh) => must(fresh.sh(SCENE)));
-  const lock = (...more: readonly string[]) => machine().relock(`KILLSWITCH_BACKEND=${backend}`, ...more);
+  const lock = (...more: readonly string[]) =>
+    machine().relock(`KILLSWITCH_BACKEND=${backend}`, ...more);
   const connectOnce = (more?: Readonly<Record<string, string>>) => {
     must(machine().hook('up', call(more)));
     must(machine().hook('down', call(more)));
@@ -67,7 +74,12 @@ describe.each(BACKENDS)('with %s', (backend) => {
       former: [{ kind: 'remembered', profile: PROFILE, networks: ['10.66.0.0/16', '10.8.0.0/24'] }],
     });
     connectOnce();
-    expect(logged().flatMap(({ applied }) => applied ?? [])).toEqual(['added', 'removed', 'added', 'removed']);
+    expect(logged().flatMap(({ applied }) => applied ?? [])).toEqual([
+      'added',
+      'removed',
+      'added',
+      'removed',
+    ]);
   });
 
   test('they are those of the last connection alone', () => {
@@ -81,7 +93,13 @@ describe.each(BACKENDS)('with %s', (backend) => {
     connectOnce();
     must(machine().command('refresh'));
     must(machine().sh('rm -rf /run/ovpn-killswitch'));
-    must(machine().sh(backend === 'nftables' ? 'nft flush ruleset' : 'iptables -F; ip6tables -F; iptables -t security -F'));
+    must(
+      machine().sh(
+        backend === 'nftables'
+          ? 'nft flush ruleset'
+          : 'iptables -F; ip6tables -F; iptables -t security -F',
+      ),
+    );
     must(machine().sh('/usr/local/lib/ovpn-killswitch/boot'));
     expect(reach(machine(), BEHIND)).toBe(0);
     expect(reach(machine(), LAN_HOST)).toBe(3);

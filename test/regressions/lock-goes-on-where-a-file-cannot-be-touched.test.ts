@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { BACKENDS, type Machine, must, useMachine } from '../hooks/installed-machine.ts';
 
 /**
- * A hosts file that nobody can write, immutable or a mount of a container's, made `lock` stop between its
- * record and its rules.
+ * A hosts file that nobody can write, immutable or a mount of a container's, made `lock` stop
+ * between its record and its rules.
  */
 
 const PROFILE = '/etc/openvpn/client/mine.conf';
@@ -29,7 +29,10 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const hosts = it.read('/etc/hosts');
     withReadOnly(it, '/etc/hosts', () => {
       const { status, stderr } = it.command('lock');
-      expect([status, stderr]).toEqual([0, expect.stringContaining('/etc/hosts could not be written')]);
+      expect([status, stderr]).toEqual([
+        0,
+        expect.stringContaining('/etc/hosts could not be written'),
+      ]);
       expect(stderr).toContain('vpn.test');
       expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
       must(it.command('refresh'));
@@ -44,7 +47,10 @@ describe.each(BACKENDS)('with %s', (backend) => {
     must(it.command('lock'));
     withReadOnly(it, '/etc/hosts', () => {
       const { status, stderr } = it.command('unlock');
-      expect([status, stderr]).toEqual([0, expect.stringContaining('/etc/hosts could not be written')]);
+      expect([status, stderr]).toEqual([
+        0,
+        expect.stringContaining('/etc/hosts could not be written'),
+      ]);
     });
     expect(it.status().state).toBe('unlocked');
     must(it.command('lock'));

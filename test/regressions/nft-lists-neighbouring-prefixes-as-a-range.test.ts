@@ -6,9 +6,14 @@ import { decide } from '../../src/policy/policy.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import { baseWith } from '../support/policies.ts';
 
-/** The chain `postrouting` of a ruleset as nft lists it, its rule for the LAN with the right side that is given. */
+/**
+ * The chain `postrouting` of a ruleset as nft lists it, its rule for the LAN with the right side
+ * that is given.
+ */
 function listed(right: unknown) {
-  const image = nftables.image(compile(decide(baseWith({ KILLSWITCH_LAN: '192.168.76.0/24,192.168.77.0/24' }), [])));
+  const image = nftables.image(
+    compile(decide(baseWith({ KILLSWITCH_LAN: '192.168.76.0/24,192.168.77.0/24' }), [])),
+  );
   const chain = image.find(({ name }) => name === 'postrouting');
   const rule = {
     family: 'inet',
@@ -21,9 +26,18 @@ function listed(right: unknown) {
       { accept: null },
     ],
   };
-  const head = { family: 'inet', table: TABLE, name: 'postrouting', type: 'filter', hook: 'postrouting', prio: 200, policy: 'drop' };
+  const head = {
+    family: 'inet',
+    table: TABLE,
+    name: 'postrouting',
+    type: 'filter',
+    hook: 'postrouting',
+    prio: 200,
+    policy: 'drop',
+  };
   const [found] = readNftJson(JSON.stringify({ nftables: [{ chain: head }, { rule }] }));
-  const expected = chain === undefined ? [] : [{ ...chain, rules: chain.rules.filter(({ id }) => id === 'lan') }];
+  const expected =
+    chain === undefined ? [] : [{ ...chain, rules: chain.rules.filter(({ id }) => id === 'lan') }];
   return differencesOf(expected, found === undefined ? [] : [found]);
 }
 
@@ -35,15 +49,29 @@ describe('nft lists neighbouring prefixes of a set one by one or as a range, by 
     ['in another order', { set: [prefix('192.168.77.0', 24), prefix('192.168.76.0', 24)] }],
     ['as the one prefix they make', { set: [prefix('192.168.76.0', 23)] }],
     ['as a range', { set: [{ range: ['192.168.76.0', '192.168.77.255'] }] }],
-    ['as two ranges', { set: [{ range: ['192.168.76.0', '192.168.76.255'] }, { range: ['192.168.77.0', '192.168.77.255'] }] }],
+    [
+      'as two ranges',
+      {
+        set: [
+          { range: ['192.168.76.0', '192.168.76.255'] },
+          { range: ['192.168.77.0', '192.168.77.255'] },
+        ],
+      },
+    ],
   ])('and %s it is what was loaded', (_, right) => {
     expect(listed(right)).toEqual([]);
   });
 
   test.each<readonly [string, unknown]>([
-    ['a network too many', { set: [prefix('192.168.76.0', 24), prefix('192.168.77.0', 24), prefix('10.0.0.0', 8)] }],
+    [
+      'a network too many',
+      { set: [prefix('192.168.76.0', 24), prefix('192.168.77.0', 24), prefix('10.0.0.0', 8)] },
+    ],
     ['a network too few', { set: [prefix('192.168.76.0', 24), prefix('192.168.78.0', 24)] }],
-    ['an address more at the end', { set: [prefix('192.168.76.0', 24), { range: ['192.168.77.0', '192.168.78.0'] }] }],
+    [
+      'an address more at the end',
+      { set: [prefix('192.168.76.0', 24), { range: ['192.168.77.0', '192.168.78.0'] }] },
+    ],
   ])('but %s is seen', (_, right) => {
     expect(listed(right).length).toBeGreaterThan(0);
   });

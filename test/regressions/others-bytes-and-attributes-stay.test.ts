@@ -4,15 +4,20 @@ import { tunnelCall } from '../hooks/captures.ts';
 import { BACKENDS, LIBRARY, type Machine, must, useMachine } from '../hooks/installed-machine.ts';
 
 /**
- * Files that belong to others came back changed: bytes of /etc/hosts that are not UTF-8 became U+FFFD, and
- * each file that was rewritten lost its extended attributes, its ACL and its other names.
+ * Files that belong to others came back changed: bytes of /etc/hosts that are not UTF-8 became
+ * U+FFFD, and each file that was rewritten lost its extended attributes, its ACL and its other
+ * names.
  */
 
 const PROFILE = '/etc/openvpn/client/mine.conf';
-const OWN = Buffer.from('127.0.0.1 localhost\n# caf\xe9 \xff\xfe \x80\n192.0.2.7 vpn.test\n\xe4', 'latin1');
+const OWN = Buffer.from(
+  '127.0.0.1 localhost\n# caf\xe9 \xff\xfe \x80\n192.0.2.7 vpn.test\n\xe4',
+  'latin1',
+);
 
 const bytesOf = (it: Machine, path: string) => readFileSync(`/proc/${it.sandbox.pid}/root${path}`);
-const put = (it: Machine, path: string, content: Uint8Array | string) => writeFileSync(`/proc/${it.sandbox.pid}/root${path}`, content);
+const put = (it: Machine, path: string, content: Uint8Array | string) =>
+  writeFileSync(`/proc/${it.sandbox.pid}/root${path}`, content);
 
 describe('bytes of the hosts file that are not UTF-8', () => {
   const machine = useMachine((it) => {
@@ -22,7 +27,10 @@ describe('bytes of the hosts file that are not UTF-8', () => {
   test.each([
     ['unlock', (it: Machine) => it.command('unlock')],
     ['recover', (it: Machine) => it.run(`${LIBRARY}/recover`)],
-    ['recover in a UTF-8 locale', (it: Machine) => it.run('env', 'LC_ALL=C.UTF-8', `${LIBRARY}/recover`)],
+    [
+      'recover in a UTF-8 locale',
+      (it: Machine) => it.run('env', 'LC_ALL=C.UTF-8', `${LIBRARY}/recover`),
+    ],
   ])('come back by %s, and stand beside the pins until then', (_, open) => {
     const it = machine();
     put(it, '/etc/hosts', OWN);
@@ -43,7 +51,11 @@ describe('bytes of the hosts file that are not UTF-8', () => {
     const { status, stderr } = it.run(`${LIBRARY}/recover`);
     const after = bytesOf(it, '/etc/hosts');
     if (status === 0) expect(after.equals(text)).toBe(true);
-    else expect([after.equals(before), stderr]).toEqual([true, expect.stringContaining('LEFT: /etc/hosts')]);
+    else
+      expect([after.equals(before), stderr]).toEqual([
+        true,
+        expect.stringContaining('LEFT: /etc/hosts'),
+      ]);
     must(it.command('lock'));
     must(it.command('unlock'));
     expect(bytesOf(it, '/etc/hosts').equals(text)).toBe(true);
@@ -53,7 +65,9 @@ describe('bytes of the hosts file that are not UTF-8', () => {
 /** Numbers of setxattr(2) and getxattr(2). */
 const [SET, GET] = process.arch === 'arm64' ? [5, 8] : [188, 191];
 /** ACL_USER_OBJ rw, user 1000 r, ACL_GROUP_OBJ r, mask r, others r (linux/posix_acl_xattr.h). */
-const ACL = ['0200000001000600ffffffff02000400e803000004000400ffffffff10000400ffffffff20000400ffffffff'].join('');
+const ACL = [
+  '0200000001000600ffffffff02000400e803000004000400ffffffff10000400ffffffff20000400ffffffff',
+].join('');
 const ATTRIBUTES = [
   ['user.note', '6d696e65'],
   ['system.posix_acl_access', ACL],
@@ -144,7 +158,11 @@ describe.each(Object.entries(PLACES))('%s', (_, { path, text, change, giveBack }
     const it = machine();
     settle(it);
     setAttributes(it, path);
-    must(it.sh('printf "#!/bin/sh\\nexit 1\\n" >/root/cp; chmod 755 /root/cp; mount --bind /root/cp "$(readlink -f "$(command -v cp)")"'));
+    must(
+      it.sh(
+        'printf "#!/bin/sh\\nexit 1\\n" >/root/cp; chmod 755 /root/cp; mount --bind /root/cp "$(readlink -f "$(command -v cp)")"',
+      ),
+    );
     try {
       change(it);
       expect(it.read(path)).not.toBe(text);
@@ -184,7 +202,9 @@ describe.each(BACKENDS)('with %s, a cache that cannot be written', (backend) => 
     must(it.hook('down', tunnelCall('tun0')));
     // Room for one small file beside those that are there: the record of a tunnel.
     must(
-      it.sh(`cp -a ${RUN} /root/kept; mount -t tmpfs -o size=256k,mode=755 tmpfs ${RUN}; cp -a /root/kept/. ${RUN}/; rm -rf /root/kept`),
+      it.sh(
+        `cp -a ${RUN} /root/kept; mount -t tmpfs -o size=256k,mode=755 tmpfs ${RUN}; cp -a /root/kept/. ${RUN}/; rm -rf /root/kept`,
+      ),
     );
     it.sh(`dd if=/dev/zero of=${RUN}/filler bs=4096 2>/dev/null; truncate -s -4096 ${RUN}/filler`);
     try {

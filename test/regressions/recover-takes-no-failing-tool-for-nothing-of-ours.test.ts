@@ -1,5 +1,13 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { BACKENDS, LIBRARY, type Machine, must, ran, STATE, useMachine } from '../hooks/installed-machine.ts';
+import {
+  BACKENDS,
+  LIBRARY,
+  type Machine,
+  must,
+  ran,
+  STATE,
+  useMachine,
+} from '../hooks/installed-machine.ts';
 import { hideHere, mountHere, overlayPrograms, undoAll } from '../hooks/obstacles.ts';
 import { addFarHost, oursInKernel, reached } from '../support/far-host.ts';
 
@@ -10,7 +18,11 @@ const BOTH = ['ipv4', 'ipv6'];
 function standIn(it: Machine, script: string, ...programs: readonly string[]): void {
   overlayPrograms(it, ['/usr/sbin']);
   for (const program of programs) {
-    must(it.sh(`path=$(command -v ${program}); rm -f "$path"; printf '#!/bin/sh\\n${script}\\n' >"$path"; chmod 755 "$path"`));
+    must(
+      it.sh(
+        `path=$(command -v ${program}); rm -f "$path"; printf '#!/bin/sh\\n${script}\\n' >"$path"; chmod 755 "$path"`,
+      ),
+    );
   }
 }
 
@@ -34,7 +46,9 @@ describe.each(BACKENDS)('with %s', (backend) => {
     standIn(it, 'echo broken; exit 127', 'nft');
     const ended = it.run(RECOVER);
     expect(ended.status, ran(ended)).toBe(71);
-    expect(ended.stderr).toContain('LEFT: whether the table inet ovpn_killswitch is there: nft fails (broken)');
+    expect(ended.stderr).toContain(
+      'LEFT: whether the table inet ovpn_killswitch is there: nft fails (broken)',
+    );
     expect(ended.stdout).not.toContain('done');
     expect(it.list(STATE).some((name) => name.startsWith('base.'))).toBe(true);
     undoAll(it);
@@ -54,24 +68,27 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect(reached(it)).toEqual([]);
   });
 
-  test.each([['with timeout(1)'], ['without timeout(1)']])('a tool that hangs is stopped, %s, and told', (how) => {
-    const it = machine();
-    lock();
-    standIn(it, 'exec sleep 600', ...TOOLS[backend]);
-    if (how.startsWith('without')) mountHere(it, '/usr/bin/timeout', '--bind', '/dev/null');
-    const since = Date.now();
-    const ended = it.sandbox.run([RECOVER], { milliseconds: 60_000 });
-    expect(Date.now() - since).toBeLessThan(45_000);
-    if (backend === 'nftables') {
-      expect(ended.status, ran(ended)).toBe(71);
-      expect(ended.stderr).toMatch(/LEFT: .*nft was stopped after 8 s/);
-    } else {
-      // nft reads and removes what iptables cannot.
-      expect(ended.status, ran(ended)).toBe(0);
-      expect(oursInKernel(it)).toEqual([]);
-    }
-    expect(reached(it)).toEqual(backend === 'iptables' ? BOTH : []);
-  });
+  test.each([['with timeout(1)'], ['without timeout(1)']])(
+    'a tool that hangs is stopped, %s, and told',
+    (how) => {
+      const it = machine();
+      lock();
+      standIn(it, 'exec sleep 600', ...TOOLS[backend]);
+      if (how.startsWith('without')) mountHere(it, '/usr/bin/timeout', '--bind', '/dev/null');
+      const since = Date.now();
+      const ended = it.sandbox.run([RECOVER], { milliseconds: 60_000 });
+      expect(Date.now() - since).toBeLessThan(45_000);
+      if (backend === 'nftables') {
+        expect(ended.status, ran(ended)).toBe(71);
+        expect(ended.stderr).toMatch(/LEFT: .*nft was stopped after 8 s/);
+      } else {
+        // nft reads and removes what iptables cannot.
+        expect(ended.status, ran(ended)).toBe(0);
+        expect(oursInKernel(it)).toEqual([]);
+      }
+      expect(reached(it)).toEqual(backend === 'iptables' ? BOTH : []);
+    },
+  );
 
   test('a state folder that cannot be written is said: open now, locked again by the next hook', () => {
     const it = machine();

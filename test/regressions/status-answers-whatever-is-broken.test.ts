@@ -1,20 +1,34 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { tunnelCall } from '../hooks/captures.ts';
-import { BACKENDS, LIBRARY, type Machine, must, STATE, useMachine } from '../hooks/installed-machine.ts';
+import {
+  BACKENDS,
+  LIBRARY,
+  type Machine,
+  must,
+  STATE,
+  useMachine,
+} from '../hooks/installed-machine.ts';
 
 /**
- * `status` ended with an error where /run was full, a file of ours was damaged, or a tool hung; and it said
- * OPEN where it could not read the rules.
+ * `status` ended with an error where /run was full, a file of ours was damaged, or a tool hung; and
+ * it said OPEN where it could not read the rules.
  */
 
 const SERVER = 'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp';
 const RUN = '/run/ovpn-killswitch';
 
-/** Puts a script in place of a program of the packet filter, for as long as `work` runs. The real one is $REAL. */
+/**
+ * Puts a script in place of a program of the packet filter, for as long as `work` runs. The real
+ * one is $REAL.
+ */
 function withTool<Result>(it: Machine, tool: string, script: string, work: () => Result): Result {
   const path = must(it.sh(`readlink -f "$(command -v ${tool})"`)).stdout.trim();
   const real = '/root/real';
-  must(it.sh(`mkdir -p ${real}; cp -a ${path} ${real}/all; for n in nft iptables-save ip6tables-save; do ln -sf all ${real}/$n; done`));
+  must(
+    it.sh(
+      `mkdir -p ${real}; cp -a ${path} ${real}/all; for n in nft iptables-save ip6tables-save; do ln -sf all ${real}/$n; done`,
+    ),
+  );
   it.write('/root/tool', `#!/bin/sh\nREAL="${real}/$(basename "$0")"\n${script}\n`);
   must(it.sh(`chmod 755 /root/tool; mount --bind /root/tool ${path}`));
   try {
@@ -28,7 +42,8 @@ function withTool<Result>(it: Machine, tool: string, script: string, work: () =>
 const WAITS = { milliseconds: 110_000 } as const;
 
 function answer(it: Machine) {
-  const command = (...flags: readonly string[]) => it.sandbox.run([`${LIBRARY}/cli.js`, 'status', ...flags], WAITS);
+  const command = (...flags: readonly string[]) =>
+    it.sandbox.run([`${LIBRARY}/cli.js`, 'status', ...flags], WAITS);
   const { status, stdout, stderr } = command('--json');
   return {
     exit: status,
@@ -57,18 +72,22 @@ describe.each(BACKENDS)('with %s', (backend) => {
     ['hangs', 'exec sleep 60'],
     ['may not read', 'echo "Operation not permitted (you must be root)" >&2; exit 1'],
     ['ends with a signal', 'kill -9 $$'],
-  ])('a tool that %s is no open machine: the state is unknown', { timeout: 400_000 }, (_, script) => {
-    const it = machine();
-    withTool(it, tool, script, () => {
-      const { exit, json, picture, metrics } = answer(it);
-      expect(json).toMatchObject({ state: 'unknown', exact: false });
-      expect(json.unknown.join()).toContain(backend === 'nftables' ? 'nft' : 'iptables');
-      expect(exit).toBe(2);
-      expect(picture).toMatch(/^UNKNOWN/);
-      expect(picture).not.toMatch(/OPEN|UNLOCKED/);
-      expect(metrics).toContain('ovpn_killswitch_state{state="unknown"} 1');
-    });
-  });
+  ])(
+    'a tool that %s is no open machine: the state is unknown',
+    { timeout: 400_000 },
+    (_, script) => {
+      const it = machine();
+      withTool(it, tool, script, () => {
+        const { exit, json, picture, metrics } = answer(it);
+        expect(json).toMatchObject({ state: 'unknown', exact: false });
+        expect(json.unknown.join()).toContain(backend === 'nftables' ? 'nft' : 'iptables');
+        expect(exit).toBe(2);
+        expect(picture).toMatch(/^UNKNOWN/);
+        expect(picture).not.toMatch(/OPEN|UNLOCKED/);
+        expect(metrics).toContain('ovpn_killswitch_state{state="unknown"} 1');
+      });
+    },
+  );
 
   test('a tool that may not read is no unlocked machine either', () => {
     const it = machine();
@@ -82,16 +101,28 @@ describe.each(BACKENDS)('with %s', (backend) => {
 
   test('root without CAP_NET_ADMIN gets an answer, and no error', () => {
     const it = machine();
-    const { status, stdout } = it.run('setpriv', '--bounding-set=-net_admin', `${LIBRARY}/cli.js`, 'status');
+    const { status, stdout } = it.run(
+      'setpriv',
+      '--bounding-set=-net_admin',
+      `${LIBRARY}/cli.js`,
+      'status',
+    );
     expect([status, stdout]).toEqual([2, expect.stringMatching(/^UNKNOWN/)]);
   });
 
   test('a full /run takes nothing from the answer', () => {
     const it = machine();
     const size = 'mount -t tmpfs -o size=64k,mode=755 tmpfs';
-    must(it.sh(`cp -a ${RUN} /root/run; ${size} ${RUN}; cp -a /root/run/. ${RUN}/; rm -f ${RUN}/drops; rm -rf /root/run`));
+    must(
+      it.sh(
+        `cp -a ${RUN} /root/run; ${size} ${RUN}; cp -a /root/run/. ${RUN}/; rm -f ${RUN}/drops; rm -rf /root/run`,
+      ),
+    );
     it.sh(`cat /dev/zero >${RUN}/filler 2>/dev/null`);
-    expect(answer(it)).toMatchObject({ exit: 0, json: { state: 'blocked', exact: true, unknown: [] } });
+    expect(answer(it)).toMatchObject({
+      exit: 0,
+      json: { state: 'blocked', exact: true, unknown: [] },
+    });
   });
 
   test('a read-only /run takes nothing from the answer, on a machine that is as it should be and on one that is not', () => {
@@ -99,8 +130,14 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const remount = (how: string) => must(it.sh(`mount -o remount,bind,${how} ${RUN}`));
     must(it.sh(`mount --bind ${RUN} ${RUN}; rm -f ${RUN}/drops`));
     remount('ro');
-    expect(answer(it)).toMatchObject({ exit: 0, json: { state: 'blocked', exact: true, unknown: [] } });
-    const flush = backend === 'nftables' ? 'nft flush chain inet ovpn_killswitch postrouting' : 'iptables -F KILLSWITCH-OUTPUT';
+    expect(answer(it)).toMatchObject({
+      exit: 0,
+      json: { state: 'blocked', exact: true, unknown: [] },
+    });
+    const flush =
+      backend === 'nftables'
+        ? 'nft flush chain inet ovpn_killswitch postrouting'
+        : 'iptables -F KILLSWITCH-OUTPUT';
     must(it.sh(flush));
     const spoiled = answer(it);
     remount('rw');
@@ -134,7 +171,11 @@ describe.each(BACKENDS)('with %s', (backend) => {
   ])('%s in /run that others may write keeps nobody from an answer', (name, change) => {
     const it = machine();
     const isFolder = ['tunnels', 'former'].includes(name);
-    must(it.sh(`${isFolder ? `mkdir -p ${RUN}/${name}` : `echo '[]' >${RUN}/${name}`}; ${change} ${RUN}/${name}`));
+    must(
+      it.sh(
+        `${isFolder ? `mkdir -p ${RUN}/${name}` : `echo '[]' >${RUN}/${name}`}; ${change} ${RUN}/${name}`,
+      ),
+    );
     const { json } = answer(it);
     it.sh(`rm -rf ${RUN}/${name}`);
     expect(json.state).toBe('blocked');

@@ -81,7 +81,10 @@ for (const { to, port } of Object.values(questions)) {
 }
 `;
 
-/** A program without rights: asks each question once, and says what came to the port that asked and to the next. */
+/**
+ * A program without rights: asks each question once, and says what came to the port that asked and
+ * to the next.
+ */
 const ASKING = `
 const dgram = require('node:dgram');
 process.setgid(12345); process.setuid(12345);
@@ -112,12 +115,19 @@ type Heard = Readonly<Record<string, readonly string[]>>;
 
 /** Starts the LAN, and waits until it listens. */
 async function startLan(sandbox: Sandbox): Promise<void> {
-  const lan = sandbox.start([process.execPath, '-e', ANSWERING, JSON.stringify(QUESTIONS)], { at: 'lan' });
+  const lan = sandbox.start([process.execPath, '-e', ANSWERING, JSON.stringify(QUESTIONS)], {
+    at: 'lan',
+  });
   if (lan.stdout !== null) await once(lan.stdout, 'data');
 }
 
 async function ask(sandbox: Sandbox, pace: Pace): Promise<Heard> {
-  const { status, stdout, stderr } = await sandbox.ask([process.execPath, '-e', ASKING, JSON.stringify([QUESTIONS, pace])]);
+  const { status, stdout, stderr } = await sandbox.ask([
+    process.execPath,
+    '-e',
+    ASKING,
+    JSON.stringify([QUESTIONS, pace]),
+  ]);
   if (status !== 0) throw new Error(stderr);
   return JSON.parse(stdout) as Heard;
 }
@@ -139,11 +149,17 @@ describe.each(KINDS)('with %s', (kind) => {
   test('the LAN answers the port that asked for some seconds, where the backend can tell it, and nothing else comes in', async (context) => {
     await inSandbox({ context, kind }, async (sandbox) => {
       expect(sandbox.run(['sh', '-s'], { stdin: SCENE })).toMatchObject({ status: 0 });
-      const all = each(({ to }) => (to.includes(':') ? ['answer', 'guess', 'late'] : ['answer', 'guess', 'late', 'stranger']));
+      const all = each(({ to }) =>
+        to.includes(':') ? ['answer', 'guess', 'late'] : ['answer', 'guess', 'late', 'stranger'],
+      );
       await startLan(sandbox);
       expect(await ask(sandbox, AT_ONCE)).toEqual(all);
       for (const [state, pace] of STATES) {
-        const [host, backend, ruleset] = [sandboxHost(sandbox), backendOf(kind), compile(POLICIES[state])];
+        const [host, backend, ruleset] = [
+          sandboxHost(sandbox),
+          backendOf(kind),
+          compile(POLICIES[state]),
+        ];
         apply(host, backend, ruleset);
         expect({ state, ...(await ask(sandbox, kind === 'nftables' ? pace : AT_ONCE)) }).toEqual({
           state,

@@ -9,7 +9,20 @@ const USER = '61235';
 
 describe.each(BACKENDS)('with %s', (backend) => {
   const machine = useMachine();
-  const asUser = (script: string) => must(machine().run('setpriv', '--reuid', USER, '--regid', USER, '--clear-groups', 'sh', '-c', script));
+  const asUser = (script: string) =>
+    must(
+      machine().run(
+        'setpriv',
+        '--reuid',
+        USER,
+        '--regid',
+        USER,
+        '--clear-groups',
+        'sh',
+        '-c',
+        script,
+      ),
+    );
   const timed = (...argv: readonly string[]) => {
     const since = Date.now();
     const ended = machine().sandbox.run(argv, { milliseconds: 60_000 });
@@ -20,13 +33,19 @@ describe.each(BACKENDS)('with %s', (backend) => {
     if (!machine().sandbox.hasOtherUsers) context.skip('there is no other user here');
     const it = machine();
     it.sh(`chmod 755 ${RUN} ${STATE}; chown 0:0 ${RUN} ${STATE}; rm -rf ${RUN} ${HOME}`);
-    it.relock(`KILLSWITCH_BACKEND=${backend}`, 'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp', 'KILLSWITCH_RESOLVER=off');
+    it.relock(
+      `KILLSWITCH_BACKEND=${backend}`,
+      'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp',
+      'KILLSWITCH_RESOLVER=off',
+    );
     it.write(SECRET, 'SECRET-OF-ROOT\n');
     it.sh(`chmod 600 ${SECRET}; mkdir -p ${HOME}; chown ${USER} ${HOME}`);
   });
   afterEach(() => {
     const it = machine();
-    expect(it.sh(`stat -c '%u %g %a' ${SECRET}; cat ${SECRET}`).stdout).toBe('0 0 600\nSECRET-OF-ROOT\n');
+    expect(it.sh(`stat -c '%u %g %a' ${SECRET}; cat ${SECRET}`).stdout).toBe(
+      '0 0 600\nSECRET-OF-ROOT\n',
+    );
     it.sh(`chown 0:0 ${RUN} ${STATE}; chmod 755 ${RUN} ${STATE}`);
   });
 
@@ -35,7 +54,9 @@ describe.each(BACKENDS)('with %s', (backend) => {
 
   test('recover writes no file that a user names in a folder that anybody can write to', () => {
     openRun();
-    asUser(`mkdir ${RUN}/dns; cd ${RUN}/dns; echo ${SECRET} >place; printf 'SECRET-OF-ROOT\\n' >written; echo mine >before`);
+    asUser(
+      `mkdir ${RUN}/dns; cd ${RUN}/dns; echo ${SECRET} >place; printf 'SECRET-OF-ROOT\\n' >written; echo mine >before`,
+    );
     const ended = machine().run(`${LIBRARY}/recover`);
     expect(ended.status, ran(ended)).toBe(73);
     expect(ended.stderr).toContain(`LEFT: ${RUN}/dns/place is not read`);
@@ -63,7 +84,9 @@ describe.each(BACKENDS)('with %s', (backend) => {
   test.each(['recover', 'recover resolvers', 'boot'])(
     'a resolv.conf in a folder of a user, who makes a FIFO of it, hangs no %s',
     (script) => {
-      machine().sh(`mkdir -p ${RUN}/dns; echo ${HOME}/resolv.conf >${RUN}/dns/place; echo mine >${RUN}/dns/before`);
+      machine().sh(
+        `mkdir -p ${RUN}/dns; echo ${HOME}/resolv.conf >${RUN}/dns/place; echo mine >${RUN}/dns/before`,
+      );
       asUser(`mkfifo ${HOME}/resolv.conf`);
       const ended = timed('sh', '-c', `${LIBRARY}/${script}`);
       expect(ended.status, ran(ended)).not.toBeNull();
@@ -108,7 +131,9 @@ describe.each(BACKENDS)('with %s', (backend) => {
 
   test('recover writes no record through a link in a folder of state that anybody can write to, and says how to close it', () => {
     machine().sh(`chmod 777 ${STATE}`);
-    asUser(`ln -s ${SECRET} ${STATE}/lock.plain.recover; ln -s ${SECRET} ${STATE}/lock.json.recover`);
+    asUser(
+      `ln -s ${SECRET} ${STATE}/lock.plain.recover; ln -s ${SECRET} ${STATE}/lock.json.recover`,
+    );
     const ended = machine().run(`${LIBRARY}/recover`);
     expect(ended.status, ran(ended)).toBe(73);
     expect(ended.stderr).toContain(`sudo chmod go-w ${STATE}`);

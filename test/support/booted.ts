@@ -16,15 +16,19 @@ import { initSystemOf } from './init-systems.ts';
 export interface BootPlan {
   /** A root of `.ci/rootfs` that has an init system. */
   readonly root: string;
-  /** A shell script that runs in the machine's root, as root, once, before it is switched on for the first time. */
+  /**
+   * A shell script that runs in the machine's root, as root, once, before it is switched on for the
+   * first time.
+   */
   readonly prepare?: string;
   /** The VPN's. */
   readonly transport?: Transport;
 }
 
 /**
- * A private machine that was booted: its first process is the root's own init system, in name spaces and cgroups of its own. Its uplink leads to
- * the router of a world of its own, where the capture runs from before it is switched on. Its disk is memory, laid over the root, and outlives
+ * A private machine that was booted: its first process is the root's own init system, in name
+ * spaces and cgroups of its own. Its uplink leads to the router of a world of its own, where the
+ * capture runs from before it is switched on. Its disk is memory, laid over the root, and outlives
  * each boot; its /run, its rules and everything else in its kernel do not.
  */
 export interface Booted extends Sandbox {
@@ -42,9 +46,15 @@ export interface Booted extends Sandbox {
   tasksObstacle(): Promise<string | undefined>;
   /** Units or services that failed. */
   failedUnits(): Promise<readonly string[]>;
-  /** Writes a client's profile with its keys in it: `/etc/openvpn/client/NAME.conf`, or another place. */
+  /**
+   * Writes a client's profile with its keys in it: `/etc/openvpn/client/NAME.conf`, or another
+   * place.
+   */
   writeProfile(path: string, hooks: boolean, remote?: string, plan?: ClientPlan): Promise<void>;
-  /** Shuts it down in order, and switches it on again. @throws Error under OpenRC, whose way down would reach out of the machine. */
+  /**
+   * Shuts it down in order, and switches it on again.
+   * @throws Error under OpenRC, whose way down would reach out of the machine.
+   */
   reboot(): Promise<void>;
   /** Ends it at once, wherever it is, and switches it on again. */
   powerCut(): Promise<void>;
@@ -57,12 +67,25 @@ export function bootObstacle({ root }: BootPlan): string | undefined {
   return proofObstacle() ?? builtRoot(root).obstacle ?? cgroupObstacle();
 }
 
-/** What concerns this whole machine and has no name space: clock, modules, devices, kernel log and the other security modules. */
-const KEPT = ['sys_time', 'sys_module', 'sys_rawio', 'syslog', 'wake_alarm', 'mac_admin', 'mac_override', 'audit_control'];
+/**
+ * What concerns this whole machine and has no name space: clock, modules, devices, kernel log and
+ * the other security modules.
+ */
+const KEPT = [
+  'sys_time',
+  'sys_module',
+  'sys_rawio',
+  'syslog',
+  'wake_alarm',
+  'mac_admin',
+  'mac_override',
+  'audit_control',
+];
 
 /**
- * Joins the cgroups and enters the new network; then all other name spaces are made. Arguments: network namespace, disk, root, layout and folders
- * of the cgroups, script to prepare, controllers; then what to show.
+ * Joins the cgroups and enters the new network; then all other name spaces are made. Arguments:
+ * network namespace, disk, root, layout and folders of the cgroups, script to prepare, controllers;
+ * then what to show.
  */
 const POWER_ON = `
 for each in $5; do echo 0 >$each/cgroup.procs; done
@@ -70,7 +93,10 @@ exec nsenter --net=/run/netns/$1 -- unshare --mount --pid --fork --ipc --uts --c
   sh -euc "$BOOT" sh "$@"
 `;
 
-/** In the new name spaces: builds the root and becomes init. What belongs to this whole machine is shown to be read, or not at all. */
+/**
+ * In the new name spaces: builds the root and becomes init. What belongs to this whole machine is
+ * shown to be read, or not at all.
+ */
 const BOOT = `
 umask 022
 disk=$2 root=$3 layout=$4 prepare=$6 controllers=$7
@@ -175,7 +201,8 @@ async function build(world: World, plan: BootPlan): Promise<Booted> {
     return boot;
   };
   const answer = async (script: string) => (await now().inside.ask(['sh', '-c', script])).stdout;
-  const failedUnits = async () => (await answer(init.failed)).split('\n').filter((line) => line !== '');
+  const failedUnits = async () =>
+    (await answer(init.failed)).split('\n').filter((line) => line !== '');
 
   async function switchOn(): Promise<void> {
     const started = performance.now();
@@ -218,7 +245,10 @@ async function build(world: World, plan: BootPlan): Promise<Booted> {
     };
     await until(
       () => `the first process: ${said}`,
-      () => alive() && first() !== undefined && /^(init|systemd)$/.test(readFileSync(`/proc/${first()}/comm`, 'utf8').trim()),
+      () =>
+        alive() &&
+        first() !== undefined &&
+        /^(init|systemd)$/.test(readFileSync(`/proc/${first()}/comm`, 'utf8').trim()),
       30_000,
     );
     const pid = first() ?? 0;
@@ -289,26 +319,40 @@ async function build(world: World, plan: BootPlan): Promise<Booted> {
     start: (argv, options) => now().inside.start(argv, options),
     file: (path) => readFileSync(`/proc/${now().pid}/root${path}`, 'utf8'),
     sh: async (script, stdin) => {
-      const { status, stdout, stderr } = await now().inside.ask(['sh', '-euc', script], stdin === undefined ? {} : { stdin });
+      const { status, stdout, stderr } = await now().inside.ask(
+        ['sh', '-euc', script],
+        stdin === undefined ? {} : { stdin },
+      );
       if (status !== 0) throw new Error(`${script}: status ${status}\n${stdout}${stderr}`);
       return stdout;
     },
     tasksObstacle: async () => {
-      const { status } = await machine.ask(['sh', '-c', 'test -d /sys/fs/cgroup/pids || grep -qw pids /sys/fs/cgroup/cgroup.controllers']);
+      const { status } = await machine.ask([
+        'sh',
+        '-c',
+        'test -d /sys/fs/cgroup/pids || grep -qw pids /sys/fs/cgroup/cgroup.controllers',
+      ]);
       return status === 0 ? undefined : 'this machine gives no pids controller to cgroups';
     },
     failedUnits,
     writeProfile: async (path, hooks, remote = INTERNET.vpn4, client = {}) => {
-      const text = await clientProfile(machine, hooks, remote, { transport: plan.transport ?? 'udp', ...client });
-      // The keys lie in the world's /run: the machine's would be gone after a boot.
-      const inline = text.replace(/^(ca|cert|key|tls-crypt) (\S+)$/gm, (_, option: string, file: string) => {
-        const key = readFileSync(`/proc/${sandbox.pid}/root${file}`, 'utf8');
-        return `<${option}>\n${key}</${option}>`;
+      const text = await clientProfile(machine, hooks, remote, {
+        transport: plan.transport ?? 'udp',
+        ...client,
       });
+      // The keys lie in the world's /run: the machine's would be gone after a boot.
+      const inline = text.replace(
+        /^(ca|cert|key|tls-crypt) (\S+)$/gm,
+        (_, option: string, file: string) => {
+          const key = readFileSync(`/proc/${sandbox.pid}/root${file}`, 'utf8');
+          return `<${option}>\n${key}</${option}>`;
+        },
+      );
       await machine.sh(`mkdir -p "$(dirname ${path})"; umask 077; cat >${path}`, inline);
     },
     reboot: async () => {
-      if (init.reboot === undefined) throw new Error(`a machine of ${plan.root} is not shut down in order here`);
+      if (init.reboot === undefined)
+        throw new Error(`a machine of ${plan.root} is not shut down in order here`);
       const { holder } = now();
       await machine.ask(['sh', '-c', init.reboot]);
       await until('the machine to shut down', () => hasEnded(holder), 100_000);

@@ -24,15 +24,23 @@ interface IndexEntry {
 }
 
 function readCaptures(): readonly Capture[] {
-  const index = JSON.parse(readFileSync(new URL('index.json', FOLDER), 'utf8')) as readonly IndexEntry[];
+  const index = JSON.parse(
+    readFileSync(new URL('index.json', FOLDER), 'utf8'),
+  ) as readonly IndexEntry[];
   return index
     .filter(({ program }) => program.startsWith('OpenVPN'))
     .map(({ file, hook, situation, argv, env_count: count }) => {
       // UTF-8 with replacement characters, as Node reads its own environment.
       const bytes = readFileSync(new URL(file, FOLDER));
       const entries = bytes.toString('utf8').split('\n').filter(Boolean);
-      if (entries.length !== count) throw new Error(`${file} has ${entries.length} variables, the index says ${count}`);
-      const env = Object.fromEntries(entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]));
+      if (entries.length !== count)
+        throw new Error(`${file} has ${entries.length} variables, the index says ${count}`);
+      const env = Object.fromEntries(
+        entries.map((entry) => [
+          entry.slice(0, entry.indexOf('=')),
+          entry.slice(entry.indexOf('=') + 1),
+        ]),
+      );
       return { file, script: hook, situation, argv: argv.slice(1), env, bytes };
     });
 }

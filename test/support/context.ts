@@ -21,7 +21,11 @@ export function contextOf(host: FakeHost, args: readonly string[], lines: string
 }
 
 /** What a command that ends at once prints. */
-export function linesOf(command: CliCommand, host: FakeHost, ...args: readonly string[]): readonly string[] {
+export function linesOf(
+  command: CliCommand,
+  host: FakeHost,
+  ...args: readonly string[]
+): readonly string[] {
   const lines: string[] = [];
   command.run(contextOf(host, args, lines));
   return lines;

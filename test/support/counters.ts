@@ -28,10 +28,17 @@ export function countersOf({ image }: Survey): Counters {
 /** What `after` has over `before`, without zeros. */
 export function growth(before: Counters, after: Counters): Counters {
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
-  return Object.fromEntries(keys.map((key) => [key, (after[key] ?? 0) - (before[key] ?? 0)]).filter(([, count]) => count !== 0));
+  return Object.fromEntries(
+    keys
+      .map((key) => [key, (after[key] ?? 0) - (before[key] ?? 0)])
+      .filter(([, count]) => count !== 0),
+  );
 }
 
-/** The chains that a hook's packets meet, with the table that holds them in iptables, in the order in which the kernel asks. */
+/**
+ * The chains that a hook's packets meet, with the table that holds them in iptables, in the order
+ * in which the kernel asks.
+ */
 const LOOKS: Readonly<Record<Hook, readonly { readonly hook: Hook; readonly table: Table }[]>> = {
   input: [
     { hook: 'input', table: 'mangle' },
@@ -50,10 +57,15 @@ const LOOKS: Readonly<Record<Hook, readonly { readonly hook: Hook; readonly tabl
 };
 
 /**
- * The counters that these packets must make grow, as the pure evaluation has it. `above`: somebody else accepts everything before filter asks our
- * rules, so that mangle alone judges.
+ * The counters that these packets must make grow, as the pure evaluation has it. `above`: somebody
+ * else accepts everything before filter asks our rules, so that mangle alone judges.
  */
-export function expectedGrowth(ruleset: Ruleset, backend: BackendName, packets: readonly Packet[], above = false): Counters {
+export function expectedGrowth(
+  ruleset: Ruleset,
+  backend: BackendName,
+  packets: readonly Packet[],
+  above = false,
+): Counters {
   const counters: Record<string, number> = {};
   const early = backend === 'iptables' || answersEarly(ruleset);
   for (const packet of packets) {

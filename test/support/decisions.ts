@@ -55,17 +55,27 @@ const BATCHES: Readonly<Record<string, () => readonly Probe[]>> = {
   'through to tun0': () => [...forwardProbes('tun0')],
 };
 
-/** A refusal's own answer comes back over loopback: those packets are the kernel's, not the probes'. */
+/**
+ * A refusal's own answer comes back over loopback: those packets are the kernel's, not the probes'.
+ */
 function withoutAnswers(counters: Counters): Counters {
-  return Object.fromEntries(Object.entries(counters).filter(([key]) => !key.endsWith(': loopback')));
+  return Object.fromEntries(
+    Object.entries(counters).filter(([key]) => !key.endsWith(': loopback')),
+  );
 }
 
 /**
- * What is sent to all hosts of a link, the kernel also hands to this one: the copy leaves by the same hook
- * (ip_mc_output before the packet itself, ip6_finish_output2 after it has passed) and then comes in.
+ * What is sent to all hosts of a link, the kernel also hands to this one: the copy leaves by the
+ * same hook (ip_mc_output before the packet itself, ip6_finish_output2 after it has passed) and
+ * then comes in.
  */
-function withCopies(ruleset: Ruleset, packets: readonly Packet[], early: boolean): readonly Packet[] {
-  const passes = (packet: Packet, hook: Packet['hook']) => evaluate(ruleset, { ...packet, hook }).verdict === 'accept';
+function withCopies(
+  ruleset: Ruleset,
+  packets: readonly Packet[],
+  early: boolean,
+): readonly Packet[] {
+  const passes = (packet: Packet, hook: Packet['hook']) =>
+    evaluate(ruleset, { ...packet, hook }).verdict === 'accept';
   return packets.flatMap((packet) => {
     const toAll = [PLACES.broadcast.ipv4.text, PLACES.broadcast.ipv6.text].includes(packet.to.text);
     if (packet.hook !== 'output' || !toAll || (early && !passes(packet, 'output'))) return [packet];
@@ -73,11 +83,18 @@ function withCopies(ruleset: Ruleset, packets: readonly Packet[], early: boolean
     const copy = { ...packet, hook: 'postrouting' as const, uid: undefined };
     if (packet.to.family === 'ipv6' && !passes(packet, 'postrouting')) return [packet];
     const arrives = passes(copy, 'postrouting');
-    return [packet, copy, ...(arrives ? [{ ...copy, hook: 'input' as const, in: packet.out, out: undefined }] : [])];
+    return [
+      packet,
+      copy,
+      ...(arrives ? [{ ...copy, hook: 'input' as const, in: packet.out, out: undefined }] : []),
+    ];
   });
 }
 
-/** The tests that compare a kernel's counters with the pure evaluation, for one kind of packet filter. */
+/**
+ * The tests that compare a kernel's counters with the pure evaluation, for one kind of packet
+ * filter.
+ */
 export function describeDecisions(kind: Kind): void {
   const lans = new WeakMap<Sandbox, Lan>();
   const machine = machineWith(kind, async (sandbox) => {
@@ -100,7 +117,10 @@ export function describeDecisions(kind: Kind): void {
     let before = countersOf(look(host, backend));
     for (const [batch, probes] of Object.entries(BATCHES)) {
       // ping(8) may send again when its packet is refused with an ICMP error.
-      const all = probes().filter(({ packet }) => !('icmp' in packet.payload) || evaluate(ruleset, packet).verdict !== 'reject');
+      const all = probes().filter(
+        ({ packet }) =>
+          !('icmp' in packet.payload) || evaluate(ruleset, packet).verdict !== 'reject',
+      );
       await lan.send(
         all[0]?.sender ?? 'root',
         all.map(({ sent }) => sent),
@@ -151,11 +171,17 @@ export function describeDecisions(kind: Kind): void {
     const host = sandboxHost(sandbox);
     apply(host, backend, compile(POLICIES['blocked, LAN off']));
     const before = countersOf(look(host, backend));
-    for (const target of ['127.0.0.1', '::1']) expect(sandbox.run(['ping', '-n', '-c', '1', '-W', '2', target]).status).toBe(0);
+    for (const target of ['127.0.0.1', '::1'])
+      expect(sandbox.run(['ping', '-n', '-c', '1', '-W', '2', target]).status).toBe(0);
     const seen = growth(before, countersOf(look(host, backend)));
     const chains =
       backend.name === 'iptables'
-        ? ['KILLSWITCH-INPUT', 'KILLSWITCH-OUTPUT', 'mangle KILLSWITCH-INPUT', 'mangle KILLSWITCH-POSTROUTING']
+        ? [
+            'KILLSWITCH-INPUT',
+            'KILLSWITCH-OUTPUT',
+            'mangle KILLSWITCH-INPUT',
+            'mangle KILLSWITCH-POSTROUTING',
+          ]
         : ['input', 'postrouting'];
     // A request and an answer in each family, each seen on its way out and in.
     expect(seen).toEqual(Object.fromEntries(chains.map((each) => [`${each}: loopback`, 4])));
@@ -176,7 +202,9 @@ export function describeDecisions(kind: Kind): void {
       probes.map(({ sent }) => sent),
     );
     const [fromLan, fromTunnel] =
-      backend.name === 'iptables' ? ['mangle KILLSWITCH-TUNNEL-ADDRESS', 'mangle KILLSWITCH-I-tun1'] : ['tunnel-address', 'input-tun1'];
+      backend.name === 'iptables'
+        ? ['mangle KILLSWITCH-TUNNEL-ADDRESS', 'mangle KILLSWITCH-I-tun1']
+        : ['tunnel-address', 'input-tun1'];
     // Another tunnel brings packets to its own addresses alone.
     const lan = probes.filter(({ packet }) => packet.in === 'eth0').length;
     expect(growth(before, countersOf(look(host, backend)))).toEqual({
@@ -185,20 +213,46 @@ export function describeDecisions(kind: Kind): void {
     });
   });
 
-  /** Sends one datagram from this machine and reads the counters once there are as many packets as expected, or after ten seconds. */
-  async function exchange(sandbox: Sandbox, ruleset: Ruleset, sent: SentProbe, packets: readonly Packet[]): Promise<void> {
+  /**
+   * Sends one datagram from this machine and reads the counters once there are as many packets as
+   * expected, or after ten seconds.
+   */
+  async function exchange(
+    sandbox: Sandbox,
+    ruleset: Ruleset,
+    sent: SentProbe,
+    packets: readonly Packet[],
+  ): Promise<void> {
     const host = sandboxHost(sandbox);
     const wanted = expectedGrowth(ruleset, backend.name, packets);
     const before = countersOf(look(host, backend));
     await lanOf(sandbox).send('root', [sent]);
-    await expect.poll(() => growth(before, countersOf(look(host, backend))), { timeout: 10_000, interval: 20 }).toEqual(wanted);
+    await expect
+      .poll(() => growth(before, countersOf(look(host, backend))), {
+        timeout: 10_000,
+        interval: 20,
+      })
+      .toEqual(wanted);
   }
 
   /** One datagram out by a link to a port of a place, and its answer, as the rules see them. */
-  function conversation(link: 'eth0' | 'tun0', family: Family, place: Place, toPort: number, fromPort: number) {
+  function conversation(
+    link: 'eth0' | 'tun0',
+    family: Family,
+    place: Place,
+    toPort: number,
+    fromPort: number,
+  ) {
     const own = address(LINKS[link].own[family].text);
     const there = PLACES[place][family];
-    const sent: SentProbe = { transport: 'udp', from: own.text, fromPort, to: there.text, toPort, device: link };
+    const sent: SentProbe = {
+      transport: 'udp',
+      from: own.text,
+      fromPort,
+      to: there.text,
+      toPort,
+      device: link,
+    };
     const question: Packet = {
       hook: 'output',
       in: undefined,

@@ -15,11 +15,20 @@ export interface DispatcherCall extends HookInput {
 const SHELL = new Set(['PWD', 'SHLVL', '_']);
 
 function readCall(file: string): DispatcherCall {
-  const [first = '', , ...lines] = readFileSync(new URL(file, FOLDER), 'utf8').trimEnd().split('\n');
+  const [first = '', , ...lines] = readFileSync(new URL(file, FOLDER), 'utf8')
+    .trimEnd()
+    .split('\n');
   const [, name, action] = /^# argv: \S+ '([^']*)' '([^']*)' {2}\(argc=2\)$/.exec(first) ?? [];
-  if (name === undefined || action === undefined) throw new Error(`${file} does not say how it was called`);
-  const entries = lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)] as const);
-  return { file, argv: [name, action], env: Object.fromEntries(entries.filter(([key]) => !SHELL.has(key))) };
+  if (name === undefined || action === undefined)
+    throw new Error(`${file} does not say how it was called`);
+  const entries = lines.map(
+    (line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)] as const,
+  );
+  return {
+    file,
+    argv: [name, action],
+    env: Object.fromEntries(entries.filter(([key]) => !SHELL.has(key))),
+  };
 }
 
 /** Every captured call, of NetworkManager 1.42 and 1.52. */

@@ -23,8 +23,8 @@ export const VPNS = {
 export type Device = keyof typeof VPNS;
 
 /**
- * A client with the product; beyond its uplink the provider with a resolver, and two VPN servers with one each. All resolvers are dnsmasq and log
- * every question.
+ * A client with the product; beyond its uplink the provider with a resolver, and two VPN servers
+ * with one each. All resolvers are dnsmasq and log every question.
  */
 export interface DnsWorld {
   readonly sandbox: Sandbox;
@@ -41,7 +41,10 @@ export interface DnsWorld {
   questions(who: Resolving): number;
   /** Packets from or to ports 53 and 853 on the uplink, so far. */
   seenOnUplink(): Promise<readonly string[]>;
-  /** Ends the clients at once and leaves what a power cut leaves: the disk. /run is empty, and the rules are gone. */
+  /**
+   * Ends the clients at once and leaves what a power cut leaves: the disk. /run is empty, and the
+   * rules are gone.
+   */
   powerCut(): Promise<void>;
   close(): void;
 }
@@ -71,25 +74,47 @@ function keys(name: 'server' | 'client'): string {
 let asked = 0;
 
 /** `pushes` are more options of the first server. */
-export async function openDnsWorld(plan: SandboxPlan, settings: string, pushes: readonly string[] = []): Promise<DnsWorld> {
+export async function openDnsWorld(
+  plan: SandboxPlan,
+  settings: string,
+  pushes: readonly string[] = [],
+): Promise<DnsWorld> {
   const sandbox = await openSandbox(plan);
   const sh = async (script: string) => {
-    const { status, stdout, stderr } = await sandbox.ask(['sh', '-euc', script], { milliseconds: 60_000 });
+    const { status, stdout, stderr } = await sandbox.ask(['sh', '-euc', script], {
+      milliseconds: 60_000,
+    });
     if (status !== 0) throw new Error(`${script}\nstatus ${status}: ${stdout}${stderr}`);
     return stdout;
   };
-  const write = (path: string, text: string) => sandbox.run(['sh', '-c', `cat >${path}`], { stdin: text });
+  const write = (path: string, text: string) =>
+    sandbox.run(['sh', '-c', `cat >${path}`], { stdin: text });
   try {
     await sh(NETWORK);
     await makePki(sandbox);
     const capture = startService(
       sandbox,
       'capture',
-      ['tcpdump', '-i', 'isp0', '-nn', '-l', '--immediate-mode', '-Z', 'root', 'port 53 or port 853 or icmp'],
+      [
+        'tcpdump',
+        '-i',
+        'isp0',
+        '-nn',
+        '-l',
+        '--immediate-mode',
+        '-Z',
+        'root',
+        'port 53 or port 853 or icmp',
+      ],
       { at: 'isp' },
     );
     for (const [device, { port, network, server, resolver }] of Object.entries(VPNS)) {
-      const pushed = [`dhcp-option DNS ${resolver}`, 'ping 5', 'ping-restart 60', ...(device === 'tun0' ? pushes : [])];
+      const pushed = [
+        `dhcp-option DNS ${resolver}`,
+        'ping 5',
+        'ping-restart 60',
+        ...(device === 'tun0' ? pushes : []),
+      ];
       write(
         `${FOLDER}/${server}.conf`,
         `dev ${server}\ndev-type tun\ntopology subnet\nserver ${network} 255.255.255.0\nlocal 203.0.113.10\nport ${port}\nproto udp4\ndh none\nping 5\nping-restart 60\n${pushed
@@ -98,16 +123,34 @@ export async function openDnsWorld(plan: SandboxPlan, settings: string, pushes: 
       );
     }
     const servers = Object.values(VPNS).map(({ server }) =>
-      startService(sandbox, server, ['openvpn', '--config', `${FOLDER}/${server}.conf`], { at: 'isp' }),
+      startService(sandbox, server, ['openvpn', '--config', `${FOLDER}/${server}.conf`], {
+        at: 'isp',
+      }),
     );
-    await Promise.all([capture.says('listening on'), ...servers.map((server) => server.says(CONNECTED))]);
+    await Promise.all([
+      capture.says('listening on'),
+      ...servers.map((server) => server.says(CONNECTED)),
+    ]);
     const dnsmasq = (who: Resolving, address: string) =>
       startService(
         sandbox,
         `dns-${who}`,
         [
-          ...['dnsmasq', '--no-daemon', '--no-resolv', '--no-hosts', '--log-queries', '--log-facility=-', '--bind-interfaces'],
-          ...['--user=root', '--conf-file=/dev/null', `--listen-address=${address}`, `--address=/#/${ANSWERS[who]}`],
+          ...[
+            'dnsmasq',
+            '--no-daemon',
+            '--no-resolv',
+            '--no-hosts',
+            '--log-queries',
+            '--log-facility=-',
+            '--bind-interfaces',
+          ],
+          ...[
+            '--user=root',
+            '--conf-file=/dev/null',
+            `--listen-address=${address}`,
+            `--address=/#/${ANSWERS[who]}`,
+          ],
         ],
         { at: 'isp' },
       );
@@ -117,7 +160,11 @@ export async function openDnsWorld(plan: SandboxPlan, settings: string, pushes: 
       tun1: dnsmasq('tun1', VPNS.tun1.resolver),
     };
     await Promise.all(Object.values(resolvers).map((each) => each.says('started')));
-    const product = await installProduct(sandbox, DIST, `KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp,203.0.113.10:1195/udp\n${settings}`);
+    const product = await installProduct(
+      sandbox,
+      DIST,
+      `KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp,203.0.113.10:1195/udp\n${settings}`,
+    );
     let marks = 0;
     return {
       sandbox,
@@ -126,7 +173,9 @@ export async function openDnsWorld(plan: SandboxPlan, settings: string, pushes: 
       start: (name, ...argv) => startService(sandbox, name, argv),
       connect: async (device, ...lines) => {
         const { port } = VPNS[device];
-        const hooks = ['up', 'down', 'route-up'].map((hook) => `${hook} /usr/local/lib/ovpn-killswitch/hooks/${hook}\n`).join('');
+        const hooks = ['up', 'down', 'route-up']
+          .map((hook) => `${hook} /usr/local/lib/ovpn-killswitch/hooks/${hook}\n`)
+          .join('');
         const file = `/etc/openvpn/client/${device}.conf`;
         write(
           file,
@@ -141,16 +190,23 @@ export async function openDnsWorld(plan: SandboxPlan, settings: string, pushes: 
       ask: async (names = 5) => {
         const given = new Set<string>();
         for (let n = 0; n < names; n++) {
-          const { stdout } = await sandbox.ask(['getent', 'ahostsv4', `name-${asked++}.example.org`]);
+          const { stdout } = await sandbox.ask([
+            'getent',
+            'ahostsv4',
+            `name-${asked++}.example.org`,
+          ]);
           given.add(stdout.split(/\s/)[0] || 'nobody');
         }
         return [...given];
       },
       questions: (who) => resolvers[who].times('query['),
       seenOnUplink: async () => {
-        // What was sent before a ping of our own has been seen when that is. Whether it is answered is the rules' affair.
+        // What was sent before a ping of our own has been seen when that is. Whether it is answered
+        // is the rules' affair.
         const size = 100 + ++marks;
-        await sh(`nsenter --net=/run/netns/isp -- ping -c1 -W0.05 -s ${size} 198.51.100.2 >/dev/null || true`);
+        await sh(
+          `nsenter --net=/run/netns/isp -- ping -c1 -W0.05 -s ${size} 198.51.100.2 >/dev/null || true`,
+        );
         await until('the capture', () => capture.said().includes(`length ${size + 8}`));
         return capture
           .said()

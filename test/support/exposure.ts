@@ -3,9 +3,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Whether systemd-analyze can count a unit that is not installed: `--offline` came with systemd 250. */
+/**
+ * Whether systemd-analyze can count a unit that is not installed: `--offline` came with systemd
+ * 250.
+ */
 export function countsExposure(): boolean {
-  return spawnSync('systemd-analyze', ['security', '--help'], { encoding: 'utf8' }).stdout?.includes('--offline') === true;
+  return (
+    spawnSync('systemd-analyze', ['security', '--help'], { encoding: 'utf8' }).stdout?.includes(
+      '--offline',
+    ) === true
+  );
 }
 
 /** The exposure that systemd-analyze(1) prints, from 0 to 10. */
@@ -20,7 +27,11 @@ export function exposureOf(text: string): number {
   const file = join(folder, 'exposed.service');
   // It looks for the program, which need not be installed here.
   writeFileSync(file, text.replace(/^ExecStart=.*$/m, 'ExecStart=/bin/true'));
-  const { stdout } = spawnSync('systemd-analyze', ['security', '--offline=true', '--no-pager', file], { encoding: 'utf8' });
+  const { stdout } = spawnSync(
+    'systemd-analyze',
+    ['security', '--offline=true', '--no-pager', file],
+    { encoding: 'utf8' },
+  );
   rmSync(folder, { recursive: true });
   return exposureIn(stdout);
 }

@@ -1,7 +1,10 @@
 import type { Command, Output } from '../../src/backend/backend.ts';
 import type { Host, LogEntry, Owned } from '../../src/host/host.ts';
 
-/** A machine in memory: files, installed programs, and answers of programs; everything done to it is kept. */
+/**
+ * A machine in memory: files, installed programs, and answers of programs; everything done to it is
+ * kept.
+ */
 export interface FakeHost extends Host {
   readonly files: Map<string, string>;
   readonly commands: Command[];
@@ -9,7 +12,10 @@ export interface FakeHost extends Host {
   /** Programs that were left to run afterwards. */
   readonly started: (readonly string[])[];
   /** Commands that were called in turn. */
-  readonly called: { readonly command: readonly string[]; readonly env: Readonly<Record<string, string | undefined>> }[];
+  readonly called: {
+    readonly command: readonly string[];
+    readonly env: Readonly<Record<string, string | undefined>>;
+  }[];
 }
 
 export interface FakeMachine {
@@ -30,7 +36,8 @@ export interface FakeMachine {
   readonly now?: number;
 }
 
-const textOf = (content: string | Uint8Array) => (typeof content === 'string' ? content : Buffer.from(content).toString());
+const textOf = (content: string | Uint8Array) =>
+  typeof content === 'string' ? content : Buffer.from(content).toString();
 
 export function fakeHost({
   files = {},
@@ -65,25 +72,38 @@ export function fakeHost({
     readUntrusted: (path) => host.readBytes(path),
     list: (folder) => [
       ...new Set(
-        [...tree.keys()].filter((file) => file.startsWith(`${folder}/`)).map((file) => file.slice(folder.length + 1).split('/')[0] ?? ''),
+        [...tree.keys()]
+          .filter((file) => file.startsWith(`${folder}/`))
+          .map((file) => file.slice(folder.length + 1).split('/')[0] ?? ''),
       ),
     ],
     exists: (path) => tree.has(at(path)) || isFolder(path),
     owner: (path) => {
       if (!tree.has(at(path)) && !isFolder(path)) return undefined;
-      return owners[path] ?? (isFolder(path) ? { uid: 0, mode: 0o755, kind: 'folder' } : { uid: 0, mode: 0o644, kind: 'file' });
+      return (
+        owners[path] ??
+        (isFolder(path)
+          ? { uid: 0, mode: 0o755, kind: 'folder' }
+          : { uid: 0, mode: 0o644, kind: 'file' })
+      );
     },
     place: (path) => links[path] ?? (tree.has(path) ? path : undefined),
     write: (path, text) => {
       tree.set(path, textOf(text));
     },
     remove: (path) => {
-      for (const file of [...tree.keys()]) if (file === path || file.startsWith(`${path}/`)) tree.delete(file);
+      for (const file of [...tree.keys()])
+        if (file === path || file.startsWith(`${path}/`)) tree.delete(file);
     },
     rewrite: (path, text) => {
       tree.set(at(path), textOf(text));
     },
-    resolve: (names) => new Map(names.flatMap((name) => (answers[name] === undefined ? [] : [[name, answers[name]] as const]))),
+    resolve: (names) =>
+      new Map(
+        names.flatMap((name) =>
+          answers[name] === undefined ? [] : [[name, answers[name]] as const],
+        ),
+      ),
     callInTurn: (command, env) => {
       host.called.push({ command, env });
       return inTurn;

@@ -14,10 +14,15 @@ export function addFarHost(it: Machine): void {
 /** The families by which the far host answers a ping. */
 export function reached(it: Machine): readonly string[] {
   const far = { ipv4: '203.0.113.1', ipv6: '2001:db8::1' };
-  return Object.entries(far).flatMap(([family, address]) => (it.run('ping', '-nqc1', '-W0.5', address).status === 0 ? [family] : []));
+  return Object.entries(far).flatMap(([family, address]) =>
+    it.run('ping', '-nqc1', '-W0.5', address).status === 0 ? [family] : [],
+  );
 }
 
-/** What of ours the kernel holds, read by nft and by iptables-legacy: names of tables and chains, and policies that drop. */
+/**
+ * What of ours the kernel holds, read by nft and by iptables-legacy: names of tables and chains,
+ * and policies that drop.
+ */
 export function oursInKernel(it: Machine): readonly string[] {
   const legacy = 'cat /proc/net/ip_tables_names /proc/net/ip6_tables_names';
   const script = `nft list ruleset; [ -z "$(${legacy})" ] || { iptables-legacy-save; ip6tables-legacy-save; }`;

@@ -1,7 +1,8 @@
 /**
- * A program of its own, run as root in a sandbox: makes arrangements of links, FIFOs, devices and wrong owners on
- * the way to each path that the product opens as root, while a user swaps entries there, and calls the product.
- * Its arguments: how many, and the path of the swapper. Writes what it came to as JSON.
+ * A program of its own, run as root in a sandbox: makes arrangements of links, FIFOs, devices and
+ * wrong owners on the way to each path that the product opens as root, while a user swaps entries
+ * there, and calls the product. Its arguments: how many, and the path of the swapper. Writes what
+ * it came to as JSON.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import {
@@ -61,7 +62,15 @@ const HOSTILE_TEXT = [
   `KILLSWITCH_ENDPOINTS=${HOSTILE_SERVER}:1194/udp`,
   `nameserver ${HOSTILE_SERVER}`,
 ].join('\n');
-const HOSTILE_RECORD = JSON.stringify({ version: 1, locked: false, since: 1, backend: 'nftables', wall: false, before: [], made: [] });
+const HOSTILE_RECORD = JSON.stringify({
+  version: 1,
+  locked: false,
+  since: 1,
+  backend: 'nftables',
+  wall: false,
+  before: [],
+  made: [],
+});
 
 const CANARY = '/etc/canary';
 const HOME = '/run/mallory';
@@ -78,16 +87,38 @@ const TARGETS: readonly string[] = [
   ...['iptables', 'ip6tables', 'iptables-config'].map((name) => `/etc/sysconfig/${name}`),
   PATHS.settings,
   PATHS.log,
-  ...['lock', 'refresh.lock', 'last-transaction', 'ssh-sessions', 'watch', 'tunnels/tun0', 'former/tun0', 'networkmanager/tun0'].map(
+  ...[
+    'lock',
+    'refresh.lock',
+    'last-transaction',
+    'ssh-sessions',
+    'watch',
+    'tunnels/tun0',
+    'former/tun0',
+    'networkmanager/tun0',
+  ].map((name) => `${RUN}/${name}`),
+  ...['trial/settings.env', 'dns/place', 'dns/before', 'dns/resolved', 'boot.problem'].map(
     (name) => `${RUN}/${name}`,
   ),
-  ...['trial/settings.env', 'dns/place', 'dns/before', 'dns/resolved', 'boot.problem'].map((name) => `${RUN}/${name}`),
-  ...['lock.json', 'lock.plain', 'endpoints.json', 'settings.env', 'base.nft', 'base.v4', 'before.policies', 'attached.json'].map(
-    (name) => `${STATE}/${name}`,
-  ),
-  ...['networks/a', 'dns/place', 'dns/before', 'dns/written', 'boot/sysctl', 'boot/sysconfig/iptables.ours', 'profiles/a'].map(
-    (name) => `${STATE}/${name}`,
-  ),
+  ...[
+    'lock.json',
+    'lock.plain',
+    'endpoints.json',
+    'settings.env',
+    'base.nft',
+    'base.v4',
+    'before.policies',
+    'attached.json',
+  ].map((name) => `${STATE}/${name}`),
+  ...[
+    'networks/a',
+    'dns/place',
+    'dns/before',
+    'dns/written',
+    'boot/sysctl',
+    'boot/sysconfig/iptables.ours',
+    'profiles/a',
+  ].map((name) => `${STATE}/${name}`),
 ];
 const OWN_FOLDERS = [
   '/etc/openvpn',
@@ -121,14 +152,24 @@ function attempt(work: () => void): void {
 }
 
 function makeCanary(): void {
-  for (const folder of [CANARY, `${CANARY}/client`, `${CANARY}/dns`, `${CANARY}/system-connections`]) {
+  for (const folder of [
+    CANARY,
+    `${CANARY}/client`,
+    `${CANARY}/dns`,
+    `${CANARY}/system-connections`,
+  ]) {
     mkdirSync(folder, { recursive: true });
     for (const name of ['secret', ...TARGETS.map((path) => basename(path))])
       if (name !== 'client') writeFileSync(`${folder}/${name}`, SECRET, { mode: 0o600 });
   }
 }
 
-const CANARIES = [CANARY, `${CANARY}/client`, `${CANARY}/dns`, `${CANARY}/system-connections`].flatMap((folder) => [
+const CANARIES = [
+  CANARY,
+  `${CANARY}/client`,
+  `${CANARY}/dns`,
+  `${CANARY}/system-connections`,
+].flatMap((folder) => [
   folder,
   ...['secret', ...TARGETS.map((path) => basename(path))].map((name) => `${folder}/${name}`),
 ]);
@@ -142,7 +183,9 @@ function factsOf(path: string): string {
 function foldersOf(path: string): readonly string[] {
   const parts = dirname(path).split('/');
   const all = parts.map((_, index) => parts.slice(0, index + 1).join('/'));
-  return all.filter((folder) => OWN_FOLDERS.some((own) => folder === own || folder.startsWith(`${own}/`)));
+  return all.filter((folder) =>
+    OWN_FOLDERS.some((own) => folder === own || folder.startsWith(`${own}/`)),
+  );
 }
 
 function give(folder: string): void {
@@ -170,7 +213,9 @@ function isHostile(path: string): boolean {
   return foldersOf(path).some((folder) => {
     const { uid, mode } = lstatSync(folder);
     // With the sticky bit nobody replaces a folder of root's in it.
-    return uid !== 0 || ((mode & 0o022) !== 0 && ((mode & 0o1000) === 0 || folder === dirname(path)));
+    return (
+      uid !== 0 || ((mode & 0o022) !== 0 && ((mode & 0o1000) === 0 || folder === dirname(path)))
+    );
   });
 }
 
@@ -236,11 +281,14 @@ function place(path: string, kind: (typeof KINDS)[number]): void {
 }
 
 /** Every folder on the way to a path, the outer ones first. */
-const WAYS: readonly string[] = [...new Set([...OWN_FOLDERS, ...TARGETS.flatMap(foldersOf)])].sort();
+const WAYS: readonly string[] = [
+  ...new Set([...OWN_FOLDERS, ...TARGETS.flatMap(foldersOf)]),
+].sort();
 
 /** A folder on the way is one, and no link that the arrangement would be made through. */
 function makeWay(folder: string): void {
-  if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === false) rmSync(folder, { force: true });
+  if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === false)
+    rmSync(folder, { force: true });
   mkdirSync(folder, { recursive: true, mode: 0o755 });
 }
 
@@ -257,9 +305,13 @@ function startSwapper() {
     CANARY,
     HOME,
   ];
-  const child = spawn(program[0] ?? '', program.slice(1), { stdio: 'ignore', env: { HOSTILE_TEXT } });
+  const child = spawn(program[0] ?? '', program.slice(1), {
+    stdio: 'ignore',
+    env: { HOSTILE_TEXT },
+  });
   const pid = child.pid ?? 0;
-  const isStopped = () => / T \d/.test(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\)/, ''));
+  const isStopped = () =>
+    / T \d/.test(readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\)/, ''));
   return {
     stop: () => {
       process.kill(pid, 'SIGSTOP');
@@ -273,10 +325,20 @@ function startSwapper() {
 /** What the product does with its own paths, by name. */
 function worksOf(host: Host): Readonly<Record<string, () => unknown>> {
   const settings = defaultSettings();
-  const demand = { device: 'tun0', resolvers: [], searchDomains: [] } as unknown as Parameters<typeof resolvConfFile.set>[1][number];
+  const demand = { device: 'tun0', resolvers: [], searchDomains: [] } as unknown as Parameters<
+    typeof resolvConfFile.set
+  >[1][number];
   return {
     readLockRecord: () => readLockRecord(host),
-    writeLockRecord: () => writeLockRecord(host, { locked: true, since: 1, backend: 'nftables', wall: false, before: [], made: [] }),
+    writeLockRecord: () =>
+      writeLockRecord(host, {
+        locked: true,
+        since: 1,
+        backend: 'nftables',
+        wall: false,
+        before: [],
+        made: [],
+      }),
     readLiveTunnels: () => readLiveTunnels(host),
     readFormerRecords: () => readFormerRecords(host),
     readRemembered: () => readRemembered(host),
@@ -287,7 +349,10 @@ function worksOf(host: Host): Readonly<Record<string, () => unknown>> {
     gatherKnown: () => gatherKnown(host, settings).endpoints,
     vpnConnections: () => vpnConnections(host),
     pinHosts: () => pinHosts(host, []),
-    pinSome: () => pinHosts(host, [{ name: 'vpn.example', addresses: [] }] as unknown as Parameters<typeof pinHosts>[1]),
+    pinSome: () =>
+      pinHosts(host, [{ name: 'vpn.example', addresses: [] }] as unknown as Parameters<
+        typeof pinHosts
+      >[1]),
     setResolvers: () => resolvConfFile.set(host, [demand]),
     readBefore: () => readBefore(host)?.place,
     giveBack: () => giveBack(host),
@@ -295,7 +360,15 @@ function worksOf(host: Host): Readonly<Record<string, () => unknown>> {
     readBaseTexts: () => readBaseTexts(host),
     readWatch: () => readWatch(host),
     forgetTrial: () => forgetTrial(host),
-    sysconfig: () => carryOut(host, sysconfig.plan({ ...readBootMachine(host), locked: true, base: { 'base.v4': '*filter\nCOMMIT\n' } })),
+    sysconfig: () =>
+      carryOut(
+        host,
+        sysconfig.plan({
+          ...readBootMachine(host),
+          locked: true,
+          base: { 'base.v4': '*filter\nCOMMIT\n' },
+        }),
+      ),
     besideNftables: () => besideNftables(readBootMachine(host)),
     refreshLock: () => void openLockDoor(PATHS.refreshLock),
     log: () => host.log({ level: 'warn', event: 'failed', message: 'an entry' }),
@@ -355,15 +428,20 @@ function call(name: string, path: string, work: () => unknown): void {
   counts.calls++;
   try {
     const result = work();
-    const text = result === undefined ? '' : typeof result === 'string' ? result : JSON.stringify(result);
+    const text =
+      result === undefined ? '' : typeof result === 'string' ? result : JSON.stringify(result);
     counts.done++;
     if (text.includes(SECRET)) faults.push(`${name} read the secret by ${path}`);
-    if (text.includes(HOSTILE_SERVER)) faults.push(`${name} believed the user at ${path}: ${text.slice(0, 200)}`);
+    if (text.includes(HOSTILE_SERVER))
+      faults.push(`${name} believed the user at ${path}: ${text.slice(0, 200)}`);
   } catch (thrown) {
     counts.refused++;
     if (!(thrown instanceof KillswitchError))
-      faults.push(`${name} at ${path} threw ${thrown instanceof Error ? thrown.stack : String(thrown)}`);
-    else if (`${thrown.message} ${thrown.detail.join()}`.includes(SECRET)) faults.push(`${name} printed the secret by ${path}`);
+      faults.push(
+        `${name} at ${path} threw ${thrown instanceof Error ? thrown.stack : String(thrown)}`,
+      );
+    else if (`${thrown.message} ${thrown.detail.join()}`.includes(SECRET))
+      faults.push(`${name} printed the secret by ${path}`);
   }
   const seconds = Number(process.hrtime.bigint() - since) / 1e9;
   if (seconds > slowest.seconds) Object.assign(slowest, { seconds, what: `${name} at ${path}` });
@@ -376,7 +454,12 @@ for (const { pool } of POOLS) {
   writeFileSync(`${pool}/hard`, SECRET, { mode: 0o600 });
   execFileSync('mkfifo', [`${pool}/fifo`]);
   execFileSync('mknod', [`${pool}/device`, 'c', '5', '0']);
-  execFileSync('perl', ['-MIO::Socket::UNIX', '-e', 'IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1) or die', `${pool}/socket`]);
+  execFileSync('perl', [
+    '-MIO::Socket::UNIX',
+    '-e',
+    'IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1) or die',
+    `${pool}/socket`,
+  ]);
 }
 for (const link of ['hosts', 'resolv.conf']) {
   rmSync(`/etc/${link}`, { force: true });
@@ -397,12 +480,14 @@ const started = process.hrtime.bigint();
 try {
   for (let number = 0; number < Number(countText) && faults.length < 20; number++) {
     other.stop();
-    for (const folder of number % 20 === 0 ? OWN_FOLDERS : []) attempt(() => rmSync(folder, { recursive: true, force: true }));
+    for (const folder of number % 20 === 0 ? OWN_FOLDERS : [])
+      attempt(() => rmSync(folder, { recursive: true, force: true }));
     for (const folder of WAYS) attempt(() => makeWay(folder));
     const path = pick(TARGETS);
     if (path === PATHS.log) attempt(() => give('/var/log'));
     const folders = foldersOf(path);
-    // What the user can reach: a folder on the way, and all below it; or an entry of his in root's own.
+    // What the user can reach: a folder on the way, and all below it; or an entry of his in root's
+    // own.
     if (folders.length > 0) attempt(() => give(pick(folders)));
     const at = below(5) === 0 && folders.length > 1 ? pick(folders.slice(1)) : path;
     attempt(() => rmSync(at, { recursive: true, force: true }));
@@ -423,13 +508,19 @@ try {
     attempt(() => chmodSync('/var/log', 0o755));
     if (number % 25 === 0) {
       const now = CANARIES.map(factsOf);
-      faults.push(...now.filter((each, index) => each !== before[index]).map((each) => `arrangement ${number} (${path}): now ${each}`));
+      faults.push(
+        ...now
+          .filter((each, index) => each !== before[index])
+          .map((each) => `arrangement ${number} (${path}): now ${each}`),
+      );
     }
   }
-  // One path, and one race: the folder that was looked at is a link to root's by the time of the use, and back.
+  // One path, and one race: the folder that was looked at is a link to root's by the time of the
+  // use, and back.
   other.stop();
   const [flipped, link] = [`${HOME}/flip`, `${HOME}/flip.link`];
-  for (const folder of [HOME, flipped, `${flipped}.kept`, link]) rmSync(folder, { recursive: true, force: true });
+  for (const folder of [HOME, flipped, `${flipped}.kept`, link])
+    rmSync(folder, { recursive: true, force: true });
   mkdirSync(flipped, { recursive: true });
   symlinkSync(CANARY, link);
   for (const path of [HOME, flipped]) chownSync(path, USER, USER);
@@ -448,12 +539,23 @@ try {
   other.end();
 }
 const now = CANARIES.map(factsOf);
-faults.push(...now.filter((each, index) => each !== before[index]).map((each) => `at the end: now ${each}`));
-for (const path of CANARIES) if (lstatSync(path).isFile() && readFileSync(path, 'utf8') !== SECRET) faults.push(`${path} was written`);
+faults.push(
+  ...now.filter((each, index) => each !== before[index]).map((each) => `at the end: now ${each}`),
+);
+for (const path of CANARIES)
+  if (lstatSync(path).isFile() && readFileSync(path, 'utf8') !== SECRET)
+    faults.push(`${path} was written`);
 POOLS.forEach(({ pool }, index) => {
-  const found = [readFileSync(`${pool}/hard`, 'utf8'), lstatSync(`${pool}/hard`).uid, lstatSync(`${pool}/hard`).mode];
-  if (JSON.stringify(found) !== JSON.stringify(poolsBefore[index])) faults.push(`${pool}/hard was changed: ${JSON.stringify(found)}`);
+  const found = [
+    readFileSync(`${pool}/hard`, 'utf8'),
+    lstatSync(`${pool}/hard`).uid,
+    lstatSync(`${pool}/hard`).mode,
+  ];
+  if (JSON.stringify(found) !== JSON.stringify(poolsBefore[index]))
+    faults.push(`${pool}/hard was changed: ${JSON.stringify(found)}`);
 });
 const seconds = Number(process.hrtime.bigint() - started) / 1e9;
-process.stdout.write(`${JSON.stringify({ arrangements: Number(countText), seconds, slowest, ...counts, faults })}\n`);
+process.stdout.write(
+  `${JSON.stringify({ arrangements: Number(countText), seconds, slowest, ...counts, faults })}\n`,
+);
 process.exit(0);

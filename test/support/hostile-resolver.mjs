@@ -17,7 +17,8 @@ function endOfQuestion(message) {
 
 function nameOf(message, end) {
   const labels = [];
-  for (let at = 12; at < end - 5; at += message[at] + 1) labels.push(message.toString('latin1', at + 1, at + 1 + message[at]));
+  for (let at = 12; at < end - 5; at += message[at] + 1)
+    labels.push(message.toString('latin1', at + 1, at + 1 + message[at]));
   return labels.join('.');
 }
 
@@ -26,9 +27,24 @@ function answer(message, truncates) {
   const isA = message.readUInt16BE(end - 4) === 1;
   if (!truncates || !isA) process.stdout.write(`asked ${nameOf(message, end)}\n`);
   const addresses = isA && !truncates ? JSON.parse(readFileSync(file, 'utf8')) : [];
-  const header = Buffer.from([message[0], message[1], isA && truncates ? 0x87 : 0x85, 0x80, 0, 1, 0, 0, 0, 0, 0, 0]);
+  const header = Buffer.from([
+    message[0],
+    message[1],
+    isA && truncates ? 0x87 : 0x85,
+    0x80,
+    0,
+    1,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+  ]);
   header.writeUInt16BE(addresses.length, 6);
-  const records = addresses.map((each) => Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, ...each.split('.').map(Number)]));
+  const records = addresses.map((each) =>
+    Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, ...each.split('.').map(Number)]),
+  );
   return Buffer.concat([header, message.subarray(12, end), ...records]);
 }
 

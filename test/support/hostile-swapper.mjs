@@ -1,6 +1,16 @@
 // Runs as a user without rights and changes, as fast as it can, every entry that it may change on the way to the path in /run/hostile-target.
 // Its arguments: a file and a folder of root's to lead root to, and a folder of its own with a FIFO.
-import { chmodSync, linkSync, mkdirSync, readFileSync, renameSync, rmdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 
 const [, , secret, folder, own] = process.argv;
 const HOSTILE = process.env.HOSTILE_TEXT ?? '';
@@ -15,7 +25,9 @@ function attempt(work) {
 }
 
 function clear(path) {
-  attempt(() => unlinkSync(path)) || attempt(() => rmdirSync(path)) || attempt(() => renameSync(path, `${path}.${Math.random()}`));
+  attempt(() => unlinkSync(path)) ||
+    attempt(() => rmdirSync(path)) ||
+    attempt(() => renameSync(path, `${path}.${Math.random()}`));
 }
 
 const MAKES = [

@@ -1,4 +1,7 @@
-/** Text that somebody might hope a parser lets through into a rule, a file or a terminal. Each is bad wherever one plain word is expected. */
+/**
+ * Text that somebody might hope a parser lets through into a rule, a file or a terminal. Each is
+ * bad wherever one plain word is expected.
+ */
 export const HOSTILE_TEXT: readonly string[] = [
   '',
   ' ',

@@ -1,6 +1,9 @@
 import { LAN, UPLINK } from '../../src/proof/addresses.ts';
 
-/** What a booted machine is asked in the words of its init system. Each is a shell script that runs in it. */
+/**
+ * What a booted machine is asked in the words of its init system. Each is a shell script that runs
+ * in it.
+ */
 export interface InitSystem {
   /** Says `running` or `degraded` once nothing is left to be started. */
   readonly state: string;
@@ -12,7 +15,9 @@ export interface InitSystem {
   readonly journal: string | undefined;
   /** Shuts down and starts anew; undefined where its last steps would reach out of the machine. */
   readonly reboot: string | undefined;
-  /** Before the first boot: has its network manager set the uplink up, with the client's addresses. */
+  /**
+   * Before the first boot: has its network manager set the uplink up, with the client's addresses.
+   */
   readonly prepare: string;
   /** Has a program started at boot, as early as there are services. */
   early(name: string, program: string): string;
@@ -89,15 +94,16 @@ systemctl enable ${name}.service
 };
 
 const OPENRC: InitSystem = {
-  // The last runlevel is named when the program openrc enters it, and that program ends when all of it is started.
+  // The last runlevel is named when the program openrc enters it, and that program ends when all of
+  // it is started.
   state: `if [ "$(cat /run/openrc/softlevel)" = default ] && ! pgrep -x openrc >/dev/null; then echo running; fi`,
   failed: 'ls /run/openrc/failed 2>/dev/null',
   pending: 'rc-status --all --nocolor 2>&1',
   journal: undefined,
   // Its services for that end with swapoff(8) for everything in /proc/swaps.
   reboot: undefined,
-  // Not its services for clock, cgroup hierarchies, backlight and kernel settings: those are the whole machine's. Terminals it has none, and file
-  // systems of the kernel it needs no more.
+  // Not its services for clock, cgroup hierarchies, backlight and kernel settings: those are the
+  // whole machine's. Terminals it has none, and file systems of the kernel it needs no more.
   prepare: `${IFUPDOWN}
     for each in hwclock.sh cgroups brightness procps mount-configfs; do rm -f /etc/runlevels/sysinit/$each; done
     sed -i '/getty/d' /etc/inittab

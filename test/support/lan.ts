@@ -8,7 +8,10 @@ import type { Family } from '../../src/net/address.ts';
 import { OWN_LAN, OWN_SECOND, type Pair, PLACES } from './places.ts';
 import { CLIENT_MARK } from './policies.ts';
 
-/** A probe as the sender takes it. `device` is the interface a ping is bound to, `zone` the one an IPv6 group belongs to. */
+/**
+ * A probe as the sender takes it. `device` is the interface a ping is bound to, `zone` the one an
+ * IPv6 group belongs to.
+ */
 export interface SentProbe {
   /** `echo` sends nothing: it answers on `from` and `fromPort` from then on. */
   readonly transport: 'tcp' | 'udp' | 'icmp' | 'echo';
@@ -20,18 +23,34 @@ export interface SentProbe {
   readonly zone?: string;
 }
 
-/** The links of the machine under test; each has the far end's name with a `p`, in the namespace of the second column. */
+/**
+ * The links of the machine under test; each has the far end's name with a `p`, in the namespace of
+ * the second column.
+ */
 export const LINKS = {
   eth0: { far: 'peer', own: OWN_LAN, gateway: PLACES['LAN router'], firstPort: 20000 },
-  tun0: { far: 'peer', own: PLACES['own address in the tunnel'], gateway: PLACES['resolver in the tunnel'], firstPort: 25000 },
-  tun1: { far: 'peer', own: OWN_SECOND, gateway: { ipv4: { text: '10.9.0.1' }, ipv6: { text: 'fd00:9::1' } }, firstPort: 30000 },
+  tun0: {
+    far: 'peer',
+    own: PLACES['own address in the tunnel'],
+    gateway: PLACES['resolver in the tunnel'],
+    firstPort: 25000,
+  },
+  tun1: {
+    far: 'peer',
+    own: OWN_SECOND,
+    gateway: { ipv4: { text: '10.9.0.1' }, ipv6: { text: 'fd00:9::1' } },
+    firstPort: 30000,
+  },
   docker0: {
     far: 'guest',
     own: { ipv4: { text: '172.17.0.1' }, ipv6: { text: 'fd17::1' } },
     gateway: { ipv4: { text: '172.17.0.2' }, ipv6: { text: 'fd17::2' } },
     firstPort: 45000,
   },
-} as const satisfies Record<string, { far: string; own: PairText; gateway: PairText; firstPort: number }>;
+} as const satisfies Record<
+  string,
+  { far: string; own: PairText; gateway: PairText; firstPort: number }
+>;
 export type Link = keyof typeof LINKS;
 type PairText = Readonly<Record<Family, { readonly text: string }>>;
 
@@ -47,7 +66,10 @@ const MAC: Readonly<Record<Link, readonly [near: string, far: string]>> = {
   docker0: ['02:00:00:00:04:01', '02:00:00:00:04:02'],
 };
 
-/** Nothing may speak by itself, or counters would count more than the probes: no duplicate detection, no router search, fixed neighbours. */
+/**
+ * Nothing may speak by itself, or counters would count more than the probes: no duplicate
+ * detection, no router search, fixed neighbours.
+ */
 const QUIET = `
 for scope in all default; do
   cd /proc/sys/net/ipv6/conf/$scope
@@ -84,18 +106,24 @@ function ruleLines(command: string, first: number, table: number): string {
   const range = `${first}-${first + PORTS_OF_A_LINK - 1}`;
   return [4, 6]
     .flatMap((version) =>
-      ['udp', 'tcp'].map((transport) => `${command} -${version} rule add ipproto ${transport} sport ${range} lookup ${table}`),
+      ['udp', 'tcp'].map(
+        (transport) =>
+          `${command} -${version} rule add ipproto ${transport} sport ${range} lookup ${table}`,
+      ),
     )
     .join('\n');
 }
 
 function setup(): string {
-  const places = Object.entries(PLACES).filter(([name]) => !['multicast', 'broadcast', 'own address in the tunnel'].includes(name));
+  const places = Object.entries(PLACES).filter(
+    ([name]) => !['multicast', 'broadcast', 'own address in the tunnel'].includes(name),
+  );
   const addresses = places.map(
     ([, pair]: [string, Pair]) =>
       `ip -n peer addr add ${pair.ipv4.text}/32 dev lo; ip -n peer -6 addr add ${pair.ipv6.text}/128 dev lo nodad`,
   );
-  // Answers go back the way the question came; probes, whose rules stand above these, go where their port says.
+  // Answers go back the way the question came; probes, whose rules stand above these, go where
+  // their port says.
   const answers = REAL.flatMap(([, { far, own }], index) =>
     far === 'guest'
       ? []
@@ -124,8 +152,9 @@ ip -6 rule add ipproto udp sport 546 lookup 101; ip -n peer -6 rule add ipproto 
 }
 
 /**
- * What is around our rules: a mark for some source ports before them, and after them an end to everything that came in, so that nothing here
- * answers. The far ends drop what reaches them, but for port 7, which echoes, and port 9, which is closed.
+ * What is around our rules: a mark for some source ports before them, and after them an end to
+ * everything that came in, so that nothing here answers. The far ends drop what reaches them, but
+ * for port 7, which echoes, and port 9, which is closed.
  */
 const AROUND = `
 table inet around {
@@ -136,11 +165,17 @@ table inet around {
 const FAR =
   'table inet far {\n  chain pre { type filter hook prerouting priority -300; policy drop; iifname "lo" accept; udp dport { 7, 9 } accept; }\n}\n';
 
-/** Who sends: `root` and `nobody` on the machine under test, `peer` beyond its links, `guest` behind docker0. */
+/**
+ * Who sends: `root` and `nobody` on the machine under test, `peer` beyond its links, `guest` behind
+ * docker0.
+ */
 export type SenderName = 'root' | 'nobody' | 'peer' | 'guest';
 
 export interface Lan {
-  /** Sends a batch; resolved when every packet has gone through the filter of the sender. @throws Error naming the probe that could not be sent. */
+  /**
+   * Sends a batch; resolved when every packet has gone through the filter of the sender.
+   * @throws Error naming the probe that could not be sent.
+   */
   send(sender: SenderName, probes: readonly SentProbe[]): Promise<void>;
 }
 
@@ -149,7 +184,10 @@ const SENDER = fileURLToPath(new URL('sender.mjs', import.meta.url));
 const SENDER_INSIDE = '/run/senders/sender.mjs';
 
 function must(sandbox: Sandbox, argv: readonly string[], stdin?: string, at?: string): void {
-  const { status, stderr } = sandbox.run(argv, { ...(stdin === undefined ? {} : { stdin }), ...(at === undefined ? {} : { at }) });
+  const { status, stderr } = sandbox.run(argv, {
+    ...(stdin === undefined ? {} : { stdin }),
+    ...(at === undefined ? {} : { at }),
+  });
   if (status !== 0) throw new Error(`${argv.join(' ')}: ${stderr}`);
 }
 
@@ -163,7 +201,10 @@ export async function buildLan(sandbox: Sandbox): Promise<Lan> {
   must(sandbox, ['sh', '-c', `cat > ${SENDER_INSIDE}`], readFileSync(SENDER, 'utf8'));
   const started = new Map<SenderName, Promise<(line: string) => Promise<string>>>();
   const start = async (name: SenderName) => {
-    const as = name === 'nobody' ? ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'] : [];
+    const as =
+      name === 'nobody'
+        ? ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups']
+        : [];
     const path = `/run/senders/${name}`;
     const argv = [...as, process.execPath, SENDER_INSIDE, path];
     const child = sandbox.start(argv, name === 'peer' || name === 'guest' ? { at: name } : {});
@@ -174,7 +215,9 @@ export async function buildLan(sandbox: Sandbox): Promise<Lan> {
     if (child.stdout === null) throw new Error('no pipe');
     await Promise.race([
       once(child.stdout, 'data'),
-      once(child, 'exit').then(() => Promise.reject(new Error(`the sender "${name}" ended: ${said}`))),
+      once(child, 'exit').then(() =>
+        Promise.reject(new Error(`the sender "${name}" ended: ${said}`)),
+      ),
     ]);
     const socket = connect(`/proc/${sandbox.pid}/root${path}`);
     const lines = createInterface({ input: socket })[Symbol.asyncIterator]();

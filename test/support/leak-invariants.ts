@@ -17,7 +17,10 @@ import {
 /** A sentence that no accepted packet may break, whatever the policy. */
 export interface LeakInvariant {
   readonly name: string;
-  /** Whether an accepted packet breaks it. `acceptedAsNew`: whether the same packet passes as the first of its connection. */
+  /**
+   * Whether an accepted packet breaks it. `acceptedAsNew`: whether the same packet passes as the
+   * first of its connection.
+   */
   broken(policy: Policy, packet: Packet, acceptedAsNew: () => boolean): boolean;
 }
 
@@ -30,43 +33,68 @@ const isDhcp = ({ to, payload }: Packet, side: 'client' | 'server') => {
     ? payload.fromPort === client && payload.toPort === server
     : payload.fromPort === server && payload.toPort === client;
 };
-const isDhcpClients = ({ base }: Policy, { uid }: Packet) => uid === 0 || base.dhcpUids.some((each) => each === uid);
+const isDhcpClients = ({ base }: Policy, { uid }: Packet) =>
+  uid === 0 || base.dhcpUids.some((each) => each === uid);
 /** Neighbour discovery and multicast listener messages: they never leave the link. */
-const isNeighbours = ({ to, payload }: Packet) => to.family === 'ipv6' && 'icmp' in payload && payload.icmp >= 130 && payload.icmp <= 143;
-const isOneOf = ({ text }: Packet['to'], addresses: readonly Packet['to'][]) => addresses.some((address) => address.text === text);
-const tunnelOut = (policy: Policy, { out }: Packet) => tunnelsOf(policy).find(({ device }) => device === out);
-const tunnelIn = (policy: Policy, packet: Packet) => tunnelsOf(policy).find(({ device }) => device === packet.in);
+const isNeighbours = ({ to, payload }: Packet) =>
+  to.family === 'ipv6' && 'icmp' in payload && payload.icmp >= 130 && payload.icmp <= 143;
+const isOneOf = ({ text }: Packet['to'], addresses: readonly Packet['to'][]) =>
+  addresses.some((address) => address.text === text);
+const tunnelOut = (policy: Policy, { out }: Packet) =>
+  tunnelsOf(policy).find(({ device }) => device === out);
+const tunnelIn = (policy: Policy, packet: Packet) =>
+  tunnelsOf(policy).find(({ device }) => device === packet.in);
 /** The VPN client's own packets, or those that a live tunnel's driver makes for it. */
 const isClients = (policy: Policy, packet: Packet) =>
   (isOwners(policy, packet) ||
     (packet.hook === 'postrouting' && tunnelIn(policy, packet)?.offloaded === true) ||
     offloaded(policy, packet)) &&
   goesTo(endpointsOf(policy), packet);
-/** The first look cannot tell whose the packets of a tunnel are that the kernel makes; the final one can. */
+/**
+ * The first look cannot tell whose the packets of a tunnel are that the kernel makes; the final one
+ * can.
+ */
 const offloaded = (policy: Policy, packet: Packet) =>
-  packet.hook === 'output' && tunnelsOf(policy).some((tunnel) => tunnel.offloaded === true && goesTo(tunnel.endpoints, packet));
+  packet.hook === 'output' &&
+  tunnelsOf(policy).some((tunnel) => tunnel.offloaded === true && goesTo(tunnel.endpoints, packet));
 /** An answer, or an error that belongs to what was sent before. */
 const isAnswer = ({ to, payload, conntrack }: Packet) =>
   conntrack === 'established' ||
-  (conntrack === 'related' && 'icmp' in payload && (to.family === 'ipv6' ? [1, 2, 3, 4] : [3, 11, 12]).includes(payload.icmp));
+  (conntrack === 'related' &&
+    'icmp' in payload &&
+    (to.family === 'ipv6' ? [1, 2, 3, 4] : [3, 11, 12]).includes(payload.icmp));
 /** What comes back from a tunnel to an interface of `KILLSWITCH_FORWARD`. */
 const isAnswerToGuest = (policy: Policy, packet: Packet) =>
-  packet.hook === 'postrouting' && tunnelIn(policy, packet) !== undefined && isAnswer(packet) && isListed(policy, packet.out);
-const asksLan = (policy: Policy, packet: Packet) => asksResolver(packet) && isOneOf(packet.to, policy.base.lanDns);
+  packet.hook === 'postrouting' &&
+  tunnelIn(policy, packet) !== undefined &&
+  isAnswer(packet) &&
+  isListed(policy, packet.out);
+const asksLan = (policy: Policy, packet: Packet) =>
+  asksResolver(packet) && isOneOf(packet.to, policy.base.lanDns);
 /** Out of the machine by an interface that is neither loopback nor a live tunnel. */
 const leavesBare = (policy: Policy, packet: Packet) =>
-  (packet.hook === 'output' || packet.hook === 'postrouting') && packet.out !== 'lo' && tunnelOut(policy, packet) === undefined;
+  (packet.hook === 'output' || packet.hook === 'postrouting') &&
+  packet.out !== 'lo' &&
+  tunnelOut(policy, packet) === undefined;
 const arrives = (packet: Packet) => packet.hook === 'input' && packet.in !== 'lo';
 const isOpened = (services: Policy['base']['lanInbound'], { payload }: Packet) =>
   'transport' in payload &&
-  services.some(({ ports, transport }) => transport === payload.transport && ports.first <= payload.toPort && payload.toPort <= ports.last);
+  services.some(
+    ({ ports, transport }) =>
+      transport === payload.transport &&
+      ports.first <= payload.toPort &&
+      payload.toPort <= ports.last,
+  );
 /** To where a question to many left from, over UDP. */
-const isAskedFor = ({ asked, payload }: Packet) => asked === true && 'transport' in payload && payload.transport === 'udp';
+const isAskedFor = ({ asked, payload }: Packet) =>
+  asked === true && 'transport' in payload && payload.transport === 'udp';
 const onLan = ({ base }: Policy, packet: Packet) =>
   base.lan.some(
     ({ network, service }) =>
       liesIn(packet.to, network.text) &&
-      (service === undefined || isOpened([service], packet) || (packet.conntrack === 'established' && base.lanInbound.length > 0)),
+      (service === undefined ||
+        isOpened([service], packet) ||
+        (packet.conntrack === 'established' && base.lanInbound.length > 0)),
   );
 
 const INVARIANTS: readonly LeakInvariant[] = [
@@ -100,11 +128,16 @@ const INVARIANTS: readonly LeakInvariant[] = [
       const tunnel = tunnelOut(policy, packet);
       const resolvers = tunnel === undefined ? [] : (policy.base.dns ?? tunnel.resolvers);
       const asksTunnel = asksResolver(packet) && isOneOf(packet.to, resolvers);
-      const isAnswer = packet.hook === 'forward' && packet.conntrack !== 'new' && tunnelIn(policy, packet) !== undefined;
+      const isAnswer =
+        packet.hook === 'forward' &&
+        packet.conntrack !== 'new' &&
+        tunnelIn(policy, packet) !== undefined;
       if (isAnswerToGuest(policy, packet)) return false;
       const mayAskElsewhere =
         packet.hook !== 'forward' &&
-        (isClients(policy, packet) || isOfPortal(policy, packet) || (tunnel === undefined && asksLan(policy, packet)));
+        (isClients(policy, packet) ||
+          isOfPortal(policy, packet) ||
+          (tunnel === undefined && asksLan(policy, packet)));
       return !asksTunnel && !isAnswer && !mayAskElsewhere;
     },
   },
@@ -114,7 +147,10 @@ const INVARIANTS: readonly LeakInvariant[] = [
       leavesBare(policy, packet) &&
       !isOfSession(policy, packet) &&
       !isOfPortal(policy, packet) &&
-      (isKeptShut(policy, packet.to) || tunnelsOf(policy).some(({ networks }) => networks.some(({ text }) => liesIn(packet.to, text)))) &&
+      (isKeptShut(policy, packet.to) ||
+        tunnelsOf(policy).some(({ networks }) =>
+          networks.some(({ text }) => liesIn(packet.to, text)),
+        )) &&
       !isAnswerToGuest(policy, packet) &&
       !isClients(policy, packet) &&
       !isDhcp(packet, 'client') &&
@@ -131,12 +167,19 @@ const INVARIANTS: readonly LeakInvariant[] = [
       !(
         packet.conntrack === 'established' &&
         'transport' in packet.payload &&
-        isOpened(policy.base.lanInbound, { ...packet, payload: { ...packet.payload, toPort: packet.payload.fromPort } })
+        isOpened(policy.base.lanInbound, {
+          ...packet,
+          payload: { ...packet.payload, toPort: packet.payload.fromPort },
+        })
       ),
   },
   {
     name: 'with IPv6 blocked there is none but on loopback',
-    broken: ({ base }, packet) => base.ipv6 === 'block' && packet.to.family === 'ipv6' && packet.in !== 'lo' && packet.out !== 'lo',
+    broken: ({ base }, packet) =>
+      base.ipv6 === 'block' &&
+      packet.to.family === 'ipv6' &&
+      packet.in !== 'lo' &&
+      packet.out !== 'lo',
   },
   {
     name: 'a tunnel without an IPv6 address carries none',
@@ -145,32 +188,60 @@ const INVARIANTS: readonly LeakInvariant[] = [
       if (from !== undefined && !carries(policy, from, packet)) return true;
       const tunnel = tunnelOut(policy, packet);
       if (tunnel === undefined || carries(policy, tunnel, packet)) return false;
-      return packet.hook === 'forward' || !(isClients(policy, packet) || isDhcp(packet, 'client') || isNeighbours(packet));
+      return (
+        packet.hook === 'forward' ||
+        !(isClients(policy, packet) || isDhcp(packet, 'client') || isNeighbours(packet))
+      );
     },
   },
   {
     name: 'only the ports of the settings go through the tunnel, apart from pings, names and answers',
     broken: (policy, packet) => {
       const { tunnelPorts, tunnelInbound } = policy.base;
-      if (tunnelPorts === undefined || tunnelOut(policy, packet) === undefined || isOpened(tunnelPorts, packet) || asksResolver(packet))
+      if (
+        tunnelPorts === undefined ||
+        tunnelOut(policy, packet) === undefined ||
+        isOpened(tunnelPorts, packet) ||
+        asksResolver(packet)
+      )
         return false;
-      if ('icmp' in packet.payload && packet.payload.icmp === (packet.to.family === 'ipv6' ? 128 : 8)) return false;
-      if (packet.hook === 'forward') return packet.conntrack === 'new' || tunnelIn(policy, packet) === undefined;
+      if (
+        'icmp' in packet.payload &&
+        packet.payload.icmp === (packet.to.family === 'ipv6' ? 128 : 8)
+      )
+        return false;
+      if (packet.hook === 'forward')
+        return packet.conntrack === 'new' || tunnelIn(policy, packet) === undefined;
       const isAnswerOfService =
         packet.conntrack === 'established' &&
         'transport' in packet.payload &&
-        isOpened(tunnelInbound, { ...packet, payload: { ...packet.payload, toPort: packet.payload.fromPort } });
-      const isLinks = isNeighbours(packet) || (isDhcp(packet, 'client') && isDhcpClients(policy, packet));
-      return !isAnswerOfService && !(isOwners(policy, packet) && goesTo(endpointsOf(policy), packet)) && !isLinks;
+        isOpened(tunnelInbound, {
+          ...packet,
+          payload: { ...packet.payload, toPort: packet.payload.fromPort },
+        });
+      const isLinks =
+        isNeighbours(packet) || (isDhcp(packet, 'client') && isDhcpClients(policy, packet));
+      return (
+        !isAnswerOfService &&
+        !(isOwners(policy, packet) && goesTo(endpointsOf(policy), packet)) &&
+        !isLinks
+      );
     },
   },
   {
     name: 'nothing new comes in but DHCP, neighbours, what the settings open to where it comes from, and the LAN’s answers to questions to many',
     broken: (policy, packet) => {
-      if (!arrives(packet) || packet.conntrack !== 'new' || isDhcp(packet, 'server') || isNeighbours(packet)) return false;
+      if (
+        !arrives(packet) ||
+        packet.conntrack !== 'new' ||
+        isDhcp(packet, 'server') ||
+        isNeighbours(packet)
+      )
+        return false;
       const tunnel = tunnelIn(policy, packet);
       if (tunnel === undefined && isOfSession(policy, packet)) return false;
-      if (tunnel !== undefined) return !isOpened(policy.base.tunnelInbound, packet) || !carries(policy, tunnel, packet);
+      if (tunnel !== undefined)
+        return !isOpened(policy.base.tunnelInbound, packet) || !carries(policy, tunnel, packet);
       const mayCome = isOpened(policy.base.lanInbound, packet) || isAskedFor(packet);
       return !mayCome || !policy.base.lan.some(({ network }) => liesIn(packet.from, network.text));
     },
@@ -178,18 +249,33 @@ const INVARIANTS: readonly LeakInvariant[] = [
   {
     name: 'router advertisements, listener queries and IPv6 DHCP come from the link itself',
     broken: ({ base }, packet) => {
-      if (!arrives(packet) || packet.to.family !== 'ipv6' || packet.conntrack !== 'new') return false;
+      if (!arrives(packet) || packet.to.family !== 'ipv6' || packet.conntrack !== 'new')
+        return false;
       const type = 'icmp' in packet.payload ? packet.payload.icmp : undefined;
-      const opened = isOpened([...base.lanInbound, ...base.tunnelInbound], packet) || isAskedFor(packet);
-      return (type === 130 || type === 134 || (isDhcp(packet, 'server') && !opened)) && !liesIn(packet.from, 'fe80::/10');
+      const opened =
+        isOpened([...base.lanInbound, ...base.tunnelInbound], packet) || isAskedFor(packet);
+      return (
+        (type === 130 || type === 134 || (isDhcp(packet, 'server') && !opened)) &&
+        !liesIn(packet.from, 'fe80::/10')
+      );
     },
   },
   {
     name: 'of what the kernel calls related only errors come in: no helper opens a port',
     broken: (policy, packet) => {
-      if (!arrives(packet) || packet.conntrack !== 'related' || isDhcp(packet, 'server') || isNeighbours(packet)) return false;
+      if (
+        !arrives(packet) ||
+        packet.conntrack !== 'related' ||
+        isDhcp(packet, 'server') ||
+        isNeighbours(packet)
+      )
+        return false;
       if (tunnelIn(policy, packet) === undefined && isOfSession(policy, packet)) return false;
-      if (isOpened([...policy.base.lanInbound, ...policy.base.tunnelInbound], packet) || isAskedFor(packet)) return false;
+      if (
+        isOpened([...policy.base.lanInbound, ...policy.base.tunnelInbound], packet) ||
+        isAskedFor(packet)
+      )
+        return false;
       return !isAnswer(packet);
     },
   },
@@ -198,7 +284,9 @@ const INVARIANTS: readonly LeakInvariant[] = [
     broken: (policy, packet) =>
       packet.hook === 'postrouting' &&
       packet.out !== 'lo' &&
-      tunnelsOf(policy).some(({ device, addresses }) => device !== packet.out && isOneOf(packet.from, addresses)) &&
+      tunnelsOf(policy).some(
+        ({ device, addresses }) => device !== packet.out && isOneOf(packet.from, addresses),
+      ) &&
       !isClients(policy, packet) &&
       !isDhcp(packet, 'client') &&
       !isNeighbours(packet),
@@ -217,7 +305,9 @@ const INVARIANTS: readonly LeakInvariant[] = [
     broken: (policy, packet) => {
       const tunnel = packet.hook === 'input' ? tunnelIn(policy, packet) : undefined;
       if (tunnel === undefined || tunnel.addresses.length === 0) return false;
-      const isOfLink = isNeighbours(packet) && ['fe80::/10', 'ff02::/16'].some((prefix) => liesIn(packet.to, prefix));
+      const isOfLink =
+        isNeighbours(packet) &&
+        ['fe80::/10', 'ff02::/16'].some((prefix) => liesIn(packet.to, prefix));
       return !isOfLink && !isOneOf(packet.to, tunnel.addresses);
     },
   },
@@ -237,9 +327,14 @@ const INVARIANTS: readonly LeakInvariant[] = [
       isDhcp(packet, 'client') &&
       !isAnswerToGuest(policy, packet) &&
       !onLan(policy, packet) &&
-      !['255.255.255.255/32', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', '100.64.0.0/10'].some((prefix) =>
-        liesIn(packet.to, prefix),
-      ) &&
+      ![
+        '255.255.255.255/32',
+        '10.0.0.0/8',
+        '172.16.0.0/12',
+        '192.168.0.0/16',
+        '169.254.0.0/16',
+        '100.64.0.0/10',
+      ].some((prefix) => liesIn(packet.to, prefix)) &&
       !['ff02::1:2/128', 'ff05::1:3/128', 'fe80::/10'].some((prefix) => liesIn(packet.to, prefix)),
   },
   {
@@ -254,32 +349,43 @@ const INVARIANTS: readonly LeakInvariant[] = [
       )
         return false;
       const { icmp } = packet.payload;
-      const isNear = ['fe80::/10', 'fc00::/7', 'ff02::/16'].some((prefix) => liesIn(packet.to, prefix));
+      const isNear = ['fe80::/10', 'fc00::/7', 'ff02::/16'].some((prefix) =>
+        liesIn(packet.to, prefix),
+      );
       return !(
         ((icmp === 135 || icmp === 136) && isNear) ||
         (icmp === 133 && liesIn(packet.to, 'ff02::/16')) ||
-        ([131, 132, 143].includes(icmp) && liesIn(packet.to, 'ff02::/16') && (packet.bytes ?? 0) <= 176)
+        ([131, 132, 143].includes(icmp) &&
+          liesIn(packet.to, 'ff02::/16') &&
+          (packet.bytes ?? 0) <= 176)
       );
     },
   },
   {
     name: 'nobody but the tunnel brings packets to the tunnel’s own address, not even of an old connection',
     broken: (policy, packet) =>
-      arrives(packet) && tunnelsOf(policy).some(({ device, addresses }) => device !== packet.in && isOneOf(packet.to, addresses)),
+      arrives(packet) &&
+      tunnelsOf(policy).some(
+        ({ device, addresses }) => device !== packet.in && isOneOf(packet.to, addresses),
+      ),
   },
   {
     name: 'nothing is forwarded but from listed interfaces into a live tunnel, and the answers',
     broken: (policy, packet) => {
       if (packet.hook !== 'forward') return false;
       const into = isListed(policy, packet.in) && tunnelOut(policy, packet) !== undefined;
-      const answer = isListed(policy, packet.out) && tunnelIn(policy, packet) !== undefined && isAnswer(packet);
+      const answer =
+        isListed(policy, packet.out) && tunnelIn(policy, packet) !== undefined && isAnswer(packet);
       return !into && !answer;
     },
   },
 ];
 
-/** What this machine sends, routes or takes: a frame between two ports of one bridge is none of it. */
+/**
+ * What this machine sends, routes or takes: a frame between two ports of one bridge is none of it.
+ */
 export const LEAK_INVARIANTS: readonly LeakInvariant[] = INVARIANTS.map(({ name, broken }) => ({
   name,
-  broken: (policy, packet, acceptedAsNew) => packet.bridged !== true && broken(policy, packet, acceptedAsNew),
+  broken: (policy, packet, acceptedAsNew) =>
+    packet.bridged !== true && broken(policy, packet, acceptedAsNew),
 }));

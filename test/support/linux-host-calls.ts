@@ -1,6 +1,7 @@
 /**
- * A program of its own, run in a sandbox: calls the real Host as its argument says, a list of `[name, ...arguments]` in
- * JSON, and writes what each call came to as JSON. `limits` are those of the host.
+ * A program of its own, run in a sandbox: calls the real Host as its argument says, a list of
+ * `[name, ...arguments]` in JSON, and writes what each call came to as JSON. `limits` are those of
+ * the host.
  */
 import { writeSync } from 'node:fs';
 import { KillswitchError } from '../../src/errors.ts';
@@ -11,7 +12,11 @@ const [, , milliseconds = '60000', calls = '[]'] = process.argv;
 const host: Host = linuxHost({ name: 'test', milliseconds: Number(milliseconds), shown: 'silent' });
 
 function shown(value: unknown): unknown {
-  return value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value instanceof Map ? [...value] : (value ?? null);
+  return value instanceof Uint8Array
+    ? Buffer.from(value).toString('latin1')
+    : value instanceof Map
+      ? [...value]
+      : (value ?? null);
 }
 
 function called([name, ...args]: readonly unknown[]): unknown {

@@ -25,7 +25,10 @@ function still(image: Image): unknown {
     .sort((a, b) => (`${a.family} ${a.name}` < `${b.family} ${b.name}` ? -1 : 1));
 }
 
-/** The tests of how every policy loads into one kind of packet filter. `noShortWay` says why its hooks always take the long way. */
+/**
+ * The tests of how every policy loads into one kind of packet filter. `noShortWay` says why its
+ * hooks always take the long way.
+ */
 export function describeLoads(kind: Kind, plan?: MachinePlan, noShortWay?: string): void {
   const machine = machineWith(kind, undefined, plan);
   const backend = backendOf(kind);
@@ -38,7 +41,9 @@ export function describeLoads(kind: Kind, plan?: MachinePlan, noShortWay?: strin
       const host = sandboxHost(machine.withUsers(context));
       const found = look(host, backend);
       const { check } = backend.replace(ruleset, found);
-      expect(check.map((command) => host.run(command))).toEqual(check.map(() => ({ status: 0, stdout: '', stderr: '' })));
+      expect(check.map((command) => host.run(command))).toEqual(
+        check.map(() => ({ status: 0, stdout: '', stderr: '' })),
+      );
       expect(check.length).toBe(kind === 'nftables' ? 1 : 2);
       expect(still(look(host, backend).image)).toEqual(still(found.image));
     });
@@ -77,14 +82,17 @@ export function describeLoads(kind: Kind, plan?: MachinePlan, noShortWay?: strin
       const step = (from: Ruleset, to: Ruleset, word: string): string => {
         const change = amendment(from, to) ?? { added: [], removed: [] };
         const outputs = backend.amend(change, word, to).map((command) => host.run(command));
-        expect(outputs.map(({ status, stderr }) => `${status} ${stderr}`)).toEqual(outputs.map(() => '0 '));
+        expect(outputs.map(({ status, stderr }) => `${status} ${stderr}`)).toEqual(
+          outputs.map(() => '0 '),
+        );
         expect(differencesOf(backend.image(to), look(host, backend).image)).toEqual([]);
         const after = backend.amended(word, to, change, outputs);
         expect(sorted(after ?? '')).toEqual(sorted(wordOf(to)));
         return after ?? '';
       };
       // In whatever order iptables is asked.
-      const sorted = (word: string) => (backend.name === 'iptables' ? word.split('\n').sort() : word);
+      const sorted = (word: string) =>
+        backend.name === 'iptables' ? word.split('\n').sort() : word;
       const wordOf = (of: Ruleset) =>
         backend.fingerprintOf(
           backend.fingerprint.map((command) => host.run(command)),
@@ -118,7 +126,17 @@ export function describeLoads(kind: Kind, plan?: MachinePlan, noShortWay?: strin
 
   test('devices whose names mean something to the tools are matched as names', (context) => {
     const host = sandboxHost(machine.withUsers(context));
-    const devices = ['0', 'accept', 'drop', 'tun.0', 'tun_0', 'input', 'OUTPUT', 'KILLSWITCH-OUTP', '123456789012345'];
+    const devices = [
+      '0',
+      'accept',
+      'drop',
+      'tun.0',
+      'tun_0',
+      'input',
+      'OUTPUT',
+      'KILLSWITCH-OUTP',
+      '123456789012345',
+    ];
     const ruleset = compile(
       decide(
         baseWith({ KILLSWITCH_FORWARD: 'jump' }),

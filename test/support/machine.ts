@@ -1,12 +1,20 @@
 import { afterAll, beforeAll, type TestContext } from 'vitest';
-import { openSandbox, type Sandbox, type SandboxPlan, sandboxObstacle } from '../../src/host/sandbox.ts';
+import {
+  openSandbox,
+  type Sandbox,
+  type SandboxPlan,
+  sandboxObstacle,
+} from '../../src/host/sandbox.ts';
 import { type Kind, useKind } from './kinds.ts';
 
 /** A sandbox of a test file or of a `describe`: made before its tests, closed after them. */
 export interface Machine {
   /** The sandbox; a test that calls this where none can be made is skipped, with the reason. */
   sandbox(context: TestContext): Sandbox;
-  /** The same for a test that loads rules for users: iptables takes only those whom its user namespace has (xt_owner). */
+  /**
+   * The same for a test that loads rules for users: iptables takes only those whom its user
+   * namespace has (xt_owner).
+   */
   withUsers(context: TestContext): Sandbox;
 }
 
@@ -41,7 +49,8 @@ export function machineWith(
     sandbox: sandboxFor,
     withUsers: (context) => {
       const sandbox = sandboxFor(context);
-      if (kind !== 'nftables' && !sandbox.hasOtherUsers) context.skip('this user namespace has no user besides root');
+      if (kind !== 'nftables' && !sandbox.hasOtherUsers)
+        context.skip('this user namespace has no user besides root');
       return sandbox;
     },
   };
@@ -52,7 +61,11 @@ export function machineWith(
  * none can be made; `users`: also where it has no user besides root.
  */
 export async function inSandbox(
-  { context, kind, users = false }: { readonly context: TestContext; readonly kind: Kind; readonly users?: boolean },
+  {
+    context,
+    kind,
+    users = false,
+  }: { readonly context: TestContext; readonly kind: Kind; readonly users?: boolean },
   play: (sandbox: Sandbox) => void | Promise<void>,
 ): Promise<void> {
   const obstacle = sandboxObstacle();
@@ -61,7 +74,8 @@ export async function inSandbox(
   try {
     const missing = useKind(sandbox, kind);
     if (missing !== undefined) context.skip(missing);
-    if (users && !sandbox.hasOtherUsers) context.skip('this user namespace has no user besides root');
+    if (users && !sandbox.hasOtherUsers)
+      context.skip('this user namespace has no user besides root');
     await play(sandbox);
   } finally {
     sandbox.close();

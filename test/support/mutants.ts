@@ -32,22 +32,36 @@ function* lesserMatches(match: Match): Generator<readonly [name: string, match: 
     yield [`without ${field}`, others];
     if (Array.isArray(value) && value.length > 1)
       for (const [index, item] of value.entries())
-        yield [`without ${field} ${JSON.stringify(item)}`, { ...match, [field]: value.filter((_, at) => at !== index) }];
+        yield [
+          `without ${field} ${JSON.stringify(item)}`,
+          { ...match, [field]: value.filter((_, at) => at !== index) },
+        ];
   }
 }
 
-/** Every ruleset that is one mistake away: a rule or a section missing, two rules swapped, another verdict, a field of a match missing. */
+/**
+ * Every ruleset that is one mistake away: a rule or a section missing, two rules swapped, another
+ * verdict, a field of a match missing.
+ */
 export function* mutants(ruleset: Ruleset): Generator<Mutant> {
   for (const chain of ruleset) {
     const { name, rules } = chain;
     for (const [index, rule] of rules.entries()) {
       const where = `${name} ${index} ${rule.id}`;
-      yield { name: `${where}: missing`, ruleset: withChain(ruleset, chain, [...rules.slice(0, index), ...rules.slice(index + 1)]) };
+      yield {
+        name: `${where}: missing`,
+        ruleset: withChain(ruleset, chain, [...rules.slice(0, index), ...rules.slice(index + 1)]),
+      };
       const next = rules[index + 1];
       if (next !== undefined)
         yield {
           name: `${where}: after ${next.id}`,
-          ruleset: withChain(ruleset, chain, [...rules.slice(0, index), next, rule, ...rules.slice(index + 2)]),
+          ruleset: withChain(ruleset, chain, [
+            ...rules.slice(0, index),
+            next,
+            rule,
+            ...rules.slice(index + 2),
+          ]),
         };
       for (const verdict of VERDICTS)
         if (verdict !== rule.verdict)
@@ -56,7 +70,10 @@ export function* mutants(ruleset: Ruleset): Generator<Mutant> {
             ruleset: withRule(ruleset, chain, index, { ...rule, verdict }),
           };
       for (const [what, match] of lesserMatches(rule.match))
-        yield { name: `${where}: ${what}`, ruleset: withRule(ruleset, chain, index, { ...rule, match }) };
+        yield {
+          name: `${where}: ${what}`,
+          ruleset: withRule(ruleset, chain, index, { ...rule, match }),
+        };
     }
     for (const id of new Set(rules.map((rule) => rule.id)))
       if (rules.filter((rule) => rule.id === id).length > 1)

@@ -16,7 +16,10 @@ ${tool} -t mangle -A PREROUTING -i eth9 -j MARK --set-mark 7
   )
   .join('');
 
-/** A user's own rules: chains, jumps, policies that differ between the families, other tables of iptables, and tables of nft. */
+/**
+ * A user's own rules: chains, jumps, policies that differ between the families, other tables of
+ * iptables, and tables of nft.
+ */
 export function addOthersRules(sandbox: Sandbox): void {
   const script = `set -e
 ${IPTABLES}

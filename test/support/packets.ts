@@ -1,5 +1,11 @@
 import { FAMILIES, type Family } from '../../src/net/address.ts';
-import { DHCP, ECHO_REQUEST, ICMP_ERRORS, ICMPV6, REASSEMBLY_EXCEEDED } from '../../src/net/well-known.ts';
+import {
+  DHCP,
+  ECHO_REQUEST,
+  ICMP_ERRORS,
+  ICMPV6,
+  REASSEMBLY_EXCEEDED,
+} from '../../src/net/well-known.ts';
 import type { Packet } from '../../src/ruleset/packet.ts';
 import { HOOKS, type Hook } from '../../src/ruleset/ruleset.ts';
 import { LOOPBACK_ADDRESS, OWN_LAN, OWN_SECOND, type Pair, PLACES, type Place } from './places.ts';
@@ -21,7 +27,10 @@ export const SENDERS = [
   { uid: 1000, mark: CLIENT_MARK },
 ] as const;
 
-/** A packet with the words it was made from. `iface` is where it leaves (output, forward) or comes in (input). */
+/**
+ * A packet with the words it was made from. `iface` is where it leaves (output, forward) or comes
+ * in (input).
+ */
 export interface PacketClass {
   readonly packet: Packet;
   readonly iface: Interface;
@@ -44,11 +53,20 @@ const OWN: Readonly<Record<Interface, Pair>> = {
   docker0: OWN_LAN,
 };
 
-/** Payloads on their way out; `answer`: those of a service here, whose own port is the one that counts. */
-function* payloads(family: Family, towards: 'server' | 'client', answer: boolean): Generator<Packet['payload']> {
+/**
+ * Payloads on their way out; `answer`: those of a service here, whose own port is the one that
+ * counts.
+ */
+function* payloads(
+  family: Family,
+  towards: 'server' | 'client',
+  answer: boolean,
+): Generator<Packet['payload']> {
   for (const transport of ['tcp', 'udp'] as const)
     for (const port of PORTS)
-      yield answer ? { transport, fromPort: port, toPort: ANY_PORT } : { transport, fromPort: ANY_PORT, toPort: port };
+      yield answer
+        ? { transport, fromPort: port, toPort: ANY_PORT }
+        : { transport, fromPort: ANY_PORT, toPort: port };
   const { client, server } = DHCP[family];
   yield towards === 'server'
     ? { transport: 'udp', fromPort: client, toPort: server }
@@ -60,10 +78,15 @@ function* payloads(family: Family, towards: 'server' | 'client', answer: boolean
 }
 
 /** Packets that were forwarded, or that the kernel itself makes, come from no socket. */
-function sendersOf(hook: Hook, { in: from, bridged }: Pick<Packet, 'in' | 'bridged'>): readonly Pick<Packet, 'uid' | 'mark'>[] {
+function sendersOf(
+  hook: Hook,
+  { in: from, bridged }: Pick<Packet, 'in' | 'bridged'>,
+): readonly Pick<Packet, 'uid' | 'mark'>[] {
   const nobody = { uid: undefined, mark: 0 };
   if (hook === 'output') return SENDERS;
-  return hook === 'postrouting' && from === undefined && bridged !== true ? [...SENDERS, nobody] : [nobody];
+  return hook === 'postrouting' && from === undefined && bridged !== true
+    ? [...SENDERS, nobody]
+    : [nobody];
 }
 
 function isGroup(place: Place): boolean {
@@ -85,14 +108,17 @@ function* endsOf(
       return;
     case 'input':
       // Nobody sends from these: they are where a packet goes to.
-      if (isGroup(place) || place === 'own address in the tunnel') yield { in: iface, out: undefined, from: host, to: there };
+      if (isGroup(place) || place === 'own address in the tunnel')
+        yield { in: iface, out: undefined, from: host, to: there };
       else yield { in: iface, out: undefined, from: there, to: own };
       // To where a question to many left from.
-      if (!isGroup(place) && iface === 'eth0') yield { in: iface, out: undefined, from: there, to: own, asked: true };
+      if (!isGroup(place) && iface === 'eth0')
+        yield { in: iface, out: undefined, from: there, to: own, asked: true };
       return;
     case 'forward':
       for (const from of INTERFACES)
-        if (from !== iface && from !== 'lo' && iface !== 'lo') yield { in: from, out: iface, from: host, to: there };
+        if (from !== iface && from !== 'lo' && iface !== 'lo')
+          yield { in: from, out: iface, from: host, to: there };
       // Routed back to where it came from, and between two ports of a bridge.
       if (iface !== 'docker0') return;
       yield { in: iface, out: iface, from: host, to: there };
@@ -103,7 +129,8 @@ function* endsOf(
       if (iface !== 'tun0') yield { in: undefined, out: iface, from: OWN.tun0[family], to: there };
       for (const from of ['tun0', 'docker0'] as const)
         if (from !== iface && iface !== 'lo') yield { in: from, out: iface, from: host, to: there };
-      if (iface === 'docker0') yield { in: undefined, out: iface, from: host, to: there, bridged: true };
+      if (iface === 'docker0')
+        yield { in: undefined, out: iface, from: host, to: there, bridged: true };
       return;
     default:
       hook satisfies never;
@@ -111,8 +138,9 @@ function* endsOf(
 }
 
 /**
- * Every class of packets: hook, interface, family, place, transport and port or ICMP type, conntrack state, and for this machine's own packets
- * the sender. Established and related ones come twice: as a client's and as a service's.
+ * Every class of packets: hook, interface, family, place, transport and port or ICMP type,
+ * conntrack state, and for this machine's own packets the sender. Established and related ones come
+ * twice: as a client's and as a service's.
  */
 export function* packetClasses({
   hooks = HOOKS,
@@ -127,19 +155,40 @@ export function* packetClasses({
           for (const ends of endsOf(hook, iface, place, family))
             for (const conntrack of CONNTRACK)
               for (const answer of conntrack === 'new' ? [false] : [false, true])
-                for (const payload of payloads(family, hook === 'input' ? 'client' : 'server', answer))
+                for (const payload of payloads(
+                  family,
+                  hook === 'input' ? 'client' : 'server',
+                  answer,
+                ))
                   for (const sender of sendersOf(hook, ends))
-                    yield { packet: { hook, ...ends, payload, conntrack, ...sender }, iface, place };
+                    yield {
+                      packet: { hook, ...ends, payload, conntrack, ...sender },
+                      iface,
+                      place,
+                    };
 }
 
 /** A packet in words, for the message of a failing test. */
-export function describePacket({ hook, in: from, out, to, from: source, payload, conntrack, uid, mark, bridged, asked }: Packet): string {
+export function describePacket({
+  hook,
+  in: from,
+  out,
+  to,
+  from: source,
+  payload,
+  conntrack,
+  uid,
+  mark,
+  bridged,
+  asked,
+}: Packet): string {
   const what =
     'transport' in payload
       ? `${payload.transport} ${payload.fromPort} > ${payload.toPort}`
       : 'icmp' in payload
         ? `icmp type ${payload.icmp}`
         : `protocol ${payload.protocol}`;
-  const who = uid === undefined ? '' : ` uid ${uid}${mark === 0 ? '' : ` mark 0x${mark.toString(16)}`}`;
+  const who =
+    uid === undefined ? '' : ` uid ${uid}${mark === 0 ? '' : ` mark 0x${mark.toString(16)}`}`;
   return `${hook} ${from ?? ''}>${out ?? ''} ${source.text} > ${to.text} ${what} ${conntrack}${who}${bridged === true ? ' bridged' : ''}${asked === true ? ' asked' : ''}`;
 }

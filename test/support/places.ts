@@ -14,7 +14,10 @@ function pair(ipv4: string, ipv6: string): Pair {
   return { ipv4: address(ipv4), ipv6: address(ipv6) };
 }
 
-/** Where the packets of tests come from and go to: addresses for documentation, and private ones (RFC 5737, RFC 3849, RFC 1918, RFC 4193). */
+/**
+ * Where the packets of tests come from and go to: addresses for documentation, and private ones
+ * (RFC 5737, RFC 3849, RFC 1918, RFC 4193).
+ */
 export const PLACES = {
   internet: pair('198.51.100.80', '2001:db8:80::80'),
   endpoint: pair('203.0.113.10', '2001:db8:10::10'),

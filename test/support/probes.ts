@@ -1,7 +1,14 @@
 import { FAMILIES, type Family } from '../../src/net/address.ts';
 import { DHCP, ECHO_REQUEST } from '../../src/net/well-known.ts';
 import type { Packet } from '../../src/ruleset/packet.ts';
-import { FIRST_MARKED_PORT, LINKS, type Link, PORTS_OF_A_LINK, type SenderName, type SentProbe } from './lan.ts';
+import {
+  FIRST_MARKED_PORT,
+  LINKS,
+  type Link,
+  PORTS_OF_A_LINK,
+  type SenderName,
+  type SentProbe,
+} from './lan.ts';
 import { PORTS } from './packets.ts';
 import { address, PLACES, type Place } from './places.ts';
 import { CLIENT_MARK, CLIENT_UID } from './policies.ts';
@@ -19,11 +26,15 @@ function nextPort(first: number): number {
   return first + (used++ % PORTS_OF_A_LINK);
 }
 
-type What = { readonly transport: 'tcp' | 'udp'; readonly toPort: number; readonly fromPort?: number } | { readonly transport: 'icmp' };
+type What =
+  | { readonly transport: 'tcp' | 'udp'; readonly toPort: number; readonly fromPort?: number }
+  | { readonly transport: 'icmp' };
 
 /** tcp and udp to every port of interest, and a ping. */
 const EVERYTHING: readonly What[] = [
-  ...PORTS.flatMap((toPort) => (['tcp', 'udp'] as const).map((transport) => ({ transport, toPort }))),
+  ...PORTS.flatMap((toPort) =>
+    (['tcp', 'udp'] as const).map((transport) => ({ transport, toPort })),
+  ),
   { transport: 'icmp' },
 ];
 
@@ -51,12 +62,23 @@ function* along(way: Way, whats: readonly What[]): Generator<Probe> {
     const toPort = what.transport === 'icmp' ? 0 : what.toPort;
     yield {
       sender,
-      sent: { transport: what.transport, from, fromPort, to, toPort, device, ...(group && family === 'ipv6' ? { zone: device } : {}) },
+      sent: {
+        transport: what.transport,
+        from,
+        fromPort,
+        to,
+        toPort,
+        device,
+        ...(group && family === 'ipv6' ? { zone: device } : {}),
+      },
       packet: {
         ...packet,
         from: address(from),
         to: address(to),
-        payload: what.transport === 'icmp' ? { icmp: ECHO_REQUEST[family] } : { transport: what.transport, fromPort, toPort },
+        payload:
+          what.transport === 'icmp'
+            ? { icmp: ECHO_REQUEST[family] }
+            : { transport: what.transport, fromPort, toPort },
         conntrack: 'new',
       },
     };
@@ -84,7 +106,10 @@ const INPUT_PLACES: readonly Place[] = [
   'broadcast',
 ];
 
-/** What this machine sends by one link, as root, as an unprivileged user, or unprivileged but marked. */
+/**
+ * What this machine sends by one link, as root, as an unprivileged user, or unprivileged but
+ * marked.
+ */
 export function* outputProbes(link: Link, who: 'root' | 'nobody' | 'marked'): Generator<Probe> {
   const { own, firstPort } = LINKS[link];
   for (const family of FAMILIES) {
@@ -101,7 +126,8 @@ export function* outputProbes(link: Link, who: 'root' | 'nobody' | 'marked'): Ge
       from: own[family].text,
     };
     for (const place of OUTPUT_PLACES) {
-      const whats = who === 'marked' ? EVERYTHING.filter(({ transport }) => transport === 'udp') : EVERYTHING;
+      const whats =
+        who === 'marked' ? EVERYTHING.filter(({ transport }) => transport === 'udp') : EVERYTHING;
       yield* along({ ...way, to: PLACES[place][family].text, group: isGroup(place) }, whats);
     }
     const { client, server } = DHCP[family];
@@ -111,7 +137,8 @@ export function* outputProbes(link: Link, who: 'root' | 'nobody' | 'marked'): Ge
       yield* along({ ...way, to: PLACES['LAN router'].ipv4.text, group: false }, [dhcp]);
       yield* along({ ...way, to: PLACES.internet.ipv4.text, group: false }, [dhcp]);
     }
-    if (who === 'root' && link === 'eth0' && family === 'ipv6') yield* along({ ...way, to: 'ff02::1:2', group: true }, [dhcp]);
+    if (who === 'root' && link === 'eth0' && family === 'ipv6')
+      yield* along({ ...way, to: 'ff02::1:2', group: true }, [dhcp]);
   }
 }
 
@@ -121,7 +148,8 @@ export function* inputProbes(link: Exclude<Link, 'docker0'>): Generator<Probe> {
   for (const family of FAMILIES) {
     for (const place of INPUT_PLACES) {
       const aimed = place === 'broadcast' || place === 'own address in the tunnel';
-      // To an IPv4 broadcast the kernel sends by the interface that has the source address: from beyond it cannot be aimed.
+      // To an IPv4 broadcast the kernel sends by the interface that has the source address: from
+      // beyond it cannot be aimed.
       if (place === 'broadcast' && family === 'ipv4') continue;
       const way: Way = {
         hook: 'input',
@@ -137,10 +165,15 @@ export function* inputProbes(link: Exclude<Link, 'docker0'>): Generator<Probe> {
         to: aimed ? PLACES[place][family].text : own[family].text,
         group: place === 'broadcast',
       };
-      yield* along(way, [...EVERYTHING, { transport: 'udp', toPort: 6881 }, { transport: 'tcp', toPort: 8080 }]);
+      yield* along(way, [
+        ...EVERYTHING,
+        { transport: 'udp', toPort: 6881 },
+        { transport: 'tcp', toPort: 8080 },
+      ]);
       const { client, server } = DHCP[family];
       // Not from the router: it was asked, so its answer belongs to a connection.
-      if (link === 'eth0' && place === 'LAN host') yield* along(way, [{ transport: 'udp', fromPort: server, toPort: client }]);
+      if (link === 'eth0' && place === 'LAN host')
+        yield* along(way, [{ transport: 'udp', fromPort: server, toPort: client }]);
     }
   }
 }
@@ -148,7 +181,13 @@ export function* inputProbes(link: Exclude<Link, 'docker0'>): Generator<Probe> {
 /** What a guest behind docker0 sends through this machine, out by one link. */
 export function* forwardProbes(link: Exclude<Link, 'docker0'>): Generator<Probe> {
   for (const family of FAMILIES)
-    for (const place of ['internet', 'endpoint', 'LAN host', 'resolver in the tunnel', 'network routed into the tunnel'] as const)
+    for (const place of [
+      'internet',
+      'endpoint',
+      'LAN host',
+      'resolver in the tunnel',
+      'network routed into the tunnel',
+    ] as const)
       yield* along(
         {
           hook: 'forward',

@@ -57,9 +57,17 @@ export function installProduct(sandbox: Sandbox): Product {
     succeed,
     hook: (name, variables = OPENVPN_ENVIRONMENT) => {
       const device = variables['dev'] ?? '';
-      const args = name === 'route-up' ? [] : [device, '1500', '0', variables['ifconfig_local'] ?? '', '255.255.255.0', 'init'];
+      const args =
+        name === 'route-up'
+          ? []
+          : [device, '1500', '0', variables['ifconfig_local'] ?? '', '255.255.255.0', 'init'];
       return sandbox.run([`${PATHS.library}/hooks/${name}`, ...args], {
-        only: { ...(name === 'down' && { signal: 'sigterm' }), ...variables, script_type: name, script_context: 'init' },
+        only: {
+          ...(name === 'down' && { signal: 'sigterm' }),
+          ...variables,
+          script_type: name,
+          script_context: 'init',
+        },
       });
     },
     set: (values) => {

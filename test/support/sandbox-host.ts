@@ -1,4 +1,12 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import type { Command, Output } from '../../src/backend/backend.ts';
 import type { Host, LogEntry } from '../../src/host/host.ts';
@@ -28,8 +36,14 @@ function orNothing<Value>(work: () => Value): Value | undefined {
   }
 }
 
-/** Lets this process use the product's own modules on a sandbox: programs run inside, files are those it sees. */
-export function sandboxHost(sandbox: Sandbox, { intercept, milliseconds = 10_000 }: SandboxHostOptions = {}): SandboxHost {
+/**
+ * Lets this process use the product's own modules on a sandbox: programs run inside, files are
+ * those it sees.
+ */
+export function sandboxHost(
+  sandbox: Sandbox,
+  { intercept, milliseconds = 10_000 }: SandboxHostOptions = {},
+): SandboxHost {
   const commands: Command[] = [];
   const entries: LogEntry[] = [];
   const inside = (path: string) => `/proc/${sandbox.pid}/root${path}`;
@@ -50,10 +64,15 @@ export function sandboxHost(sandbox: Sandbox, { intercept, milliseconds = 10_000
     owner: (path) => {
       const found = orNothing(() => lstatSync(inside(path)));
       return (
-        found && { uid: found.uid, mode: found.mode & 0o7777, kind: found.isDirectory() ? 'folder' : found.isFile() ? 'file' : 'other' }
+        found && {
+          uid: found.uid,
+          mode: found.mode & 0o7777,
+          kind: found.isDirectory() ? 'folder' : found.isFile() ? 'file' : 'other',
+        }
       );
     },
-    place: (path) => (existsSync(inside(path)) ? sandbox.run(['readlink', '-f', path]).stdout.trim() : undefined),
+    place: (path) =>
+      existsSync(inside(path)) ? sandbox.run(['readlink', '-f', path]).stdout.trim() : undefined,
     read: (path) => orNothing(() => readFileSync(inside(path), 'utf8')),
     readBytes: (path) => orNothing(() => readFileSync(inside(path))),
     readUntrusted: (path) => orNothing(() => readFileSync(inside(path))),

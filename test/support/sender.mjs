@@ -16,8 +16,13 @@ function settle(problem, resolve, reject, probe) {
 
 function udp(probe) {
   return new Promise((resolve, reject) => {
-    const socket = createSocket({ type: probe.to.includes(':') ? 'udp6' : 'udp4', reuseAddr: true });
-    socket.once('error', (problem) => reject(new Error(`${problem.message} (${JSON.stringify(probe)})`)));
+    const socket = createSocket({
+      type: probe.to.includes(':') ? 'udp6' : 'udp4',
+      reuseAddr: true,
+    });
+    socket.once('error', (problem) =>
+      reject(new Error(`${problem.message} (${JSON.stringify(probe)})`)),
+    );
     socket.bind({ port: probe.fromPort, address: probe.from }, () => {
       if (!probe.to.includes(':')) socket.setBroadcast(true);
       const to = probe.zone === undefined ? probe.to : `${probe.to}%${probe.zone}`;
@@ -31,7 +36,12 @@ function udp(probe) {
 
 function tcp(probe) {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: probe.to, port: probe.toPort, localAddress: probe.from, localPort: probe.fromPort });
+    const socket = connect({
+      host: probe.to,
+      port: probe.toPort,
+      localAddress: probe.from,
+      localPort: probe.fromPort,
+    });
     socket.once('error', (problem) => settle(problem, resolve, reject, probe));
     // connect(2) has sent the SYN by then; what is closed now sends no second one.
     setImmediate(() => {
@@ -44,13 +54,26 @@ function tcp(probe) {
 function icmp(probe) {
   return new Promise((resolve, reject) => {
     const target = probe.zone === undefined ? probe.to : `${probe.to}%${probe.zone}`;
-    const args = ['-n', '-c', '1', '-W', '0.02', '-b', '-I', probe.device, '-I', probe.from, target];
+    const args = [
+      '-n',
+      '-c',
+      '1',
+      '-W',
+      '0.02',
+      '-b',
+      '-I',
+      probe.device,
+      '-I',
+      probe.from,
+      target,
+    ];
     execFile(
       'ping',
       args.filter((word) => word !== '-b' || !probe.to.includes(':')),
       (problem, _stdout, stderr) => {
         // 1: nothing came back; 2: the filter dropped the packet under ping's hands. Anything else never reached it.
-        if (problem === null || problem.code === 1 || /not permitted|Packet filtered/.test(stderr)) resolve();
+        if (problem === null || problem.code === 1 || /not permitted|Packet filtered/.test(stderr))
+          resolve();
         else reject(new Error(`ping: ${stderr.trim()} (${JSON.stringify(probe)})`));
       },
     );

@@ -56,11 +56,18 @@ const IPTABLES: readonly Tampering[] = [
     chain: 'OUTPUT',
     what: /policy is ACCEPT and should be DROP/,
   },
-  { name: 'a policy of IPv6 is opened', script: 'ip6tables -P FORWARD ACCEPT', family: 'ipv6', chain: 'FORWARD', what: /policy is ACCEPT/ },
+  {
+    name: 'a policy of IPv6 is opened',
+    script: 'ip6tables -P FORWARD ACCEPT',
+    family: 'ipv6',
+    chain: 'FORWARD',
+    what: /policy is ACCEPT/,
+  },
   {
     name: 'our jump is moved below a rule of somebody else',
     common: true,
-    script: 'iptables -A OUTPUT -j MINE; iptables -D OUTPUT -j KILLSWITCH-OUTPUT; iptables -A OUTPUT -j KILLSWITCH-OUTPUT',
+    script:
+      'iptables -A OUTPUT -j MINE; iptables -D OUTPUT -j KILLSWITCH-OUTPUT; iptables -A OUTPUT -j KILLSWITCH-OUTPUT',
     family: 'ipv4',
     chain: 'OUTPUT',
     what: /^not ours: -j MINE/,
@@ -180,7 +187,13 @@ const handleOf = (chain: string, id: RuleId) =>
   `$(nft -a list chain inet ovpn_killswitch ${chain} | grep 'comment "${id}"' | head -n 1 | sed 's/.*# handle //')`;
 
 const NFTABLES: readonly Tampering[] = [
-  { name: 'the table is deleted', common: true, script: 'nft delete table inet ovpn_killswitch', chain: 'postrouting', what: /missing/ },
+  {
+    name: 'the table is deleted',
+    common: true,
+    script: 'nft delete table inet ovpn_killswitch',
+    chain: 'postrouting',
+    what: /missing/,
+  },
   {
     name: 'all rules of the machine are flushed (nft flush ruleset)',
     common: true,
@@ -254,7 +267,8 @@ const NFTABLES: readonly Tampering[] = [
   {
     name: 'a chain is made in our table',
     common: true,
-    script: "nft add chain inet ovpn_killswitch early '{ type filter hook output priority -10; policy accept; }'",
+    script:
+      "nft add chain inet ovpn_killswitch early '{ type filter hook output priority -10; policy accept; }'",
     chain: 'early',
     what: /should not be there/,
   },
@@ -292,7 +306,10 @@ function differsLine({ family, chain, rule, what }: Report['differences'][number
 /** How many differences the picture says one by one. */
 const SHOWN = 20;
 
-/** The tests of what `status` says to spoilt rules, and that `lock` repairs them: the common ways to spoil them, or all others. */
+/**
+ * The tests of what `status` says to spoilt rules, and that `lock` repairs them: the common ways to
+ * spoil them, or all others.
+ */
 export function describeTampering(kind: Kind, which: 'common' | 'others'): void {
   let product: Product | undefined;
   /** Whether the last test left the rules as they should be. */
@@ -324,19 +341,32 @@ export function describeTampering(kind: Kind, which: 'common' | 'others'): void 
 
       const { exit, exact, differences } = product.report();
       expect({ exit, exact }).toEqual({ exit: 2, exact: false });
-      const here = differences.filter((each) => each.chain === chain && each.family === (family ?? null));
-      expect(here.filter((each) => what.test(each.what) && (rule === undefined || each.rule === rule))).not.toEqual([]);
+      const here = differences.filter(
+        (each) => each.chain === chain && each.family === (family ?? null),
+      );
+      expect(
+        here.filter((each) => what.test(each.what) && (rule === undefined || each.rule === rule)),
+      ).not.toEqual([]);
 
       const picture = product.run('status');
       expect(picture.status).toBe(2);
       const lines = picture.stdout.split('\n');
-      expect(lines[0]).toMatch(/^(LOCKED, BUT NOT AS IT SHOULD BE|OPEN: this machine was locked, but no rule is loaded)$/);
-      const more = differences.length > SHOWN ? [`  differs   and ${differences.length - SHOWN} more`] : [];
-      expect(lines.filter((line) => line.startsWith('  differs'))).toEqual([...differences.slice(0, SHOWN).map(differsLine), ...more]);
+      expect(lines[0]).toMatch(
+        /^(LOCKED, BUT NOT AS IT SHOULD BE|OPEN: this machine was locked, but no rule is loaded)$/,
+      );
+      const more =
+        differences.length > SHOWN ? [`  differs   and ${differences.length - SHOWN} more`] : [];
+      expect(lines.filter((line) => line.startsWith('  differs'))).toEqual([
+        ...differences.slice(0, SHOWN).map(differsLine),
+        ...more,
+      ]);
       expect(lines).toContain('  "ovpn-killswitch lock" puts it right.');
 
       product.succeed('lock', '--force');
-      expect(product.run('status')).toMatchObject({ status: 0, stdout: expect.stringMatching(/^LOCKED: connected\n/) });
+      expect(product.run('status')).toMatchObject({
+        status: 0,
+        stdout: expect.stringMatching(/^LOCKED: connected\n/),
+      });
       clean = true;
     },
   );
@@ -346,7 +376,8 @@ export function describeTampering(kind: Kind, which: 'common' | 'others'): void 
       const sandbox = machine.sandbox(context);
       if (product === undefined) throw new Error('not installed');
       product.succeed('lock', '--force');
-      const table = 'table inet early { chain output { type filter hook output priority -300; policy accept; accept; }; }';
+      const table =
+        'table inet early { chain output { type filter hook output priority -300; policy accept; accept; }; }';
       expect(sandbox.run(['nft', '-f', '-'], { stdin: table }).status).toBe(0);
       expect(product.report()).toMatchObject({ exit: 0, exact: true, differences: [] });
       sandbox.run(['nft', 'delete', 'table', 'inet', 'early']);

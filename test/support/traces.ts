@@ -19,8 +19,9 @@ const SYSCTLS_LEFT_OUT = 'nf_conntrack_count|stable_secret';
 const part = (title: string, script: string) => `{ ${script}; } 2>/dev/null | sed 's|^|${title} |'`;
 
 /**
- * Prints all that could be left of a product, a line each: files and folders with owner, mode, link and content; what is in /run and /var/log by
- * name, owner and mode; kernel settings of the network; every packet filter rule; routing rules; and what systemd, where it runs, has heard of.
+ * Prints all that could be left of a product, a line each: files and folders with owner, mode, link
+ * and content; what is in /run and /var/log by name, owner and mode; kernel settings of the
+ * network; every packet filter rule; routing rules; and what systemd, where it runs, has heard of.
  */
 export const TRACES = [
   // A folder's size is its file system's own, and grows when something was in it.
@@ -37,14 +38,22 @@ export const TRACES = [
   part('ip6tables', "ip6tables-save | grep -v '^#' | sed 's/\\[.*//'"),
   part('nft', 'nft -s list ruleset'),
   part('rule', 'ip -4 rule; ip -6 rule'),
-  part('unit file', '[ ! -d /run/systemd/system ] || systemctl list-unit-files --no-legend --no-pager'),
+  part(
+    'unit file',
+    '[ ! -d /run/systemd/system ] || systemctl list-unit-files --no-legend --no-pager',
+  ),
   // Also those that are loaded, or still active, without a file.
-  part('unit', '[ ! -d /run/systemd/system ] || systemctl list-units --all --plain --no-legend --no-pager | grep -i killswitch'),
+  part(
+    'unit',
+    '[ ! -d /run/systemd/system ] || systemctl list-units --all --plain --no-legend --no-pager | grep -i killswitch',
+  ),
 ].join('\n');
 
 /** The lines that only one of two dumps has, with - or + before them. */
 export function differences(before: string, after: string): readonly string[] {
-  const [old, now] = [before, after].map((text) => text.split('\n').filter((line) => line !== '')) as [string[], string[]];
+  const [old, now] = [before, after].map((text) =>
+    text.split('\n').filter((line) => line !== ''),
+  ) as [string[], string[]];
   const only = (mark: string, lines: readonly string[], others: readonly string[]) => {
     const known = new Set(others);
     return lines.filter((line) => !known.has(line)).map((line) => `${mark} ${line}`);

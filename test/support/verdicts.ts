@@ -6,12 +6,15 @@ import type { Chain, ChainName, Match, Rule, Ruleset } from '../../src/ruleset/r
 export const VERDICT_NUMBERS = { drop: 0, accept: 1, reject: 2 } as const;
 
 /**
- * What `evaluate` says of every packet, for many rulesets over the same packets: each match is asked once about each combination of the packet's
- * parts it looks at. A test compares the two.
+ * What `evaluate` says of every packet, for many rulesets over the same packets: each match is
+ * asked once about each combination of the packet's parts it looks at. A test compares the two.
  */
 export interface VerdictTable {
   verdicts(ruleset: Ruleset): Uint8Array;
-  /** The verdicts of a ruleset that shares its untouched chains and rules with one whose verdicts are known. */
+  /**
+   * The verdicts of a ruleset that shares its untouched chains and rules with one whose verdicts
+   * are known.
+   */
   verdictsOfMutant(ruleset: Ruleset, original: Ruleset, known: Uint8Array): Uint8Array;
 }
 
@@ -60,7 +63,10 @@ interface Step {
 }
 
 /** Each packet's part as a small number, and how many there are. */
-function numbered(packets: readonly Packet[], part: Part): { readonly ids: Uint16Array; readonly count: number } {
+function numbered(
+  packets: readonly Packet[],
+  part: Part,
+): { readonly ids: Uint16Array; readonly count: number } {
   const seen = new Map<string | undefined, number>();
   const ids = Uint16Array.from(packets, (packet) => {
     const value = PARTS[part](packet);
@@ -71,7 +77,10 @@ function numbered(packets: readonly Packet[], part: Part): { readonly ids: Uint1
   return { ids, count: seen.size };
 }
 
-/** The rules in which two rulesets differ: what is left of each changed chain without its common head and tail. */
+/**
+ * The rules in which two rulesets differ: what is left of each changed chain without its common
+ * head and tail.
+ */
 function changedRules(before: Ruleset, after: Ruleset): readonly Rule[] {
   return after.flatMap((chain, at) => {
     const other = before[at];
@@ -80,19 +89,26 @@ function changedRules(before: Ruleset, after: Ruleset): readonly Rule[] {
     let head = 0;
     while (head < old.length && head < now.length && old[head] === now[head]) head++;
     let tail = 0;
-    while (tail < old.length - head && tail < now.length - head && old[old.length - 1 - tail] === now[now.length - 1 - tail]) tail++;
+    while (
+      tail < old.length - head &&
+      tail < now.length - head &&
+      old[old.length - 1 - tail] === now[now.length - 1 - tail]
+    )
+      tail++;
     return [...old.slice(head, old.length - tail), ...now.slice(head, now.length - tail)];
   });
 }
 
 export function verdictTable(packets: readonly Packet[]): VerdictTable {
-  const parts = Object.fromEntries((Object.keys(PARTS) as Part[]).map((part) => [part, numbered(packets, part)]));
+  const parts = Object.fromEntries(
+    (Object.keys(PARTS) as Part[]).map((part) => [part, numbered(packets, part)]),
+  );
   const known = new Map<string, Uint8Array>();
 
   const ask = (match: Match): Uint8Array => {
-    const looked = [...new Set((Object.keys(match) as (keyof Match)[]).flatMap((field) => LOOKS_AT[field]))].flatMap(
-      (part) => parts[part] ?? [],
-    );
+    const looked = [
+      ...new Set((Object.keys(match) as (keyof Match)[]).flatMap((field) => LOOKS_AT[field])),
+    ].flatMap((part) => parts[part] ?? []);
     const answers = new Map<number, number>();
     const all = new Uint8Array(packets.length);
     for (const [index, packet] of packets.entries()) {
@@ -114,8 +130,12 @@ export function verdictTable(packets: readonly Packet[]): VerdictTable {
   const steps = (chains: ReadonlyMap<ChainName, Chain>, name: ChainName): readonly Step[] =>
     (chains.get(name)?.rules ?? []).map((rule) => {
       const { verdict } = rule;
-      if (typeof verdict === 'string') return { applies: applies(rule), verdict: VERDICT_NUMBERS[verdict] };
-      return { applies: applies(rule), verdict: 'jump' in verdict ? steps(chains, verdict.jump) : 'log' };
+      if (typeof verdict === 'string')
+        return { applies: applies(rule), verdict: VERDICT_NUMBERS[verdict] };
+      return {
+        applies: applies(rule),
+        verdict: 'jump' in verdict ? steps(chains, verdict.jump) : 'log',
+      };
     });
 
   const walk = (chain: readonly Step[], index: number): number | undefined => {
@@ -141,7 +161,10 @@ export function verdictTable(packets: readonly Packet[]): VerdictTable {
   return {
     verdicts: (ruleset) => {
       const hooks = chainsOf(ruleset);
-      return Uint8Array.from(packets, ({ hook }, index) => walk(hooks[hook], index) ?? VERDICT_NUMBERS.drop);
+      return Uint8Array.from(
+        packets,
+        ({ hook }, index) => walk(hooks[hook], index) ?? VERDICT_NUMBERS.drop,
+      );
     },
     verdictsOfMutant: (ruleset, original, before) => {
       const hooks = chainsOf(ruleset);

@@ -11,11 +11,20 @@ import { POLICIES, type PolicyName } from './policies.ts';
 /** When the views of tests are seen. */
 export const NOW = 1_800_000_000;
 
-/** The image of a ruleset in which every rule with one of these reasons has counted so many packets. */
-export function countedImage(backend: Backend, name: PolicyName, packets: Readonly<Partial<Record<RuleId, number>>>): Image {
+/**
+ * The image of a ruleset in which every rule with one of these reasons has counted so many packets.
+ */
+export function countedImage(
+  backend: Backend,
+  name: PolicyName,
+  packets: Readonly<Partial<Record<RuleId, number>>>,
+): Image {
   return backend.image(compile(POLICIES[name])).map((chain) => ({
     ...chain,
-    rules: chain.rules.map((rule) => ({ ...rule, packets: (rule.id === undefined ? undefined : packets[rule.id]) ?? 0 })),
+    rules: chain.rules.map((rule) => ({
+      ...rule,
+      packets: (rule.id === undefined ? undefined : packets[rule.id]) ?? 0,
+    })),
   }));
 }
 
@@ -29,12 +38,17 @@ function keptOf({ former }: Policy): View['report']['intended']['kept'] {
         : [{ kind, tunnel: { device, addresses, networks }, since: NOW - 40, daemon: undefined }],
     ),
     remembered: former.flatMap(({ kind, networks }) =>
-      kind === 'remembered' ? [{ maker: { profile: '/etc/openvpn/client/a.conf' }, networks, since: NOW - 90_000 }] : [],
+      kind === 'remembered'
+        ? [{ maker: { profile: '/etc/openvpn/client/a.conf' }, networks, since: NOW - 90_000 }]
+        : [],
     ),
   };
 }
 
-/** A view of a machine that is locked with a policy, as it should be; `change` spoils the kernel's rules. */
+/**
+ * A view of a machine that is locked with a policy, as it should be; `change` spoils the kernel's
+ * rules.
+ */
 export function viewOf(name: PolicyName, change: (image: Image) => Image = (image) => image): View {
   const policy = POLICIES[name];
   const ruleset = compile(policy);
@@ -46,13 +60,30 @@ export function viewOf(name: PolicyName, change: (image: Image) => Image = (imag
     report: {
       state: policy.state,
       exact: differences.length === 0,
-      record: { locked: true, since: NOW - 7200, backend: 'nftables', wall: false, before: [], made: [] },
-      choice: { backend: nftables, wall: false, frames: true, trace: ['nftables: the machine is locked with it'] },
+      record: {
+        locked: true,
+        since: NOW - 7200,
+        backend: 'nftables',
+        wall: false,
+        before: [],
+        made: [],
+      },
+      choice: {
+        backend: nftables,
+        wall: false,
+        frames: true,
+        trace: ['nftables: the machine is locked with it'],
+      },
       found: { image, policies: [], present: true },
       intended: {
         policy,
         ruleset,
-        live: tunnelsOf(policy).map((tunnel) => ({ tunnel, since: NOW - 130, daemon: undefined, deviceSeen: true })),
+        live: tunnelsOf(policy).map((tunnel) => ({
+          tunnel,
+          since: NOW - 130,
+          daemon: undefined,
+          deviceSeen: true,
+        })),
         kept: keptOf(policy),
       },
       stale: [],
@@ -69,12 +100,20 @@ export function viewOf(name: PolicyName, change: (image: Image) => Image = (imag
         ? {
             portal: policy.portal,
             closesIn: 250,
-            passed: [{ uid: 1000, to: '192.168.77.1', transport: 'tcp', port: 80, packets: 7, bytes: 900 }],
+            passed: [
+              { uid: 1000, to: '192.168.77.1', transport: 'tcp', port: 80, packets: 7, bytes: 900 },
+            ],
           }
         : undefined,
     pins: parsePins({
       'vpn.test': {
-        '203.0.113.11': { seen: 1_800_000_000, from: 'tunnel', device: 'tun0', by: ['10.8.0.1'], used: 1_800_000_000 },
+        '203.0.113.11': {
+          seen: 1_800_000_000,
+          from: 'tunnel',
+          device: 'tun0',
+          by: ['10.8.0.1'],
+          used: 1_800_000_000,
+        },
         '203.0.113.10': { seen: 1_799_999_000, from: 'lock', by: ['203.0.113.53'] },
       },
     }),
@@ -82,11 +121,19 @@ export function viewOf(name: PolicyName, change: (image: Image) => Image = (imag
     givenBack: undefined,
     boot: { strategy: undefined, sysctl: false, problems: [] },
     watch: { enabled: false, running: false },
-    drops: { seconds: 60, packets: { rest: 3, 'other-dns': 12 }, sinceLoad: { rest: 40, 'other-dns': 12 } },
+    drops: {
+      seconds: 60,
+      packets: { rest: 3, 'other-dns': 12 },
+      sinceLoad: { rest: 40, 'other-dns': 12 },
+    },
     connection: {
       kind: policy.state === 'connected' ? 'flowing' : 'none',
-      traffic: new Map(tunnelsOf(policy).map(({ device }) => [device, { state: 'flowing', seconds: 4 }] as const)),
+      traffic: new Map(
+        tunnelsOf(policy).map(({ device }) => [device, { state: 'flowing', seconds: 4 }] as const),
+      ),
     },
-    neighbours: [{ name: 'firewalld', does: 'flushes iptables rules when it reloads', fix: 'true' }],
+    neighbours: [
+      { name: 'firewalld', does: 'flushes iptables rules when it reloads', fix: 'true' },
+    ],
   };
 }

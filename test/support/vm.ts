@@ -1,9 +1,20 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-/** Debian's stock kernels, by the root folder in the table of `.ci/rootfs` that has each with the programs of its own Debian. */
+/**
+ * Debian's stock kernels, by the root folder in the table of `.ci/rootfs` that has each with the
+ * programs of its own Debian.
+ */
 export const VM_ROOTS = ['kernel-5.10', 'kernel-6.1', 'kernel-6.12', 'kernel-7.3'] as const;
 export type VmRoot = (typeof VM_ROOTS)[number];
 
@@ -19,8 +30,11 @@ const TAIL_LINES = 25;
 export function vmObstacle(root: VmRoot): string | undefined {
   if (process.getuid?.() !== 0) return 'a virtual machine from a root folder needs root';
   if (process.arch !== 'x64') return 'the kernels are those of x86_64';
-  if (!existsSync(`${CACHE}/${root}.ready`)) return `${CACHE}/${root} is not built: run .ci/rootfs ${root} as root`;
-  return existsSync(`${TOOLS}.ready`) ? undefined : `${TOOLS} is not built: run .ci/rootfs guests-12 as root`;
+  if (!existsSync(`${CACHE}/${root}.ready`))
+    return `${CACHE}/${root} is not built: run .ci/rootfs ${root} as root`;
+  return existsSync(`${TOOLS}.ready`)
+    ? undefined
+    : `${TOOLS} is not built: run .ci/rootfs guests-12 as root`;
 }
 
 /** Said to a program that is started again after a restart of the machine. */
@@ -43,7 +57,10 @@ export interface VmRun {
 /** What a virtual machine runs. */
 export interface VmOrders {
   readonly root: VmRoot;
-  /** A program, bundled for Node: it is started as the only process but the first, and the machine ends when it does. */
+  /**
+   * A program, bundled for Node: it is started as the only process but the first, and the machine
+   * ends when it does.
+   */
   readonly program: string;
   readonly args?: readonly string[];
   /** It is killed after so many seconds, whatever it does. */
@@ -53,8 +70,8 @@ export interface VmOrders {
 }
 
 /**
- * The first process. `/srv` is the disk with the program. After a restart that the program has asked for, systemd is the first process and
- * the program one of its services.
+ * The first process. `/srv` is the disk with the program. After a restart that the program has
+ * asked for, systemd is the first process and the program one of its services.
  */
 const INIT = (words: string) => `#!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C TZ=UTC HOME=/root
@@ -98,7 +115,8 @@ sleep 60
 `;
 
 const QEMU = [
-  // Translated, ten to twenty times slower than the processor: a /dev/kvm may be there and not work.
+  // Translated, ten to twenty times slower than the processor: a /dev/kvm may be there and not
+  // work.
   '-accel tcg,thread=multi -cpu Nehalem -M q35 -m 1536 -smp 2 -display none -vga none',
   `-kernel /mnt/vm.kernel -initrd /mnt/vm.initrd -append "console=ttyS0 quiet panic=-1 net.ifnames=0 mitigations=off no_timer_check ${INSIDE_WORD}"`,
   '-drive file=/mnt/vm.disk,if=virtio,format=raw,snapshot=on -drive file=/mnt/job/disk,if=virtio,format=raw,readonly=on',
@@ -106,7 +124,10 @@ const QEMU = [
   '-netdev user,id=card,restrict=on -device virtio-net-pci,netdev=card,mac=52:54:00:00:00:02 -object filter-dump,id=frames,netdev=card,file=/mnt/job/frames',
 ].join(' ');
 
-/** Its arguments: the tools, the part of a path that kernel and disks begin with, the folder for the job. */
+/**
+ * Its arguments: the tools, the part of a path that kernel and disks begin with, the folder for the
+ * job.
+ */
 const START = `
 mount -t tmpfs tmpfs "$1/mnt"
 for part in kernel initrd disk; do touch "$1/mnt/vm.$part"; mount --bind "$2.$part" "$1/mnt/vm.$part"; done
@@ -120,8 +141,9 @@ exec chroot "$1" qemu-system-x86_64 ${QEMU}
 `;
 
 /**
- * Whose turn it is decides whether anything inside is in time, so it goes before other work where that is allowed: by its group
- * (sched(7), autogroup) and in it. It ends with its time, whatever becomes of the one who started it.
+ * Whose turn it is decides whether anything inside is in time, so it goes before other work where
+ * that is allowed: by its group (sched(7), autogroup) and in it. It ends with its time, whatever
+ * becomes of the one who started it.
  */
 const FIRST = `
 seconds=$1; shift
@@ -142,9 +164,16 @@ function tail(lines: string): string {
 
 /**
  * Boots a kernel, runs the program in it and gives back what it reported.
- * @throws Error with the end of its console when it cannot be booted, or does not end by itself in time.
+ * @throws Error with the end of its console when it cannot be booted, or does not end by itself in
+ * time.
  */
-export async function runVm({ root, program, args = [], seconds, onReport }: VmOrders): Promise<VmRun> {
+export async function runVm({
+  root,
+  program,
+  args = [],
+  seconds,
+  onReport,
+}: VmOrders): Promise<VmRun> {
   const made = spawnSync(join(REPOSITORY, '.ci/vm'), [root], { encoding: 'utf8' });
   if (made.status !== 0) throw new Error(`.ci/vm ${root}: ${made.stderr}`);
   const job = mkdtempSync(join(tmpdir(), 'vm-'));
@@ -163,7 +192,8 @@ export async function runVm({ root, program, args = [], seconds, onReport }: VmO
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let said = '';
-    for (const stream of [qemu.stdout, qemu.stderr]) stream.on('data', (chunk) => (said += String(chunk)));
+    for (const stream of [qemu.stdout, qemu.stderr])
+      stream.on('data', (chunk) => (said += String(chunk)));
     const report = () => text(join(job, 'report'));
     const ticking = setInterval(() => onReport?.(report()), 500);
     const status = await new Promise<number | null>((done, fail) => {
@@ -178,7 +208,9 @@ export async function runVm({ root, program, args = [], seconds, onReport }: VmO
       throw new Error(
         `${root}: ${late ? `not done after ${seconds} s` : `QEMU ended with ${status}: ${said.trim()}`}; its report and its console end with:\n${tail(report())}\n${tail(console)}`,
       );
-    const frames = existsSync(join(job, 'frames')) ? readFileSync(join(job, 'frames')) : Buffer.alloc(0);
+    const frames = existsSync(join(job, 'frames'))
+      ? readFileSync(join(job, 'frames'))
+      : Buffer.alloc(0);
     return { report: report(), console, frames, seconds: (performance.now() - started) / 1000 };
   } finally {
     rmSync(job, { recursive: true, force: true });

@@ -7,6 +7,11 @@ export interface VpnKeyfile {
 }
 
 /** A VPN connection as NetworkManager keeps it (nm-settings-keyfile(5)). */
-export function vpnKeyfile({ uuid, name = 'Office', remote = '203.0.113.10', plugin = 'openvpn' }: VpnKeyfile): string {
+export function vpnKeyfile({
+  uuid,
+  name = 'Office',
+  remote = '203.0.113.10',
+  plugin = 'openvpn',
+}: VpnKeyfile): string {
   return `[connection]\nid=${name}\nuuid=${uuid}\ntype=vpn\n\n[vpn]\nservice-type=org.freedesktop.NetworkManager.${plugin}\nremote=${remote}\n`;
 }

@@ -15,8 +15,8 @@ export interface Watched {
 }
 
 /**
- * Does `work` and probes on: every kind of probe must have been tried meanwhile, and nothing but the VPN and the LAN's own have left. `tell` gets
- * what was captured, whatever it is.
+ * Does `work` and probes on: every kind of probe must have been tried meanwhile, and nothing but
+ * the VPN and the LAN's own have left. `tell` gets what was captured, whatever it is.
  */
 export async function nothingLeaves(
   { world, prober, probes = world.probes, probing }: Watched,
@@ -30,7 +30,8 @@ export async function nothingLeaves(
   const tally = await world.capture.tally();
   tell?.(tally);
   const { tried } = prober.report();
-  for (const { name } of probes) expect(tried[name], `probes of ${name}`).toBeGreaterThan(before[name] ?? 0);
+  for (const { name } of probes)
+    expect(tried[name], `probes of ${name}`).toBeGreaterThan(before[name] ?? 0);
   expect(tally.byName).toEqual({});
   expect(tally.clear).toBe(0);
   return tally;
@@ -39,8 +40,15 @@ export async function nothingLeaves(
 /** How often a busy machine gets time for every kind of probe. */
 const ROUNDS = 5;
 
-/** The counter-check while nothing is guarded: what the capture does not see then proves nothing later. */
-export async function everyProbeIsSeen({ world, probes = world.probes, probing }: Watched): Promise<void> {
+/**
+ * The counter-check while nothing is guarded: what the capture does not see then proves nothing
+ * later.
+ */
+export async function everyProbeIsSeen({
+  world,
+  probes = world.probes,
+  probing,
+}: Watched): Promise<void> {
   await world.capture.tally();
   const seen = new Set<string>();
   const missing = () => probes.map(({ name }) => name).filter((name) => !seen.has(name));

@@ -100,7 +100,9 @@ function codeRows(text: string): readonly (readonly string[])[] {
 function code(text: string): readonly string[] {
   return text.split('\n').flatMap((line) => {
     const [, block] = /^ {4,}(\S.*)$/.exec(line) ?? [];
-    return block !== undefined ? [block] : [...line.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span);
+    return block !== undefined
+      ? [block]
+      : [...line.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span);
   });
 }
 
@@ -131,12 +133,15 @@ describe('docs/security.md', () => {
   test.each(RULE_IDS)('says of %s why, and which settings, as explain does', (id) => {
     const said = (word: string) => {
       const [, text = ''] =
-        new RegExp(`^\\* \\*\\*${word}:\\*\\* ([^]*?)(?=\\n\\*|\\n\\n|$(?![^]))`, 'm').exec(parts('docs/security.md', 3).get(id) ?? '') ??
-        [];
+        new RegExp(`^\\* \\*\\*${word}:\\*\\* ([^]*?)(?=\\n\\*|\\n\\n|$(?![^]))`, 'm').exec(
+          parts('docs/security.md', 3).get(id) ?? '',
+        ) ?? [];
       return text.replaceAll('`', '').replace(/\s+/g, ' ').trim();
     };
     expect(said('Why')).toBe(REASONS[id].why);
-    expect([...new Set(said('Settings').match(/KILLSWITCH_\w+/g) ?? [])]).toEqual(REASONS[id].settings);
+    expect([...new Set(said('Settings').match(/KILLSWITCH_\w+/g) ?? [])]).toEqual(
+      REASONS[id].settings,
+    );
   });
 });
 
@@ -144,16 +149,21 @@ describe('docs/errors.md', () => {
   const codes = parts('docs/errors.md', 2);
 
   test('has one heading for each error code, in the order of the table', () => {
-    expect(headings('docs/errors.md', 2).filter((heading) => /^[A-Z0-9_]+$/.test(heading))).toEqual(Object.keys(ERRORS));
+    expect(headings('docs/errors.md', 2).filter((heading) => /^[A-Z0-9_]+$/.test(heading))).toEqual(
+      Object.keys(ERRORS),
+    );
   });
 
-  test.each(Object.entries(ERRORS))('says of %s its exit status and what is still safe, as the program does', (name, { exit, safe }) => {
-    const text = codes.get(name) ?? '';
-    expect(text).toContain(`* **Exit status:** ${exit}\n`);
-    expect(text).toContain(`* **Still safe:** ${safe}\n`);
-    expect(text).toContain('* **Meaning:** ');
-    expect(text).toContain('* **What to do:** ');
-  });
+  test.each(Object.entries(ERRORS))(
+    'says of %s its exit status and what is still safe, as the program does',
+    (name, { exit, safe }) => {
+      const text = codes.get(name) ?? '';
+      expect(text).toContain(`* **Exit status:** ${exit}\n`);
+      expect(text).toContain(`* **Still safe:** ${safe}\n`);
+      expect(text).toContain('* **Meaning:** ');
+      expect(text).toContain('* **What to do:** ');
+    },
+  );
 });
 
 describe('README.md', () => {
@@ -161,31 +171,40 @@ describe('README.md', () => {
 
   test('lists every settings key with its default, in the order of the code, and no other', () => {
     const rows = codeRows(chapters.get('Settings') ?? '').map(([key, initial]) => [key, initial]);
-    const keys = Object.entries(KEYS).map(([key, { initial }]) => [key, initial === '' ? 'empty' : `\`${initial}\``]);
+    const keys = Object.entries(KEYS).map(([key, { initial }]) => [
+      key,
+      initial === '' ? 'empty' : `\`${initial}\``,
+    ]);
     expect(rows).toEqual(keys);
   });
 
   test('lists every exit status, and no other', () => {
-    const rows = [...(chapters.get('Exit statuses') ?? '').matchAll(/^\| (\d+) \| (.+) \|$/gm)].map(([, status, meaning]) => [
-      Number(status),
-      meaning,
-    ]);
+    const rows = [...(chapters.get('Exit statuses') ?? '').matchAll(/^\| (\d+) \| (.+) \|$/gm)].map(
+      ([, status, meaning]) => [Number(status), meaning],
+    );
     expect(rows).toEqual(EXIT_MEANINGS);
     expect(EXIT_MEANINGS.map(([status]) => status)).toEqual(Object.values(EXIT));
   });
 
   test.each(COMMANDS.map(({ name }) => name))('shows how %s is called', (name) => {
-    expect(code(read('README.md')).some((line) => new RegExp(`(ovpn-killswitch|dist/cli\\.js) ${name}\\b`).test(line))).toBe(true);
+    expect(
+      code(read('README.md')).some((line) =>
+        new RegExp(`(ovpn-killswitch|dist/cli\\.js) ${name}\\b`).test(line),
+      ),
+    ).toBe(true);
   });
 
   test('gives the lines for a profile that install prints', () => {
     const wanted = [
       'script-security 2',
-      ...['up', 'down', 'route-up'].map((hook) => `${hook} /usr/local/lib/ovpn-killswitch/hooks/${hook}`),
+      ...['up', 'down', 'route-up'].map(
+        (hook) => `${hook} /usr/local/lib/ovpn-killswitch/hooks/${hook}`,
+      ),
     ];
     const lines = code(chapters.get('The lines for your profile') ?? '');
     expect(lines.filter((line) => wanted.includes(line))).toEqual(wanted);
-    for (const path of PROFILES) expect(read(path).split('\n')).toEqual(expect.arrayContaining(wanted));
+    for (const path of PROFILES)
+      expect(read(path).split('\n')).toEqual(expect.arrayContaining(wanted));
   });
 
   test('names the rule that explain names, for each packet it shows', () => {
@@ -202,11 +221,25 @@ describe('README.md', () => {
       networks: [],
     };
     const ruleset = compile(decide(base, [tunnel]));
-    const shown = [...read('README.md').matchAll(/\$ sudo ovpn-killswitch explain (.+)\n\s+(\w+): (\S+), in the chain (\S+) /g)];
+    const shown = [
+      ...read('README.md').matchAll(
+        /\$ sudo ovpn-killswitch explain (.+)\n\s+(\w+): (\S+), in the chain (\S+) /g,
+      ),
+    ];
     expect(shown.length).toBeGreaterThanOrEqual(3);
     for (const [, call = '', verdict, id, chain] of shown) {
-      const decision = judge(ruleset, packetOf(call), { first: false, final: true, frames: true, answers: true });
-      expect([call, decision.verdict, decision.rule?.id, decision.chain]).toEqual([call, verdict, id, chain]);
+      const decision = judge(ruleset, packetOf(call), {
+        first: false,
+        final: true,
+        frames: true,
+        answers: true,
+      });
+      expect([call, decision.verdict, decision.rule?.id, decision.chain]).toEqual([
+        call,
+        verdict,
+        id,
+        chain,
+      ]);
     }
   });
 });
@@ -215,9 +248,12 @@ describe('README.md', () => {
 function packetOf(call: string): Packet {
   const words = call.split(' ');
   const flags = words.findIndex((word) => word.startsWith('--'));
-  const option = (name: string) => (words.includes(`--${name}`) ? { [name]: words[words.indexOf(`--${name}`) + 1] } : {});
-  return describedPacket({ words: words.slice(0, flags < 0 ? undefined : flags), ...option('device'), ...option('as') }, '', (account) =>
-    account === 'root' ? 0 : Number(account),
+  const option = (name: string) =>
+    words.includes(`--${name}`) ? { [name]: words[words.indexOf(`--${name}`) + 1] } : {};
+  return describedPacket(
+    { words: words.slice(0, flags < 0 ? undefined : flags), ...option('device'), ...option('as') },
+    '',
+    (account) => (account === 'root' ? 0 : Number(account)),
   );
 }
 
@@ -234,29 +270,39 @@ function everywhere<Found>(
 describe('all documents', () => {
   test('name only commands that exist, with flags that they take', () => {
     const calls = everywhere(TEXTS, (text) =>
-      code(text).flatMap((line) => [...line.matchAll(/\bovpn-killswitch ([A-Za-z][\w-]*)([^`"]*)/g)]),
+      code(text).flatMap((line) => [
+        ...line.matchAll(/\bovpn-killswitch ([A-Za-z][\w-]*)([^`"]*)/g),
+      ]),
     );
     const wrong = calls.filter(([, [, name = '', rest = '']]) => {
       const command = COMMANDS.find((each) => each.name === name);
       const flags = [...rest.matchAll(/--[a-z-]+/g)].map(([flag]) => flag);
       const known = `${command?.usage ?? ''} --help --version`.split(/[^\w-]+/);
-      return (command === undefined && name !== 'COMMAND') || flags.some((flag) => !known.includes(flag));
+      return (
+        (command === undefined && name !== 'COMMAND') || flags.some((flag) => !known.includes(flag))
+      );
     });
     expect(wrong).toEqual([]);
   });
 
   test('name only settings keys that exist', () => {
-    const keys = everywhere(TEXTS, (text) => [...text.matchAll(/\bKILLSWITCH_\w+/g)].map(([key]) => key));
+    const keys = everywhere(TEXTS, (text) =>
+      [...text.matchAll(/\bKILLSWITCH_\w+/g)].map(([key]) => key),
+    );
     expect(keys.filter(([, key]) => !Object.hasOwn(KEYS, key))).toEqual([]);
   });
 
   test('give only settings that the parser accepts', () => {
-    const lines = everywhere(TEXTS, (text) => code(text).filter((line) => /^KILLSWITCH_\w+=/.test(line)));
+    const lines = everywhere(TEXTS, (text) =>
+      code(text).filter((line) => /^KILLSWITCH_\w+=/.test(line)),
+    );
     expect(lines.filter(([, line]) => 'issues' in readSettings(settingsText(line)))).toEqual([]);
   });
 
   test('link only to files and headings that are there', () => {
-    const links = everywhere(DOCUMENTS, (text) => [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target));
+    const links = everywhere(DOCUMENTS, (text) =>
+      [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target),
+    );
     const broken = links.filter(([path, link]) => {
       if (/^https?:/.test(link)) return false;
       const [file = '', heading] = link.split('#');
@@ -275,7 +321,9 @@ describe('all documents', () => {
 
   test('name no absolute path that a Linux machine would not have', () => {
     const roots = ['bin', 'dev', 'etc', 'home', 'proc', 'root', 'run', 'sbin', 'sys', 'usr', 'var'];
-    const paths = everywhere(TEXTS, (text) => [...text.matchAll(/(?:^|[\s`"'(=,:!])\/([a-z]+)\//gm)].map(([, root = '']) => root));
+    const paths = everywhere(TEXTS, (text) =>
+      [...text.matchAll(/(?:^|[\s`"'(=,:!])\/([a-z]+)\//gm)].map(([, root = '']) => root),
+    );
     expect(paths.filter(([, root]) => !roots.includes(root))).toEqual([]);
   });
 
@@ -289,8 +337,12 @@ describe('all documents', () => {
 });
 
 test('docs/README.md lists every document of the folder', () => {
-  const linked = [...read('docs/README.md').matchAll(/\]\(([^)]+)\)/g)].map(([, target = '']) => normalize(join('docs', target)));
-  expect(filesOf('docs', '.md').filter((path) => path !== 'docs/README.md' && !linked.includes(path))).toEqual([]);
+  const linked = [...read('docs/README.md').matchAll(/\]\(([^)]+)\)/g)].map(([, target = '']) =>
+    normalize(join('docs', target)),
+  );
+  expect(
+    filesOf('docs', '.md').filter((path) => path !== 'docs/README.md' && !linked.includes(path)),
+  ).toEqual([]);
 });
 
 test('CHANGELOG.md has an Unreleased part first, and only the kinds of changes that Keep a Changelog knows', () => {
@@ -300,12 +352,16 @@ test('CHANGELOG.md has an Unreleased part first, and only the kinds of changes t
 });
 
 test('docs/log.md lists every event that is logged, in the order of the code, and no other', () => {
-  expect(codeRows(parts('docs/log.md', 2).get('Events') ?? '').map(([event]) => event)).toEqual([...LOG_EVENTS]);
+  expect(codeRows(parts('docs/log.md', 2).get('Events') ?? '').map(([event]) => event)).toEqual([
+    ...LOG_EVENTS,
+  ]);
 });
 
 describe('docs/architecture.md', () => {
   test('lists every room of src, and no other', () => {
-    const rooms = codeRows(parts('docs/architecture.md', 2).get('Rooms') ?? '').map(([room = '']) => room);
+    const rooms = codeRows(parts('docs/architecture.md', 2).get('Rooms') ?? '').map(
+      ([room = '']) => room,
+    );
     const folders = readdirSync(join(ROOT, 'src'), { withFileTypes: true })
       .filter((entry) => entry.isDirectory())
       .map(({ name }) => `src/${name}`);
@@ -317,7 +373,9 @@ describe('docs/architecture.md', () => {
     const tiers = [...list.matchAll(/'([^']+)'/g)].map(([, tier]) => tier);
     const [, lab = ''] = /name: '([^']+)'/.exec(read('vitest.lab.config.ts')) ?? [];
     expect(tiers.length).toBeGreaterThan(0);
-    expect(codeRows(parts('docs/architecture.md', 2).get('Tests') ?? '').map(([tier]) => tier)).toEqual([...tiers, lab]);
+    expect(
+      codeRows(parts('docs/architecture.md', 2).get('Tests') ?? '').map(([tier]) => tier),
+    ).toEqual([...tiers, lab]);
   });
 });
 
@@ -343,13 +401,15 @@ test('docs/openvpn-versions.md lists what the lab has measured, and nothing else
 });
 
 test('docs/neighbours.md lists what the lab has measured, and nothing else', () => {
-  const word = (effect: Effect) => (typeof effect === 'object' ? 'changed' : effect === 'none' ? 'nothing' : 'perhaps');
+  const word = (effect: Effect) =>
+    typeof effect === 'object' ? 'changed' : effect === 'none' ? 'nothing' : 'perhaps';
   const rows = read('docs/neighbours.md')
     .split('\n')
     .filter((line) => /^\| .* \| (nftables|iptables) \|/.test(line));
   const measured = NEIGHBOURS.flatMap(({ name, beside }) =>
     (['nftables', 'iptables'] as const).map(
-      (backend) => `| ${[name, backend, ...PHASES.map((phase) => word(beside[backend][phase]))].join(' | ')} |`,
+      (backend) =>
+        `| ${[name, backend, ...PHASES.map((phase) => word(beside[backend][phase]))].join(' | ')} |`,
     ),
   );
   expect(rows).toEqual(measured);
@@ -359,7 +419,8 @@ describe('docs/decisions', () => {
   test('are numbered upwards, each number once, and titled with their number', () => {
     const numbers = DECISIONS.map((path) => Number(/(\d{4})-/.exec(path)?.[1]));
     expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
-    for (const path of DECISIONS) expect(headings(path, 1)[0]).toMatch(new RegExp(`^${/(\d{4})-/.exec(path)?.[1]}: `));
+    for (const path of DECISIONS)
+      expect(headings(path, 1)[0]).toMatch(new RegExp(`^${/(\d{4})-/.exec(path)?.[1]}: `));
   });
 
   test.each(DECISIONS)('%s says context, decision, alternatives and consequences', (path) => {
@@ -367,23 +428,29 @@ describe('docs/decisions', () => {
   });
 
   test('are all in the list, and the list holds no other', () => {
-    const listed = [...read('docs/decisions/README.md').matchAll(/\]\((\d{4}-[^)]+)\)/g)].map(([, file]) => `docs/decisions/${file}`);
+    const listed = [...read('docs/decisions/README.md').matchAll(/\]\((\d{4}-[^)]+)\)/g)].map(
+      ([, file]) => `docs/decisions/${file}`,
+    );
     expect(listed).toEqual(DECISIONS);
   });
 });
 
 describe('openvpn-examples', () => {
   test('are all in the list, and the list holds no other', () => {
-    const listed = [...read('openvpn-examples/README.md').matchAll(/\]\(([\w.-]+\.(?:ovpn|env|conf))\)/g)].map(
-      ([, file]) => `openvpn-examples/${file}`,
-    );
+    const listed = [
+      ...read('openvpn-examples/README.md').matchAll(/\]\(([\w.-]+\.(?:ovpn|env|conf))\)/g),
+    ].map(([, file]) => `openvpn-examples/${file}`);
     expect([...listed].sort()).toEqual([...PROFILES, ...SETTINGS_FILES, ...DROP_INS].sort());
   });
 
   test.each([
     ['minimal-udp.ovpn', ['203.0.113.10:1194/udp'], undefined],
     ['tcp-443.ovpn', ['203.0.113.10:443/tcp'], undefined],
-    ['several-remotes.ovpn', ['203.0.113.10:1194/udp', '203.0.113.11:1194/udp', '203.0.113.11:443/tcp'], undefined],
+    [
+      'several-remotes.ovpn',
+      ['203.0.113.10:1194/udp', '203.0.113.11:1194/udp', '203.0.113.11:443/tcp'],
+      undefined,
+    ],
     ['user-nobody.ovpn', ['203.0.113.10:1194/udp'], 'nobody'],
     ['ipv6-endpoint.ovpn', ['[2001:db8::10]:1194/udp'], undefined],
     ['http-proxy.ovpn', ['192.168.1.8:3128/tcp'], undefined],
@@ -397,8 +464,12 @@ describe('openvpn-examples', () => {
   test('networkmanager/office.nmconnection has the endpoints that it seems to have, and the resolvers that attach gives it', () => {
     const text = read('openvpn-examples/networkmanager/office.nmconnection');
     const profile = readVpnConnection(text)?.profile;
-    expect(profile && literalEndpoints(profile).map(endpointText)).toEqual(['203.0.113.10:1194/udp', '203.0.113.11:443/tcp']);
-    for (const family of ['ipv4', 'ipv6']) expect(Number(readKeyfile(text).get(family)?.get('dns-priority'))).toBeLessThan(0);
+    expect(profile && literalEndpoints(profile).map(endpointText)).toEqual([
+      '203.0.113.10:1194/udp',
+      '203.0.113.11:443/tcp',
+    ]);
+    for (const family of ['ipv4', 'ipv6'])
+      expect(Number(readKeyfile(text).get(family)?.get('dns-priority'))).toBeLessThan(0);
   });
 
   test('every profile is expected above', () => {
@@ -409,17 +480,32 @@ describe('openvpn-examples', () => {
     expect(settingsOf(path).endpoints.length).toBeGreaterThan(0);
   });
 
-  test.each(DROP_INS)('%s starts its service after the unit that boot enable writes, and not without it', (path) => {
-    const unit = 'ovpn-killswitch.service';
-    expect(
-      systemd.plan({ read: () => undefined, exists: () => false, list: () => [], locked: true, base: {} }).files.map((file) => file.path),
-    ).toContain(`/etc/systemd/system/${unit}`);
-    const lines = read(path).split('\n');
-    expect(lines).toContain(`Requires=${unit}`);
-    expect(lines.some((line) => line.startsWith('After=') && line.includes(unit))).toBe(true);
-    expect(lines.filter((line) => !/^(#.*|\[(Unit|Service)\]|[A-Z]\w+=.*|)$/.test(line))).toEqual([]);
-    expect(lines[0]).toMatch(/^# \/etc\/systemd\/system\/[\w@-]+\.service\.d\/killswitch\.conf, then: systemctl daemon-reload$/);
-  });
+  test.each(DROP_INS)(
+    '%s starts its service after the unit that boot enable writes, and not without it',
+    (path) => {
+      const unit = 'ovpn-killswitch.service';
+      expect(
+        systemd
+          .plan({
+            read: () => undefined,
+            exists: () => false,
+            list: () => [],
+            locked: true,
+            base: {},
+          })
+          .files.map((file) => file.path),
+      ).toContain(`/etc/systemd/system/${unit}`);
+      const lines = read(path).split('\n');
+      expect(lines).toContain(`Requires=${unit}`);
+      expect(lines.some((line) => line.startsWith('After=') && line.includes(unit))).toBe(true);
+      expect(lines.filter((line) => !/^(#.*|\[(Unit|Service)\]|[A-Z]\w+=.*|)$/.test(line))).toEqual(
+        [],
+      );
+      expect(lines[0]).toMatch(
+        /^# \/etc\/systemd\/system\/[\w@-]+\.service\.d\/killswitch\.conf, then: systemctl daemon-reload$/,
+      );
+    },
+  );
 
   test.each([
     ['cafe.env', 'out tcp 192.168.1.20 631', 'reject', 'rest'],
@@ -447,12 +533,21 @@ describe('openvpn-examples', () => {
   });
 
   test('server-ssh.env lets the answers of an open SSH session leave, as README promises for SSH', () => {
-    const base = baseOf(settingsOf('openvpn-examples/server-ssh.env'), { endpoints: [], uids: [0] });
+    const base = baseOf(settingsOf('openvpn-examples/server-ssh.env'), {
+      endpoints: [],
+      uids: [0],
+    });
     const answer = { ...packetOf('out tcp 198.51.100.7 40000'), conntrack: 'established' } as const;
     const ruleset = compile(decide(base, []));
-    const fromSsh = evaluate(ruleset, { ...answer, payload: { transport: 'tcp', fromPort: 22, toPort: 40000 } });
+    const fromSsh = evaluate(ruleset, {
+      ...answer,
+      payload: { transport: 'tcp', fromPort: 22, toPort: 40000 },
+    });
     expect([fromSsh.verdict, fromSsh.rule?.id]).toEqual(['accept', 'lan-inbound']);
-    const fromElse = evaluate(ruleset, { ...answer, payload: { transport: 'tcp', fromPort: 80, toPort: 40000 } });
+    const fromElse = evaluate(ruleset, {
+      ...answer,
+      payload: { transport: 'tcp', fromPort: 80, toPort: 40000 },
+    });
     expect(fromElse.verdict).toBe('drop');
   });
 });

@@ -9,21 +9,49 @@ interface Loads {
 }
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const LOADS = JSON.parse(execFileSync(process.execPath, ['build.mjs', '--loads'], { cwd: ROOT, encoding: 'utf8' })) as Readonly<
-  Record<'hooks.js' | 'start.js', Loads>
->;
+const LOADS = JSON.parse(
+  execFileSync(process.execPath, ['build.mjs', '--loads'], { cwd: ROOT, encoding: 'utf8' }),
+) as Readonly<Record<'hooks.js' | 'start.js', Loads>>;
 
-/** OpenVPN stands still while this is loaded: what makes it grow is changed here, and measured (npm run bench). */
+/**
+ * OpenVPN stands still while this is loaded: what makes it grow is changed here, and measured (npm
+ * run bench).
+ */
 const BUDGET = {
   bytes: 280_000,
   packages: [
-    ...['@pinojs/redact', 'atomic-sleep', 'cross-spawn', 'dotenv', 'execa', 'ipaddr.js', 'is-plain-obj'],
+    ...[
+      '@pinojs/redact',
+      'atomic-sleep',
+      'cross-spawn',
+      'dotenv',
+      'execa',
+      'ipaddr.js',
+      'is-plain-obj',
+    ],
     ...['is-stream', 'isexe', 'npm-run-path', 'on-exit-leak-free', 'path-key', 'pino'],
-    ...['pino-std-serializers', 'quick-format-unescaped', 'safe-stable-stringify', 'shebang-command', 'shebang-regex'],
+    ...[
+      'pino-std-serializers',
+      'quick-format-unescaped',
+      'safe-stable-stringify',
+      'shebang-command',
+      'shebang-regex',
+    ],
     ...['sonic-boom', 'strip-final-newline', 'unicorn-magic', 'which'],
   ],
   builtins: [
-    ...['assert', 'buffer', 'child_process', 'crypto', 'diagnostics_channel', 'events', 'fs', 'os', 'path', 'process'],
+    ...[
+      'assert',
+      'buffer',
+      'child_process',
+      'crypto',
+      'diagnostics_channel',
+      'events',
+      'fs',
+      'os',
+      'path',
+      'process',
+    ],
     ...['string_decoder', 'tty', 'url', 'util', 'v8'],
   ],
 };

@@ -18,7 +18,10 @@ interface Promised {
 const LEAKS = 'test/e2e/leaks.ts';
 const INVARIANTS: Holder = ['test/unit/ruleset/leaks.test.ts', 'over the full product of packets'];
 const SPECIFICATION: Holder = ['test/unit/ruleset/promises.test.ts', 'gets what is promised'];
-const MUTANTS: Holder = ['test/unit/ruleset/mutation.test.ts', 'never lets more pass without breaking'];
+const MUTANTS: Holder = [
+  'test/unit/ruleset/mutation.test.ts',
+  'never lets more pass without breaking',
+];
 const KERNEL: Holder = ['test/support/decisions.ts', 'the kernel decides as the evaluation does'];
 
 const PROMISES: readonly Promised[] = [
@@ -44,7 +47,10 @@ const PROMISES: readonly Promised[] = [
     heldBy: [
       [LEAKS, 'the prober is not root, so that it may not speak to the endpoint'],
       ['test/regressions/CVE-2023-36673-tunnelcrack-serverip.test.ts', ''],
-      ['test/unit/ruleset/leaks.test.ts', 'opens nothing beside itself but its endpoints, to the client alone'],
+      [
+        'test/unit/ruleset/leaks.test.ts',
+        'opens nothing beside itself but its endpoints, to the client alone',
+      ],
     ],
   },
   {
@@ -57,7 +63,8 @@ const PROMISES: readonly Promised[] = [
   },
   {
     document: 'README.md',
-    sentence: "* For some minutes after `portal`: one user's web and names on [a network with a login page](#a-network-with-a-login-page).",
+    sentence:
+      "* For some minutes after `portal`: one user's web and names on [a network with a login page](#a-network-with-a-login-page).",
     heldBy: [
       ['test/lab/portal.test.ts', 'in a portal one user reaches the web'],
       ['test/lab/portal.test.ts', 'closes by itself at its time'],
@@ -65,7 +72,8 @@ const PROMISES: readonly Promised[] = [
   },
   {
     document: 'README.md',
-    sentence: '* Packets to the LAN. By default that is every private address and local multicast; never DNS (ports 53, 853 and 5355).',
+    sentence:
+      '* Packets to the LAN. By default that is every private address and local multicast; never DNS (ports 53, 853 and 5355).',
     heldBy: [
       [LEAKS, 'ping, TCP and UDP work on the LAN'],
       [LEAKS, 'no resolver of the LAN or the ISP answers'],
@@ -108,8 +116,14 @@ const PROMISES: readonly Promised[] = [
     document: 'docs/security.md',
     sentence: "4. **Others' rules are not touched.**",
     heldBy: [
-      ['test/kernel/rules-of-others.test.ts', 'nothing of theirs changes through lock, up, down and unlock'],
-      ['test/kernel/rules-of-others.test.ts', 'what others change while it is locked stays after unlock'],
+      [
+        'test/kernel/rules-of-others.test.ts',
+        'nothing of theirs changes through lock, up, down and unlock',
+      ],
+      [
+        'test/kernel/rules-of-others.test.ts',
+        'what others change while it is locked stays after unlock',
+      ],
     ],
   },
   {
@@ -138,7 +152,10 @@ const page = (): string =>
           .replace(/^(\* |\d\. )/, '')
           .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
           .replace(/\*\*/g, '')}\n\nSaid in ${document}. Held by:\n\n${heldBy
-          .map(([file, name]) => `* \`${file}\`${name === '' ? '' : `: ${name.replace(/^, /, 'nothing leaves in clear on each fault, ')}`}`)
+          .map(
+            ([file, name]) =>
+              `* \`${file}\`${name === '' ? '' : `: ${name.replace(/^, /, 'nothing leaves in clear on each fault, ')}`}`,
+          )
           .join('\n')}\n`,
     ),
   ].join('\n');
@@ -157,7 +174,9 @@ describe.each(PROMISES)('$sentence', ({ document, sentence, heldBy }) => {
 
 test('every promise of the documents is in the table', () => {
   for (const [document, made] of Object.entries(MADE)) {
-    const own = PROMISES.filter((each) => each.document === document && new RegExp(made.source).test(each.sentence));
+    const own = PROMISES.filter(
+      (each) => each.document === document && new RegExp(made.source).test(each.sentence),
+    );
     expect(own.length).toBe([...textOf(document).matchAll(made)].length);
   }
 });

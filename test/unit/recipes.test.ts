@@ -18,7 +18,8 @@ const RECIPES: readonly Recipe[] = [
   { heading: 'A new setting', known: /KILLSWITCH_LOG_DROPS|\blogDrops\b/ },
   {
     heading: 'A new rule',
-    known: /'fragments'|\bfragments(\(|: \{|,$)|comment "fragments"|### fragments|tellsOfFragments|told that a fragment/m,
+    known:
+      /'fragments'|\bfragments(\(|: \{|,$)|comment "fragments"|### fragments|tellsOfFragments|told that a fragment/m,
   },
   { heading: 'A new way to load rules at boot', known: /\bsysconfig\b/ },
 ];
@@ -32,7 +33,9 @@ const files = FOLDERS.flatMap((folder) =>
 describe.each(RECIPES)('the recipe "$heading"', ({ heading, known }) => {
   const [, text = ''] = textOf('CONTRIBUTING.md').split(`### ${heading}\n`);
   const [recipe = ''] = text.split(/^##/m);
-  const named = [...recipe.matchAll(/`([\w./-]+\/[\w./-]+\.\w+|README\.md)`/g)].map(([, path = '']) => path);
+  const named = [...recipe.matchAll(/`([\w./-]+\/[\w./-]+\.\w+|README\.md)`/g)].map(
+    ([, path = '']) => path,
+  );
 
   test('names files that know its example', () => {
     expect(named.length).toBeGreaterThan(5);

@@ -23,28 +23,47 @@ const HOOKS = ['up', 'down', 'route-up'] as const;
 
 const problem = (what: string, fix: string): Finding => ({ weight: 'problem', what, fix });
 const warning = (what: string, fix: string): Finding => ({ weight: 'warning', what, fix });
-const problemOf = ({ message, detail, next }: KillswitchError): Finding => problem([message, ...detail].map(printable).join(': '), next);
+const problemOf = ({ message, detail, next }: KillswitchError): Finding =>
+  problem([message, ...detail].map(printable).join(': '), next);
 
 function ownershipOf({ path, uid, mode, kind }: Guarded): readonly Finding[] {
   if (uid !== 0)
-    return [problem(`${path} does not belong to root, but root runs or believes it`, `sudo chown root:root ${shellFile(path)}`)];
-  // In a folder with the sticky bit nobody can replace what belongs to root; a link has no mode of its own.
-  const open = (mode & 0o022) !== 0 && kind !== 'link' && !(kind === 'folder' && (mode & 0o1000) !== 0);
-  return open ? [problem(`others than root can write to ${path}`, `sudo chmod go-w ${shellFile(path)}`)] : [];
+    return [
+      problem(
+        `${path} does not belong to root, but root runs or believes it`,
+        `sudo chown root:root ${shellFile(path)}`,
+      ),
+    ];
+  // In a folder with the sticky bit nobody can replace what belongs to root; a link has no mode of
+  // its own.
+  const open =
+    (mode & 0o022) !== 0 && kind !== 'link' && !(kind === 'folder' && (mode & 0o1000) !== 0);
+  return open
+    ? [problem(`others than root can write to ${path}`, `sudo chmod go-w ${shellFile(path)}`)]
+    : [];
 }
 
-/** A hook of an OpenVPN that gave root up must reach the interpreter and itself through every folder above them. */
+/**
+ * A hook of an OpenVPN that gave root up must reach the interpreter and itself through every folder
+ * above them.
+ */
 function closedTo(interpreter: string, { path, mode, kind }: Guarded): readonly Finding[] {
-  const needed = [interpreter, `${PATHS.library}/hooks/down`].some((file) => file === path || file.startsWith(`${path}/`) || path === '/');
+  const needed = [interpreter, `${PATHS.library}/hooks/down`].some(
+    (file) => file === path || file.startsWith(`${path}/`) || path === '/',
+  );
   const bits = kind === 'folder' ? 0o001 : 0o005;
   if (!needed || kind === 'link' || (mode & bits) === bits) return [];
   return [
-    warning(`a hook that runs without root (user nobody) cannot start: ${path} is closed to it`, `sudo chmod o+rx ${shellFile(path)}`),
+    warning(
+      `a hook that runs without root (user nobody) cannot start: ${path} is closed to it`,
+      `sudo chmod o+rx ${shellFile(path)}`,
+    ),
   ];
 }
 
 function modulesFix({ hasModules, report }: DoctorWorld): string {
-  if (!hasModules) return 'sudo reboot # the modules of the running kernel are gone, as after an update';
+  if (!hasModules)
+    return 'sudo reboot # the modules of the running kernel are gone, as after an update';
   return !(report instanceof KillswitchError) && report.choice.backend.name === 'iptables'
     ? 'sudo modprobe -a ip_tables ip6_tables iptable_filter ip6table_filter nft_compat xt_comment xt_conntrack xt_owner xt_mark xt_limit xt_length xt_LOG ipt_REJECT ip6t_REJECT'
     : 'sudo modprobe -a nf_tables nft_ct nft_counter nft_reject_inet nft_limit nf_log_syslog';
@@ -57,9 +76,14 @@ function dropIn(unit: string, file: string, lines: readonly string[]): string {
   return `sudo mkdir -p ${folder}; printf '%s\\n'${text} | sudo tee ${folder}/${file}.conf; sudo systemctl daemon-reload`;
 }
 
-/** nft(8) joins its arguments and reads them as one line of its language: a name that is more than a name is not given to it. */
+/**
+ * nft(8) joins its arguments and reads them as one line of its language: a name that is more than a
+ * name is not given to it.
+ */
 function listChain(chain: string): string {
-  return /^[a-z0-9]+( [A-Za-z][\w./-]*){2}$/.test(chain) ? `sudo nft list chain ${chain}` : 'sudo nft list ruleset';
+  return /^[a-z0-9]+( [A-Za-z][\w./-]*){2}$/.test(chain)
+    ? `sudo nft list chain ${chain}`
+    : 'sudo nft list ruleset';
 }
 
 function openvpnDenialFix(line: string): string {
@@ -69,10 +93,19 @@ function openvpnDenialFix(line: string): string {
     : `echo '${PATHS.library}/hooks/* Ux,' | sudo tee -a ${shellWord(`/etc/apparmor.d/local/${profile.replace(/^\//, '').replaceAll('/', '.')}`)}; sudo systemctl reload apparmor`;
 }
 
-function denialsOf(who: string, lines: readonly string[], fix: (line: string) => string): readonly Finding[] {
+function denialsOf(
+  who: string,
+  lines: readonly string[],
+  fix: (line: string) => string,
+): readonly Finding[] {
   const [line] = lines;
   if (line === undefined) return [];
-  return [problem(`${who} was denied something ${lines.length === 1 ? 'once' : `${lines.length} times`}: ${line}`, fix(line))];
+  return [
+    problem(
+      `${who} was denied something ${lines.length === 1 ? 'once' : `${lines.length} times`}: ${line}`,
+      fix(line),
+    ),
+  ];
 }
 
 /** Every check, in the order in which a person should mend what they find. */
@@ -81,14 +114,19 @@ export const CHECKS: readonly Check[] = [
     title: 'settings and kernel can be read',
     find: ({ settingsError, report }) => [
       ...(settingsError === undefined ? [] : [problemOf(settingsError)]),
-      ...(report instanceof KillswitchError && report.message !== settingsError?.message ? [problemOf(report)] : []),
+      ...(report instanceof KillswitchError && report.message !== settingsError?.message
+        ? [problemOf(report)]
+        : []),
     ],
   },
   {
     title: 'Node is where the hooks of a sandboxed service can run it',
     find: ({ interpreter, guarded }) => {
       if (interpreter === undefined) return [problem('the hooks are not installed', INSTALL)];
-      if (!interpreter.isThere) return [problem(`the hooks name ${interpreter.path}, which is not there: no hook runs`, INSTALL)];
+      if (!interpreter.isThere)
+        return [
+          problem(`the hooks name ${interpreter.path}, which is not there: no hook runs`, INSTALL),
+        ];
       if (HIDDEN.some((folder) => interpreter.path.startsWith(folder)))
         return [problem(`a hardened OpenVPN service cannot see ${interpreter.path}`, INSTALL)];
       return guarded.flatMap((each) => closedTo(interpreter.path, each));
@@ -101,20 +139,33 @@ export const CHECKS: readonly Check[] = [
   {
     title: 'the kernel takes the rules',
     find: (world) =>
-      world.refusal === undefined ? [] : [problem(`the kernel would refuse the rules (${world.refusal})`, modulesFix(world))],
+      world.refusal === undefined
+        ? []
+        : [problem(`the kernel would refuse the rules (${world.refusal})`, modulesFix(world))],
   },
   {
     title: 'the kernel holds the rules that it should',
     find: ({ report }) => {
       if (report instanceof KillswitchError || report.exact) return [];
-      if (report.unread !== undefined) return [problem(`the rules could not be read: ${report.unread}`, 'sudo ovpn-killswitch status')];
-      return [problem('the kernel holds other rules than it should: "ovpn-killswitch status" says which', LOCK)];
+      if (report.unread !== undefined)
+        return [
+          problem(`the rules could not be read: ${report.unread}`, 'sudo ovpn-killswitch status'),
+        ];
+      return [
+        problem(
+          'the kernel holds other rules than it should: "ovpn-killswitch status" says which',
+          LOCK,
+        ),
+      ];
     },
   },
   {
     title: 'it is locked, and stays so after a reboot',
     find: ({ report, settingsError, boot, watch }) => {
-      const locked = !(report instanceof KillswitchError) && report.state !== 'unlocked' && report.state !== 'unknown';
+      const locked =
+        !(report instanceof KillswitchError) &&
+        report.state !== 'unlocked' &&
+        report.state !== 'unknown';
       return [
         ...(locked || report instanceof KillswitchError || report.state === 'unknown'
           ? []
@@ -122,11 +173,23 @@ export const CHECKS: readonly Check[] = [
         ...(locked && boot.strategy === undefined
           ? [warning('after a reboot nothing is guarded', 'sudo ovpn-killswitch boot enable')]
           : []),
-        ...boot.problems.map((each) => problem(`at boot: ${each}`, 'sudo ovpn-killswitch boot enable; sudo ovpn-killswitch lock')),
+        ...boot.problems.map((each) =>
+          problem(
+            `at boot: ${each}`,
+            'sudo ovpn-killswitch boot enable; sudo ovpn-killswitch lock',
+          ),
+        ),
         ...(watch.enabled && !watch.running
-          ? [problem('the service ovpn-killswitch-watch does not run', 'sudo ovpn-killswitch watch enable')]
+          ? [
+              problem(
+                'the service ovpn-killswitch-watch does not run',
+                'sudo ovpn-killswitch watch enable',
+              ),
+            ]
           : []),
-        ...(report instanceof KillswitchError || settingsError !== undefined || !report.settingsChanged
+        ...(report instanceof KillswitchError ||
+        settingsError !== undefined ||
+        !report.settingsChanged
           ? []
           : [warning('the settings have changed since the last lock', LOCK)]),
       ];
@@ -135,8 +198,16 @@ export const CHECKS: readonly Check[] = [
   {
     title: 'IPv6 is guarded too',
     find: ({ hasIpv6, hasIp6tables, report }) =>
-      hasIpv6 && !hasIp6tables && !(report instanceof KillswitchError) && report.choice.backend.name === 'iptables'
-        ? [problem('this kernel has IPv6, but there is no ip6tables to guard it', 'sudo apt install iptables')]
+      hasIpv6 &&
+      !hasIp6tables &&
+      !(report instanceof KillswitchError) &&
+      report.choice.backend.name === 'iptables'
+        ? [
+            problem(
+              'this kernel has IPv6, but there is no ip6tables to guard it',
+              'sudo apt install iptables',
+            ),
+          ]
         : [],
   },
   {
@@ -169,7 +240,9 @@ export const CHECKS: readonly Check[] = [
       unreadProfiles.map(({ path, error }) =>
         problem(
           `${printable(path)} was not read: ${[error.message, ...error.detail].map(printable).join(': ')}`,
-          error.code === 'OWNER' ? `sudo ovpn-killswitch attach --copy ${shellWord(path)}` : error.next,
+          error.code === 'OWNER'
+            ? `sudo ovpn-killswitch attach --copy ${shellWord(path)}`
+            : error.next,
         ),
       ),
   },
@@ -177,13 +250,21 @@ export const CHECKS: readonly Check[] = [
     title: 'no connection passes the rules by a flowtable',
     find: ({ flowtables }) =>
       flowtables.map((name) =>
-        problem(`the flowtable "${name}" carries connections past every rule, and conntrack is not installed to end them`, GET_CONNTRACK),
+        problem(
+          `the flowtable "${name}" carries connections past every rule, and conntrack is not installed to end them`,
+          GET_CONNTRACK,
+        ),
       ),
   },
   {
     title: 'what leaves is decided by the interface that it really leaves by',
     find: ({ report }) => {
-      if (report instanceof KillswitchError || report.choice.backend.name !== 'iptables' || report.choice.wall) return [];
+      if (
+        report instanceof KillswitchError ||
+        report.choice.backend.name !== 'iptables' ||
+        report.choice.wall
+      )
+        return [];
       return [
         problem(
           'iptables has no table "mangle" here: a mark with an ip rule, a NAT rule or a chain of type route leads packets past the rules, and what others accept above them leaves',
@@ -195,7 +276,13 @@ export const CHECKS: readonly Check[] = [
   {
     title: 'the guests of one bridge can talk to each other',
     find: ({ report, showsFrames }) => {
-      if (report instanceof KillswitchError || report.state === 'unlocked' || report.choice.frames || !showsFrames) return [];
+      if (
+        report instanceof KillswitchError ||
+        report.state === 'unlocked' ||
+        report.choice.frames ||
+        !showsFrames
+      )
+        return [];
       return [
         warning(
           'the rules drop frames between the ports of one bridge: br_netfilter came after the last lock, or iptables has no match "physdev"',
@@ -208,7 +295,9 @@ export const CHECKS: readonly Check[] = [
     title: 'the rules can allow every server of the profiles',
     find: ({ profiles }) =>
       profiles.flatMap(({ path, text }) =>
-        unreachedRemotes(readProfile(text)).map((each) => warning(unreachedText(path, each), `sudoedit ${shellFile(path)}`)),
+        unreachedRemotes(readProfile(text)).map((each) =>
+          warning(unreachedText(path, each), `sudoedit ${shellFile(path)}`),
+        ),
       ),
   },
   {
@@ -216,10 +305,15 @@ export const CHECKS: readonly Check[] = [
     find: ({ profiles }) =>
       profiles.flatMap(({ path, text }) => {
         const { commands } = readProfileFacts(text);
-        const missing = HOOKS.filter((hook) => words(commands[hook] ?? '')[0] !== `${PATHS.library}/hooks/${hook}`);
+        const missing = HOOKS.filter(
+          (hook) => words(commands[hook] ?? '')[0] !== `${PATHS.library}/hooks/${hook}`,
+        );
         if (missing.length === 0) return [];
         return [
-          problem(`${path} does not call ${missing.join(', ')}: its tunnel stays shut`, `sudo ovpn-killswitch attach ${shellFile(path)}`),
+          problem(
+            `${path} does not call ${missing.join(', ')}: its tunnel stays shut`,
+            `sudo ovpn-killswitch attach ${shellFile(path)}`,
+          ),
         ];
       }),
   },
@@ -235,7 +329,9 @@ export const CHECKS: readonly Check[] = [
           harden: true,
           addresses,
         };
-        return warningsOf(warned).map(({ what, fix }) => warning(`${path}: ${what}`, `sudoedit ${shellFile(path)} # ${visibleLine(fix)}`));
+        return warningsOf(warned).map(({ what, fix }) =>
+          warning(`${path}: ${what}`, `sudoedit ${shellFile(path)} # ${visibleLine(fix)}`),
+        );
       }),
   },
   {
@@ -256,7 +352,11 @@ export const CHECKS: readonly Check[] = [
       const dispatcher = denials.filter((line) => line.includes('NetworkManager_dispatcher'));
       const openvpn = denials.filter((line) => !dispatcher.includes(line));
       return [
-        ...denialsOf("NetworkManager's dispatcher", dispatcher, () => `sudo restorecon -R ${dirname(PATHS.dispatcher)} ${PATHS.library}`),
+        ...denialsOf(
+          "NetworkManager's dispatcher",
+          dispatcher,
+          () => `sudo restorecon -R ${dirname(PATHS.dispatcher)} ${PATHS.library}`,
+        ),
         ...denialsOf('OpenVPN', openvpn, openvpnDenialFix),
       ];
     },
@@ -264,7 +364,8 @@ export const CHECKS: readonly Check[] = [
   {
     title: "the system's resolvers are those that they should be",
     find: ({ resolvers, report }) => {
-      if (!(resolvers instanceof KillswitchError)) return resolvers.differences.map((each) => problem(each, LOCK));
+      if (!(resolvers instanceof KillswitchError))
+        return resolvers.differences.map((each) => problem(each, LOCK));
       // What the settings or the kernel keep from being read is said above.
       return report instanceof KillswitchError ? [] : [problemOf(resolvers)];
     },
@@ -307,7 +408,12 @@ export const CHECKS: readonly Check[] = [
     find: ({ report }) =>
       report instanceof KillswitchError
         ? []
-        : report.stale.map(({ tunnel }) => warning(`${tunnel.device} is gone, and nobody has said so: its rules are still loaded`, LOCK)),
+        : report.stale.map(({ tunnel }) =>
+            warning(
+              `${tunnel.device} is gone, and nobody has said so: its rules are still loaded`,
+              LOCK,
+            ),
+          ),
   },
   {
     title: 'no killed OpenVPN has left its device behind',
@@ -322,6 +428,13 @@ export const CHECKS: readonly Check[] = [
   {
     title: 'hooks can wait for each other',
     find: ({ hasFlock }) =>
-      hasFlock ? [] : [warning('there is no flock(1): two hooks at once may have to correct each other', 'sudo apt install util-linux')],
+      hasFlock
+        ? []
+        : [
+            warning(
+              'there is no flock(1): two hooks at once may have to correct each other',
+              'sudo apt install util-linux',
+            ),
+          ],
   },
 ];

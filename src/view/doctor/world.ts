@@ -48,12 +48,19 @@ export interface DoctorWorld {
   readonly guarded: readonly Guarded[];
   /** What the installed hooks name in their first line; undefined without hooks. */
   readonly interpreter: { readonly path: string; readonly isThere: boolean } | undefined;
-  /** What is wrong with the settings file: with a mistake there `up` fails, whatever is in force. */
+  /**
+   * What is wrong with the settings file: with a mistake there `up` fails, whatever is in force.
+   */
   readonly settingsError: KillswitchError | undefined;
   readonly report: Report | KillswitchError;
-  /** What the kernel said to our rules when it only checked them; undefined when it would take them. */
+  /**
+   * What the kernel said to our rules when it only checked them; undefined when it would take them.
+   */
   readonly refusal: string | undefined;
-  /** Whether the modules of the running kernel are installed: after an update they may be gone until the next boot. */
+  /**
+   * Whether the modules of the running kernel are installed: after an update they may be gone until
+   * the next boot.
+   */
   readonly hasModules: boolean;
   readonly hasFlock: boolean;
   readonly hasIpv6: boolean;
@@ -61,7 +68,10 @@ export interface DoctorWorld {
   /** Whether each of the two kinds of iptables holds rules. */
   readonly iptables: { readonly legacy: boolean; readonly nft: boolean };
   readonly neighbours: readonly Neighbour[];
-  /** Chains of others that drop what leaves unless a rule of theirs accepts it: table and chain, as nft names them. */
+  /**
+   * Chains of others that drop what leaves unless a rule of theirs accepts it: table and chain, as
+   * nft names them.
+   */
   readonly otherDrops: readonly string[];
   /** Flowtables of others whose connections `lock` could not end: family, table and name. */
   readonly flowtables: readonly string[];
@@ -74,7 +84,10 @@ export interface DoctorWorld {
   readonly unreadProfiles: readonly { readonly path: string; readonly error: KillswitchError }[];
   readonly certificates: readonly Certificate[];
   readonly units: readonly OpenvpnUnit[];
-  /** Lines of the kernel's and the audit daemon's log about what SELinux or AppArmor kept OpenVPN or our script from. */
+  /**
+   * Lines of the kernel's and the audit daemon's log about what SELinux or AppArmor kept OpenVPN or
+   * our script from.
+   */
   readonly denials: readonly string[];
   readonly resolvers: ResolverState | KillswitchError;
   /** How many addresses are known for the name of a server. */
@@ -98,7 +111,9 @@ function orNothing<Result>(work: () => Result): Result | undefined {
 }
 
 function readAnybodysOrNothing(host: Host, path: string): string | undefined {
-  return path.startsWith('/proc/') ? orNothing(() => host.read(path)) : orNothing(() => readAnybodys(host, path));
+  return path.startsWith('/proc/')
+    ? orNothing(() => host.read(path))
+    : orNothing(() => readAnybodys(host, path));
 }
 
 /** A folder with all that is in it. */
@@ -162,25 +177,42 @@ function holdsRules(host: Host, kind: 'nft' | 'legacy'): boolean {
 }
 
 function readIptables(host: Host): DoctorWorld['iptables'] {
-  return { legacy: hasLegacyTables(host) && holdsRules(host, 'legacy'), nft: holdsRules(host, 'nft') };
+  return {
+    legacy: hasLegacyTables(host) && holdsRules(host, 'legacy'),
+    nft: holdsRules(host, 'nft'),
+  };
 }
 
-/** A second switch may be any program, or rules that somebody wrote by hand: what they have in common is such a chain. */
+/**
+ * A second switch may be any program, or rules that somebody wrote by hand: what they have in
+ * common is such a chain.
+ */
 function readOtherDrops(host: Host, backend: BackendName): DoctorWorld['otherDrops'] {
   if (!host.has('nft')) return [];
-  const list = field(parseJson(host.run({ program: 'nft', args: ['-j', 'list', 'chains'] }).stdout), 'nftables');
+  const list = field(
+    parseJson(host.run({ program: 'nft', args: ['-j', 'list', 'chains'] }).stdout),
+    'nftables',
+  );
   if (!Array.isArray(list)) return [];
   return list.flatMap((each: Json) => {
     const chain = field(each, 'chain');
-    const [family, table, name] = ['family', 'table', 'name'].map((key) => printable(String(field(chain, key))));
+    const [family, table, name] = ['family', 'table', 'name'].map((key) =>
+      printable(String(field(chain, key))),
+    );
     // With iptables the policy of its table is ours too.
-    if (table === TABLE || (backend === 'iptables' && table === 'filter' && name === 'OUTPUT')) return [];
-    return field(chain, 'hook') === 'output' && field(chain, 'policy') === 'drop' ? [`${family} ${table} ${name}`] : [];
+    if (table === TABLE || (backend === 'iptables' && table === 'filter' && name === 'OUTPUT'))
+      return [];
+    return field(chain, 'hook') === 'output' && field(chain, 'policy') === 'drop'
+      ? [`${family} ${table} ${name}`]
+      : [];
   });
 }
 
 /** The resolvers as they are, and whether the next tunnel's can be set. */
-function readResolverState(host: Host, settings: Settings | KillswitchError): DoctorWorld['resolvers'] {
+function readResolverState(
+  host: Host,
+  settings: Settings | KillswitchError,
+): DoctorWorld['resolvers'] {
   if (settings instanceof KillswitchError) return settings;
   return orError(() => {
     chooseResolver(readResolverWorld(host, settings.resolver));
@@ -222,7 +254,10 @@ const CONCERNS_US = /openvpn|ovpn-killswi|NetworkManager_dispatcher/i;
 const LOG_END: Command = { program: 'tail', args: ['-c', '1000000', '/var/log/audit/audit.log'] };
 
 function readDenials(host: Host): readonly string[] {
-  const texts = [host.run({ program: 'dmesg', args: [] }), ...(host.exists('/var/log/audit/audit.log') ? [host.run(LOG_END)] : [])];
+  const texts = [
+    host.run({ program: 'dmesg', args: [] }),
+    ...(host.exists('/var/log/audit/audit.log') ? [host.run(LOG_END)] : []),
+  ];
   return texts.flatMap(({ stdout }) =>
     stdout
       .split('\n')
@@ -237,7 +272,10 @@ function readAddresses(host: Host): DoctorWorld['addresses'] {
   return pins instanceof KillswitchError ? new Map() : addressCounts(pins);
 }
 
-/** Whether OpenVPN would connect with it: a server's configuration, in the same folder, is not ours to attach. */
+/**
+ * Whether OpenVPN would connect with it: a server's configuration, in the same folder, is not ours
+ * to attach.
+ */
 function isClients(text: string): boolean {
   return readProfile(text).remotes.length > 0 || readProfileFacts(text).pulls;
 }
@@ -246,14 +284,25 @@ function isClients(text: string): boolean {
 export function readDoctorWorld(host: Host): DoctorWorld {
   const file = orError(() => loadSettings(host));
   const settings = orError(() => settingsInForce(host));
-  const report = settings instanceof KillswitchError ? settings : orError(() => readReport(host, settings, lookOrSay(host)));
+  const report =
+    settings instanceof KillswitchError
+      ? settings
+      : orError(() => readReport(host, settings, lookOrSay(host)));
   const paths = settings instanceof KillswitchError ? [] : profilePaths(host, settings);
   const texts = paths.map((path) => ({ path, text: orError(() => host.read(path)) }));
-  const profiles = texts.flatMap(({ path, text }) => (typeof text === 'string' && isClients(text) ? [{ path, text }] : []));
-  const unreadProfiles = texts.flatMap(({ path, text }) => (text instanceof KillswitchError ? [{ path, error: text }] : []));
+  const profiles = texts.flatMap(({ path, text }) =>
+    typeof text === 'string' && isClients(text) ? [{ path, text }] : [],
+  );
+  const unreadProfiles = texts.flatMap(({ path, text }) =>
+    text instanceof KillswitchError ? [{ path, error: text }] : [],
+  );
   const interpreter = readInterpreter(host);
-  // Only to show: a folder that is not as it must be is told above, and keeps nothing from being looked at.
-  const looking: Host = { ...host, read: (path) => (host.exists(path) ? readAnybodysOrNothing(host, path) : undefined) };
+  // Only to show: a folder that is not as it must be is told above, and keeps nothing from being
+  // looked at.
+  const looking: Host = {
+    ...host,
+    read: (path) => (host.exists(path) ? readAnybodysOrNothing(host, path) : undefined),
+  };
   const backend = report instanceof KillswitchError ? 'iptables' : report.choice.backend.name;
   return {
     now: host.now(),

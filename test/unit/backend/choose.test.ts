@@ -34,8 +34,18 @@ describe('the backend', () => {
       'iptables',
       ['iptables: nothing here flushes iptables rules or puts its own above them'],
     ],
-    ['iptables is missing', { has: only('nft') }, 'nftables', ['nftables: iptables is not installed']],
-    ['nft is missing', { has: only('iptables', 'ip6tables') }, 'iptables', ['iptables: nft is not installed']],
+    [
+      'iptables is missing',
+      { has: only('nft') },
+      'nftables',
+      ['nftables: iptables is not installed'],
+    ],
+    [
+      'nft is missing',
+      { has: only('iptables', 'ip6tables') },
+      'iptables',
+      ['iptables: nft is not installed'],
+    ],
     [
       'nft is missing, whatever firewalld does',
       { has: only('iptables', 'ip6tables'), ...beside('firewalld', 'docker') },
@@ -48,17 +58,33 @@ describe('the backend', () => {
       'nftables',
       ['nftables: firewalld is installed and flushes iptables rules when it reloads'],
     ],
-    ['docker is there', beside('docker'), 'nftables', ['nftables: docker is installed and puts its iptables rules above others']],
-    ['libvirt is there', beside('libvirt'), 'nftables', ['nftables: libvirt is installed and puts its iptables rules above others']],
+    [
+      'docker is there',
+      beside('docker'),
+      'nftables',
+      ['nftables: docker is installed and puts its iptables rules above others'],
+    ],
+    [
+      'libvirt is there',
+      beside('libvirt'),
+      'nftables',
+      ['nftables: libvirt is installed and puts its iptables rules above others'],
+    ],
     [
       'docker is there and nftables does not work here',
       { ...beside('docker'), nftablesFails: () => 'nft fails a trial' },
       'iptables',
-      ['iptables: nft fails a trial, although docker is installed and puts its iptables rules above others'],
+      [
+        'iptables: nft fails a trial, although docker is installed and puts its iptables rules above others',
+      ],
     ],
     [
       'docker is there and neither works here',
-      { ...beside('docker'), nftablesFails: () => 'nft fails a trial', iptablesFails: () => 'iptables-restore fails a trial' },
+      {
+        ...beside('docker'),
+        nftablesFails: () => 'nft fails a trial',
+        iptablesFails: () => 'iptables-restore fails a trial',
+      },
       'nftables',
       ['nftables: docker is installed and puts its iptables rules above others'],
     ],
@@ -116,9 +142,24 @@ describe('the backend', () => {
       'nftables',
       [`nftables: the machine is locked with it: ${FLUSHED}`],
     ],
-    ['the settings say nftables', { setting: 'nftables' }, 'nftables', ['nftables: KILLSWITCH_BACKEND says nftables']],
-    ['it is locked with iptables', { locked: 'iptables', setting: 'nftables' }, 'iptables', ['iptables: the machine is locked with it']],
-    ['it is locked with nftables', { locked: 'nftables', setting: 'iptables' }, 'nftables', ['nftables: the machine is locked with it']],
+    [
+      'the settings say nftables',
+      { setting: 'nftables' },
+      'nftables',
+      ['nftables: KILLSWITCH_BACKEND says nftables'],
+    ],
+    [
+      'it is locked with iptables',
+      { locked: 'iptables', setting: 'nftables' },
+      'iptables',
+      ['iptables: the machine is locked with it'],
+    ],
+    [
+      'it is locked with nftables',
+      { locked: 'nftables', setting: 'iptables' },
+      'nftables',
+      ['nftables: the machine is locked with it'],
+    ],
     [
       'the kernel has no IPv6',
       { ipv6: false, has: only('nft', 'iptables') },
@@ -137,15 +178,16 @@ describe('the backend', () => {
     expect(choice.trace).toEqual(trace);
   });
 
-  test.each<Partial<World>>([{ setting: 'auto' }, { setting: 'nftables' }, { setting: 'iptables', locked: 'iptables' }])(
-    'is found without a look at firewalld where that decides nothing (%j)',
-    (change) => {
-      const flushed = () => {
-        throw new Error('looked');
-      };
-      expect(() => choose({ ...WORLD, ...change, flushed })).not.toThrow();
-    },
-  );
+  test.each<Partial<World>>([
+    { setting: 'auto' },
+    { setting: 'nftables' },
+    { setting: 'iptables', locked: 'iptables' },
+  ])('is found without a look at firewalld where that decides nothing (%j)', (change) => {
+    const flushed = () => {
+      throw new Error('looked');
+    };
+    expect(() => choose({ ...WORLD, ...change, flushed })).not.toThrow();
+  });
 
   test('of iptables has a second wall, and says so when the kernel has no table for it', () => {
     expect(choose(WORLD)).toMatchObject({ wall: true });
@@ -156,16 +198,41 @@ describe('the backend', () => {
   });
 
   test('of iptables reads and writes IPv6 only where the kernel has it', () => {
-    expect(choose(WORLD).backend.look.map(({ program }) => program)).toEqual(['iptables-save', 'ip6tables-save']);
-    expect(choose({ ...WORLD, ipv6: false }).backend.look.map(({ program }) => program)).toEqual(['iptables-save']);
+    expect(choose(WORLD).backend.look.map(({ program }) => program)).toEqual([
+      'iptables-save',
+      'ip6tables-save',
+    ]);
+    expect(choose({ ...WORLD, ipv6: false }).backend.look.map(({ program }) => program)).toEqual([
+      'iptables-save',
+    ]);
   });
 
   test.each<readonly [string, Partial<World>, string, string]>([
     ['nothing is installed', { has: only() }, 'NO_BACKEND', 'nft is not installed'],
-    ['the settings name what is not installed', { setting: 'iptables', has: only('nft') }, 'NO_BACKEND', 'iptables is not installed'],
-    ['it is locked with what is gone', { locked: 'nftables', has: only('iptables', 'ip6tables') }, 'NO_BACKEND', 'nft is not installed'],
-    ['IPv6 could leave unseen', { setting: 'iptables', has: only('nft', 'iptables') }, 'NO_IPV6_BACKEND', 'ip6tables is not installed'],
-    ['IPv6 could leave unseen by default', { has: only('iptables') }, 'NO_IPV6_BACKEND', 'ip6tables is not installed'],
+    [
+      'the settings name what is not installed',
+      { setting: 'iptables', has: only('nft') },
+      'NO_BACKEND',
+      'iptables is not installed',
+    ],
+    [
+      'it is locked with what is gone',
+      { locked: 'nftables', has: only('iptables', 'ip6tables') },
+      'NO_BACKEND',
+      'nft is not installed',
+    ],
+    [
+      'IPv6 could leave unseen',
+      { setting: 'iptables', has: only('nft', 'iptables') },
+      'NO_IPV6_BACKEND',
+      'ip6tables is not installed',
+    ],
+    [
+      'IPv6 could leave unseen by default',
+      { has: only('iptables') },
+      'NO_IPV6_BACKEND',
+      'ip6tables is not installed',
+    ],
   ])('is an error that says what to install when %s', (_, change, code, what) => {
     try {
       choose({ ...WORLD, ...change });

@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { differencesOf, type Image, type ImageChain, ruleId, sameReasons } from '../../../src/backend/image.ts';
+import {
+  differencesOf,
+  type Image,
+  type ImageChain,
+  ruleId,
+  sameReasons,
+} from '../../../src/backend/image.ts';
 import { RULE_IDS } from '../../../src/ruleset/ruleset.ts';
 
 const accept = { id: 'lan', text: 'accept' } as const;
@@ -13,7 +19,9 @@ const chain = (change: Partial<ImageChain> = {}): ImageChain => ({
   ...change,
 });
 const what = (expected: Image, found: Image) =>
-  differencesOf(expected, found).map((each) => `${each.family ?? ''} ${each.chain} ${each.id ?? ''}: ${each.what}`);
+  differencesOf(expected, found).map(
+    (each) => `${each.family ?? ''} ${each.chain} ${each.id ?? ''}: ${each.what}`,
+  );
 
 describe('the differences between what should be there and what was found', () => {
   test.each<readonly [string, Image, Image, readonly string[]]>([
@@ -31,7 +39,12 @@ describe('the differences between what should be there and what was found', () =
       ],
       [],
     ],
-    ['are none when chains stand in another order', [chain(), chain({ name: 'IN' })], [chain({ name: 'IN' }), chain()], []],
+    [
+      'are none when chains stand in another order',
+      [chain(), chain({ name: 'IN' })],
+      [chain({ name: 'IN' }), chain()],
+      [],
+    ],
     ['name a chain that is missing', [chain()], [], ['ipv4 OUT : the chain is missing']],
     ['name a chain too many', [], [chain()], ['ipv4 OUT : the chain should not be there']],
     [
@@ -40,23 +53,57 @@ describe('the differences between what should be there and what was found', () =
       [chain({ family: 'ipv6' })],
       ['ipv4 OUT : the chain is missing', 'ipv6 OUT : the chain should not be there'],
     ],
-    ['name a policy', [chain()], [chain({ policy: 'ACCEPT' })], ['ipv4 OUT : its policy is ACCEPT and should be DROP']],
-    ['name a rule that is missing', [chain()], [chain({ rules: [drop] })], ['ipv4 OUT lan: missing: accept']],
+    [
+      'name a policy',
+      [chain()],
+      [chain({ policy: 'ACCEPT' })],
+      ['ipv4 OUT : its policy is ACCEPT and should be DROP'],
+    ],
+    [
+      'name a rule that is missing',
+      [chain()],
+      [chain({ rules: [drop] })],
+      ['ipv4 OUT lan: missing: accept'],
+    ],
     [
       'name a rule of somebody else',
       [chain()],
       [chain({ rules: [{ id: undefined, text: 'evil' }, accept, drop] })],
       ['ipv4 OUT : not ours: evil'],
     ],
-    ['count the same rule twice', [chain()], [chain({ rules: [accept, accept, drop] })], ['ipv4 OUT lan: not ours: accept']],
-    ['count the same rule once', [chain({ rules: [accept, accept] })], [chain({ rules: [accept] })], ['ipv4 OUT lan: missing: accept']],
-    ['see the order', [chain()], [chain({ rules: [drop, accept] })], ['ipv4 OUT lan: out of order from rule 1 on']],
-    ['do not see an order that says nothing', [chain({ ordered: false })], [chain({ rules: [drop, accept] })], []],
+    [
+      'count the same rule twice',
+      [chain()],
+      [chain({ rules: [accept, accept, drop] })],
+      ['ipv4 OUT lan: not ours: accept'],
+    ],
+    [
+      'count the same rule once',
+      [chain({ rules: [accept, accept] })],
+      [chain({ rules: [accept] })],
+      ['ipv4 OUT lan: missing: accept'],
+    ],
+    [
+      'see the order',
+      [chain()],
+      [chain({ rules: [drop, accept] })],
+      ['ipv4 OUT lan: out of order from rule 1 on'],
+    ],
+    [
+      'do not see an order that says nothing',
+      [chain({ ordered: false })],
+      [chain({ rules: [drop, accept] })],
+      [],
+    ],
     [
       'are all named',
       [chain({ rules: [accept] })],
       [chain({ policy: undefined, rules: [drop] })],
-      ['ipv4 OUT : its policy is missing and should be DROP', 'ipv4 OUT lan: missing: accept', 'ipv4 OUT rest: not ours: drop'],
+      [
+        'ipv4 OUT : its policy is missing and should be DROP',
+        'ipv4 OUT lan: missing: accept',
+        'ipv4 OUT rest: not ours: drop',
+      ],
     ],
   ])('%s', (_, expected, found, differences) => {
     expect(what(expected, found)).toEqual(differences);
@@ -92,6 +139,7 @@ describe('the same reasons in other words', () => {
 describe('the reason in a comment', () => {
   test('is one of ours or none', () => {
     for (const id of RULE_IDS) expect(ruleId(id)).toBe(id);
-    for (const text of [undefined, '', 'LAN', 'lan ', 'constructor']) expect(ruleId(text)).toBeUndefined();
+    for (const text of [undefined, '', 'LAN', 'lan ', 'constructor'])
+      expect(ruleId(text)).toBeUndefined();
   });
 });

@@ -15,34 +15,64 @@ describe('the name of a chain', () => {
   const [device] = [tunnelOf({ device: 'abcdefghijklmno' }).device];
 
   test('fits the kernel, with the longest device name too', () => {
-    for (const hook of HOOKS) expect(chainText(`${hook}-${device}`).length).toBeLessThanOrEqual(LONGEST);
-    for (const name of [...HOOKS, ...SHARED_CHAINS]) expect(chainText(name).length).toBeLessThanOrEqual(LONGEST);
+    for (const hook of HOOKS)
+      expect(chainText(`${hook}-${device}`).length).toBeLessThanOrEqual(LONGEST);
+    for (const name of [...HOOKS, ...SHARED_CHAINS])
+      expect(chainText(name).length).toBeLessThanOrEqual(LONGEST);
   });
 
   test('is never that of another chain', () => {
-    const devices = ['tun0', 'address', 'networks', 'offloaded', 'source', 'egress', 'input', 'output', 'forward', 'OUTPUT', device].map(
-      (name) => tunnelOf({ device: name }).device,
-    );
-    const names = [...HOOKS, ...SHARED_CHAINS, ...devices.flatMap((each) => HOOKS.map((hook) => `${hook}-${each}` as const))];
+    const devices = [
+      'tun0',
+      'address',
+      'networks',
+      'offloaded',
+      'source',
+      'egress',
+      'input',
+      'output',
+      'forward',
+      'OUTPUT',
+      device,
+    ].map((name) => tunnelOf({ device: name }).device);
+    const names = [
+      ...HOOKS,
+      ...SHARED_CHAINS,
+      ...devices.flatMap((each) => HOOKS.map((hook) => `${hook}-${each}` as const)),
+    ];
     expect(new Set(names.map(chainText)).size).toBe(names.length);
   });
 
   test('of the base chains is what the interface promises', () => {
-    expect(HOOKS.map(chainText)).toEqual(['KILLSWITCH-INPUT', 'KILLSWITCH-FORWARD', 'KILLSWITCH-OUTPUT', 'KILLSWITCH-POSTROUTING']);
+    expect(HOOKS.map(chainText)).toEqual([
+      'KILLSWITCH-INPUT',
+      'KILLSWITCH-FORWARD',
+      'KILLSWITCH-OUTPUT',
+      'KILLSWITCH-POSTROUTING',
+    ]);
   });
 });
 
 describe('a restore script', () => {
   const scripts = POLICY_NAMES.flatMap((name) => {
     const { check, commit } = iptables().replace(compile(POLICIES[name]), EMPTY);
-    return [...check, ...commit].map((command) => ({ name, command, lines: (command.stdin ?? '').split('\n') }));
+    return [...check, ...commit].map((command) => ({
+      name,
+      command,
+      lines: (command.stdin ?? '').split('\n'),
+    }));
   });
 
   test('is for mangle and then for filter, whole and nothing else', () => {
     for (const { lines } of scripts) {
       expect(lines[0]).toBe('*mangle');
       expect(lines.slice(-2)).toEqual(['COMMIT', '']);
-      expect(lines.filter((line) => /^\*|^COMMIT/.test(line))).toEqual(['*mangle', 'COMMIT', '*filter', 'COMMIT']);
+      expect(lines.filter((line) => /^\*|^COMMIT/.test(line))).toEqual([
+        '*mangle',
+        'COMMIT',
+        '*filter',
+        'COMMIT',
+      ]);
       const other = lines.filter((line) => !/^\*|^COMMIT|^$/.test(line));
       for (const line of other) expect(line).toMatch(/^(:[\w.-]+ (DROP|-) \[0:0\]|-[AI] .+)$/);
     }
@@ -101,32 +131,46 @@ describe('a restore script', () => {
   test('holds no address of the other family', () => {
     for (const { command, lines } of scripts)
       for (const line of lines) {
-        const addresses = [...line.matchAll(/ -[sd] (\S+)/g)].map(([, address = '']) => address.includes(':'));
-        for (const isIpv6 of addresses) expect(isIpv6).toBe(command.program === 'ip6tables-restore');
+        const addresses = [...line.matchAll(/ -[sd] (\S+)/g)].map(([, address = '']) =>
+          address.includes(':'),
+        );
+        for (const isIpv6 of addresses)
+          expect(isIpv6).toBe(command.program === 'ip6tables-restore');
       }
   });
 
   test('has at most fifteen ports in a multiport match, a range counting twice', () => {
-    const matches = scripts.flatMap(({ lines }) => lines).flatMap((line) => / --[sd]ports (\S+)/.exec(line)?.[1] ?? []);
+    const matches = scripts
+      .flatMap(({ lines }) => lines)
+      .flatMap((line) => / --[sd]ports (\S+)/.exec(line)?.[1] ?? []);
     expect(matches.length).toBeGreaterThan(0);
     for (const ports of matches) expect(ports.split(/[,:]/).length).toBeLessThanOrEqual(15);
   });
 
   test('gives every rule its reason as a comment', () => {
     for (const { lines } of scripts)
-      for (const line of lines) if (line.startsWith('-A')) expect(line).toMatch(/ --comment [a-z0-9-]+ -j |--comment [a-z0-9-]+ -j /);
+      for (const line of lines)
+        if (line.startsWith('-A'))
+          expect(line).toMatch(/ --comment [a-z0-9-]+ -j |--comment [a-z0-9-]+ -j /);
   });
 });
 
 describe('what stands for the base while nftables.service flushes', () => {
-  test.each(POLICY_NAMES)('drops what no rule accepts, in words that every nft reads: %s', (name) => {
-    const hold = iptables().bootText(compile(POLICIES[name]))['base.hold'] ?? '';
-    expect(hold.match(/type filter hook \w+ priority (filter|200); policy drop;/g)).toHaveLength(3);
-    expect(hold).not.toMatch(/reject/);
-    const policy: Policy = POLICIES[name];
-    const quiet = compile({ ...policy, base: { ...policy.base, refuse: 'drop' } });
-    expect(hold.match(/ accept comment /g)).toEqual(nftables.bootText(quiet)['base.nft']?.match(/ accept comment /g));
-  });
+  test.each(POLICY_NAMES)(
+    'drops what no rule accepts, in words that every nft reads: %s',
+    (name) => {
+      const hold = iptables().bootText(compile(POLICIES[name]))['base.hold'] ?? '';
+      expect(hold.match(/type filter hook \w+ priority (filter|200); policy drop;/g)).toHaveLength(
+        3,
+      );
+      expect(hold).not.toMatch(/reject/);
+      const policy: Policy = POLICIES[name];
+      const quiet = compile({ ...policy, base: { ...policy.base, refuse: 'drop' } });
+      expect(hold.match(/ accept comment /g)).toEqual(
+        nftables.bootText(quiet)['base.nft']?.match(/ accept comment /g),
+      );
+    },
+  );
 });
 
 describe('what a tunnel adds', () => {
@@ -167,7 +211,11 @@ COMMIT
   const chain = (name: string) => survey.image.find((each) => each.name === name);
 
   test('knows the policies of the builtin chains', () => {
-    expect(survey.policies.map(({ chain: name, policy }) => `${name} ${policy}`)).toEqual(['INPUT ACCEPT', 'FORWARD DROP', 'OUTPUT DROP']);
+    expect(survey.policies.map(({ chain: name, policy }) => `${name} ${policy}`)).toEqual([
+      'INPUT ACCEPT',
+      'FORWARD DROP',
+      'OUTPUT DROP',
+    ]);
   });
 
   test('says that something of ours is there, and when nothing is', () => {
@@ -176,19 +224,31 @@ COMMIT
       .filter((line) => !line.includes('KILLSWITCH'))
       .join('\n');
     expect(iptables(['ipv4']).survey([{ ...output, stdout: others }]).present).toBe(false);
-    expect(iptables(['ipv4']).survey([{ ...output, stdout: `${others}\n[0:0] -A OUTPUT -j KILLSWITCH-OUTPUT` }]).present).toBe(true);
+    expect(
+      iptables(['ipv4']).survey([
+        { ...output, stdout: `${others}\n[0:0] -A OUTPUT -j KILLSWITCH-OUTPUT` },
+      ]).present,
+    ).toBe(true);
   });
 
   test('sees no rule of others below our jump, but a second jump', () => {
-    expect(chain('OUTPUT')?.rules.map(({ text }) => text)).toEqual(['-j KILLSWITCH-OUTPUT', '-j KILLSWITCH-OUTPUT']);
+    expect(chain('OUTPUT')?.rules.map(({ text }) => text)).toEqual([
+      '-j KILLSWITCH-OUTPUT',
+      '-j KILLSWITCH-OUTPUT',
+    ]);
     expect(chain('INPUT')?.rules).toEqual([]);
     expect(chain('DOCKER')).toBeUndefined();
   });
 
   test('sees a rule of others above our jump', () => {
-    const above = SAVED.replace('[7:420]', '[9:540] -A OUTPUT -d 198.51.100.0/24 -j ACCEPT\n[7:420]');
+    const above = SAVED.replace(
+      '[7:420]',
+      '[9:540] -A OUTPUT -d 198.51.100.0/24 -j ACCEPT\n[7:420]',
+    );
     const found = iptables(['ipv4']).survey([{ ...output, stdout: above }]);
-    expect(found.image.find(({ name }) => name === 'OUTPUT')?.rules[0]?.text).toBe('-d 198.51.100.0/24 -j ACCEPT');
+    expect(found.image.find(({ name }) => name === 'OUTPUT')?.rules[0]?.text).toBe(
+      '-d 198.51.100.0/24 -j ACCEPT',
+    );
   });
 
   test('knows each rule’s reason, packets and text, without the number of a limit', () => {
@@ -210,7 +270,14 @@ COMMIT
     const names = iptables(['ipv4'])
       .survey([{ ...output, stdout: `${wall}${SAVED}` }])
       .image.map(({ name }) => name);
-    expect(names).toEqual(expect.arrayContaining(['OUTPUT', 'KILLSWITCH-OUTPUT', 'mangle POSTROUTING', 'mangle KILLSWITCH-POSTROUTING']));
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'OUTPUT',
+        'KILLSWITCH-OUTPUT',
+        'mangle POSTROUTING',
+        'mangle KILLSWITCH-POSTROUTING',
+      ]),
+    );
     expect(survey.image.filter(({ name }) => name.startsWith('mangle '))).toEqual([]);
     expect(iptables(['ipv4']).survey([{ ...output, stdout: wall }]).present).toBe(true);
   });
@@ -225,8 +292,15 @@ COMMIT
   });
 
   test('is an error when a family could not be read', () => {
-    for (const outputs of [[], [output], [output, { ...output, status: 4 }], [{ ...output, status: null }, output]])
-      expect(() => iptables().survey(outputs)).toThrow(expect.objectContaining({ code: 'COMMAND' }));
+    for (const outputs of [
+      [],
+      [output],
+      [output, { ...output, status: 4 }],
+      [{ ...output, status: null }, output],
+    ])
+      expect(() => iptables().survey(outputs)).toThrow(
+        expect.objectContaining({ code: 'COMMAND' }),
+      );
   });
 });
 
@@ -246,7 +320,9 @@ describe('taking everything away', () => {
 COMMIT
 `;
     const found = iptables(['ipv4']).survey([{ status: 0, stdout: saved, stderr: '' }]);
-    const { commit } = iptables(['ipv4']).remove(found, [{ family: 'ipv4', chain: 'OUTPUT', policy: 'ACCEPT' }]);
+    const { commit } = iptables(['ipv4']).remove(found, [
+      { family: 'ipv4', chain: 'OUTPUT', policy: 'ACCEPT' },
+    ]);
     expect(commit.map(({ stdin }) => stdin)).toEqual([
       '*filter\n:OUTPUT ACCEPT [0:0]\n:KILLSWITCH-OUTPUT - [0:0]\n-D OUTPUT -j KILLSWITCH-OUTPUT\n-X KILLSWITCH-OUTPUT\nCOMMIT\n',
     ]);

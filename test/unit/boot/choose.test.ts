@@ -1,9 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import { type BootWorld, chooseBoot } from '../../../src/boot/choose.ts';
 
-const NOTHING: BootWorld = { init: undefined, has: { systemd: false, openrc: false, 'netfilter-persistent': false, sysconfig: false } };
-const ALL: BootWorld['has'] = { systemd: true, openrc: true, 'netfilter-persistent': true, sysconfig: true };
-const chosen = (world: BootWorld, wanted: Parameters<typeof chooseBoot>[1] = 'auto') => chooseBoot(world, wanted).strategy.name;
+const NOTHING: BootWorld = {
+  init: undefined,
+  has: { systemd: false, openrc: false, 'netfilter-persistent': false, sysconfig: false },
+};
+const ALL: BootWorld['has'] = {
+  systemd: true,
+  openrc: true,
+  'netfilter-persistent': true,
+  sysconfig: true,
+};
+const chosen = (world: BootWorld, wanted: Parameters<typeof chooseBoot>[1] = 'auto') =>
+  chooseBoot(world, wanted).strategy.name;
 
 describe('what loads the rules at boot', () => {
   test('is systemd where it runs, whatever else is installed: it alone can keep the network shut', () => {
@@ -16,12 +25,16 @@ describe('what loads the rules at boot', () => {
 
   test('is netfilter-persistent or the iptables service only where neither runs', () => {
     expect(chosen({ init: undefined, has: ALL })).toBe('netfilter-persistent');
-    expect(chosen({ init: undefined, has: { ...ALL, 'netfilter-persistent': false } })).toBe('sysconfig');
+    expect(chosen({ init: undefined, has: { ...ALL, 'netfilter-persistent': false } })).toBe(
+      'sysconfig',
+    );
   });
 
   test('is a line of the owner where nothing is known', () => {
     expect(chosen(NOTHING)).toBe('plain');
-    expect(chooseBoot(NOTHING, 'auto').trace).toEqual(['plain: nothing was found here that could load rules at boot']);
+    expect(chooseBoot(NOTHING, 'auto').trace).toEqual([
+      'plain: nothing was found here that could load rules at boot',
+    ]);
   });
 
   test('is what was asked for, if it is installed', () => {

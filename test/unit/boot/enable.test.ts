@@ -9,12 +9,26 @@ import { thrownBy } from '../../support/thrown-by.ts';
 
 const LIBRARY = '/usr/local/lib/ovpn-killswitch';
 const STATE = '/var/lib/ovpn-killswitch';
-const LOCKED = JSON.stringify({ locked: true, since: 1, backend: 'nftables', before: [], made: [] });
+const LOCKED = JSON.stringify({
+  locked: true,
+  since: 1,
+  backend: 'nftables',
+  before: [],
+  made: [],
+});
 
 const INSTALLED = { [`${LIBRARY}/boot`]: '', [`${LIBRARY}/recover`]: '' };
-const LOCKED_FILES = { ...INSTALLED, [`${STATE}/lock.json`]: LOCKED, [`${STATE}/base.nft`]: sealed('table inet ovpn_killswitch\n') };
-const SYSTEMD: FakeMachine = { files: { ...LOCKED_FILES, '/run/systemd/system/x': '' }, programs: ['systemctl'] };
-const calls = (host: FakeHost) => host.commands.map(({ program, args }) => [program, ...args].join(' '));
+const LOCKED_FILES = {
+  ...INSTALLED,
+  [`${STATE}/lock.json`]: LOCKED,
+  [`${STATE}/base.nft`]: sealed('table inet ovpn_killswitch\n'),
+};
+const SYSTEMD: FakeMachine = {
+  files: { ...LOCKED_FILES, '/run/systemd/system/x': '' },
+  programs: ['systemctl'],
+};
+const calls = (host: FakeHost) =>
+  host.commands.map(({ program, args }) => [program, ...args].join(' '));
 
 describe('boot enable', () => {
   test('writes the new way, calls what belongs to it, and only then takes the others away', () => {
@@ -41,24 +55,35 @@ describe('boot enable', () => {
     const bare = fakeHost({ programs: ['systemctl'] });
     expect(() => enableBoot(bare, 'systemd')).toThrow('/boot is missing');
     expect([...bare.files.keys()]).toEqual([]);
-    const failing = fakeHost({ ...SYSTEMD, answer: ({ program }) => (program === 'systemctl' ? { status: 1, stderr: 'no bus' } : {}) });
+    const failing = fakeHost({
+      ...SYSTEMD,
+      answer: ({ program }) => (program === 'systemctl' ? { status: 1, stderr: 'no bus' } : {}),
+    });
     expect(() => enableBoot(failing, 'auto')).toThrow('systemctl daemon-reload failed');
   });
 
-  const reload = (status: number | null) => (command: Command) => (command.program === 'systemctl' ? { status, stderr: 'no bus' } : {});
+  const reload = (status: number | null) => (command: Command) =>
+    command.program === 'systemctl' ? { status, stderr: 'no bus' } : {};
 
-  test.each([1, null])('that fails (status %s) takes its files away by the script, and keeps no name', (status) => {
-    const host = fakeHost({ ...SYSTEMD, answer: reload(status) });
-    expect(thrownBy(() => enableBoot(host, 'systemd'))).toMatchObject({
-      code: 'NO_BOOT',
-      detail: ['no bus', 'Nothing is loaded at boot: every file was taken away again.'],
-    });
-    expect(calls(host).at(-1)).toBe(`sh ${LIBRARY}/recover --boot-off systemd`);
-    expect(readBoot(host).strategy).toBeUndefined();
-  });
+  test.each([1, null])(
+    'that fails (status %s) takes its files away by the script, and keeps no name',
+    (status) => {
+      const host = fakeHost({ ...SYSTEMD, answer: reload(status) });
+      expect(thrownBy(() => enableBoot(host, 'systemd'))).toMatchObject({
+        code: 'NO_BOOT',
+        detail: ['no bus', 'Nothing is loaded at boot: every file was taken away again.'],
+      });
+      expect(calls(host).at(-1)).toBe(`sh ${LIBRARY}/recover --boot-off systemd`);
+      expect(readBoot(host).strategy).toBeUndefined();
+    },
+  );
 
   test('that fails beside another way leaves that in charge', () => {
-    const host = fakeHost({ ...SYSTEMD, files: { ...SYSTEMD.files, [`${STATE}/boot/with`]: 'plain\n' }, answer: reload(1) });
+    const host = fakeHost({
+      ...SYSTEMD,
+      files: { ...SYSTEMD.files, [`${STATE}/boot/with`]: 'plain\n' },
+      answer: reload(1),
+    });
     expect(thrownBy(() => enableBoot(host, 'systemd'))).toMatchObject({
       detail: ['no bus', 'What loads the rules at boot is still plain.'],
     });
@@ -68,7 +93,8 @@ describe('boot enable', () => {
   test('that fails and cannot be taken back is known to status', () => {
     const host = fakeHost({
       ...SYSTEMD,
-      answer: ({ program }) => (['systemctl', 'sh'].includes(program) ? { status: 1, stderr: 'no bus' } : {}),
+      answer: ({ program }) =>
+        ['systemctl', 'sh'].includes(program) ? { status: 1, stderr: 'no bus' } : {},
     });
     expect(() => enableBoot(host, 'systemd')).toThrow('systemctl daemon-reload failed');
     expect(host.files.get(`${STATE}/boot/with`)).toBe('systemd\n');
@@ -89,14 +115,22 @@ describe('boot enable', () => {
     const host = fakeHost(SYSTEMD);
     enableBoot(host, 'auto');
     expect(disableBoot(host)?.name).toBe('systemd');
-    expect(calls(host).at(-1)).toBe(`sh ${LIBRARY}/recover --boot-off systemd openrc netfilter-persistent sysconfig nftables sysctl`);
+    expect(calls(host).at(-1)).toBe(
+      `sh ${LIBRARY}/recover --boot-off systemd openrc netfilter-persistent sysconfig nftables sysctl`,
+    );
     expect(readBoot(host).strategy).toBeUndefined();
   });
 });
 
 describe('nftables.service', () => {
   const unit = '/lib/systemd/system/nftables.service';
-  const before = { ...SYSTEMD, files: { ...SYSTEMD.files, [unit]: '[Service]\nType=oneshot\nExecStop=/usr/sbin/nft flush ruleset\n' } };
+  const before = {
+    ...SYSTEMD,
+    files: {
+      ...SYSTEMD.files,
+      [unit]: '[Service]\nType=oneshot\nExecStop=/usr/sbin/nft flush ruleset\n',
+    },
+  };
 
   test('is told for now before "boot disable" takes away what told it for each boot: a locked machine may have been started since', () => {
     const told: boolean[] = [];
@@ -137,7 +171,11 @@ describe('nftables.service', () => {
     });
     const record = (locked: boolean, until: boolean) => {
       const [boot, uptime] = [host.read('/proc/sys/kernel/random/boot_id')?.trim() ?? '', 3600];
-      const text = JSON.stringify({ ...JSON.parse(LOCKED), locked, ...(until && { until: { boot, uptime } }) });
+      const text = JSON.stringify({
+        ...JSON.parse(LOCKED),
+        locked,
+        ...(until && { until: { boot, uptime } }),
+      });
       host.files.set(`${STATE}/lock.json`, text);
       followBoot(host);
       return [host.files.has(NFTABLES_DROP_IN), host.files.has(NFTABLES_DROP_IN_NOW)];
@@ -146,7 +184,10 @@ describe('nftables.service', () => {
     host.files.set('/proc/uptime', '1.00 1.00\n');
     host.files.set(`${STATE}/lock.json`, LOCKED.replace('true', 'false'));
     enableBoot(host, 'auto');
-    expect([host.files.has(NFTABLES_DROP_IN), host.files.has(NFTABLES_DROP_IN_NOW)]).toEqual([false, false]);
+    expect([host.files.has(NFTABLES_DROP_IN), host.files.has(NFTABLES_DROP_IN_NOW)]).toEqual([
+      false,
+      false,
+    ]);
     expect(record(true, true)).toEqual([false, true]);
     expect(record(true, false)).toEqual([true, true]);
     expect(record(false, true)).toEqual([true, false]);
@@ -171,11 +212,20 @@ describe('the report', () => {
   };
 
   test('has no problem when all is as it was written', () => {
-    expect(readBoot(enabled())).toMatchObject({ strategy: { name: 'systemd' }, sysctl: false, problems: [] });
+    expect(readBoot(enabled())).toMatchObject({
+      strategy: { name: 'systemd' },
+      sysctl: false,
+      problems: [],
+    });
   });
 
   test.each([
-    ['a unit that is masked', '/etc/systemd/system/ovpn-killswitch.service', '', 'is not what it should be'],
+    [
+      'a unit that is masked',
+      '/etc/systemd/system/ovpn-killswitch.service',
+      '',
+      'is not what it should be',
+    ],
     [
       'a drop-in that is gone',
       '/etc/systemd/system/NetworkManager.service.d/ovpn-killswitch-boot.conf',
@@ -185,7 +235,12 @@ describe('the report', () => {
     ['a base that is damaged', `${STATE}/base.nft`, 'table inet', 'is damaged'],
     ['a base that is gone', `${STATE}/base.nft`, undefined, 'holds no base rules'],
     ['a script that is gone', `${LIBRARY}/boot`, undefined, 'is missing'],
-    ['what the last boot could not load', '/run/ovpn-killswitch/boot.problem', 'nft did not take it\n', 'nft did not take it'],
+    [
+      'what the last boot could not load',
+      '/run/ovpn-killswitch/boot.problem',
+      'nft did not take it\n',
+      'nft did not take it',
+    ],
   ])('names %s', (_, path, text, problem) => {
     const host = enabled();
     if (text === undefined) host.remove(path);
@@ -196,7 +251,9 @@ describe('the report', () => {
 
 describe('after lock and unlock', () => {
   test('a network that the boot script took away is given back', () => {
-    const host = fakeHost({ files: { ...LOCKED_FILES, '/run/ovpn-killswitch/boot.problem': 'no tool\n' } });
+    const host = fakeHost({
+      files: { ...LOCKED_FILES, '/run/ovpn-killswitch/boot.problem': 'no tool\n' },
+    });
     followBoot(host);
     expect(calls(host)).toEqual([`sh ${LIBRARY}/boot --reopen`]);
   });

@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { keepValues, keptText, parseSysctls, type Sysctl, sysctlsOf, sysctlText } from '../../../src/boot/sysctl.ts';
+import {
+  keepValues,
+  keptText,
+  parseSysctls,
+  type Sysctl,
+  sysctlsOf,
+  sysctlText,
+} from '../../../src/boot/sysctl.ts';
 import { readSettings, type Settings } from '../../../src/policy/settings.ts';
 import { settingsText } from '../../../src/policy/settings-text.ts';
 
@@ -36,8 +43,12 @@ describe('kernel settings', () => {
   });
 
   test('forward only when KILLSWITCH_FORWARD names somebody', () => {
-    expect(keys(sysctlsOf(settings('KILLSWITCH_FORWARD=docker0'), ['lo']))).toContain('net/ipv4/ip_forward=1');
-    expect(keys(sysctlsOf(settings(), ['lo'])).filter((key) => key.includes('forward'))).toEqual([]);
+    expect(keys(sysctlsOf(settings('KILLSWITCH_FORWARD=docker0'), ['lo']))).toContain(
+      'net/ipv4/ip_forward=1',
+    );
+    expect(keys(sysctlsOf(settings(), ['lo'])).filter((key) => key.includes('forward'))).toEqual(
+      [],
+    );
   });
 
   test('stand in the file as sysctl.d(5) takes them: with slashes, and no error for a card that is gone', () => {
@@ -48,8 +59,13 @@ describe('kernel settings', () => {
 });
 
 test('a file of kernel settings is read as it was written, whatever else somebody has put there', () => {
-  const sysctls = sysctlsOf(settings('KILLSWITCH_IPV6=block', 'KILLSWITCH_FORWARD=docker0'), ['lo', 'eth0.7']);
-  expect(parseSysctls(`${sysctlText(sysctls)}vm.swappiness = 10\n-kernel/panic = 5\n`)).toEqual(sysctls);
+  const sysctls = sysctlsOf(settings('KILLSWITCH_IPV6=block', 'KILLSWITCH_FORWARD=docker0'), [
+    'lo',
+    'eth0.7',
+  ]);
+  expect(parseSysctls(`${sysctlText(sysctls)}vm.swappiness = 10\n-kernel/panic = 5\n`)).toEqual(
+    sysctls,
+  );
 });
 
 describe('values to give back', () => {
@@ -64,11 +80,15 @@ describe('values to give back', () => {
 
   test('are those before the first run, also of what the kernel changes by itself with forwarding', () => {
     const kept = keptText(keepValues([arp, forward], '', now));
-    expect(kept).toBe('net/ipv4/conf/all/arp_ignore 1 0\nnet/ipv4/ip_forward 1 0\nnet/ipv4/conf/all/accept_redirects 0 1\n');
+    expect(kept).toBe(
+      'net/ipv4/conf/all/arp_ignore 1 0\nnet/ipv4/ip_forward 1 0\nnet/ipv4/conf/all/accept_redirects 0 1\n',
+    );
     expect(keptText(keepValues([arp, forward], kept, () => '1'))).toBe(kept);
   });
 
   test('are none for what this kernel does not have', () => {
-    expect(keepValues([{ key: 'net/ipv6/conf/all/disable_ipv6', value: '1' }], '', now)).toEqual([]);
+    expect(keepValues([{ key: 'net/ipv6/conf/all/disable_ipv6', value: '1' }], '', now)).toEqual(
+      [],
+    );
   });
 });

@@ -18,7 +18,14 @@ describe('what each strategy writes', () => {
     const { files, commands, links, notes } = strategyOf(name).plan(machine);
     const shown = files.map(({ path, text, mode }) => `==> ${path} (${mode.toString(8)})\n${text}`);
     const run = commands.map(({ program, args }) => `$ ${[program, ...args].join(' ')}`);
-    expect([...shown, ...run, ...links.map((path) => `-> ${path}`), ...notes.map((note) => `# ${note}`)].join('\n')).toMatchSnapshot();
+    expect(
+      [
+        ...shown,
+        ...run,
+        ...links.map((path) => `-> ${path}`),
+        ...notes.map((note) => `# ${note}`),
+      ].join('\n'),
+    ).toMatchSnapshot();
   });
 
   test('lies under names that the script recover takes away again', () => {
@@ -41,11 +48,14 @@ describe('systemd', () => {
     (name) => {
       expect(exposureOf(unit(name))).toBeLessThan(5);
       // Where one cannot be made, systemd does not start the unit, and the network stays off.
-      expect(unit(name)).not.toMatch(/^(Private|Protect|ReadOnly|Inaccessible|Temporary|Bind|Root)\w*=/m);
+      expect(unit(name)).not.toMatch(
+        /^(Private|Protect|ReadOnly|Inaccessible|Temporary|Bind|Root)\w*=/m,
+      );
     },
   );
 
-  const unit = (name: string) => textsOf('systemd').find(({ path }) => path.endsWith(`/${name}`))?.text ?? '';
+  const unit = (name: string) =>
+    textsOf('systemd').find(({ path }) => path.endsWith(`/${name}`))?.text ?? '';
 
   test('starts nothing that brings a network up unless the base is loaded: such a service requires the unit and waits for it', () => {
     const requiring = textsOf('systemd').filter(({ text }) =>
@@ -68,22 +78,31 @@ describe('systemd', () => {
   test('loads the base after everything that flushes rules at its start', () => {
     const after = /^After=(.*)$/m.exec(unit('ovpn-killswitch.service'))?.[1]?.split(' ');
     expect(after).toEqual(
-      expect.arrayContaining(['nftables.service', 'netfilter-persistent.service', 'firewalld.service', 'iptables.service']),
+      expect.arrayContaining([
+        'nftables.service',
+        'netfilter-persistent.service',
+        'firewalld.service',
+        'iptables.service',
+      ]),
     );
   });
 
   test('depends on nothing that could fail in its place: its own units require nothing', () => {
     for (const name of ['ovpn-killswitch.service', 'ovpn-killswitch-early.service'])
-      expect(unit(name)).not.toMatch(/^(Requires|Requisite|BindsTo|RequiresMountsFor|ConditionPath\w+|AssertPath\w+)=/m);
+      expect(unit(name)).not.toMatch(
+        /^(Requires|Requisite|BindsTo|RequiresMountsFor|ConditionPath\w+|AssertPath\w+)=/m,
+      );
   });
 
   test('opens nothing when it is stopped', () => {
-    for (const name of ['ovpn-killswitch.service', 'ovpn-killswitch-early.service']) expect(unit(name)).not.toContain('ExecStop');
+    for (const name of ['ovpn-killswitch.service', 'ovpn-killswitch-early.service'])
+      expect(unit(name)).not.toContain('ExecStop');
   });
 });
 
 describe('netfilter-persistent', () => {
-  const plan = (there: string) => () => strategyOf('netfilter-persistent').plan({ ...machine, exists: (path) => path === there });
+  const plan = (there: string) => () =>
+    strategyOf('netfilter-persistent').plan({ ...machine, exists: (path) => path === there });
 
   test('is refused under OpenRC, and says where systemd does not run that it is late', () => {
     expect(plan('/run/openrc/softlevel')).toThrow('after the network');
@@ -112,15 +131,19 @@ describe('OpenRC', () => {
     ['ip6tables', 'base.v6'],
     ['nftables', 'base.v4'],
     ['nftables', 'base.nft'],
-  ] as const)('is refused while %s restores in a later runlevel what would replace %s, and for no other base', (service, file) => {
-    const base = { [file]: 'text\n' };
-    expect(plan([`/etc/runlevels/default/${service}`], base)).toThrow(
-      `OpenRC starts ${service} in the runlevel default, after our service`,
-    );
-    expect(plan([`/etc/runlevels/boot/${service}`], base)).not.toThrow();
-    expect(plan([`/etc/runlevels/default/${service}`], {})).not.toThrow();
-    if (service !== 'nftables') expect(plan([`/etc/runlevels/default/${service}`], { 'base.nft': 'text\n' })).not.toThrow();
-  });
+  ] as const)(
+    'is refused while %s restores in a later runlevel what would replace %s, and for no other base',
+    (service, file) => {
+      const base = { [file]: 'text\n' };
+      expect(plan([`/etc/runlevels/default/${service}`], base)).toThrow(
+        `OpenRC starts ${service} in the runlevel default, after our service`,
+      );
+      expect(plan([`/etc/runlevels/boot/${service}`], base)).not.toThrow();
+      expect(plan([`/etc/runlevels/default/${service}`], {})).not.toThrow();
+      if (service !== 'nftables')
+        expect(plan([`/etc/runlevels/default/${service}`], { 'base.nft': 'text\n' })).not.toThrow();
+    },
+  );
 });
 
 describe('a sealed text', () => {
@@ -132,10 +155,14 @@ describe('a sealed text', () => {
 
   test('is known as damaged when any part of it is cut off, and when any byte is another', () => {
     const whole = sealed(TEXT);
-    for (let length = 0; length < whole.length; length++) expect(unsealed(whole.slice(0, length)), `${length} bytes`).toBeUndefined();
+    for (let length = 0; length < whole.length; length++)
+      expect(unsealed(whole.slice(0, length)), `${length} bytes`).toBeUndefined();
     for (let at = 0; at < whole.length; at++) {
       const other = whole[at] === 'x' ? 'y' : 'x';
-      expect(unsealed(whole.slice(0, at) + other + whole.slice(at + 1)), `byte ${at}`).toBeUndefined();
+      expect(
+        unsealed(whole.slice(0, at) + other + whole.slice(at + 1)),
+        `byte ${at}`,
+      ).toBeUndefined();
     }
   });
 

@@ -7,17 +7,24 @@ import { type FakeHost, fakeHost } from '../../support/fake-host.ts';
 import { thrownBy } from '../../support/thrown-by.ts';
 import { vpnKeyfile } from '../../support/vpn-keyfile.ts';
 
-const [A, B, C] = ['a', 'b', 'c'].map((digit) => `${digit.repeat(8)}-4440-48b0-bdf8-0d3ad6826b17`) as [string, string, string];
+const [A, B, C] = ['a', 'b', 'c'].map(
+  (digit) => `${digit.repeat(8)}-4440-48b0-bdf8-0d3ad6826b17`,
+) as [string, string, string];
 const FOLDER = '/etc/NetworkManager/system-connections';
 const KEYS = ['ipv4.dns-priority', 'ipv6.dns-priority'] as const;
 const KEPT = `${PATHS.state}/networkmanager.json`;
 
-/** A machine with a NetworkManager that does what nmcli(1) says, and the priorities that its connections have. */
+/**
+ * A machine with a NetworkManager that does what nmcli(1) says, and the priorities that its
+ * connections have.
+ */
 function machine(
   files: Readonly<Record<string, string>> = {},
   root = true,
 ): { readonly host: FakeHost; readonly priorities: Map<string, [string, string]> } {
-  const priorities = new Map([A, B, C].map((uuid): [string, [string, string]] => [uuid, ['0', '0']]));
+  const priorities = new Map(
+    [A, B, C].map((uuid): [string, [string, string]] => [uuid, ['0', '0']]),
+  );
   const host = fakeHost({
     root,
     files: {
@@ -31,8 +38,12 @@ function machine(
       expect(program).toBe('nmcli');
       const text = args.join(' ');
       const uuid = /uuid (\S+)/.exec(text)?.[1] ?? '';
-      if (text === `-g ${KEYS.join(',')} connection show uuid ${uuid}`) return { stdout: `${priorities.get(uuid)?.join('\n')}\n` };
-      const [, four = '', six = ''] = /^connection modify uuid \S+ ipv4\.dns-priority (\S+) ipv6\.dns-priority (\S+)$/.exec(text) ?? [];
+      if (text === `-g ${KEYS.join(',')} connection show uuid ${uuid}`)
+        return { stdout: `${priorities.get(uuid)?.join('\n')}\n` };
+      const [, four = '', six = ''] =
+        /^connection modify uuid \S+ ipv4\.dns-priority (\S+) ipv6\.dns-priority (\S+)$/.exec(
+          text,
+        ) ?? [];
       expect(four).not.toBe('');
       priorities.set(uuid, [four, six]);
       return {};
@@ -46,21 +57,26 @@ describe('attach --networkmanager', () => {
     ['its name', 'My VPN $(reboot)'],
     ['its uuid', A],
     ['its uuid in capitals', A.toUpperCase()],
-  ])('makes the resolvers of a connection, meant by %s, the only ones, and detach puts back what was there', (_, name) => {
-    const { host, priorities } = machine();
-    priorities.set(A, ['20', '30']);
-    linesOf(attach, host, '--networkmanager', name);
-    expect(priorities.get(A)).toEqual(['-50', '-50']);
-    expect(priorities.get(B)).toEqual(['0', '0']);
-    linesOf(detach, host, '--networkmanager', name);
-    expect(priorities.get(A)).toEqual(['20', '30']);
-    expect(host.files.has(KEPT)).toBe(false);
-  });
+  ])(
+    'makes the resolvers of a connection, meant by %s, the only ones, and detach puts back what was there',
+    (_, name) => {
+      const { host, priorities } = machine();
+      priorities.set(A, ['20', '30']);
+      linesOf(attach, host, '--networkmanager', name);
+      expect(priorities.get(A)).toEqual(['-50', '-50']);
+      expect(priorities.get(B)).toEqual(['0', '0']);
+      linesOf(detach, host, '--networkmanager', name);
+      expect(priorities.get(A)).toEqual(['20', '30']);
+      expect(host.files.has(KEPT)).toBe(false);
+    },
+  );
 
   test('twice changes nothing more, and keeps what was there first', () => {
     const { host, priorities } = machine();
     linesOf(attach, host, '--networkmanager', A);
-    expect(linesOf(attach, host, '--networkmanager', A)).toEqual(['My VPN $(reboot): is attached already']);
+    expect(linesOf(attach, host, '--networkmanager', A)).toEqual([
+      'My VPN $(reboot): is attached already',
+    ]);
     linesOf(detach, host, '--networkmanager', A);
     expect(priorities.get(A)).toEqual(['0', '0']);
   });
@@ -109,8 +125,12 @@ describe('attach --networkmanager', () => {
     ['a VPN of another plugin', 'Other', /not an OpenVPN connection/],
     ['a name with escape sequences', '\x1b[2J', /^\\x1b\[2J: /],
   ])('refuses %s, and changes nothing', (_, name, problem) => {
-    const { host } = machine({ [`${FOLDER}/d`]: vpnKeyfile({ uuid: 'd'.repeat(32), name: 'Twice' }) });
-    const error = thrownBy(() => linesOf(attach, host, '--networkmanager', A, '--networkmanager', name));
+    const { host } = machine({
+      [`${FOLDER}/d`]: vpnKeyfile({ uuid: 'd'.repeat(32), name: 'Twice' }),
+    });
+    const error = thrownBy(() =>
+      linesOf(attach, host, '--networkmanager', A, '--networkmanager', name),
+    );
     expect(error.code).toBe('PROFILE');
     expect(error.detail.join('\n')).toMatch(problem);
     expect(host.commands).toEqual([]);
@@ -118,9 +138,16 @@ describe('attach --networkmanager', () => {
 
   test('says what NetworkManager says when it does not run', () => {
     const { host } = machine();
-    const run: FakeHost['run'] = () => ({ status: 8, stdout: '', stderr: 'Error: NetworkManager is not running.\n' });
+    const run: FakeHost['run'] = () => ({
+      status: 8,
+      stdout: '',
+      stderr: 'Error: NetworkManager is not running.\n',
+    });
     const error = thrownBy(() => linesOf(attach, { ...host, run }, '--networkmanager', A));
-    expect([error.code, ...error.detail]).toEqual(['PROFILE', 'Error: NetworkManager is not running.']);
+    expect([error.code, ...error.detail]).toEqual([
+      'PROFILE',
+      'Error: NetworkManager is not running.',
+    ]);
     expect(host.files.has(KEPT)).toBe(false);
   });
 
@@ -132,8 +159,13 @@ describe('attach --networkmanager', () => {
   });
 
   test('needs root, and takes no profile besides', () => {
-    expect(thrownBy(() => linesOf(attach, machine({}, false).host, '--networkmanager', A)).code).toBe('NOT_ROOT');
-    expect(thrownBy(() => linesOf(attach, machine().host, '--networkmanager', A, '/etc/openvpn/a.conf')).code).toBe('USAGE');
+    expect(
+      thrownBy(() => linesOf(attach, machine({}, false).host, '--networkmanager', A)).code,
+    ).toBe('NOT_ROOT');
+    expect(
+      thrownBy(() => linesOf(attach, machine().host, '--networkmanager', A, '/etc/openvpn/a.conf'))
+        .code,
+    ).toBe('USAGE');
   });
 });
 
@@ -151,6 +183,8 @@ test.each(['', 'x', '[]', '{"a":1}', `{"${A}":{"${KEYS[0]}":"$(reboot)","${KEYS[
   (text) => {
     const { host, priorities } = machine({ [KEPT]: text });
     priorities.set(A, ['-50', '-50']);
-    expect(linesOf(detach, host, '--networkmanager', A)).toEqual(['My VPN $(reboot): holds nothing of ours']);
+    expect(linesOf(detach, host, '--networkmanager', A)).toEqual([
+      'My VPN $(reboot): holds nothing of ours',
+    ]);
   },
 );

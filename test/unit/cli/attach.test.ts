@@ -42,7 +42,10 @@ describe('attach', () => {
     linesOf(attach, host, A);
     host.files.set(A, `${host.files.get(A)}verb 4\n`);
     linesOf(attach, host, A);
-    expect(host.list(PROFILES).map((name) => host.files.get(`${PROFILES}/${name}`))).toEqual(['client\n', 'client\nverb 4\n']);
+    expect(host.list(PROFILES).map((name) => host.files.get(`${PROFILES}/${name}`))).toEqual([
+      'client\n',
+      'client\nverb 4\n',
+    ]);
   });
 
   test('names every problem of every file, and changes none of them', () => {
@@ -76,14 +79,26 @@ describe('attach', () => {
     const host = fakeHost({ files: { [A]: 'client\nremote a\n' }, root: false });
     const before = new Map(host.files);
     const lines = linesOf(attach, host, '--dry-run', A);
-    expect(lines).toEqual(expect.arrayContaining([`--- ${A}`, '@@ -1,2 +1,8 @@', ' remote a', '+script-security 2', `+up ${HOOKS}/up`]));
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        `--- ${A}`,
+        '@@ -1,2 +1,8 @@',
+        ' remote a',
+        '+script-security 2',
+        `+up ${HOOKS}/up`,
+      ]),
+    );
     expect(lines).toContain(`# ${A}: would be attached`);
     expect(host.files).toEqual(before);
   });
 
   test('needs root to write', () => {
-    expect(thrownBy(() => linesOf(attach, machine({ [A]: '' }, { root: false }), A)).code).toBe('NOT_ROOT');
-    expect(thrownBy(() => linesOf(detach, machine({ [A]: '' }, { root: false }), A)).code).toBe('NOT_ROOT');
+    expect(thrownBy(() => linesOf(attach, machine({ [A]: '' }, { root: false }), A)).code).toBe(
+      'NOT_ROOT',
+    );
+    expect(thrownBy(() => linesOf(detach, machine({ [A]: '' }, { root: false }), A)).code).toBe(
+      'NOT_ROOT',
+    );
   });
 
   test('refuses while no hook is installed: OpenVPN would not start', () => {
@@ -133,6 +148,8 @@ describe('detach', () => {
     const host = machine({ [A]: 'client\n' });
     linesOf(attach, host, A);
     host.files.set(A, (host.files.get(A) ?? '').replace(/# <<<.*\n/, ''));
-    expect(thrownBy(() => linesOf(detach, host, A)).detail).toEqual([expect.stringMatching(/line 2 begins .* take that line out by hand/)]);
+    expect(thrownBy(() => linesOf(detach, host, A)).detail).toEqual([
+      expect.stringMatching(/line 2 begins .* take that line out by hand/),
+    ]);
   });
 });

@@ -52,7 +52,9 @@ test('docs/commands.md is made from the table', async () => {
 });
 
 test('the help of all commands fits a terminal of 80 columns and 24 rows, prompt included', () => {
-  const lines = programHelp(COMMANDS).flatMap(({ text, indent }) => fitted(text, { columns: 80 }, indent));
+  const lines = programHelp(COMMANDS).flatMap(({ text, indent }) =>
+    fitted(text, { columns: 80 }, indent),
+  );
   expect(lines.length).toBeLessThan(24);
   for (const { name, brief, group } of COMMANDS) {
     const line = lines.find((each) => each.startsWith(`  ${name} `));
@@ -82,7 +84,8 @@ describe.each(COMMANDS)('$name', (command) => {
     expect(examples.length).toBeGreaterThan(0);
     for (const [call] of examples) {
       expect(call.split(' ')[0]).toBe(name);
-      for (const [flag] of (call.split(' -- ')[0] ?? '').matchAll(/(?<= )--[a-z-]+/g)) expect(Object.keys(flags)).toContain(flag.slice(2));
+      for (const [flag] of (call.split(' -- ')[0] ?? '').matchAll(/(?<= )--[a-z-]+/g))
+        expect(Object.keys(flags)).toContain(flag.slice(2));
     }
   });
 });

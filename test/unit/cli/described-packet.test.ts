@@ -4,7 +4,11 @@ import { describedPacket, type PacketWords } from '../../../src/cli/described-pa
 const USERS: Readonly<Record<string, number>> = { root: 0, '0': 0, nobody: 65534 };
 
 function packet(call: string, flags: Omit<PacketWords, 'words'> = {}) {
-  return describedPacket({ words: call.split(' '), ...flags }, 'explain …', (account) => USERS[account]);
+  return describedPacket(
+    { words: call.split(' '), ...flags },
+    'explain …',
+    (account) => USERS[account],
+  );
 }
 
 describe('a packet in words', () => {
@@ -33,13 +37,20 @@ describe('a packet in words', () => {
   });
 
   test('that is forwarded has two interfaces', () => {
-    expect(packet('forward tcp 192.0.2.7 443', { in: 'docker0', device: 'tun0' })).toMatchObject({ in: 'docker0', out: 'tun0' });
+    expect(packet('forward tcp 192.0.2.7 443', { in: 'docker0', device: 'tun0' })).toMatchObject({
+      in: 'docker0',
+      out: 'tun0',
+    });
   });
 
   test('that stays on a bridge has it on both sides, and is known as a frame', () => {
     const frame = { in: 'br-0', out: 'br-0', bridged: true };
-    expect(packet('forward tcp 10.9.0.3 80', { bridged: true, device: 'br-0' })).toMatchObject(frame);
-    expect(packet('forward tcp 10.9.0.3 80', { in: 'br-0', device: 'br-0' })).not.toHaveProperty('bridged');
+    expect(packet('forward tcp 10.9.0.3 80', { bridged: true, device: 'br-0' })).toMatchObject(
+      frame,
+    );
+    expect(packet('forward tcp 10.9.0.3 80', { in: 'br-0', device: 'br-0' })).not.toHaveProperty(
+      'bridged',
+    );
   });
 
   test('may name user, mark, state and port of origin', () => {
@@ -68,11 +79,25 @@ describe('a packet in words', () => {
     ['out tcp 192.0.2.7 80', { device: 'a b' }, /"a b" is not an interface name/],
     ['out tcp 192.0.2.7 80', { state: 'open' }, /"open" is none of new/],
     ['out tcp 192.0.2.7 80', { 'from-lan': true }, /--from-lan is for a packet that comes in/],
-    ['out tcp 192.0.2.7 80', { bridged: true, device: 'br-0' }, /--bridged is for forwarded packets/],
-    ['forward tcp 192.0.2.7 80', { bridged: true, in: 'br-0', device: 'br-1' }, /--bridged is for forwarded packets/],
-    ['in tcp 192.0.2.7 80', { 'from-lan': true, device: 'tun0' }, /--from-lan is for a packet that comes in/],
+    [
+      'out tcp 192.0.2.7 80',
+      { bridged: true, device: 'br-0' },
+      /--bridged is for forwarded packets/,
+    ],
+    [
+      'forward tcp 192.0.2.7 80',
+      { bridged: true, in: 'br-0', device: 'br-1' },
+      /--bridged is for forwarded packets/,
+    ],
+    [
+      'in tcp 192.0.2.7 80',
+      { 'from-lan': true, device: 'tun0' },
+      /--from-lan is for a packet that comes in/,
+    ],
     ['in tcp 192.0.2.7 80', { in: 'eth0' }, /--in is for forwarded packets/],
     ['out tcp 192.0.2.7 80', { to: '10.0.0.1' }, /--to is for packets that come in/],
     ['in tcp 192.0.2.7 80', { to: '2001:db8::1' }, /another IP version/],
-  ])('"%s" with %j is refused', (call, flags, problem) => expect(() => packet(call, flags)).toThrow(problem));
+  ])('"%s" with %j is refused', (call, flags, problem) =>
+    expect(() => packet(call, flags)).toThrow(problem),
+  );
 });

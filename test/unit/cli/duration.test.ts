@@ -10,6 +10,7 @@ test.each([
   ['24h', 86_400],
 ])('%s is %i seconds', (text, seconds) => expect(parseDuration(text)).toBe(seconds));
 
-test.each(['', '0', '-5', '5 m', '5d', '25h', '1.5h', '5m; reboot', '99999999999'])('"%s" is no duration', (text) =>
-  expect(parseDuration(text)).toBeUndefined(),
+test.each(['', '0', '-5', '5 m', '5d', '25h', '1.5h', '5m; reboot', '99999999999'])(
+  '"%s" is no duration',
+  (text) => expect(parseDuration(text)).toBeUndefined(),
 );

@@ -12,7 +12,9 @@ import { VERSION } from '../../../src/cli/version.ts';
 import { KEYS } from '../../../src/policy/settings.ts';
 
 test('the version is that of package.json', () => {
-  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { readonly version: string };
+  const { version } = JSON.parse(
+    readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
+  ) as { readonly version: string };
   expect(VERSION).toBe(version);
 });
 
@@ -27,42 +29,62 @@ describe('what somebody may have meant', () => {
     ['lokc', 'lock'],
   ])('%s is %s', (word, meant) => expect(nearest(word, names)).toBe(meant));
 
-  test.each(['', 'x', 'frobnicate', 'rm'])('"%s" is nothing', (word) => expect(nearest(word, names)).toBeUndefined());
+  test.each(['', 'x', 'frobnicate', 'rm'])('"%s" is nothing', (word) =>
+    expect(nearest(word, names)).toBeUndefined(),
+  );
 
   test('of flags, it is said', () => {
     const command = { name: 'status', usage: 'status [--json]' };
     expect(() => parseArguments(command, ['--jsn'], { json: { type: 'boolean' } })).toThrow(
       'status has no flag "--jsn": did you mean "--json"?',
     );
-    expect(() => parseArguments(command, ['--xyz'], { json: { type: 'boolean' } })).toThrow(/^status has no flag "--xyz"$/);
+    expect(() => parseArguments(command, ['--xyz'], { json: { type: 'boolean' } })).toThrow(
+      /^status has no flag "--xyz"$/,
+    );
   });
 });
 
 test('the manual page has every command with every example, in text that groff takes literally', () => {
   const page = manPage(COMMANDS);
-  const plain = page.replaceAll('\\-', '-').replaceAll('\\&', '').replaceAll('\\(dq', '"').replaceAll('\\(aq', "'").replaceAll('\\e', '\\');
+  const plain = page
+    .replaceAll('\\-', '-')
+    .replaceAll('\\&', '')
+    .replaceAll('\\(dq', '"')
+    .replaceAll('\\(aq', "'")
+    .replaceAll('\\e', '\\');
   for (const { usage, examples } of COMMANDS) {
     expect(plain).toContain(`.B ${usage}\n`);
     for (const [call] of examples) expect(plain).toContain(`.B ovpn-killswitch ${call}\n`);
   }
   for (const { flags, exits = [] } of COMMANDS) {
-    for (const [name, { what }] of Object.entries(flags)) for (const text of [`--${name}`, what]) expect(plain).toContain(text);
+    for (const [name, { what }] of Object.entries(flags))
+      for (const text of [`--${name}`, what]) expect(plain).toContain(text);
     for (const [, meaning] of exits) expect(plain).toContain(meaning);
   }
-  const control = page.split('\n').filter((line) => /^[.']/.test(line) && !/^\.(TH|SH|TP|B|BR|I|RS|RE)( |$)/.test(line));
+  const control = page
+    .split('\n')
+    .filter((line) => /^[.']/.test(line) && !/^\.(TH|SH|TP|B|BR|I|RS|RE)( |$)/.test(line));
   expect(control).toEqual([]);
 });
 
 test('the page of the settings has every key, with what it takes', () => {
-  const plain = settingsPage().replaceAll('\\-', '-').replaceAll('\\(dq', '"').replaceAll('\\(aq', "'");
-  for (const [key, { allowed }] of Object.entries(KEYS)) for (const text of [`.B ${key}\n`, allowed]) expect(plain).toContain(text);
+  const plain = settingsPage()
+    .replaceAll('\\-', '-')
+    .replaceAll('\\(dq', '"')
+    .replaceAll('\\(aq', "'");
+  for (const [key, { allowed }] of Object.entries(KEYS))
+    for (const text of [`.B ${key}\n`, allowed]) expect(plain).toContain(text);
 });
 
 describe('completion', () => {
   const complete = (...words: readonly string[]) => {
     const script = `${completionText('bash', COMMANDS)}
 COMP_WORDS=(ovpn-killswitch "$@"); COMP_CWORD=$#; _ovpn_killswitch; printf '%s\\n' "\${COMPREPLY[@]}"`;
-    const { stdout, stderr, status } = spawnSync('bash', ['--norc', '-c', script, 'bash', ...words], { encoding: 'utf8' });
+    const { stdout, stderr, status } = spawnSync(
+      'bash',
+      ['--norc', '-c', script, 'bash', ...words],
+      { encoding: 'utf8' },
+    );
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
     return stdout.trim().split('\n');
   };
@@ -72,13 +94,23 @@ COMP_WORDS=(ovpn-killswitch "$@"); COMP_CWORD=$#; _ovpn_killswitch; printf '%s\\
   test('bash completes commands, then what may stand at that place', () => {
     expect(complete('')).toEqual(typed.map(({ name }) => name));
     expect(complete('stat')).toEqual(['status']);
-    expect(complete('status', '')).toEqual(['--json', '--prometheus', '--short', '--watch', '--help']);
+    expect(complete('status', '')).toEqual([
+      '--json',
+      '--prometheus',
+      '--short',
+      '--watch',
+      '--help',
+    ]);
     expect(complete('boot', 'en')).toEqual(['enable']);
     expect(complete('boot', 'enable', '')).toEqual(['--with', '--sysctl', '--help']);
     expect(complete('boot', 'enable', '--with', 'sys')).toEqual(['systemd', 'sysconfig']);
     expect(complete('explain', '')).toEqual(['out', 'in', 'forward']);
     expect(complete('explain', 'out', '--as', 'root', 't')).toEqual(['tcp']);
-    expect(complete('explain', 'out', 'tcp', '--state', '')).toEqual(['new', 'established', 'related']);
+    expect(complete('explain', 'out', 'tcp', '--state', '')).toEqual([
+      'new',
+      'established',
+      'related',
+    ]);
     // A value of one's own, and a file: the shell completes them.
     expect(complete('unlock', '--for', '')).toEqual(['']);
     expect(complete('attach', '/etc/')).toEqual(['']);
@@ -88,7 +120,9 @@ COMP_WORDS=(ovpn-killswitch "$@"); COMP_CWORD=$#; _ovpn_killswitch; printf '%s\\
   test('fish completes the same', (context) => {
     const fish = (line: string) => {
       const script = `${completionText('fish', COMMANDS)}\ncomplete -C '${line}'`;
-      const { error, stdout } = spawnSync('fish', ['--no-config', '-c', script], { encoding: 'utf8' });
+      const { error, stdout } = spawnSync('fish', ['--no-config', '-c', script], {
+        encoding: 'utf8',
+      });
       if (error !== undefined) context.skip('fish is not installed');
       return stdout
         .trim()
@@ -98,7 +132,9 @@ COMP_WORDS=(ovpn-killswitch "$@"); COMP_CWORD=$#; _ovpn_killswitch; printf '%s\\
     expect(fish('ovpn-killswitch explain ')).toEqual(['forward', 'in', 'out']);
     expect(fish('ovpn-killswitch boot en')).toEqual(['enable']);
     expect(fish('ovpn-killswitch boot enable --with sys')).toEqual(['sysconfig', 'systemd']);
-    expect(fish('ovpn-killswitch lock --')).toEqual(expect.arrayContaining(['--force', '--confirm', '--no-ssh', '--help']));
+    expect(fish('ovpn-killswitch lock --')).toEqual(
+      expect.arrayContaining(['--force', '--confirm', '--no-ssh', '--help']),
+    );
   });
 
   test.each(SHELLS)('%s knows every command and every flag', (shell) => {

@@ -34,7 +34,10 @@ describe('prove ends', () => {
   });
 
   test('with what left, when and with which backend', () => {
-    const { proven, said } = concluded({ title: 'tun0 is deleted', tally: { ...QUIET.tally, clear: 3, byName: { 'isp-dns4': 3 } } });
+    const { proven, said } = concluded({
+      title: 'tun0 is deleted',
+      tally: { ...QUIET.tally, clear: 3, byName: { 'isp-dns4': 3 } },
+    });
     expect(proven).toBe(false);
     expect(said).toContain('iptables: tun0 is deleted: isp-dns4: 3');
     expect(said.at(-1)).toBe('3 packets left in clear, of 4,500 probes');
@@ -42,7 +45,12 @@ describe('prove ends', () => {
 
   test.each([
     ['the capture has lost packets', {}, { lost: 2 }, 'iptables: tcpdump lost 2 packets'],
-    ['the tunnel did not carry everything', { worked: THINGS - 1 }, {}, 'iptables: not everything worked through the tunnel'],
+    [
+      'the tunnel did not carry everything',
+      { worked: THINGS - 1 },
+      {},
+      'iptables: not everything worked through the tunnel',
+    ],
   ])('as not proven when %s, whatever left', (_, chapter, end, doubt) => {
     const { proven, said } = concluded(chapter, end);
     expect(proven).toBe(false);
@@ -55,6 +63,8 @@ describe('prove ends', () => {
   });
 
   test('with what could not be sent here', () => {
-    expect(concluded({}, { missing: 'the probes of another user' }).said).toContain('Not sent: the probes of another user.');
+    expect(concluded({}, { missing: 'the probes of another user' }).said).toContain(
+      'Not sent: the probes of another user.',
+    );
   });
 });

@@ -6,11 +6,17 @@ const NARROW = { columns: 24 };
 
 describe('a text on a screen', () => {
   test('goes on below its own start', () => {
-    expect(fitted('  one two three four five six', NARROW)).toEqual(['  one two three four', '  five six']);
+    expect(fitted('  one two three four five six', NARROW)).toEqual([
+      '  one two three four',
+      '  five six',
+    ]);
   });
 
   test('goes on where it is told to, and its first line is filled all the same', () => {
-    expect(fitted('name: one two three four', { columns: 20 }, 6)).toEqual(['name: one two three', '      four']);
+    expect(fitted('name: one two three four', { columns: 20 }, 6)).toEqual([
+      'name: one two three',
+      '      four',
+    ]);
   });
 
   test('keeps the lines that it has, empty ones too', () => {
@@ -25,14 +31,23 @@ describe('a text on a screen', () => {
   });
 
   test('fits, and keeps every character that is not a space', () => {
-    const line = fc.array(fc.constantFrom('a', 'bc', '/a/long/path/without/any/space', ' ', '  '), { maxLength: 30 });
-    const text = fc.array(line, { maxLength: 3 }).map((lines) => lines.map((parts) => ['x', ...parts].join('')).join('\n'));
+    const line = fc.array(fc.constantFrom('a', 'bc', '/a/long/path/without/any/space', ' ', '  '), {
+      maxLength: 30,
+    });
+    const text = fc
+      .array(line, { maxLength: 3 })
+      .map((lines) => lines.map((parts) => ['x', ...parts].join('')).join('\n'));
     fc.assert(
-      fc.property(text, fc.integer({ min: 60, max: 100 }), fc.option(fc.nat(30), { nil: undefined }), (any, columns, indent) => {
-        const lines = fitted(any, { columns }, indent);
-        expect(lines.filter((each) => each.length > columns)).toEqual([]);
-        expect(lines.join('').replace(/\s/g, '')).toBe(any.replace(/\s/g, ''));
-      }),
+      fc.property(
+        text,
+        fc.integer({ min: 60, max: 100 }),
+        fc.option(fc.nat(30), { nil: undefined }),
+        (any, columns, indent) => {
+          const lines = fitted(any, { columns }, indent);
+          expect(lines.filter((each) => each.length > columns)).toEqual([]);
+          expect(lines.join('').replace(/\s/g, '')).toBe(any.replace(/\s/g, ''));
+        },
+      ),
     );
   });
 });

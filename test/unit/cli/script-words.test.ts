@@ -12,11 +12,15 @@ import { POLICIES } from '../../support/policies.ts';
 
 const SOURCE = resolve(import.meta.dirname, '../../../src');
 const SCRIPTS = ['boot', 'cli'].flatMap((folder) =>
-  readdirSync(join(SOURCE, folder)).flatMap((name) => (name.endsWith('.sh') ? [join(SOURCE, folder, name)] : [])),
+  readdirSync(join(SOURCE, folder)).flatMap((name) =>
+    name.endsWith('.sh') ? [join(SOURCE, folder, name)] : [],
+  ),
 );
 
 /** Words that could not be anything else: paths, names of ours, patterns. */
-const TELLING = Object.entries(SCRIPT_WORDS).filter(([, text]) => /ovpn|killswitch|\/.*\/|\^/i.test(text));
+const TELLING = Object.entries(SCRIPT_WORDS).filter(([, text]) =>
+  /ovpn|killswitch|\/.*\/|\^/i.test(text),
+);
 
 describe('the plain scripts', () => {
   test('are there, and share words with the code', () => {
@@ -29,7 +33,9 @@ describe('the plain scripts', () => {
       .split('\n')
       .filter((line) => !line.startsWith('#'));
     const written = TELLING.flatMap(([name, text]) =>
-      lines.filter((line) => line.includes(text) && text !== SCRIPT_WORDS['SERVICE']).map((line) => `${name}: ${line}`),
+      lines
+        .filter((line) => line.includes(text) && text !== SCRIPT_WORDS['SERVICE'])
+        .map((line) => `${name}: ${line}`),
     );
     expect(written).toEqual([]);
   });
@@ -51,7 +57,8 @@ describe('a saved file of rules', () => {
     'COMMIT',
     '',
   ].join('\n');
-  const base = iptables(['ipv4']).bootText(compile(POLICIES['blocked, no endpoint']))['base.v4'] ?? '';
+  const base =
+    iptables(['ipv4']).bootText(compile(POLICIES['blocked, no endpoint']))['base.v4'] ?? '';
 
   test.each([
     ['that a save has made', saved],
@@ -63,16 +70,19 @@ describe('a saved file of rules', () => {
         .filter((line) => !/ovpn|KILLSWITCH-[OI]/.test(line))
         .join('\n'),
     ],
-  ])('%s is the same after recover as after the code, and its owner keeps every line', (_, text) => {
-    const folder = mkdtempSync(join(tmpdir(), 'saved-'));
-    const file = join(folder, 'iptables');
-    writeFileSync(file, text);
-    const rule = `grep -Eq -e '${SCRIPT_WORDS['OUR_LINE']}' "$1" || { cat "$1"; exit; }; sed -E -e '/${SCRIPT_WORDS['OUR_LINE']}/d' -e 's/${SCRIPT_WORDS['OUR_POLICY']}/:\\1 ACCEPT/' "$1"`;
-    const { stdout, stderr } = spawnSync('sh', ['-c', rule, 'sh', file], { encoding: 'utf8' });
-    rmSync(folder, { recursive: true });
-    expect(stderr).toBe('');
-    expect(withoutRules(text)).toBe(stdout);
-    expect(stdout).toContain('as in KILLSWITCH-FAQ');
-    expect(stdout).not.toMatch(/ -[jg] KILLSWITCH-|^:KILLSWITCH-|-A KILLSWITCH-/m);
-  });
+  ])(
+    '%s is the same after recover as after the code, and its owner keeps every line',
+    (_, text) => {
+      const folder = mkdtempSync(join(tmpdir(), 'saved-'));
+      const file = join(folder, 'iptables');
+      writeFileSync(file, text);
+      const rule = `grep -Eq -e '${SCRIPT_WORDS['OUR_LINE']}' "$1" || { cat "$1"; exit; }; sed -E -e '/${SCRIPT_WORDS['OUR_LINE']}/d' -e 's/${SCRIPT_WORDS['OUR_POLICY']}/:\\1 ACCEPT/' "$1"`;
+      const { stdout, stderr } = spawnSync('sh', ['-c', rule, 'sh', file], { encoding: 'utf8' });
+      rmSync(folder, { recursive: true });
+      expect(stderr).toBe('');
+      expect(withoutRules(text)).toBe(stdout);
+      expect(stdout).toContain('as in KILLSWITCH-FAQ');
+      expect(stdout).not.toMatch(/ -[jg] KILLSWITCH-|^:KILLSWITCH-|-A KILLSWITCH-/m);
+    },
+  );
 });

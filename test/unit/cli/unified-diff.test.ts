@@ -5,7 +5,9 @@ import { unifiedDiff } from '../../../src/cli/unified-diff.ts';
 
 describe('a unified diff', () => {
   test('shows the change with three lines around it', () => {
-    expect(unifiedDiff('/a', '1\n2\n3\n4\n5\n6\n7\n8\n9\n', '1\n2\n3\n4\nfive\n6\n7\n8\n9\n')).toEqual([
+    expect(
+      unifiedDiff('/a', '1\n2\n3\n4\n5\n6\n7\n8\n9\n', '1\n2\n3\n4\nfive\n6\n7\n8\n9\n'),
+    ).toEqual([
       '--- /a',
       '+++ /a',
       '@@ -2,7 +2,7 @@',
@@ -42,13 +44,23 @@ describe('a unified diff', () => {
 
   test('makes the one text of the other', () => {
     const text = fc
-      .array(fc.tuple(fc.constantFrom('a', 'b', 'c', ''), fc.constantFrom('\n', '\r\n')), { maxLength: 20 })
-      .chain((lines) => fc.constantFrom('', 'end').map((last) => lines.map(([line, end]) => line + end).join('') + last));
+      .array(fc.tuple(fc.constantFrom('a', 'b', 'c', ''), fc.constantFrom('\n', '\r\n')), {
+        maxLength: 20,
+      })
+      .chain((lines) =>
+        fc
+          .constantFrom('', 'end')
+          .map((last) => lines.map(([line, end]) => line + end).join('') + last),
+      );
     fc.assert(
       fc.property(text, text, (before, after) => {
         const lines = unifiedDiff('/a', before, after);
         fc.pre(before !== after);
-        expect(applyPatch(before, lines.map((line) => `${line}\n`).join(''), { autoConvertLineEndings: false })).toBe(after);
+        expect(
+          applyPatch(before, lines.map((line) => `${line}\n`).join(''), {
+            autoConvertLineEndings: false,
+          }),
+        ).toBe(after);
       }),
     );
   });

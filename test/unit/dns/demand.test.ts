@@ -5,11 +5,23 @@ import type { LiveTunnel } from '../../../src/machine/live-tunnels.ts';
 import { parseHostName } from '../../../src/net/host-name.ts';
 import { settingsOf, type TunnelFacts, tunnelOf } from '../../support/policies.ts';
 
-const live = (facts: TunnelFacts, since = 1): LiveTunnel => ({ tunnel: tunnelOf(facts), since, daemon: undefined, deviceSeen: true });
-const TUN0 = { device: 'tun0', addresses: ['10.8.0.6', 'fd00:8::6'], resolvers: ['10.8.0.1', 'fd00:8::1'] };
+const live = (facts: TunnelFacts, since = 1): LiveTunnel => ({
+  tunnel: tunnelOf(facts),
+  since,
+  daemon: undefined,
+  deviceSeen: true,
+});
+const TUN0 = {
+  device: 'tun0',
+  addresses: ['10.8.0.6', 'fd00:8::6'],
+  resolvers: ['10.8.0.1', 'fd00:8::1'],
+};
 const TUN1 = { device: 'tun1', addresses: ['10.9.0.6'], resolvers: ['10.9.0.1', 'fd00:9::1'] };
 const shown = (settings: Parameters<typeof settingsOf>[0], ...tunnels: readonly LiveTunnel[]) =>
-  demandsOf(settingsOf(settings), tunnels).map(({ device, resolvers }) => [device, ...resolvers.map(({ text }) => text)]);
+  demandsOf(settingsOf(settings), tunnels).map(({ device, resolvers }) => [
+    device,
+    ...resolvers.map(({ text }) => text),
+  ]);
 
 describe('what live tunnels demand of the system’s DNS', () => {
   test('is nothing without a tunnel, and nothing of one without resolvers', () => {
@@ -22,7 +34,10 @@ describe('what live tunnels demand of the system’s DNS', () => {
       ['tun1', '10.9.0.1'],
       ['tun0', '10.8.0.1', 'fd00:8::1'],
     ]);
-    expect(shown({}, live(TUN0, 2), live(TUN1, 1)).map(([device]) => device)).toEqual(['tun0', 'tun1']);
+    expect(shown({}, live(TUN0, 2), live(TUN1, 1)).map(([device]) => device)).toEqual([
+      'tun0',
+      'tun1',
+    ]);
   });
 
   test('leaves out what the rules keep from being asked: IPv6 in a tunnel without it, or when it is blocked', () => {
@@ -31,7 +46,9 @@ describe('what live tunnels demand of the system’s DNS', () => {
   });
 
   test('is what KILLSWITCH_DNS says instead of what was pushed', () => {
-    expect(shown({ KILLSWITCH_DNS: '9.9.9.9' }, live(TUN0), live({ ...TUN1, resolvers: [] }))).toEqual([
+    expect(
+      shown({ KILLSWITCH_DNS: '9.9.9.9' }, live(TUN0), live({ ...TUN1, resolvers: [] })),
+    ).toEqual([
       ['tun0', '9.9.9.9'],
       ['tun1', '9.9.9.9'],
     ]);
@@ -57,6 +74,10 @@ describe('a resolv.conf of ours', () => {
       'search corp.example',
       '',
     ]);
-    expect(lines(resolvConfText([{ ...demand, resolvers: [first] }]))).toEqual(['nameserver 10.8.0.9', 'search corp.example', '']);
+    expect(lines(resolvConfText([{ ...demand, resolvers: [first] }]))).toEqual([
+      'nameserver 10.8.0.9',
+      'search corp.example',
+      '',
+    ]);
   });
 });

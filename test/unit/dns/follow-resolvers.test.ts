@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { Command, Output } from '../../../src/backend/backend.ts';
-import { followResolvers, followResolversOrSay, readResolvers } from '../../../src/dns/follow-resolvers.ts';
+import {
+  followResolvers,
+  followResolversOrSay,
+  readResolvers,
+} from '../../../src/dns/follow-resolvers.ts';
 import { KillswitchError } from '../../../src/errors.ts';
 import { removeLiveTunnel, writeLiveTunnel } from '../../../src/machine/live-tunnels.ts';
 import { writeLockRecord } from '../../../src/machine/lock-record.ts';
@@ -16,8 +20,18 @@ const [TUN0, TUN1] = [
 ];
 
 function locked(machine: FakeMachine): FakeHost {
-  const host = fakeHost({ ...machine, files: { [CONF]: HERE, '/proc/net/dev': '', ...machine.files } });
-  writeLockRecord(host, { locked: true, since: 1, backend: 'nftables', wall: false, before: [], made: [] });
+  const host = fakeHost({
+    ...machine,
+    files: { [CONF]: HERE, '/proc/net/dev': '', ...machine.files },
+  });
+  writeLockRecord(host, {
+    locked: true,
+    since: 1,
+    backend: 'nftables',
+    wall: false,
+    before: [],
+    made: [],
+  });
   return host;
 }
 
@@ -31,9 +45,12 @@ function leave(host: FakeHost, tunnel = TUN0): ReturnType<typeof followResolvers
   return followResolvers(host);
 }
 
-const calls = (host: FakeHost) => host.commands.map(({ program, args }) => [program, ...args].join(' '));
-const servers = (text: string | undefined) => [...(text ?? '').matchAll(/^nameserver (\S+)/gm)].map(([, server]) => server);
-const ownFiles = (host: FakeHost) => [...host.files.keys()].filter((path) => path.includes('/dns/'));
+const calls = (host: FakeHost) =>
+  host.commands.map(({ program, args }) => [program, ...args].join(' '));
+const servers = (text: string | undefined) =>
+  [...(text ?? '').matchAll(/^nameserver (\S+)/gm)].map(([, server]) => server);
+const ownFiles = (host: FakeHost) =>
+  [...host.files.keys()].filter((path) => path.includes('/dns/'));
 
 describe('the plain file', () => {
   test('names the tunnel’s resolvers while it is up, and is byte for byte what it was afterwards', () => {
@@ -98,8 +115,14 @@ describe('the plain file', () => {
   });
 
   test('is changed where its link leads, and what it was is kept where it lasts as long', () => {
-    const lasting = locked({ links: { [CONF]: '/etc/resolv.static' }, files: { '/etc/resolv.static': HERE } });
-    const passing = locked({ links: { [CONF]: '/run/dhcp/resolv.conf' }, files: { '/run/dhcp/resolv.conf': HERE } });
+    const lasting = locked({
+      links: { [CONF]: '/etc/resolv.static' },
+      files: { '/etc/resolv.static': HERE },
+    });
+    const passing = locked({
+      links: { [CONF]: '/run/dhcp/resolv.conf' },
+      files: { '/run/dhcp/resolv.conf': HERE },
+    });
     connect(lasting);
     connect(passing);
     expect(servers(lasting.files.get('/etc/resolv.static'))).toEqual(['10.8.0.1']);
@@ -120,7 +143,9 @@ describe('the plain file', () => {
 
   test('that is immutable is reported as such, in the log, and nothing is thrown at a hook', () => {
     const host = locked({});
-    const refusal = new KillswitchError('FILES', 'could not rewrite', '', ['EPERM: operation not permitted']);
+    const refusal = new KillswitchError('FILES', 'could not rewrite', '', [
+      'EPERM: operation not permitted',
+    ]);
     const stubborn: FakeHost = {
       ...host,
       rewrite: () => {
@@ -176,7 +201,14 @@ describe('the settings', () => {
 test('a machine that is unlocked, or on which nobody has decided, keeps its own resolvers', () => {
   const open = locked({});
   connect(open);
-  writeLockRecord(open, { locked: false, since: 2, backend: 'nftables', wall: false, before: [], made: [] });
+  writeLockRecord(open, {
+    locked: false,
+    since: 2,
+    backend: 'nftables',
+    wall: false,
+    before: [],
+    made: [],
+  });
   open.files.set(SETTINGS, 'damaged');
   expect(followResolvers(open)).toEqual({ kind: 'given-back' });
   expect(open.files.get(CONF)).toBe(HERE);
@@ -213,7 +245,12 @@ describe('systemd-resolved', () => {
     const [resolver] = TUN0.resolvers;
     if (resolver === undefined) throw new Error('it has one');
     connect(host, { ...TUN0, resolvers: [{ ...resolver, transport: 'tls', dnssec: 'optional' }] });
-    expect(calls(host)).toEqual(expect.arrayContaining(['resolvectl dnssec tun0 allow-downgrade', 'resolvectl dnsovertls tun0 yes']));
+    expect(calls(host)).toEqual(
+      expect.arrayContaining([
+        'resolvectl dnssec tun0 allow-downgrade',
+        'resolvectl dnsovertls tun0 yes',
+      ]),
+    );
   });
 
   test('is told nothing twice', () => {
@@ -241,7 +278,8 @@ describe('systemd-resolved', () => {
   test('that does not hold any more what it was told is found by asking it, and told again', () => {
     let forgotten = false;
     const host = machine(({ args: [what] }) => {
-      const held = { dns: 'Link 7 (tun0): 10.8.0.1\n', domain: 'Link 7 (tun0): ~.\n' }[what ?? ''] ?? '';
+      const held =
+        { dns: 'Link 7 (tun0): 10.8.0.1\n', domain: 'Link 7 (tun0): ~.\n' }[what ?? ''] ?? '';
       return { stdout: forgotten ? 'Link 7 (tun0):\n' : held };
     });
     connect(host);
@@ -260,7 +298,10 @@ describe('systemd-resolved', () => {
     fails = false;
     host.commands.length = 0;
     expect(followResolvers(host)).toMatchObject({ kind: 'set' });
-    expect(calls(host).slice(0, 2)).toEqual(['resolvectl dns tun0 10.8.0.1', 'resolvectl domain tun0 ~.']);
+    expect(calls(host).slice(0, 2)).toEqual([
+      'resolvectl dns tun0 10.8.0.1',
+      'resolvectl domain tun0 ~.',
+    ]);
     expect(followResolvers(host)).toEqual({ kind: 'unchanged' });
   });
 
@@ -269,16 +310,22 @@ describe('systemd-resolved', () => {
     const host = machine(() => (stopped ? { status: 1 } : {}));
     connect(host);
     stopped = true;
-    expect(readResolvers(host, true).differences).toEqual([expect.stringContaining('asks nobody for tun0')]);
+    expect(readResolvers(host, true).differences).toEqual([
+      expect.stringContaining('asks nobody for tun0'),
+    ]);
   });
 
   test('that fails is an error that names the call', () => {
     const host = machine(() => ({
       status: 1,
-      stderr: 'Failed to set DNS configuration: Unit dbus-org.freedesktop.resolve1.service not found.\n',
+      stderr:
+        'Failed to set DNS configuration: Unit dbus-org.freedesktop.resolve1.service not found.\n',
     }));
     expect(() => connect(host)).toThrow(
-      expect.objectContaining({ code: 'RESOLVERS', detail: expect.arrayContaining(['resolvectl dns tun0 10.8.0.1']) }),
+      expect.objectContaining({
+        code: 'RESOLVERS',
+        detail: expect.arrayContaining(['resolvectl dns tun0 10.8.0.1']),
+      }),
     );
   });
 });

@@ -17,9 +17,18 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { openLockDoor, placeDoor, readDoor, removeDoor, rewriteDoor, writeDoor } from '../../../src/host/file-door.ts';
+import {
+  openLockDoor,
+  placeDoor,
+  readDoor,
+  removeDoor,
+  rewriteDoor,
+  writeDoor,
+} from '../../../src/host/file-door.ts';
 
-/** Folders need their real owners: root alone can make them. Below /run, where only root can write. */
+/**
+ * Folders need their real owners: root alone can make them. Below /run, where only root can write.
+ */
 const asRoot = process.geteuid?.() === 0;
 const USER = 12345;
 const SECRET = 'SECRET-OF-ROOT';
@@ -62,14 +71,18 @@ describe.skipIf(!asRoot)('the door to files', () => {
   test('refuses what others than root can change, the file or a folder above, with who and how', () => {
     writeFileSync(`${folder}/x`, 'text');
     chownSync(`${folder}/x`, USER, 0);
-    expect(readsAsRoot(`${folder}/x`)).toThrow(`${folder}/x belongs to uid ${USER}, who can change it`);
+    expect(readsAsRoot(`${folder}/x`)).toThrow(
+      `${folder}/x belongs to uid ${USER}, who can change it`,
+    );
     chownSync(`${folder}/x`, 0, 0);
     chmodSync(`${folder}/x`, 0o664);
     expect(readsAsRoot(`${folder}/x`)).toThrow('(mode 0664)');
     mkdirSync(`${folder}/below`);
     writeFileSync(`${folder}/below/x`, 'text');
     chmodSync(`${folder}/below`, 0o1777);
-    expect(readsAsRoot(`${folder}/below/x`)).toThrow(`others than root can write to ${folder}/below (mode 1777)`);
+    expect(readsAsRoot(`${folder}/below/x`)).toThrow(
+      `others than root can write to ${folder}/below (mode 1777)`,
+    );
     expect(() => writeDoor(`${folder}/below/new`, '', 0o644)).toThrow(`${folder}/below`);
     expect(existsSync(`${folder}/below/new`)).toBe(false);
   });
@@ -80,7 +93,9 @@ describe.skipIf(!asRoot)('the door to files', () => {
     expect(textOf(`${folder}/link`, 'root')).toBe('text');
     expect(placeDoor(`${folder}/link`)).toBe(`${folder}/x`);
     lchownSync(`${folder}/link`, USER, USER);
-    expect(() => textOf(`${folder}/link`, 'anybody')).toThrow(`${folder}/link is a symbolic link of uid ${USER}`);
+    expect(() => textOf(`${folder}/link`, 'anybody')).toThrow(
+      `${folder}/link is a symbolic link of uid ${USER}`,
+    );
     symlinkSync('loop', `${folder}/loop`);
     expect(() => textOf(`${folder}/loop`, 'root')).toThrow('too many symbolic links');
   });
@@ -92,7 +107,11 @@ describe.skipIf(!asRoot)('the door to files', () => {
     } finally {
       process.umask(umask);
     }
-    expect([`${folder}/a`, `${folder}/a/b`, `${folder}/a/b/x`].map((path) => statSync(path).mode & 0o7777)).toEqual([0o755, 0o755, 0o640]);
+    expect(
+      [`${folder}/a`, `${folder}/a/b`, `${folder}/a/b/x`].map(
+        (path) => statSync(path).mode & 0o7777,
+      ),
+    ).toEqual([0o755, 0o755, 0o640]);
   });
 
   test('rewrites a file of a user and leaves owner and mode, without the bits that give an account', () => {
@@ -102,7 +121,12 @@ describe.skipIf(!asRoot)('the door to files', () => {
     chmodSync(`${folder}/x`, 0o4640);
     rewriteDoor(`${folder}/x`, 'new', KEEPS);
     const { uid, gid, mode } = statSync(`${folder}/x`);
-    expect([uid, gid, mode & 0o7777, readFileSync(`${folder}/x`, 'utf8')]).toEqual([USER, USER, 0o640, 'new']);
+    expect([uid, gid, mode & 0o7777, readFileSync(`${folder}/x`, 'utf8')]).toEqual([
+      USER,
+      USER,
+      0o640,
+      'new',
+    ]);
   });
 
   test('replaces a lock that others can open, and keeps one that is right', () => {
@@ -116,7 +140,11 @@ describe.skipIf(!asRoot)('the door to files', () => {
     const before = fstatSync(held).ino;
     openLockDoor(path);
     const { ino, mode } = lstatSync(path);
-    expect([ino === before, mode & 0o7777, lstatSync(`${folder}/run`).mode & 0o7777]).toEqual([false, 0o600, 0o755]);
+    expect([ino === before, mode & 0o7777, lstatSync(`${folder}/run`).mode & 0o7777]).toEqual([
+      false,
+      0o600,
+      0o755,
+    ]);
     openLockDoor(path);
     expect(lstatSync(path).ino).toBe(ino);
     closeSync(held);
@@ -131,15 +159,20 @@ describe.skipIf(!asRoot)('the door to files', () => {
   });
 });
 
-test.runIf(asRoot)('a file that comes and goes meanwhile is whole or not there, and never an error', () => {
-  const path = `${base}/tun0`;
-  const script = `while :; do printf whole >${path}.new; mv ${path}.new ${path}; rm ${path}; done`;
-  const other = spawn('sh', ['-c', script], { stdio: 'ignore', detached: true });
-  try {
-    const seen = Array.from({ length: 3000 }, () => textOf(path, 'anybody'));
-    expect([...new Set(seen)].filter((text) => text !== undefined && text !== 'whole')).toEqual([]);
-  } finally {
-    // With the program that it is running.
-    if (other.pid !== undefined) process.kill(-other.pid, 'SIGKILL');
-  }
-});
+test.runIf(asRoot)(
+  'a file that comes and goes meanwhile is whole or not there, and never an error',
+  () => {
+    const path = `${base}/tun0`;
+    const script = `while :; do printf whole >${path}.new; mv ${path}.new ${path}; rm ${path}; done`;
+    const other = spawn('sh', ['-c', script], { stdio: 'ignore', detached: true });
+    try {
+      const seen = Array.from({ length: 3000 }, () => textOf(path, 'anybody'));
+      expect([...new Set(seen)].filter((text) => text !== undefined && text !== 'whole')).toEqual(
+        [],
+      );
+    } finally {
+      // With the program that it is running.
+      if (other.pid !== undefined) process.kill(-other.pid, 'SIGKILL');
+    }
+  },
+);

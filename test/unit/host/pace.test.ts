@@ -11,12 +11,20 @@ test.each([
   expect(paceOf(start)).toBe(pace);
 });
 
-test.each([0.0371, 0.4163, 0.5117, 0.81834])('a command runs on a machine whose Node took %f s to start', (seconds) => {
-  const uptime = vi.spyOn(process, 'uptime').mockReturnValue(seconds);
-  try {
-    const host = linuxHost({ name: 'test', milliseconds: 20_000, shown: 'silent', say: () => undefined });
-    expect(host.run({ program: 'sh', args: ['-c', 'true'] })).toMatchObject({ status: 0 });
-  } finally {
-    uptime.mockRestore();
-  }
-});
+test.each([0.0371, 0.4163, 0.5117, 0.81834])(
+  'a command runs on a machine whose Node took %f s to start',
+  (seconds) => {
+    const uptime = vi.spyOn(process, 'uptime').mockReturnValue(seconds);
+    try {
+      const host = linuxHost({
+        name: 'test',
+        milliseconds: 20_000,
+        shown: 'silent',
+        say: () => undefined,
+      });
+      expect(host.run({ program: 'sh', args: ['-c', 'true'] })).toMatchObject({ status: 0 });
+    } finally {
+      uptime.mockRestore();
+    }
+  },
+);

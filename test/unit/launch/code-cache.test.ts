@@ -16,7 +16,12 @@ const DATA = Buffer.from(Array.from({ length: 999 }, (_, index) => index % 251))
 const FILE = cacheFile(DATA);
 
 writeFileSync(NODE, 'an interpreter');
-const cache: CodeCache = { path: PATH, id: idOf(DATA), program: PROGRAM.length, ...interpreterFacts(NODE) };
+const cache: CodeCache = {
+  path: PATH,
+  id: idOf(DATA),
+  program: PROGRAM.length,
+  ...interpreterFacts(NODE),
+};
 
 /** What comes out when the file holds these bytes. */
 function read(file: Uint8Array, known = cache, program = PROGRAM): Buffer | undefined {

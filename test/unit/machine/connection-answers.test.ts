@@ -15,7 +15,13 @@ function answersOf(text: string, ...endpoints: readonly string[]) {
   if (device === undefined) throw new Error('no device');
   const host = fakeHost({ files: { [PROFILE]: text } });
   const live: LiveTunnel = {
-    tunnel: { device, endpoints: endpoints.flatMap((each) => parseEndpoint(each) ?? []), addresses: [], resolvers: [], networks: [] },
+    tunnel: {
+      device,
+      endpoints: endpoints.flatMap((each) => parseEndpoint(each) ?? []),
+      addresses: [],
+      resolvers: [],
+      networks: [],
+    },
     since: 0,
     daemon: undefined,
     deviceSeen: true,
@@ -24,7 +30,12 @@ function answersOf(text: string, ...endpoints: readonly string[]) {
   return connectionAnswers(host, settingsOf({}), live);
 }
 const textsOf = (...words: Parameters<typeof answersOf>) =>
-  Object.fromEntries([...answersOf(...words)].map(([name, { addresses }]) => [name, addresses.map(({ text }) => text)]));
+  Object.fromEntries(
+    [...answersOf(...words)].map(([name, { addresses }]) => [
+      name,
+      addresses.map(({ text }) => text),
+    ]),
+  );
 
 test.each([
   ['the one name', 'remote vpn.test 1194 udp', { 'vpn.test': ['203.0.113.10'] }],
@@ -42,12 +53,16 @@ test.each([
 });
 
 test('stands for the name of the proxy that it goes by', () => {
-  expect(textsOf('remote vpn.test 1194\nhttp-proxy proxy.test 3128', '203.0.113.10:3128/tcp')).toEqual({ 'proxy.test': ['203.0.113.10'] });
+  expect(
+    textsOf('remote vpn.test 1194\nhttp-proxy proxy.test 3128', '203.0.113.10:3128/tcp'),
+  ).toEqual({ 'proxy.test': ['203.0.113.10'] });
 });
 
 test('is pinned as the connection’s word, which a file keeps', () => {
   const answers = answersOf('remote vpn.test 53 udp', '203.0.113.10:53/udp');
   const pins = renewPins([...answers.keys()], [], answers, 7);
-  expect(pins.flatMap(({ addresses }) => addresses.map(({ from }) => from))).toEqual([{ kind: 'connection', device: 'tun0' }]);
+  expect(pins.flatMap(({ addresses }) => addresses.map(({ from }) => from))).toEqual([
+    { kind: 'connection', device: 'tun0' },
+  ]);
   expect(parsePins(JSON.parse(JSON.stringify(pinsJson(pins))))).toEqual(pins);
 });

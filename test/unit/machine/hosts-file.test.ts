@@ -33,15 +33,20 @@ describe('a hosts file', () => {
 
   test('is byte for byte what it was when the block is taken out, however it ends', () => {
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom('a', ' ', '\t', '#', '\n', '\r', 'é') }), (text) => {
-        expect(unpinned(pinned(text, PINS))).toBe(text);
-        expect(pinned(pinned(text, PINS), PINS)).toBe(pinned(text, PINS));
-      }),
+      fc.property(
+        fc.string({ unit: fc.constantFrom('a', ' ', '\t', '#', '\n', '\r', 'é') }),
+        (text) => {
+          expect(unpinned(pinned(text, PINS))).toBe(text);
+          expect(pinned(pinned(text, PINS), PINS)).toBe(pinned(text, PINS));
+        },
+      ),
     );
   });
 
   test('tells what its owner wrote, without our block', () => {
-    const entries = ownEntries(`192.0.2.7 mine.test Other.test # note\n# 192.0.2.8 no.test\nnonsense here\n${BLOCK}`);
+    const entries = ownEntries(
+      `192.0.2.7 mine.test Other.test # note\n# 192.0.2.8 no.test\nnonsense here\n${BLOCK}`,
+    );
     expect([...entries].map(([name, found]) => [name, found.map(({ text }) => text)])).toEqual([
       ['mine.test', ['192.0.2.7']],
       ['other.test', ['192.0.2.7']],

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { PATHS } from '../../../src/host/paths.ts';
-import { type Ask, forgetKnown, gaps, gatherKnown, renewKnown, savedKnown, saveKnown } from '../../../src/machine/known-endpoints.ts';
+import {
+  type Ask,
+  forgetKnown,
+  gaps,
+  gatherKnown,
+  renewKnown,
+  savedKnown,
+  saveKnown,
+} from '../../../src/machine/known-endpoints.ts';
 import type { Origin } from '../../../src/machine/pins.ts';
 import { parseAddress } from '../../../src/net/address.ts';
 import { endpointText } from '../../../src/net/endpoint.ts';
@@ -19,7 +27,10 @@ const files = {
   [`${FOLDER}/deeper/d.conf`]: 'remote 203.0.113.13\n',
 };
 const gather = (profiles: string, owner = 'auto') => {
-  const known = gatherKnown(fakeHost({ files }), settingsOf({ KILLSWITCH_PROFILES: profiles, KILLSWITCH_ENDPOINT_OWNER: owner }));
+  const known = gatherKnown(
+    fakeHost({ files }),
+    settingsOf({ KILLSWITCH_PROFILES: profiles, KILLSWITCH_ENDPOINT_OWNER: owner }),
+  );
   return { endpoints: known.endpoints.map(endpointText), uids: [...known.uids] };
 };
 
@@ -57,8 +68,11 @@ describe('whose packets may go there', () => {
 
   test.each(['ghost', 'broken', 'root:x'])('are an error when the settings name "%s"', (name) => {
     const settings = { ...settingsOf({}), endpointOwner: { kind: 'user', name } as const };
-    if (name === 'root:x') return expect(() => settingsOf({ KILLSWITCH_ENDPOINT_OWNER: `user:${name}` })).toThrow();
-    return expect(() => gatherKnown(fakeHost({ files }), settings)).toThrow(expect.objectContaining({ code: 'SETTINGS' }));
+    if (name === 'root:x')
+      return expect(() => settingsOf({ KILLSWITCH_ENDPOINT_OWNER: `user:${name}` })).toThrow();
+    return expect(() => gatherKnown(fakeHost({ files }), settings)).toThrow(
+      expect.objectContaining({ code: 'SETTINGS' }),
+    );
   });
 });
 
@@ -73,13 +87,18 @@ describe('what was gathered', () => {
     expect(savedKnown(host)).toBeUndefined();
   });
 
-  test.each(['', '{', '[]', '{"endpoints":["x"],"uids":[]}', '{"endpoints":[],"uids":["0"]}', '{"endpoints":[]}', '{"uids":[0]}'])(
-    'that is damaged (%j) is an error, not a guess',
-    (text) => {
-      const host = fakeHost({ files: { [`${PATHS.state}/endpoints.json`]: text } });
-      expect(() => savedKnown(host)).toThrow(expect.objectContaining({ code: 'FILES' }));
-    },
-  );
+  test.each([
+    '',
+    '{',
+    '[]',
+    '{"endpoints":["x"],"uids":[]}',
+    '{"endpoints":[],"uids":["0"]}',
+    '{"endpoints":[]}',
+    '{"uids":[0]}',
+  ])('that is damaged (%j) is an error, not a guess', (text) => {
+    const host = fakeHost({ files: { [`${PATHS.state}/endpoints.json`]: text } });
+    expect(() => savedKnown(host)).toThrow(expect.objectContaining({ code: 'FILES' }));
+  });
 });
 
 const NETWORK: Origin = { kind: 'lock', resolvers: ['203.0.113.53'] };
@@ -89,17 +108,26 @@ const answers =
   (names) =>
     new Map(
       names.flatMap((name) =>
-        given[name] === undefined ? [] : [[name, { addresses: given[name].flatMap((text) => parseAddress(text) ?? []), from }]],
+        given[name] === undefined
+          ? []
+          : [[name, { addresses: given[name].flatMap((text) => parseAddress(text) ?? []), from }]],
       ),
     );
 
 describe('names in profiles', () => {
-  const named = { [`${FOLDER}/n.conf`]: 'remote vpn.test 1194\nremote vpn.test 443 tcp\nremote gone.test\nremote 203.0.113.9 1194\n' };
+  const named = {
+    [`${FOLDER}/n.conf`]:
+      'remote vpn.test 1194\nremote vpn.test 443 tcp\nremote gone.test\nremote 203.0.113.9 1194\n',
+  };
   const settings = settingsOf({ KILLSWITCH_PROFILES: `${FOLDER}/*.conf` });
 
   test('become endpoints with each address that DNS has for them', () => {
     const host = fakeHost({ files: named });
-    const known = gatherKnown(host, settings, answers({ 'vpn.test': ['192.0.2.1', '2001:db8::1'] }));
+    const known = gatherKnown(
+      host,
+      settings,
+      answers({ 'vpn.test': ['192.0.2.1', '2001:db8::1'] }),
+    );
     expect(known.endpoints.map(endpointText)).toEqual([
       '192.0.2.1:1194/udp',
       '192.0.2.1:443/tcp',
@@ -122,15 +150,30 @@ describe('names in profiles', () => {
     const host = fakeHost({ files: named });
     const known = gatherKnown(host, settings, answers({ 'vpn.test': ['192.0.2.1'] }));
     const renewed = renewKnown(host, known, answers({ 'vpn.test': ['192.0.2.2'] }, TUNNEL));
-    expect(renewed.pins[0]?.addresses.map(({ address }) => address.text)).toEqual(['192.0.2.2', '192.0.2.1']);
+    expect(renewed.pins[0]?.addresses.map(({ address }) => address.text)).toEqual([
+      '192.0.2.2',
+      '192.0.2.1',
+    ]);
     expect(renewed.endpoints.map(endpointText)).toContain('192.0.2.2:1194/udp');
   });
 
-  test.each(['53', '853'])('on port %s become endpoints only with addresses that root has found', (port) => {
-    const files = { [`${FOLDER}/n.conf`]: `remote vpn.test ${port}\nremote 203.0.113.9 ${port}\n` };
-    const host = fakeHost({ files });
-    const known = gatherKnown(host, settings, answers({ 'vpn.test': ['192.0.2.1'] }));
-    const renewed = renewKnown(host, known, answers({ 'vpn.test': ['192.0.2.1', '192.0.2.2'] }, TUNNEL));
-    expect(renewed.endpoints.map(endpointText)).toEqual([`192.0.2.1:${port}/udp`, `203.0.113.9:${port}/udp`]);
-  });
+  test.each(['53', '853'])(
+    'on port %s become endpoints only with addresses that root has found',
+    (port) => {
+      const files = {
+        [`${FOLDER}/n.conf`]: `remote vpn.test ${port}\nremote 203.0.113.9 ${port}\n`,
+      };
+      const host = fakeHost({ files });
+      const known = gatherKnown(host, settings, answers({ 'vpn.test': ['192.0.2.1'] }));
+      const renewed = renewKnown(
+        host,
+        known,
+        answers({ 'vpn.test': ['192.0.2.1', '192.0.2.2'] }, TUNNEL),
+      );
+      expect(renewed.endpoints.map(endpointText)).toEqual([
+        `192.0.2.1:${port}/udp`,
+        `203.0.113.9:${port}/udp`,
+      ]);
+    },
+  );
 });

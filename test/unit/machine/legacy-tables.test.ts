@@ -16,7 +16,10 @@ test.each([
 test('an unprivileged container that may not read their names has none that it could ask for', () => {
   const host = fakeHost();
   const read = (path: string): string | undefined => {
-    if (path === NAMES) throw new KillswitchError('FILES', `could not read ${path}`, '', ['EACCES: permission denied']);
+    if (path === NAMES)
+      throw new KillswitchError('FILES', `could not read ${path}`, '', [
+        'EACCES: permission denied',
+      ]);
     return host.read(path);
   };
   expect(hasLegacyTables({ ...host, read })).toBe(false);

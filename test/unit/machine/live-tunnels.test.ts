@@ -14,7 +14,12 @@ import { fakeHost } from '../../support/fake-host.ts';
 import { TUN0, TUN1 } from '../../support/policies.ts';
 
 const CONNECTION = 'fae21da8-4440-48b0-bdf8-0d3ad6826b17' as ConnectionUuid;
-const LIVE: LiveTunnel = { tunnel: TUN0, since: 1_800_000_000, daemon: { pid: 4711, start: '8765' }, deviceSeen: true };
+const LIVE: LiveTunnel = {
+  tunnel: TUN0,
+  since: 1_800_000_000,
+  daemon: { pid: 4711, start: '8765' },
+  deviceSeen: true,
+};
 const stat = (start: string, name = 'openvpn', state = 'S') =>
   `4711 (${name}) ${state} ${Array.from({ length: 18 }, (_, n) => n).join(' ')} ${start} 0 0\n`;
 const NET_DEV = `Inter-|   Receive                                                |  Transmit
@@ -32,7 +37,10 @@ describe('a live tunnel', () => {
     ['of a profile that is known', { ...LIVE, profile: '/etc/openvpn/client/a.conf' }],
     [
       'with no facts but its device',
-      { ...LIVE, tunnel: { device: TUN1.device, endpoints: [], addresses: [], resolvers: [], networks: [] } },
+      {
+        ...LIVE,
+        tunnel: { device: TUN1.device, endpoints: [], addresses: [], resolvers: [], networks: [] },
+      },
     ],
   ])('%s is read as it was written', (_, live) => {
     const host = fakeHost();
@@ -44,7 +52,10 @@ describe('a live tunnel', () => {
     const host = fakeHost();
     writeLiveTunnel(host, LIVE);
     writeLiveTunnel(host, { ...LIVE, tunnel: TUN1 });
-    expect([...host.files.keys()].sort()).toEqual([`${PATHS.tunnels}/tun0`, `${PATHS.tunnels}/tun1`]);
+    expect([...host.files.keys()].sort()).toEqual([
+      `${PATHS.tunnels}/tun0`,
+      `${PATHS.tunnels}/tun1`,
+    ]);
     removeLiveTunnel(host, TUN0.device);
     expect(readLiveTunnels(host).map(({ tunnel }) => tunnel)).toEqual([TUN1]);
     removeLiveTunnel(host, TUN0.device);
@@ -64,7 +75,11 @@ describe('a live tunnel', () => {
     ['under no interface’s name', 'tun0.1234.new+', (good) => good],
     ['with an address that is none', 'tun0', (good) => good.replace('10.8.0.6', '10.8.0.6;id')],
     ['with a network that is none', 'tun0', (good) => good.replace('10.50.0.0/16', '0.0.0.0/0/0')],
-    ['with an endpoint that is none', 'tun0', (good) => good.replace('203.0.113.10:1194/udp', '203.0.113.10')],
+    [
+      'with an endpoint that is none',
+      'tun0',
+      (good) => good.replace('203.0.113.10:1194/udp', '203.0.113.10'),
+    ],
     ['with a resolver that is none', 'tun0', (good) => good.replace('"10.8.0.1"', '1')],
     ['with a device that is none', 'tun0', (good) => good.replace('"tun0"', '"tun+"')],
     ['without a time', 'tun0', (good) => good.replace('"since"', '"until"')],
@@ -72,7 +87,9 @@ describe('a live tunnel', () => {
     const good = text();
     const changed = change(good);
     if (name === 'tun0') expect(changed).not.toBe(good);
-    expect(readLiveTunnels(fakeHost({ files: { [`${PATHS.tunnels}/${name}`]: changed } }))).toEqual([]);
+    expect(readLiveTunnels(fakeHost({ files: { [`${PATHS.tunnels}/${name}`]: changed } }))).toEqual(
+      [],
+    );
   });
 
   test('next to a damaged file is still one', () => {
@@ -83,14 +100,21 @@ describe('a live tunnel', () => {
 });
 
 describe('a process', () => {
-  test.each(['openvpn', 'a b', '(sd-pam)', ') R 1 2 3', '))', ''])('called "%s" started when it did', (name) => {
-    expect(startOf(fakeHost({ files: { '/proc/4711/stat': stat('8765', name) } }), 4711)).toBe('8765');
-  });
+  test.each(['openvpn', 'a b', '(sd-pam)', ') R 1 2 3', '))', ''])(
+    'called "%s" started when it did',
+    (name) => {
+      expect(startOf(fakeHost({ files: { '/proc/4711/stat': stat('8765', name) } }), 4711)).toBe(
+        '8765',
+      );
+    },
+  );
 
   test('that is not there, or dead and waited for by nobody, never started', () => {
     expect(startOf(fakeHost(), 4711)).toBeUndefined();
     for (const state of ['Z', 'X'])
-      expect(startOf(fakeHost({ files: { '/proc/4711/stat': stat('8765', 'openvpn', state) } }), 4711)).toBeUndefined();
+      expect(
+        startOf(fakeHost({ files: { '/proc/4711/stat': stat('8765', 'openvpn', state) } }), 4711),
+      ).toBeUndefined();
   });
 });
 
@@ -107,11 +131,36 @@ describe('a tunnel whose end nobody reported', () => {
     ['is none while device and daemon are there', LIVE, {}, false],
     ['lost its device', LIVE, { [PATHS.devices]: NET_DEV.replace('tun0', 'tun3') }, true],
     ['lost its daemon', LIVE, { '/proc/4711/stat': '' }, true],
-    ['lost its daemon, and another process has its number', LIVE, { '/proc/4711/stat': stat('9999') }, true],
-    ['lost its daemon, which nobody waits for', LIVE, { '/proc/4711/stat': stat('8765', 'openvpn', 'Z') }, true],
-    ['is none when the device was never seen', { ...LIVE, deviceSeen: false }, { [PATHS.devices]: '' }, false],
-    ['is none when the daemon was never seen', { ...LIVE, daemon: undefined }, { '/proc/4711/stat': '' }, false],
-    ['is one when the daemon is gone though the device never was seen', { ...LIVE, deviceSeen: false }, { '/proc/4711/stat': '' }, true],
+    [
+      'lost its daemon, and another process has its number',
+      LIVE,
+      { '/proc/4711/stat': stat('9999') },
+      true,
+    ],
+    [
+      'lost its daemon, which nobody waits for',
+      LIVE,
+      { '/proc/4711/stat': stat('8765', 'openvpn', 'Z') },
+      true,
+    ],
+    [
+      'is none when the device was never seen',
+      { ...LIVE, deviceSeen: false },
+      { [PATHS.devices]: '' },
+      false,
+    ],
+    [
+      'is none when the daemon was never seen',
+      { ...LIVE, daemon: undefined },
+      { '/proc/4711/stat': '' },
+      false,
+    ],
+    [
+      'is one when the daemon is gone though the device never was seen',
+      { ...LIVE, deviceSeen: false },
+      { '/proc/4711/stat': '' },
+      true,
+    ],
   ])('%s', (_, live, files, stale) => {
     expect(staleTunnels(machine(files), [live])).toEqual(stale ? [live] : []);
   });

@@ -28,7 +28,9 @@ describe('the settings of a machine', () => {
       expect(error.detail).toEqual([
         `${PATHS.settings}:1: KILLSWITCH_IPV6 is "maybe"; allowed: tunnel or block`,
         `${PATHS.settings}:3: is not KEY=value`,
-        expect.stringContaining(`${PATHS.settings}:4: KILLSWITCH_LAN is "\\x1b[31m"; allowed: off, private`),
+        expect.stringContaining(
+          `${PATHS.settings}:4: KILLSWITCH_LAN is "\\x1b[31m"; allowed: off, private`,
+        ),
       ]);
     }
   });

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { PATHS } from '../../../src/host/paths.ts';
-import { type LockRecord, readLockRecord, refusedRecord, writeLockRecord } from '../../../src/machine/lock-record.ts';
+import {
+  type LockRecord,
+  readLockRecord,
+  refusedRecord,
+  writeLockRecord,
+} from '../../../src/machine/lock-record.ts';
 import { openedPortalJson } from '../../../src/machine/portal-record.ts';
 import { readWorld } from '../../../src/machine/world.ts';
 import { fakeHost } from '../../support/fake-host.ts';
@@ -36,13 +41,17 @@ describe('the record of what a human said last', () => {
     ['with a portal', { ...RECORD, portal: PORTAL }],
     ['on trial with a portal', { ...RECORD, term: { kind: 'trial', ends: ENDS }, portal: PORTAL }],
   ])('is read as it was written: %s', (_, record) => {
-    const host = fakeHost({ files: { '/proc/uptime': '10.0 1\n', '/proc/sys/kernel/random/boot_id': 'this\n' } });
+    const host = fakeHost({
+      files: { '/proc/uptime': '10.0 1\n', '/proc/sys/kernel/random/boot_id': 'this\n' },
+    });
     writeLockRecord(host, record);
     expect(readLockRecord(host)).toEqual(record);
   });
 
   test('has the policies as plain lines too, for a shell script', () => {
-    expect(recorded().files.get(`${PATHS.state}/before.policies`)).toBe('ipv4 INPUT ACCEPT\nipv6 FORWARD DROP\n');
+    expect(recorded().files.get(`${PATHS.state}/before.policies`)).toBe(
+      'ipv4 INPUT ACCEPT\nipv6 FORWARD DROP\n',
+    );
   });
 
   test.each([
@@ -71,7 +80,11 @@ describe('the record of what a human said last', () => {
   test.each([
     ['0.1.0', {}, {}],
     ['a version that knew no trial', { until: ENDS }, { term: { kind: 'timed', ends: ENDS } }],
-    ['a version that wrote the trial beside the rest', { trial: ENDS }, { term: { kind: 'trial', ends: ENDS } }],
+    [
+      'a version that wrote the trial beside the rest',
+      { trial: ENDS },
+      { term: { kind: 'trial', ends: ENDS } },
+    ],
   ])('is read as %s left it', (_, fields, read) => {
     const { wall: _wall, made: _made, ...older } = RECORD;
     const files = {
@@ -79,13 +92,24 @@ describe('the record of what a human said last', () => {
       '/proc/uptime': '10.0 1\n',
       '/proc/sys/kernel/random/boot_id': 'this\n',
     };
-    expect(readLockRecord(fakeHost({ files }))).toEqual({ ...older, wall: false, made: [], ...read });
+    expect(readLockRecord(fakeHost({ files }))).toEqual({
+      ...older,
+      wall: false,
+      made: [],
+      ...read,
+    });
   });
 
   test('drops policies that are none', () => {
     const text = JSON.stringify({
       ...RECORD,
-      before: [...RECORD.before, { family: 'ipv4', chain: 'INPUT', policy: 'OPEN' }, 'x', null, { chain: 'INPUT' }],
+      before: [
+        ...RECORD.before,
+        { family: 'ipv4', chain: 'INPUT', policy: 'OPEN' },
+        'x',
+        null,
+        { chain: 'INPUT' },
+      ],
     });
     expect(readLockRecord(fakeHost({ files: { [FILE]: text } }))?.before).toEqual(RECORD.before);
   });
@@ -109,7 +133,9 @@ describe('the world that a backend is chosen in', () => {
       nftablesFails: expect.any(Function),
       neighbours: { firewalld: false, docker: true, libvirt: false, netfilterPersistent: false },
     });
-    expect(readWorld(fakeHost({ programs: ['firewalld', 'netfilter-persistent'] }), 'nftables')).toEqual({
+    expect(
+      readWorld(fakeHost({ programs: ['firewalld', 'netfilter-persistent'] }), 'nftables'),
+    ).toEqual({
       setting: 'nftables',
       locked: undefined,
       has: { nft: false, iptables: false, ip6tables: false },
@@ -130,7 +156,10 @@ describe('the world that a backend is chosen in', () => {
         files: { [PATHS.ipv6]: '' },
         answer: ({ program }) => (program === missing ? { status: 1 } : {}),
       });
-      return { wall: readWorld({ ...host, mayChangeRules: () => mayChangeRules }, 'auto', true).wall(), host };
+      return {
+        wall: readWorld({ ...host, mayChangeRules: () => mayChangeRules }, 'auto', true).wall(),
+        host,
+      };
     };
     expect(asked(undefined).wall).toBe(true);
     expect(asked('iptables-save').wall).toBe(false);
@@ -146,9 +175,13 @@ describe('the world that a backend is chosen in', () => {
 
   test('of a machine that an older version has locked has none', () => {
     const { wall: _, ...older } = RECORD;
-    const host = fakeHost({ files: { [FILE]: JSON.stringify({ ...older, made: [{ family: 'ipv6', chain: 'OUTPUT' }] }) } });
+    const host = fakeHost({
+      files: { [FILE]: JSON.stringify({ ...older, made: [{ family: 'ipv6', chain: 'OUTPUT' }] }) },
+    });
     expect(readWorld(host, 'auto').wall()).toBe(false);
-    expect(readLockRecord(host)?.made).toEqual([{ family: 'ipv6', table: 'filter', chain: 'OUTPUT' }]);
+    expect(readLockRecord(host)?.made).toEqual([
+      { family: 'ipv6', table: 'filter', chain: 'OUTPUT' },
+    ]);
   });
 
   test('keeps the backend it is locked with, unless it is locked anew', () => {

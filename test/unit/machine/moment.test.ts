@@ -1,9 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import { keepBaseTexts, readBaseTexts } from '../../../src/machine/base-texts.ts';
 import { savedAccounts, saveKnown } from '../../../src/machine/known-endpoints.ts';
-import { bootsLocked, type LockRecord, readLockRecord, writeLockRecord } from '../../../src/machine/lock-record.ts';
+import {
+  bootsLocked,
+  type LockRecord,
+  readLockRecord,
+  writeLockRecord,
+} from '../../../src/machine/lock-record.ts';
 import { momentIn, secondsUntil } from '../../../src/machine/moment.ts';
-import { keepSettings, settingsChanged, settingsInForce } from '../../../src/machine/settings-in-force.ts';
+import {
+  keepSettings,
+  settingsChanged,
+  settingsInForce,
+} from '../../../src/machine/settings-in-force.ts';
 import { SSH_SESSIONS } from '../../../src/machine/ssh-sessions.ts';
 import { adoptTrial, beginTrial } from '../../../src/machine/trial.ts';
 import { carryOutDue, confirmLock } from '../../../src/transaction/due.ts';
@@ -12,7 +21,9 @@ import { type FakeHost, fakeHost } from '../../support/fake-host.ts';
 const PLAIN = '/var/lib/ovpn-killswitch/lock.plain';
 
 function machine(boot = 'first'): FakeHost {
-  return fakeHost({ files: { '/proc/uptime': '1000.5 3000.0\n', '/proc/sys/kernel/random/boot_id': `${boot}\n` } });
+  return fakeHost({
+    files: { '/proc/uptime': '1000.5 3000.0\n', '/proc/sys/kernel/random/boot_id': `${boot}\n` },
+  });
 }
 
 function wait(host: FakeHost, seconds: number): void {
@@ -20,7 +31,15 @@ function wait(host: FakeHost, seconds: number): void {
 }
 
 function record(host: FakeHost, locked: boolean): LockRecord {
-  return { locked, since: 1, backend: 'nftables', wall: false, before: [], made: [], term: { kind: 'timed', ends: momentIn(host, 60) } };
+  return {
+    locked,
+    since: 1,
+    backend: 'nftables',
+    wall: false,
+    before: [],
+    made: [],
+    term: { kind: 'timed', ends: momentIn(host, 60) },
+  };
 }
 
 describe('a moment', () => {
@@ -46,7 +65,10 @@ describe.each([
   test('holds until its moment, and says the opposite from then on', () => {
     const host = machine();
     writeLockRecord(host, record(host, locked));
-    expect(readLockRecord(host)).toMatchObject({ locked, term: { kind: 'timed', ends: { boot: 'first' } } });
+    expect(readLockRecord(host)).toMatchObject({
+      locked,
+      term: { kind: 'timed', ends: { boot: 'first' } },
+    });
     wait(host, 61);
     expect(readLockRecord(host)).toEqual({ ...record(machine(), !locked), term: undefined });
   });
@@ -90,15 +112,30 @@ describe('a lock on trial', () => {
   function onTrial(): FakeHost {
     const host = machine();
     host.files.set(`${STATE}/settings.env`, 'KILLSWITCH_LAN=off\n');
-    host.files.set(`${STATE}/endpoints.json`, '{"version":1,"endpoints":[],"uids":[7],"named":[],"pins":[]}');
+    host.files.set(
+      `${STATE}/endpoints.json`,
+      '{"version":1,"endpoints":[],"uids":[7],"named":[],"pins":[]}',
+    );
     host.files.set(`${STATE}/base.v4`, 'the base of before');
     host.files.set(FILE, 'KILLSWITCH_LAN=private\n');
     host.files.set(SSH_SESSIONS, 'the sessions of before');
     beginTrial(host);
     host.remove(SSH_SESSIONS);
-    writeLockRecord(host, { ...record(host, true), locked: true, term: { kind: 'trial', ends: momentIn(host, 60) } });
+    writeLockRecord(host, {
+      ...record(host, true),
+      locked: true,
+      term: { kind: 'trial', ends: momentIn(host, 60) },
+    });
     keepBaseTexts(host, { 'base.nft': 'the base on trial\n' }, TRIAL);
-    saveKnown(host, { endpoints: [], uids: [0], dhcpUids: [], literal: [], named: [], pins: [], unread: [] });
+    saveKnown(host, {
+      endpoints: [],
+      uids: [0],
+      dhcpUids: [],
+      literal: [],
+      named: [],
+      pins: [],
+      unread: [],
+    });
     keepSettings(host, TRIAL);
     return host;
   }
@@ -169,7 +206,9 @@ describe('a lock on trial', () => {
     wait(host, 61);
     for (const times of [1, 2]) {
       expect(() => carryOutDue(host)).toThrow(/nft is not installed/);
-      expect(host.started).toEqual(Array.from({ length: times }, () => ['in 10 s', '/usr/local/sbin/ovpn-killswitch', 'due']));
+      expect(host.started).toEqual(
+        Array.from({ length: times }, () => ['in 10 s', '/usr/local/sbin/ovpn-killswitch', 'due']),
+      );
     }
     expect(settingsInForce(host).lan.kind).toBe('off');
     expect(host.files.get(SSH_SESSIONS)).toBe('the sessions of before');

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { type Answer, markUsed, type Origin, type Pin, parsePins, pinsJson, renewPins } from '../../../src/machine/pins.ts';
+import {
+  type Answer,
+  markUsed,
+  type Origin,
+  type Pin,
+  parsePins,
+  pinsJson,
+  renewPins,
+} from '../../../src/machine/pins.ts';
 import { parseAddress } from '../../../src/net/address.ts';
 import { parseHostName } from '../../../src/net/host-name.ts';
 
@@ -12,17 +20,25 @@ function name(text: string) {
   return parsed;
 }
 
-const addresses = (...texts: readonly string[]) => texts.flatMap((text) => parseAddress(text) ?? []);
+const addresses = (...texts: readonly string[]) =>
+  texts.flatMap((text) => parseAddress(text) ?? []);
 const LOCK: Origin = { kind: 'lock', resolvers: ['203.0.113.53'] };
 const TUNNEL: Origin = { kind: 'tunnel', device: 'tun0', resolvers: ['10.8.0.1'] };
-const answered = (of: string, from: Origin, ...given: readonly string[]): ReadonlyMap<string, Answer> =>
-  new Map([[of, { addresses: addresses(...given), from }]]);
+const answered = (
+  of: string,
+  from: Origin,
+  ...given: readonly string[]
+): ReadonlyMap<string, Answer> => new Map([[of, { addresses: addresses(...given), from }]]);
 const pin = (of: string, seen: Readonly<Record<string, number>>, from: Origin = LOCK): Pin => ({
   name: name(of),
-  addresses: Object.entries(seen).flatMap(([text, time]) => addresses(text).map((address) => ({ address, seen: time, from }))),
+  addresses: Object.entries(seen).flatMap(([text, time]) =>
+    addresses(text).map((address) => ({ address, seen: time, from })),
+  ),
 });
 const texts = (pins: readonly Pin[]) =>
-  Object.fromEntries(pins.map((each) => [each.name, each.addresses.map(({ address }) => address.text)]));
+  Object.fromEntries(
+    pins.map((each) => [each.name, each.addresses.map(({ address }) => address.text)]),
+  );
 
 describe('pins after an answer', () => {
   test('hold its addresses first, and earlier ones as a fallback', () => {
@@ -36,13 +52,20 @@ describe('pins after an answer', () => {
   });
 
   test('keep the order of the answer although both are seen in one second', () => {
-    const pins = renewPins([name('a.test')], [pin('a.test', { '192.0.2.1': NOW })], answered('a.test', LOCK, '192.0.2.2'), NOW);
+    const pins = renewPins(
+      [name('a.test')],
+      [pin('a.test', { '192.0.2.1': NOW })],
+      answered('a.test', LOCK, '192.0.2.2'),
+      NOW,
+    );
     expect(texts(parsePins(pinsJson(pins)))).toEqual({ 'a.test': ['192.0.2.2', '192.0.2.1'] });
   });
 
   test('forget what no answer has named for a month', () => {
     const old = pin('a.test', { '192.0.2.1': NOW - 31 * DAY, '192.0.2.2': NOW - 29 * DAY });
-    expect(texts(renewPins([name('a.test')], [old], answered('a.test', LOCK, '192.0.2.3'), NOW))).toEqual({
+    expect(
+      texts(renewPins([name('a.test')], [old], answered('a.test', LOCK, '192.0.2.3'), NOW)),
+    ).toEqual({
       'a.test': ['192.0.2.3', '192.0.2.2'],
     });
   });
@@ -58,12 +81,19 @@ describe('pins after an answer', () => {
 
   test('leave out what is no address of another host', () => {
     const answer = ['127.0.0.1', '0.0.0.0', '224.0.0.1', '192.0.2.1'];
-    expect(texts(renewPins([name('a.test')], [], answered('a.test', LOCK, ...answer), NOW))).toEqual({ 'a.test': ['192.0.2.1'] });
+    expect(
+      texts(renewPins([name('a.test')], [], answered('a.test', LOCK, ...answer), NOW)),
+    ).toEqual({ 'a.test': ['192.0.2.1'] });
   });
 
   test('hold hundreds of addresses of one name, and no more than 512', () => {
-    const many = Array.from({ length: 700 }, (_, n) => `198.51.${Math.floor(n / 250)}.${(n % 250) + 1}`);
-    expect(renewPins([name('a.test')], [], answered('a.test', LOCK, ...many), NOW)[0]?.addresses).toHaveLength(512);
+    const many = Array.from(
+      { length: 700 },
+      (_, n) => `198.51.${Math.floor(n / 250)}.${(n % 250) + 1}`,
+    );
+    expect(
+      renewPins([name('a.test')], [], answered('a.test', LOCK, ...many), NOW)[0]?.addresses,
+    ).toHaveLength(512);
   });
 });
 
@@ -88,7 +118,12 @@ describe('what a tunnel answers', () => {
 
   test('does not become root’s own word, and root’s own word stays root’s', () => {
     const lock = renewPins(NAMES, [], answered('a.test', LOCK, '192.0.2.1'), NOW);
-    const [again] = renewPins(NAMES, lock, answered('a.test', TUNNEL, '192.0.2.1', '192.0.2.2'), NOW + 1);
+    const [again] = renewPins(
+      NAMES,
+      lock,
+      answered('a.test', TUNNEL, '192.0.2.1', '192.0.2.2'),
+      NOW + 1,
+    );
     expect(again?.addresses.map(({ from }) => from)).toEqual([LOCK, TUNNEL]);
   });
 
@@ -100,14 +135,19 @@ describe('what a tunnel answers', () => {
 
   test('is what an address of an earlier version counts as', () => {
     const [old] = parsePins({ 'a.test': { '192.0.2.7': NOW } });
-    expect(old?.addresses).toEqual([{ address: addresses('192.0.2.7')[0], seen: NOW, from: { kind: 'unknown' } }]);
+    expect(old?.addresses).toEqual([
+      { address: addresses('192.0.2.7')[0], seen: NOW, from: { kind: 'unknown' } },
+    ]);
     expect(renewPins(NAMES, old === undefined ? [] : [old], new Map(), NOW + 31 * DAY)).toEqual([]);
   });
 });
 
 describe('pins in a file', () => {
   test('are read as they were written', () => {
-    const pins = [pin('a.test', { '192.0.2.2': NOW, '2001:db8::1': NOW - 5 }), pin('b.test', { '192.0.2.3': NOW })];
+    const pins = [
+      pin('a.test', { '192.0.2.2': NOW, '2001:db8::1': NOW - 5 }),
+      pin('b.test', { '192.0.2.3': NOW }),
+    ];
     expect(parsePins(JSON.parse(JSON.stringify(pinsJson(pins))))).toEqual(pins);
   });
 

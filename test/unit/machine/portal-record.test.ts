@@ -1,12 +1,18 @@
 import { expect, test } from 'vitest';
 import { PATHS } from '../../../src/host/paths.ts';
-import { type LockRecord, openPortalOf, readLockRecord, writeLockRecord } from '../../../src/machine/lock-record.ts';
+import {
+  type LockRecord,
+  openPortalOf,
+  readLockRecord,
+  writeLockRecord,
+} from '../../../src/machine/lock-record.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 import { POLICIES } from '../../support/policies.ts';
 
 const { portal } = POLICIES['portal, LAN off'];
 const [BOOT_ID, UPTIME] = ['/proc/sys/kernel/random/boot_id', '/proc/uptime'];
-const at = (boot: string, uptime: number) => fakeHost({ files: { [BOOT_ID]: `${boot}\n`, [UPTIME]: `${uptime}.5 1\n` } });
+const at = (boot: string, uptime: number) =>
+  fakeHost({ files: { [BOOT_ID]: `${boot}\n`, [UPTIME]: `${uptime}.5 1\n` } });
 const RECORD = {
   locked: true,
   since: 1,

@@ -1,10 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { keepSshSessions, ownSshSession, readSshSessions } from '../../../src/machine/ssh-sessions.ts';
+import {
+  keepSshSessions,
+  ownSshSession,
+  readSshSessions,
+} from '../../../src/machine/ssh-sessions.ts';
 import { parseSession, type Session, sessionText } from '../../../src/net/session.ts';
 import { type FakeHost, fakeHost } from '../../support/fake-host.ts';
 
 const SESSION = '198.51.100.7 50022 203.0.113.5 22';
-const HEAD = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
+const HEAD =
+  '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
 /** The same connection, as the kernel lists it (proc(5), /proc/net/tcp). */
 const OPEN = `${HEAD}   0: 057100CB:0016 076433C6:C366 01 00000000:00000000 00:00000000 00000000     0        0 1 1 0 20 4 30 10 -1\n`;
 
@@ -16,9 +21,12 @@ function session(text = SESSION): Session {
 
 const stat = (pid: number, parent: number) => `${pid} (a (b) c) S ${parent} 1 1 0`;
 
-const LISTENS = '   1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 2 1 0 20 4 30 10 -1\n';
+const LISTENS =
+  '   1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 2 1 0 20 4 30 10 -1\n';
 
-/** We are 30, started by sudo 20, which took the variable away, from the shell 10 of the session. */
+/**
+ * We are 30, started by sudo 20, which took the variable away, from the shell 10 of the session.
+ */
 function machine(files: Readonly<Record<string, string>> = {}): FakeHost {
   return fakeHost({
     files: {
@@ -46,24 +54,52 @@ describe('the SSH session that a command was started from', () => {
 
   test('counts only when the kernel has that very connection open', () => {
     expect(ownSshSession(machine({ '/proc/net/tcp': HEAD }))).toBeUndefined();
-    expect(ownSshSession(machine({ '/proc/net/tcp': OPEN.replace(' 01 ', ' 06 ') }))).toBeUndefined();
-    expect(ownSshSession(machine({ '/proc/net/tcp': OPEN.replace('C366', 'C367') }))).toBeUndefined();
+    expect(
+      ownSshSession(machine({ '/proc/net/tcp': OPEN.replace(' 01 ', ' 06 ') })),
+    ).toBeUndefined();
+    expect(
+      ownSshSession(machine({ '/proc/net/tcp': OPEN.replace('C366', 'C367') })),
+    ).toBeUndefined();
   });
 
   test.each([
-    ['IPv4 on a socket of IPv6', '0000000000000000FFFF0000057100CB:0016 0000000000000000FFFF0000076433C6:C366', SESSION],
-    ['IPv6', 'B80D0120000000000000000005000000:0016 B80D0120000000000000000007000000:C366', '2001:db8::7 50022 2001:db8::5 22'],
+    [
+      'IPv4 on a socket of IPv6',
+      '0000000000000000FFFF0000057100CB:0016 0000000000000000FFFF0000076433C6:C366',
+      SESSION,
+    ],
+    [
+      'IPv6',
+      'B80D0120000000000000000005000000:0016 B80D0120000000000000000007000000:C366',
+      '2001:db8::7 50022 2001:db8::5 22',
+    ],
   ])('is known in the list of IPv6 too: %s', (_name, ends, text) => {
     const line = `${HEAD}   0: ${ends} 01 00000000:00000000 00:00000000 00000000     0        0 1 1\n`;
-    const host = machine({ '/proc/net/tcp': HEAD, '/proc/net/tcp6': line, '/proc/10/environ': `SSH_CONNECTION=${text}\0` });
+    const host = machine({
+      '/proc/net/tcp': HEAD,
+      '/proc/net/tcp6': line,
+      '/proc/10/environ': `SSH_CONNECTION=${text}\0`,
+    });
     expect(ownSshSession(host)?.session).toEqual(session(text));
   });
 
   test.each([
-    ['an account has accepted it', { '/proc/net/tcp': OPEN.replace('     0        0 1', '  1000        0 1') + LISTENS }, undefined],
+    [
+      'an account has accepted it',
+      { '/proc/net/tcp': OPEN.replace('     0        0 1', '  1000        0 1') + LISTENS },
+      undefined,
+    ],
     ['nobody listens on its port', { '/proc/net/tcp': OPEN }, false],
-    ['an account listens on its port', { '/proc/net/tcp': OPEN + LISTENS.replace('     0        0 2', '  1000        0 2') }, false],
-    ['another socket is what sshd has open', { '/proc/net/tcp': OPEN.replace('0        0 1 1', '0        0 9 1') + LISTENS }, false],
+    [
+      'an account listens on its port',
+      { '/proc/net/tcp': OPEN + LISTENS.replace('     0        0 2', '  1000        0 2') },
+      false,
+    ],
+    [
+      'another socket is what sshd has open',
+      { '/proc/net/tcp': OPEN.replace('0        0 1 1', '0        0 9 1') + LISTENS },
+      false,
+    ],
     ['an account runs that sshd', { '/proc/9/status': 'Uid:\t1000\t1000\t1000\t1000\n' }, false],
     ['no sshd has it open', { '/proc/9/comm': 'bash\n' }, false],
   ])('may not be kept when %s', (_, files, served) => {
@@ -81,12 +117,18 @@ describe('the SSH session that a command was started from', () => {
     expect(ownSshSession(machine({ '/proc/10/environ': 'HOME=/root\0' }))).toBeUndefined();
   });
 
-  test.each(['', 'x', '1.2.3.4 1 5.6.7.8', '1.2.3.4 99999 5.6.7.8 22', '1.2.3.4 1 ::1 22', `${SESSION} 9`])(
-    'is none when the variable says "%s"',
-    (text) => {
-      expect(ownSshSession(machine({ '/proc/10/environ': `SSH_CONNECTION=${text}\0` }))).toBeUndefined();
-    },
-  );
+  test.each([
+    '',
+    'x',
+    '1.2.3.4 1 5.6.7.8',
+    '1.2.3.4 99999 5.6.7.8 22',
+    '1.2.3.4 1 ::1 22',
+    `${SESSION} 9`,
+  ])('is none when the variable says "%s"', (text) => {
+    expect(
+      ownSshSession(machine({ '/proc/10/environ': `SSH_CONNECTION=${text}\0` })),
+    ).toBeUndefined();
+  });
 });
 
 describe('the sessions that are kept', () => {
@@ -100,6 +142,10 @@ describe('the sessions that are kept', () => {
   });
 
   test('are none when the file is damaged', () => {
-    expect(readSshSessions(fakeHost({ files: { '/run/ovpn-killswitch/ssh-sessions': '["all of them"]' } }))).toEqual([]);
+    expect(
+      readSshSessions(
+        fakeHost({ files: { '/run/ovpn-killswitch/ssh-sessions': '["all of them"]' } }),
+      ),
+    ).toEqual([]);
   });
 });

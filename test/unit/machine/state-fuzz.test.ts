@@ -3,7 +3,12 @@ import { KillswitchError } from '../../../src/errors.ts';
 import { PATHS } from '../../../src/host/paths.ts';
 import { savedKnown } from '../../../src/machine/known-endpoints.ts';
 import { readLiveTunnels, writeLiveTunnel } from '../../../src/machine/live-tunnels.ts';
-import { openPortalOf, readLockRecord, refusedRecord, writeLockRecord } from '../../../src/machine/lock-record.ts';
+import {
+  openPortalOf,
+  readLockRecord,
+  refusedRecord,
+  writeLockRecord,
+} from '../../../src/machine/lock-record.ts';
 import { readSshSessions, SSH_SESSIONS } from '../../../src/machine/ssh-sessions.ts';
 import { endpointText } from '../../../src/net/endpoint.ts';
 import { sessionText } from '../../../src/net/session.ts';
@@ -12,7 +17,8 @@ import { POLICIES, TUN0 } from '../../support/policies.ts';
 
 const FILES = 100_000;
 const SESSION = '198.51.100.7 50022 203.0.113.5 22';
-const TCP = 'head\n   0: 057100CB:0016 076433C6:C366 01 00000000:00000000 00:00000000 00000000     0        0 77 1 0 20 4 30 10 -1\n';
+const TCP =
+  'head\n   0: 057100CB:0016 076433C6:C366 01 00000000:00000000 00:00000000 00000000     0        0 77 1 0 20 4 30 10 -1\n';
 const NET_DEV = 'head\nhead\n    lo: 0\n  eth0: 0\n  tun0: 0\n';
 const MACHINE = {
   [PATHS.devices]: NET_DEV,
@@ -37,13 +43,27 @@ function numbers(seed: number): (below: number) => number {
 function validFiles(): ReadonlyMap<string, string> {
   const host = fakeHost({ files: MACHINE });
   const { portal } = POLICIES['portal, LAN off'];
-  writeLiveTunnel(host, { tunnel: TUN0, since: 1_800_000_000, daemon: { pid: 4711, start: '8765' }, deviceSeen: true });
+  writeLiveTunnel(host, {
+    tunnel: TUN0,
+    since: 1_800_000_000,
+    daemon: { pid: 4711, start: '8765' },
+    deviceSeen: true,
+  });
   writeLockRecord(host, {
     ...{ locked: true, since: 1, backend: 'nftables', wall: false, made: [] },
     before: [{ family: 'ipv4', chain: 'INPUT', policy: 'ACCEPT' }],
     portal: { portal, ends: { boot: 'this', uptime: 100 } },
   });
-  host.write(KNOWN, JSON.stringify({ version: 1, endpoints: ['203.0.113.10:1194/udp'], uids: [0], named: [], pins: {} }));
+  host.write(
+    KNOWN,
+    JSON.stringify({
+      version: 1,
+      endpoints: ['203.0.113.10:1194/udp'],
+      uids: [0],
+      named: [],
+      pins: {},
+    }),
+  );
   host.write(SSH_SESSIONS, JSON.stringify([{ session: SESSION, inode: 77 }]));
   return host.files;
 }
@@ -93,7 +113,10 @@ function damaged(text: string, below: (most: number) => number): string {
         const values = [...out.matchAll(/"[^"]*"|-?\d+|true|false|null/g)];
         const value = values[below(values.length)];
         if (value !== undefined)
-          out = out.slice(0, value.index) + (WORDS[below(WORDS.length)] ?? '') + out.slice(value.index + value[0].length);
+          out =
+            out.slice(0, value.index) +
+            (WORDS[below(WORDS.length)] ?? '') +
+            out.slice(value.index + value[0].length);
         break;
       }
       default:
@@ -103,9 +126,13 @@ function damaged(text: string, below: (most: number) => number): string {
   return out;
 }
 
-test(`${FILES} damaged state files open nothing that no whole file names, and are never a stack trace`, { timeout: 600_000 }, () => {
+test(`${FILES} damaged state files open nothing that no whole file names, and are never a stack trace`, {
+  timeout: 600_000,
+}, () => {
   const valid = validFiles();
-  const paths = [...valid.keys()].filter((path) => path.endsWith('.json') || path.startsWith(PATHS.tunnels) || path === SSH_SESSIONS);
+  const paths = [...valid.keys()].filter(
+    (path) => path.endsWith('.json') || path.startsWith(PATHS.tunnels) || path === SSH_SESSIONS,
+  );
   expect(paths.length).toBe(4);
   const below = numbers(15);
   const host = fakeHost();
@@ -129,7 +156,10 @@ test(`${FILES} damaged state files open nothing that no whole file names, and ar
       if (record?.locked === false) expect(JSON.parse(text)).toMatchObject({ locked: false });
       const portal = openPortalOf(host, record);
       if (portal !== undefined)
-        expect(JSON.parse(text)).toMatchObject({ locked: true, portal: { uid: portal.uid, uplink: portal.uplink } });
+        expect(JSON.parse(text)).toMatchObject({
+          locked: true,
+          portal: { uid: portal.uid, uplink: portal.uplink },
+        });
     }
     // No session but one that the kernel has open, for root.
     must(
@@ -139,7 +169,10 @@ test(`${FILES} damaged state files open nothing that no whole file names, and ar
     try {
       const known = savedKnown(host);
       for (const endpoint of known?.endpoints ?? [])
-        must(JSON.stringify(JSON.parse(host.files.get(KNOWN) ?? '')).includes(endpointText(endpoint)), text);
+        must(
+          JSON.stringify(JSON.parse(host.files.get(KNOWN) ?? '')).includes(endpointText(endpoint)),
+          text,
+        );
       for (const uid of known?.uids ?? []) must(Number.isSafeInteger(uid) && uid >= 0, text);
       taken++;
     } catch (thrown) {

@@ -8,7 +8,10 @@ import { TUN0 } from '../../support/policies.ts';
 const UP = 1_800_000_000;
 const live: LiveTunnel = { tunnel: TUN0, since: UP, daemon: undefined, deviceSeen: true };
 
-/** Looks at a device at these moments (seconds after it came up), with so many packets received and sent. */
+/**
+ * Looks at a device at these moments (seconds after it came up), with so many packets received and
+ * sent.
+ */
 function looks(...moments: readonly (readonly [at: number, received: number, sent: number])[]) {
   let files: Record<string, string> = {};
   return moments.map(([at, received, sent]) => {
@@ -97,11 +100,16 @@ test('a tunnel whose device is not here is unknown', () => {
   expect([...readTraffic(host, [live])]).toEqual([['tun0', { state: 'unknown', seconds: 0 }]]);
 });
 
-test.each(['{', '[]', '{"tun0":{"since":"x"}}', '{"tun0":{"since":1800000000,"received":99,"sent":0,"grew":0,"at":0}}'])(
-  'a damaged reading (%s) is none',
-  (text) => {
-    const files = { [PATHS.devices]: '  tun0: 9 7 0 0 0 0 0 0 9 9 0\n', [`${PATHS.runtime}/traffic`]: text };
-    const host = fakeHost({ files, now: UP + 40 });
-    expect(readTraffic(host, [live]).get('tun0')).toEqual({ state: 'flowing', seconds: 40 });
-  },
-);
+test.each([
+  '{',
+  '[]',
+  '{"tun0":{"since":"x"}}',
+  '{"tun0":{"since":1800000000,"received":99,"sent":0,"grew":0,"at":0}}',
+])('a damaged reading (%s) is none', (text) => {
+  const files = {
+    [PATHS.devices]: '  tun0: 9 7 0 0 0 0 0 0 9 9 0\n',
+    [`${PATHS.runtime}/traffic`]: text,
+  };
+  const host = fakeHost({ files, now: UP + 40 });
+  expect(readTraffic(host, [live]).get('tun0')).toEqual({ state: 'flowing', seconds: 40 });
+});

@@ -1,16 +1,29 @@
 import { describe, expect, test } from 'vitest';
 import { KillswitchError } from '../../../src/errors.ts';
 import { PATHS } from '../../../src/host/paths.ts';
-import { gaps, gatherKnown, profileEndpoints, withNewConnections } from '../../../src/machine/known-endpoints.ts';
-import { guardedConnections, vpnConnection, vpnConnections } from '../../../src/machine/vpn-connections.ts';
+import {
+  gaps,
+  gatherKnown,
+  profileEndpoints,
+  withNewConnections,
+} from '../../../src/machine/known-endpoints.ts';
+import {
+  guardedConnections,
+  vpnConnection,
+  vpnConnections,
+} from '../../../src/machine/vpn-connections.ts';
 import { endpointText } from '../../../src/net/endpoint.ts';
 import { parseConnectionUuid } from '../../../src/tunnel/networkmanager-event.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 import { settingsOf } from '../../support/policies.ts';
 import { vpnKeyfile } from '../../support/vpn-keyfile.ts';
 
-const [A, B, C] = ['a', 'b', 'c'].map((digit) => `${digit.repeat(8)}-4440-48b0-bdf8-0d3ad6826b17`) as [string, string, string];
-const [ETC, RUN, USR] = ['/etc', '/run', '/usr/lib'].map((folder) => `${folder}/NetworkManager/system-connections`);
+const [A, B, C] = ['a', 'b', 'c'].map(
+  (digit) => `${digit.repeat(8)}-4440-48b0-bdf8-0d3ad6826b17`,
+) as [string, string, string];
+const [ETC, RUN, USR] = ['/etc', '/run', '/usr/lib'].map(
+  (folder) => `${folder}/NetworkManager/system-connections`,
+);
 const uuidOf = (text: string) => {
   const uuid = parseConnectionUuid(text);
   if (uuid === undefined) throw new Error(text);
@@ -20,13 +33,18 @@ const uuidOf = (text: string) => {
 const files = {
   [PATHS.dispatcher]: '#!/bin/sh\n',
   [PATHS.passwd]: 'root:x:0:0::/root:/bin/sh\nnm-openvpn:x:113:119::/:/bin/false\n',
-  [`${ETC}/a.nmconnection`]: vpnKeyfile({ uuid: A, name: 'A', remote: '203.0.113.10:1194:udp, vpn.example:443:tcp' }),
+  [`${ETC}/a.nmconnection`]: vpnKeyfile({
+    uuid: A,
+    name: 'A',
+    remote: '203.0.113.10:1194:udp, vpn.example:443:tcp',
+  }),
   [`${RUN}/b.nmconnection`]: vpnKeyfile({ uuid: B, name: 'B', plugin: 'vpnc' }),
   [`${USR}/c.nmconnection`]: vpnKeyfile({ uuid: C, name: 'C', remote: '203.0.113.12' }),
   [`${ETC}/wifi.nmconnection`]: '[connection]\nid=Home\nuuid=1\ntype=wifi\n',
   [`${ETC}/broken`]: '\0[[[',
 };
-const names = (connections: readonly { readonly name: string }[]) => connections.map(({ name }) => name);
+const names = (connections: readonly { readonly name: string }[]) =>
+  connections.map(({ name }) => name);
 
 describe('the VPN connections that NetworkManager keeps', () => {
   test('are those of people, in memory and of the distribution, and nothing else', () => {
@@ -46,7 +64,8 @@ describe('the VPN connections that NetworkManager keeps', () => {
   test('leave out a file that cannot be read, a folder say', () => {
     const host = fakeHost({ files });
     const read = (path: string) => {
-      if (path.endsWith('/a.nmconnection')) throw new KillswitchError('FILES', 'it is a folder', '');
+      if (path.endsWith('/a.nmconnection'))
+        throw new KillswitchError('FILES', 'it is a folder', '');
       return host.files.get(path);
     };
     expect(names(vpnConnections({ ...host, read }))).toEqual(['B', 'C']);
@@ -72,26 +91,41 @@ describe('the connection of an event', () => {
 
 describe('what may be reached while blocked', () => {
   const settings = settingsOf({});
-  const gathered = (more: Readonly<Record<string, string>> = {}) => gatherKnown(fakeHost({ files: { ...files, ...more } }), settings);
+  const gathered = (more: Readonly<Record<string, string>> = {}) =>
+    gatherKnown(fakeHost({ files: { ...files, ...more } }), settings);
 
   test('is what the OpenVPN connections name, from root and from the account of the plugin', () => {
     const known = gathered();
-    expect(known.endpoints.map(endpointText)).toEqual(['203.0.113.10:1194/udp', '203.0.113.12:1194/udp']);
+    expect(known.endpoints.map(endpointText)).toEqual([
+      '203.0.113.10:1194/udp',
+      '203.0.113.12:1194/udp',
+    ]);
     expect(known.uids).toEqual([0, 113]);
     expect(gaps(known)).toEqual([expect.stringMatching(/^no address is known for vpn\.example: /)]);
   });
 
   test('leaves the account out where it does not exist, and where the settings name another', () => {
     expect(gathered({ [PATHS.passwd]: 'root:x:0:0::/:/bin/sh\n' }).uids).toEqual([0]);
-    expect(gatherKnown(fakeHost({ files }), settingsOf({ KILLSWITCH_ENDPOINT_OWNER: 'root' })).uids).toEqual([0]);
+    expect(
+      gatherKnown(fakeHost({ files }), settingsOf({ KILLSWITCH_ENDPOINT_OWNER: 'root' })).uids,
+    ).toEqual([0]);
   });
 
   test('grows by a connection that has come since, and forgets none', () => {
     const before = gathered();
     const { [`${USR}/c.nmconnection`]: _, ...rest } = files;
-    const host = fakeHost({ files: { ...rest, [`${ETC}/d.nmconnection`]: vpnKeyfile({ uuid: B, remote: '203.0.113.13, new.example' }) } });
+    const host = fakeHost({
+      files: {
+        ...rest,
+        [`${ETC}/d.nmconnection`]: vpnKeyfile({ uuid: B, remote: '203.0.113.13, new.example' }),
+      },
+    });
     const after = withNewConnections(host, settings, before);
-    expect(after.endpoints.map(endpointText)).toEqual(['203.0.113.10:1194/udp', '203.0.113.12:1194/udp', '203.0.113.13:1194/udp']);
+    expect(after.endpoints.map(endpointText)).toEqual([
+      '203.0.113.10:1194/udp',
+      '203.0.113.12:1194/udp',
+      '203.0.113.13:1194/udp',
+    ]);
     expect(after.named.map(({ name }) => name)).toEqual(['vpn.example', 'new.example']);
     expect(after.uids).toEqual([0, 113]);
   });
@@ -105,7 +139,10 @@ describe('what may be reached while blocked', () => {
         new Map(
           asked.map((name) => [
             name,
-            { addresses: gathered().endpoints.map(({ address }) => address), from: { kind: 'lock', resolvers: [] } },
+            {
+              addresses: gathered().endpoints.map(({ address }) => address),
+              from: { kind: 'lock', resolvers: [] },
+            },
           ]),
         ),
     );

@@ -22,9 +22,12 @@ describe('an address', () => {
     expect(parseAddress(text)).toEqual({ family, text: canonical });
   });
 
-  test.each(HOSTILE_TEXT.map((text) => [JSON.stringify(text).slice(0, 60), text]))('is not %s', (_, text) => {
-    expect(parseAddress(text)).toBeUndefined();
-  });
+  test.each(HOSTILE_TEXT.map((text) => [JSON.stringify(text).slice(0, 60), text]))(
+    'is not %s',
+    (_, text) => {
+      expect(parseAddress(text)).toBeUndefined();
+    },
+  );
 
   test('that is IPv4 has one spelling, so what was accepted is what was written', () => {
     fc.assert(
@@ -58,8 +61,11 @@ describe('an address', () => {
     fc.assert(
       fc.property(fc.nat(0xffff), fc.nat(0xffff), (high, low) => {
         expect(parseAddress(`::ffff:${high.toString(16)}:${low.toString(16)}`)).toBeUndefined();
-        expect(parseAddress(`0:0:0:0:0:FFFF:${high.toString(16)}:${low.toString(16)}`)).toBeUndefined();
-        if (high > 0) expect(parseAddress(`::${high.toString(16)}:${low.toString(16)}`)).toBeUndefined();
+        expect(
+          parseAddress(`0:0:0:0:0:FFFF:${high.toString(16)}:${low.toString(16)}`),
+        ).toBeUndefined();
+        if (high > 0)
+          expect(parseAddress(`::${high.toString(16)}:${low.toString(16)}`)).toBeUndefined();
       }),
     );
   });
@@ -76,8 +82,24 @@ describe('an address', () => {
 });
 
 describe('the family of a text', () => {
-  const pieces = fc.constantFrom('0', '1', '9', 'a', 'F', ':', '::', '.', '25', '256', '192.0.2.1', '1:2:3', 'g');
-  const nearly = fc.tuple(ipv6Text, fc.nat(40), pieces).map(([text, at, piece]) => text.slice(0, at) + piece + text.slice(at));
+  const pieces = fc.constantFrom(
+    '0',
+    '1',
+    '9',
+    'a',
+    'F',
+    ':',
+    '::',
+    '.',
+    '25',
+    '256',
+    '192.0.2.1',
+    '1:2:3',
+    'g',
+  );
+  const nearly = fc
+    .tuple(ipv6Text, fc.nat(40), pieces)
+    .map(([text, at, piece]) => text.slice(0, at) + piece + text.slice(at));
 
   test('is what Node says, for addresses and for what is nearly one', () => {
     fc.assert(
@@ -89,7 +111,10 @@ describe('the family of a text', () => {
           fc.array(pieces, { maxLength: 9 }).map((each) => each.join('')),
         ),
         (text) => {
-          expect({ text, family: familyOf(text) }).toEqual({ text, family: { 4: 'ipv4', 6: 'ipv6' }[isIP(text)] });
+          expect({ text, family: familyOf(text) }).toEqual({
+            text,
+            family: { 4: 'ipv4', 6: 'ipv6' }[isIP(text)],
+          });
         },
       ),
       { numRuns: 20_000 },
@@ -98,7 +123,15 @@ describe('the family of a text', () => {
 });
 
 describe('a host’s address', () => {
-  test.each(['203.0.113.10', '10.8.0.1', '169.254.1.1', '100.64.0.1', '2001:db8::1', 'fe80::1', 'fd00::1'])('%s is one', (text) => {
+  test.each([
+    '203.0.113.10',
+    '10.8.0.1',
+    '169.254.1.1',
+    '100.64.0.1',
+    '2001:db8::1',
+    'fe80::1',
+    'fd00::1',
+  ])('%s is one', (text) => {
     const address = parseAddress(text);
     expect(address !== undefined && isUnicast(address)).toBe(true);
   });

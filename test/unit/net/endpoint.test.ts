@@ -46,13 +46,16 @@ describe('an endpoint', () => {
     expect(parseEndpoint(text)).toBeUndefined();
   });
 
-  test.each(HOSTILE_TEXT.map((text) => [JSON.stringify(text).slice(0, 60), text]))('has no part %s', (_, text) => {
-    expect(parseEndpoint(text)).toBeUndefined();
-    expect(parseEndpoint(`${text}:1194/udp`)).toBeUndefined();
-    expect(parseEndpoint(`[${text}]:1194/udp`)).toBeUndefined();
-    expect(parseEndpoint(`203.0.113.10:${text}/udp`)).toBeUndefined();
-    expect(parseEndpoint(`203.0.113.10:1194/${text}`)).toBeUndefined();
-  });
+  test.each(HOSTILE_TEXT.map((text) => [JSON.stringify(text).slice(0, 60), text]))(
+    'has no part %s',
+    (_, text) => {
+      expect(parseEndpoint(text)).toBeUndefined();
+      expect(parseEndpoint(`${text}:1194/udp`)).toBeUndefined();
+      expect(parseEndpoint(`[${text}]:1194/udp`)).toBeUndefined();
+      expect(parseEndpoint(`203.0.113.10:${text}/udp`)).toBeUndefined();
+      expect(parseEndpoint(`203.0.113.10:1194/${text}`)).toBeUndefined();
+    },
+  );
 
   test('is the same after it was written and read', () => {
     fc.assert(

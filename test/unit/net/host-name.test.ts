@@ -33,7 +33,10 @@ describe('a host name', () => {
   });
 
   // A label may look like a number with an exponent, or with a separator.
-  test.each(HOSTILE_TEXT.filter((text) => !['4e2', '1_194'].includes(text)))('%j is refused, as all hostile text', (text) => {
-    expect(parseHostName(text)).toBeUndefined();
-  });
+  test.each(HOSTILE_TEXT.filter((text) => !['4e2', '1_194'].includes(text)))(
+    '%j is refused, as all hostile text',
+    (text) => {
+      expect(parseHostName(text)).toBeUndefined();
+    },
+  );
 });

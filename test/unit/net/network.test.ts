@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { contains, disjoint, networkOf, parseNetmask, parseNetwork, width } from '../../../src/net/network.ts';
+import {
+  contains,
+  disjoint,
+  networkOf,
+  parseNetmask,
+  parseNetwork,
+  width,
+} from '../../../src/net/network.ts';
 import { addressNumber, prefixBounds } from '../../support/address-number.ts';
 import { anyAddress, anyNetwork } from '../../support/arbitraries.ts';
 import { HOSTILE_TEXT } from '../../support/hostile-text.ts';
@@ -15,7 +22,8 @@ const crowded = fc
       : networkOf(address(`10.8.${third}.${fourth}`), prefix),
   );
 
-const inside = (outer: readonly [bigint, bigint], inner: readonly [bigint, bigint]) => outer[0] <= inner[0] && inner[1] <= outer[1];
+const inside = (outer: readonly [bigint, bigint], inner: readonly [bigint, bigint]) =>
+  outer[0] <= inner[0] && inner[1] <= outer[1];
 
 describe('a network', () => {
   test.each([
@@ -52,10 +60,13 @@ describe('a network', () => {
     expect(parseNetwork(text)).toBeUndefined();
   });
 
-  test.each(HOSTILE_TEXT.map((text) => [JSON.stringify(text).slice(0, 60), text]))('is not %s', (_, text) => {
-    expect(parseNetwork(text)).toBeUndefined();
-    expect(parseNetwork(`${text}/24`)).toBeUndefined();
-  });
+  test.each(HOSTILE_TEXT.map((text) => [JSON.stringify(text).slice(0, 60), text]))(
+    'is not %s',
+    (_, text) => {
+      expect(parseNetwork(text)).toBeUndefined();
+      expect(parseNetwork(`${text}/24`)).toBeUndefined();
+    },
+  );
 
   test('that was accepted is accepted again from its own text', () => {
     fc.assert(
@@ -93,19 +104,28 @@ describe('a mask', () => {
     }
   });
 
-  test.each(['255.0.255.0', '0.255.255.255', '255.255.255.1', '24', '/24', 'ffff::', '255.255.255', '', '255.255.255.0 '])(
-    'is not %j',
-    (text) => {
-      expect(parseNetmask(text)).toBeUndefined();
-    },
-  );
+  test.each([
+    '255.0.255.0',
+    '0.255.255.255',
+    '255.255.255.1',
+    '24',
+    '/24',
+    'ffff::',
+    '255.255.255',
+    '',
+    '255.255.255.0 ',
+  ])('is not %j', (text) => {
+    expect(parseNetmask(text)).toBeUndefined();
+  });
 });
 
 describe('networks in networks', () => {
   test('one contains another exactly when all its addresses lie in it', () => {
     fc.assert(
       fc.property(fc.oneof(crowded, anyNetwork), fc.oneof(crowded, anyNetwork), (outer, inner) => {
-        const expected = outer.family === inner.family && inside(prefixBounds(outer.text), prefixBounds(inner.text));
+        const expected =
+          outer.family === inner.family &&
+          inside(prefixBounds(outer.text), prefixBounds(inner.text));
         expect(contains(outer, inner)).toBe(expected);
       }),
       { numRuns: 2000 },
@@ -116,12 +136,15 @@ describe('networks in networks', () => {
     fc.assert(
       fc.property(fc.array(crowded, { maxLength: 12 }), (networks) => {
         const result = disjoint(networks);
-        for (const network of networks) expect(result.some((outer) => contains(outer, network))).toBe(true);
+        for (const network of networks)
+          expect(result.some((outer) => contains(outer, network))).toBe(true);
         for (const one of result) {
           expect(networks).toContainEqual(one);
           for (const other of result) if (one !== other) expect(contains(one, other)).toBe(false);
         }
-        expect(disjoint([...networks].reverse()).map(({ text }) => text)).toEqual(result.map(({ text }) => text));
+        expect(disjoint([...networks].reverse()).map(({ text }) => text)).toEqual(
+          result.map(({ text }) => text),
+        );
       }),
       { numRuns: 500 },
     );

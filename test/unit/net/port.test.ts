@@ -6,7 +6,8 @@ import { HOSTILE_TEXT } from '../../support/hostile-text.ts';
 
 describe('a port', () => {
   test('is every number from 1 to 65535 in plain decimal', () => {
-    for (let port = 1; port <= 65535; port++) if (parsePort(String(port)) !== port) expect.fail(String(port));
+    for (let port = 1; port <= 65535; port++)
+      if (parsePort(String(port)) !== port) expect.fail(String(port));
   });
 
   test.each([
@@ -52,12 +53,15 @@ describe('a service', () => {
     expect(parseService(text)).toBeUndefined();
   });
 
-  test.each(HOSTILE_TEXT.map((text) => [JSON.stringify(text).slice(0, 60), text]))('has no part %s', (_, text) => {
-    expect(parseService(text)).toBeUndefined();
-    expect(parseService(`${text}/tcp`)).toBeUndefined();
-    expect(parseService(`443/${text}`)).toBeUndefined();
-    expect(parseService(`22-${text}/tcp`)).toBeUndefined();
-  });
+  test.each(HOSTILE_TEXT.map((text) => [JSON.stringify(text).slice(0, 60), text]))(
+    'has no part %s',
+    (_, text) => {
+      expect(parseService(text)).toBeUndefined();
+      expect(parseService(`${text}/tcp`)).toBeUndefined();
+      expect(parseService(`443/${text}`)).toBeUndefined();
+      expect(parseService(`22-${text}/tcp`)).toBeUndefined();
+    },
+  );
 
   test('is the same after it was written and read', () => {
     fc.assert(

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { defaultSettings, type Issue, KEYS, readSettings, type Settings, type SettingsKey } from '../../../src/policy/settings.ts';
+import {
+  defaultSettings,
+  type Issue,
+  KEYS,
+  readSettings,
+  type Settings,
+  type SettingsKey,
+} from '../../../src/policy/settings.ts';
 import { settingsText } from '../../../src/policy/settings-text.ts';
 import { HOSTILE_TEXT } from '../../support/hostile-text.ts';
 
@@ -18,11 +25,22 @@ function issues(text: string): readonly Issue[] {
 }
 
 /** What each key stands for, written so that it can be compared: lists as texts. */
-type Row = { readonly initial: unknown; readonly accepted: readonly (readonly [string, unknown])[]; readonly refused: readonly string[] };
+type Row = {
+  readonly initial: unknown;
+  readonly accepted: readonly (readonly [string, unknown])[];
+  readonly refused: readonly string[];
+};
 
-const service = (first: number, last: number, transport: 'tcp' | 'udp') => ({ ports: { first, last }, transport });
+const service = (first: number, last: number, transport: 'tcp' | 'udp') => ({
+  ports: { first, last },
+  transport,
+});
 const ipv4 = (text: string) => ({ family: 'ipv4', text });
-const network = (text: string) => ({ family: text.includes(':') ? 'ipv6' : 'ipv4', text, prefix: Number(text.split('/')[1]) });
+const network = (text: string) => ({
+  family: text.includes(':') ? 'ipv6' : 'ipv4',
+  text,
+  prefix: Number(text.split('/')[1]),
+});
 
 const ROWS: Readonly<Record<SettingsKey, Row & { readonly field: keyof Settings }>> = {
   KILLSWITCH_BACKEND: {
@@ -43,12 +61,22 @@ const ROWS: Readonly<Record<SettingsKey, Row & { readonly field: keyof Settings 
       ['/a/*.ovpn, /b/?.conf', ['/a/*.ovpn', '/b/?.conf']],
       ['/etc/openvpn/client/x.*', ['/etc/openvpn/client/x.*']],
     ],
-    refused: ['office.ovpn', '~/office.ovpn', '/etc/*/a.conf', '/etc/../a.conf', '/etc/openvpn/key.pem', '/', '/etc/openvpn/'],
+    refused: [
+      'office.ovpn',
+      '~/office.ovpn',
+      '/etc/*/a.conf',
+      '/etc/../a.conf',
+      '/etc/openvpn/key.pem',
+      '/',
+      '/etc/openvpn/',
+    ],
   },
   KILLSWITCH_ENDPOINTS: {
     field: 'endpoints',
     initial: [],
-    accepted: [['203.0.113.10:1194/udp', [{ address: ipv4('203.0.113.10'), port: 1194, transport: 'udp' }]]],
+    accepted: [
+      ['203.0.113.10:1194/udp', [{ address: ipv4('203.0.113.10'), port: 1194, transport: 'udp' }]],
+    ],
     refused: [
       '203.0.113.10',
       '203.0.113.10:1194',
@@ -89,12 +117,39 @@ const ROWS: Readonly<Record<SettingsKey, Row & { readonly field: keyof Settings 
     initial: { kind: 'private' },
     accepted: [
       ['off', { kind: 'off' }],
-      ['192.168.1.0/24', { kind: 'list', entries: [{ network: network('192.168.1.0/24'), service: undefined }] }],
-      ['192.168.2.5:8080/tcp', { kind: 'list', entries: [{ network: network('192.168.2.5/32'), service: service(8080, 8080, 'tcp') }] }],
-      ['192.168.2.0/24:80-90/udp', { kind: 'list', entries: [{ network: network('192.168.2.0/24'), service: service(80, 90, 'udp') }] }],
-      ['fd00::/64', { kind: 'list', entries: [{ network: network('fd00::/64'), service: undefined }] }],
-      ['[fd00::5]:631/tcp', { kind: 'list', entries: [{ network: network('fd00::5/128'), service: service(631, 631, 'tcp') }] }],
-      ['10.0.0.0/8', { kind: 'list', entries: [{ network: network('10.0.0.0/8'), service: undefined }] }],
+      [
+        '192.168.1.0/24',
+        { kind: 'list', entries: [{ network: network('192.168.1.0/24'), service: undefined }] },
+      ],
+      [
+        '192.168.2.5:8080/tcp',
+        {
+          kind: 'list',
+          entries: [{ network: network('192.168.2.5/32'), service: service(8080, 8080, 'tcp') }],
+        },
+      ],
+      [
+        '192.168.2.0/24:80-90/udp',
+        {
+          kind: 'list',
+          entries: [{ network: network('192.168.2.0/24'), service: service(80, 90, 'udp') }],
+        },
+      ],
+      [
+        'fd00::/64',
+        { kind: 'list', entries: [{ network: network('fd00::/64'), service: undefined }] },
+      ],
+      [
+        '[fd00::5]:631/tcp',
+        {
+          kind: 'list',
+          entries: [{ network: network('fd00::5/128'), service: service(631, 631, 'tcp') }],
+        },
+      ],
+      [
+        '10.0.0.0/8',
+        { kind: 'list', entries: [{ network: network('10.0.0.0/8'), service: undefined }] },
+      ],
     ],
     refused: [
       'on',
@@ -135,7 +190,15 @@ const ROWS: Readonly<Record<SettingsKey, Row & { readonly field: keyof Settings 
         ],
       ],
     ],
-    refused: ['9.9.9.9', '2620:fe::fe', '127.0.0.1', '192.168.1.0/24', '192.168.1.1:53', 'router', '224.0.0.251'],
+    refused: [
+      '9.9.9.9',
+      '2620:fe::fe',
+      '127.0.0.1',
+      '192.168.1.0/24',
+      '192.168.1.1:53',
+      'router',
+      '224.0.0.251',
+    ],
   },
   KILLSWITCH_TUNNEL_PORTS: {
     field: 'tunnelPorts',
@@ -172,7 +235,12 @@ const ROWS: Readonly<Record<SettingsKey, Row & { readonly field: keyof Settings 
     ],
     refused: ['systemd-resolved', 'none', 'Off'],
   },
-  KILLSWITCH_IPV6: { field: 'ipv6', initial: 'tunnel', accepted: [['block', 'block']], refused: ['on', 'off', 'yes', 'allow'] },
+  KILLSWITCH_IPV6: {
+    field: 'ipv6',
+    initial: 'tunnel',
+    accepted: [['block', 'block']],
+    refused: ['on', 'off', 'yes', 'allow'],
+  },
   KILLSWITCH_FORWARD: {
     field: 'forward',
     initial: [],
@@ -200,7 +268,12 @@ const ROWS: Readonly<Record<SettingsKey, Row & { readonly field: keyof Settings 
       'lo*',
     ],
   },
-  KILLSWITCH_REFUSE: { field: 'refuse', initial: 'drop', accepted: [['reject', 'reject']], refused: ['accept', 'REJECT', 'none'] },
+  KILLSWITCH_REFUSE: {
+    field: 'refuse',
+    initial: 'drop',
+    accepted: [['reject', 'reject']],
+    refused: ['accept', 'REJECT', 'none'],
+  },
   KILLSWITCH_LOG_DROPS: {
     field: 'logDrops',
     initial: undefined,
@@ -210,7 +283,17 @@ const ROWS: Readonly<Record<SettingsKey, Row & { readonly field: keyof Settings 
       ['1/second', { count: 1, unit: 'second' }],
       ['9999/hour', { count: 9999, unit: 'hour' }],
     ],
-    refused: ['on', '10', '0/minute', '10/day', '10000/second', '10/minutes', '-1/second', '1.5/second', '10 / minute'],
+    refused: [
+      'on',
+      '10',
+      '0/minute',
+      '10/day',
+      '10000/second',
+      '10/minutes',
+      '-1/second',
+      '1.5/second',
+      '10 / minute',
+    ],
   },
   KILLSWITCH_LOG_LEVEL: {
     field: 'logLevel',
@@ -238,7 +321,9 @@ describe('every key', () => {
     expect(settings(`#${name}=nonsense\n`)[field]).toEqual(initial);
   });
 
-  const accepted = names.flatMap((name) => ROWS[name].accepted.map(([text, value]) => [name, text, value] as const));
+  const accepted = names.flatMap((name) =>
+    ROWS[name].accepted.map(([text, value]) => [name, text, value] as const),
+  );
   test.each(accepted)('%s=%s is accepted', (name, text, value) => {
     expect(settings(`${name}=${text}\n`)[ROWS[name].field]).toEqual(value);
     expect(settings(`export ${name}='${text}'\r\n`)[ROWS[name].field]).toEqual(value);
@@ -246,12 +331,15 @@ describe('every key', () => {
   });
 
   const refused = names.flatMap((name) => ROWS[name].refused.map((text) => [name, text] as const));
-  test.each(refused)('%s=%s is refused, and the issue names line, key and what is allowed', (name, text) => {
-    const [issue, ...more] = issues(`# first line\n${name}='${text}'\n`);
-    expect(more).toEqual([]);
-    expect(issue).toMatchObject({ line: 2, key: name });
-    expect(issue?.problem).toContain(KEYS[name].allowed);
-  });
+  test.each(refused)(
+    '%s=%s is refused, and the issue names line, key and what is allowed',
+    (name, text) => {
+      const [issue, ...more] = issues(`# first line\n${name}='${text}'\n`);
+      expect(more).toEqual([]);
+      expect(issue).toMatchObject({ line: 2, key: name });
+      expect(issue?.problem).toContain(KEYS[name].allowed);
+    },
+  );
 
   test.each(names)('%s takes no hostile text for what it is not', (name) => {
     for (const text of HOSTILE_TEXT) {
@@ -272,7 +360,8 @@ describe('a settings file', () => {
   });
 
   test('with three mistakes has three issues, in the order of their lines', () => {
-    const text = 'KILLSWITCH_IPV6=maybe\nKILLSWITCH_BACKEND=iptables\nKILLSWITCH_COLOUR=blue\n\nKILLSWITCH_LAN=0.0.0.0/0\n';
+    const text =
+      'KILLSWITCH_IPV6=maybe\nKILLSWITCH_BACKEND=iptables\nKILLSWITCH_COLOUR=blue\n\nKILLSWITCH_LAN=0.0.0.0/0\n';
     expect(issues(text).map(({ line, key }) => [line, key])).toEqual([
       [1, 'KILLSWITCH_IPV6'],
       [3, 'KILLSWITCH_COLOUR'],
@@ -285,9 +374,12 @@ describe('a settings file', () => {
     for (const name of names) expect(issue?.problem).toContain(name);
   });
 
-  test.each(['constructor', 'toString', 'PATH', 'killswitch_lan', 'KILLSWITCH_LAN.x'])('with the key %s is refused', (name) => {
-    expect(issues(`${name}=x\n`)).toMatchObject([{ line: 1, key: name }]);
-  });
+  test.each(['constructor', 'toString', 'PATH', 'killswitch_lan', 'KILLSWITCH_LAN.x'])(
+    'with the key %s is refused',
+    (name) => {
+      expect(issues(`${name}=x\n`)).toMatchObject([{ line: 1, key: name }]);
+    },
+  );
 
   test('with a key twice is refused, whichever value stands last', () => {
     expect(issues('KILLSWITCH_LAN=off\nKILLSWITCH_LAN=private\n')).toMatchObject([
@@ -311,8 +403,13 @@ describe('a settings file', () => {
   });
 
   test.each(['\n', '\r\n', '\r'])('may end its lines in %j', (end) => {
-    expect(settings(['KILLSWITCH_LAN=off', 'KILLSWITCH_IPV6=block', ''].join(end))).toMatchObject({ lan: { kind: 'off' }, ipv6: 'block' });
-    expect(issues(['KILLSWITCH_LAN=off', 'KILLSWITCH_LAN=private'].join(end))).toMatchObject([{ line: 2 }]);
+    expect(settings(['KILLSWITCH_LAN=off', 'KILLSWITCH_IPV6=block', ''].join(end))).toMatchObject({
+      lan: { kind: 'off' },
+      ipv6: 'block',
+    });
+    expect(issues(['KILLSWITCH_LAN=off', 'KILLSWITCH_LAN=private'].join(end))).toMatchObject([
+      { line: 2 },
+    ]);
   });
 
   test('has no value of more than one line', () => {
@@ -321,18 +418,26 @@ describe('a settings file', () => {
   });
 
   test('may open ports to the LAN only while there is one', () => {
-    expect(issues('KILLSWITCH_LAN=off\nKILLSWITCH_LAN_INBOUND=22/tcp\n')).toMatchObject([{ line: 2, key: 'KILLSWITCH_LAN_INBOUND' }]);
+    expect(issues('KILLSWITCH_LAN=off\nKILLSWITCH_LAN_INBOUND=22/tcp\n')).toMatchObject([
+      { line: 2, key: 'KILLSWITCH_LAN_INBOUND' },
+    ]);
     expect(issues('KILLSWITCH_LAN=192.168.1.0/24\nKILLSWITCH_LAN_INBOUND=22/tcp\n')).toEqual([]);
   });
 
   test('names the line of a key whose value begins on the next one', () => {
-    expect(issues('\nKILLSWITCH_BACKEND \n=!\n')).toContainEqual(expect.objectContaining({ line: 2, key: 'KILLSWITCH_BACKEND' }));
+    expect(issues('\nKILLSWITCH_BACKEND \n=!\n')).toContainEqual(
+      expect.objectContaining({ line: 2, key: 'KILLSWITCH_BACKEND' }),
+    );
   });
 
   test('of any text gives settings or issues on its own lines, and never throws', () => {
     const line = fc.oneof(
       fc
-        .tuple(fc.constantFrom(...names), fc.constantFrom('=', ' = ', ':', ' '), fc.oneof(fc.string(), fc.constantFrom(...HOSTILE_TEXT)))
+        .tuple(
+          fc.constantFrom(...names),
+          fc.constantFrom('=', ' = ', ':', ' '),
+          fc.oneof(fc.string(), fc.constantFrom(...HOSTILE_TEXT)),
+        )
         .map((parts) => parts.join('')),
       fc.string(),
     );

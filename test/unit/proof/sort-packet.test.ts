@@ -29,7 +29,11 @@ function ipv4(protocol: number, destination: string, payload: Buffer): Buffer {
 }
 
 /** From fe80::1; the destination in full, without colons. */
-function ipv6(next: number, payload: Buffer, destination = 'ff020000000000000000000000000001'): Buffer {
+function ipv6(
+  next: number,
+  payload: Buffer,
+  destination = 'ff020000000000000000000000000001',
+): Buffer {
   const header = Buffer.alloc(40);
   header[0] = 0x60;
   header[6] = next;
@@ -48,7 +52,10 @@ test('a packet to the VPN server is the VPN’s, unless it carries a marker', ()
   expect(sorted(ipv4(UDP, VPN_SERVER, ports(40000, 1194, 'x')))).toEqual({ sort: 'vpn' });
   expect(sorted(ipv6(UDP, ports(40000, 1194, 'x'), VPN_SERVER6))).toEqual({ sort: 'vpn' });
   expect(sorted(ipv4(UDP, '203.0.113.11', ports(40000, 1195, 'x')))).toEqual({ sort: 'vpn' });
-  expect(sorted(ipv4(UDP, VPN_SERVER, ports(40000, 1194, marker('endpoint-udp', 7))))).toEqual({ sort: 'clear', name: 'endpoint-udp' });
+  expect(sorted(ipv4(UDP, VPN_SERVER, ports(40000, 1194, marker('endpoint-udp', 7))))).toEqual({
+    sort: 'clear',
+    name: 'endpoint-udp',
+  });
 });
 
 test('a packet to another port, another protocol or another host is not the VPN’s', () => {
@@ -59,20 +66,28 @@ test('a packet to another port, another protocol or another host is not the VPN�
 
 test('over TCP, a SYN to the VPN server from a port of the prober is a leak', () => {
   expect(sorted(ipv4(TCP, VPN_SERVER, ports(40000, 1194, '')), 'tcp')).toEqual({ sort: 'vpn' });
-  expect(sorted(ipv4(TCP, VPN_SERVER, ports(10001, 1194, '')), 'tcp')).toEqual({ sort: 'clear', name: 'endpoint-tcp' });
+  expect(sorted(ipv4(TCP, VPN_SERVER, ports(10001, 1194, '')), 'tcp')).toEqual({
+    sort: 'clear',
+    name: 'endpoint-tcp',
+  });
 });
 
 test('the LAN may be spoken to, but not on the ports of DNS, and not with a marker', () => {
   expect(sorted(ipv4(UDP, '192.168.77.20', ports(40000, 7, 'x')))).toEqual({ sort: 'lan' });
   expect(sorted(ipv4(UDP, '192.168.77.1', ports(40000, 53, 'x'))).sort).toBe('clear');
   expect(sorted(ipv4(TCP, '192.168.77.1', ports(40000, 853, ''))).sort).toBe('clear');
-  expect(sorted(ipv4(UDP, '192.168.77.20', ports(40000, 7, marker('web-udp4', 1)))).sort).toBe('clear');
+  expect(sorted(ipv4(UDP, '192.168.77.20', ports(40000, 7, marker('web-udp4', 1)))).sort).toBe(
+    'clear',
+  );
 });
 
 test('ARP, neighbour discovery and multicast reports behind a hop-by-hop header belong to the link', () => {
   expect(sorted(ethernet('0806', Buffer.alloc(28)))).toEqual({ sort: 'neighbour', name: 'ARP' });
   expect(sorted(ipv6(58, Buffer.from([135, 0, 0, 0])))).toEqual({ sort: 'neighbour', name: 'NDP' });
-  expect(sorted(ipv6(0, Buffer.from([58, 0, 5, 2, 0, 0, 1, 0, 143, 0])))).toEqual({ sort: 'neighbour', name: 'MLD' });
+  expect(sorted(ipv6(0, Buffer.from([58, 0, 5, 2, 0, 0, 1, 0, 143, 0])))).toEqual({
+    sort: 'neighbour',
+    name: 'MLD',
+  });
 });
 
 test('an echo over IPv6, a strange frame and one that is cut off are leaks', () => {
@@ -99,7 +114,9 @@ test('a capture is read whole, however its bytes are cut, in either byte order',
       return four;
     };
     const header = [0xa1b2c3d4, little ? 0x00040002 : 0x00020004, 0, 0, 262144, 1].map(word);
-    const records = bodies.map((body, n) => Buffer.concat([...[n, 500_000, body.length, body.length].map(word), Buffer.from(body)]));
+    const records = bodies.map((body, n) =>
+      Buffer.concat([...[n, 500_000, body.length, body.length].map(word), Buffer.from(body)]),
+    );
     const whole = Buffer.concat([...header, ...records]);
     for (let cut = 1; cut < whole.length; cut++) {
       const frames: Frame[] = [];

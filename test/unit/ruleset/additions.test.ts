@@ -18,13 +18,18 @@ function grown(from: Ruleset, added: readonly Addition[]): Ruleset {
     name,
     rules: [...rules, ...added.filter((each) => each.name === name).flatMap((each) => each.rules)],
   }));
-  return [...added.filter(({ created }) => created).map(({ name, rules }) => ({ name, rules })), ...kept];
+  return [
+    ...added.filter(({ created }) => created).map(({ name, rules }) => ({ name, rules })),
+    ...kept,
+  ];
 }
 
 /** Chains by name; the rules of those whose order does not matter in one order. */
 function comparable(ruleset: Ruleset): Readonly<Record<string, readonly string[]>> {
   const texts = (rules: readonly Rule[]) => rules.map((rule) => JSON.stringify(rule));
-  return Object.fromEntries(ruleset.map(({ name, rules }) => [name, isOrdered(name) ? texts(rules) : texts(rules).sort()]));
+  return Object.fromEntries(
+    ruleset.map(({ name, rules }) => [name, isOrdered(name) ? texts(rules) : texts(rules).sort()]),
+  );
 }
 
 describe('what a tunnel adds', () => {
@@ -43,8 +48,11 @@ describe('what a tunnel adds', () => {
   });
 
   test('touches no base chain', () => {
-    expect(additions(one, two)?.map(({ name }) => name)).not.toEqual(expect.arrayContaining(['input']));
-    for (const { name, created } of additions(one, two) ?? []) expect(created || !isOrdered(name)).toBe(true);
+    expect(additions(one, two)?.map(({ name }) => name)).not.toEqual(
+      expect.arrayContaining(['input']),
+    );
+    for (const { name, created } of additions(one, two) ?? [])
+      expect(created || !isOrdered(name)).toBe(true);
   });
 
   test('creates a chain before the rules that jump to it', () => {
@@ -56,7 +64,11 @@ describe('what a tunnel adds', () => {
     ['a tunnel went', two, one],
     ['the base changed', one, compile(decide({ ...base, lan: [] }, [TUN0]))],
     ['the tunnel’s facts changed', one, compile(decide(base, [{ ...TUN0, networks: [] }]))],
-    ['an endpoint came to the base', blocked, compile(decide({ ...base, endpoints: base.endpoints.slice(1) }, []))],
+    [
+      'an endpoint came to the base',
+      blocked,
+      compile(decide({ ...base, endpoints: base.endpoints.slice(1) }, [])),
+    ],
     ['the endpoints changed', compile(decide({ ...base, endpoints: [] }, [])), blocked],
   ])('is not enough when %s', (_, from, to) => {
     expect(additions(from, to)).toBeUndefined();
@@ -65,7 +77,10 @@ describe('what a tunnel adds', () => {
   test('gives the whole ruleset for any base and tunnels, or is not enough', () => {
     fc.assert(
       fc.property(anyBase, anyTunnels, (some, tunnels) => {
-        const [from, to] = [compile(decide(some, tunnels.slice(0, -1))), compile(decide(some, tunnels))];
+        const [from, to] = [
+          compile(decide(some, tunnels.slice(0, -1))),
+          compile(decide(some, tunnels)),
+        ];
         const added = additions(from, to);
         expect(added).toBeDefined();
         expect(comparable(grown(from, added ?? []))).toEqual(comparable(to));

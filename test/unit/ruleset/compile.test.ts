@@ -17,7 +17,9 @@ import { anyPolicy } from '../../support/arbitraries.ts';
 import { POLICIES } from '../../support/policies.ts';
 
 const policies = fc.oneof(anyPolicy, fc.constantFrom(...Object.values(POLICIES)));
-const every = (check: (ruleset: Ruleset, policy: (typeof POLICIES)[keyof typeof POLICIES]) => void) =>
+const every = (
+  check: (ruleset: Ruleset, policy: (typeof POLICIES)[keyof typeof POLICIES]) => void,
+) =>
   fc.assert(
     fc.property(policies, (policy) => {
       check(compile(policy), policy);
@@ -26,15 +28,22 @@ const every = (check: (ruleset: Ruleset, policy: (typeof POLICIES)[keyof typeof 
   );
 
 const jumps = (rules: readonly Rule[]): readonly ChainName[] =>
-  rules.flatMap(({ verdict }) => (typeof verdict !== 'string' && 'jump' in verdict ? [verdict.jump] : []));
+  rules.flatMap(({ verdict }) =>
+    typeof verdict !== 'string' && 'jump' in verdict ? [verdict.jump] : [],
+  );
 const isShared = (name: ChainName) => (SHARED_CHAINS as readonly string[]).includes(name);
 
 describe('a compiled ruleset', () => {
   test('has a base chain for each hook, all shared chains, and for each tunnel its own, each once', () => {
     every((ruleset, policy) => {
-      const own = policy.base.forward.length > 0 ? HOOKS : (['input', 'output', 'postrouting'] as const);
-      const devices = tunnelsOf(policy).flatMap(({ device }) => own.map((hook) => `${hook}-${device}`));
-      expect(ruleset.map(({ name }) => name).sort()).toEqual([...HOOKS, ...SHARED_CHAINS, ...devices].sort());
+      const own =
+        policy.base.forward.length > 0 ? HOOKS : (['input', 'output', 'postrouting'] as const);
+      const devices = tunnelsOf(policy).flatMap(({ device }) =>
+        own.map((hook) => `${hook}-${device}`),
+      );
+      expect(ruleset.map(({ name }) => name).sort()).toEqual(
+        [...HOOKS, ...SHARED_CHAINS, ...devices].sort(),
+      );
     });
   });
 
@@ -43,7 +52,8 @@ describe('a compiled ruleset', () => {
       for (const { name, rules } of ruleset) {
         const last = rules.at(-1);
         if (isHook(name)) expect(last).toMatchObject({ id: 'rest', match: {} });
-        if (isHook(name) || !isShared(name)) expect([last?.match, typeof last?.verdict]).toEqual([{}, 'string']);
+        if (isHook(name) || !isShared(name))
+          expect([last?.match, typeof last?.verdict]).toEqual([{}, 'string']);
       }
     });
   });
@@ -51,8 +61,12 @@ describe('a compiled ruleset', () => {
   test('refuses what is left of each base chain, and answers on output alone', () => {
     every((ruleset, { base }) => {
       for (const hook of HOOKS)
-        expect(ruleset.find(({ name }) => name === hook)?.rules.at(-1)?.verdict).toBe(hook === 'output' ? base.refuse : 'drop');
-      for (const { name, rules } of ruleset) if (!isOfFirstLook(name)) expect(rules.map(({ verdict }) => verdict)).not.toContain('reject');
+        expect(ruleset.find(({ name }) => name === hook)?.rules.at(-1)?.verdict).toBe(
+          hook === 'output' ? base.refuse : 'drop',
+        );
+      for (const { name, rules } of ruleset)
+        if (!isOfFirstLook(name))
+          expect(rules.map(({ verdict }) => verdict)).not.toContain('reject');
     });
   });
 
@@ -70,7 +84,12 @@ describe('a compiled ruleset', () => {
     every((ruleset, { base }) => {
       const reached = new Set(ruleset.flatMap(({ rules }) => jumps(rules)));
       for (const { name } of ruleset)
-        expect(isHook(name) || reached.has(name) || name === 'answers' || (name === 'endpoint' && base.owners?.length === 0)).toBe(true);
+        expect(
+          isHook(name) ||
+            reached.has(name) ||
+            name === 'answers' ||
+            (name === 'endpoint' && base.owners?.length === 0),
+        ).toBe(true);
     });
   });
 
@@ -79,26 +98,35 @@ describe('a compiled ruleset', () => {
       for (const { name, rules } of ruleset) {
         if (!isHook(name)) continue;
         // What comes from or leaves by a tunnel is asked first, and all of it in chains of its own.
-        const places = rules.filter(({ verdict }) => typeof verdict === 'string').map(({ id }) => RULE_IDS.indexOf(id));
+        const places = rules
+          .filter(({ verdict }) => typeof verdict === 'string')
+          .map(({ id }) => RULE_IDS.indexOf(id));
         expect(places).toEqual([...places].sort((a, b) => a - b));
       }
     });
   });
 
   test('uses every reason in some named policy', () => {
-    const used = new Set(Object.values(POLICIES).flatMap((policy) => compile(policy).flatMap(({ rules }) => rules.map(({ id }) => id))));
+    const used = new Set(
+      Object.values(POLICIES).flatMap((policy) =>
+        compile(policy).flatMap(({ rules }) => rules.map(({ id }) => id)),
+      ),
+    );
     expect([...used].sort()).toEqual([...RULE_IDS].sort());
   });
 
   test('asks in one match for one family: its own, where it names one', () => {
     every((ruleset) => {
       for (const { match } of ruleset.flatMap(({ rules }) => rules)) {
-        const families = [...(match.to ?? []), ...(match.from ?? []), ...(match.endpoints ?? []).map(({ address }) => address)].map(
-          ({ family }) => family,
-        );
+        const families = [
+          ...(match.to ?? []),
+          ...(match.from ?? []),
+          ...(match.endpoints ?? []).map(({ address }) => address),
+        ].map(({ family }) => family);
         for (const family of families) expect(family).toBe(match.family);
         if (match.icmp !== undefined) expect(match.family).toBeDefined();
-        if (match.fromPorts !== undefined || match.toPorts !== undefined) expect(match.transports).toBeDefined();
+        if (match.fromPorts !== undefined || match.toPorts !== undefined)
+          expect(match.transports).toBeDefined();
       }
     });
   });
@@ -106,7 +134,8 @@ describe('a compiled ruleset', () => {
   test('has no empty list in any match: it would match nothing, or everything', () => {
     every((ruleset) => {
       for (const { match } of ruleset.flatMap(({ rules }) => rules))
-        for (const value of Object.values(match)) if (Array.isArray(value)) expect(value.length).toBeGreaterThan(0);
+        for (const value of Object.values(match))
+          if (Array.isArray(value)) expect(value.length).toBeGreaterThan(0);
     });
   });
 
@@ -116,9 +145,14 @@ describe('a compiled ruleset', () => {
         for (const [index, { id, match, verdict }] of rules.entries()) {
           const before = rules[index - 1];
           if (verdict === 'drop' || verdict === 'reject') {
-            if (base.logDrops !== undefined && id !== 'forward' && !('in' in match && 'out' in match))
+            if (
+              base.logDrops !== undefined &&
+              id !== 'forward' &&
+              !('in' in match && 'out' in match)
+            )
               expect(before).toEqual({ id, match, verdict: { log: base.logDrops } });
-          } else if (typeof verdict !== 'string' && 'log' in verdict) expect(rules[index + 1]).toMatchObject({ id, match });
+          } else if (typeof verdict !== 'string' && 'log' in verdict)
+            expect(rules[index + 1]).toMatchObject({ id, match });
         }
     });
   });

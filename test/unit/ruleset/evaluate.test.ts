@@ -19,7 +19,8 @@ const PACKET: Packet = {
   uid: 0,
   mark: 7,
 };
-const some = <Value>(value: Value | undefined): readonly Value[] => (value === undefined ? [] : [value]);
+const some = <Value>(value: Value | undefined): readonly Value[] =>
+  value === undefined ? [] : [value];
 const [eth0] = some(parseInterfaceName('eth0'));
 const [tun0] = some(parseInterfaceName('tun0'));
 const net = (text: string) => some(parseNetwork(text));
@@ -39,9 +40,21 @@ describe('a match', () => {
     ['asks for the destination', { to: [...net('10.0.0.0/8'), ...net('203.0.113.0/24')] }, true],
     ['asks for the destination', { to: net('2001:db8::/32') }, false],
     ['asks for an endpoint', { endpoints: some(parseEndpoint('203.0.113.10:1194/udp')) }, true],
-    ['asks for an endpoint’s address', { endpoints: some(parseEndpoint('203.0.113.11:1194/udp')) }, false],
-    ['asks for an endpoint’s port', { endpoints: some(parseEndpoint('203.0.113.10:1195/udp')) }, false],
-    ['asks for an endpoint’s transport', { endpoints: some(parseEndpoint('203.0.113.10:1194/tcp')) }, false],
+    [
+      'asks for an endpoint’s address',
+      { endpoints: some(parseEndpoint('203.0.113.11:1194/udp')) },
+      false,
+    ],
+    [
+      'asks for an endpoint’s port',
+      { endpoints: some(parseEndpoint('203.0.113.10:1195/udp')) },
+      false,
+    ],
+    [
+      'asks for an endpoint’s transport',
+      { endpoints: some(parseEndpoint('203.0.113.10:1194/tcp')) },
+      false,
+    ],
     ['asks for the transport', { transports: ['tcp', 'udp'] }, true],
     ['asks for the transport', { transports: ['tcp'] }, false],
     ['asks for the port', { toPorts: ports('1000-1194') }, true],
@@ -67,7 +80,9 @@ describe('a match', () => {
     for (const packet of [icmp, gre]) {
       expect(matches({ toPorts: ports('1-65535') }, packet)).toBe(false);
       expect(matches({ transports: ['tcp', 'udp'] }, packet)).toBe(false);
-      expect(matches({ endpoints: some(parseEndpoint('203.0.113.10:1194/udp')) }, packet)).toBe(false);
+      expect(matches({ endpoints: some(parseEndpoint('203.0.113.10:1194/udp')) }, packet)).toBe(
+        false,
+      );
     }
     expect(matches({ icmp: [8] }, icmp)).toBe(true);
     expect(matches({ icmp: [8] }, gre)).toBe(false);
@@ -81,13 +96,23 @@ describe('a packet', () => {
 
   test('that no rule decides about is dropped by the chain policy', () => {
     expect(ask()).toEqual({ verdict: 'drop', rule: undefined, chain: 'output' });
-    expect(ask({ name: 'output', rules: [] })).toEqual({ verdict: 'drop', rule: undefined, chain: 'output' });
+    expect(ask({ name: 'output', rules: [] })).toEqual({
+      verdict: 'drop',
+      rule: undefined,
+      chain: 'output',
+    });
     expect(ask({ name: 'input', rules: [accept] }).verdict).toBe('drop');
   });
 
   test('is decided about by the first rule that matches', () => {
-    expect(ask({ name: 'output', rules: [accept, drop] })).toEqual({ verdict: 'accept', rule: accept, chain: 'output' });
-    expect(ask({ name: 'output', rules: [{ ...accept, match: { family: 'ipv6' } }, drop] })).toEqual({
+    expect(ask({ name: 'output', rules: [accept, drop] })).toEqual({
+      verdict: 'accept',
+      rule: accept,
+      chain: 'output',
+    });
+    expect(
+      ask({ name: 'output', rules: [{ ...accept, match: { family: 'ipv6' } }, drop] }),
+    ).toEqual({
       verdict: 'drop',
       rule: drop,
       chain: 'output',
@@ -95,16 +120,29 @@ describe('a packet', () => {
   });
 
   test('goes on after a log', () => {
-    expect(ask({ name: 'output', rules: [{ ...drop, verdict: { log: { count: 1, unit: 'second' } } }, accept] }).verdict).toBe('accept');
+    expect(
+      ask({
+        name: 'output',
+        rules: [{ ...drop, verdict: { log: { count: 1, unit: 'second' } } }, accept],
+      }).verdict,
+    ).toBe('accept');
   });
 
   test('goes through a chain that is jumped to, and on behind it when nothing there decides', () => {
     const jump: Rule = { id: 'tunnel', match: {}, verdict: { jump: 'tunnel-output' } };
-    const decided = ask({ name: 'tunnel-output', rules: [accept] }, { name: 'output', rules: [jump, drop] });
+    const decided = ask(
+      { name: 'tunnel-output', rules: [accept] },
+      { name: 'output', rules: [jump, drop] },
+    );
     expect(decided).toEqual({ verdict: 'accept', rule: accept, chain: 'tunnel-output' });
-    expect(ask({ name: 'tunnel-output', rules: [] }, { name: 'output', rules: [jump, drop] }).verdict).toBe('drop');
     expect(
-      ask({ name: 'tunnel-output', rules: [{ ...accept, match: { family: 'ipv6' } }] }, { name: 'output', rules: [jump, drop] }).rule,
+      ask({ name: 'tunnel-output', rules: [] }, { name: 'output', rules: [jump, drop] }).verdict,
+    ).toBe('drop');
+    expect(
+      ask(
+        { name: 'tunnel-output', rules: [{ ...accept, match: { family: 'ipv6' } }] },
+        { name: 'output', rules: [jump, drop] },
+      ).rule,
     ).toBe(drop);
     expect(ask({ name: 'output', rules: [jump, drop] }).rule).toBe(drop);
   });

@@ -28,7 +28,9 @@ const through = (from: string, out: string): Packet => ({
 describe('a pattern of KILLSWITCH_FORWARD', () => {
   test('lets the interfaces that begin so into a live tunnel, and no others', () => {
     const ruleset = compile(decide(base, [TUN0]));
-    const verdicts = ['br-0', 'br-', 'br', 'eth0'].map((from) => evaluate(ruleset, through(from, TUN0.device)).verdict);
+    const verdicts = ['br-0', 'br-', 'br', 'eth0'].map(
+      (from) => evaluate(ruleset, through(from, TUN0.device)).verdict,
+    );
     expect(verdicts).toEqual(['accept', 'accept', 'drop', 'drop']);
     expect(evaluate(ruleset, through('br-0', 'br-1')).verdict).toBe('drop');
   });

@@ -16,15 +16,17 @@ import { VERDICT_NUMBERS, verdictTable } from '../../support/verdicts.ts';
 
 const PACKETS: readonly Packet[] = [...packetClasses()].map(({ packet }) => packet);
 const TABLE = verdictTable(PACKETS);
-const sample = (step: number, offset: number): readonly Packet[] => PACKETS.filter((_, index) => index % step === offset);
-const accepts = (ruleset: Ruleset, packet: Packet) => evaluate(ruleset, packet).verdict === 'accept';
+const sample = (step: number, offset: number): readonly Packet[] =>
+  PACKETS.filter((_, index) => index % step === offset);
+const accepts = (ruleset: Ruleset, packet: Packet) =>
+  evaluate(ruleset, packet).verdict === 'accept';
 
 /** The first accepted packets that break an invariant, in words. */
 function leaks(policy: Policy, ruleset: Ruleset, accepted: readonly Packet[]): readonly string[] {
   return accepted.flatMap((packet) =>
-    LEAK_INVARIANTS.filter(({ broken }) => broken(policy, packet, () => accepts(ruleset, { ...packet, conntrack: 'new' }))).map(
-      ({ name }) => `${describePacket(packet)}: ${name}`,
-    ),
+    LEAK_INVARIANTS.filter(({ broken }) =>
+      broken(policy, packet, () => accepts(ruleset, { ...packet, conntrack: 'new' })),
+    ).map(({ name }) => `${describePacket(packet)}: ${name}`),
   );
 }
 
@@ -35,7 +37,8 @@ describe('what leaks nowhere', () => {
     const verdicts = TABLE.verdicts(ruleset);
     // What this machine says to itself leaks nowhere.
     const accepted = PACKETS.filter(
-      (packet, index) => verdicts[index] === VERDICT_NUMBERS.accept && packet.in !== 'lo' && packet.out !== 'lo',
+      (packet, index) =>
+        verdicts[index] === VERDICT_NUMBERS.accept && packet.in !== 'lo' && packet.out !== 'lo',
     );
     expect(accepted.length).toBeGreaterThan(0);
     expect(leaks(policy, ruleset, accepted).slice(0, 10)).toEqual([]);
@@ -45,7 +48,9 @@ describe('what leaks nowhere', () => {
     fc.assert(
       fc.property(anyPolicy, fc.nat(148), (policy, offset) => {
         const ruleset = compile(policy);
-        const accepted = sample(149, offset).filter((packet) => packet.in !== 'lo' && packet.out !== 'lo' && accepts(ruleset, packet));
+        const accepted = sample(149, offset).filter(
+          (packet) => packet.in !== 'lo' && packet.out !== 'lo' && accepts(ruleset, packet),
+        );
         expect(leaks(policy, ruleset, accepted)).toEqual([]);
       }),
       { numRuns: 200 },
@@ -54,19 +59,34 @@ describe('what leaks nowhere', () => {
 });
 
 describe('the reason of a packet that leaves off the tunnel', () => {
-  const REASONS = ['loopback', 'endpoint', 'dhcp', 'neighbours', 'ssh-session', 'portal', 'lan', 'lan-dns', 'lan-inbound'];
+  const REASONS = [
+    'loopback',
+    'endpoint',
+    'dhcp',
+    'neighbours',
+    'ssh-session',
+    'portal',
+    'lan',
+    'lan-dns',
+    'lan-inbound',
+  ];
 
   test('is one of a few', () => {
     fc.assert(
-      fc.property(fc.oneof(anyPolicy, fc.constantFrom(...Object.values(POLICIES))), fc.nat(148), (policy, offset) => {
-        const ruleset = compile(policy);
-        const devices = policy.state === 'connected' ? policy.tunnels.map(({ device }): string => device) : [];
-        for (const packet of sample(149, offset)) {
-          if (packet.hook !== 'output' || devices.includes(packet.out ?? '')) continue;
-          const { verdict, rule } = evaluate(ruleset, packet);
-          if (verdict === 'accept') expect(REASONS).toContain(rule?.id);
-        }
-      }),
+      fc.property(
+        fc.oneof(anyPolicy, fc.constantFrom(...Object.values(POLICIES))),
+        fc.nat(148),
+        (policy, offset) => {
+          const ruleset = compile(policy);
+          const devices =
+            policy.state === 'connected' ? policy.tunnels.map(({ device }): string => device) : [];
+          for (const packet of sample(149, offset)) {
+            if (packet.hook !== 'output' || devices.includes(packet.out ?? '')) continue;
+            const { verdict, rule } = evaluate(ruleset, packet);
+            if (verdict === 'accept') expect(REASONS).toContain(rule?.id);
+          }
+        },
+      ),
       { numRuns: 60 },
     );
   }, 60_000);
@@ -84,9 +104,16 @@ describe('an allowance turned off', () => {
     'the LAN': (base) => ({ ...base, lan: [], lanInbound: [] }),
     'ports open to the LAN': (base) => ({ ...base, lanInbound: [] }),
     'resolvers on the LAN': (base) => ({ ...base, lanDns: [] }),
-    'ports through the tunnel': (base) => ({ ...base, tunnelPorts: base.tunnelPorts?.slice(0, 1) ?? [] }),
+    'ports through the tunnel': (base) => ({
+      ...base,
+      tunnelPorts: base.tunnelPorts?.slice(0, 1) ?? [],
+    }),
     'ports open to the tunnel': (base) => ({ ...base, tunnelInbound: [] }),
-    IPv6: (base) => ({ ...base, ipv6: 'block', endpoints: base.endpoints.filter(({ address }) => address.family === 'ipv4') }),
+    IPv6: (base) => ({
+      ...base,
+      ipv6: 'block',
+      endpoints: base.endpoints.filter(({ address }) => address.family === 'ipv4'),
+    }),
     forwarding: (base) => ({ ...base, forward: [] }),
     'resolvers of the tunnel': (base) => ({ ...base, dns: [] }),
   };
@@ -97,7 +124,11 @@ describe('an allowance turned off', () => {
       fc.assert(
         fc.property(anyBase, anyTunnels, fc.nat(148), (base, tunnels, offset) => {
           const off = OFF[name]?.(base) ?? base;
-          expect(wrongly(decide(off, tunnels), decide(base, tunnels), sample(149, offset)).map(describePacket)).toEqual([]);
+          expect(
+            wrongly(decide(off, tunnels), decide(base, tunnels), sample(149, offset)).map(
+              describePacket,
+            ),
+          ).toEqual([]);
         }),
         { numRuns: 25 },
       );
@@ -108,8 +139,14 @@ describe('an allowance turned off', () => {
   test('lets nothing more pass but what goes to that very place: an endpoint, which the LAN may then hold as any other host', () => {
     fc.assert(
       fc.property(anyBase, anyTunnels, fc.nat(148), (base, tunnels, offset) => {
-        const wrong = wrongly(decide({ ...base, endpoints: [] }, tunnels), decide(base, tunnels), sample(149, offset));
-        expect(wrong.filter((packet) => !goesTo(base.endpoints, packet)).map(describePacket)).toEqual([]);
+        const wrong = wrongly(
+          decide({ ...base, endpoints: [] }, tunnels),
+          decide(base, tunnels),
+          sample(149, offset),
+        );
+        expect(
+          wrong.filter((packet) => !goesTo(base.endpoints, packet)).map(describePacket),
+        ).toEqual([]);
       }),
       { numRuns: 25 },
     );
@@ -122,12 +159,15 @@ describe('a tunnel that comes up', () => {
       fc.property(anyBase, anyTunnels, fc.nat(148), (base, tunnels, offset) => {
         const connected = decide(base, tunnels);
         const devices = tunnels.map(({ device }): string => device);
-        const beside = sample(149, offset).filter((packet) => !devices.includes(packet.out ?? '') && !devices.includes(packet.in ?? ''));
+        const beside = sample(149, offset).filter(
+          (packet) => !devices.includes(packet.out ?? '') && !devices.includes(packet.in ?? ''),
+        );
         const opened = wrongly(connected, decide(base, []), beside);
         const toEndpoint = (packet: Packet) =>
           tunnels.some(
             ({ endpoints, offloaded }) =>
-              goesTo(endpoints, packet) && (isOwners(connected, packet) || (offloaded === true && packet.hook === 'output')),
+              goesTo(endpoints, packet) &&
+              (isOwners(connected, packet) || (offloaded === true && packet.hook === 'output')),
           );
         expect(opened.filter((packet) => !toEndpoint(packet)).map(describePacket)).toEqual([]);
       }),
@@ -136,13 +176,24 @@ describe('a tunnel that comes up', () => {
   }, 60_000);
 
   test('closes no other tunnel, but for its own address and its own networks', () => {
-    const others = (tunnel: Tunnel): Tunnel => ({ ...tunnel, addresses: [], networks: [], endpoints: [] });
+    const others = (tunnel: Tunnel): Tunnel => ({
+      ...tunnel,
+      addresses: [],
+      networks: [],
+      endpoints: [],
+    });
     fc.assert(
       fc.property(anyBase, anyTunnels, fc.nat(148), (base, tunnels, offset) => {
         const [first, second] = tunnels;
         if (first === undefined || second === undefined) return;
-        const packets = sample(149, offset).filter((packet) => packet.out !== second.device && packet.in !== second.device);
-        expect(wrongly(decide(base, [first]), decide(base, [first, others(second)]), packets).map(describePacket)).toEqual([]);
+        const packets = sample(149, offset).filter(
+          (packet) => packet.out !== second.device && packet.in !== second.device,
+        );
+        expect(
+          wrongly(decide(base, [first]), decide(base, [first, others(second)]), packets).map(
+            describePacket,
+          ),
+        ).toEqual([]);
       }),
       { numRuns: 50 },
     );

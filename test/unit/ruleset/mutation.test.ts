@@ -11,7 +11,9 @@ import { VERDICT_NUMBERS, verdictTable } from '../../support/verdicts.ts';
 import { witnesses } from '../../support/witnesses.ts';
 
 /** Every third class of the product; the witnesses of each rule come along whole. */
-const PRODUCT: readonly Packet[] = [...packetClasses()].flatMap(({ packet }, index) => (index % 3 === 0 ? [packet] : []));
+const PRODUCT: readonly Packet[] = [...packetClasses()].flatMap(({ packet }, index) =>
+  index % 3 === 0 ? [packet] : [],
+);
 
 /** Together they hold every section, both verdicts of a refusal, and every kind of match. */
 const REPRESENTATIVE: readonly PolicyName[] = [
@@ -21,7 +23,10 @@ const REPRESENTATIVE: readonly PolicyName[] = [
   'connected, forwarding some ports',
 ];
 
-/** What became of a mutant: no packet of the product sees it, or it lets more through, or it only stops more or answers differently. */
+/**
+ * What became of a mutant: no packet of the product sees it, or it lets more through, or it only
+ * stops more or answers differently.
+ */
 interface Fates {
   readonly equivalent: string[];
   readonly leaky: string[];
@@ -42,16 +47,24 @@ function fatesOf(name: PolicyName): Fates {
     const changed: { readonly packet: Packet; readonly now: number | undefined }[] = [];
     for (let index = 0; index < after.length; index++) {
       const packet = packets[index];
-      if (packet !== undefined && before[index] !== after[index]) changed.push({ packet, now: after[index] });
+      if (packet !== undefined && before[index] !== after[index])
+        changed.push({ packet, now: after[index] });
     }
-    const opened = changed.filter(({ now }) => now === VERDICT_NUMBERS.accept).map(({ packet }) => packet);
+    const opened = changed
+      .filter(({ now }) => now === VERDICT_NUMBERS.accept)
+      .map(({ packet }) => packet);
     if (changed.length === 0) fates.equivalent.push(mutant);
     else if (opened.length > 0) {
-      const acceptedAsNew = (packet: Packet) => () => evaluate(ruleset, { ...packet, conntrack: 'new' }).verdict === 'accept';
-      const caught = opened.some((packet) => LEAK_INVARIANTS.some(({ broken }) => broken(policy, packet, acceptedAsNew(packet))));
+      const acceptedAsNew = (packet: Packet) => () =>
+        evaluate(ruleset, { ...packet, conntrack: 'new' }).verdict === 'accept';
+      const caught = opened.some((packet) =>
+        LEAK_INVARIANTS.some(({ broken }) => broken(policy, packet, acceptedAsNew(packet))),
+      );
       (caught ? fates.leaky : fates.survivors).push(mutant);
     } else {
-      const missed = changed.some(({ packet, now }) => VERDICT_NUMBERS[promised(policy, packet)] !== now);
+      const missed = changed.some(
+        ({ packet, now }) => VERDICT_NUMBERS[promised(policy, packet)] !== now,
+      );
       (missed ? fates.stricter : fates.unseen).push(mutant);
     }
   }
@@ -65,14 +78,24 @@ describe('a ruleset with one mistake in it', () => {
     const table = verdictTable(packets);
     const before = table.verdicts(original);
     for (const { name, ruleset } of [...mutants(original)].filter((_, index) => index % 5 === 0))
-      if (Buffer.compare(table.verdictsOfMutant(ruleset, original, before), table.verdicts(ruleset)) !== 0) expect.fail(name);
+      if (
+        Buffer.compare(
+          table.verdictsOfMutant(ruleset, original, before),
+          table.verdicts(ruleset),
+        ) !== 0
+      )
+        expect.fail(name);
   });
 
-  test.each(REPRESENTATIVE)('never lets more pass without breaking an invariant: %s', { timeout: 120_000 }, (name) => {
-    const { leaky, survivors, stricter, unseen } = fatesOf(name);
-    expect(survivors).toEqual([]);
-    expect(unseen).toEqual([]);
-    expect(leaky.length).toBeGreaterThan(20);
-    expect(stricter.length).toBeGreaterThan(20);
-  });
+  test.each(REPRESENTATIVE)(
+    'never lets more pass without breaking an invariant: %s',
+    { timeout: 120_000 },
+    (name) => {
+      const { leaky, survivors, stricter, unseen } = fatesOf(name);
+      expect(survivors).toEqual([]);
+      expect(unseen).toEqual([]);
+      expect(leaky.length).toBeGreaterThan(20);
+      expect(stricter.length).toBeGreaterThan(20);
+    },
+  );
 });

@@ -21,19 +21,38 @@ function ruleset(pushed: readonly string[], settings: Partial<Record<SettingsKey
   );
 }
 
-function verdict(rules: ReturnType<typeof ruleset>, to: string, toPort: number, transport: 'tcp' | 'udp', out: string): string {
+function verdict(
+  rules: ReturnType<typeof ruleset>,
+  to: string,
+  toPort: number,
+  transport: 'tcp' | 'udp',
+  out: string,
+): string {
   const [from, far] = [parseAddress('10.8.0.6'), parseAddress(to)];
   if (from === undefined || far === undefined) throw new Error('these parse');
   const payload = { transport, fromPort: 40_000, toPort };
-  return evaluate(rules, { hook: 'output', in: undefined, out, from, to: far, payload, conntrack: 'new', uid: 1000, mark: 0 }).verdict;
+  return evaluate(rules, {
+    hook: 'output',
+    in: undefined,
+    out,
+    from,
+    to: far,
+    payload,
+    conntrack: 'new',
+    uid: 1000,
+    mark: 0,
+  }).verdict;
 }
 
-const DNS = [53, 853].flatMap((port) => (['tcp', 'udp'] as const).map((transport) => [port, transport] as const));
+const DNS = [53, 853].flatMap((port) =>
+  (['tcp', 'udp'] as const).map((transport) => [port, transport] as const),
+);
 
 describe.each(DNS)('on port %i/%s', (port, transport) => {
   test('a tunnel’s resolvers are asked through it, and through nothing else', () => {
     const rules = ruleset([OWN]);
-    const through = (device: string) => [OWN, OTHER].map((resolver) => verdict(rules, resolver, port, transport, device));
+    const through = (device: string) =>
+      [OWN, OTHER].map((resolver) => verdict(rules, resolver, port, transport, device));
     expect([through('tun0'), through('tun1'), through('eth0')]).toEqual([
       ['accept', 'drop'],
       ['drop', 'accept'],
@@ -46,22 +65,24 @@ describe.each(DNS)('on port %i/%s', (port, transport) => {
     ['of the provider', ISP],
   ])('a pushed resolver %s opens nothing off its tunnel', (_, resolver) => {
     const rules = ruleset([resolver]);
-    expect(['tun0', 'tun1', 'eth0', 'wlan0'].map((device) => verdict(rules, resolver, port, transport, device))).toEqual([
-      'accept',
-      'drop',
-      'drop',
-      'drop',
-    ]);
+    expect(
+      ['tun0', 'tun1', 'eth0', 'wlan0'].map((device) =>
+        verdict(rules, resolver, port, transport, device),
+      ),
+    ).toEqual(['accept', 'drop', 'drop', 'drop']);
   });
 
   test('nobody is asked through a tunnel for which no resolver was pushed', () => {
     const rules = ruleset([]);
-    for (const resolver of [OWN, OTHER, ISP, ROUTER]) expect(verdict(rules, resolver, port, transport, 'tun0')).toBe('drop');
+    for (const resolver of [OWN, OTHER, ISP, ROUTER])
+      expect(verdict(rules, resolver, port, transport, 'tun0')).toBe('drop');
   });
 
   test('KILLSWITCH_DNS takes the place of what was pushed', () => {
     const rules = ruleset([OWN], { KILLSWITCH_DNS: '9.9.9.9' });
-    expect([OWN, '9.9.9.9'].map((resolver) => verdict(rules, resolver, port, transport, 'tun0'))).toEqual(['drop', 'accept']);
+    expect(
+      [OWN, '9.9.9.9'].map((resolver) => verdict(rules, resolver, port, transport, 'tun0')),
+    ).toEqual(['drop', 'accept']);
     expect(verdict(rules, '9.9.9.9', port, transport, 'eth0')).toBe('drop');
   });
 });

@@ -11,8 +11,8 @@ import { POLICIES, TUN0, TUN1 } from '../../support/policies.ts';
 import { thrownBy } from '../../support/thrown-by.ts';
 
 /**
- * A backend of two families whose kernel is a list in memory: a look prints it, a check does nothing, a commit writes one family of it.
- * What a command does is told by its first argument.
+ * A backend of two families whose kernel is a list in memory: a look prints it, a check does
+ * nothing, a commit writes one family of it. What a command does is told by its first argument.
  */
 const families = ['ipv4', 'ipv6'] as const;
 const imageOf = (ruleset: Ruleset): Image =>
@@ -32,7 +32,10 @@ function transaction(kind: 'replace' | 'add', image: Image): Transaction {
     args: [step, kind, family],
     stdin: JSON.stringify(image.filter((chain) => chain.family === family)),
   });
-  return { check: families.map((family) => command('check', family)), commit: families.map((family) => command('commit', family)) };
+  return {
+    check: families.map((family) => command('check', family)),
+    commit: families.map((family) => command('commit', family)),
+  };
 }
 
 const BACKEND: Backend = {
@@ -53,7 +56,10 @@ const BACKEND: Backend = {
   bootText: () => ({}),
 };
 
-/** A kernel that does what it is told, but for what `trouble` says; `trouble` may also change it behind our back. */
+/**
+ * A kernel that does what it is told, but for what `trouble` says; `trouble` may also change it
+ * behind our back.
+ */
 interface Kernel {
   image: Image;
 }
@@ -73,7 +79,10 @@ function machine(
       if (answer !== undefined) return answer;
       const [kind, , family] = command.args;
       if (kind === 'commit')
-        kernel.image = [...kernel.image.filter((chain) => chain.family !== family), ...(JSON.parse(command.stdin ?? '[]') as Image)];
+        kernel.image = [
+          ...kernel.image.filter((chain) => chain.family !== family),
+          ...(JSON.parse(command.stdin ?? '[]') as Image),
+        ];
       return { stdout: JSON.stringify(kernel.image) };
     },
   });
@@ -84,7 +93,14 @@ const { base } = POLICIES.connected;
 const BLOCKED = compile(decide(base, []));
 const ONE = compile(decide(base, [TUN0]));
 const TWO = compile(decide(base, [TUN0, TUN1]));
-const REPLACED = ['look', 'check replace ipv4', 'check replace ipv6', 'commit replace ipv4', 'commit replace ipv6', 'look'];
+const REPLACED = [
+  'look',
+  'check replace ipv4',
+  'check replace ipv6',
+  'commit replace ipv4',
+  'commit replace ipv6',
+  'look',
+];
 const REFUSED = { status: 2, stderr: 'line 3 failed\n\u001b[31m' };
 
 describe('bringing the kernel to a ruleset', () => {
@@ -104,7 +120,10 @@ describe('bringing the kernel to a ruleset', () => {
   test('only adds when the kernel holds exactly what was grown from', () => {
     const { host, kernel, steps } = machine(imageOf(ONE));
     expect(apply(host, BACKEND, TWO, ONE)).toBe('added');
-    expect(steps().filter((step) => step.startsWith('commit'))).toEqual(['commit add ipv4', 'commit add ipv6']);
+    expect(steps().filter((step) => step.startsWith('commit'))).toEqual([
+      'commit add ipv4',
+      'commit add ipv6',
+    ]);
     expect(kernel.image).toEqual(imageOf(TWO));
   });
 
@@ -115,23 +134,33 @@ describe('bringing the kernel to a ruleset', () => {
   });
 
   test('replaces when adding failed', () => {
-    const { host, kernel } = machine(imageOf(ONE), ({ args }) => (args[1] === 'add' ? REFUSED : undefined));
+    const { host, kernel } = machine(imageOf(ONE), ({ args }) =>
+      args[1] === 'add' ? REFUSED : undefined,
+    );
     expect(apply(host, BACKEND, TWO, ONE)).toBe('replaced');
     expect(kernel.image).toEqual(imageOf(TWO));
   });
 
   test('commits nothing when a check fails, and says so after one more try', () => {
-    const { host, kernel, steps } = machine(imageOf(ONE), ({ args }) => (args.join(' ') === 'check replace ipv6' ? REFUSED : undefined));
+    const { host, kernel, steps } = machine(imageOf(ONE), ({ args }) =>
+      args.join(' ') === 'check replace ipv6' ? REFUSED : undefined,
+    );
     const { code, message, detail } = thrownBy(() => apply(host, BACKEND, TWO));
     expect([code, message]).toEqual(['REFUSED', 'the kernel refused the rules (check)']);
-    expect(detail).toEqual(['ip6tables-restore check replace ipv6: exit status 2', 'line 3 failed', '\\x1b[31m']);
+    expect(detail).toEqual([
+      'ip6tables-restore check replace ipv6: exit status 2',
+      'line 3 failed',
+      '\\x1b[31m',
+    ]);
     expect(steps().filter((step) => step.startsWith('commit'))).toEqual([]);
     expect(steps().filter((step) => step === 'check replace ipv6').length).toBe(2);
     expect(kernel.image).toEqual(imageOf(ONE));
   });
 
   test('locks the other family when one cannot be, and says that it is partly done', () => {
-    const { host, kernel } = machine([], ({ args }) => (args.join(' ') === 'commit replace ipv4' ? REFUSED : undefined));
+    const { host, kernel } = machine([], ({ args }) =>
+      args.join(' ') === 'commit replace ipv4' ? REFUSED : undefined,
+    );
     const { code, detail } = thrownBy(() => apply(host, BACKEND, ONE));
     expect(code).toBe('PARTLY');
     expect(detail[0]).toBe('iptables-restore commit replace ipv4: exit status 2');
@@ -140,12 +169,19 @@ describe('bringing the kernel to a ruleset', () => {
 
   test('says that no rules were taken when every commit fails', () => {
     const { host } = machine([], ({ args }) => (args[0] === 'commit' ? REFUSED : undefined));
-    expect(thrownBy(() => apply(host, BACKEND, ONE))).toMatchObject({ code: 'REFUSED', message: 'the kernel refused the rules (commit)' });
+    expect(thrownBy(() => apply(host, BACKEND, ONE))).toMatchObject({
+      code: 'REFUSED',
+      message: 'the kernel refused the rules (commit)',
+    });
   });
 
   test('says of a program that was stopped that it did not end by itself', () => {
-    const { host } = machine([], ({ args }) => (args[0] === 'check' ? { status: null } : undefined));
-    expect(thrownBy(() => apply(host, BACKEND, ONE)).detail[0]).toMatch(/^iptables-restore .*: did not end by itself$/);
+    const { host } = machine([], ({ args }) =>
+      args[0] === 'check' ? { status: null } : undefined,
+    );
+    expect(thrownBy(() => apply(host, BACKEND, ONE)).detail[0]).toMatch(
+      /^iptables-restore .*: did not end by itself$/,
+    );
   });
 
   test('is refused when the kernel took the rules but lists others', () => {
@@ -168,10 +204,14 @@ describe('bringing the kernel to a ruleset', () => {
   test('is tried again when somebody else was faster: what was looked at no longer holds', () => {
     const { host, kernel, steps } = machine([], ({ args }, now, times) => {
       if (args.join(' ') !== 'commit replace ipv4' || times > 3) return undefined;
-      now.image = [...imageOf(BLOCKED), { family: undefined, name: `other ${times}`, policy: undefined, ordered: true, rules: [] }];
+      now.image = [
+        ...imageOf(BLOCKED),
+        { family: undefined, name: `other ${times}`, policy: undefined, ordered: true, rules: [] },
+      ];
       return REFUSED;
     });
-    // The other one's chain is of no family, so that a commit of both leaves it: what we verify is ours.
+    // The other one's chain is of no family, so that a commit of both leaves it: what we verify is
+    // ours.
     const ours: Backend = {
       ...BACKEND,
       survey: (outputs) => {
@@ -183,13 +223,17 @@ describe('bringing the kernel to a ruleset', () => {
     };
     expect(apply(host, ours, ONE)).toBe('replaced');
     expect(steps().filter((step) => step === 'commit replace ipv4').length).toBe(4);
-    expect(kernel.image.filter(({ family }) => family !== undefined)).toEqual(expect.arrayContaining([...imageOf(ONE)]));
+    expect(kernel.image.filter(({ family }) => family !== undefined)).toEqual(
+      expect.arrayContaining([...imageOf(ONE)]),
+    );
   });
 
   test('ends when somebody else is always faster', () => {
     const { host, steps } = machine([], ({ args }, kernel, times) => {
       if (args[0] !== 'look') return undefined;
-      kernel.image = [{ family: 'ipv4', name: `other ${times}`, policy: undefined, ordered: true, rules: [] }];
+      kernel.image = [
+        { family: 'ipv4', name: `other ${times}`, policy: undefined, ordered: true, rules: [] },
+      ];
       return { stdout: JSON.stringify(kernel.image) };
     });
     expect(thrownBy(() => apply(host, BACKEND, ONE)).code).toBe('VERIFY');
@@ -210,7 +254,10 @@ describe('bringing the kernel to a ruleset', () => {
   });
 
   test('is not done when such words were there before us: nothing says that they are ours', () => {
-    const spelled = imageOf(ONE).map((chain) => ({ ...chain, rules: chain.rules.map((rule) => ({ ...rule, text: `new ${rule.text}` })) }));
+    const spelled = imageOf(ONE).map((chain) => ({
+      ...chain,
+      rules: chain.rules.map((rule) => ({ ...rule, text: `new ${rule.text}` })),
+    }));
     const { host } = machine(spelled, ({ args }) => (args[0] === 'check' ? REFUSED : undefined));
     expect(thrownBy(() => apply(host, BACKEND, ONE)).code).toBe('REFUSED');
   });
@@ -220,7 +267,8 @@ describe('bringing the kernel to a ruleset', () => {
     const late: FakeHost = {
       ...host,
       run: (command) => {
-        if (command.args[0] === 'commit') throw new KillswitchError('DEADLINE', 'the time is up', 'Try again.');
+        if (command.args[0] === 'commit')
+          throw new KillswitchError('DEADLINE', 'the time is up', 'Try again.');
         return host.run(command);
       },
     };
@@ -258,7 +306,10 @@ describe('half a commit', () => {
 describe('looking', () => {
   test('runs what the backend says and nothing else', () => {
     const { host, steps } = machine(imageOf(ONE));
-    expect(look(host, BACKEND)).toMatchObject({ present: true, image: JSON.parse(JSON.stringify(imageOf(ONE))) });
+    expect(look(host, BACKEND)).toMatchObject({
+      present: true,
+      image: JSON.parse(JSON.stringify(imageOf(ONE))),
+    });
     expect(steps()).toEqual(['look']);
   });
 });
@@ -291,10 +342,9 @@ describe('taking the rules away', () => {
 describe('differences as lines', () => {
   test('name family, chain and reason, and how many more there are', () => {
     const difference = { family: 'ipv6', chain: 'OUT', id: 'lan', what: 'missing: x' } as const;
-    expect(differenceLines([difference, { ...difference, family: undefined, id: undefined }])).toEqual([
-      'ipv6 OUT (lan): missing: x',
-      'OUT: missing: x',
-    ]);
+    expect(
+      differenceLines([difference, { ...difference, family: undefined, id: undefined }]),
+    ).toEqual(['ipv6 OUT (lan): missing: x', 'OUT: missing: x']);
     expect(differenceLines(Array.from({ length: 10 }, () => difference))).toHaveLength(9);
     expect(differenceLines(Array.from({ length: 10 }, () => difference)).at(-1)).toBe('and 2 more');
   });

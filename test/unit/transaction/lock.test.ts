@@ -28,7 +28,12 @@ test('DNS is asked before the lock is taken, so that no hook waits for it', () =
 test('a lock that fails before it has changed the rules leaves an open portal in the record', () => {
   const { portal } = POLICIES['portal, LAN off'];
   const host = {
-    ...fakeHost({ files: { [PATHS.settings]: 'KILLSWITCH_BACKEND=nftables\nKILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp\n' } }),
+    ...fakeHost({
+      files: {
+        [PATHS.settings]:
+          'KILLSWITCH_BACKEND=nftables\nKILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp\n',
+      },
+    }),
     has: () => true,
     run: ({ program }: { readonly program: string }) => ({
       status: program === 'nft' ? 1 : 0,
@@ -37,7 +42,15 @@ test('a lock that fails before it has changed the rules leaves an open portal in
     }),
   };
   const ends = { boot: '', uptime: Number.MAX_SAFE_INTEGER };
-  writeLockRecord(host, { locked: true, since: 0, backend: 'nftables', wall: false, before: [], made: [], portal: { portal, ends } });
+  writeLockRecord(host, {
+    locked: true,
+    since: 0,
+    backend: 'nftables',
+    wall: false,
+    before: [],
+    made: [],
+    portal: { portal, ends },
+  });
   expect(() => lockMachine(host)).toThrow('the kernel refused the rules');
   expect(readLockRecord(host)?.portal?.portal).toEqual(portal);
 });
@@ -53,7 +66,10 @@ describe('a lock on trial', () => {
       pins: { [name]: { [address]: 0 } },
     });
 
-  /** Locked with a profile of one server, and its settings now name another profile; the kernel refuses rules. */
+  /**
+   * Locked with a profile of one server, and its settings now name another profile; the kernel
+   * refuses rules.
+   */
   function locked(step: (host: FakeHost) => void = () => undefined) {
     const host: FakeHost = {
       ...fakeHost({
@@ -64,7 +80,8 @@ describe('a lock on trial', () => {
           '/etc/b.conf': 'remote b.test 1194\n',
           [LASTING]: NAMED('a.test', '192.0.2.1'),
           [`${PATHS.state}/settings.env`]: 'KILLSWITCH_PROFILES=/etc/a.conf\n',
-          [PATHS.settings]: 'KILLSWITCH_PROFILES=/etc/b.conf\nKILLSWITCH_ENDPOINTS=192.0.2.2:1194/udp\n',
+          [PATHS.settings]:
+            'KILLSWITCH_PROFILES=/etc/b.conf\nKILLSWITCH_ENDPOINTS=192.0.2.2:1194/udp\n',
         },
         programs: ['nft'],
       }),
@@ -74,7 +91,14 @@ describe('a lock on trial', () => {
         return work();
       },
     };
-    writeLockRecord(host, { locked: true, since: 0, backend: 'nftables', wall: false, before: [], made: [] });
+    writeLockRecord(host, {
+      locked: true,
+      since: 0,
+      backend: 'nftables',
+      wall: false,
+      before: [],
+      made: [],
+    });
     return host;
   }
 
@@ -98,7 +122,9 @@ describe('a lock on trial', () => {
     const host = locked();
     host.files.set(PATHS.settings, 'KILLSWITCH_BACKEND=iptables\n');
     const before = new Map(host.files);
-    expect(() => lockMachine({ ...host, has: () => true }, { seconds: 5, forgetsSessions: true })).toThrow('cannot be tried');
+    expect(() =>
+      lockMachine({ ...host, has: () => true }, { seconds: 5, forgetsSessions: true }),
+    ).toThrow('cannot be tried');
     expect(host.files).toEqual(before);
     expect(host.started).toEqual([]);
   });

@@ -19,7 +19,13 @@ interface Left {
 }
 
 /** A machine with a tunnel whose OpenVPN was killed, and whose device stayed. */
-function machine({ uevent = 'DEVTYPE=ovpn', operstate = 'down', runs = false, offloaded = true, answer = {} }: Left = {}) {
+function machine({
+  uevent = 'DEVTYPE=ovpn',
+  operstate = 'down',
+  runs = false,
+  offloaded = true,
+  answer = {},
+}: Left = {}) {
   const host = fakeHost({
     files: {
       '/proc/net/dev': 'Inter-|\n face |\n  eth0: 0 0\n  tun0: 0 0\n',
@@ -32,25 +38,37 @@ function machine({ uevent = 'DEVTYPE=ovpn', operstate = 'down', runs = false, of
     answer: () => answer,
   });
   writeLiveTunnel(host, {
-    tunnel: { device: DEVICE, endpoints: [], addresses: [], resolvers: [], networks: [], ...(offloaded && { offloaded: true }) },
+    tunnel: {
+      device: DEVICE,
+      endpoints: [],
+      addresses: [],
+      resolvers: [],
+      networks: [],
+      ...(offloaded && { offloaded: true }),
+    },
     since: 0,
     daemon: { pid: PID, start: '99' },
     deviceSeen: true,
   });
   return host;
 }
-const argv = (host: ReturnType<typeof machine>) => host.commands.map(({ program, args }) => [program, ...args].join(' '));
+const argv = (host: ReturnType<typeof machine>) =>
+  host.commands.map(({ program, args }) => [program, ...args].join(' '));
 
 test('the device that a killed OpenVPN left behind is removed, and named by doctor until then', () => {
   const host = machine();
   expect(ownerlessDevices(host)).toEqual(['tun0']);
   removeLeftDevices(host);
   expect(argv(host)).toEqual(['ip link delete dev tun0']);
-  expect(host.logged.map(({ message }) => message)).toEqual(['tun0: removed the device that its OpenVPN left behind']);
+  expect(host.logged.map(({ message }) => message)).toEqual([
+    'tun0: removed the device that its OpenVPN left behind',
+  ]);
 });
 
 test('one that cannot be removed is named with the command', () => {
-  const host = machine({ answer: { status: 2, stderr: 'RTNETLINK answers: Operation not permitted\n' } });
+  const host = machine({
+    answer: { status: 2, stderr: 'RTNETLINK answers: Operation not permitted\n' },
+  });
   removeLeftDevices(host);
   expect(host.logged[0]?.message).toMatch(/not permitted\): sudo ip link delete dev tun0$/);
 });

@@ -27,10 +27,18 @@ const HOOKS = [`up ${FOLDER}/up`, `route-up ${FOLDER}/route-up`, `down ${FOLDER}
 
 describe('attach writes', () => {
   test.each<readonly [string, string, readonly string[]]>([
-    ['the four lines into an ordinary profile', 'client\nremote vpn\n', ['script-security 2', ...HOOKS]],
+    [
+      'the four lines into an ordinary profile',
+      'client\nremote vpn\n',
+      ['script-security 2', ...HOOKS],
+    ],
     ['the four lines into an empty file', '', ['script-security 2', ...HOOKS]],
     ['them below a last line without a line break', 'client', ['script-security 2', ...HOOKS]],
-    ['them with Windows line ends where the profile has them', 'client\r\n', ['script-security 2', ...HOOKS]],
+    [
+      'them with Windows line ends where the profile has them',
+      'client\r\n',
+      ['script-security 2', ...HOOKS],
+    ],
     ['no script-security where it is 2', 'script-security 2\n', HOOKS],
     ['no script-security where it is 3', 'script-security 3\n', HOOKS],
     ['script-security 2 where it is less', 'script-security 0\n', ['script-security 2', ...HOOKS]],
@@ -40,12 +48,32 @@ describe('attach writes', () => {
       'script-security 2\ndns-updown force\n',
       [...HOOKS, 'setenv opt dns-updown disable'],
     ],
-    ['the same for a program of its own', 'script-security 2\nsetenv opt dns-updown /a\n', [...HOOKS, 'setenv opt dns-updown disable']],
-    ['nothing about DNS where that is off', 'script-security 2\ndns-updown /a\ndns-updown disable\n', HOOKS],
+    [
+      'the same for a program of its own',
+      'script-security 2\nsetenv opt dns-updown /a\n',
+      [...HOOKS, 'setenv opt dns-updown disable'],
+    ],
+    [
+      'nothing about DNS where that is off',
+      'script-security 2\ndns-updown /a\ndns-updown disable\n',
+      HOOKS,
+    ],
     ['no up-restart where it is already', 'script-security 2\npersist-tun\nup-restart\n', HOOKS],
-    ['no up-restart after a change of user', 'script-security 2\npersist-tun\nuser nobody\n', HOOKS],
-    ['no up-restart after a change of group', 'script-security 2\npersist-tun\ngroup nogroup\n', HOOKS],
-    ['no up-restart and no down into a profile with chroot', 'script-security 2\npersist-tun\nchroot /srv\n', HOOKS.slice(0, 2)],
+    [
+      'no up-restart after a change of user',
+      'script-security 2\npersist-tun\nuser nobody\n',
+      HOOKS,
+    ],
+    [
+      'no up-restart after a change of group',
+      'script-security 2\npersist-tun\ngroup nogroup\n',
+      HOOKS,
+    ],
+    [
+      'no up-restart and no down into a profile with chroot',
+      'script-security 2\npersist-tun\nchroot /srv\n',
+      HOOKS.slice(0, 2),
+    ],
     [
       'what the profile calls behind its own hooks',
       'script-security 2\nup /etc/openvpn/update-resolv-conf\ndown "/etc/openvpn/update-resolv-conf arg"\n',
@@ -60,7 +88,11 @@ describe('attach writes', () => {
       'script-security 2\nup /a\nup /b\n',
       [`up "${FOLDER}/up --then /b"`, HOOKS[1] ?? '', HOOKS[2] ?? ''],
     ],
-    ['lines that were written by hand without calling ours twice', `script-security 2\n${HOOKS.join('\n')}\n`, HOOKS],
+    [
+      'lines that were written by hand without calling ours twice',
+      `script-security 2\n${HOOKS.join('\n')}\n`,
+      HOOKS,
+    ],
     [
       'a call by hand as it is',
       `script-security 2\nup "${FOLDER}/up --then /a b"\n`,
@@ -72,7 +104,11 @@ describe('attach writes', () => {
 
   test('with --harden the pull-filters that are not there yet', () => {
     const lines = added('script-security 2\npull-filter ignore "verb"\n', true).slice(HOOKS.length);
-    expect(lines).toEqual(PULL_FILTERS.filter((start) => start !== 'verb').map((start) => `pull-filter ignore "${start}"`));
+    expect(lines).toEqual(
+      PULL_FILTERS.filter((start) => start !== 'verb').map(
+        (start) => `pull-filter ignore "${start}"`,
+      ),
+    );
   });
 
   test('Windows line ends only where the profile has them', () => {
@@ -87,7 +123,11 @@ describe('attach refuses', () => {
     ['a command that is too long', `down "/a ${'b'.repeat(200)}"`, /down is too long/],
     ['a command of too many words', `route-up "/a ${'b '.repeat(14)}"`, /route-up has 15 words/],
     ['a profile that ends in an inline file', 'client\n<ca>\n', /inside an inline file/],
-    ['a profile that ends in a <connection> block', '<connection>\nremote a\n', /inside an inline file/],
+    [
+      'a profile that ends in a <connection> block',
+      '<connection>\nremote a\n',
+      /inside an inline file/,
+    ],
   ])('%s', (_, text, why) => {
     const result = attach(text, plain);
     expect('problems' in result && result.problems).toEqual([expect.stringMatching(why)]);
@@ -102,7 +142,10 @@ describe('attach refuses', () => {
   });
 
   test('the longest command that OpenVPN takes is none of them', () => {
-    const line = added(`script-security 2\nup "/a ${'b'.repeat(254 - `up "${FOLDER}/up --then /a "`.length)}"\n`)[0] ?? '';
+    const line =
+      added(
+        `script-security 2\nup "/a ${'b'.repeat(254 - `up "${FOLDER}/up --then /a "`.length)}"\n`,
+      )[0] ?? '';
     expect(Buffer.byteLength(line)).toBe(254);
   });
 });
@@ -182,7 +225,9 @@ describe('detach', () => {
   });
 
   test('finds our lines after an editor has changed all ends of lines', () => {
-    expect(detach(attached('client\ndev tun\n').replaceAll('\n', '\r\n'))).toBe('client\r\ndev tun\r\n');
+    expect(detach(attached('client\ndev tun\n').replaceAll('\n', '\r\n'))).toBe(
+      'client\r\ndev tun\r\n',
+    );
     expect(detach(attached('client\r\ndev tun').replaceAll('\r\n', '\n'))).toBe('client\ndev tun');
   });
 
@@ -191,9 +236,17 @@ describe('detach', () => {
   });
 
   test.each([
-    ['whose end is missing', (text: string) => text.slice(0, text.lastIndexOf('# <<<')), /line 2 begins/],
+    [
+      'whose end is missing',
+      (text: string) => text.slice(0, text.lastIndexOf('# <<<')),
+      /line 2 begins/,
+    ],
     ['whose beginning is missing', (text: string) => text.replace(/# >>>.*\n/, ''), /line 6 ends/],
-    ['that begin twice', (text: string) => text.slice(0, text.lastIndexOf('# <<<')) + text, /line 2 begins/],
+    [
+      'that begin twice',
+      (text: string) => text.slice(0, text.lastIndexOf('# <<<')) + text,
+      /line 2 begins/,
+    ],
   ])('touches nothing of lines %s, and attach refuses them', (_, damage, why) => {
     const text = damage(attached('client\n'));
     expect(markerDamage(text)).toMatch(why);
@@ -221,15 +274,19 @@ describe('a command that was there', () => {
   test('reaches the hook word for word, with what OpenVPN appends, and is taken from the hook’s own arguments', () => {
     const word = fc.string({ minLength: 1, maxLength: 8 }).filter((text) => !/[\n\0]/.test(text));
     fc.assert(
-      fc.property(fc.array(word, { minLength: 1, maxLength: 5 }), fc.constantFrom('up', 'down', 'route-up'), (command, hook) => {
-        const line = `${hook} "${command.map(quoted).join(' ').replace(/["\\]/g, '\\$&')}"\n`;
-        const appended = hook === 'route-up' ? [] : ['tun0', '1500', '0', '10.8.0.2', '', 'init'];
-        const [program, ...argv] = words(readProfileFacts(attached(line)).commands[hook] ?? '');
-        expect(program).toBe(`${FOLDER}/${hook}`);
-        const call = readChainedCall(hook, { argv: [...argv, ...appended], env: {} });
-        expect(call.command).toEqual([...command, ...appended]);
-        expect(call.input.argv).toEqual(appended);
-      }),
+      fc.property(
+        fc.array(word, { minLength: 1, maxLength: 5 }),
+        fc.constantFrom('up', 'down', 'route-up'),
+        (command, hook) => {
+          const line = `${hook} "${command.map(quoted).join(' ').replace(/["\\]/g, '\\$&')}"\n`;
+          const appended = hook === 'route-up' ? [] : ['tun0', '1500', '0', '10.8.0.2', '', 'init'];
+          const [program, ...argv] = words(readProfileFacts(attached(line)).commands[hook] ?? '');
+          expect(program).toBe(`${FOLDER}/${hook}`);
+          const call = readChainedCall(hook, { argv: [...argv, ...appended], env: {} });
+          expect(call.command).toEqual([...command, ...appended]);
+          expect(call.input.argv).toEqual(appended);
+        },
+      ),
     );
   });
 
@@ -238,7 +295,10 @@ describe('a command that was there', () => {
     ['route-up', []],
     ['down', []],
   ] as const)('is none for %s without --then', (hook, argv) => {
-    expect(readChainedCall(hook, { argv, env: {} })).toEqual({ input: { argv, env: {} }, command: undefined });
+    expect(readChainedCall(hook, { argv, env: {} })).toEqual({
+      input: { argv, env: {} },
+      command: undefined,
+    });
   });
 
   test('is found by the down-root plugin too, which appends nothing', () => {

@@ -1,6 +1,7 @@
 /**
- * What each captured `up` and `route-up` says, written down by a person who read the captures: nothing here came out of the product.
- * `peer` is `ADDRESS PORT` and the transports that the variables prove.
+ * What each captured `up` and `route-up` says, written down by a person who read the captures:
+ * nothing here came out of the product. `peer` is `ADDRESS PORT` and the transports that the
+ * variables prove.
  */
 export interface ExpectedTunnel {
   readonly device: string;
@@ -8,7 +9,11 @@ export interface ExpectedTunnel {
   readonly resolvers: readonly string[];
   readonly searchDomains: readonly string[];
   readonly networks: readonly string[];
-  readonly peer: readonly [address: string, port: number, ...transports: readonly ('udp' | 'tcp')[]];
+  readonly peer: readonly [
+    address: string,
+    port: number,
+    ...transports: readonly ('udp' | 'tcp')[],
+  ];
   /** Variables whose values are refused. */
   readonly refused: readonly string[];
 }
@@ -40,8 +45,16 @@ const net30: ExpectedTunnel = {
   resolvers: ['10.8.0.1'],
   networks: ['10.8.0.5/32', '10.8.0.1/32', '10.20.0.0/16'],
 };
-const ipv6Only: ExpectedTunnel = { ...plain, addresses: ['fd00:8::1000'], networks: ['fd00:8::/64'] };
-const peerToPeer: ExpectedTunnel = { ...plain, addresses: ['10.9.0.2'], networks: ['10.9.0.1/32', '10.20.0.0/16'] };
+const ipv6Only: ExpectedTunnel = {
+  ...plain,
+  addresses: ['fd00:8::1000'],
+  networks: ['fd00:8::/64'],
+};
+const peerToPeer: ExpectedTunnel = {
+  ...plain,
+  addresses: ['10.9.0.2'],
+  networks: ['10.9.0.1/32', '10.20.0.0/16'],
+};
 const overUdp6: ExpectedTunnel = { ...withRoute, peer: ['2001:db8:113::10', 1194, 'udp'] };
 const overTcp: ExpectedTunnel = { ...withRoute, peer: ['203.0.113.10', 1194, 'tcp'] };
 const dnsOptions: ExpectedTunnel = {
@@ -56,18 +69,39 @@ const metachars: ExpectedTunnel = {
   resolvers: ['9.9.9.9'],
   refused: [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13].map((n) => `foreign_option_${n}`),
 };
-// Routes through the LAN's gateway are not the tunnel's; the one that covers the LAN is, and covers its gateway too.
+// Routes through the LAN's gateway are not the tunnel's; the one that covers the LAN is, and covers
+// its gateway too.
 const netGatewayRoutes: ExpectedTunnel = {
   ...plain,
-  networks: [...plain.networks, '192.168.77.0/24', '8.8.8.8/32', '203.0.113.10/32', '2001:db8:f00::/48'],
+  networks: [
+    ...plain.networks,
+    '192.168.77.0/24',
+    '8.8.8.8/32',
+    '203.0.113.10/32',
+    '2001:db8:f00::/48',
+  ],
 };
-const halvesOfTheLan: ExpectedTunnel = { ...plain, networks: [...plain.networks, '192.168.77.0/25', '192.168.77.128/25'] };
-const optionsChanged: ExpectedTunnel = { ...withRoute, networks: [...withRoute.networks, '10.99.0.0/16'] };
-const noAddress: ExpectedTunnel = { ...plain, addresses: [], resolvers: ['10.8.0.1'], networks: [] };
+const halvesOfTheLan: ExpectedTunnel = {
+  ...plain,
+  networks: [...plain.networks, '192.168.77.0/25', '192.168.77.128/25'],
+};
+const optionsChanged: ExpectedTunnel = {
+  ...withRoute,
+  networks: [...withRoute.networks, '10.99.0.0/16'],
+};
+const noAddress: ExpectedTunnel = {
+  ...plain,
+  addresses: [],
+  resolvers: ['10.8.0.1'],
+  networks: [],
+};
 
 /** OpenVPN 2.7: its `proto_1` is the local side's, so the transport stays unknown. */
 const plain27: ExpectedTunnel = { ...plain, peer: ['203.0.113.10', 1194] };
-const routes27: ExpectedTunnel = { ...plain27, networks: [...plain.networks, '10.20.0.0/16', 'fd20::/64'] };
+const routes27: ExpectedTunnel = {
+  ...plain27,
+  networks: [...plain.networks, '10.20.0.0/16', 'fd20::/64'],
+};
 const manyPushes27: ExpectedTunnel = {
   ...routes27,
   resolvers: ['10.8.0.1', 'fd00:8::53'],
@@ -75,7 +109,11 @@ const manyPushes27: ExpectedTunnel = {
   refused: ['foreign_option_5'],
 };
 /** Its own dns-updown takes DNS out of `up`; DOH and Windows' suffix stay. */
-const withoutDns27: ExpectedTunnel = { ...routes27, searchDomains: ['ads.example'], refused: ['foreign_option_1'] };
+const withoutDns27: ExpectedTunnel = {
+  ...routes27,
+  searchDomains: ['ads.example'],
+  refused: ['foreign_option_1'],
+};
 const pushUpdate: ExpectedTunnel = { ...plain27, networks: [...plain.networks, '10.55.0.0/16'] };
 
 export const EXPECTED_TUNNELS: Readonly<Record<string, ExpectedTunnel>> = {
@@ -103,7 +141,11 @@ export const EXPECTED_TUNNELS: Readonly<Record<string, ExpectedTunnel>> = {
   'ovpn2.6.tap.route-up.env': { ...withRoute, device: 'tap0' },
   'ovpn2.6.net30.up.env': net30,
   'ovpn2.6.net30.route-up.env': net30,
-  'ovpn2.6.topology-p2p.up.env': { ...withDns, addresses: ['10.8.0.4'], networks: ['10.8.0.1/32', '10.20.0.0/16'] },
+  'ovpn2.6.topology-p2p.up.env': {
+    ...withDns,
+    addresses: ['10.8.0.4'],
+    networks: ['10.8.0.1/32', '10.20.0.0/16'],
+  },
   'ovpn2.6.ipv6-only.up.env': ipv6Only,
   'ovpn2.6.ipv6-only.route-up.env': ipv6Only,
   'ovpn2.6.p2p-tls-nopull.up.env': peerToPeer,

@@ -40,26 +40,39 @@ function vpnUp(event: NetworkManagerEvent): Extract<NetworkManagerEvent, { kind:
 
 describe('every captured call', () => {
   const of = (...actions: readonly string[]) =>
-    DISPATCHER_CALLS.filter(({ argv: [, action] }) => actions.includes(action)).map((call) => [call.file, call] as const);
+    DISPATCHER_CALLS.filter(({ argv: [, action] }) => actions.includes(action)).map(
+      (call) => [call.file, call] as const,
+    );
 
   test('is one of 94, of two versions', () => {
     expect(DISPATCHER_CALLS).toHaveLength(94);
-    expect(new Set(DISPATCHER_CALLS.map(({ file }) => file.slice(0, 7)))).toEqual(new Set(['nm-1.42', 'nm-1.52']));
+    expect(new Set(DISPATCHER_CALLS.map(({ file }) => file.slice(0, 7)))).toEqual(
+      new Set(['nm-1.42', 'nm-1.52']),
+    );
   });
 
-  test.each(of('vpn-pre-up', 'vpn-up'))('%s tells the whole tunnel, its connection and the keyfile', (_, call) => {
-    const event = vpnUp(readNetworkManagerCall(call));
-    expect(tunnelOf(event)).toEqual(TUNNEL);
-    expect(event).toMatchObject({
-      connection: call.env['CONNECTION_UUID'],
-      again: call.argv[1] === 'vpn-up',
-      file: '/etc/NetworkManager/system-connections/feasvpn.nmconnection',
-    });
-  });
+  test.each(of('vpn-pre-up', 'vpn-up'))(
+    '%s tells the whole tunnel, its connection and the keyfile',
+    (_, call) => {
+      const event = vpnUp(readNetworkManagerCall(call));
+      expect(tunnelOf(event)).toEqual(TUNNEL);
+      expect(event).toMatchObject({
+        connection: call.env['CONNECTION_UUID'],
+        again: call.argv[1] === 'vpn-up',
+        file: '/etc/NetworkManager/system-connections/feasvpn.nmconnection',
+      });
+    },
+  );
 
-  test.each(of('vpn-down', 'vpn-pre-down'))('%s ends the connection, whichever interface it names', (_, call) => {
-    expect(readNetworkManagerCall(call)).toEqual({ kind: 'vpn-down', connection: call.env['CONNECTION_UUID'] });
-  });
+  test.each(of('vpn-down', 'vpn-pre-down'))(
+    '%s ends the connection, whichever interface it names',
+    (_, call) => {
+      expect(readNetworkManagerCall(call)).toEqual({
+        kind: 'vpn-down',
+        connection: call.env['CONNECTION_UUID'],
+      });
+    },
+  );
 
   test('of vpn-down names the uplink, and no device of the VPN, after OpenVPN has died', () => {
     const uplinks = of('vpn-down').filter(([, { argv }]) => argv[0] === 'up0');
@@ -67,20 +80,26 @@ describe('every captured call', () => {
     for (const [, { env }] of uplinks) expect(env['VPN_IP_IFACE']).toBeUndefined();
   });
 
-  test.each(of('up').filter(([, { argv }]) => argv[0] === 'tun0'))('%s tells the same tunnel, of the device alone', (_, call) => {
-    const event = readNetworkManagerCall(call);
-    if (event.kind !== 'device-up') throw new Error(JSON.stringify(event));
-    expect(tunnelOf(event)).toEqual(TUNNEL);
-  });
+  test.each(of('up').filter(([, { argv }]) => argv[0] === 'tun0'))(
+    '%s tells the same tunnel, of the device alone',
+    (_, call) => {
+      const event = readNetworkManagerCall(call);
+      if (event.kind !== 'device-up') throw new Error(JSON.stringify(event));
+      expect(tunnelOf(event)).toEqual(TUNNEL);
+    },
+  );
 
-  test.each(of('down').filter(([, { argv }]) => argv[0] === 'tun0'))('%s tells that the device is down', (_, call) => {
-    expect(readNetworkManagerCall(call)).toEqual({ kind: 'device-down', device: 'tun0' });
-  });
+  test.each(of('down').filter(([, { argv }]) => argv[0] === 'tun0'))(
+    '%s tells that the device is down',
+    (_, call) => {
+      expect(readNetworkManagerCall(call)).toEqual({ kind: 'device-down', device: 'tun0' });
+    },
+  );
 
   test.each(
-    DISPATCHER_CALLS.filter(({ argv: [name, action] }) => name !== 'tun0' && action !== 'vpn-down').map(
-      (call) => [call.file, call] as const,
-    ),
+    DISPATCHER_CALLS.filter(
+      ({ argv: [name, action] }) => name !== 'tun0' && action !== 'vpn-down',
+    ).map((call) => [call.file, call] as const),
   )('%s is about no VPN', (_, call) => {
     const event = readNetworkManagerCall(call);
     expect(event.kind === 'other' || call.argv[0] === 'lo').toBe(true);
@@ -98,10 +117,17 @@ describe('a call without one of its variables', () => {
     }
     const found = vpnUp(event);
     const tunnel = tunnelOf(found);
-    expect(found.file).toBe(name === 'CONNECTION_FILENAME' ? undefined : up.env['CONNECTION_FILENAME']);
-    expect(tunnel.addresses).toEqual(TUNNEL.addresses.filter((each) => !up.env[name]?.startsWith(`${each}/`)));
+    expect(found.file).toBe(
+      name === 'CONNECTION_FILENAME' ? undefined : up.env['CONNECTION_FILENAME'],
+    );
+    expect(tunnel.addresses).toEqual(
+      TUNNEL.addresses.filter((each) => !up.env[name]?.startsWith(`${each}/`)),
+    );
     expect(tunnel.resolvers).toEqual(
-      TUNNEL.resolvers.filter((each) => !name.endsWith('_NAMESERVERS') || !name.startsWith('VPN') || up.env[name] !== each),
+      TUNNEL.resolvers.filter(
+        (each) =>
+          !name.endsWith('_NAMESERVERS') || !name.startsWith('VPN') || up.env[name] !== each,
+      ),
     );
     for (const network of tunnel.networks) expect(TUNNEL.networks).toContain(network);
   });
@@ -119,18 +145,32 @@ describe('the device of a VPN', () => {
   const uplink = { VPN_IP_IFACE: 'up0' };
 
   test('is not the uplink, which a VPN without a device of its own names', () => {
-    expect(readNetworkManagerCall({ argv: ['up0', 'vpn-pre-up'], env: { ...up.env, ...uplink } }).kind).toBe('vpn-without-device');
+    expect(
+      readNetworkManagerCall({ argv: ['up0', 'vpn-pre-up'], env: { ...up.env, ...uplink } }).kind,
+    ).toBe('vpn-without-device');
   });
 
   test('is what both the variable and the argument name', () => {
-    expect(readNetworkManagerCall({ argv: ['tun1', 'vpn-pre-up'], env: up.env }).kind).toBe('vpn-without-device');
+    expect(readNetworkManagerCall({ argv: ['tun1', 'vpn-pre-up'], env: up.env }).kind).toBe(
+      'vpn-without-device',
+    );
     expect(changed(up, { VPN_IP_IFACE: 'tun1' }).kind).toBe('vpn-without-device');
   });
 
-  test.each(HOSTILE_TEXT.filter((text) => parseInterfaceName(text) === undefined))('is not %j', (text) => {
-    expect(readNetworkManagerCall({ argv: [text, 'vpn-pre-up'], env: { ...up.env, VPN_IP_IFACE: text } }).kind).toBe('vpn-without-device');
-    expect(readNetworkManagerCall({ argv: [text, 'down'], env: { CONNECTION_EXTERNAL: '1' } })).toEqual({ kind: 'other' });
-  });
+  test.each(HOSTILE_TEXT.filter((text) => parseInterfaceName(text) === undefined))(
+    'is not %j',
+    (text) => {
+      expect(
+        readNetworkManagerCall({
+          argv: [text, 'vpn-pre-up'],
+          env: { ...up.env, VPN_IP_IFACE: text },
+        }).kind,
+      ).toBe('vpn-without-device');
+      expect(
+        readNetworkManagerCall({ argv: [text, 'down'], env: { CONNECTION_EXTERNAL: '1' } }),
+      ).toEqual({ kind: 'other' });
+    },
+  );
 });
 
 describe('what the server has chosen', () => {
@@ -147,7 +187,13 @@ describe('what the server has chosen', () => {
       addresses: ['fd00:8::1000'],
       resolvers: ['10.8.0.1', '9.9.9.9', 'fd00:8::1'],
       networks: ['fd00:8::/64'],
-      refused: ['VPN_IP4_ADDRESS_0', 'VPN_IP4_NAMESERVERS', 'VPN_IP4_NAMESERVERS', 'VPN_IP4_NAMESERVERS', 'VPN_IP6_ROUTE_0'],
+      refused: [
+        'VPN_IP4_ADDRESS_0',
+        'VPN_IP4_NAMESERVERS',
+        'VPN_IP4_NAMESERVERS',
+        'VPN_IP4_NAMESERVERS',
+        'VPN_IP6_ROUTE_0',
+      ],
     });
   });
 
@@ -159,11 +205,18 @@ describe('what the server has chosen', () => {
         VPN_IP4_ROUTE_2: '192.0.2.7/32 0.0.0.0 50',
       }),
     );
-    expect(tunnelOf(event).networks).toEqual(['10.20.0.0/16', '10.8.0.0/24', '192.0.2.7/32', 'fd00:8::/64']);
+    expect(tunnelOf(event).networks).toEqual([
+      '10.20.0.0/16',
+      '10.8.0.0/24',
+      '192.0.2.7/32',
+      'fd00:8::/64',
+    ]);
   });
 
   test('does not claim the link-local addresses, which every interface has', () => {
-    const event = vpnUp(changed(up, { VPN_IP6_ADDRESS_1: 'fe80::1/64 ::', VPN_IP6_ROUTE_4: 'fe80::/64 :: 50' }));
+    const event = vpnUp(
+      changed(up, { VPN_IP6_ADDRESS_1: 'fe80::1/64 ::', VPN_IP6_ROUTE_4: 'fe80::/64 :: 50' }),
+    );
     expect(tunnelOf(event)).toEqual(TUNNEL);
   });
 
@@ -171,7 +224,13 @@ describe('what the server has chosen', () => {
     const text = fc.oneof(fc.constantFrom(...HOSTILE_TEXT), fc.string(), fc.ipV4(), fc.ipV6());
     fc.assert(
       fc.property(text, text, text, (address, route, server) => {
-        const { tunnel } = vpnUp(changed(up, { VPN_IP4_ADDRESS_0: address, VPN_IP4_ROUTE_0: route, VPN_IP4_NAMESERVERS: server }));
+        const { tunnel } = vpnUp(
+          changed(up, {
+            VPN_IP4_ADDRESS_0: address,
+            VPN_IP4_ROUTE_0: route,
+            VPN_IP4_NAMESERVERS: server,
+          }),
+        );
         for (const each of [...tunnel.addresses, ...tunnel.resolvers])
           expect(isUnicast(each) && parseAddress(each.text)?.text).toBe(each.text);
         for (const each of tunnel.networks) expect(each.prefix).toBeGreaterThanOrEqual(8);
@@ -200,5 +259,7 @@ test.each([
   'dhcp4-change',
   '$(reboot)',
 ])('the action %j is about no tunnel', (action) => {
-  expect(readNetworkManagerCall({ argv: ['tun0', action], env: up.env })).toEqual({ kind: 'other' });
+  expect(readNetworkManagerCall({ argv: ['tun0', action], env: up.env })).toEqual({
+    kind: 'other',
+  });
 });

@@ -12,7 +12,9 @@ describe('a keyfile', () => {
   });
 
   test('joins groups of one name, and of equal keys takes the last', () => {
-    expect(Object.fromEntries(readKeyfile('[g]\na=1\nb=1\n[h]\na=9\n[g]\na=2\n').get('g') ?? [])).toEqual({ a: '2', b: '1' });
+    expect(
+      Object.fromEntries(readKeyfile('[g]\na=1\nb=1\n[h]\na=9\n[g]\na=2\n').get('g') ?? []),
+    ).toEqual({ a: '2', b: '1' });
   });
 
   test('has comments in lines of their own, and no others', () => {

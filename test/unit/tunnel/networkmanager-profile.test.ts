@@ -5,20 +5,28 @@ import { HOSTILE_TEXT } from '../../support/hostile-text.ts';
 const UUID = 'fae21da8-4440-48b0-bdf8-0d3ad6826b17';
 const SERVICE = 'org.freedesktop.NetworkManager.openvpn';
 
-const keyfile = (vpn: Readonly<Record<string, string>>, connection: Readonly<Record<string, string>> = {}) =>
+const keyfile = (
+  vpn: Readonly<Record<string, string>>,
+  connection: Readonly<Record<string, string>> = {},
+) =>
   [
     '[connection]',
-    ...Object.entries({ id: 'Office', uuid: UUID, type: 'vpn', ...connection }).map(([key, value]) => `${key}=${value}`),
+    ...Object.entries({ id: 'Office', uuid: UUID, type: 'vpn', ...connection }).map(
+      ([key, value]) => `${key}=${value}`,
+    ),
     '',
     '[vpn]',
     ...Object.entries({ 'service-type': SERVICE, ...vpn }).map(([key, value]) => `${key}=${value}`),
     '',
   ].join('\n');
 
-const remotes = (vpn: Readonly<Record<string, string>>) => readVpnConnection(keyfile(vpn))?.profile?.remotes;
+const remotes = (vpn: Readonly<Record<string, string>>) =>
+  readVpnConnection(keyfile(vpn))?.profile?.remotes;
 /** `HOST PORT TRANSPORT [FAMILY]` of each. */
 const shown = (vpn: Readonly<Record<string, string>>) =>
-  remotes(vpn)?.map(({ host, port, transport, family }) => [host, port, transport, ...(family === undefined ? [] : [family])].join(' '));
+  remotes(vpn)?.map(({ host, port, transport, family }) =>
+    [host, port, transport, ...(family === undefined ? [] : [family])].join(' '),
+  );
 
 describe('the remotes of a connection', () => {
   // The plugin's own tests of nmovpn_remote_parse say the same of host, port and proto.
@@ -60,14 +68,20 @@ describe('the remotes of a connection', () => {
   });
 
   test('take port and transport of the connection where they name none', () => {
-    expect(shown({ remote: 'a, b:443, c::udp', port: '5000', 'proto-tcp': 'yes' })).toEqual(['a 5000 tcp', 'b 443 tcp', 'c 5000 udp']);
+    expect(shown({ remote: 'a, b:443, c::udp', port: '5000', 'proto-tcp': 'yes' })).toEqual([
+      'a 5000 tcp',
+      'b 443 tcp',
+      'c 5000 udp',
+    ]);
     expect(shown({ remote: 'a', 'proto-tcp': 'no' })).toEqual(['a 1194 udp']);
   });
 
   test('are the proxy, where there is one', () => {
     const proxy = { remote: 'a', 'proxy-server': 'proxy.example' };
     expect(shown({ ...proxy, 'proxy-type': 'http' })).toEqual(['proxy.example 8080 tcp']);
-    expect(shown({ ...proxy, 'proxy-type': 'http', 'proxy-port': '3128' })).toEqual(['proxy.example 3128 tcp']);
+    expect(shown({ ...proxy, 'proxy-type': 'http', 'proxy-port': '3128' })).toEqual([
+      'proxy.example 3128 tcp',
+    ]);
     expect(shown({ ...proxy, 'proxy-type': 'socks' })).toEqual(['proxy.example 1080 tcp']);
     // The plugin needs both.
     expect(shown(proxy)).toEqual(['a 1194 udp']);
@@ -81,7 +95,11 @@ describe('the remotes of a connection', () => {
 
 describe('a connection', () => {
   test('has a uuid, a name, and the account of the plugin', () => {
-    expect(readVpnConnection(keyfile({ remote: 'a' }))).toMatchObject({ uuid: UUID, name: 'Office', profile: { user: 'nm-openvpn' } });
+    expect(readVpnConnection(keyfile({ remote: 'a' }))).toMatchObject({
+      uuid: UUID,
+      name: 'Office',
+      profile: { user: 'nm-openvpn' },
+    });
   });
 
   test.each(['org.freedesktop.NetworkManager.vpnc', 'org.freedesktop.NetworkManager.openvpn2', ''])(
@@ -100,7 +118,9 @@ describe('a connection', () => {
   });
 
   test.each(HOSTILE_TEXT)('whose uuid is %j is none', (uuid) => {
-    expect(readVpnConnection(keyfile({ remote: 'a' }, { uuid: uuid.replace(/[\r\n]/g, '') }))).toBeUndefined();
+    expect(
+      readVpnConnection(keyfile({ remote: 'a' }, { uuid: uuid.replace(/[\r\n]/g, '') })),
+    ).toBeUndefined();
   });
 
   test.each(HOSTILE_TEXT)('is none where its keyfile is %j', (text) => {

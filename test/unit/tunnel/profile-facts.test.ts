@@ -3,7 +3,18 @@ import { type ProfileFacts, readProfileFacts } from '../../../src/tunnel/profile
 
 describe('the facts of a profile', () => {
   test.each<readonly [string, Partial<ProfileFacts>]>([
-    ['', { commands: {}, scriptSecurity: 1, user: undefined, persistTun: false, upRestart: false, downRoot: [], pulls: false }],
+    [
+      '',
+      {
+        commands: {},
+        scriptSecurity: 1,
+        user: undefined,
+        persistTun: false,
+        upRestart: false,
+        downRoot: [],
+        pulls: false,
+      },
+    ],
     ['up /a\ndown /b\nroute-up /c', { commands: { up: '/a', down: '/b', 'route-up': '/c' } }],
     ['up "/a b c"\nup \'/d e\'', { commands: { up: '/d e' } }],
     ['up ""', { commands: {} }],
@@ -23,7 +34,10 @@ describe('the facts of a profile', () => {
     ['remote-random-hostname', { remoteRandom: false, remoteRandomHostname: true }],
     ['client', { pulls: true }],
     ['tls-client\npull', { pulls: true }],
-    ['pull-filter ignore "route-delay"\npull-filter reject verb\npull-filter accept route', { filtered: ['route-delay', 'verb'] }],
+    [
+      'pull-filter ignore "route-delay"\npull-filter reject verb\npull-filter accept route',
+      { filtered: ['route-delay', 'verb'] },
+    ],
     ['config other.conf\nconfig more.conf', { configs: ['other.conf', 'more.conf'] }],
     ['<connection>\nremote a\nsocks-proxy b\n</connection>', { socksProxy: true }],
     ['dev vpn0\ndev-type tun\nmark 7', { device: 'vpn0', deviceType: 'tun', mark: '7' }],

@@ -80,6 +80,11 @@ describe('the options of a profile', () => {
 
   test('are not looked for in inline files, and blocks are marked', () => {
     const text = '<ca>\nup evil\n</ca>\n<connection>\nremote vpn\n</connection>\nup good';
-    expect([...options(text)]).toEqual([['<connection>'], ['remote', 'vpn'], ['</connection>'], ['up', 'good']]);
+    expect([...options(text)]).toEqual([
+      ['<connection>'],
+      ['remote', 'vpn'],
+      ['</connection>'],
+      ['up', 'good'],
+    ]);
   });
 });

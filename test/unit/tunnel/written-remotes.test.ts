@@ -1,10 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { endpointText } from '../../../src/net/endpoint.ts';
-import { literalEndpoints, readProfile, remoteName, unreachedRemotes } from '../../../src/tunnel/profile.ts';
+import {
+  literalEndpoints,
+  readProfile,
+  remoteName,
+  unreachedRemotes,
+} from '../../../src/tunnel/profile.ts';
 
 /**
- * Lines of a profile, and where OpenVPN 2.6 sent its first packets to, as captured; but for the override that no TCP remote makes use of,
- * which is read from options.c.
+ * Lines of a profile, and where OpenVPN 2.6 sent its first packets to, as captured; but for the
+ * override that no TCP remote makes use of, which is read from options.c.
  */
 const CONTACTED: readonly (readonly [lines: string, endpoint: string])[] = [
   ['remote fe80::5%eth0 443', '[fe80::5]:443/udp'],
@@ -23,8 +28,14 @@ const CONTACTED: readonly (readonly [lines: string, endpoint: string])[] = [
   ['rport 0443\nremote 203.0.113.5', '203.0.113.5:443/udp'],
   ['remote 203.0.113.5 https tcp', '203.0.113.5:443/tcp'],
   ['remote 203.0.113.5 443 tcp\nhttp-proxy 198.51.100.7 http', '198.51.100.7:80/tcp'],
-  ['proto tcp\nremote 203.0.113.5 443\nhttp-proxy-override 198.51.100.7 3128', '198.51.100.7:3128/tcp'],
-  ['remote 203.0.113.5 443 tcp\nremote 203.0.113.5 1194 udp\nhttp-proxy-override 198.51.100.7 3128', '198.51.100.7:3128/tcp'],
+  [
+    'proto tcp\nremote 203.0.113.5 443\nhttp-proxy-override 198.51.100.7 3128',
+    '198.51.100.7:3128/tcp',
+  ],
+  [
+    'remote 203.0.113.5 443 tcp\nremote 203.0.113.5 1194 udp\nhttp-proxy-override 198.51.100.7 3128',
+    '198.51.100.7:3128/tcp',
+  ],
   ['remote 203.0.113.5 443 udp\nhttp-proxy-override 198.51.100.7 3128', '203.0.113.5:443/udp'],
   ['proto udp6\nremote 2001:db8::5 443\nsocks-proxy 198.51.100.7', '198.51.100.7:1080/tcp'],
 ];
@@ -36,15 +47,19 @@ describe('a server that a profile writes as getaddrinfo(3) reads it', () => {
     expect(unreachedRemotes(profile)).toEqual([]);
   });
 
-  test.each(['one_vpn.example.com', 'vpn.one_corp.example', 'one.123', 'one-.example.com', '1one.example.com', 'vpn'])(
-    'is asked for by its name: %s',
-    (name) => {
-      const profile = readProfile(`client\nremote ${name} https tcp\n`);
-      expect(profile.remotes.map(remoteName)).toEqual([{ name, port: 443 }]);
-      expect(literalEndpoints(profile)).toEqual([]);
-      expect(unreachedRemotes(profile)).toEqual([]);
-    },
-  );
+  test.each([
+    'one_vpn.example.com',
+    'vpn.one_corp.example',
+    'one.123',
+    'one-.example.com',
+    '1one.example.com',
+    'vpn',
+  ])('is asked for by its name: %s', (name) => {
+    const profile = readProfile(`client\nremote ${name} https tcp\n`);
+    expect(profile.remotes.map(remoteName)).toEqual([{ name, port: 443 }]);
+    expect(literalEndpoints(profile)).toEqual([]);
+    expect(unreachedRemotes(profile)).toEqual([]);
+  });
 });
 
 test.each([

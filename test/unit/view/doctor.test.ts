@@ -9,10 +9,20 @@ import { type FakeMachine, fakeHost } from '../../support/fake-host.ts';
 import { NOW, viewOf } from '../../support/views.ts';
 
 const HOOKS = '/usr/local/lib/ovpn-killswitch/hooks';
-const attached = attach('client\ndev tun\nremote 203.0.113.10 1194\npersist-tun\n', { folder: HOOKS, harden: true });
-const PROFILE = { path: '/etc/openvpn/client/a.conf', text: 'text' in attached ? attached.text : '' };
+const attached = attach('client\ndev tun\nremote 203.0.113.10 1194\npersist-tun\n', {
+  folder: HOOKS,
+  harden: true,
+});
+const PROFILE = {
+  path: '/etc/openvpn/client/a.conf',
+  text: 'text' in attached ? attached.text : '',
+};
 const LOCKED = viewOf('connected, two tunnels').report;
-const SYSTEMD = { name: 'systemd', loader: 'systemd', plan: () => ({ files: [], commands: [], links: [], notes: [] }) } as const;
+const SYSTEMD = {
+  name: 'systemd',
+  loader: 'systemd',
+  plan: () => ({ files: [], commands: [], links: [], notes: [] }),
+} as const;
 
 /** Self-signed, with the subject CN=test. */
 const CERTIFICATE = `-----BEGIN CERTIFICATE-----
@@ -27,7 +37,13 @@ aZpvDb4HAiEAjQaA9IpC/CTDg/IFpGfkC3YnOr0o0FQ340Wwcf7gvOk=
 -----END CERTIFICATE-----
 `;
 
-const ROOMY: OpenvpnUnit = { name: 'openvpn@.service', tasks: 10, processes: undefined, refusesCompilers: false, readOnly: [] };
+const ROOMY: OpenvpnUnit = {
+  name: 'openvpn@.service',
+  tasks: 10,
+  processes: undefined,
+  refusesCompilers: false,
+  readOnly: [],
+};
 
 /** A machine on which nothing bites. */
 const HEALTHY: DoctorWorld = {
@@ -63,38 +79,69 @@ const HEALTHY: DoctorWorld = {
   watch: { enabled: true, running: true },
 };
 
-const found = (world: DoctorWorld) => CHECKS.flatMap(({ title, find }) => find(world).map((finding) => ({ title, ...finding })));
+const found = (world: DoctorWorld) =>
+  CHECKS.flatMap(({ title, find }) => find(world).map((finding) => ({ title, ...finding })));
 
 test('on a healthy machine nothing bites', () => {
   expect(found(HEALTHY)).toEqual([]);
 });
 
 /** What is wrong, and what doctor must say to it. */
-const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld>, what: RegExp, fix: RegExp])[] = [
+const AILMENTS: readonly (readonly [
+  ailment: string,
+  change: Partial<DoctorWorld>,
+  what: RegExp,
+  fix: RegExp,
+])[] = [
   [
     'a profile that others than root can change',
-    { unreadProfiles: [{ path: '/home/u/x.ovpn', error: new KillswitchError('OWNER', '/home/u belongs to u', 'Move it') }] },
+    {
+      unreadProfiles: [
+        {
+          path: '/home/u/x.ovpn',
+          error: new KillswitchError('OWNER', '/home/u belongs to u', 'Move it'),
+        },
+      ],
+    },
     /home.u belongs to u/,
     /attach --copy .home.u.x.ovpn/,
   ],
   [
     'settings that do not parse',
-    { report: new KillswitchError('SETTINGS', 'the settings have one problem', 'Mend the file', ['line 3: KILLSWITCH_LAN no']) },
+    {
+      report: new KillswitchError('SETTINGS', 'the settings have one problem', 'Mend the file', [
+        'line 3: KILLSWITCH_LAN no',
+      ]),
+    },
     /one problem: line 3/,
     /Mend the file/,
   ],
   [
     'a mistake in the settings file, with which up fails, although others are in force',
     {
-      settingsError: new KillswitchError('SETTINGS', 'the settings have one problem', 'Mend the file'),
+      settingsError: new KillswitchError(
+        'SETTINGS',
+        'the settings have one problem',
+        'Mend the file',
+      ),
       report: { ...LOCKED, settingsChanged: true },
     },
     /one problem/,
     /Mend the file/,
   ],
   ['no hooks', { interpreter: undefined }, /not installed/, /dist\/cli\.js install/],
-  ['hooks whose Node is gone', { interpreter: { path: '/usr/bin/node', isThere: false } }, /not there/, /install/],
-  ['a Node in a home folder', { interpreter: { path: '/home/me/.nvm/node', isThere: true } }, /cannot see \/home\/me/, /install/],
+  [
+    'hooks whose Node is gone',
+    { interpreter: { path: '/usr/bin/node', isThere: false } },
+    /not there/,
+    /install/,
+  ],
+  [
+    'a Node in a home folder',
+    { interpreter: { path: '/home/me/.nvm/node', isThere: true } },
+    /cannot see \/home\/me/,
+    /install/,
+  ],
   [
     'a folder that only root may enter, on the way to Node',
     { guarded: [{ path: '/usr/bin', uid: 0, mode: 0o700, kind: 'folder' }] },
@@ -119,7 +166,12 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
     /others than root can write to \/usr\/local$/,
     /^sudo chmod go-w \/usr\/local$/,
   ],
-  ['a kernel that refuses the rules', { refusal: 'nft: Operation not supported' }, /refuse the rules \(nft: Op/, /modprobe/],
+  [
+    'a kernel that refuses the rules',
+    { refusal: 'nft: Operation not supported' },
+    /refuse the rules \(nft: Op/,
+    /modprobe/,
+  ],
   [
     'a kernel whose modules an update has removed',
     { refusal: 'nft: No such file or directory', hasModules: false },
@@ -127,15 +179,53 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
     /^sudo reboot/,
   ],
   ['rules that were changed', { report: { ...LOCKED, exact: false } }, /other rules/, /lock$/],
-  ['a machine that is not locked', { report: { ...LOCKED, state: 'unlocked' } }, /not locked/, /lock$/],
-  ['nothing that locks at boot', { boot: { ...HEALTHY.boot, strategy: undefined } }, /after a reboot/, /boot enable$/],
-  ['something wrong at boot', { boot: { ...HEALTHY.boot, problems: ['boot is missing'] } }, /boot is missing/, /boot enable/],
-  ['a watch that has ended', { watch: { enabled: true, running: false } }, /watch does not run/, /watch enable$/],
-  ['changed settings', { report: { ...LOCKED, settingsChanged: true } }, /settings have changed/, /lock$/],
-  ['two kinds of iptables', { iptables: { legacy: true, nft: true } }, /both iptables-legacy and iptables-nft/, /update-alternatives/],
+  [
+    'a machine that is not locked',
+    { report: { ...LOCKED, state: 'unlocked' } },
+    /not locked/,
+    /lock$/,
+  ],
+  [
+    'nothing that locks at boot',
+    { boot: { ...HEALTHY.boot, strategy: undefined } },
+    /after a reboot/,
+    /boot enable$/,
+  ],
+  [
+    'something wrong at boot',
+    { boot: { ...HEALTHY.boot, problems: ['boot is missing'] } },
+    /boot is missing/,
+    /boot enable/,
+  ],
+  [
+    'a watch that has ended',
+    { watch: { enabled: true, running: false } },
+    /watch does not run/,
+    /watch enable$/,
+  ],
+  [
+    'changed settings',
+    { report: { ...LOCKED, settingsChanged: true } },
+    /settings have changed/,
+    /lock$/,
+  ],
+  [
+    'two kinds of iptables',
+    { iptables: { legacy: true, nft: true } },
+    /both iptables-legacy and iptables-nft/,
+    /update-alternatives/,
+  ],
   [
     'another kill switch',
-    { neighbours: [{ name: 'Other VPN', does: 'is a kill switch too', fix: 'sudo systemctl disable --now other' }] },
+    {
+      neighbours: [
+        {
+          name: 'Other VPN',
+          does: 'is a kill switch too',
+          fix: 'sudo systemctl disable --now other',
+        },
+      ],
+    },
     /Other VPN is a kill switch too/,
     /^sudo systemctl disable/,
   ],
@@ -177,7 +267,11 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
   ],
   [
     'a server that no rule can allow',
-    { profiles: [{ ...PROFILE, text: PROFILE.text.replace(/^remote .*$/m, 'remote 203.0.113.5 0') }] },
+    {
+      profiles: [
+        { ...PROFILE, text: PROFILE.text.replace(/^remote .*$/m, 'remote 203.0.113.5 0') },
+      ],
+    },
     /the server 203\.0\.113\.5 port 0 \(udp\) is not allowed: its port/,
     /^sudoedit \/etc/,
   ],
@@ -195,43 +289,84 @@ const AILMENTS: readonly (readonly [ailment: string, change: Partial<DoctorWorld
   ],
   [
     'a denial of AppArmor',
-    { denials: ['audit: apparmor="DENIED" operation="exec" profile="/usr/sbin/openvpn" name="/usr/local/lib/ovpn-killswitch/hooks/up"'] },
+    {
+      denials: [
+        'audit: apparmor="DENIED" operation="exec" profile="/usr/sbin/openvpn" name="/usr/local/lib/ovpn-killswitch/hooks/up"',
+      ],
+    },
     /OpenVPN was denied something once/,
     /local\/usr\.sbin\.openvpn; sudo systemctl reload apparmor$/,
   ],
   [
     'a denial of SELinux',
-    { denials: ['avc:  denied  { execute } for comm="openvpn"', 'avc:  denied  { read } for comm="openvpn"'] },
+    {
+      denials: [
+        'avc:  denied  { execute } for comm="openvpn"',
+        'avc:  denied  { read } for comm="openvpn"',
+      ],
+    },
     /OpenVPN was denied something 2 times/,
     /semanage fcontext/,
   ],
   [
     "a denial of NetworkManager's dispatcher",
-    { denials: ['avc:  denied  { execute } for comm="00-ovpn-killswi" scontext=system_u:system_r:NetworkManager_dispatcher_t:s0'] },
+    {
+      denials: [
+        'avc:  denied  { execute } for comm="00-ovpn-killswi" scontext=system_u:system_r:NetworkManager_dispatcher_t:s0',
+      ],
+    },
     /dispatcher was denied something once/,
     /^sudo restorecon -R \/etc\/NetworkManager\/dispatcher\.d /,
   ],
   [
     'a way to set resolvers that is not installed',
-    { resolvers: new KillswitchError('RESOLVERS', 'KILLSWITCH_RESOLVER says resolvconf, which is not installed', 'Install openresolv') },
+    {
+      resolvers: new KillswitchError(
+        'RESOLVERS',
+        'KILLSWITCH_RESOLVER says resolvconf, which is not installed',
+        'Install openresolv',
+      ),
+    },
     /which is not installed/,
     /^Install openresolv$/,
   ],
   [
     'resolvers that are others',
-    { resolvers: { setting: 'auto', demands: [], inUse: [], differences: ['/etc/resolv.conf names others'] } },
+    {
+      resolvers: {
+        setting: 'auto',
+        demands: [],
+        inUse: [],
+        differences: ['/etc/resolv.conf names others'],
+      },
+    },
     /names others/,
     /lock$/,
   ],
-  ['a service without room', { units: [{ ...ROOMY, tasks: 5, processes: 100 }] }, /allows 5 tasks/, /TasksMax=20/],
-  ['a service in which no compiler runs', { units: [{ ...ROOMY, refusesCompilers: true }] }, /Node must have/, /MemoryDenyWriteExecute=no/],
+  [
+    'a service without room',
+    { units: [{ ...ROOMY, tasks: 5, processes: 100 }] },
+    /allows 5 tasks/,
+    /TasksMax=20/,
+  ],
+  [
+    'a service in which no compiler runs',
+    { units: [{ ...ROOMY, refusesCompilers: true }] },
+    /Node must have/,
+    /MemoryDenyWriteExecute=no/,
+  ],
   [
     'a service in which hooks cannot write',
     { units: [{ ...ROOMY, name: 'openvpn-client@me.service', readOnly: ['/etc', '/run'] }] },
     /me\.service keeps a hook from writing to \/etc, \/run/,
     /printf '%s\\n' '\[Service\]' 'ReadWritePaths=\/etc \/run' \| sudo tee \/etc\/systemd\/system\/openvpn-client@me\.service\.d\/folders\.conf/,
   ],
-  ['a tunnel that has gone', { report: { ...LOCKED, stale: LOCKED.intended.live.slice(0, 1) } }, /tun0 is gone/, /lock$/],
+  [
+    'a tunnel that has gone',
+    { report: { ...LOCKED, stale: LOCKED.intended.live.slice(0, 1) } },
+    /tun0 is gone/,
+    /lock$/,
+  ],
   ['no flock', { hasFlock: false }, /flock/, /apt install util-linux/],
 ];
 
@@ -244,13 +379,20 @@ describe('doctor finds', () => {
   });
 
   test('something for each of its checks', () => {
-    const titles = new Set(AILMENTS.flatMap(([, change]) => found({ ...HEALTHY, ...change })).map(({ title }) => title));
+    const titles = new Set(
+      AILMENTS.flatMap(([, change]) => found({ ...HEALTHY, ...change })).map(({ title }) => title),
+    );
     // IPv6 without ip6tables concerns the other backend: see below.
-    expect(CHECKS.map(({ title }) => title).filter((title) => !titles.has(title))).toEqual(['IPv6 is guarded too']);
+    expect(CHECKS.map(({ title }) => title).filter((title) => !titles.has(title))).toEqual([
+      'IPv6 is guarded too',
+    ]);
   });
 
   const { choice } = LOCKED;
-  const iptables = { ...LOCKED, choice: { ...choice, backend: { ...choice.backend, name: 'iptables' } } } as const;
+  const iptables = {
+    ...LOCKED,
+    choice: { ...choice, backend: { ...choice.backend, name: 'iptables' } },
+  } as const;
 
   test('the modules of the backend that is used', () => {
     const refused = { ...HEALTHY, refusal: 'no' };
@@ -259,7 +401,12 @@ describe('doctor finds', () => {
   });
 
   test('nothing in a folder that only root may enter, when no hook is in there', () => {
-    expect(found({ ...HEALTHY, guarded: [{ path: '/var/lib/ovpn-killswitch', uid: 0, mode: 0o700, kind: 'folder' }] })).toEqual([]);
+    expect(
+      found({
+        ...HEALTHY,
+        guarded: [{ path: '/var/lib/ovpn-killswitch', uid: 0, mode: 0o700, kind: 'folder' }],
+      }),
+    ).toEqual([]);
   });
 
   test('IPv6 that no ip6tables guards, with iptables alone', () => {
@@ -275,9 +422,12 @@ describe('what doctor looks at', () => {
       fakeHost({
         programs: ['nft', 'flock'],
         ...more,
-        answer: (command, host) => more.answer?.(command, host) ?? (command.program === 'nft' ? { stdout: '{"nftables":[]}' } : {}),
+        answer: (command, host) =>
+          more.answer?.(command, host) ??
+          (command.program === 'nft' ? { stdout: '{"nftables":[]}' } : {}),
         files: {
-          [`${HOOKS}/up`]: '#!/usr/bin/env -S -u NODE_OPTIONS /usr/local/lib/ovpn-killswitch/node --v8-pool-size=0\n',
+          [`${HOOKS}/up`]:
+            '#!/usr/bin/env -S -u NODE_OPTIONS /usr/local/lib/ovpn-killswitch/node --v8-pool-size=0\n',
           '/usr/local/lib/ovpn-killswitch/node': '',
           ...more.files,
         },
@@ -285,17 +435,28 @@ describe('what doctor looks at', () => {
     );
 
   test('is the interpreter that the hooks name, not env', () => {
-    expect(machine().interpreter).toEqual({ path: '/usr/local/lib/ovpn-killswitch/node', isThere: true });
+    expect(machine().interpreter).toEqual({
+      path: '/usr/local/lib/ovpn-killswitch/node',
+      isThere: true,
+    });
   });
 
   test('is every folder above the hooks up to the root', () => {
     const paths = machine().guarded.map(({ path }) => path);
-    expect(paths).toEqual(expect.arrayContaining(['/usr', '/usr/local/lib/ovpn-killswitch/hooks', `${HOOKS}/up`]));
+    expect(paths).toEqual(
+      expect.arrayContaining(['/usr', '/usr/local/lib/ovpn-killswitch/hooks', `${HOOKS}/up`]),
+    );
   });
 
   test('is every file that root runs or believes, whatever it is called', () => {
-    const files = ['/usr/local/lib/ovpn-killswitch/hooks.js', '/var/lib/ovpn-killswitch/base.nft', '/run/ovpn-killswitch/tunnels/tun0'];
-    const paths = machine({ files: Object.fromEntries(files.map((path) => [path, ''])) }).guarded.map(({ path }) => path);
+    const files = [
+      '/usr/local/lib/ovpn-killswitch/hooks.js',
+      '/var/lib/ovpn-killswitch/base.nft',
+      '/run/ovpn-killswitch/tunnels/tun0',
+    ];
+    const paths = machine({
+      files: Object.fromEntries(files.map((path) => [path, ''])),
+    }).guarded.map(({ path }) => path);
     expect(paths).toEqual(expect.arrayContaining(files));
   });
 
@@ -309,7 +470,8 @@ describe('what doctor looks at', () => {
 
   test('is also a unit of one connection alone, with what its template says', () => {
     const files = {
-      '/usr/lib/systemd/system/openvpn-client@.service': '[Service]\nLimitNPROC=10\nProtectSystem=true\n',
+      '/usr/lib/systemd/system/openvpn-client@.service':
+        '[Service]\nLimitNPROC=10\nProtectSystem=true\n',
       '/etc/systemd/system/openvpn-client@me.service.d/hard.conf':
         '[Service]\nProtectSystem=strict\nReadWritePaths=-/run /var\nMemoryDenyWriteExecute=yes\n',
       '/usr/lib/systemd/system/openvpn-server@.service': '[Service]\nTasksMax=1\n',
@@ -322,18 +484,32 @@ describe('what doctor looks at', () => {
   });
 
   test('are chains of others that drop what leaves, and not those that accept it or look elsewhere', () => {
-    const chain = (table: string, hook: string, policy: string) => ({ chain: { family: 'inet', table, name: hook, hook, policy } });
-    const chains = [chain('mine', 'output', 'drop'), chain('calm', 'output', 'accept'), chain('fw', 'input', 'drop')];
-    const stdout = JSON.stringify({ nftables: [...chains, chain('ovpn_killswitch', 'output', 'drop')] });
-    const answer: FakeMachine['answer'] = ({ args }) => ({ stdout: args.includes('chains') ? stdout : '{"nftables":[]}' });
+    const chain = (table: string, hook: string, policy: string) => ({
+      chain: { family: 'inet', table, name: hook, hook, policy },
+    });
+    const chains = [
+      chain('mine', 'output', 'drop'),
+      chain('calm', 'output', 'accept'),
+      chain('fw', 'input', 'drop'),
+    ];
+    const stdout = JSON.stringify({
+      nftables: [...chains, chain('ovpn_killswitch', 'output', 'drop')],
+    });
+    const answer: FakeMachine['answer'] = ({ args }) => ({
+      stdout: args.includes('chains') ? stdout : '{"nftables":[]}',
+    });
     expect(machine({ answer }).otherDrops).toEqual(['inet mine output']);
   });
 
   test('is whether the modules of the running kernel are there, where there are any', () => {
     const kernel = { '/proc/sys/kernel/osrelease': '6.1.0-99\n' };
     expect(machine({ files: kernel }).hasModules).toBe(true);
-    expect(machine({ files: { ...kernel, '/lib/modules/6.1.0-98/modules.dep': '' } }).hasModules).toBe(false);
-    expect(machine({ files: { ...kernel, '/lib/modules/6.1.0-99/modules.dep': '' } }).hasModules).toBe(true);
+    expect(
+      machine({ files: { ...kernel, '/lib/modules/6.1.0-98/modules.dep': '' } }).hasModules,
+    ).toBe(false);
+    expect(
+      machine({ files: { ...kernel, '/lib/modules/6.1.0-99/modules.dep': '' } }).hasModules,
+    ).toBe(true);
   });
 
   test('is whether the resolvers can be set as the settings say', () => {
@@ -348,20 +524,29 @@ describe('what doctor looks at', () => {
     };
     const from = Date.UTC(2026, 10, 22) / 1000;
     const all = machine({ files }).certificates;
-    expect(all.map(({ profile }) => profile)).toEqual(['/etc/openvpn/client/a.conf', '/etc/openvpn/client/a.conf']);
-    for (const certificate of all) expect(Math.abs(certificate.from - from)).toBeLessThan(2 * 86_400);
+    expect(all.map(({ profile }) => profile)).toEqual([
+      '/etc/openvpn/client/a.conf',
+      '/etc/openvpn/client/a.conf',
+    ]);
+    for (const certificate of all)
+      expect(Math.abs(certificate.from - from)).toBeLessThan(2 * 86_400);
   });
 
   test('is what the kernel says when it only checks the rules', () => {
     const answer: FakeMachine['answer'] = ({ program, args }) =>
-      program === 'nft' && args.includes('--check') ? { status: 1, stderr: 'Error: no such type\n' } : { stdout: '{"nftables":[]}' };
+      program === 'nft' && args.includes('--check')
+        ? { status: 1, stderr: 'Error: no such type\n' }
+        : { stdout: '{"nftables":[]}' };
     expect(machine({ answer }).refusal).toBe('nft: Error: no such type');
   });
 
   test('is what was denied to OpenVPN, and to nobody else', () => {
-    const denied = (name: string) => `[1.0] audit: apparmor="DENIED" operation="exec" profile="/usr/sbin/${name}"`;
+    const denied = (name: string) =>
+      `[1.0] audit: apparmor="DENIED" operation="exec" profile="/usr/sbin/${name}"`;
     const answer: FakeMachine['answer'] = ({ program }) =>
-      program === 'dmesg' ? { stdout: `${denied('openvpn')}\n${denied('cupsd')}\n` } : { stdout: '{"nftables":[]}' };
+      program === 'dmesg'
+        ? { stdout: `${denied('openvpn')}\n${denied('cupsd')}\n` }
+        : { stdout: '{"nftables":[]}' };
     expect(machine({ answer }).denials).toEqual([denied('openvpn')]);
   });
 });

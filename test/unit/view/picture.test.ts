@@ -24,7 +24,9 @@ describe('the picture of status', () => {
       expect.arrayContaining([
         '  since     2 h',
         '  backend   nftables: the machine is locked with it',
-        expect.stringMatching(/^ {2}tunnel {4}tun0 to \S+, resolvers .*, for 2 min, data came in within 4 s$/),
+        expect.stringMatching(
+          /^ {2}tunnel {4}tun0 to \S+, resolvers .*, for 2 min, data came in within 4 s$/,
+        ),
         '  boot      the rules are not loaded at boot: "ovpn-killswitch boot enable"',
         '  watch     off: "ovpn-killswitch watch enable" has the rules put back when another program changes them',
         '  drops     in the last minute: other-dns 12, rest 3',
@@ -36,7 +38,9 @@ describe('the picture of status', () => {
   test('says what differs by chain and rule, and what puts it right', () => {
     const lines = shown(viewOf('blocked, LAN off', withoutOtherDns));
     expect(lines[0]).toBe('LOCKED, BUT NOT AS IT SHOULD BE');
-    expect(lines).toContainEqual(expect.stringMatching(/^ {2}differs {3}postrouting \(other-dns\): missing: .*drop$/));
+    expect(lines).toContainEqual(
+      expect.stringMatching(/^ {2}differs {3}postrouting \(other-dns\): missing: .*drop$/),
+    );
     expect(lines).toContain('  "ovpn-killswitch lock" puts it right.');
   });
 
@@ -50,12 +54,16 @@ describe('the picture of status', () => {
 
   test('has colours on a terminal alone, and none with NO_COLOR', () => {
     const view = viewOf('blocked, LAN off');
-    expect(shown(viewOf('connected, two tunnels'), TERMINAL).join('\n')).toContain('\x1b[1;32mLOCKED');
+    expect(shown(viewOf('connected, two tunnels'), TERMINAL).join('\n')).toContain(
+      '\x1b[1;32mLOCKED',
+    );
     const colours = (['flowing', 'silent', 'connecting', 'none'] as const).map(
-      (kind) => shown({ ...view, connection: { kind, traffic: new Map() } }, TERMINAL)[0]?.split('m')[0],
+      (kind) =>
+        shown({ ...view, connection: { kind, traffic: new Map() } }, TERMINAL)[0]?.split('m')[0],
     );
     expect(new Set(colours).size).toBe(4);
-    for (const screen of [PIPE, screenOf({ isTTY: true, columns: 80 }, '1')]) expect(shown(view, screen).join('\n')).not.toContain('\x1b');
+    for (const screen of [PIPE, screenOf({ isTTY: true, columns: 80 }, '1')])
+      expect(shown(view, screen).join('\n')).not.toContain('\x1b');
     expect(screenOf({ isTTY: true }, '')).toEqual({ columns: 80, colour: true });
     expect(screenOf({ isTTY: true, columns: 0 }, '')).toEqual({ columns: 80, colour: true });
   });
@@ -75,7 +83,10 @@ describe('the metrics of status', () => {
       statusMetrics(view)
         .split('\n')
         .filter((line) => !line.startsWith('#'))
-        .map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]),
+        .map((line) => [
+          line.slice(0, line.lastIndexOf(' ')),
+          Number(line.slice(line.lastIndexOf(' ') + 1)),
+        ]),
     );
 
   test('say what the picture says', () => {
@@ -86,7 +97,10 @@ describe('the metrics of status', () => {
       'ovpn_killswitch_state{state="blocked"}': 0,
       'ovpn_killswitch_dropped_packets_total{rule="rest"}': 40,
     });
-    expect(valuesOf(viewOf('blocked, LAN off', withoutOtherDns))).toMatchObject({ ovpn_killswitch_exact: 0, ovpn_killswitch_locked: 1 });
+    expect(valuesOf(viewOf('blocked, LAN off', withoutOtherDns))).toMatchObject({
+      ovpn_killswitch_exact: 0,
+      ovpn_killswitch_locked: 1,
+    });
   });
 
   test('are in the text format of Prometheus: each name has its help and type before its values', () => {
@@ -96,7 +110,8 @@ describe('the metrics of status', () => {
       const [, declared] = /^# TYPE (\S+) (?:gauge|counter)$/.exec(line) ?? [];
       if (declared !== undefined) known.add(declared);
       else if (!line.startsWith('# HELP ')) {
-        const [, name = ''] = /^([a-z_]+)(?:\{[a-z_]+="[^"\\]*"(?:,[a-z_]+="[^"\\]*")*\})? -?\d+$/.exec(line) ?? [];
+        const [, name = ''] =
+          /^([a-z_]+)(?:\{[a-z_]+="[^"\\]*"(?:,[a-z_]+="[^"\\]*")*\})? -?\d+$/.exec(line) ?? [];
         expect([line, known.has(name)]).toEqual([line, true]);
       }
     }

@@ -18,17 +18,29 @@ function firstCells(heading: string): readonly string[] {
 const MAPS = ['drops.packets', 'drops.sinceLoad'];
 
 function fieldsOf(value: unknown, path = ''): readonly string[] {
-  if (Array.isArray(value)) return [path, ...value.flatMap((each) => (typeof each === 'object' ? fieldsOf(each, path) : []))];
+  if (Array.isArray(value))
+    return [
+      path,
+      ...value.flatMap((each) => (typeof each === 'object' ? fieldsOf(each, path) : [])),
+    ];
   if (typeof value !== 'object' || value === null || MAPS.includes(path)) return [path];
-  return Object.entries(value).flatMap(([key, each]) => fieldsOf(each, path === '' ? key : `${path}.${key}`));
+  return Object.entries(value).flatMap(([key, each]) =>
+    fieldsOf(each, path === '' ? key : `${path}.${key}`),
+  );
 }
 
 const CONNECTED: View = viewOf('connected, another tunnel reconnects', (image) => image.slice(1));
 /** A machine where every metric has a value. */
-const FULL: View = { ...CONNECTED, portal: viewOf('portal, LAN off').portal, watch: { enabled: true, running: true } };
+const FULL: View = {
+  ...CONNECTED,
+  portal: viewOf('portal, LAN off').portal,
+  watch: { enabled: true, running: true },
+};
 
 test('docs/status.md lists every field of the JSON, and no other', () => {
-  const fields = [...new Set(fieldsOf(JSON.parse(statusJson(FULL))))].filter((field) => field !== '');
+  const fields = [...new Set(fieldsOf(JSON.parse(statusJson(FULL))))].filter(
+    (field) => field !== '',
+  );
   expect([...firstCells('For programs')].sort()).toEqual(fields.sort());
 });
 

@@ -32,7 +32,9 @@ describe('authors', () => {
     expect(authorsText([])).toBe('nobody known');
     expect(authorsText([{ pid: 5, name: 'nft\nroot' }])).toBe('nft\\x0aroot (process 5)');
     const many = Array.from({ length: 9 }, (_, pid) => ({ pid, name: 'x' }));
-    expect(authorsText(many)).toBe('x (process 5), x (process 6), x (process 7), x (process 8), and 5 more');
+    expect(authorsText(many)).toBe(
+      'x (process 5), x (process 6), x (process 7), x (process 8), and 5 more',
+    );
   });
 
   test.each([

@@ -7,7 +7,14 @@ import { compile } from '../../../src/ruleset/compile.ts';
 import { guard } from '../../../src/watch/guard.ts';
 import { type FakeHost, fakeHost } from '../../support/fake-host.ts';
 
-const RECORD = JSON.stringify({ locked: true, since: 1, backend: 'iptables', wall: true, before: [], made: [] });
+const RECORD = JSON.stringify({
+  locked: true,
+  since: 1,
+  backend: 'iptables',
+  wall: true,
+  before: [],
+  made: [],
+});
 const KNOWN = JSON.stringify({ version: 1, endpoints: [], uids: [0], named: [], pins: [] });
 
 /** What iptables-save says when the base is loaded. */
@@ -15,23 +22,38 @@ function wholeListing(): string {
   const base = decide(baseOf(defaultSettings(), { endpoints: [], uids: [0] }), []);
   const script = iptables(['ipv4']).bootText(compile(base))['base.v4'] ?? '';
   return script
-    .replace('*mangle\n', '*mangle\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n')
+    .replace(
+      '*mangle\n',
+      '*mangle\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n',
+    )
     .replace(/^-I (\S+) 1 /gm, '-A $1 ')
     .replace(/^-A /gm, '[0:0] -A ');
 }
 const OPEN = '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n';
 
 /** A machine without IPv6 whose listings are these, one after the other; the last one stays. */
-function machine(listings: readonly string[], files: Readonly<Record<string, string>> = {}): FakeHost {
+function machine(
+  listings: readonly string[],
+  files: Readonly<Record<string, string>> = {},
+): FakeHost {
   let reads = 0;
   return fakeHost({
-    files: { '/var/lib/ovpn-killswitch/lock.json': RECORD, '/var/lib/ovpn-killswitch/endpoints.json': KNOWN, ...files },
+    files: {
+      '/var/lib/ovpn-killswitch/lock.json': RECORD,
+      '/var/lib/ovpn-killswitch/endpoints.json': KNOWN,
+      ...files,
+    },
     programs: ['iptables-save', 'iptables-restore'],
-    answer: ({ program }) => (program === 'iptables-save' ? { stdout: listings[Math.min(reads++, listings.length - 1)] ?? '' } : {}),
+    answer: ({ program }) =>
+      program === 'iptables-save'
+        ? { stdout: listings[Math.min(reads++, listings.length - 1)] ?? '' }
+        : {},
   });
 }
 const commits = ({ commands }: FakeHost) =>
-  commands.filter(({ program, args }: Command) => program === 'iptables-restore' && !args.includes('--test')).length;
+  commands.filter(
+    ({ program, args }: Command) => program === 'iptables-restore' && !args.includes('--test'),
+  ).length;
 
 describe('a look at the machine', () => {
   test('that holds what it should changes nothing', () => {
@@ -42,7 +64,11 @@ describe('a look at the machine', () => {
 
   test('whose rules somebody has flushed puts them back', () => {
     const host = machine([OPEN, OPEN, wholeListing()]);
-    expect(guard(host, { patient: true, spelling: [] })).toMatchObject({ kind: 'restored', spelling: [], gone: [] });
+    expect(guard(host, { patient: true, spelling: [] })).toMatchObject({
+      kind: 'restored',
+      spelling: [],
+      gone: [],
+    });
     expect(commits(host)).toBe(1);
   });
 
@@ -66,16 +92,26 @@ describe('a look at the machine', () => {
   });
 
   test('lets a hook finish that has written its tunnel and not yet loaded its rules, but not for ever', () => {
-    const last = JSON.stringify({ version: 1, backend: 'iptables', tunnels: ['a tunnel that is gone'], former: [], fingerprint: '' });
+    const last = JSON.stringify({
+      version: 1,
+      backend: 'iptables',
+      tunnels: ['a tunnel that is gone'],
+      former: [],
+      fingerprint: '',
+    });
     const files = { '/run/ovpn-killswitch/last-transaction': last };
     const host = machine([OPEN, OPEN, wholeListing()], files);
     expect(guard(host, { patient: true, spelling: [] })).toEqual({ kind: 'busy' });
     expect(commits(host)).toBe(0);
-    expect(guard(machine([OPEN, OPEN, wholeListing()], files), { patient: false, spelling: [] }).kind).toBe('restored');
+    expect(
+      guard(machine([OPEN, OPEN, wholeListing()], files), { patient: false, spelling: [] }).kind,
+    ).toBe('restored');
   });
 
   test('that is unlocked is left alone, whatever is loaded', () => {
-    const host = machine([OPEN], { '/var/lib/ovpn-killswitch/lock.json': RECORD.replace('true', 'false') });
+    const host = machine([OPEN], {
+      '/var/lib/ovpn-killswitch/lock.json': RECORD.replace('true', 'false'),
+    });
     expect(guard(host, { patient: true, spelling: [] })).toEqual({ kind: 'unlocked' });
     expect(host.commands).toEqual([]);
   });

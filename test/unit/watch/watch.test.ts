@@ -65,7 +65,9 @@ function scene({
     stop,
     looks: () =>
       host.commands.filter(({ program, args }) =>
-        program === 'nft' ? args.includes('-j') : program === 'iptables-save' && args.includes('-c'),
+        program === 'nft'
+          ? args.includes('-j')
+          : program === 'iptables-save' && args.includes('-c'),
       ).length,
   };
 }
@@ -129,7 +131,9 @@ describe('watch', () => {
     const failed = () => it.host.logged.filter(({ event }) => event === 'failed');
     ofProgram(it, 'nft').line(GENERATION);
     vi.advanceTimersByTime(1);
-    expect(failed().map(({ fields }) => fields)).toEqual([{ code: 'VERIFY', authors: [{ pid: 8266, name: 'firewalld' }] }]);
+    expect(failed().map(({ fields }) => fields)).toEqual([
+      { code: 'VERIFY', authors: [{ pid: 8266, name: 'firewalld' }] },
+    ]);
     vi.advanceTimersByTime(PACE.failed);
     expect(failed()).toHaveLength(2);
     vi.advanceTimersByTime(PACE.failed);
@@ -143,7 +147,12 @@ describe('watch', () => {
     const it = scene();
     const path = `${PATHS.tunnels}/tun0`;
     it.host.files.set(path, '');
-    writeLiveTunnel(it.host, { tunnel: TUN0, since: 1, daemon: { pid: 4, start: '5' }, deviceSeen: false });
+    writeLiveTunnel(it.host, {
+      tunnel: TUN0,
+      since: 1,
+      daemon: { pid: 4, start: '5' },
+      deviceSeen: false,
+    });
     const gone = it.host.files.get(path) ?? '';
     let pruned = 0;
     for (let turn = 0; turn < 50; turn++) {
@@ -171,32 +180,40 @@ describe('watch', () => {
     ['iptables', 'iptables-save v1.8.9 (legacy)', PACE.poll],
     ['iptables', 'iptables-save v1.6.0', PACE.poll],
     ['nftables', 'iptables-save v1.8.9 (legacy)', PACE.idle],
-  ] as const)('asks by itself only where nothing tells: %s, %s: every %s ms', (backend, version, milliseconds) => {
-    const it = scene({ backend, version, locked: false });
-    vi.advanceTimersByTime(PACE.deaf + PACE.poll + 1);
-    const looks = lookTimes(it);
-    vi.advanceTimersByTime(60_000);
-    expect(Math.abs(looks.size - 60_000 / milliseconds)).toBeLessThanOrEqual(1);
-    it.stop();
-  });
+  ] as const)(
+    'asks by itself only where nothing tells: %s, %s: every %s ms',
+    (backend, version, milliseconds) => {
+      const it = scene({ backend, version, locked: false });
+      vi.advanceTimersByTime(PACE.deaf + PACE.poll + 1);
+      const looks = lookTimes(it);
+      vi.advanceTimersByTime(60_000);
+      expect(Math.abs(looks.size - 60_000 / milliseconds)).toBeLessThanOrEqual(1);
+      it.stop();
+    },
+  );
 
-  test.each(['nft', 'ip'])('asks by itself while %s may not hear yet: from its start, and from its end, for a while', (program) => {
-    const it = scene({ locked: false });
-    const looks = lookTimes(it);
-    const looksIn = (milliseconds: number) => {
-      looks.clear();
-      vi.advanceTimersByTime(milliseconds);
-      return looks.size;
-    };
-    expect(looksIn(PACE.deaf)).toBeGreaterThanOrEqual(PACE.deaf / PACE.poll - 1);
-    vi.advanceTimersByTime(PACE.poll);
-    expect(looksIn(PACE.idle / 2)).toBe(0);
-    ofProgram(it, program).ended('it ended with SIGKILL');
-    expect(looksIn(PACE.again + PACE.deaf)).toBeGreaterThanOrEqual((PACE.again + PACE.deaf) / PACE.poll - 1);
-    vi.advanceTimersByTime(PACE.poll);
-    expect(looksIn(PACE.idle / 2)).toBe(0);
-    it.stop();
-  });
+  test.each(['nft', 'ip'])(
+    'asks by itself while %s may not hear yet: from its start, and from its end, for a while',
+    (program) => {
+      const it = scene({ locked: false });
+      const looks = lookTimes(it);
+      const looksIn = (milliseconds: number) => {
+        looks.clear();
+        vi.advanceTimersByTime(milliseconds);
+        return looks.size;
+      };
+      expect(looksIn(PACE.deaf)).toBeGreaterThanOrEqual(PACE.deaf / PACE.poll - 1);
+      vi.advanceTimersByTime(PACE.poll);
+      expect(looksIn(PACE.idle / 2)).toBe(0);
+      ofProgram(it, program).ended('it ended with SIGKILL');
+      expect(looksIn(PACE.again + PACE.deaf)).toBeGreaterThanOrEqual(
+        (PACE.again + PACE.deaf) / PACE.poll - 1,
+      );
+      vi.advanceTimersByTime(PACE.poll);
+      expect(looksIn(PACE.idle / 2)).toBe(0);
+      it.stop();
+    },
+  );
 
   test('starts what it listens to again when that ends, later and later while it tells nothing', () => {
     const it = scene({ locked: false });
