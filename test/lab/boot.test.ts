@@ -180,10 +180,10 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
 
   test('is not needed for an unlock to end: the timer of systemd locks again', async (context) => {
     const it = at(context);
-    await it.product.must('unlock', '--for', '3s');
+    await it.product.must('unlock', '--for', '10s');
     expect(await it.machine.sh('systemctl list-timers --no-legend --no-pager')).toContain('run-');
     await heard(it);
-    await until('the lock', async () => (await statusOf(it)).state === 'blocked');
+    await until('the lock', async () => (await statusOf(it)).state === 'blocked', 30_000);
     expect(await seenFromNow(it)).toMatchObject(NOTHING);
     expect(await statusOf(it)).toMatchObject({ exact: true, until: null });
   });
