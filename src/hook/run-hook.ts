@@ -48,6 +48,14 @@ function profileOf(host: Host, { config }: TunnelUp): string | undefined {
   }
 }
 
+/** The client of an event. An unprivileged hook cannot see in which pid namespace it runs. */
+function clientOf(host: Host, { daemon }: TunnelUp, before: LiveTunnel | undefined) {
+  const client = daemon === undefined ? undefined : daemonOf(host, daemon);
+  const known = before?.daemon;
+  const isKnown = known?.pid === client?.pid && known?.start === client?.start;
+  return isKnown && !host.mayChangeRules() ? known : client;
+}
+
 /** The tunnel of an event; `before` is what was known of its device. */
 function liveTunnel(
   host: Host,
@@ -66,7 +74,7 @@ function liveTunnel(
       ...offloadedOf(host, event.tunnel.device),
     },
     since: host.now(),
-    daemon: event.daemon === undefined ? undefined : daemonOf(host, event.daemon),
+    daemon: clientOf(host, event, before),
     deviceSeen: devices(host).has(event.tunnel.device),
     ...(profile !== undefined && { profile }),
   };
