@@ -154,7 +154,7 @@ function surveyOf(outputs: readonly Output[]): Survey {
   throw new KillswitchError(
     'COMMAND',
     'nft could not list its rules',
-    'Run "nft list tables" as root and mend what it says.',
+    'Run "nft list tables" as root and fix what it says.',
     [output?.stderr.trim() ?? ''],
   );
 }

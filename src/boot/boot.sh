@@ -200,11 +200,11 @@ load() {
   fi
   why=$(printf %s "$why" | tr '\n\t' '  ' | cut -c1-300)
   if drop_all; then
-    loud "the base rules could not be loaded ($why). EVERYTHING is dropped, the VPN too. To mend: sudo ovpn-killswitch lock"
+    loud "the base rules could not be loaded ($why). EVERYTHING is dropped, the VPN too. To fix: sudo ovpn-killswitch lock"
     return 0
   fi
   no_network
-  loud "no rules could be loaded ($why), so the network is off. To mend: install nftables or iptables, then: sudo ovpn-killswitch lock"
+  loud "no rules could be loaded ($why), so the network is off. To fix: install nftables or iptables, then: sudo ovpn-killswitch lock"
   return 1
 }
 
@@ -213,7 +213,7 @@ flushed() {
   for tool in $(families); do
     bounded "$patience" "$tool-save" 2>/dev/null | grep -q '^-A OUTPUT -j @CHAIN_PREFIX@OUTPUT$' && continue
     why=$(base 2>&1) && return 0
-    loud "nftables.service has flushed the rules, and they could not be loaded again ($why). No tunnel passes. To mend: sudo ovpn-killswitch lock"
+    loud "nftables.service has flushed the rules, and they could not be loaded again ($why). No tunnel passes. To fix: sudo ovpn-killswitch lock"
     return 1
   done
   # Rules of iptables-legacy, which nft does not touch, or "watch" was faster.

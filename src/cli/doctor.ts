@@ -24,7 +24,7 @@ export const doctor: CliCommand = {
   group: 'look',
   brief: 'find what will go wrong, with the command that fixes it',
   summary:
-    'Look for everything that will bite, and say for each the command that mends it. Changes nothing; exit 1 when something must be mended.',
+    'Look for everything that will go wrong, with the command that fixes it. Changes nothing; exit 1 when something must be fixed.',
   flags: FLAGS,
   words: [],
   exits: [[EXIT.failed, 'something must be fixed']],
@@ -60,8 +60,8 @@ export const doctor: CliCommand = {
     for (const line of offloadLines(world.report)) print(line);
     print(
       all.length === 0
-        ? 'Nothing will bite.'
-        : `${problems} to mend, ${all.length - problems} to know.`,
+        ? 'Nothing to fix.'
+        : `${problems} to fix, ${all.length - problems} to know.`,
     );
     return exit;
   },

@@ -5,7 +5,7 @@ export const EXIT_MEANINGS: readonly (readonly [status: ExitStatus, meaning: str
   [EXIT.ok, 'done; of `status`: locked, and exactly as it should be'],
   [
     EXIT.failed,
-    'of `status`: not locked; of `doctor`: something must be mended; of `confirm`: nothing waits for it; of `portal`: none was open, or the command failed; of `prove`: something left, or nothing was proven; of `recover`: rules are left',
+    'of `status`: not locked; of `doctor`: something must be fixed; of `confirm`: nothing waits for it; of `portal`: none was open, or the command failed; of `prove`: something left, or nothing was proven; of `recover`: rules are left',
   ],
   [EXIT.degraded, 'of `status` and `explain`: locked, but not as it should be'],
   [EXIT.usage, 'the command line is wrong'],

@@ -228,7 +228,7 @@ test.for(CELLS.filter(({ says }) => says !== undefined))(
       // A terminal may break its lines anywhere.
       const whole = text.replace(/\s+/g, ' ');
       expect.soft(whole, where).toMatch(says);
-      expect.soft(whole, where).toMatch(/To mend: .*sudo ovpn-killswitch lock/);
+      expect.soft(whole, where).toMatch(/To fix: .*sudo ovpn-killswitch lock/);
     }
   },
 );

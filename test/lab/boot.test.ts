@@ -28,13 +28,13 @@ const DEBIANS: readonly Debian[] = [
 ];
 
 /**
- * A fault on the disk that the next boot meets, what mends it, and whether the network comes up:
+ * A fault on the disk that the next boot meets, what fixes it, and whether the network comes up:
  * shut, or not at all. More in boot-minute.
  */
 interface Fault {
   readonly fault: string;
   readonly make: string;
-  readonly mend: string;
+  readonly fix: string;
   readonly network: 'up' | 'down';
 }
 
@@ -42,31 +42,31 @@ const FAULTS: readonly Fault[] = [
   {
     fault: 'the state is gone',
     make: `mv ${STATE} /var/kept`,
-    mend: `mv /var/kept ${STATE}`,
+    fix: `mv /var/kept ${STATE}`,
     network: 'up',
   },
   {
     fault: 'the boot script is gone',
     make: 'mv /usr/local/lib/ovpn-killswitch/boot /var/kept',
-    mend: 'mv /var/kept /usr/local/lib/ovpn-killswitch/boot',
+    fix: 'mv /var/kept /usr/local/lib/ovpn-killswitch/boot',
     network: 'down',
   },
   {
     fault: 'both units are masked',
     make: 'cd /etc/systemd/system; mkdir /var/kept; mv ovpn-killswitch*.service /var/kept; for each in /var/kept/*; do ln -s /dev/null $(basename $each); done',
-    mend: 'mv -f /var/kept/* /etc/systemd/system/; rmdir /var/kept',
+    fix: 'mv -f /var/kept/* /etc/systemd/system/; rmdir /var/kept',
     network: 'down',
   },
   {
     fault: 'both units are gone',
     make: 'mkdir /var/kept; mv /etc/systemd/system/ovpn-killswitch*.service /var/kept',
-    mend: 'mv -f /var/kept/* /etc/systemd/system/; rmdir /var/kept',
+    fix: 'mv -f /var/kept/* /etc/systemd/system/; rmdir /var/kept',
     network: 'down',
   },
   {
     fault: 'nftables.service flushes every rule at its start',
     make: 'ln -s /lib/systemd/system/nftables.service /etc/systemd/system/sysinit.target.wants/nftables.service',
-    mend: 'rm /etc/systemd/system/sysinit.target.wants/nftables.service',
+    fix: 'rm /etc/systemd/system/sysinit.target.wants/nftables.service',
     network: 'up',
   },
 ];
@@ -108,7 +108,7 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
     expect(log).toBe('');
   });
 
-  for (const { fault, make, mend, network } of FAULTS)
+  for (const { fault, make, fix, network } of FAULTS)
     test(`is never open when ${fault}`, async (context) => {
       const it = at(context);
       await it.machine.sh(make);
@@ -118,7 +118,7 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
         expect(seen).toMatchObject(NOTHING);
         expect(addresses.includes(LAN.client4)).toBe(network === 'up');
       } finally {
-        await it.machine.sh(mend);
+        await it.machine.sh(fix);
       }
     });
 

@@ -51,8 +51,8 @@ interface Ailment {
   readonly spoil: string;
   readonly what: RegExp;
   readonly weight?: 'warning';
-  /** Where the fix is for the hands of a person: what mends it here. */
-  readonly mend?: string;
+  /** Where the fix is for the hands of a person: what fixes it here. */
+  readonly fix?: string;
 }
 
 const AILMENTS: readonly Ailment[] = [
@@ -93,7 +93,7 @@ const AILMENTS: readonly Ailment[] = [
       "nft add table inet killswitch; nft add chain inet killswitch output '{ type filter hook output priority 10; policy drop; }'",
     what: /"inet killswitch output" drops what leaves/,
     weight: 'warning',
-    mend: 'nft delete table inet killswitch',
+    fix: 'nft delete table inet killswitch',
   },
   {
     name: 'rules in both kinds of iptables',
@@ -101,14 +101,14 @@ const AILMENTS: readonly Ailment[] = [
     spoil: 'for kind in legacy nft; do iptables-$kind -A OUTPUT -j ACCEPT; done',
     what: /both iptables-legacy and iptables-nft hold rules/,
     weight: 'warning',
-    mend: 'for kind in legacy nft; do iptables-$kind -F OUTPUT; done',
+    fix: 'for kind in legacy nft; do iptables-$kind -F OUTPUT; done',
   },
   {
     name: 'a profile without hooks',
     spoil:
       "mkdir -p /etc/openvpn/client; printf 'client\\nremote 203.0.113.10 1194\\n' >/etc/openvpn/client/a.conf; ovpn-killswitch lock >/dev/null",
     what: /a\.conf does not call up, down, route-up/,
-    mend: 'ovpn-killswitch attach /etc/openvpn/client/a.conf; rm /etc/openvpn/client/a.conf; ovpn-killswitch lock',
+    fix: 'ovpn-killswitch attach /etc/openvpn/client/a.conf; rm /etc/openvpn/client/a.conf; ovpn-killswitch lock',
   },
   {
     name: 'a service with too few tasks',
@@ -119,14 +119,14 @@ const AILMENTS: readonly Ailment[] = [
     name: 'settings that do not parse',
     spoil: 'echo KILLSWITCH_LAN=everything >>/etc/ovpn-killswitch/killswitch.env',
     what: /KILLSWITCH_LAN is "everything"/,
-    mend: 'sed -i /everything/d /etc/ovpn-killswitch/killswitch.env',
+    fix: 'sed -i /everything/d /etc/ovpn-killswitch/killswitch.env',
   },
 ];
 
 describe('doctor finds', () => {
   test.for(AILMENTS)(
-    '$name, and what it proposes mends it',
-    ({ needs, spoil, what, weight = 'problem', mend }, context) => {
+    '$name, and what it proposes fixes it',
+    ({ needs, spoil, what, weight = 'problem', fix }, context) => {
       const sandbox = machine.sandbox(context);
       if (needs !== undefined && sandbox.run(['sh', '-c', needs]).status !== 0)
         context.skip(`this does not work here: ${needs}`);
@@ -138,7 +138,7 @@ describe('doctor finds', () => {
       const [finding, ...more] = found.filter((each) => what.test(each.what));
       expect([finding?.weight, more]).toEqual([weight, []]);
       expect(status).toBe(found.some((each) => each.weight === 'problem') ? 1 : 0);
-      sh(sandbox, `${paths} ${mend ?? finding?.fix}`);
+      sh(sandbox, `${paths} ${fix ?? finding?.fix}`);
       expect(doctor().found.filter((each) => what.test(each.what))).toEqual([]);
     },
   );

@@ -108,7 +108,7 @@ function denialsOf(
   ];
 }
 
-/** Every check, in the order in which a person should mend what they find. */
+/** Every check, in the order in which a person should fix what they find. */
 export const CHECKS: readonly Check[] = [
   {
     title: 'settings and kernel can be read',

@@ -1,6 +1,6 @@
 import type { DoctorWorld } from './world.ts';
 
-/** Something that will bite, and the command that mends it. */
+/** Something that will go wrong, and the command that fixes it. */
 export interface Finding {
   /** `problem`: it does not work, or does not guard, now. `warning`: it will hurt some day. */
   readonly weight: 'problem' | 'warning';

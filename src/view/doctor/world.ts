@@ -250,7 +250,7 @@ function startOf(pem: string): number {
 const DENIED = /avc:\s+denied|apparmor="DENIED"/;
 /** OpenVPN, what it starts, and NetworkManager's dispatcher, which starts our script. */
 const CONCERNS_US = /openvpn|ovpn-killswi|NetworkManager_dispatcher/i;
-/** The last megabyte: what was denied long ago may have been mended since. */
+/** The last megabyte: what was denied long ago may have been fixed since. */
 const LOG_END: Command = { program: 'tail', args: ['-c', '1000000', '/var/log/audit/audit.log'] };
 
 function readDenials(host: Host): readonly string[] {

@@ -45,7 +45,7 @@ const ROOMY: OpenvpnUnit = {
   readOnly: [],
 };
 
-/** A machine on which nothing bites. */
+/** A machine on which nothing is wrong. */
 const HEALTHY: DoctorWorld = {
   now: NOW,
   guarded: [
@@ -82,7 +82,7 @@ const HEALTHY: DoctorWorld = {
 const found = (world: DoctorWorld) =>
   CHECKS.flatMap(({ title, find }) => find(world).map((finding) => ({ title, ...finding })));
 
-test('on a healthy machine nothing bites', () => {
+test('on a healthy machine nothing is wrong', () => {
   expect(found(HEALTHY)).toEqual([]);
 });
 
@@ -109,12 +109,12 @@ const AILMENTS: readonly (readonly [
   [
     'settings that do not parse',
     {
-      report: new KillswitchError('SETTINGS', 'the settings have one problem', 'Mend the file', [
+      report: new KillswitchError('SETTINGS', 'the settings have one problem', 'Fix the file', [
         'line 3: KILLSWITCH_LAN no',
       ]),
     },
     /one problem: line 3/,
-    /Mend the file/,
+    /Fix the file/,
   ],
   [
     'a mistake in the settings file, with which up fails, although others are in force',
@@ -122,12 +122,12 @@ const AILMENTS: readonly (readonly [
       settingsError: new KillswitchError(
         'SETTINGS',
         'the settings have one problem',
-        'Mend the file',
+        'Fix the file',
       ),
       report: { ...LOCKED, settingsChanged: true },
     },
     /one problem/,
-    /Mend the file/,
+    /Fix the file/,
   ],
   ['no hooks', { interpreter: undefined }, /not installed/, /dist\/cli\.js install/],
   [
@@ -371,7 +371,7 @@ const AILMENTS: readonly (readonly [
 ];
 
 describe('doctor finds', () => {
-  test.each(AILMENTS)('%s, and what mends it', (_ailment, change, what, fix) => {
+  test.each(AILMENTS)('%s, and what fixes it', (_ailment, change, what, fix) => {
     const findings = found({ ...HEALTHY, ...change });
     expect(findings).toHaveLength(1);
     expect(findings[0]?.what).toMatch(what);
