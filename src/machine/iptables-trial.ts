@@ -3,19 +3,16 @@ import { unreadable } from '../backend/iptables-survey.ts';
 import type { Host } from '../host/host.ts';
 import type { Family } from '../net/address.ts';
 import { parseEndpoint } from '../net/endpoint.ts';
-import { printable } from '../net/printable.ts';
+import { firstPrintableLine } from '../net/printable.ts';
 import { baseOf, decide } from '../policy/policy.ts';
 import { defaultSettings } from '../policy/settings.ts';
 import { compile } from '../ruleset/compile.ts';
+import { failsInNamespace } from './namespace-trial.ts';
 
 /** An address for documents (RFC 5737): the trial loads it where nobody sends anything. */
 const ENDPOINTS = ['192.0.2.1:1194/udp', '[2001:db8::1]:1194/udp'].flatMap(
   (text) => parseEndpoint(text) ?? [],
 );
-
-function firstLine(text: string): string {
-  return printable(text.trim().split('\n')[0] ?? '');
-}
 
 /**
  * Tells why iptables cannot hold our rules here; undefined when it can, or when this process may
@@ -32,27 +29,13 @@ export function iptablesFails(
   for (const command of backend.look) {
     const why = unreadable(host.run(command));
     if (why !== undefined)
-      return `${command.program} cannot read the rules that are here (${firstLine(why)})`;
+      return `${command.program} cannot read the rules that are here (${firstPrintableLine(why)})`;
   }
   const base = baseOf(defaultSettings(), { endpoints: ENDPOINTS, uids: [0] });
-  const { check, commit } = backend.replace(compile(decide(base, [])), {
+  const { commit } = backend.replace(compile(decide(base, [])), {
     image: [],
     policies: [],
     present: false,
   });
-  if (
-    check.length === 0 ||
-    host.run({ program: 'unshare', args: ['--net', '--', 'true'] }).status !== 0
-  )
-    return undefined;
-  for (const { program, args, stdin } of commit) {
-    const { status, stderr } = host.run({
-      program: 'unshare',
-      args: ['--net', '--', program, ...args],
-      ...(stdin !== undefined && { stdin }),
-    });
-    if (status !== 0)
-      return `${program} fails a trial in a network namespace of its own (${firstLine(stderr)})`;
-  }
-  return undefined;
+  return failsInNamespace(host, commit);
 }

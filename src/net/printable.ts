@@ -11,3 +11,8 @@ export function printable(text: string): string {
   const line = characters.join('');
   return line.length > 120 ? `${line.slice(0, 117)}...` : line;
 }
+
+/** The first line of what a tool said, escaped. */
+export function firstPrintableLine(text: string): string {
+  return printable(text.trim().split('\n')[0] ?? '');
+}

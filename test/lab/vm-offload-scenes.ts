@@ -29,30 +29,14 @@ interface Carrier {
   readonly remote: string;
 }
 
-const UDP4: Carrier = {
-  name: 'UDP over IPv4',
-  transport: 'udp',
-  plan: { transport: 'udp', family: 'ipv4' },
-  remote: INTERNET.vpn4,
-};
-const UDP6: Carrier = {
-  name: 'UDP over IPv6',
-  transport: 'udp',
-  plan: { transport: 'udp', family: 'ipv6' },
-  remote: INTERNET.vpn6,
-};
-const TCP4: Carrier = {
-  name: 'TCP over IPv4',
-  transport: 'tcp',
-  plan: { transport: 'tcp', family: 'ipv4' },
-  remote: INTERNET.vpn4,
-};
-const TCP6: Carrier = {
-  name: 'TCP over IPv6',
-  transport: 'tcp',
-  plan: { transport: 'tcp', family: 'ipv6' },
-  remote: INTERNET.vpn6,
-};
+function carrier(transport: 'udp' | 'tcp', family: 'ipv4' | 'ipv6'): Carrier {
+  const [version, remote] = family === 'ipv4' ? ['IPv4', INTERNET.vpn4] : ['IPv6', INTERNET.vpn6];
+  const name = `${transport.toUpperCase()} over ${version}`;
+  return { name, transport, plan: { transport, family }, remote };
+}
+
+const [UDP4, UDP6] = [carrier('udp', 'ipv4'), carrier('udp', 'ipv6')];
+const [TCP4, TCP6] = [carrier('tcp', 'ipv4'), carrier('tcp', 'ipv6')];
 
 /** After so many seconds without a word from its client a server drops it. */
 const SERVER_SECONDS = 15;

@@ -1,0 +1,23 @@
+import type { Command } from '../backend/backend.ts';
+import type { Host } from '../host/host.ts';
+import { firstPrintableLine } from '../net/printable.ts';
+
+/**
+ * Tells why the kernel or a tool does not take commands, each run in a network namespace that ends
+ * with it; undefined when it takes them, or when this process can make no such namespace.
+ */
+export function failsInNamespace(host: Host, commands: readonly Command[]): string | undefined {
+  const run = (command: readonly string[], stdin?: string) =>
+    host.run({
+      program: 'unshare',
+      args: ['--net', '--', ...command],
+      ...(stdin !== undefined && { stdin }),
+    });
+  if (run(['true']).status !== 0) return undefined;
+  for (const { program, args, stdin } of commands) {
+    const { status, stderr } = run([program, ...args], stdin);
+    if (status !== 0)
+      return `${program} fails a trial in a network namespace of its own (${firstPrintableLine(stderr)})`;
+  }
+  return undefined;
+}
