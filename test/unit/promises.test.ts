@@ -42,6 +42,20 @@ const PROMISES: readonly Promised[] = [
   },
   {
     document: 'README.md',
+    sentence: '* This machine talking to itself.',
+    heldBy: [['test/support/decisions.ts', 'this machine talks to itself, both ways']],
+  },
+  {
+    document: 'README.md',
+    sentence: '* DHCP and IPv6 neighbour discovery, without which there is no network at all.',
+    heldBy: [
+      INVARIANTS,
+      ['test/support/leak-invariants.ts', 'DHCP leaves towards servers of the link alone'],
+      ['test/support/leak-invariants.ts', 'neighbour messages leave as the protocol has them'],
+    ],
+  },
+  {
+    document: 'README.md',
     sentence:
       "* The OpenVPN client's own packets to its endpoints: exact address, port and transport, and only from root's and the client's own account.",
     heldBy: [
@@ -136,10 +150,13 @@ const PROMISES: readonly Promised[] = [
   },
 ];
 
-/** The promises of a page's list or lines that the table has to have. */
-const MADE: Readonly<Record<Promised['document'], RegExp>> = {
-  'README.md': /^\* (?:The OpenVPN client|The SSH session|For some minutes after|Packets )/gm,
-  'docs/security.md': /^\d\. \*\*/gm,
+/** The promises of a page that the table has to have: those of a list, all of them. */
+const MADE: Readonly<Record<Promised['document'], (text: string) => readonly string[]>> = {
+  'README.md': (text) => {
+    const [, list = ''] = text.split('these packets may leave, and no others:\n\n');
+    return (list.split('\n\n')[0] ?? '').split('\n');
+  },
+  'docs/security.md': (text) => [...text.matchAll(/^\d\. \*\*[^*]*\*\*/gm)].map(([head]) => head),
 };
 
 const page = (): string =>
@@ -167,17 +184,17 @@ describe.each(PROMISES)('$sentence', ({ document, sentence, heldBy }) => {
 
   test.each(heldBy)('is held by %s "%s"', (file, name) => {
     const text = textOf(file);
-    expect(text).toMatch(/\b(test|describe)\b/);
-    expect(text).toContain(name);
+    if (name === '') expect(text).toMatch(/\btest[.(]/);
+    else expect(text).toContain(name);
   });
 });
 
 test('every promise of the documents is in the table', () => {
-  for (const [document, made] of Object.entries(MADE)) {
-    const own = PROMISES.filter(
-      (each) => each.document === document && new RegExp(made.source).test(each.sentence),
-    );
-    expect(own.length).toBe([...textOf(document).matchAll(made)].length);
+  for (const document of ['README.md', 'docs/security.md'] as const) {
+    const made = MADE[document](textOf(document));
+    expect(made.length).toBeGreaterThan(4);
+    const own = PROMISES.filter((each) => each.document === document);
+    expect(own.map(({ sentence }) => sentence)).toEqual(expect.arrayContaining([...made]));
   }
 });
 
