@@ -144,7 +144,10 @@ const PROMISES: readonly Promised[] = [
     document: 'docs/security.md',
     sentence: '5. **What `status` says was read from the kernel a moment ago.**',
     heldBy: [
-      ['test/kernel/tampering.test.ts', ''],
+      [
+        'test/support/tampering.ts',
+        'status says where, to programs and people, and lock repairs it',
+      ],
       ['test/regressions/a-failed-command-says-what-the-kernel-holds.test.ts', ''],
     ],
   },
