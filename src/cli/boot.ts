@@ -2,6 +2,7 @@ import { readBoot } from '../boot/boot-report.ts';
 import { STRATEGY_NAMES, type StrategyName } from '../boot/boot-strategy.ts';
 import { disableBoot, enableBoot, enableSysctls } from '../boot/enable.ts';
 import { EXIT } from '../errors.ts';
+import { readKernelState } from '../machine/kernel-state.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import type { CliCommand, Context, Flags } from './command.ts';
@@ -24,7 +25,11 @@ function enable({ host, print }: Context, wanted: 'auto' | StrategyName, sysctl:
       print(`  /proc/sys/${key} is ${value}`);
   for (const problem of readBoot(host).problems) print(`  problem: ${problem}`);
   if (readLockRecord(host)?.locked !== true)
-    print('This machine is not locked now: it boots open until you say "ovpn-killswitch lock".');
+    print(
+      readKernelState(host).ours.length > 0
+        ? 'Rules are loaded now, but nothing says that this machine is locked: it boots open until you run "ovpn-killswitch lock".'
+        : 'This machine is not locked now: it boots open until you run "ovpn-killswitch lock".',
+    );
 }
 
 const FLAGS = {
@@ -80,7 +85,7 @@ export const boot: CliCommand = {
         context.print(
           before === undefined
             ? 'Nothing of ours was loaded at boot.'
-            : 'Nothing of ours is loaded at boot any more: after a reboot this machine is open.',
+            : 'Nothing of ours is loaded at boot any more: after a reboot nothing is guarded.',
         );
         return EXIT.ok;
       }

@@ -23,6 +23,7 @@ sysconfigs='@SYSCONFIG_FILES@'
 resolvers_kept='@RESOLVERS_KEPT@'
 kept_files='@KEPT_FILES@'
 left=0
+told=0
 stuck=0
 # Exit statuses: src/errors.ts has the same.
 rules='@EXIT_FAILED@'
@@ -73,6 +74,7 @@ why() { printf '%s\n' "$said" | sed -n '1p' | tr -d '\000-\037\177' | cut -c1-20
 
 # remains KIND TEXT: one thing that is left; the worst kind becomes the exit status
 remains() {
+  told=$((told + 1))
   echo "recover: LEFT: $2" >&2
   case $1:$left in
     rules:*) left=$rules ;;
@@ -286,7 +288,7 @@ open() {
   for table in $tables; do open_table "$1" "$2" "$table"; done
   [ -n "$touched" ] || return 0
   save "$2" || { unread="$unread $1:$2"; return 0; }
-  before=$left
+  before=$told
   for table in $tables; do
     found=$(ours "$table")
     case $found in
@@ -298,7 +300,7 @@ open() {
   policies "$1" | while read -r policy; do
     section filter | grep -q "^${policy% *} " || echo "$policy"
   done | grep -q . && [ -n "$(section filter)" ] && remains rules "$2: chain policies of the table filter that are not what they were"
-  [ "$left" != "$before" ] || say "$2: open"
+  [ "$told" != "$before" ] || say "$2: nothing of ours is left"
 }
 
 # native_script FAMILY TABLE: what takes our part out of the table of iptables-nft that is in $listed
@@ -338,10 +340,11 @@ open_native() {
   input=$native
   ask nft -f - || { input=$(printf '%s\n' "$native" | grep -v '^delete chain'); ask nft -f - || :; }
   because=$(why)
-  ask nft -a list table "$of" "$2" || return 0
+  ask nft -a list table "$of" "$2" || { case $said in *'No such file'*) ;; *) remains unknown "nft cannot read the table $of $2: $(why)" ;; esac; return 0; }
   listed=$said
+  before=$told
   case $(native_script "$1" "$2" | grep '^delete') in
-    '') say "nft (table $of $2): open" ;;
+    '') ;;
     *'delete rule'*) remains rules "jumps to chains of ours in the table $of $2 ($because)" ;;
     *) remains files "empty chains of ours in the table $of $2, which another rule uses" ;;
   esac
@@ -350,7 +353,7 @@ open_native() {
       case $policy in ACCEPT) printf '%s\n' "$listed" | grep -A1 "^	chain ${chain#:} {" | grep -q 'policy drop;' && echo shut ;; esac
     done | grep -q shut && remains rules "chain policies that drop in the table $of filter ($because)"
   fi
-  return 0
+  [ "$told" != "$before" ] || say "nft (table $of $2): nothing of ours is left"
 }
 
 # open_unread FAMILY TOOL: without nft, what a tool cannot read: it may still commit
@@ -383,7 +386,7 @@ open_nft() {
     if ! ask nft list tables || printf '%s\n' "$said" | grep -qx 'table inet @NFT_TABLE@'; then
       remains rules "the table inet @NFT_TABLE@ of nft ($because)"
     else
-      say 'nft: open'
+      say 'nft: nothing of ours is left'
     fi
     return 0
   fi
@@ -507,14 +510,14 @@ keep() { fresh "$1.recover" && (printf '%s\n' "$2" >"$1.recover" && mv -f "$1.re
 # record: hooks then leave the firewall alone until the next lock. A machine that never had the product gets no record.
 record() {
   [ -d "$state" ] || { [ -d '@LIBRARY@' ] && mkdir -p "$state" 2>/dev/null; } || return 0
-  roots "$state" || { remains files "$state can be changed by others than root, so nothing in it was read or written: it is open now, and a reboot shuts it again. Look at what is in it, then: sudo chown root:root $state; sudo chmod go-w $state; and run this again"; return 1; }
+  roots "$state" || { remains files "$state can be changed by others than root, so nothing in it was read or written: no rule of ours is in the kernel now, and a reboot loads them again. Look at what is in it, then: sudo chown root:root $state; sudo chmod go-w $state; and run this again"; return 1; }
   # What is read by a hook goes last: a machine whose record says locked keeps all that a lock needs.
   if keep '@PLAIN_RECORD@' unlocked &&
     keep '@LOCK_RECORD@' "$(printf '{"version":1,"locked":false,"since":%s,"backend":"nftables","before":[]}' "$(date +%s)")"; then
     return 0
   fi
   rm -f '@PLAIN_RECORD@.recover' '@LOCK_RECORD@.recover' 2>/dev/null
-  remains files "$state says that this machine is locked, and cannot be written: it is open now, and the next hook of a VPN, \"watch\" or a reboot locks it again. Make it writable and run this again"
+  remains files "$state says that this machine is locked, and cannot be written: no rule of ours is in the kernel, and the next hook of a VPN, \"watch\" or a reboot locks it again. Make it writable and run this again"
   return 1
 }
 
@@ -584,6 +587,6 @@ if record; then
   rm -rf '@TRIAL@' 2>/dev/null
   say 'done: nothing is guarded until the next "ovpn-killswitch lock".'
 else
-  say 'open now: no rule of ours is in the kernel.'
+  say 'no rule of ours is in the kernel now.'
 fi
 exit "$left"

@@ -40,7 +40,11 @@ export const recover: CliCommand = {
     });
     print(`${stdout}${stderr}`.trimEnd());
     if (status === null)
-      print('The script was stopped before its end: what it has not said above is not done.');
+      throw new KillswitchError(
+        'DEADLINE',
+        'the script was stopped before its end: what it has not said above is not done',
+        'Run it again.',
+      );
     return ENDS.find((each) => each === status) ?? EXIT.kernel;
   },
 };

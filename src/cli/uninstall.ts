@@ -4,6 +4,7 @@ import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { asKillswitchError, EXIT, explainError, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import { otherDropLines, readKernelState, stateNow } from '../machine/kernel-state.ts';
 import { profilePaths } from '../machine/known-endpoints.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { exclusiveConnections, restoreDns } from '../machine/vpn-dns.ts';
@@ -17,6 +18,19 @@ import { removeManuals } from './manuals.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { planProfiles, writeProfiles } from './rewrite-profiles.ts';
 
+/** Everything of ours that is a file or a folder, in the order in which it goes. */
+const OWN_PATHS = [
+  ...DISPATCHER_PATHS,
+  NFTABLES_DROP_IN,
+  NFTABLES_DROP_IN_NOW,
+  PATHS.command,
+  PATHS.library,
+  dirname(PATHS.settings),
+  PATHS.state,
+  PATHS.runtime,
+  PATHS.log,
+] as const;
+
 /**
  * Our lines in the profiles that the settings name go first: a profile that names missing hooks
  * does not start.
@@ -24,7 +38,7 @@ import { planProfiles, writeProfiles } from './rewrite-profiles.ts';
 function detachAll(host: Host, print: (line: string) => void): void {
   const paths = profilePaths(host, settingsOrDefaults(host));
   for (const path of paths)
-    attempt(print, () => {
+    attempt(host, print, () => {
       const changes = planProfiles(host.readUntrusted, [path], (text) => ({
         text: markerDamage(text) === undefined ? detach(text) : text,
       })).filter(({ before, after }) => before !== after);
@@ -34,11 +48,12 @@ function detachAll(host: Host, print: (line: string) => void): void {
 }
 
 /** What cannot be given back must not keep anybody from getting out. */
-function attempt(print: (line: string) => void, work: () => void): void {
+function attempt(host: Host, print: (line: string) => void, work: () => void): void {
   try {
     work();
   } catch (thrown) {
-    for (const line of explainError(asKillswitchError(thrown))) print(line);
+    const error = asKillswitchError(thrown);
+    for (const line of explainError(error, stateNow(host, error))) print(line);
   }
 }
 
@@ -64,10 +79,10 @@ export const uninstall: CliCommand = {
   run: ({ host, args, print, progress }) => {
     parseArguments(uninstall, args, {});
     progress('taking everything back');
-    attempt(print, () => detachAll(host, print));
-    attempt(print, () => {
+    attempt(host, print, () => detachAll(host, print));
+    attempt(host, print, () => {
       for (const connection of exclusiveConnections(host))
-        attempt(print, () => {
+        attempt(host, print, () => {
           if (restoreDns(host, connection))
             print(`NetworkManager's connection ${connection}: detached`);
         });
@@ -91,28 +106,30 @@ export const uninstall: CliCommand = {
       unlockMachine(host);
       followResolversOrSay(host);
     }
-    for (const path of [
-      ...DISPATCHER_PATHS,
-      NFTABLES_DROP_IN,
-      NFTABLES_DROP_IN_NOW,
-      PATHS.command,
-      PATHS.library,
-      dirname(PATHS.settings),
-      PATHS.state,
-      PATHS.runtime,
-      PATHS.log,
-    ])
-      attempt(print, () => host.remove(path));
-    attempt(print, () => removeManuals(host));
+    const now = readKernelState(host);
+    if (now.ours.length + now.unread.length > 0)
+      throw new KillswitchError(
+        'REFUSED',
+        'rules may be left, so no file was removed',
+        `Run "nft list ruleset" and fix what it says, then run: sudo ovpn-killswitch uninstall`,
+        [...now.ours.map((place) => `left in: ${place}`), ...now.unread],
+      );
+    for (const path of OWN_PATHS) attempt(host, print, () => host.remove(path));
+    attempt(host, print, () => removeManuals(host));
+    const left = OWN_PATHS.filter((path) => host.exists(path));
     print(
-      'Removed: the rules, the hooks, the command, the settings and everything kept. Nothing is guarded.',
+      left.length === 0
+        ? 'Removed: the rules, the hooks, the command, the settings and everything kept. Nothing is guarded.'
+        : 'Removed: the rules, and every file but those named LEFT. Nothing is guarded.',
     );
+    for (const line of otherDropLines(now)) print(`  ${line}`);
+    for (const path of left) print(`LEFT: ${path} cannot be removed`);
     print(
       'Hook lines that you wrote yourself, or profiles elsewhere, are still there: OpenVPN does not start while they name missing files.',
     );
     print(
       'Drop-ins for systemd that you copied from our examples: take them away too, the unit that they require is gone.',
     );
-    return EXIT.ok;
+    return left.length === 0 ? EXIT.ok : EXIT.files;
   },
 };

@@ -2,6 +2,8 @@ import { followBoot } from '../boot/enable.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { otherDropLines } from '../machine/kernel-state.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import { unlockMachine } from '../transaction/lock.ts';
 import { ago } from '../view/picture.ts';
@@ -46,7 +48,7 @@ export const unlock: CliCommand = {
     const { values } = parseArguments(unlock, args, FLAGS);
     progress('taking the rules away');
     const seconds = values.for === undefined ? undefined : openSeconds(host, values.for);
-    const { removed } = unlockMachine(host, seconds);
+    const { removed, now } = unlockMachine(host, seconds);
     followBoot(host);
     const until =
       seconds === undefined
@@ -57,11 +59,20 @@ export const unlock: CliCommand = {
       event: 'unlocked',
       message: `unlocked: nothing is guarded ${until}`,
     });
+    if (now.unread.length > 0) {
+      followResolversOrSay(host);
+      throw new KillswitchError(
+        'COMMAND',
+        'this machine counts as unlocked now, but nobody knows whether every rule is gone',
+        `Fix the tool that the line above names, then run: sudo ${PATHS.library}/recover`,
+      );
+    }
     print(
       removed
         ? `Unlocked: nothing is guarded ${until}.`
         : 'Nothing of ours was loaded: nothing is guarded.',
     );
+    for (const line of otherDropLines(now)) print(`  ${line}`);
     const resolvers = followResolversOrSay(host);
     return resolvers instanceof KillswitchError ? resolvers.exit : EXIT.ok;
   },

@@ -1,5 +1,6 @@
 import { asKillswitchError, explainError, type KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { stateNow } from '../machine/kernel-state.ts';
 import { type LiveTunnel, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
@@ -124,7 +125,7 @@ export function followResolversOrSay(
     return followResolvers(host, asks);
   } catch (thrown) {
     const error = asKillswitchError(thrown);
-    for (const line of explainError(error))
+    for (const line of explainError(error, stateNow(host, error)))
       host.log({ level: 'error', event: 'resolvers', message: line, fields: { code: error.code } });
     return error;
   }

@@ -1,6 +1,6 @@
 import { asKillswitchError, explainError, type KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { stateNow } from '../transaction/state-now.ts';
+import { stateNow } from '../machine/kernel-state.ts';
 import type { HookEvent } from '../tunnel/hook-event.ts';
 /**
  * How many refused values one entry of the log holds: a server can send thousands at each reconnect

@@ -9,6 +9,7 @@ import { forgetBaseTexts, keepBaseTexts } from '../machine/base-texts.ts';
 import { forgetFormers } from '../machine/former-tunnels.ts';
 import { forwardedCards } from '../machine/forwarded-cards.ts';
 import { pinHosts } from '../machine/hosts-file.ts';
+import { type KernelState, readKernelState } from '../machine/kernel-state.ts';
 import {
   type Ask,
   forgetKnown,
@@ -380,6 +381,28 @@ function loadedRecord(host: Host): LockRecord | undefined {
   return written?.locked === true ? written : readLockRecord(host);
 }
 
+/** What `unlock` did. */
+export interface Unlocked {
+  /** Whether something of ours was there. */
+  readonly removed: boolean;
+  /** What the kernel holds afterwards: nothing of ours, or nobody can tell. */
+  readonly now: KernelState;
+}
+
+/**
+ * A backend that fails was taken for one that holds nothing of ours: another tool may show that it
+ * does.
+ */
+function refuseLeftRules(now: KernelState): void {
+  if (now.ours.length === 0) return;
+  throw new KillswitchError(
+    'VERIFY',
+    'rules are still there',
+    `Run the plain script: ${PATHS.library}/recover`,
+    now.ours.map((place) => `left in: ${place}`),
+  );
+}
+
 /**
  * Opens the machine: the builtin chains' policies are what they were, everything of ours is gone,
  * nothing else is touched. Live tunnels stay known, so that a later `lock` takes them in. With
@@ -387,12 +410,12 @@ function loadedRecord(host: Host): LockRecord | undefined {
  * @throws KillswitchError when something of ours could not be removed; the machine then stays
  * locked.
  */
-export function unlockMachine(host: Host, seconds?: number): { readonly removed: boolean } {
+export function unlockMachine(host: Host, seconds?: number): Unlocked {
   return host.exclusively(() => unlockAlone(host, seconds));
 }
 
 /** The same for a caller that holds the lock already. */
-export function unlockAlone(host: Host, seconds?: number): { readonly removed: boolean } {
+export function unlockAlone(host: Host, seconds?: number): Unlocked {
   const world = readWorld(host, 'auto');
   if (!world.has.nft && !world.has.iptables)
     throw new KillswitchError(
@@ -417,6 +440,8 @@ export function unlockAlone(host: Host, seconds?: number): { readonly removed: b
       : []),
   ];
   removeMadeChains(host, record?.locked === true ? record.made : []);
+  const now = readKernelState(host);
+  refuseLeftRules(now);
   writeLockRecord(host, {
     locked: false,
     since: host.now(),
@@ -430,11 +455,11 @@ export function unlockAlone(host: Host, seconds?: number): { readonly removed: b
   forgetPortal(host, portal);
   forgetTrial(host);
   forgetSshSessions(host);
-  if (ends !== undefined) return { removed: results.includes('removed') };
+  if (ends !== undefined) return { removed: results.includes('removed'), now };
   for (const path of [`${PATHS.state}/before`, POLICIES_BEFORE, CHAINS_MADE]) host.remove(path);
   forgetBaseTexts(host);
   forgetKnown(host);
   forgetSettings(host);
   pinHosts(host, []);
-  return { removed: results.includes('removed') };
+  return { removed: results.includes('removed'), now };
 }

@@ -66,7 +66,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const { stderr } = it.command('lock', '--force');
     must(it.run('iptables', '-P', 'FORWARD', 'ACCEPT'));
     expect(stderr).toContain(
-      'State now: no rule of ovpn-killswitch is loaded, but a chain policy of iptables is DROP.',
+      'State now: no rule of ovpn-killswitch is loaded, but the policy of the chain "ip filter FORWARD" drops.',
     );
     expect(stderr).not.toContain('OPEN');
   });
