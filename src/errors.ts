@@ -24,6 +24,7 @@ export const ERRORS = {
   ENVIRONMENT: { exit: EXIT.settings, safe: 'The rules that were loaded stay loaded.' },
   PROFILE: { exit: EXIT.settings, safe: 'No profile was changed.' },
   NO_ENDPOINT: { exit: EXIT.settings, safe: 'Nothing was changed.' },
+  NO_LOGIN: { exit: EXIT.settings, safe: 'Nothing was changed.' },
   NO_BACKEND: { exit: EXIT.unavailable, safe: 'Nothing was changed.' },
   NO_IPV6_BACKEND: { exit: EXIT.unavailable, safe: 'Nothing was changed.' },
   NO_PORTAL: { exit: EXIT.unavailable, safe: 'The rules that were loaded stay loaded.' },

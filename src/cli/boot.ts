@@ -1,10 +1,13 @@
 import { readBoot } from '../boot/boot-report.ts';
 import { STRATEGY_NAMES, type StrategyName } from '../boot/boot-strategy.ts';
 import { disableBoot, enableBoot, enableSysctls } from '../boot/enable.ts';
-import { EXIT } from '../errors.ts';
+import { EXIT, KillswitchError } from '../errors.ts';
 import { readKernelState } from '../machine/kernel-state.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
+import { type ShutLogin, shutLogin } from '../machine/next-login.ts';
+import { settingsInForce } from '../machine/settings-in-force.ts';
+import { shutLoginLines, shutLoginText } from '../view/shut-login-text.ts';
 import type { CliCommand, Context, Flags } from './command.ts';
 import { misused, parseArguments, wrongWord } from './parse-arguments.ts';
 
@@ -14,7 +17,28 @@ function strategyName(text: string): 'auto' | StrategyName {
   return known;
 }
 
-function enable({ host, print }: Context, wanted: 'auto' | StrategyName, sysctl: boolean): void {
+/** Settings that cannot be read are told elsewhere, and keep nothing from being loaded at boot. */
+function shutLoginOrNothing(host: Context['host']): ShutLogin | undefined {
+  try {
+    return shutLogin(host, settingsInForce(host));
+  } catch (thrown) {
+    if (thrown instanceof KillswitchError) return undefined;
+    throw thrown;
+  }
+}
+
+/** A machine that boots locked may have nobody at its console. */
+function warnOfLogin({ host, print }: Context): void {
+  const shut = shutLoginOrNothing(host);
+  if (shut === undefined) return;
+  print(`WARNING: ${shutLoginText(shut)}, also after a boot.`);
+  for (const line of shutLoginLines(shut)) print(`  ${line}`);
+  print('  Then run: ovpn-killswitch lock');
+}
+
+function enable(context: Context, wanted: 'auto' | StrategyName, sysctl: boolean): void {
+  const { host, print } = context;
+  warnOfLogin(context);
   // A mistake in the settings is said before anything is written.
   const settings = sysctl ? loadSettings(host) : undefined;
   const { strategy, trace, plan } = enableBoot(host, wanted);

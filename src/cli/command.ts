@@ -1,4 +1,5 @@
 import type { ExitStatus } from '../errors.ts';
+import type { Asker } from '../host/ask-terminal.ts';
 import type { Host } from '../host/host.ts';
 import type { Screen } from './screen.ts';
 
@@ -23,6 +24,8 @@ export interface Context {
   draw(text: string): void;
   /** Says what takes its time from now on: on a terminal, once it has taken half a second. */
   progress(text: string): void;
+  /** Asks the person at the terminal. Before `progress`: two cannot write there. */
+  readonly ask: Asker;
   /** Every command of the program. */
   readonly commands: readonly CliCommand[];
   readonly screen: Screen;

@@ -10,6 +10,7 @@ import { GET_CONNTRACK } from '../transaction/end-offloaded.ts';
 import { lockMachine } from '../transaction/lock.ts';
 import { readNeighbours } from '../view/neighbours.ts';
 import { pinLines } from '../view/pin-lines.ts';
+import { agreeToShutLogin } from './agree-to-shut-login.ts';
 import type { CliCommand, Flags } from './command.ts';
 import { parseDuration } from './duration.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
@@ -28,12 +29,13 @@ const FLAGS = {
     value: 'SECONDS',
     what: 'go back after this time unless you say "confirm"',
   },
+  yes: { type: 'boolean', what: 'do not ask, though nobody could log in by SSH anew' },
   'no-ssh': { type: 'boolean', what: 'cut also the SSH session that it is said in' },
 } as const satisfies Flags;
 
 export const lock: CliCommand = {
   name: 'lock',
-  usage: 'lock [--force] [--confirm SECONDS] [--no-ssh]',
+  usage: 'lock [--force] [--confirm SECONDS] [--yes] [--no-ssh]',
   group: 'daily',
   brief: 'let nothing leave but the VPN',
   summary:
@@ -46,14 +48,17 @@ export const lock: CliCommand = {
       'lock --confirm 60',
       'opens again after a minute, or goes back to the last lock, unless you say "confirm": for a machine that you are not sitting at',
     ],
+    ['lock --yes', 'locks over SSH also when nobody could log in anew'],
     ['lock --no-ssh', 'cuts also the SSH session that it is said in'],
     ['lock --force', 'locks even when no server can be found that could be reached then'],
   ],
   needsRoot: true,
-  run: ({ host, args, print, progress }) => {
+  run: async ({ host, args, print, progress, ask }) => {
     const { values } = parseArguments(lock, args, FLAGS);
+    const given = values.confirm === undefined ? undefined : confirmSeconds(values.confirm);
+    const agreed = values.yes === true || given !== undefined;
+    const seconds = (await agreeToShutLogin({ host, print, ask }, agreed)) ?? given;
     progress('asking for names and loading rules');
-    const seconds = values.confirm === undefined ? undefined : confirmSeconds(values.confirm);
     const own = ownSshSession(host);
     const session = own?.session;
     const keeps = own?.served === true && values['no-ssh'] !== true;

@@ -5,6 +5,7 @@ import {
   explainError,
   KillswitchError,
 } from '../errors.ts';
+import { TERMINAL } from '../host/ask-terminal.ts';
 import { callersEnvironment } from '../host/callers-environment.ts';
 import type { Host } from '../host/host.ts';
 import { linuxHost } from '../host/linux.ts';
@@ -138,6 +139,7 @@ async function run(
       printExactly: (text) => line.instead(() => printExactly(visibleText(text))),
       draw: (text) => line.instead(() => printExactly(text)),
       progress: line.show,
+      ask: TERMINAL,
       commands: COMMANDS,
       screen: stdoutScreen(),
       nobodyReads,

@@ -14,7 +14,7 @@ const [ESTABLISHED, LISTEN] = ['01', '0A'];
  * The programs that serve SSH, as comm(5) has their names: OpenSSH before 9.8 and since, and
  * dropbear(8).
  */
-const SERVERS: readonly string[] = ['sshd', 'sshd-session', 'dropbear'];
+export const SSH_SERVERS: readonly string[] = ['sshd', 'sshd-session', 'dropbear'];
 /** Nobody's ancestry is longer; a process that ends meanwhile has none. */
 const MOST_ANCESTORS = 64;
 
@@ -122,7 +122,7 @@ function ancestors(host: Host): readonly string[] {
 
 /** Whether a process is root's server of SSH and has this socket open. */
 function serves(host: Host, pid: string, inode: number): boolean {
-  if (!SERVERS.includes(processText(host, pid, 'comm').trim())) return false;
+  if (!SSH_SERVERS.includes(processText(host, pid, 'comm').trim())) return false;
   if (!/^Uid:\t0\t0\t0\t0$/m.test(processText(host, pid, 'status'))) return false;
   const folder = `/proc/${pid}/fd`;
   // Where the link leads is no path: its last part alone says what it is.
@@ -147,6 +147,22 @@ export interface OwnSession {
 }
 
 /**
+ * The session that `SSH_CONNECTION` names in the environment of the nearest of these processes that
+ * has it: sudo(8) takes it out of our own. Anybody can write that variable.
+ */
+function sessionAbove(host: Host, pids: readonly string[]): Session | undefined {
+  const [said] = pids.flatMap(
+    (pid) => /(?:^|\0)SSH_CONNECTION=([^\0]*)/.exec(processText(host, pid, 'environ'))?.[1] ?? [],
+  );
+  return said === undefined ? undefined : parseSession(said);
+}
+
+/** The SSH session that the environment names, whether it is open or not. */
+export function saidSession(host: Host): Session | undefined {
+  return sessionAbove(host, ancestors(host));
+}
+
+/**
  * The SSH session of this process. `SSH_CONNECTION` names it, in the environment of the nearest
  * process above us that has it (sudo(8) takes it out of our own). Anybody can write that variable,
  * so the kernel must say the rest: root has accepted the connection, root listens on its port, and
@@ -154,10 +170,7 @@ export interface OwnSession {
  */
 export function ownSshSession(host: Host): OwnSession | undefined {
   const pids = ancestors(host);
-  const said = pids.flatMap(
-    (pid) => /(?:^|\0)SSH_CONNECTION=([^\0]*)/.exec(processText(host, pid, 'environ'))?.[1] ?? [],
-  )[0];
-  const session = said === undefined ? undefined : parseSession(said);
+  const session = sessionAbove(host, pids);
   if (session === undefined) return undefined;
   const all = sockets(host);
   const socket = openConnections(all).get(sessionText(session));

@@ -82,7 +82,7 @@ describe.each(KINDS)('%s', (kind) => {
     const say = (line: string) => sandbox.run(['sh', '-c', `echo '${line}' > /run/lines`]);
     await expect.poll(() => [...heard].sort(), SOON).toEqual(['1 open', '2 open']);
 
-    say('1 run /usr/local/sbin/ovpn-killswitch lock');
+    say('1 run /usr/local/sbin/ovpn-killswitch lock --yes');
     await expect.poll(() => heard, SOON).toContain('1 ended');
     expect(heard.join('\n')).toMatch(
       /1 {3}You are connected by SSH from 203\.0\.113\.7: this one session goes on/,

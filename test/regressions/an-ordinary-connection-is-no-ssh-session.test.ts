@@ -94,6 +94,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
       '/usr/local/sbin/ovpn-killswitch',
       'lock',
       '--force',
+      '--yes',
     );
 
   test.each([
@@ -124,7 +125,11 @@ describe.each(BACKENDS)('with %s', (backend) => {
   });
 
   test('a session that sshd serves is kept, status shows it, and the next hook takes its rule away when it has ended', async () => {
-    const server = start(SERVER, ['sshd', '22', '/usr/local/sbin/ovpn-killswitch lock --force']);
+    const server = start(SERVER, [
+      'sshd',
+      '22',
+      '/usr/local/sbin/ovpn-killswitch lock --force --yes',
+    ]);
     await expect.poll(() => server.lines, SOON).toContain('listens');
     const client = start(CONNECT, ['203.0.113.5', '22', '40004'], { at: 'client' });
     await expect.poll(() => server.lines, SOON).toContain('ended');

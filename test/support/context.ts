@@ -14,6 +14,7 @@ export function contextOf(host: FakeHost, args: readonly string[], lines: string
     printExactly: print,
     draw: print,
     progress: () => undefined,
+    ask: { isThere: () => false, question: async () => '' },
     commands: [],
     screen: { columns: undefined, colour: false },
     nobodyReads: () => false,

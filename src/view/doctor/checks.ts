@@ -10,6 +10,7 @@ import { readProfile, unreachedRemotes, unreachedText } from '../../tunnel/profi
 import { readProfileFacts } from '../../tunnel/profile-facts.ts';
 import { words } from '../../tunnel/profile-options.ts';
 import { warningsOf } from '../../tunnel/profile-warnings.ts';
+import { shutLoginText } from '../shut-login-text.ts';
 import type { Check, Finding } from './finding.ts';
 import type { DoctorWorld, Guarded } from './world.ts';
 
@@ -194,6 +195,20 @@ export const CHECKS: readonly Check[] = [
           : [warning('the settings have changed since the last lock', LOCK)]),
       ];
     },
+  },
+  {
+    title: 'somebody can log in by SSH anew while it is locked',
+    find: ({ shutLogin: shut }) =>
+      shut === undefined
+        ? []
+        : [
+            warning(
+              shutLoginText(shut),
+              shut.lines.length === 0
+                ? 'sudo ovpn-killswitch status # a network of the VPN covers that address'
+                : `sudoedit ${PATHS.settings} # ${shut.lines.join(' ')}; then ${LOCK}`,
+            ),
+          ],
   },
   {
     title: 'IPv6 is guarded too',

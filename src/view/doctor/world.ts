@@ -14,6 +14,7 @@ import { unendableFlowtables } from '../../machine/flowtables.ts';
 import { field, type Json, parseJson } from '../../machine/json.ts';
 import { profilePaths, savedPins } from '../../machine/known-endpoints.ts';
 import { loadSettings } from '../../machine/load-settings.ts';
+import { type ShutLogin, shutLogin } from '../../machine/next-login.ts';
 import { ownerlessDevices } from '../../machine/offloaded.ts';
 import { addressCounts } from '../../machine/pins.ts';
 import { readAnybodys } from '../../machine/read-anybodys.ts';
@@ -92,6 +93,8 @@ export interface DoctorWorld {
   readonly resolvers: ResolverState | KillswitchError;
   /** How many addresses are known for the name of a server. */
   readonly addresses: ReadonlyMap<string, number>;
+  /** Undefined where somebody can log in by SSH anew on a locked machine, or no sshd listens. */
+  readonly shutLogin: ShutLogin | undefined;
   readonly boot: BootReport;
   readonly watch: WatchReport;
 }
@@ -328,6 +331,8 @@ export function readDoctorWorld(host: Host): DoctorWorld {
     units: readOpenvpnUnits(host),
     denials: readDenials(host),
     resolvers: readResolverState(host, settings),
+    shutLogin:
+      settings instanceof KillswitchError ? undefined : orNothing(() => shutLogin(host, settings)),
     boot: readBoot(looking),
     watch: readWatch(looking),
   };

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { iptables } from '../../../src/backend/iptables.ts';
 import { KillswitchError } from '../../../src/errors.ts';
+import type { Port } from '../../../src/net/port.ts';
 import { attach } from '../../../src/tunnel/attachment.ts';
 import { CHECKS } from '../../../src/view/doctor/checks.ts';
 import type { OpenvpnUnit } from '../../../src/view/doctor/openvpn-units.ts';
@@ -75,6 +76,7 @@ const HEALTHY: DoctorWorld = {
   units: [ROOMY],
   denials: [],
   resolvers: { setting: 'auto', demands: [], inUse: [], differences: [] },
+  shutLogin: undefined,
   boot: { strategy: SYSTEMD, sysctl: false, problems: [] },
   watch: { enabled: true, running: true },
 };
@@ -240,6 +242,12 @@ const AILMENTS: readonly (readonly [
     { flowtables: ['inet fw ft'] },
     /"inet fw ft" carries connections past every rule/,
     /^sudo apt install conntrack/,
+  ],
+  [
+    'an sshd that lets nobody in anew',
+    { shutLogin: { port: 22 as Port, from: undefined, lines: ['KILLSWITCH_LAN_INBOUND=22/tcp'] } },
+    /drops every new SSH login \(port 22\)/,
+    /# KILLSWITCH_LAN_INBOUND=22\/tcp; then sudo ovpn-killswitch lock$/,
   ],
   [
     'iptables without the table of the second wall',

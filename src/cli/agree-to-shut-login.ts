@@ -1,0 +1,59 @@
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { loadSettings } from '../machine/load-settings.ts';
+import { readLockRecord } from '../machine/lock-record.ts';
+import { type ShutLogin, shutLogin } from '../machine/next-login.ts';
+import { settingsInForce } from '../machine/settings-in-force.ts';
+import { saidSession } from '../machine/ssh-sessions.ts';
+import { shutLoginLines, shutLoginText } from '../view/shut-login-text.ts';
+import type { Context } from './command.ts';
+import { parseDuration } from './duration.ts';
+
+const QUESTION =
+  'Lock all the same? Type "yes", or the time until it is taken back unless you confirm (60s, 5m): ';
+
+/** Whether the lock that is in force drops the same login: then nothing gets worse. */
+function isShutNow(host: Host): boolean {
+  return (
+    readLockRecord(host)?.locked === true && shutLogin(host, settingsInForce(host)) !== undefined
+  );
+}
+
+function refused(shut: ShutLogin, why: string): KillswitchError {
+  return new KillswitchError(
+    'NO_LOGIN',
+    `${why}: ${shutLoginText(shut)}`,
+    'Write those lines and lock again; or lock with "--confirm 120", which is taken back unless you log in and say "confirm"; or with "--yes".',
+    shutLoginLines(shut),
+  );
+}
+
+/**
+ * Warns before a lock that lets nobody log in by SSH anew. Over SSH it asks whether to lock all the
+ * same, unless the caller has agreed by a flag or the lock in force is as strict already.
+ * @returns the seconds of a lock on trial, where the answer named a time
+ * @throws KillswitchError NO_LOGIN without a terminal, and when the answer is no
+ */
+export async function agreeToShutLogin(
+  { host, print, ask }: Pick<Context, 'host' | 'print' | 'ask'>,
+  agreed: boolean,
+): Promise<number | undefined> {
+  const shut = shutLogin(host, loadSettings(host));
+  if (shut === undefined) return undefined;
+  const asks = !agreed && saidSession(host) !== undefined && !isShutNow(host);
+  const warn = () => {
+    print(`WARNING: ${shutLoginText(shut)}.`);
+    for (const line of shutLoginLines(shut)) print(`  ${line}`);
+  };
+  if (!asks) {
+    warn();
+    return undefined;
+  }
+  if (!ask.isThere()) throw refused(shut, 'nobody can be asked without a terminal');
+  warn();
+  const answer = (await ask.question(QUESTION)).trim();
+  if (answer === 'yes') return undefined;
+  const seconds = parseDuration(answer);
+  if (seconds === undefined) throw refused(shut, 'it was not agreed to');
+  return seconds;
+}
