@@ -38,7 +38,7 @@ export const recover: CliCommand = {
       args: [path],
       milliseconds: SCRIPT_MILLISECONDS,
     });
-    print(`${stdout}${stderr}`.trimEnd());
+    for (const line of `${stdout}${stderr}`.split('\n')) if (line !== '') print(line);
     if (status === null)
       throw new KillswitchError(
         'DEADLINE',

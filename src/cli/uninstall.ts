@@ -4,7 +4,7 @@ import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { asKillswitchError, EXIT, explainError, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { otherDropLines, readKernelState, stateNow } from '../machine/kernel-state.ts';
+import { otherDropLines, readKernelState } from '../machine/kernel-state.ts';
 import { profilePaths } from '../machine/known-endpoints.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { exclusiveConnections, restoreDns } from '../machine/vpn-dns.ts';
@@ -38,7 +38,7 @@ const OWN_PATHS = [
 function detachAll(host: Host, print: (line: string) => void): void {
   const paths = profilePaths(host, settingsOrDefaults(host));
   for (const path of paths)
-    attempt(host, print, () => {
+    attempt(print, () => {
       const changes = planProfiles(host.readUntrusted, [path], (text) => ({
         text: markerDamage(text) === undefined ? detach(text) : text,
       })).filter(({ before, after }) => before !== after);
@@ -48,12 +48,12 @@ function detachAll(host: Host, print: (line: string) => void): void {
 }
 
 /** What cannot be given back must not keep anybody from getting out. */
-function attempt(host: Host, print: (line: string) => void, work: () => void): void {
+function attempt(print: (line: string) => void, work: () => void): void {
   try {
     work();
   } catch (thrown) {
-    const error = asKillswitchError(thrown);
-    for (const line of explainError(error, stateNow(host, error))) print(line);
+    // The state is told at the end: it changes until then.
+    for (const line of explainError(asKillswitchError(thrown), '')) if (line !== '') print(line);
   }
 }
 
@@ -79,10 +79,10 @@ export const uninstall: CliCommand = {
   run: ({ host, args, print, progress }) => {
     parseArguments(uninstall, args, {});
     progress('taking everything back');
-    attempt(host, print, () => detachAll(host, print));
-    attempt(host, print, () => {
+    attempt(print, () => detachAll(host, print));
+    attempt(print, () => {
       for (const connection of exclusiveConnections(host))
-        attempt(host, print, () => {
+        attempt(print, () => {
           if (restoreDns(host, connection))
             print(`NetworkManager's connection ${connection}: detached`);
         });
@@ -114,8 +114,8 @@ export const uninstall: CliCommand = {
         `Run "nft list ruleset" and fix what it says, then run: sudo ovpn-killswitch uninstall`,
         [...now.ours.map((place) => `left in: ${place}`), ...now.unread],
       );
-    for (const path of OWN_PATHS) attempt(host, print, () => host.remove(path));
-    attempt(host, print, () => removeManuals(host));
+    for (const path of OWN_PATHS) attempt(print, () => host.remove(path));
+    attempt(print, () => removeManuals(host));
     const left = OWN_PATHS.filter((path) => host.exists(path));
     print(
       left.length === 0
