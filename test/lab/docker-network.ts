@@ -7,7 +7,7 @@ import { DIST } from '../e2e/stage.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { ASK, IMAGE, SETTINGS } from './neighbours.ts';
 
-const ROOT = 'neighbours-12';
+const ROOT = 'compose-12';
 
 /** Docker with its files in memory, started by the test alone. */
 const PREPARE = `
@@ -16,16 +16,25 @@ mkdir -p /etc/docker
 echo '{ "data-root": "/run/docker-data", "exec-root": "/run/docker-exec", "storage-driver": "vfs" }' >/etc/docker/daemon.json
 `;
 
-/**
- * Two services of one network, as compose makes it: a bridge of its own, and names that docker
- * answers for.
- */
+/** Two services of one project: compose makes a bridge, and docker answers for their names. */
+const PROJECT = `
+services:
+  db:
+    image: lab
+    container_name: db
+    command: [/bin/busybox, sh, -c, '/bin/busybox mkdir -p /srv; echo rows >/srv/table; /bin/busybox httpd -f -p 8000 -h /srv']
+  web:
+    image: lab
+    container_name: web
+    command: [/bin/busybox, sleep, '3600']
+`;
 const SERVICES = `
 systemctl start containerd docker
 ${IMAGE}
-docker network create apps
-docker run -d --name db --network apps lab /bin/busybox sh -c '/bin/busybox mkdir -p /srv; echo rows >/srv/table; /bin/busybox httpd -f -p 8000 -h /srv'
-docker run -d --name web --network apps lab /bin/busybox sleep 3600
+mkdir /run/apps
+cd /run/apps
+cat >compose.yaml <<'END'${PROJECT}END
+docker-compose up -d
 `;
 
 /**
@@ -42,7 +51,7 @@ interface Scene {
   readonly product: Product;
 }
 
-/** Two services of one docker network beside a lock, with one packet filter. */
+/** Two services of one compose project beside a lock, with one packet filter. */
 export function dockerNetworkWith(backend: BackendName): void {
   const obstacle = bootObstacle({ root: ROOT });
   let scene: Scene | undefined;
@@ -63,7 +72,7 @@ export function dockerNetworkWith(backend: BackendName): void {
     return scene;
   };
 
-  test(`two services of one docker network beside ${backend} talk by name and use the tunnel, and nothing else leaves`, async (context) => {
+  test(`two services of one compose project beside ${backend} talk by name and use the tunnel, and nothing else leaves`, async (context) => {
     const { machine, product } = at(context);
     const { world } = machine;
     await machine.sh(SERVICES);
@@ -92,7 +101,7 @@ export function dockerNetworkWith(backend: BackendName): void {
     expect(await heard()).toEqual({ db: 'rows', internet: expect.stringMatching(/^10\.8\.0\./) });
     // A network that comes after the lock is forwarded, and its frames pass, without another one.
     await machine.sh(
-      'docker network create more; docker network connect more db; docker network connect more web; docker network disconnect apps web',
+      'docker network create more; docker network connect more db; docker network connect more web; docker network disconnect apps_default web',
     );
     expect(await heard()).toEqual({ db: 'rows', internet: expect.stringMatching(/^10\.8\.0\./) });
     // With iptables docker has put the rules of the new network above ours: the second wall holds,
