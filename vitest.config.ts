@@ -1,17 +1,23 @@
 import { defineConfig } from 'vitest/config';
+import { HEAVY } from './test/heavy.ts';
 
 /** One project for each tier, lightest first; `lab` is heavy and runs only when it is named. */
 const tiers = ['unit', 'text', 'kernel', 'hooks', 'e2e', 'regressions'] as const;
 
+/** A file that is named is run, heavy or not. */
+const isNamed = process.argv.some((argument) => HEAVY.includes(argument));
+
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 3,
+    // Most tests wait for a process: more of them than processors.
+    maxWorkers: 5,
     reporters: ['default', './test/support/closing-line.ts'],
     projects: tiers.map((name) => ({
       test: {
         name,
         include: [`test/${name}/**/*.test.ts`],
+        exclude: isNamed ? [] : [...HEAVY],
         testTimeout: name === 'unit' ? 20_000 : 120_000,
         hookTimeout: 60_000,
       },

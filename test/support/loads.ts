@@ -7,7 +7,7 @@ import type { Ruleset } from '../../src/ruleset/ruleset.ts';
 import { apply, look, removeRules } from '../../src/transaction/apply.ts';
 import { backendOf, type Kind } from './kinds.ts';
 import { type MachinePlan, machineWith } from './machine.ts';
-import { baseWith, POLICIES, POLICY_NAMES, TUN0, tunnelOf } from './policies.ts';
+import { baseWith, POLICIES, type PolicyName, TUN0, tunnelOf } from './policies.ts';
 import { sandboxHost } from './sandbox-host.ts';
 
 /** The same policy before its last tunnel came. */
@@ -25,15 +25,28 @@ function still(image: Image): unknown {
     .sort((a, b) => (`${a.family} ${a.name}` < `${b.family} ${b.name}` ? -1 : 1));
 }
 
-/**
- * The tests of how every policy loads into one kind of packet filter. `noShortWay` says why its
- * hooks always take the long way.
- */
-export function describeLoads(kind: Kind, plan?: MachinePlan, noShortWay?: string): void {
+/** Policies that have every kind of chain between them. */
+export const A_FEW: readonly PolicyName[] = [
+  'blocked, an endpoint inside the LAN, refusing with an answer',
+  'connected, an offloaded tunnel, refusing with an answer',
+  'connected, another tunnel reconnects',
+  'connected, everything at once',
+];
+
+/** What loads where. */
+export interface Loads {
+  readonly policies: readonly PolicyName[];
+  readonly plan?: MachinePlan;
+  /** Why hooks always take the long way there. */
+  readonly noShortWay?: string;
+}
+
+/** The tests of how policies load into one kind of packet filter. */
+export function describeLoads(kind: Kind, { policies, plan, noShortWay }: Loads): void {
   const machine = machineWith(kind, undefined, plan);
   const backend = backendOf(kind);
 
-  describe.each(POLICY_NAMES)('%s', (name) => {
+  describe.each(policies)('%s', (name) => {
     const policy: Policy = POLICIES[name];
     const ruleset = compile(policy);
 

@@ -1,4 +1,4 @@
 import { describe } from 'vitest';
-import { describeLoads } from '../support/loads.ts';
+import { A_FEW, describeLoads } from '../support/loads.ts';
 
-describe('iptables-legacy', () => describeLoads('iptables-legacy'));
+describe('iptables-legacy', () => describeLoads('iptables-legacy', { policies: A_FEW }));

@@ -1,4 +1,4 @@
 import { describe } from 'vitest';
-import { describeLoads } from '../support/loads.ts';
+import { A_FEW, describeLoads } from '../support/loads.ts';
 
-describe('iptables-nft', () => describeLoads('iptables-nft'));
+describe('iptables-nft', () => describeLoads('iptables-nft', { policies: A_FEW }));

@@ -1,4 +1,4 @@
 import { describe } from 'vitest';
-import { describeLoads } from '../support/loads.ts';
+import { A_FEW, describeLoads } from '../support/loads.ts';
 
-describe('nftables', () => describeLoads('nftables'));
+describe('nftables', () => describeLoads('nftables', { policies: A_FEW }));
