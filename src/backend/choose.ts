@@ -26,19 +26,12 @@ export interface World {
    */
   readonly flushed: () => boolean;
   /**
-   * Why iptables cannot hold our rules here; undefined when it can. Asked for `auto` alone, before
-   * it takes iptables.
+   * Why iptables cannot hold our rules here; undefined when it can. Asked for `auto` alone, where
+   * nftables cannot.
    */
   readonly iptablesFails: () => string | undefined;
-  /**
-   * Why nftables cannot hold our rules here; undefined when it can. Asked for `auto` alone, where
-   * iptables is the next best.
-   */
+  /** The same for nftables; asked for `auto` alone, where both are installed. */
   readonly nftablesFails: () => string | undefined;
-  /** Programs that would flush iptables rules, or put theirs above ours. */
-  readonly neighbours: Readonly<
-    Record<'firewalld' | 'docker' | 'libvirt' | 'netfilterPersistent', boolean>
-  >;
 }
 
 /** The backend, and each step of how it was found. */
@@ -57,40 +50,19 @@ const NO_WALL =
 const FLUSHED =
   'KILLSWITCH_BACKEND says iptables, but firewalld with FirewallBackend=iptables would flush all of it, and open this machine';
 
-/** What puts its iptables rules above ours, which the second wall of iptables bears. */
-function aboveOurs({ docker, libvirt }: World['neighbours']): 'docker' | 'libvirt' | undefined {
-  return docker ? 'docker' : libvirt ? 'libvirt' : undefined;
-}
-
-function auto({ has, neighbours, iptablesFails, nftablesFails }: World): {
+function auto({ has, iptablesFails, nftablesFails }: World): {
   readonly name: BackendName;
   readonly why: string;
 } {
   if (!has.iptables) return { name: 'nftables', why: 'iptables is not installed' };
   if (!has.nft) return { name: 'iptables', why: 'nft is not installed' };
-  if (neighbours.firewalld)
-    return {
-      name: 'nftables',
-      why: 'firewalld is installed and flushes iptables rules when it reloads',
-    };
-  if (neighbours.netfilterPersistent)
-    return {
-      name: 'nftables',
-      why: 'netfilter-persistent is installed and replaces iptables rules when it starts',
-    };
-  const above = aboveOurs(neighbours);
-  if (above !== undefined) {
-    const unfit = nftablesFails();
-    const why = `${above} is installed and puts its iptables rules above others`;
-    if (unfit === undefined || iptablesFails() !== undefined) return { name: 'nftables', why };
-    return { name: 'iptables', why: `${unfit}, although ${why}` };
-  }
-  const fails = iptablesFails();
-  if (fails !== undefined) return { name: 'nftables', why: fails };
-  return {
-    name: 'iptables',
-    why: 'nothing here flushes iptables rules or puts its own above them',
-  };
+  const unfit = nftablesFails();
+  if (unfit === undefined)
+    return { name: 'nftables', why: 'nft is installed, and no other program changes our table' };
+  const also = iptablesFails();
+  return also === undefined
+    ? { name: 'iptables', why: unfit }
+    : { name: 'nftables', why: `${unfit}, and ${also}` };
 }
 
 /**

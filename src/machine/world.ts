@@ -57,21 +57,6 @@ export function readWorld(host: Host, setting: Settings['backend'], relock = fal
         : record?.locked === true
           ? record.frames === true
           : handsOverFrames(host),
-    // Looked for in every folder of programs, and only when nobody has chosen.
-    neighbours: {
-      get firewalld() {
-        return host.has('firewalld');
-      },
-      get docker() {
-        return host.has('dockerd');
-      },
-      get libvirt() {
-        return host.has('libvirtd') || host.has('virtnetworkd');
-      },
-      get netfilterPersistent() {
-        return host.has('netfilter-persistent');
-      },
-    },
   };
 }
 

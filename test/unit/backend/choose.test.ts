@@ -12,28 +12,21 @@ const WORLD: World = {
   frames: () => true,
   iptablesFails: () => undefined,
   nftablesFails: () => undefined,
-  neighbours: { firewalld: false, docker: false, libvirt: false, netfilterPersistent: false },
 };
-const beside = (...names: readonly (keyof World['neighbours'])[]): Partial<World> => ({
-  neighbours: { ...WORLD.neighbours, ...Object.fromEntries(names.map((name) => [name, true])) },
-});
+const IPTABLES: World = { ...WORLD, setting: 'iptables' };
 const only = (...programs: readonly (keyof World['has'])[]): World['has'] => ({
   nft: programs.includes('nft'),
   iptables: programs.includes('iptables'),
   ip6tables: programs.includes('ip6tables'),
 });
+const OWN = 'nftables: nft is installed, and no other program changes our table';
 const FLUSHED =
   'KILLSWITCH_BACKEND says iptables, but firewalld with FirewallBackend=iptables would flush all of it, and open this machine';
 const NO_IPV6 = 'this kernel has no IPv6: only IPv4 is locked, and nothing else can leave';
 
 describe('the backend', () => {
   test.each<readonly [string, Partial<World>, string, readonly string[]]>([
-    [
-      'all is there and nothing is in the way',
-      {},
-      'iptables',
-      ['iptables: nothing here flushes iptables rules or puts its own above them'],
-    ],
+    ['all is there and nothing is in the way', {}, 'nftables', [OWN]],
     [
       'iptables is missing',
       { has: only('nft') },
@@ -47,74 +40,29 @@ describe('the backend', () => {
       ['iptables: nft is not installed'],
     ],
     [
-      'nft is missing, whatever firewalld does',
-      { has: only('iptables', 'ip6tables'), ...beside('firewalld', 'docker') },
-      'iptables',
-      ['iptables: nft is not installed'],
-    ],
-    [
-      'firewalld is there',
-      beside('firewalld'),
-      'nftables',
-      ['nftables: firewalld is installed and flushes iptables rules when it reloads'],
-    ],
-    [
-      'docker is there',
-      beside('docker'),
-      'nftables',
-      ['nftables: docker is installed and puts its iptables rules above others'],
-    ],
-    [
-      'libvirt is there',
-      beside('libvirt'),
-      'nftables',
-      ['nftables: libvirt is installed and puts its iptables rules above others'],
-    ],
-    [
-      'docker is there and nftables does not work here',
-      { ...beside('docker'), nftablesFails: () => 'nft fails a trial' },
-      'iptables',
-      [
-        'iptables: nft fails a trial, although docker is installed and puts its iptables rules above others',
-      ],
-    ],
-    [
-      'docker is there and neither works here',
-      {
-        ...beside('docker'),
-        nftablesFails: () => 'nft fails a trial',
-        iptablesFails: () => 'iptables-restore fails a trial',
-      },
-      'nftables',
-      ['nftables: docker is installed and puts its iptables rules above others'],
-    ],
-    [
-      'firewalld is there and nftables does not work here',
-      { ...beside('firewalld'), nftablesFails: () => 'nft fails a trial' },
-      'nftables',
-      ['nftables: firewalld is installed and flushes iptables rules when it reloads'],
-    ],
-    [
-      'netfilter-persistent is there',
-      beside('netfilterPersistent'),
-      'nftables',
-      ['nftables: netfilter-persistent is installed and replaces iptables rules when it starts'],
-    ],
-    [
-      'iptables does not work here',
-      { iptablesFails: () => 'iptables-restore fails a trial' },
-      'nftables',
-      ['nftables: iptables-restore fails a trial'],
-    ],
-    [
-      'iptables does not work here and nft is missing',
+      'nft is missing, and iptables does not work here',
       { has: only('iptables', 'ip6tables'), iptablesFails: () => 'iptables-restore fails a trial' },
       'iptables',
       ['iptables: nft is not installed'],
     ],
     [
+      'nftables does not work here',
+      { nftablesFails: () => 'nft fails a trial' },
+      'iptables',
+      ['iptables: nft fails a trial'],
+    ],
+    [
+      'neither works here',
+      {
+        nftablesFails: () => 'nft fails a trial',
+        iptablesFails: () => 'iptables-restore fails a trial',
+      },
+      'nftables',
+      ['nftables: nft fails a trial, and iptables-restore fails a trial'],
+    ],
+    [
       'the settings say iptables',
-      { setting: 'iptables', ...beside('firewalld', 'docker') },
+      { setting: 'iptables' },
       'iptables',
       ['iptables: KILLSWITCH_BACKEND says iptables'],
     ],
@@ -162,9 +110,9 @@ describe('the backend', () => {
     ],
     [
       'the kernel has no IPv6',
-      { ipv6: false, has: only('nft', 'iptables') },
+      { ipv6: false, has: only('iptables') },
       'iptables',
-      ['iptables: nothing here flushes iptables rules or puts its own above them', NO_IPV6],
+      ['iptables: nft is not installed', NO_IPV6],
     ],
     [
       'the kernel has no IPv6 and iptables is missing',
@@ -190,21 +138,21 @@ describe('the backend', () => {
   });
 
   test('of iptables has a second wall, and says so when the kernel has no table for it', () => {
-    expect(choose(WORLD)).toMatchObject({ wall: true });
-    const { wall, trace, backend } = choose({ ...WORLD, wall: () => false });
+    expect(choose(IPTABLES)).toMatchObject({ wall: true });
+    const { wall, trace, backend } = choose({ ...IPTABLES, wall: () => false });
     expect(wall).toBe(false);
     expect(trace.at(-1)).toContain('no table "mangle"');
     expect(backend.image([]).filter(({ name }) => name.startsWith('mangle '))).toEqual([]);
   });
 
   test('of iptables reads and writes IPv6 only where the kernel has it', () => {
-    expect(choose(WORLD).backend.look.map(({ program }) => program)).toEqual([
+    expect(choose(IPTABLES).backend.look.map(({ program }) => program)).toEqual([
       'iptables-save',
       'ip6tables-save',
     ]);
-    expect(choose({ ...WORLD, ipv6: false }).backend.look.map(({ program }) => program)).toEqual([
-      'iptables-save',
-    ]);
+    expect(choose({ ...IPTABLES, ipv6: false }).backend.look.map(({ program }) => program)).toEqual(
+      ['iptables-save'],
+    );
   });
 
   test.each<readonly [string, Partial<World>, string, string]>([

@@ -118,7 +118,7 @@ describe('the record of what a human said last', () => {
 describe('the world that a backend is chosen in', () => {
   test('is what is installed here', () => {
     const host = fakeHost({
-      programs: ['nft', 'iptables-restore', 'iptables-save', 'ip6tables-save', 'dockerd'],
+      programs: ['nft', 'iptables-restore', 'iptables-save', 'ip6tables-save'],
       files: { [`${PATHS.ipv6}/conf/all/forwarding`]: '0' },
     });
     expect(readWorld(host, 'auto')).toEqual({
@@ -131,11 +131,8 @@ describe('the world that a backend is chosen in', () => {
       frames: expect.any(Function),
       iptablesFails: expect.any(Function),
       nftablesFails: expect.any(Function),
-      neighbours: { firewalld: false, docker: true, libvirt: false, netfilterPersistent: false },
     });
-    expect(
-      readWorld(fakeHost({ programs: ['firewalld', 'netfilter-persistent'] }), 'nftables'),
-    ).toEqual({
+    expect(readWorld(fakeHost({ programs: [] }), 'nftables')).toEqual({
       setting: 'nftables',
       locked: undefined,
       has: { nft: false, iptables: false, ip6tables: false },
@@ -145,7 +142,6 @@ describe('the world that a backend is chosen in', () => {
       frames: expect.any(Function),
       iptablesFails: expect.any(Function),
       nftablesFails: expect.any(Function),
-      neighbours: { firewalld: true, docker: false, libvirt: false, netfilterPersistent: true },
     });
   });
 
