@@ -276,19 +276,11 @@ describe('recover', () => {
   test('on a machine that never had the product leaves nothing behind', () => {
     const it = machine();
     must(it.sh(`cp ${LIBRARY}/recover /run/recover-copy; rm -rf ${LIBRARY} ${STATE}`));
+    // This machine's root folders for the lab lie in the cache, and are large.
     const files = () =>
       must(
-        it.run(
-          'find',
-          '/etc',
-          '/usr/local',
-          '/var',
-          '/run',
-          '-xdev',
-          '-newermt',
-          '@0',
-          '-name',
-          '*killswitch*',
+        it.sh(
+          'find /etc /usr/local /var /run -xdev -path /var/cache -prune -o -name "*killswitch*" -print',
         ),
       ).stdout;
     const before = files();
