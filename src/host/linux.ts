@@ -45,6 +45,15 @@ const SCRIPT_MILLISECONDS = 60_000;
 const SYSTEMD_MILLISECONDS = 2_000;
 /** Files of one run whose attributes are copied by a process of its own. */
 const MOST_COPIES = 50;
+/**
+ * Waits until the machine has run for $1 seconds, sleep included: /proc/uptime is CLOCK_BOOTTIME
+ * (fs/proc/uptime.c). The clocks of sleep(1) and of systemd's timers stand still while it sleeps.
+ */
+const WAIT_FOR_UPTIME = `end=$1; shift
+while read -r now rest </proc/uptime && left=$((end - \${now%.*})) && [ "$left" -gt 0 ]; do
+  sleep "$((left < 2 ? left : 2))"
+done
+exec "$@"`;
 /** CAP_NET_ADMIN (linux/capability.h). */
 const NET_ADMIN = 12n;
 
@@ -249,7 +258,8 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
         '--collect',
         ...(options.length > 0 ? options : ['--no-block']),
         '--',
-        ...command,
+        // It expands variables in what it runs (systemd.service(5), COMMAND LINES).
+        ...command.map((word) => word.replaceAll('$', '$$$$')),
       ],
       {
         cwd: '/',
@@ -405,12 +415,19 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
       });
     },
     startIn: (seconds, path, args) => {
+      const uptime = Number.parseFloat(readFileSync('/proc/uptime', 'utf8')) || 0;
+      const end = String(Math.ceil(uptime + seconds));
+      const wait = ['/bin/sh', '-c', WAIT_FOR_UPTIME, 'sh', end, path, ...args];
       if (
-        runsAsUnit([path, ...args], `--on-active=${seconds}`, '--timer-property=AccuracySec=100ms')
+        runsAsUnit(
+          wait,
+          '--no-block',
+          `--description=ovpn-killswitch ${args.join(' ')} at ${end} s since boot`,
+          '--property=Restart=on-abnormal',
+        )
       )
         return;
-      const wait = 'sleep "$1"; shift; exec "$@"';
-      spawn('/bin/sh', ['-c', wait, 'sh', String(seconds), path, ...args], {
+      spawn('/bin/sh', wait.slice(1), {
         cwd: '/',
         env: {},
         detached: true,

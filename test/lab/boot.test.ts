@@ -178,12 +178,19 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
     },
   );
 
-  test('is not needed for an unlock to end: the timer of systemd locks again', async (context) => {
+  test('is not needed for an unlock to end: a unit of systemd locks again, also over a suspend', async (context) => {
     const it = at(context);
-    await it.product.must('unlock', '--for', '10s');
-    expect(await it.machine.sh('systemctl list-timers --no-legend --no-pager')).toContain('run-');
+    await it.product.must('unlock', '--for', '1h');
+    expect(await it.machine.sh('systemctl list-units --no-legend --no-pager')).toContain(
+      'ovpn-killswitch due at ',
+    );
     await heard(it);
+    // What a suspend of an hour does to the clock of the boot.
+    await it.machine.sh(
+      `read -r now rest </proc/uptime; echo "$((\${now%.*} + 3600)).00 $rest" >/run/uptime; mount --bind /run/uptime /proc/uptime`,
+    );
     await until('the lock', async () => (await statusOf(it)).state === 'blocked', 30_000);
+    await it.machine.sh('umount /proc/uptime');
     expect(await seenFromNow(it)).toMatchObject(NOTHING);
     expect(await statusOf(it)).toMatchObject({ exact: true, until: null });
   });
