@@ -1,6 +1,7 @@
 #!/bin/sh
 # Loads the base rules of ovpn-killswitch, from the plain text that "ovpn-killswitch lock" keeps: at boot, before the network, without Node.
 #   boot            the base rules; whatever is wrong with them, rules that drop everything; without any tool that loads rules, no network
+#   boot --restored  the same after netfilter-persistent has restored what somebody saved: rules of a tunnel that came back with it are in nobody's use
 #   boot --sysctl   the kernel settings of /etc/sysctl.d/99-ovpn-killswitch.conf, now
 #   boot --flushed  the base rules of iptables again, after nftables.service has flushed them: until then base.hold stands for them
 #   boot --reopen   the network again, after "lock" has loaded rules where this script could not
@@ -179,6 +180,8 @@ reopen() {
 
 # Live tunnels and our rules: this is no boot, and the base alone would cut the tunnels off.
 in_use() {
+  # What was restored stands in place of every rule of iptables; nft's are still our own.
+  if [ "$restored" = yes ] && [ ! -e "$state/base.nft" ]; then return 1; fi
   for tunnel in '@TUNNELS@'/*; do
     [ -e "$tunnel" ] || continue
     bounded "$patience" nft list table inet '@NFT_TABLE@' >/dev/null 2>&1 && return 0
@@ -245,8 +248,10 @@ if [ -w "$run" ] && has flock && own_lock; then
   exec 9>>'@LOCK@'
   flock -w 20 9
 fi
+restored=no
+if [ "${1:-}" = --restored ]; then restored=yes; fi
 case ${1:-} in
-  '')
+  '' | --restored)
     rm -f '@BOOT_DONE@'
     load || exit
     # Network managers look for it before they start.

@@ -28,6 +28,7 @@ import {
   SYSCTL_BEFORE,
 } from './enabled-strategy-name.ts';
 import { followNftables } from './follow-nftables.ts';
+import { PLUGIN_FILE } from './netfilter-persistent.ts';
 import { planBoot } from './plan-boot.ts';
 import { withoutRules } from './saved-rules.ts';
 import { keepValues, keptText, SYSCTL_FILE, type Sysctl, sysctlsOf, sysctlText } from './sysctl.ts';
@@ -68,12 +69,30 @@ export function carryOut(host: Host, plan: BootPlan): void {
   }
 }
 
+/** The strategies whose files are no part of a plan: systemd's has netfilter-persistent's plugin. */
+function othersThan({ files }: BootPlan, chosen: StrategyName): readonly StrategyName[] {
+  const hasPlugin = files.some(({ path }) => path === PLUGIN_FILE);
+  return STRATEGY_NAMES.filter(
+    (name) =>
+      name !== chosen && name !== 'plain' && !(name === 'netfilter-persistent' && hasPlugin),
+  );
+}
+
+interface Chosen {
+  readonly name: StrategyName;
+  readonly plan: BootPlan;
+}
+
 /**
  * Takes away what a failed `boot enable` wrote, and what it said of itself.
  * @throws KillswitchError NO_BOOT, with the name still kept
  */
-function takeBack(host: Host, name: StrategyName, before: StrategyName | undefined): void {
-  if (name !== 'plain') takeAway(host, [name]);
+function takeBack(host: Host, { name, plan }: Chosen, before: StrategyName | undefined): void {
+  const others = othersThan(plan, name);
+  takeAway(
+    host,
+    STRATEGY_NAMES.filter((each) => each !== 'plain' && each !== before && !others.includes(each)),
+  );
   if (before === undefined) host.remove(BOOT_FOLDER);
   else keepStrategyName(host, before);
 }
@@ -83,10 +102,8 @@ function takeBack(host: Host, name: StrategyName, before: StrategyName | undefin
  * between, `status` says what is missing and `boot disable` takes it back. @throws KillswitchError
  * NO_BOOT or FILES, saying which of the two is so.
  */
-function carryOutWhole(
-  host: Host,
-  { name, plan }: { readonly name: StrategyName; readonly plan: BootPlan },
-): void {
+function carryOutWhole(host: Host, chosen: Chosen): void {
+  const { name, plan } = chosen;
   const before = enabledStrategy(host)?.name;
   keepStrategyName(host, name);
   try {
@@ -96,7 +113,7 @@ function carryOutWhole(
     // Its files were there before and are there now.
     if (before === name) throw error;
     try {
-      takeBack(host, name, before);
+      takeBack(host, chosen, before);
     } catch (second) {
       const { message, detail } = asKillswitchError(second);
       const left = `Its files could not be taken away again (${message}): "status" says what is missing, "boot disable" tries once more.`;
@@ -134,10 +151,7 @@ export function enableBoot(
   // Without it the script would take an open machine for one whose record is lost, and shut it.
   if (!hasPlainRecord(host)) writePlainRecord(host, machine.locked);
   carryOutWhole(host, { name: choice.strategy.name, plan });
-  takeAway(
-    host,
-    STRATEGY_NAMES.filter((name) => name !== choice.strategy.name && name !== 'plain'),
-  );
+  takeAway(host, othersThan(plan, choice.strategy.name));
   followNftables(host);
   return { ...choice, plan };
 }

@@ -1,6 +1,6 @@
 import { KillswitchError } from '../errors.ts';
 import { BOOT_SCRIPT } from './boot-script.ts';
-import type { BootStrategy } from './boot-strategy.ts';
+import type { BootFile, BootStrategy } from './boot-strategy.ts';
 
 export const PLUGINS = '/usr/share/netfilter-persistent/plugins.d';
 export const PLUGIN_FILE = `${PLUGINS}/50-ovpn-killswitch`;
@@ -13,10 +13,13 @@ const PLUGIN = `#!/bin/sh
 # Loads the base rules of the VPN kill switch over what the plugins before this one have restored or flushed.
 # It saves nothing: what a save has caught of a live tunnel is replaced when this runs.
 case \${1:-} in
-  start | restart | reload | force-reload | flush) exec ${BOOT_SCRIPT} ;;
+  start | restart | reload | force-reload | flush) exec ${BOOT_SCRIPT} --restored ;;
 esac
 exit 0
 `;
+
+/** The plugin as a file of a plan, of this strategy and of those that run beside it. */
+export const PLUGIN_PLACED: BootFile = { path: PLUGIN_FILE, text: PLUGIN, mode: 0o755 };
 
 /**
  * Its unit of systemd comes before the network; its script for other init systems after it
@@ -36,7 +39,7 @@ export const netfilterPersistent: BootStrategy = {
         'Leave "--with" out: "ovpn-killswitch boot enable" makes a service of OpenRC before the network.',
       );
     return {
-      files: [{ path: PLUGIN_FILE, text: PLUGIN, mode: 0o755 }],
+      files: [PLUGIN_PLACED],
       commands: [],
       links: [],
       notes: [

@@ -2,6 +2,7 @@ import { PATHS } from '../host/paths.ts';
 import { BOOT_DONE, BOOT_SCRIPT } from './boot-script.ts';
 import type { BootFile, BootStrategy } from './boot-strategy.ts';
 import { DAEMON_RELOAD, DROP_IN } from './drop-in.ts';
+import { PLUGIN_PLACED, PLUGINS } from './netfilter-persistent.ts';
 
 export const UNITS = '/etc/systemd/system';
 export const UNIT = 'ovpn-killswitch.service';
@@ -130,6 +131,8 @@ export const systemd: BootStrategy = {
       dropIn('sysinit.target', `[Unit]\nWants=${EARLY_UNIT}\n`),
       dropIn('multi-user.target', `[Unit]\nWants=${UNIT}\n`),
       ...NETWORKS.map((name) => dropIn(name, REQUIRES)),
+      // Its reload and flush come after the boot too.
+      ...(exists(PLUGINS) ? [PLUGIN_PLACED] : []),
     ],
     commands: exists(PATHS.systemd) ? [DAEMON_RELOAD] : [],
     links: [],

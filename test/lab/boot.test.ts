@@ -258,6 +258,9 @@ describe('a restart with netfilter-persistent, after it has saved the rules of a
       expect(status, stderr).toBe(0);
       await it.machine.sh('netfilter-persistent save');
       expect(await saved(it)).toContain('KILLSWITCH-O-tun0');
+      await it.machine.sh('netfilter-persistent reload');
+      expect(await it.machine.sh('iptables-save; ip6tables-save')).not.toContain('tun0');
+      expect(await statusOf(it)).toMatchObject({ state: 'connected', exact: false });
       const seen = await seenAtBoot(it, it.machine.powerCut);
       expect(seen).toMatchObject(NOTHING);
       expect(await statusOf(it)).toMatchObject({

@@ -44,6 +44,20 @@ describe('boot enable', () => {
     expect(host.files.has('/etc/init.d/ovpn-killswitch')).toBe(true);
   });
 
+  test('beside netfilter-persistent writes its plugin too, and leaves it there', () => {
+    const plugins = '/usr/share/netfilter-persistent/plugins.d';
+    const host = fakeHost({
+      ...SYSTEMD,
+      files: { ...SYSTEMD.files, [`${plugins}/15-ip4tables`]: '' },
+    });
+    enableBoot(host, 'auto');
+    expect(host.files.get(`${plugins}/50-ovpn-killswitch`)).toContain(
+      `exec ${LIBRARY}/boot --restored`,
+    );
+    expect(calls(host).join()).toContain('--boot-off openrc sysconfig');
+    expect(readBoot(host).problems).toEqual([]);
+  });
+
   test('on a machine nobody has decided about says to the boot script that it is unlocked, and decides nothing', () => {
     const host = fakeHost({ ...SYSTEMD, files: { ...INSTALLED, '/run/systemd/system/x': '' } });
     enableBoot(host, 'auto');
