@@ -177,12 +177,13 @@ function deviceUp(host: Host, event: Event<'device-up'>): void {
 function clearGone(host: Host): void {
   const ended = settleTunnels(host);
   const gone = [...ended.live, ...ended.reconnecting];
-  if (gone.length === 0) return;
-  host.log({
-    level: 'warn',
-    event: 'tunnel-stale',
-    message: `${gone.join(', ')}: gone, and nobody reported the end: the rules go too`,
-  });
+  if (gone.length + ended.returning.length === 0) return;
+  if (gone.length > 0)
+    host.log({
+      level: 'warn',
+      event: 'tunnel-stale',
+      message: `${gone.join(', ')}: gone, and nobody reported the end: the rules go too`,
+    });
   loadRemaining(host);
 }
 

@@ -186,6 +186,8 @@ export function forgetFormers(host: Host): void {
 /** Devices that ended unreported: live tunnels, and those that reconnected. */
 export interface Ended {
   readonly live: readonly string[];
+  /** Devices that are gone while their OpenVPN may run: its `down` hook may be on its way. */
+  readonly returning: readonly string[];
   readonly reconnecting: readonly string[];
 }
 
@@ -206,12 +208,14 @@ export function settleTunnels(host: Host, except?: string): Ended {
   const gone = staleTunnels(host, readLiveTunnels(host)).filter(
     ({ tunnel }) => tunnel.device !== except,
   );
+  const returning = gone.filter((live) => mayReturn(host, live));
   for (const live of gone)
-    retireTunnel(host, live, mayReturn(host, live) ? 'reconnecting' : 'ended');
+    retireTunnel(host, live, returning.includes(live) ? 'reconnecting' : 'ended');
   const stale = staleFormers(host, readFormerRecords(host));
   for (const record of stale) endFormer(host, record);
   return {
-    live: gone.map(({ tunnel }) => tunnel.device),
+    live: gone.filter((live) => !returning.includes(live)).map(({ tunnel }) => tunnel.device),
+    returning: returning.map(({ tunnel }) => tunnel.device),
     reconnecting: stale.map(({ tunnel }) => tunnel.device),
   };
 }

@@ -49,12 +49,18 @@ function prune(host: Host, except: InterfaceName | undefined): void {
   }
   // Before their records go: these say whose the devices were.
   removeLeftDevices(host, except);
-  const { live, reconnecting } = settleTunnels(host, except);
+  const { live, returning, reconnecting } = settleTunnels(host, except);
   for (const device of live)
     host.log({
       level: 'warn',
       event: 'tunnel-stale',
-      message: `${device} is gone and nobody reported its end: its rules go too`,
+      message: `${device} is gone and no hook of root's reported its end: its rules go too`,
+    });
+  for (const device of returning)
+    host.log({
+      level: 'info',
+      event: 'tunnel-stale',
+      message: `${device} is gone, and its OpenVPN may run: its networks stay shut until it ends`,
     });
   for (const device of reconnecting)
     host.log({

@@ -7,7 +7,13 @@ import type { Host } from '../host/host.ts';
 import { readFormerRecords, staleFormers } from '../machine/former-tunnels.ts';
 import { gatherKnown, savedKnown } from '../machine/known-endpoints.ts';
 import { readLastTransaction } from '../machine/last-transaction.ts';
-import { liveTunnelKey, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
+import {
+  hasEnded,
+  type LiveTunnel,
+  liveTunnelKey,
+  readLiveTunnels,
+  staleTunnels,
+} from '../machine/live-tunnels.ts';
 import {
   LOCK_RECORD,
   openPortalOf,
@@ -82,6 +88,11 @@ function hookAtWork(host: Host): boolean {
   );
 }
 
+/** OpenVPN closes its device and then calls `down`: while it runs, that hook is on its way. */
+function isEnding(host: Host, { daemon }: LiveTunnel): boolean {
+  return daemon !== undefined && !hasEnded(host, daemon);
+}
+
 /**
  * Looks whether the kernel holds what it should, and puts it right when it does not: rules that
  * somebody took away, added or moved, and those of tunnels that are gone. A machine that is not
@@ -110,14 +121,15 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
     });
   const { expected, found } = readImages(host);
   const differences = differencesOf(expected, found);
-  const gone = [
-    ...staleTunnels(host, readLiveTunnels(host)),
-    ...staleFormers(host, readFormerRecords(host)),
-  ].map(({ tunnel }) => tunnel.device);
+  const stale = staleTunnels(host, readLiveTunnels(host));
+  const gone = [...stale, ...staleFormers(host, readFormerRecords(host))].map(
+    ({ tunnel }) => tunnel.device,
+  );
   const exact =
     differences.length === 0 || JSON.stringify(differences) === JSON.stringify(spelling);
   if (exact && gone.length === 0) return { kind: 'exact' };
-  if (patient && hookAtWork(host)) return { kind: 'busy' };
+  if (patient && (hookAtWork(host) || stale.some((each) => isEnding(host, each))))
+    return { kind: 'busy' };
   return host.exclusively((): Guarded => {
     // Somebody may have unlocked while we waited.
     const record = readLockRecord(host);

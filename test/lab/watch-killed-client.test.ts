@@ -62,7 +62,9 @@ describe.each(['nftables', 'iptables'] as const)(
         const mark = log().length;
         await lab.client().end('KILL');
         await hasPruned();
-        expect(log().slice(mark)).toContain(`${DEVICE} is gone and nobody reported its end`);
+        expect(log().slice(mark)).toContain(
+          `${DEVICE} is gone and no hook of root's reported its end`,
+        );
       });
       await deviceStays();
       expect(await statusOf(lab.product)).toMatchObject({ exit: 0, state: 'blocked', tunnels: [] });
