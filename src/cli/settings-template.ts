@@ -9,7 +9,7 @@ export const MEANING: Readonly<Record<SettingsKey, string>> = {
   KILLSWITCH_ENDPOINTS:
     'More places the VPN client may reach: 203.0.113.10:1194/udp,[2001:db8::1]:443/tcp',
   KILLSWITCH_ENDPOINT_OWNER:
-    'Whose packets may go to those places: auto is root and the "user" of the profiles.',
+    'Whose packets may go to those places: auto is root, and the "user" of the profiles and units.',
   KILLSWITCH_LAN: 'Which local networks stay reachable (never for DNS).',
   KILLSWITCH_LAN_INBOUND: 'What the LAN may reach on this machine: 22/tcp',
   KILLSWITCH_LAN_DNS: 'Resolvers on the LAN that may be asked.',

@@ -24,6 +24,7 @@ import { readFormerRecords } from './former-tunnels.ts';
 import { field, parseJson, texts } from './json.ts';
 import { readLiveTunnels } from './live-tunnels.ts';
 import { readLockRecord } from './lock-record.ts';
+import { unitAccounts } from './openvpn-units.ts';
 import {
   type Answer,
   isRootsOwn,
@@ -121,7 +122,10 @@ function uidsOf(host: Host, settings: Settings, profiles: readonly Profile[]): r
       return [uid];
     }
     case 'auto': {
-      const users = profiles.flatMap(({ user }) => (user === undefined ? [] : [user]));
+      const users = [
+        ...profiles.flatMap(({ user }) => (user === undefined ? [] : [user])),
+        ...unitAccounts(host),
+      ];
       return [0, ...users.flatMap((user) => uidOf(host, user) ?? [])];
     }
     default:

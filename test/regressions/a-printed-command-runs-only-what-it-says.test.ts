@@ -106,6 +106,7 @@ describe.each(HOSTILE)('a command printed for the name %j', (name) => {
             tasks: 1,
             processes: undefined,
             refusesCompilers: true,
+            account: undefined,
             readOnly: [`/${name}`],
           },
         ],

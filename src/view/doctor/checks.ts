@@ -388,7 +388,7 @@ export const CHECKS: readonly Check[] = [
   {
     title: "OpenVPN's services let a hook do its work",
     find: ({ units }) =>
-      units.flatMap(({ name, tasks, processes, refusesCompilers, readOnly }) => {
+      units.flatMap(({ name, tasks, processes, refusesCompilers, account, readOnly }) => {
         const least = Math.min(tasks ?? TASKS, processes ?? TASKS);
         return [
           ...(least >= TASKS
@@ -397,6 +397,14 @@ export const CHECKS: readonly Check[] = [
                 problem(
                   `${name} allows ${least} tasks, and OpenVPN with a hook needs ${TASKS}`,
                   dropIn(name, 'tasks', ['TasksMax=20', 'LimitNPROC=20']),
+                ),
+              ]),
+          ...(account === undefined
+            ? []
+            : [
+                problem(
+                  `${name} starts OpenVPN as ${printable(account)}: its hooks change nothing, and with "up" OpenVPN gives up`,
+                  dropIn(name, 'account', ['User=root', 'AmbientCapabilities=']),
                 ),
               ]),
           ...(refusesCompilers

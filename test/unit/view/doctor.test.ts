@@ -43,6 +43,7 @@ const ROOMY: OpenvpnUnit = {
   tasks: 10,
   processes: undefined,
   refusesCompilers: false,
+  account: undefined,
   readOnly: [],
 };
 
@@ -356,6 +357,12 @@ const AILMENTS: readonly (readonly [
     { units: [{ ...ROOMY, tasks: 5, processes: 100 }] },
     /allows 5 tasks/,
     /TasksMax=20/,
+  ],
+  [
+    'a service that starts OpenVPN as an account',
+    { units: [{ ...ROOMY, account: 'openvpn' }] },
+    /starts OpenVPN as openvpn: its hooks change nothing/,
+    /User=root AmbientCapabilities= /,
   ],
   [
     'a service in which no compiler runs',
