@@ -1,9 +1,17 @@
 import { Resolver } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import {
+  type Completion,
+  completedAddresses,
+  completionOf,
+  type NameAnswer,
+} from './search-candidates.ts';
 
 /**
  * A program of its own: reads `{ names, servers, seconds }` as JSON and writes the addresses that
- * DNS has for each name. It asks over DNS alone, never /etc/hosts, and stops by itself.
+ * DNS has for each name. It asks over DNS alone, never /etc/hosts, and stops by itself. Names that
+ * the system's resolvers are asked for are completed as getaddrinfo(3) completes them.
  */
 interface Question {
   readonly names: readonly string[];
@@ -16,6 +24,32 @@ interface Question {
 /** As many questions at once: a thousand profiles must not open a thousand sockets. */
 const AT_ONCE = 32;
 const PAUSE_MILLISECONDS = 500;
+
+/** That there is no such name, or none with an address: c-ares's words for NXDOMAIN and no data. */
+const NO_NAME = ['ENOTFOUND', 'ENODATA'];
+
+/** What a resolver of no search list asks for: the name as it is. */
+const AS_IT_IS: Completion = { search: [], ndots: 1 };
+
+/** How the system completes names. Its file may be anybody's: it only says what is asked for. */
+function systemCompletion(): Completion {
+  try {
+    return completionOf(readFileSync('/etc/resolv.conf', 'utf8'), hostname());
+  } catch {
+    return AS_IT_IS;
+  }
+}
+
+/** What a resolver says of one name. */
+async function answerOf(resolver: Resolver, name: string): Promise<NameAnswer> {
+  const found = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)]);
+  return {
+    addresses: found.flatMap((each) => (each.status === 'fulfilled' ? each.value : [])),
+    isUnknown: found.every(
+      (each) => each.status === 'fulfilled' || NO_NAME.includes(String(each.reason?.code)),
+    ),
+  };
+}
 
 async function ask({
   names,
@@ -31,6 +65,7 @@ async function ask({
   };
   // c-ares takes both at once; the wildcard stands for a family without one.
   if (sources.length > 0) resolver.setLocalAddress(source.ipv4 ?? '0.0.0.0', source.ipv6 ?? '::');
+  const completion = servers === null ? systemCompletion() : AS_IT_IS;
   const answers: Record<string, readonly string[]> = {};
   const end = performance.now() + seconds * 1000;
   const stop = setTimeout(() => resolver.cancel(), seconds * 1000);
@@ -45,8 +80,9 @@ async function ask({
         name !== undefined && performance.now() < end;
         name = queue.shift()
       ) {
-        const found = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)]);
-        const addresses = found.flatMap((each) => (each.status === 'fulfilled' ? each.value : []));
+        const addresses = await completedAddresses(name, completion, (each) =>
+          answerOf(resolver, each),
+        );
         if (addresses.length > 0) answers[name] = addresses;
       }
     };

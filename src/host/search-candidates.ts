@@ -1,0 +1,64 @@
+/** How resolv.conf(5) completes names: its search list, and how many dots make a name whole. */
+export interface Completion {
+  readonly search: readonly string[];
+  readonly ndots: number;
+}
+
+/** More domains than any machine has; each costs two questions. */
+const MOST_DOMAINS = 8;
+
+/**
+ * What resolv.conf(5) says of it: the last line `search` or `domain` counts; without one the domain
+ * of this machine's own name.
+ */
+export function completionOf(resolvConf: string, hostname: string): Completion {
+  const lines = resolvConf.split('\n').map((line) => line.trim().split(/\s+/));
+  const listed = lines
+    .filter(([key]) => key === 'search' || key === 'domain')
+    .at(-1)
+    ?.slice(1);
+  const [, own] = /^[^.]+\.(.+)$/.exec(hostname) ?? [];
+  const ndots = lines
+    .filter(([key]) => key === 'options')
+    .flatMap((words) => words.flatMap((word) => /^ndots:(\d{1,2})$/.exec(word)?.[1] ?? []))
+    .at(-1);
+  return {
+    search: (listed ?? (own === undefined ? [] : [own]))
+      .map((domain) => domain.toLowerCase().replace(/\.$/, ''))
+      .filter((domain) => /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(domain))
+      .slice(0, MOST_DOMAINS),
+    ndots: Math.min(15, Number(ndots ?? 1)),
+  };
+}
+
+/**
+ * The names that getaddrinfo(3) asks for in place of one, in its order: with enough dots the name
+ * itself first, else last (glibc, resolv/res_query.c, __res_context_search).
+ */
+export function searchCandidates(name: string, { search, ndots }: Completion): readonly string[] {
+  const completed = search.map((domain) => `${name}.${domain}`).filter((each) => each.length < 254);
+  const dots = name.split('.').length - 1;
+  return dots >= ndots ? [name, ...completed] : [...completed, name];
+}
+
+/** What a resolver says of a name: its addresses, or whether there is none for certain. */
+export interface NameAnswer {
+  readonly addresses: readonly string[];
+  readonly isUnknown: boolean;
+}
+
+/**
+ * The addresses of a name, or of the first completed one that has any. A name whose own resolver
+ * gave no answer does not become another domain's.
+ */
+export async function completedAddresses(
+  name: string,
+  completion: Completion,
+  ask: (name: string) => Promise<NameAnswer>,
+): Promise<readonly string[]> {
+  for (const candidate of searchCandidates(name, completion)) {
+    const { addresses, isUnknown } = await ask(candidate);
+    if (addresses.length > 0 || (candidate === name && !isUnknown)) return addresses;
+  }
+  return [];
+}
