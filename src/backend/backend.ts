@@ -75,6 +75,8 @@ export interface Backend {
   readonly name: BackendName;
   /** Commands that only read. */
   readonly look: readonly Command[];
+  /** The programs that a short look asks (iptables-short-look.ts); none where `look` is short. */
+  readonly restores: readonly (readonly [family: Family, restore: Program])[];
   /** @throws KillswitchError COMMAND when an output cannot be read. */
   survey(outputs: readonly Output[]): Survey;
   /** The ruleset as the kernel should list it. */

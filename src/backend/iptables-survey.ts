@@ -89,7 +89,8 @@ function tableImage(
   const builtin = BUILTINS[table].map(({ chain: name }) => ({
     family,
     name: imageName(table, name),
-    policy: table === 'filter' ? policies.get(name) : undefined,
+    // A builtin chain that is not there accepts.
+    policy: table === 'filter' && policies.size > 0 ? (policies.get(name) ?? 'ACCEPT') : undefined,
     ordered: true,
     rules: builtinRules(rules.get(name) ?? []),
   }));

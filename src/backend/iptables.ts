@@ -475,6 +475,7 @@ export function iptables(
   return {
     name: 'iptables',
     look,
+    restores: families.map((family) => [family, programOf(family, kind, 'restore')]),
     survey: (outputs) => readIptablesSave(families, outputs),
     image: imageHere,
     replace: (ruleset, found) =>

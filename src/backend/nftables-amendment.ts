@@ -54,7 +54,6 @@ export function amendCommand(to: Ruleset, change: Amendment): Command {
   const { added, removed } = change;
   if (isEmpty(change)) return LIST;
   const lines = [
-    `list table inet ${TABLE}`,
     ...names(removed, false).map((name) => `flush chain inet ${TABLE} ${name}`),
     ...names(removed, true).flatMap((name) => [
       `flush chain inet ${TABLE} ${name}`,
@@ -62,6 +61,8 @@ export function amendCommand(to: Ruleset, change: Amendment): Command {
     ]),
     ...names(added, true).map((name) => `create chain inet ${TABLE} ${name}`),
     ...ruleLines(addedRules(to, change)),
+    // The last: before any other command nft would read every table of everybody (src/cache.c).
+    `list table inet ${TABLE}`,
   ];
   return { program: 'nft', args: ['-s', '-t', '-f', '-'], stdin: `${lines.join('\n')}\n` };
 }

@@ -163,6 +163,7 @@ function surveyOf(outputs: readonly Output[]): Survey {
 export const nftables: Backend = {
   name: 'nftables',
   look: [{ program: 'nft', args: ['-j', 'list', 'table', 'inet', TABLE] }],
+  restores: [],
   survey: surveyOf,
   image: imageOf,
   replace: (ruleset) => load(replaceText(ruleset)),

@@ -19,12 +19,16 @@ import { nftablesFails } from './nftables-trial.ts';
  */
 function hasWallTable(host: Host): boolean {
   const tools = [
-    'iptables-save',
-    ...(host.has('ip6tables-save') && host.exists(PATHS.ipv6) ? ['ip6tables-save' as const] : []),
+    'iptables-restore',
+    ...(host.has('ip6tables-restore') && host.exists(PATHS.ipv6)
+      ? ['ip6tables-restore' as const]
+      : []),
   ] as const;
+  // A list would read every rule of everybody.
+  const args = ['--noflush', '--test'];
   return (
     !host.mayChangeRules() ||
-    tools.every((program) => host.run({ program, args: ['-t', 'mangle'] }).status === 0)
+    tools.every((program) => host.run({ program, args, stdin: '*mangle\nCOMMIT\n' }).status === 0)
   );
 }
 

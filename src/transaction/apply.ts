@@ -7,9 +7,12 @@ import type {
   Transaction,
 } from '../backend/backend.ts';
 import { type Difference, differencesOf, sameReasons } from '../backend/image.ts';
+import { shortLook } from '../backend/iptables-short-look.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import { fullName, listChains } from '../machine/kernel-state.ts';
+import { hasLegacyTables } from '../machine/world.ts';
 import { printable } from '../net/printable.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 
@@ -31,9 +34,40 @@ function transcript({ program, args }: Command, { status, stderr }: Output): rea
   ];
 }
 
+/** Whether the first restore program that was asked about is of the nft kind, by host. */
+const nftKinds = new WeakMap<Host, boolean>();
+
+function isNftKind(host: Host, [restore]: Backend['restores']): boolean {
+  if (restore === undefined) return false;
+  const [, program] = restore;
+  const isNft =
+    nftKinds.get(host) ?? host.run({ program, args: ['--version'] }).stdout.includes('nf_tables');
+  nftKinds.set(host, isNft);
+  return isNft;
+}
+
+/** What the look of a backend says, by the short way where there is one. */
+export function lookOutputs(host: Host, { look, restores }: Backend): readonly Output[] {
+  const run = (command: Command) => host.run(command);
+  if (host.has('nft') && !hasLegacyTables(host) && isNftKind(host, restores)) {
+    const chains = listChains(host);
+    const outputs =
+      typeof chains === 'string' ? undefined : shortLook(run, restores, chains.map(fullName));
+    if (outputs !== undefined) return outputs;
+  }
+  const outputs: Output[] = [];
+  for (const command of look) {
+    const output = run(command);
+    outputs.push(output);
+    // The next one would hang as long.
+    if (output.status === null) break;
+  }
+  return outputs;
+}
+
 /** What of ours is in the kernel now. */
 export function look(host: Host, backend: Backend): Survey {
-  return backend.survey(backend.look.map((command) => host.run(command)));
+  return backend.survey(lookOutputs(host, backend));
 }
 
 /** The same; undefined where the backend does not work, so that it can hold nothing of ours. */

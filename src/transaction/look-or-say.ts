@@ -1,28 +1,27 @@
-import type { Backend, Output, Survey } from '../backend/backend.ts';
+import type { Backend, Survey } from '../backend/backend.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Look, Unread } from '../machine/report.ts';
 import { printable } from '../net/printable.ts';
+import { lookOutputs } from './apply.ts';
 
 function unread(why: readonly string[], stopped: boolean): Unread {
   return { why: printable(why.filter((each) => each !== '').join('; ')), stopped };
 }
 
 function read(host: Host, backend: Backend): Survey | Unread {
-  const outputs: Output[] = [];
   try {
-    for (const command of backend.look) {
-      const output = host.run(command);
-      // The next one would hang as long.
-      if (output.status === null)
-        return unread(
-          [
-            `"${[command.program, ...command.args].join(' ')}" did not end by itself`,
-            output.stderr.trim(),
-          ],
-          true,
-        );
-      outputs.push(output);
+    const outputs = lookOutputs(host, backend);
+    const stopped = outputs.findIndex(({ status }) => status === null);
+    if (stopped >= 0) {
+      const { program, args } = backend.look[stopped] ?? { program: backend.name, args: [] };
+      return unread(
+        [
+          `"${[program, ...args].join(' ')}" did not end by itself`,
+          outputs[stopped]?.stderr.trim() ?? '',
+        ],
+        true,
+      );
     }
     return backend.survey(outputs);
   } catch (thrown) {

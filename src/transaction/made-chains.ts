@@ -1,46 +1,21 @@
 import { BUILTINS, KNOWN_TABLES, type Table } from '../backend/iptables-tables.ts';
 import type { Host } from '../host/host.ts';
-import { field, type Json, parseJson } from '../machine/json.ts';
+import { field, type Json } from '../machine/json.ts';
+import { fullName, hasRules, listChains, nameOf, placeOf } from '../machine/kernel-state.ts';
 import type { BuiltinChain } from '../machine/lock-record.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
 
-function nameOf(family: Family, table: Table): readonly string[] {
-  return [family === 'ipv6' ? 'ip6' : 'ip', table];
+/** A table in nft's words. */
+function textOf(family: Family, table: Table): string {
+  return `${family === 'ipv6' ? 'ip6' : 'ip'} ${table}`;
 }
 
 const EVERY_TABLE = FAMILIES.flatMap((family) => KNOWN_TABLES.map((table) => ({ family, table })));
 
-interface FoundTable {
-  readonly chains: readonly string[];
-  /** Builtin chains without rules and with the policy accept. */
-  readonly unused: readonly string[];
-  /** Whether the table holds anything besides its chains and their rules. */
-  readonly sets: boolean;
-}
-
-/** A table of iptables-nft in one family; undefined when there is none. */
-function readTable(host: Host, family: Family, name: Table): FoundTable | undefined {
-  const { status, stdout } = host.run({
-    program: 'nft',
-    args: ['-j', 'list', 'table', ...nameOf(family, name)],
-  });
-  const list = field(status === 0 ? parseJson(stdout) : undefined, 'nftables');
-  if (!Array.isArray(list)) return undefined;
-  const objects: readonly Json[] = list;
-  const known = ['metainfo', 'table', 'chain', 'rule'];
-  const chains = objects.flatMap((object) => field(object, 'chain') ?? []);
-  const used = new Set(objects.map((object) => field(field(object, 'rule'), 'chain')));
-  const names = chains.map((chain) => String(field(chain, 'name')));
-  return {
-    chains: names,
-    unused: chains
-      .filter((chain) => field(chain, 'policy') === 'accept')
-      .flatMap((chain) => {
-        const name = field(chain, 'name');
-        return typeof name === 'string' && !used.has(name) ? [name] : [];
-      }),
-    sets: objects.some((object) => !known.some((name) => field(object, name) !== undefined)),
-  };
+/** The chains of everybody; none without nft, which alone sees them. */
+function chainsHere(host: Host): readonly Json[] | undefined {
+  const chains = host.has('nft') ? listChains(host) : '';
+  return typeof chains === 'string' ? undefined : chains;
 }
 
 /**
@@ -48,32 +23,38 @@ function readTable(host: Host, family: Family, name: Table): FoundTable | undefi
  * rule. None without nft, which alone sees.
  */
 export function missingChains(host: Host): readonly BuiltinChain[] {
-  if (!host.has('nft')) return [];
-  return EVERY_TABLE.flatMap(({ family, table }) => {
-    const found = readTable(host, family, table);
-    return BUILTINS[table].flatMap(({ chain }) =>
-      found?.chains.includes(chain) === true ? [] : [{ family, table, chain }],
-    );
-  });
+  const found = chainsHere(host);
+  if (found === undefined) return [];
+  const there = new Set(found.map(fullName));
+  return EVERY_TABLE.flatMap(({ family, table }) =>
+    BUILTINS[table].flatMap(({ chain }) =>
+      there.has(`${textOf(family, table)} ${chain}`) ? [] : [{ family, table, chain }],
+    ),
+  );
 }
 
 /** Takes away those of these chains that nobody uses by now, and with the last one their table. */
 export function removeMadeChains(host: Host, made: readonly BuiltinChain[]): void {
-  if (made.length === 0 || !host.has('nft')) return;
+  const found = made.length === 0 ? undefined : chainsHere(host);
+  if (found === undefined) return;
+  const nft = (script: string) =>
+    host.run({ program: 'nft', args: ['-f', '-'], stdin: `${script}\n` });
   for (const { family, table } of EVERY_TABLE) {
+    const where = textOf(family, table);
     const own = made.filter((each) => each.family === family && each.table === table);
-    const found = own.length === 0 ? undefined : readTable(host, family, table);
-    const gone = own
-      .map(({ chain }) => chain)
-      .filter((chain) => found?.unused.includes(chain) === true);
-    if (found === undefined || gone.length === 0) continue;
-    const where = nameOf(family, table).join(' ');
-    const whole =
-      !found.sets && gone.length === found.chains.length && own.length === BUILTINS[table].length;
-    const stdin = whole
-      ? `delete table ${where}\n`
-      : gone.map((chain) => `delete chain ${where} ${chain}\n`).join('');
+    const here = found.filter((chain) => placeOf(chain) === where);
+    const gone = here.filter(
+      (chain) =>
+        own.some((each) => each.chain === nameOf(chain)) &&
+        field(chain, 'policy') === 'accept' &&
+        !hasRules(host, chain),
+    );
+    if (gone.length === 0) continue;
     // What remains when this fails is empty and accepts everything, as if it were not there.
-    host.run({ program: 'nft', args: ['-f', '-'], stdin });
+    nft(gone.map((chain) => `delete chain ${fullName(chain)}`).join('\n'));
+    if (gone.length < here.length || own.length < BUILTINS[table].length) continue;
+    // Somebody's sets would go with it: nothing but its name is left in one that nobody uses.
+    const { stdout } = nft(`list table ${where}`);
+    if (stdout.trim().split('\n').length === 2) nft(`delete table ${where}`);
   }
 }

@@ -8,6 +8,7 @@ import type { Ruleset } from '../../src/ruleset/ruleset.ts';
 import { apply, look, removeRules } from '../../src/transaction/apply.ts';
 import { backendOf, KINDS } from '../support/kinds.ts';
 import { machineWith } from '../support/machine.ts';
+import { onlyLists } from '../support/only-lists.ts';
 import { POLICIES } from '../support/policies.ts';
 import { sandboxHost } from '../support/sandbox-host.ts';
 import { thrownBy } from '../support/thrown-by.ts';
@@ -19,7 +20,7 @@ const changes = ({ program }: Command) => program === 'nft' || program.endsWith(
 const isCheck = (command: Command) =>
   changes(command) && command.args.some((word) => word === '--check' || word === '--test');
 const isCommit = (command: Command) =>
-  changes(command) && command.stdin !== undefined && !isCheck(command);
+  changes(command) && command.stdin !== undefined && !isCheck(command) && !onlyLists(command);
 
 const FAILURE: Output = {
   status: 4,

@@ -51,7 +51,11 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const it = machine();
     it.relock(...settings);
     must(it.sh(`rm ${STATE}/lock.json ${STATE}/lock.plain`));
-    standIn(it, 'echo broken >&2; exit 1', ...(backend === 'nftables' ? ['nft'] : every('save')));
+    standIn(
+      it,
+      'echo broken >&2; exit 1',
+      ...(backend === 'nftables' ? ['nft'] : [...every('save'), ...every('restore')]),
+    );
     const { status, stdout, stderr } = it.command('unlock');
     undoAll(it);
     expect(status, stdout + stderr).not.toBe(0);

@@ -339,7 +339,7 @@ export const STEPS: readonly Step[] = [
     prepare: (it) => {
       lock(it);
       must(it.sh(`rm ${STATE}/lock.json ${STATE}/lock.plain`));
-      standIn(it, BROKEN, ...every('save'));
+      standIn(it, BROKEN, ...every('save'), ...every('restore'));
     },
     call: [COMMAND, 'unlock'],
     code: 'VERIFY',

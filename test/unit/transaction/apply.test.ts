@@ -41,6 +41,7 @@ function transaction(kind: 'replace' | 'add', image: Image): Transaction {
 const BACKEND: Backend = {
   name: 'iptables',
   look: [{ program: 'iptables-save', args: ['look'] }],
+  restores: [],
   survey: ([output]) => {
     const image = JSON.parse(output?.stdout ?? '[]') as Image;
     return { image, policies: [], present: image.length > 0 };
