@@ -35,18 +35,18 @@ function command(program: Program, asked: readonly Place[]): Command {
   return { program, args: ['--noflush'], stdin: `${lines.join('\n')}\n` };
 }
 
-/** The answer in the words of iptables-save; undefined unless it has each chain in its place. */
+/** The answer in the words of iptables-save, with one COMMIT for all tables; undefined unless it has each chain in its place. */
 function asSave(asked: readonly Place[], { status, stdout }: Output): string | undefined {
   const lines: string[] = [];
   let next = 0;
-  for (const line of stdout.split('\n').filter((each) => each !== '')) {
+  for (const line of stdout.trim().split('\n')) {
     const [, chain, policy = '-'] = /^-[NP] (\S+)(?: (\S+))?/.exec(line) ?? [];
     const [, rule, packets, bytes, verdict = ''] =
       /^(-A .*) -c (\d+) (\d+)( -[jg] .*)?$/.exec(line) ?? [];
     if (chain !== undefined) {
       const place = asked[next++];
       if (place?.chain !== chain) return undefined;
-      if (asked[next - 2]?.table !== place.table) lines.push('COMMIT', `*${place.table}`);
+      if (asked[next - 2]?.table !== place.table) lines.push(`*${place.table}`);
       lines.push(`:${chain} ${policy} [0:0]`);
     } else if (rule !== undefined) lines.push(`[${packets}:${bytes}] ${rule}${verdict}`);
     else return undefined;

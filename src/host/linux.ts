@@ -299,7 +299,8 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
     spawnSync(flock, [...args, '3'], {
       cwd: '/',
       env: {},
-      timeout: timeLeft(),
+      // As long as flock itself waits.
+      timeout: timeLeft(limit),
       stdio: ['ignore', 'ignore', 'ignore', descriptor],
     });
 
@@ -340,7 +341,8 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
           // flock(1) locks the open file it inherits, and so for us: the lock stays when flock has
           // ended and goes when we end, however we do. execa passes no descriptors above 2 to a
           // synchronous child, hence node:child_process.
-          const seconds = Math.max(1, Math.floor(timeLeft() / 1000) - 1);
+          // In turn for as long as the deadline allows; a fifth of it is left for the work.
+          const seconds = Math.ceil(timeLeft(limit) / 1250);
           const { status, error } = flocked(flock, ['-w', String(seconds)], descriptor);
           if (error !== undefined && errno(error) !== 'ETIMEDOUT')
             throw new KillswitchError(

@@ -74,7 +74,7 @@ function readNft(host: Host): KernelState {
   if (typeof chains === 'string')
     return NO_NF_TABLES.test(chains)
       ? NOTHING
-      : { ...NOTHING, unread: [`nft cannot list chains: ${firstPrintableLine(chains)}`] };
+      : { ...NOTHING, unread: [`nft: ${firstPrintableLine(chains)}`] };
   const own = chains.filter((chain) => field(chain, 'table') === TABLE);
   const ofIptables = chains.filter((chain) => ENTRY.test(nameOf(chain)) && hasRules(host, chain));
   return {
@@ -117,16 +117,15 @@ export function readKernelState(host: Host): KernelState {
   // What nft shows need not be read again.
   const isShown = nft?.unread.length === 0 && (!legacy || kinds.length > 1);
   const states = [
-    nft ?? NOTHING,
+    nft ?? { ...NOTHING, unread: kinds.length > 0 ? [] : ['no tool looks'] },
     ...kinds
       .filter((kind) => (kind === '' ? !isShown : legacy))
       .map((kind) => readIptables(host, kind)),
   ];
-  const none = nft === undefined && kinds.length === 0 ? ['no tool can look'] : [];
   return {
     ours: states.flatMap(({ ours }) => ours),
     drops: states.flatMap(({ drops }) => drops),
-    unread: [...states.flatMap(({ unread }) => unread), ...none],
+    unread: states.flatMap(({ unread }) => unread),
   };
 }
 
@@ -134,7 +133,7 @@ export function readKernelState(host: Host): KernelState {
 export function kernelStateText({ ours, drops, unread }: KernelState): string {
   if (ours.length > 0)
     return 'rules of ovpn-killswitch are loaded. "ovpn-killswitch status" says whether they are exact.';
-  if (unread.length > 0) return `unknown. ${unread.join('; ')}.`;
+  if (unread.length > 0) return `unknown. ${unread.join(', ')}.`;
   const [drop] = drops;
   if (drop !== undefined)
     return `no rule of ovpn-killswitch is loaded, but the policy of the chain "${drop}" drops.`;

@@ -444,18 +444,24 @@ export function renewKnown(
   return gathered(literal, { uids, dhcpUids }, named, markUsed(renewed, used, now));
 }
 
+/** Names without an address that are listed one by one. */
+const MOST_GAPS = 5;
+
 /**
- * What of the profiles will not connect, one line each: names without an address, and profiles that
- * could not be read.
+ * What of the profiles will not connect, one line each: the first names without an address, how
+ * many more there are, and profiles that could not be read.
  */
 export function gaps({ named, pins, unread }: Gathered): readonly string[] {
   const known = new Set<string>(pins.map(({ name }) => name));
   const missing = [...new Set(named.map(({ name }) => name).filter((name) => !known.has(name)))];
   return [
-    ...missing.map(
-      (name) =>
-        `no address is known for ${name}: "refresh" asks for it once its own profile is connected; "unlock" and "lock" ask the resolvers of this network`,
-    ),
+    ...missing
+      .slice(0, MOST_GAPS)
+      .map(
+        (name) =>
+          `no address is known for ${name}: "refresh" asks for it once its own profile is connected; "unlock" and "lock" ask the resolvers of this network`,
+      ),
+    ...(missing.length > MOST_GAPS ? [`and for ${missing.length - MOST_GAPS} more`] : []),
     ...unread,
   ];
 }

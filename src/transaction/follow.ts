@@ -40,7 +40,9 @@ export function follow(host: Host, change?: Change): Followed {
         undecided && change !== undefined && 'came' in change ? change.came : undefined;
       return { kind: 'locked-now', locked: lockAlone(host, { connected }) };
     }
-    return record.locked ? followAlone(host, change) : { kind: 'unlocked' };
+    if (!record.locked) return { kind: 'unlocked' };
+    // Who held the lock before has mostly loaded this tunnel too: then nothing is left to do.
+    return (change && amend(host, change)) ?? followAlone(host, change);
   });
 }
 
