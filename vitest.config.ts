@@ -18,6 +18,8 @@ export default defineConfig({
         name,
         include: [`test/${name}/**/*.test.ts`],
         exclude: isNamed ? [] : [...HEAVY],
+        // What is pure keeps no state that another file could meet.
+        isolate: name !== 'unit' && name !== 'text',
         testTimeout: name === 'unit' ? 20_000 : 120_000,
         hookTimeout: 60_000,
       },

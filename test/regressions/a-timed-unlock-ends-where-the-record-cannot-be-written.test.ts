@@ -10,10 +10,10 @@ describe.each(BACKENDS)('with %s', (backend) => {
   test('the rules come back when the time is over, also with a read-only /var/lib', () => {
     const it = machine();
     it.relock(`KILLSWITCH_BACKEND=${backend}`);
-    must(it.command('unlock', '--for', '2s'));
+    must(it.command('unlock', '--for', '8s'));
     expect(reached(it)).toEqual(['ipv4', 'ipv6']);
     mountHere(it, '/var/lib', '--bind', '-o', 'ro', '/var/lib');
-    must(it.sh('mount -o remount,bind,ro /var/lib; sleep 3'));
+    must(it.sh('mount -o remount,bind,ro /var/lib; sleep 8'));
     const due = it.run(`${LIBRARY}/cli.js`, 'due');
     expect(reached(it), ran(due)).toEqual([]);
     expect(it.read('/var/log/ovpn-killswitch.log')).toContain('what was due is not done');
