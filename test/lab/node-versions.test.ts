@@ -26,16 +26,45 @@ test.each(MAJORS)(
   180_000,
 );
 
+/** An npm script in a fresh Debian with nothing but its own nodejs and npm. */
+function fresh(root: string, ...script: readonly string[]) {
+  return spawnSync(`${CI}/fresh`, [root, ...script], { encoding: 'utf8' });
+}
+/** The tiers whose tests are played there in every run of CI; the others by hand. */
+const TIERS = ['unit', 'text', 'kernel'].flatMap((tier) => ['--project', tier]);
+const LONG = 580_000;
+
 describe("in a fresh Debian with nothing but its own nodejs and npm, 'npm run demo'", () => {
   test.each(['node-12', 'node-13', 'node-sid'])(
     'ends with 0 packets in clear: %s',
     (root) => {
-      const { status, stdout, stderr } = spawnSync(`${CI}/fresh`, [root, 'demo'], {
-        encoding: 'utf8',
-      });
+      const { status, stdout, stderr } = fresh(root, 'demo');
       expect(stdout, stderr).toMatch(PROVEN);
       expect(status).toBe(0);
     },
-    400_000,
+    LONG,
+  );
+});
+
+describe("in a fresh Debian with nothing but its own nodejs and npm, 'npm test'", () => {
+  test.each(['node-13', 'node-sid'])(
+    'passes: %s',
+    (root) => {
+      const { status, stdout, stderr } = fresh(root, 'test', '--', ...TIERS);
+      const [, passed, failed] = /^(\d+) passed, (\d+) failed, \d+ skipped$/m.exec(stdout) ?? [];
+      expect({ failed, status }, `${stdout}${stderr}`).toEqual({ failed: '0', status: 0 });
+      expect(Number(passed)).toBeGreaterThan(4000);
+    },
+    LONG,
+  );
+
+  test(
+    'names the Node that it needs where the own one is older: node-12',
+    () => {
+      const { status, stderr } = fresh('node-12', 'test');
+      expect(stderr).toMatch(/^setup: Node 20\.0 or newer is needed for the tests; this is v18\./m);
+      expect(status).not.toBe(0);
+    },
+    LONG,
   );
 });

@@ -75,7 +75,7 @@ async function talks(word: string): Promise<void> {
   if (talker.status !== 124) throw new Error(`the talker: ${talker.stderr}`);
 }
 
-/** What leaves is judged outside, by what QEMU saw of the card: see kernels.test.ts. */
+/** What leaves is judged outside, by what QEMU saw of the card: see kernels.ts. */
 export const BOOT: readonly Scene[] = [
   {
     name: 'the machine itself is locked, and set to boot locked',

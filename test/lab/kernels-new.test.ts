@@ -1,0 +1,3 @@
+import { kernelsWith } from './kernels.ts';
+
+kernelsWith(['kernel-7.3']);
