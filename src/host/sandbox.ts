@@ -159,8 +159,8 @@ export function entrance(
   spaces: readonly string[],
 ): Pick<Sandbox, 'run' | 'ask' | 'start'> {
   const enter = ({ at }: RunOptions, argv: readonly string[]) => [
-    // Its root as well: in a chroot the mount namespace's own root is another system's.
-    ...['-t', String(pid), ...spaces, '--root', '--'],
+    // Its root and folder as well: in a chroot those of the mount namespace are another system's.
+    ...['-t', String(pid), ...spaces, '--root', '--wd', '--'],
     ...(at === undefined ? [] : ['nsenter', `--net=/run/netns/${at}`, '--']),
     ...argv,
   ];

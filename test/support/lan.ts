@@ -197,6 +197,8 @@ export async function buildLan(sandbox: Sandbox): Promise<Lan> {
   must(sandbox, ['nft', '-f', '-'], AROUND);
   must(sandbox, ['nft', '-f', '-'], FAR, 'peer');
   must(sandbox, ['nft', '-f', '-'], FAR, 'guest');
+  // Debian 13 gives ping(8) no capability: its users may ask because of this setting.
+  must(sandbox, ['sh', '-c', 'echo 0 65534 >/proc/sys/net/ipv4/ping_group_range || :']);
   must(sandbox, ['install', '-d', '-m', '777', '/run/senders']);
   must(sandbox, ['sh', '-c', `cat > ${SENDER_INSIDE}`], readFileSync(SENDER, 'utf8'));
   const started = new Map<SenderName, Promise<(line: string) => Promise<string>>>();
