@@ -148,7 +148,7 @@ describe('the world that a backend is chosen in', () => {
   test('has a second wall where the kernel has its table in both families, and is asked for that by lock alone', () => {
     const asked = (missing: string | undefined, mayChangeRules = true) => {
       const host = fakeHost({
-        programs: ['iptables-save', 'ip6tables-save'],
+        programs: ['iptables-restore', 'ip6tables-restore'],
         files: { [PATHS.ipv6]: '' },
         answer: ({ program }) => (program === missing ? { status: 1 } : {}),
       });
@@ -158,9 +158,9 @@ describe('the world that a backend is chosen in', () => {
       };
     };
     expect(asked(undefined).wall).toBe(true);
-    expect(asked('iptables-save').wall).toBe(false);
-    expect(asked('ip6tables-save').wall).toBe(false);
-    expect(asked('iptables-save', false)).toMatchObject({ wall: true, host: { commands: [] } });
+    expect(asked('iptables-restore').wall).toBe(false);
+    expect(asked('ip6tables-restore').wall).toBe(false);
+    expect(asked('iptables-restore', false)).toMatchObject({ wall: true, host: { commands: [] } });
     for (const wall of [true, false]) {
       const host = fakeHost();
       writeLockRecord(host, { ...RECORD, wall });
