@@ -13,39 +13,44 @@ export const EXIT = {
 } as const;
 export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
 
+const UNCHANGED = 'Nothing was changed.';
+const STILL_LOADED = 'The rules that were loaded stay loaded.';
+
 /**
  * Every code an error of ours can carry, with its exit status and what is still safe when it is
  * raised.
  */
 export const ERRORS = {
-  USAGE: { exit: EXIT.usage, safe: 'Nothing was changed.' },
-  NOT_ROOT: { exit: EXIT.permission, safe: 'Nothing was changed.' },
-  SETTINGS: { exit: EXIT.settings, safe: 'The rules that were loaded stay loaded.' },
-  ENVIRONMENT: { exit: EXIT.settings, safe: 'The rules that were loaded stay loaded.' },
+  USAGE: { exit: EXIT.usage, safe: UNCHANGED },
+  NOT_ROOT: { exit: EXIT.permission, safe: UNCHANGED },
+  SETTINGS: { exit: EXIT.settings, safe: STILL_LOADED },
+  ENVIRONMENT: { exit: EXIT.settings, safe: STILL_LOADED },
   PROFILE: { exit: EXIT.settings, safe: 'No profile was changed.' },
-  NO_ENDPOINT: { exit: EXIT.settings, safe: 'Nothing was changed.' },
-  NO_LOGIN: { exit: EXIT.settings, safe: 'Nothing was changed.' },
-  NO_BACKEND: { exit: EXIT.unavailable, safe: 'Nothing was changed.' },
-  NO_IPV6_BACKEND: { exit: EXIT.unavailable, safe: 'Nothing was changed.' },
-  NO_PORTAL: { exit: EXIT.unavailable, safe: 'The rules that were loaded stay loaded.' },
-  NO_BOOT: { exit: EXIT.unavailable, safe: 'The rules that were loaded stay loaded.' },
-  NO_PROOF: { exit: EXIT.unavailable, safe: 'Nothing was changed.' },
-  COMMAND: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },
-  REFUSED: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },
+  NO_ENDPOINT: { exit: EXIT.settings, safe: UNCHANGED },
+  NO_LOGIN: { exit: EXIT.settings, safe: UNCHANGED },
+  CHROOT: { exit: EXIT.unavailable, safe: UNCHANGED },
+  NO_IMAGE: { exit: EXIT.unavailable, safe: UNCHANGED },
+  NO_BACKEND: { exit: EXIT.unavailable, safe: UNCHANGED },
+  NO_IPV6_BACKEND: { exit: EXIT.unavailable, safe: UNCHANGED },
+  NO_PORTAL: { exit: EXIT.unavailable, safe: STILL_LOADED },
+  NO_BOOT: { exit: EXIT.unavailable, safe: STILL_LOADED },
+  NO_PROOF: { exit: EXIT.unavailable, safe: UNCHANGED },
+  COMMAND: { exit: EXIT.kernel, safe: STILL_LOADED },
+  REFUSED: { exit: EXIT.kernel, safe: STILL_LOADED },
   PARTLY: { exit: EXIT.kernel, safe: 'Each family holds either its old rules or its new ones.' },
   VERIFY: { exit: EXIT.kernel, safe: 'Every chain of ours ends in a drop.' },
-  BUSY: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },
-  DEADLINE: { exit: EXIT.kernel, safe: 'The rules that were loaded stay loaded.' },
+  BUSY: { exit: EXIT.kernel, safe: STILL_LOADED },
+  DEADLINE: { exit: EXIT.kernel, safe: STILL_LOADED },
   RESOLVERS: {
     exit: EXIT.files,
     safe: 'The rules are in force: DNS goes to the resolvers of the tunnel or nowhere.',
   },
-  FILES: { exit: EXIT.files, safe: 'The rules that were loaded stay loaded.' },
+  FILES: { exit: EXIT.files, safe: STILL_LOADED },
   OWNER: {
     exit: EXIT.files,
-    safe: 'Nothing was read from that path or written to it. The rules that were loaded stay loaded.',
+    safe: `Nothing was read from that path or written to it. ${STILL_LOADED}`,
   },
-  INTERNAL: { exit: EXIT.internal, safe: 'The rules that were loaded stay loaded.' },
+  INTERNAL: { exit: EXIT.internal, safe: STILL_LOADED },
 } as const satisfies Record<string, { readonly exit: ExitStatus; readonly safe: string }>;
 
 export type ErrorCode = keyof typeof ERRORS;

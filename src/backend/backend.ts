@@ -21,6 +21,7 @@ export type Program =
   | 'ping'
   | 'curl'
   | 'setpriv'
+  | 'stat'
   | 'unshare'
   | 'dmesg'
   | 'tail'

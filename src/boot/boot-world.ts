@@ -1,9 +1,17 @@
 import type { Host } from '../host/host.ts';
 import { readBaseTexts } from '../machine/base-texts.ts';
+import { isApart } from '../machine/chroot.ts';
 import { bootsLocked, readLockRecord } from '../machine/lock-record.ts';
 import type { BootMachine } from './boot-strategy.ts';
 import type { BootWorld } from './choose.ts';
 import { PLUGINS } from './netfilter-persistent.ts';
+
+/** What will run an image or a chroot; nobody knows of a container that no init system runs. */
+function initOfImage(host: Host): BootWorld['init'] {
+  if (!isApart(host)) return undefined;
+  if (host.place('/sbin/init')?.endsWith('/systemd') === true) return 'systemd';
+  return host.exists('/sbin/openrc-init') || host.exists('/sbin/openrc') ? 'openrc' : undefined;
+}
 
 /**
  * What the choice may look at, on this machine. The two folders are how systemd and OpenRC tell
@@ -15,7 +23,7 @@ export function readBootWorld(host: Host): BootWorld {
       ? 'systemd'
       : host.exists('/run/openrc/softlevel')
         ? 'openrc'
-        : undefined,
+        : initOfImage(host),
     has: {
       systemd: host.has('systemctl'),
       openrc: host.has('rc-update'),

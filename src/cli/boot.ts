@@ -2,6 +2,7 @@ import { readBoot } from '../boot/boot-report.ts';
 import { STRATEGY_NAMES, type StrategyName } from '../boot/boot-strategy.ts';
 import { disableBoot, enableBoot, enableSysctls } from '../boot/enable.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
+import { refuseChroot } from '../machine/chroot.ts';
 import { readKernelState } from '../machine/kernel-state.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { readLockRecord } from '../machine/lock-record.ts';
@@ -9,6 +10,7 @@ import { type ShutLogin, shutLogin } from '../machine/next-login.ts';
 import { settingsInForce } from '../machine/settings-in-force.ts';
 import { shutLoginLines, shutLoginText } from '../view/shut-login-text.ts';
 import type { CliCommand, Context, Flags } from './command.ts';
+import { runInImage } from './in-image.ts';
 import { misused, parseArguments, wrongWord } from './parse-arguments.ts';
 
 function strategyName(text: string): 'auto' | StrategyName {
@@ -38,6 +40,8 @@ function warnOfLogin({ host, print }: Context): void {
 
 function enable(context: Context, wanted: 'auto' | StrategyName, sysctl: boolean): void {
   const { host, print } = context;
+  // They are those of the kernel that runs.
+  if (sysctl) refuseChroot(host);
   warnOfLogin(context);
   // A mistake in the settings is said before anything is written.
   const settings = sysctl ? loadSettings(host) : undefined;
@@ -63,12 +67,17 @@ const FLAGS = {
     choices: ['auto', ...STRATEGY_NAMES],
     what: 'what loads them; auto finds what fits this machine',
   },
+  root: {
+    type: 'string',
+    value: 'DIR',
+    what: 'in the image at this folder, where "install --root" was run; nothing here is changed',
+  },
   sysctl: { type: 'boolean', what: 'set also kernel settings that fit the settings' },
 } as const satisfies Flags;
 
 export const boot: CliCommand = {
   name: 'boot',
-  usage: `boot enable [--with auto|${STRATEGY_NAMES.join('|')}] [--sysctl] | boot disable`,
+  usage: `boot enable [--with auto|${STRATEGY_NAMES.join('|')}] [--root DIR] [--sysctl] | boot disable`,
   group: 'setup',
   brief: 'load the rules at boot, before the network',
   summary:
@@ -87,6 +96,7 @@ export const boot: CliCommand = {
       'boot enable --sysctl',
       'also sets kernel settings that fit the settings, now and at each boot',
     ],
+    ['boot enable --root /var/lib/machines/new', 'prepares an image: once locked, it boots locked'],
     ['boot disable', 'takes all of that back, and gives kernel settings their old values'],
   ],
   needsRoot: true,
@@ -95,6 +105,15 @@ export const boot: CliCommand = {
       least: 1,
       most: 1,
     });
+    if (values.root !== undefined) {
+      if (positionals[0] !== 'enable' || values.sysctl === true)
+        throw misused(
+          boot,
+          '--root is for "boot enable" alone, without --sysctl, which sets the kernel now',
+        );
+      const how = values.with === undefined ? [] : ['--with', strategyName(values.with)];
+      return runInImage(context.host, boot.usage, values.root, ['boot', 'enable', ...how]);
+    }
     switch (positionals[0]) {
       case 'enable':
         enable(context, strategyName(values.with ?? 'auto'), values.sysctl === true);

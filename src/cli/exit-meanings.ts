@@ -11,7 +11,7 @@ export const EXIT_MEANINGS: readonly (readonly [status: ExitStatus, meaning: str
   [EXIT.usage, 'the command line is wrong'],
   [
     EXIT.unavailable,
-    'a program that is needed is not installed, or cannot load rules at boot; of `portal`: there is none to open here',
+    'a program that is needed is not installed, or cannot load rules at boot; this is a chroot; of `portal`: there is none to open here',
   ],
   [EXIT.internal, 'a mistake in this program'],
   [EXIT.kernel, 'the kernel or its tools refused, or somebody else was busy'],

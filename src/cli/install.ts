@@ -18,6 +18,7 @@ import { forgetLastTransaction } from '../machine/last-transaction.ts';
 import { LOCK_RECORD, readLockRecord } from '../machine/lock-record.ts';
 import type { CliCommand, Flags } from './command.ts';
 import { placeDispatcher } from './dispatcher-scripts.ts';
+import { runInImage } from './in-image.ts';
 import { placeManuals } from './manuals.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { settingsTemplate } from './settings-template.ts';
@@ -107,6 +108,11 @@ function installFiles(host: Host, print: (line: string) => void, networkManager:
 
 const FLAGS = {
   networkmanager: { type: 'boolean', what: 'guard also the VPNs that NetworkManager starts' },
+  root: {
+    type: 'string',
+    value: 'DIR',
+    what: 'into the image at this folder, and change nothing of the running system',
+  },
 } as const satisfies Flags;
 
 /** The installation locks nothing, and an update leaves a lock as it is. */
@@ -118,7 +124,7 @@ function lockedText(host: Host): string {
 
 export const install: CliCommand = {
   name: 'install',
-  usage: 'install [--networkmanager]',
+  usage: 'install [--networkmanager] [--root DIR]',
   group: 'setup',
   brief: 'put the hooks and this command in place',
   summary: `Put the hooks and this command under ${PATHS.library}, owned by root. Changes no rule.`,
@@ -126,11 +132,20 @@ export const install: CliCommand = {
   words: [],
   examples: [
     ['install', 'after npm ci && npm run build: node dist/cli.js install'],
+    [
+      'install --root /var/lib/machines/new',
+      'prepares an image, which has Node, with what this command is',
+    ],
     ['install --networkmanager', 'guards also the VPNs that NetworkManager starts'],
   ],
   needsRoot: true,
   run: ({ host, args, print, progress, commands }) => {
     const { values } = parseArguments(install, args, FLAGS);
+    if (values.root !== undefined)
+      return runInImage(host, install.usage, values.root, [
+        'install',
+        ...(values.networkmanager === true ? ['--networkmanager'] : []),
+      ]);
     progress('placing files and compiling the hooks');
     // Once there, it is kept like the hooks.
     const networkManager = values.networkmanager === true || host.exists(PATHS.dispatcher);

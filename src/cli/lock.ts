@@ -2,6 +2,7 @@ import { followBoot } from '../boot/enable.ts';
 import { describeResolvers } from '../dns/describe-resolvers.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
+import { refuseChroot } from '../machine/chroot.ts';
 import { gaps } from '../machine/known-endpoints.ts';
 import { ownSshSession } from '../machine/ssh-sessions.ts';
 import { endpointText } from '../net/endpoint.ts';
@@ -55,6 +56,7 @@ export const lock: CliCommand = {
   needsRoot: true,
   run: async ({ host, args, print, progress, ask }) => {
     const { values } = parseArguments(lock, args, FLAGS);
+    refuseChroot(host);
     const given = values.confirm === undefined ? undefined : confirmSeconds(values.confirm);
     const agreed = values.yes === true || given !== undefined;
     const seconds = (await agreeToShutLogin({ host, print, ask }, agreed)) ?? given;

@@ -1,0 +1,64 @@
+import { EXIT, type ExitStatus, KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { PROGRAM_FOLDERS } from '../host/paths.ts';
+import { ownFolder } from '../host/program-files.ts';
+import { programPath } from '../host/program-path.ts';
+import { printable } from '../net/printable.ts';
+import { misused } from './parse-arguments.ts';
+
+/** Where the program lies inside: below the image's own /run, which is memory meanwhile. */
+const PROGRAM = '/run/ovpn-killswitch-program';
+
+/**
+ * Arguments: the image, the folder of the program, then what to run inside. All that it mounts is
+ * gone when it ends: its mount namespace is its own. So is its network namespace, in which nothing
+ * that it changed would be anybody's.
+ */
+const ENTER = `set -e
+image=$1 program=$2; shift 2
+mount --rbind /proc "$image/proc"
+mount --rbind /dev "$image/dev"
+mount -t tmpfs -o mode=755 tmpfs "$image/run"
+mkdir "$image${PROGRAM}"
+mount --bind "$program" "$image${PROGRAM}"
+exec chroot "$image" "$@"`;
+
+/**
+ * Runs a command of ours in the image at a folder, with the image's own Node: nothing outside of it
+ * is changed, and no program of the running system is asked.
+ * @throws KillswitchError USAGE where there is no such image, NO_IMAGE where it has no Node
+ */
+export function runInImage(
+  host: Host,
+  usage: string,
+  image: string,
+  args: readonly string[],
+): ExitStatus {
+  const place = image.startsWith('/') ? host.place(image) : undefined;
+  if (place === undefined || place === '/' || host.owner(place)?.kind !== 'folder')
+    throw misused({ usage }, `"${printable(image)}" is not the absolute path of an image's folder`);
+  const node = PROGRAM_FOLDERS.map((folder) => `${folder}/node`).find((path) =>
+    host.exists(`${place}${path}`),
+  );
+  const unshare = programPath('unshare');
+  if (node === undefined || unshare === undefined)
+    throw new KillswitchError(
+      'NO_IMAGE',
+      node === undefined
+        ? `there is no Node in ${printable(place)}, which its hooks need`
+        : 'unshare is not installed here',
+      'Install nodejs in the image, and util-linux here.',
+    );
+  const words = [
+    ...[unshare, '--mount', '--net', '--propagation', 'private', '/bin/sh', '-c', ENTER, 'sh'],
+    ...[place, ownFolder(), node, `${PROGRAM}/cli.js`, ...args],
+  ];
+  const { status, why } = host.callInTurn(words, { PATH: PROGRAM_FOLDERS.join(':') });
+  if (why !== undefined)
+    throw new KillswitchError(
+      'NO_IMAGE',
+      `the image could not be entered: ${why}`,
+      'Run it as root of a machine that may mount.',
+    );
+  return Object.values(EXIT).find((each) => each === status) ?? EXIT.failed;
+}

@@ -1,0 +1,87 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { BUILT_COMMAND, must, ran, useMachine } from '../hooks/installed-machine.ts';
+
+const IMAGE = '/var/image';
+/** This system's files again, laid over: what is written there is the image's alone. */
+const MAKE = `
+set -e
+mkdir -p /run/over; mount -t tmpfs tmpfs /run/over
+mkdir -p /run/over/upper /run/over/work ${IMAGE}
+mount -t overlay overlay -o lowerdir=/,upperdir=/run/over/upper,workdir=/run/over/work ${IMAGE}
+rm -rf ${IMAGE}/usr/local/lib/ovpn-killswitch ${IMAGE}/usr/local/sbin/ovpn-killswitch ${IMAGE}/etc/ovpn-killswitch ${IMAGE}/var/lib/ovpn-killswitch
+mkdir -p ${IMAGE}/sbin ${IMAGE}/usr/lib/systemd; touch ${IMAGE}/usr/lib/systemd/systemd
+ln -sf /usr/lib/systemd/systemd ${IMAGE}/sbin/init
+printf '#!/bin/sh\\necho "systemctl $*" >>/var/asked\\n' >${IMAGE}/usr/bin/systemctl; chmod 755 ${IMAGE}/usr/bin/systemctl
+`;
+
+/** The machine's own Node may lie where an image has none. */
+const HAS_NODE = `for each in /usr/bin /bin /usr/local/bin /usr/sbin /sbin /usr/local/sbin; do test -x ${IMAGE}$each/node && exit; done; exit 1`;
+
+describe('an image', () => {
+  let obstacle: string | undefined;
+  const machine = useMachine((fresh) => {
+    const made = fresh.sh(MAKE);
+    if (made.status !== 0) {
+      obstacle = `no image can be laid over here: ${made.stderr}`;
+      return;
+    }
+    if (fresh.sh(HAS_NODE).status !== 0)
+      must(fresh.sh(`cp -L '${process.execPath}' ${IMAGE}/usr/bin/node`));
+    fresh.relock('KILLSWITCH_BACKEND=nftables', 'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp');
+  });
+  beforeEach((context) => {
+    if (obstacle !== undefined) context.skip(obstacle);
+  });
+  /** Everything of the running system that an installation or a lock could change. */
+  const outside = () =>
+    must(
+      machine().sh(
+        'find /usr/local /etc /var/lib /run/ovpn-killswitch -xdev -type f -newer /run/mark | sort; nft list ruleset | grep -v counter; grep -c . /proc/mounts; ls /run',
+      ),
+    ).stdout;
+
+  test('gets hooks, command and units, and nothing outside of it is changed', () => {
+    must(machine().sh('touch /run/mark; sleep 0.01'));
+    const before = outside();
+    must(machine().run(process.execPath, BUILT_COMMAND, 'install', '--root', IMAGE));
+    const enabled = machine().run(
+      process.execPath,
+      BUILT_COMMAND,
+      ...['boot', 'enable', '--root', IMAGE],
+    );
+    expect(enabled.status, ran(enabled)).toBe(0);
+    expect(enabled.stdout).toContain('by systemd (ovpn-killswitch.service)');
+    expect(outside()).toBe(before);
+    const there = (path: string) => machine().exists(`${IMAGE}${path}`);
+    expect(there('/usr/local/lib/ovpn-killswitch/hooks/up')).toBe(true);
+    expect(there('/etc/systemd/system/ovpn-killswitch.service')).toBe(true);
+    expect(machine().read(`${IMAGE}/var/lib/ovpn-killswitch/lock.plain`)).toBe('unlocked\n');
+    expect(machine().list(`${IMAGE}/run`)).not.toContain('ovpn-killswitch-program');
+    expect(there('/var/asked')).toBe(false);
+  });
+
+  test('is no place to lock from, while it shares the network of what runs', () => {
+    must(machine().sh(`mount --rbind /proc ${IMAGE}/proc; mount --rbind /dev ${IMAGE}/dev`));
+    const before = machine().rules();
+    const inside = (...words: readonly string[]) => machine().run('chroot', IMAGE, ...words);
+    const lock = '/usr/local/sbin/ovpn-killswitch';
+    const refused = inside(lock, 'lock', '--force');
+    expect(refused.status, ran(refused)).toBe(69);
+    expect(refused.stderr).toContain('this is a chroot');
+    expect(inside(lock, 'boot', 'enable', '--sysctl').status).toBe(69);
+    expect(machine().rules()).toEqual(before);
+    // With a network of its own it is a jail, and may lock that.
+    must(machine().sh(`unshare --net chroot ${IMAGE} ${lock} lock --force`));
+    expect(machine().rules()).toEqual(before);
+  });
+
+  test('is refused where there is none, and where it has no Node', () => {
+    for (const [folder, status] of [
+      ['/', 64],
+      ['image', 64],
+      ['/var/none', 64],
+      ['/etc', 69],
+    ] as const)
+      expect(machine().command('install', '--root', folder).status, folder).toBe(status);
+  });
+});
