@@ -1,4 +1,5 @@
 import { EXIT, KillswitchError } from '../errors.ts';
+import { ownProgram, runningInterpreter } from '../host/program-files.ts';
 import { offloadText } from '../tunnel/tunnel.ts';
 import { CHECKS } from '../view/doctor/checks.ts';
 import { type DoctorWorld, readDoctorWorld } from '../view/doctor/world.ts';
@@ -35,7 +36,7 @@ export const doctor: CliCommand = {
   needsRoot: true,
   run: ({ host, args, print, printExactly, draw, screen }) => {
     const { values } = parseArguments(doctor, args, FLAGS);
-    const world = readDoctorWorld(host);
+    const world = readDoctorWorld(host, [runningInterpreter(), ownProgram()]);
     const found = CHECKS.map(({ title, find }) => ({ title, findings: find(world) }));
     const all = found.flatMap(({ title, findings }) =>
       findings.map((finding) => ({ check: title, ...finding })),

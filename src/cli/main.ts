@@ -26,6 +26,7 @@ import { commandHelp, type HelpLine, programHelp } from './help.ts';
 import { install } from './install.ts';
 import { lock } from './lock.ts';
 import { didYouMean } from './nearest.ts';
+import { ownCommand, runningCommand, withOwnCommand } from './own-command.ts';
 import { portal } from './portal.ts';
 import { prove } from './prove.ts';
 import { recover } from './recover.ts';
@@ -81,9 +82,17 @@ function printHelp(lines: readonly HelpLine[]): void {
   for (const { text, indent } of lines) print(text, indent);
 }
 
-/** How root calls this program: before `install` there is no command of that name. */
+/** How root calls this program for a command. An installation is always that of this very copy. */
 function ownName(command: string): string {
-  return command === 'install' ? `"${process.execPath}" dist/cli.js` : 'ovpn-killswitch';
+  return command === 'install' ? runningCommand() : ownCommand();
+}
+
+/** A text whose commands can be called here. */
+function callable(text: string): string {
+  return withOwnCommand(
+    text,
+    COMMANDS.map(({ name }) => name),
+  );
 }
 
 /** `asRoot` is told the door to the machine once a command of root's has it. */
@@ -113,6 +122,7 @@ async function run(
     printHelp(commandHelp(command));
     return EXIT.ok;
   }
+  ownCommand();
   const milliseconds =
     command.endless?.(args) === true ? Number.POSITIVE_INFINITY : COMMAND_MILLISECONDS;
   const { columns } = screenOf(process.stderr, undefined);
@@ -135,9 +145,9 @@ async function run(
       host,
       env: callersEnvironment(),
       args,
-      print: (text) => line.instead(() => print(visibleLine(text))),
+      print: (text) => line.instead(() => print(visibleLine(callable(text)))),
       printExactly: (text) => line.instead(() => printExactly(visibleText(text))),
-      draw: (text) => line.instead(() => printExactly(text)),
+      draw: (text) => line.instead(() => printExactly(callable(text))),
       progress: line.show,
       ask: TERMINAL,
       commands: COMMANDS,
@@ -171,7 +181,7 @@ export async function main(argv: readonly string[]): Promise<ExitStatus> {
   } catch (thrown) {
     const error = asKillswitchError(thrown);
     for (const line of explainError(error, host && stateNow(host, error)))
-      say(`ovpn-killswitch: ${line}`);
+      say(`ovpn-killswitch: ${callable(line)}`);
     return error.exit;
   }
 }

@@ -59,6 +59,11 @@ export function placeLink(path: string, target: string): void {
   renameSync(draft, path);
 }
 
+/** The file of this very program, without symbolic links. */
+export function ownProgram(): string {
+  return realpathSync(process.argv[1] ?? '');
+}
+
 /** The folder this very program lies in: `dist` after a build, or where it is installed. */
 export function ownFolder(): string {
   return dirname(realpathSync(process.argv[1] ?? ''));

@@ -92,7 +92,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
         it.run(...NOBODY, '/usr/local/sbin/ovpn-killswitch', name),
         77,
         `"${name}" needs root`,
-        name === 'install' ? 'dist/cli.js install' : `sudo ovpn-killswitch ${name}`,
+        name === 'install' ? 'ovpn-killswitch/cli.js install' : `sudo ovpn-killswitch ${name}`,
       );
     expect(it.rules()).toEqual(base);
   });

@@ -67,3 +67,57 @@ describe.each(BACKENDS)('with %s', (backend) => {
     ]);
   });
 });
+
+describe('whatever the backend', () => {
+  const machine = useMachine((it) => it.settings('KILLSWITCH_BACKEND=nftables'));
+
+  test('doctor names what leads packets elsewhere after their first route', () => {
+    const it = machine();
+    must(
+      it.sh(`ip rule add fwmark 0x1 lookup 100; ip -6 rule add uidrange 1000-1000 lookup 100
+        nft add table inet split; nft add chain inet split out '{ type route hook output priority mangle; }'
+        nft add rule inet split out meta skuid 1000 meta mark set 1
+        iptables -t nat -A OUTPUT -p tcp --dport 9 -j DNAT --to-destination 192.0.2.1:10`),
+    );
+    const { stdout } = it.command('doctor', '--json');
+    const found = (JSON.parse(stdout) as readonly { readonly what: string }[])
+      .map(({ what }) => what)
+      .filter((what) => what.includes('elsewhere after their first route'));
+    expect(found).toEqual([
+      expect.stringContaining('fwmark 0x1 lookup 100'),
+      expect.stringContaining('uidrange 1000-1000 lookup 100'),
+      expect.stringContaining('the chain "inet split out"'),
+      expect.stringContaining('the chain "ip nat OUTPUT"'),
+    ]);
+    must(it.sh('ip rule del pref 32765; ip -6 rule del pref 32765; nft flush ruleset'));
+    expect(it.command('doctor').stdout).toContain(
+      'nothing leads packets elsewhere after their first route',
+    );
+  });
+
+  test('doctor names a table that iptables cannot read', () => {
+    const it = machine();
+    must(
+      it.sh(
+        "nft add table ip filter; nft add chain ip filter OUTPUT '{ type filter hook output priority filter; }'; nft add rule ip filter OUTPUT ct state established accept",
+      ),
+    );
+    expect(it.command('doctor').stdout).toContain('iptables-save cannot read its tables');
+    must(it.sh('nft flush ruleset'));
+  });
+
+  test('before the installation every printed command is one that can be called', () => {
+    const it = machine();
+    must(it.sh('mv /usr/local/sbin/ovpn-killswitch /run/moved'));
+    const doctor = it.run(process.execPath, BUILT_COMMAND, 'doctor').stdout;
+    const lock = it.run(
+      ...['setpriv', '--reuid=65534', '--clear-groups'],
+      ...[process.execPath, BUILT_COMMAND, 'lock'],
+    ).stderr;
+    must(it.sh('mv /run/moved /usr/local/sbin/ovpn-killswitch'));
+    const own = `sudo ${process.execPath} ${BUILT_COMMAND}`;
+    expect(doctor).toContain(`${own} lock`);
+    expect(doctor).not.toContain('sudo ovpn-killswitch');
+    expect(lock).toContain(`${own} lock`);
+  });
+});

@@ -14,7 +14,6 @@ import { shutLoginText } from '../shut-login-text.ts';
 import type { Check, Finding } from './finding.ts';
 import type { DoctorWorld, Guarded } from './world.ts';
 
-const INSTALL = 'sudo "$(command -v node)" dist/cli.js install';
 const LOCK = 'sudo ovpn-killswitch lock';
 /** What OpenVPN and one hook need together, at the least. */
 const TASKS = 10;
@@ -122,14 +121,15 @@ export const CHECKS: readonly Check[] = [
   },
   {
     title: 'Node is where the hooks of a sandboxed service can run it',
-    find: ({ interpreter, guarded }) => {
-      if (interpreter === undefined) return [problem('the hooks are not installed', INSTALL)];
+    find: ({ interpreter, guarded, program }) => {
+      const install = `sudo ${program.map(shellWord).join(' ')} install`;
+      if (interpreter === undefined) return [problem('the hooks are not installed', install)];
       if (!interpreter.isThere)
         return [
-          problem(`the hooks name ${interpreter.path}, which is not there: no hook runs`, INSTALL),
+          problem(`the hooks name ${interpreter.path}, which is not there: no hook runs`, install),
         ];
       if (HIDDEN.some((folder) => interpreter.path.startsWith(folder)))
-        return [problem(`a hardened OpenVPN service cannot see ${interpreter.path}`, INSTALL)];
+        return [problem(`a hardened OpenVPN service cannot see ${interpreter.path}`, install)];
       return guarded.flatMap((each) => closedTo(interpreter.path, each));
     },
   },
@@ -287,6 +287,26 @@ export const CHECKS: readonly Check[] = [
         ),
       ];
     },
+  },
+  {
+    title: 'nothing leads packets elsewhere after their first route',
+    find: ({ reroutes }) =>
+      reroutes.map(({ what, show }) =>
+        warning(
+          `${what} leads packets elsewhere after their first route, as another program's split tunnel does: the last hook judges where they really leave, and drops them outside of the tunnel without a word to their program`,
+          `${show} # find the program that made it; "ovpn-killswitch explain" with --leaves-by says what passes`,
+        ),
+      ),
+  },
+  {
+    title: 'iptables can read its own tables',
+    find: ({ unreadable }) =>
+      unreadable.map((what) =>
+        warning(
+          `${what}: another program has rules of nft in a table of iptables`,
+          'sudo nft list ruleset # find them, and keep to nftables: KILLSWITCH_BACKEND=nftables',
+        ),
+      ),
   },
   {
     title: 'the guests of one bridge can talk to each other',

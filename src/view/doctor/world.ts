@@ -30,6 +30,7 @@ import { options } from '../../tunnel/profile-options.ts';
 import { readWatch, type WatchReport } from '../../watch/watch-report.ts';
 import { type Neighbour, readNeighbours } from '../neighbours.ts';
 import { type OpenvpnUnit, readOpenvpnUnits } from './openvpn-units.ts';
+import { type Reroute, readReroutes, readUnreadable } from './reroutes.ts';
 
 /** A file or folder that root runs or believes. */
 export interface Guarded extends Owned {
@@ -74,6 +75,12 @@ export interface DoctorWorld {
    * nft names them.
    */
   readonly otherDrops: readonly string[];
+  /** The Node that runs, and this program's file. */
+  readonly program: readonly [node: string, file: string];
+  /** What leads packets of this machine elsewhere after their first route. */
+  readonly reroutes: readonly Reroute[];
+  /** Tools of iptables that cannot read their own tables, and why. */
+  readonly unreadable: readonly string[];
   /** Flowtables of others whose connections `lock` could not end: family, table and name. */
   readonly flowtables: readonly string[];
   /** Whether the kernel shows the frames of a bridge to IP rules now. */
@@ -284,7 +291,7 @@ function isClients(text: string): boolean {
 }
 
 /** Reads this machine. Changes nothing, and loads nothing. */
-export function readDoctorWorld(host: Host): DoctorWorld {
+export function readDoctorWorld(host: Host, program: DoctorWorld['program']): DoctorWorld {
   const file = orError(() => loadSettings(host));
   const settings = orError(() => settingsInForce(host));
   const report =
@@ -321,6 +328,9 @@ export function readDoctorWorld(host: Host): DoctorWorld {
     iptables: readIptables(host),
     neighbours: readNeighbours(host, backend),
     otherDrops: readOtherDrops(host, backend),
+    program,
+    reroutes: readReroutes(host),
+    unreadable: readUnreadable(host),
     flowtables: unendableFlowtables(host),
     showsFrames: showsFrames(host),
     leftDevices: ownerlessDevices(host),

@@ -67,6 +67,9 @@ const HEALTHY: DoctorWorld = {
   iptables: { legacy: false, nft: true },
   neighbours: [],
   otherDrops: [],
+  program: ['/usr/bin/node', '/home/me/checkout/dist/cli.js'],
+  reroutes: [],
+  unreadable: [],
   flowtables: [],
   showsFrames: false,
   leftDevices: [],
@@ -132,7 +135,31 @@ const AILMENTS: readonly (readonly [
     /one problem/,
     /Fix the file/,
   ],
-  ['no hooks', { interpreter: undefined }, /not installed/, /dist\/cli\.js install/],
+  [
+    'no hooks',
+    { interpreter: undefined },
+    /not installed/,
+    /^sudo \/usr\/bin\/node \/home\/me\/checkout\/dist\/cli\.js install$/,
+  ],
+  [
+    'a split tunnel by mark',
+    {
+      reroutes: [
+        {
+          what: 'the routing rule "32765: from all fwmark 0x1 lookup 100"',
+          show: 'sudo ip -4 rule show',
+        },
+      ],
+    },
+    /fwmark 0x1 lookup 100" leads packets elsewhere/,
+    /^sudo ip -4 rule show #/,
+  ],
+  [
+    'a table that iptables cannot read',
+    { unreadable: ["iptables-save cannot read its tables: # Table `filter' is incompatible"] },
+    /cannot read its tables/,
+    /KILLSWITCH_BACKEND=nftables/,
+  ],
   [
     'hooks whose Node is gone',
     { interpreter: { path: '/usr/bin/node', isThere: false } },
@@ -447,6 +474,7 @@ describe('what doctor looks at', () => {
           ...more.files,
         },
       }),
+      HEALTHY.program,
     );
 
   test('is the interpreter that the hooks name, not env', () => {

@@ -1,0 +1,102 @@
+import { unreadable } from '../../backend/iptables-survey.ts';
+import type { Host } from '../../host/host.ts';
+import { field } from '../../machine/json.ts';
+import { fullName, listChains } from '../../machine/kernel-state.ts';
+import { hasLegacyTables } from '../../machine/world.ts';
+import { firstPrintableLine, printable } from '../../net/printable.ts';
+
+/** Something that leads packets of this machine to another way after their first route. */
+export interface Reroute {
+  /** What does, escaped: the routing rule, or the chain and its rule. */
+  readonly what: string;
+  /** The command that shows it. */
+  readonly show: string;
+}
+
+/** So many of a kind are named. */
+const MOST = 3;
+
+/** Routing rules by mark or by account (ip-rule(8)). */
+function routingRules(host: Host): readonly Reroute[] {
+  return (['-4', '-6'] as const).flatMap((family) => {
+    const show = `ip ${family} rule show`;
+    return host
+      .run({ program: 'ip', args: [family, 'rule', 'show'] })
+      .stdout.split('\n')
+      .filter((line) => /\b(fwmark|uidrange)\b/.test(line))
+      .slice(0, MOST)
+      .map((line) => ({
+        what: `the routing rule "${printable(line.replace(/\s+/g, ' ').trim())}"`,
+        show: `sudo ${show}`,
+      }));
+  });
+}
+
+/**
+ * Rules in chains of nft that route anew what they change, and destinations that are changed on the
+ * way out. Those of iptables-nft are among them.
+ */
+function nftRules(host: Host): readonly Reroute[] {
+  const chains = host.has('nft') ? listChains(host) : '';
+  if (typeof chains === 'string') return [];
+  return chains.flatMap((chain) => {
+    const type = field(chain, 'type');
+    if (field(chain, 'hook') !== 'output' || (type !== 'route' && type !== 'nat')) return [];
+    const args = ['list', 'chain', ...fullName(chain).split(' ')];
+    const changes =
+      type === 'route'
+        ? /\bset\b|target "?(CONN)?MARK/
+        : /\b(dnat|redirect)\b|target "?(DNAT|REDIRECT)/i;
+    return host
+      .run({ program: 'nft', args })
+      .stdout.split('\n')
+      .filter((line) => /^\t\t(?!type )/.test(line) && changes.test(line))
+      .slice(0, MOST)
+      .map((line) => ({
+        what: `the rule "${printable(line.trim())}" in the chain "${fullName(chain)}"`,
+        show: `sudo nft list ruleset`,
+      }));
+  });
+}
+
+const LEGACY = [
+  { table: 'mangle', changes: /^-A OUTPUT .*-j (CONN)?MARK/ },
+  { table: 'nat', changes: /^-A OUTPUT .*-j (DNAT|REDIRECT)/ },
+] as const;
+
+/** The same in iptables-legacy. */
+function legacyRules(host: Host): readonly Reroute[] {
+  if (!hasLegacyTables(host)) return [];
+  return (['iptables', 'ip6tables'] as const).flatMap((tool) => {
+    const named = `${tool}-legacy-save` as const;
+    const program = host.has(named) ? named : (`${tool}-save` as const);
+    return LEGACY.flatMap(({ table, changes }) =>
+      host
+        .run({ program, args: ['-t', table] })
+        .stdout.split('\n')
+        .filter((line) => changes.test(line))
+        .slice(0, MOST)
+        .map((line) => ({
+          what: `the rule "${printable(line)}" in the table ${table}`,
+          show: `sudo ${program} -t ${table}`,
+        })),
+    );
+  });
+}
+
+/** What leads packets of this machine elsewhere after their first route. */
+export function readReroutes(host: Host): readonly Reroute[] {
+  return [...routingRules(host), ...nftRules(host), ...legacyRules(host)];
+}
+
+/** Tools of iptables that cannot read their own tables, and what they say, escaped. */
+export function readUnreadable(host: Host): readonly string[] {
+  return (['iptables-save', 'ip6tables-save'] as const)
+    .filter((program) => host.has(program))
+    .flatMap((program) => {
+      const why = unreadable(host.run({ program, args: [] }));
+      return why === undefined
+        ? []
+        : [`${program} cannot read its tables: ${firstPrintableLine(why)}`];
+    });
+}
