@@ -97,7 +97,7 @@ describe.each(KINDS)('%s', (kind) => {
     expect(product.run('explain', ...words).stdout).toMatch(/^drop: rest/);
 
     const again = product.succeed('lock');
-    expect(again.stdout).not.toContain('SSH');
+    expect(again.stdout).not.toContain('You are connected by SSH');
     say('1 after another lock');
     await expect.poll(() => heard, SOON).toContain('1 after another lock');
 
