@@ -182,6 +182,8 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
   const pace = paceOf(monotonic());
   const limit = milliseconds * pace;
   let deadline = monotonic() + limit;
+  // What runs without an end waits for its turn no longer than for a child.
+  const turn = Number.isFinite(limit) ? limit : CHILD_MILLISECONDS * pace;
   const log = openLog(name, shown, say);
   const found = new Map<string, string>();
 
@@ -300,7 +302,7 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
       cwd: '/',
       env: {},
       // As long as flock itself waits.
-      timeout: timeLeft(limit),
+      timeout: timeLeft(turn),
       stdio: ['ignore', 'ignore', 'ignore', descriptor],
     });
 
@@ -342,7 +344,7 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
           // ended and goes when we end, however we do. execa passes no descriptors above 2 to a
           // synchronous child, hence node:child_process.
           // In turn for as long as the deadline allows; a fifth of it is left for the work.
-          const seconds = Math.ceil(timeLeft(limit) / 1250);
+          const seconds = Math.ceil(timeLeft(turn) / 1250);
           const { status, error } = flocked(flock, ['-w', String(seconds)], descriptor);
           if (error !== undefined && errno(error) !== 'ETIMEDOUT')
             throw new KillswitchError(

@@ -55,6 +55,10 @@ describe('a client that is being stopped', () => {
     // On a loaded machine its patience may end first: then it says that the client may still run.
     expect(stale().filter(({ level }) => level > 30)).toEqual([]);
     expect(machine().status()).toMatchObject({ state: 'blocked', exact: true });
+    // One that is killed is still taken away.
+    const killed = closing();
+    must(machine().run('kill', '-9', client));
+    await expect.poll(() => killed.stale().length, SOON).toBe(1);
     watch.kill();
   });
 });
