@@ -265,10 +265,13 @@ rm -f ${Object.values(FOLDERS).join('/*.conf ')}/*.conf /var/log/ovpn-killswitch
 
     test('is stopped, and leaves the base', async (context) => {
       const it = scene(context);
+      const log = () => it.machine.file('/var/log/ovpn-killswitch.log');
+      const since = log().length;
       await nothingLeaves(it, async () => {
         await it.machine.sh(`systemctl stop ${unit}`);
         await comesTo(it, 'LOCKED: blocked');
       });
+      expect(log().slice(since)).not.toContain('reported');
       expect(await journal(it, unit)).not.toMatch(
         /remains running|EAGAIN|Resource temporarily unavailable/,
       );
