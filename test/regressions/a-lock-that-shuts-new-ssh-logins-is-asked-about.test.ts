@@ -11,7 +11,7 @@ ip -n client addr add 203.0.113.7/24 dev eth0; ip -n client link set eth0 up; ip
 /** Listens as sshd(8) does, under its name. */
 const SSHD = `process.title = 'sshd';
 require('node:net').createServer((socket) => socket.on('error', () => undefined))
-  .listen(22, '0.0.0.0', () => console.log('pid ' + process.pid))`;
+  .listen(22, '0.0.0.0', () => require('node:fs').writeFileSync('/run/sshd', String(process.pid)))`;
 /** Logs in anew, or gives up soon. */
 const LOGIN = `const socket = require('node:net').connect({ host: '203.0.113.5', port: 22 });
 const end = (word) => () => { console.log(word); process.exit(); };
@@ -26,13 +26,8 @@ describe.each(BACKENDS)('with %s', (backend) => {
   const machine = useMachine((fresh) => {
     must(fresh.sh(NETWORK));
     fresh.settings(...settings);
-    const started = must(
-      fresh.sh(`exec 2>&1; '${process.execPath}' -e "$(cat <<'END'
-${SSHD}
-END
-)" >/run/sshd.out & until grep -q pid /run/sshd.out; do sleep 0.05; done; cat /run/sshd.out`),
-    );
-    pid = /pid (\d+)/.exec(started.stdout)?.[1] ?? '';
+    fresh.sandbox.start([process.execPath, '-e', SSHD]);
+    pid = must(fresh.sh('until test -s /run/sshd; do sleep 0.05; done; cat /run/sshd')).stdout;
   });
   afterAll(() => {
     if (pid !== '') machine().run('kill', pid);
