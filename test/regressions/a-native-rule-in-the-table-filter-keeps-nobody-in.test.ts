@@ -55,9 +55,13 @@ describe.each(NATIVE)('beside "nft add rule ip filter OUTPUT %s"', (rule) => {
     );
   });
 
-  test('a setting that names iptables changes nothing, and the error names the setting that helps', () => {
+  test('a setting that names iptables changes nothing, and the error names the setting that helps', (context) => {
     const it = machine();
     addTheirs();
+    // Debian 13's iptables can read a mark that is set.
+    const listed = ran(it.run('iptables-save', '-t', 'filter'));
+    if (listed.includes('COMMIT') && !listed.includes('incompatible'))
+      context.skip('this iptables reads the rule');
     it.settings('KILLSWITCH_BACKEND=iptables');
     const before = must(it.sh('nft list ruleset')).stdout;
     const refused = it.command('lock', '--force');

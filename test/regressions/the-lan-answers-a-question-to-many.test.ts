@@ -87,7 +87,6 @@ for (const { to, port } of Object.values(questions)) {
  */
 const ASKING = `
 const dgram = require('node:dgram');
-process.setgid(12345); process.setuid(12345);
 const [questions, { late, hearing }] = JSON.parse(process.argv[1]);
 const heard = {};
 for (const [name, { to, port, from }] of Object.entries(questions)) {
@@ -123,6 +122,7 @@ async function startLan(sandbox: Sandbox): Promise<void> {
 
 async function ask(sandbox: Sandbox, pace: Pace): Promise<Heard> {
   const { status, stdout, stderr } = await sandbox.ask([
+    ...['setpriv', '--reuid', '12345', '--regid', '12345', '--clear-groups', '--'],
     process.execPath,
     '-e',
     ASKING,
