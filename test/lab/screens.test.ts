@@ -65,6 +65,9 @@ const ENDS: Readonly<Record<string, number>> = {
   // A lock without it has confirmed it.
   confirm: EXIT.failed,
   'status --watch': INTERRUPTED,
+  // There is no image at that place.
+  'install --root /var/lib/machines/new': EXIT.usage,
+  'boot enable --root /var/lib/machines/new': EXIT.usage,
   // It was unlocked just before.
   'unlock --for 5m': EXIT.usage,
 };

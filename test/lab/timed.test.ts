@@ -7,7 +7,7 @@ import { installProduct, type Product } from '../support/product.ts';
 import { dumpRules, type RuleDump } from '../support/rule-dump.ts';
 
 const RECORD = '/var/lib/ovpn-killswitch/lock.json';
-const SOON = { timeout: 15_000, interval: 100 };
+const SOON = { timeout: 40_000, interval: 100 };
 
 /**
  * Rules without what the kernel counts, and without those that keep an ended tunnel's address shut.
@@ -60,9 +60,9 @@ describe.each(KINDS)('%s', (kind) => {
   test('a lock that is confirmed stays', async (context) => {
     machine.sandbox(context);
     if (product === undefined) throw new Error('not installed');
-    product.succeed('lock', '--confirm', '6');
+    product.succeed('lock', '--confirm', '12');
     product.succeed('confirm');
-    await new Promise((resolve) => setTimeout(resolve, 6_500));
+    await new Promise((resolve) => setTimeout(resolve, 12_500));
     expect(product.report()).toMatchObject({ exit: 0, state: 'blocked' });
     expect(product.run('confirm').status).toBe(1);
   });
@@ -72,7 +72,7 @@ describe.each(KINDS)('%s', (kind) => {
     if (product === undefined) throw new Error('not installed');
     product.succeed('lock');
     const locked = shape(dumpRules(sandbox));
-    product.succeed('unlock', '--for', '2s');
+    product.succeed('unlock', '--for', '6s');
     const { report } = product;
     expect(report().state).toBe('unlocked');
     // Settings that are broken meanwhile must not keep it open.
@@ -140,7 +140,7 @@ describe.each(KINDS)('%s', (kind) => {
     }
 
     test('go back by themselves to exactly the rules of before, with a tunnel that has come meanwhile', async (context) => {
-      const { sandbox, product: it, before } = tried(context, '6');
+      const { sandbox, product: it, before } = tried(context, '12');
       expect(it.hook('up').status).toBe(0);
       await expect
         .poll(() => it.report(), SOON)
@@ -152,14 +152,14 @@ describe.each(KINDS)('%s', (kind) => {
     });
 
     test('are taken back by the next hook when everything that times them was killed', async (context) => {
-      const { sandbox, product: it, before } = tried(context, '3');
+      const { sandbox, product: it, before } = tried(context, '10');
       const timers = () =>
         sandbox
           .run(['sh', '-c', "grep -lz '^due$' /proc/[0-9]*/cmdline 2>/dev/null"])
           .stdout.match(/\d+/g) ?? [];
       // Only processes of the sandbox are seen there.
       for (const pid of timers()) sandbox.run(['kill', '-9', pid]);
-      await new Promise((resolve) => setTimeout(resolve, 3_500));
+      await new Promise((resolve) => setTimeout(resolve, 10_500));
       expect(it.report()).toMatchObject({ exit: 2, trialUntil: null });
       expect(it.hook('up').status).toBe(0);
       expect(it.report()).toMatchObject({ exit: 0, state: 'connected' });
@@ -168,12 +168,12 @@ describe.each(KINDS)('%s', (kind) => {
     });
 
     test('stay once they are confirmed, and are what the machine boots with', async (context) => {
-      const { sandbox, product: it, trial } = tried(context, '6');
+      const { sandbox, product: it, trial } = tried(context, '12');
       const base = () => sandbox.run(['sh', '-c', 'cat /var/lib/ovpn-killswitch/base.*']).stdout;
       expect(base()).not.toContain('203.0.113.99');
       it.succeed('confirm');
       expect(base()).toContain('203.0.113.99');
-      await new Promise((resolve) => setTimeout(resolve, 6_500));
+      await new Promise((resolve) => setTimeout(resolve, 12_500));
       expect(it.report()).toMatchObject({ exit: 0, trialUntil: null, settingsChanged: false });
       expect(shape(dumpRules(sandbox))).toEqual(trial);
     });
