@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { HEAVY } from './test/heavy.ts';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 /**
  * The heavy tier: other Debians, other OpenVPNs, and what is heavy of the others. `.ci/lab` builds
@@ -12,6 +13,7 @@ export default defineConfig({
     pool: 'forks',
     // Most tests wait for a process: more of them than processors.
     maxWorkers: 5,
+    sequence: { sequencer: LongestFirst },
     testTimeout: 120_000,
     hookTimeout: 60_000,
     reporters: ['default', './test/support/closing-line.ts'],
