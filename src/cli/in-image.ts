@@ -3,9 +3,12 @@ import type { Host } from '../host/host.ts';
 import { PROGRAM_FOLDERS } from '../host/paths.ts';
 import { ownFolder } from '../host/program-files.ts';
 import { programPath } from '../host/program-path.ts';
+import { replaceableByOthers } from '../launch/interpreter.ts';
 import { printable } from '../net/printable.ts';
 import { misused } from './parse-arguments.ts';
 
+/** Where systemd keeps images (machinectl(1)). */
+const IMAGES = '/var/lib/machines';
 /** Where the program lies inside: below the image's own /run, which is memory meanwhile. */
 const PROGRAM = '/run/ovpn-killswitch-program';
 
@@ -26,7 +29,8 @@ exec chroot "$image" "$@"`;
 /**
  * Runs a command of ours in the image at a folder, with the image's own Node: nothing outside of it
  * is changed, and no program of the running system is asked.
- * @throws KillswitchError USAGE where there is no such image, NO_IMAGE where it has no Node
+ * @throws KillswitchError USAGE where there is no such image, OWNER where others than root could
+ * change it, NO_IMAGE where it has no Node
  */
 export function runInImage(
   host: Host,
@@ -37,6 +41,14 @@ export function runInImage(
   const place = image.startsWith('/') ? host.place(image) : undefined;
   if (place === undefined || place === '/' || host.owner(place)?.kind !== 'folder')
     throw misused({ usage }, `"${printable(image)}" is not the absolute path of an image's folder`);
+  // Its programs are run as root, and nothing keeps them in the image.
+  const unsafe = replaceableByOthers(place);
+  if (unsafe !== undefined)
+    throw new KillswitchError(
+      'OWNER',
+      `${printable(unsafe)}, and programs of the image would run as root`,
+      `Copy the image to a folder that root alone can write to, such as ${IMAGES}, and name that.`,
+    );
   const node = PROGRAM_FOLDERS.map((folder) => `${folder}/node`).find((path) =>
     host.exists(`${place}${path}`),
   );

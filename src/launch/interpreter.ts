@@ -27,14 +27,10 @@ export function firstLine(node: string): string {
 const HIDDEN = ['/home/', '/root/', '/run/user/'];
 
 /**
- * Why OpenVPN's hooks must not run this interpreter where it lies; undefined when they may. What
- * root runs must belong to root, with every folder above it.
+ * Why others than root could replace a file or folder; undefined when they could not: it must belong
+ * to root, with every folder above it. A path with links is no path to ask about.
  */
-export function unsafeInterpreter(path: string): string | undefined {
-  if (!/^[\w./+@-]{1,100}$/.test(path))
-    return 'its path cannot stand in the first line of a program';
-  const hidden = HIDDEN.find((folder) => path.startsWith(folder));
-  if (hidden !== undefined) return `a hardened OpenVPN unit cannot see ${hidden.slice(0, -1)}`;
+export function replaceableByOthers(path: string): string | undefined {
   for (let at = path; ; at = dirname(at)) {
     const { uid, mode } = lstatSync(at);
     if (uid !== 0) return `${at} does not belong to root`;
@@ -43,4 +39,13 @@ export function unsafeInterpreter(path: string): string | undefined {
     if ((mode & 0o022) !== 0 && !sticky) return `others than root can write to ${at}`;
     if (at === '/') return undefined;
   }
+}
+
+/** Why OpenVPN's hooks must not run this interpreter where it lies; undefined when they may. */
+export function unsafeInterpreter(path: string): string | undefined {
+  if (!/^[\w./+@-]{1,100}$/.test(path))
+    return 'its path cannot stand in the first line of a program';
+  const hidden = HIDDEN.find((folder) => path.startsWith(folder));
+  if (hidden !== undefined) return `a hardened OpenVPN unit cannot see ${hidden.slice(0, -1)}`;
+  return replaceableByOthers(path);
 }

@@ -84,4 +84,26 @@ describe('an image', () => {
     ] as const)
       expect(machine().command('install', '--root', folder).status, folder).toBe(status);
   });
+
+  test('is refused where a user could change the programs that root would run in it', () => {
+    const it = machine();
+    // The user's Node: it would run as root, outside of any sandbox.
+    must(
+      it.sh(
+        'mkdir -p /var/theirs/usr/bin /var/theirs/proc /var/theirs/dev /var/theirs/run; printf "#!/bin/sh\\ntouch /run/has-run\\n" >/var/theirs/usr/bin/node; chmod 755 /var/theirs/usr/bin/node; chown -R 1234 /var/theirs',
+      ),
+    );
+    for (const folder of ['/var/theirs', '/var/theirs/usr']) {
+      must(it.sh('chown -R root /var/theirs/usr'));
+      const refused = it.command('install', '--root', folder);
+      expect(refused.status, ran(refused)).toBe(73);
+      expect(refused.stderr).toContain('/var/theirs does not belong to root');
+    }
+    must(it.sh(`chmod 777 ${IMAGE}`));
+    const writable = it.command('boot', 'enable', '--root', IMAGE);
+    must(it.sh(`chmod 755 ${IMAGE}`));
+    expect(writable.status, ran(writable)).toBe(73);
+    expect(writable.stderr).toContain(`others than root can write to ${IMAGE}`);
+    expect(it.exists('/run/has-run')).toBe(false);
+  });
 });
