@@ -57,8 +57,7 @@ function auto({ has, iptablesFails, nftablesFails }: World): {
   if (!has.iptables) return { name: 'nftables', why: 'iptables is not installed' };
   if (!has.nft) return { name: 'iptables', why: 'nft is not installed' };
   const unfit = nftablesFails();
-  if (unfit === undefined)
-    return { name: 'nftables', why: 'nft is installed, and no other program changes our table' };
+  if (unfit === undefined) return { name: 'nftables', why: 'nft is installed' };
   const also = iptablesFails();
   return also === undefined
     ? { name: 'iptables', why: unfit }

@@ -35,7 +35,10 @@ function command(program: Program, asked: readonly Place[]): Command {
   return { program, args: ['--noflush'], stdin: `${lines.join('\n')}\n` };
 }
 
-/** The answer in the words of iptables-save, with one COMMIT for all tables; undefined unless it has each chain in its place. */
+/**
+ * The answer in the words of iptables-save, with one COMMIT for all tables; undefined unless it has
+ * each chain in its place.
+ */
 function asSave(asked: readonly Place[], { status, stdout }: Output): string | undefined {
   const lines: string[] = [];
   let next = 0;

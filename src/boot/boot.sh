@@ -29,6 +29,8 @@ motd=/run/motd.d/ovpn-killswitch
 
 # Seconds that a tool may take: longer than it waits for the lock of xtables. One that hangs has failed.
 patience=8
+# The base gets more: on a machine that is slow at boot, a drop of everything would cut off its owner.
+base_patience=20
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
@@ -80,8 +82,9 @@ families() {
 base() {
   if [ -e "$state/base.nft" ]; then
     whole "$state/base.nft" || { flaw "$state/base.nft" 'is damaged'; return 1; }
-    bounded "$patience" nft -f "$state/base.nft" || { echo "nft did not take $state/base.nft"; return 1; }
-    return 0
+    bounded "$base_patience" nft -f "$state/base.nft" && return 0
+    if stopped "$?"; then echo "nft was stopped after $base_patience s"; else echo "nft did not take $state/base.nft"; fi
+    return 1
   fi
   for tool in $(families); do
     file=$state/base.v4

@@ -69,7 +69,7 @@ export function carryOut(host: Host, plan: BootPlan): void {
   }
 }
 
-/** The strategies whose files are no part of a plan: systemd's has netfilter-persistent's plugin. */
+/** Strategies whose files are no part of a plan: systemd's has netfilter-persistent's plugin. */
 function othersThan({ files }: BootPlan, chosen: StrategyName): readonly StrategyName[] {
   const hasPlugin = files.some(({ path }) => path === PLUGIN_FILE);
   return STRATEGY_NAMES.filter(

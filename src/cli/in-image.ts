@@ -1,9 +1,8 @@
 import { EXIT, type ExitStatus, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PROGRAM_FOLDERS } from '../host/paths.ts';
-import { ownFolder } from '../host/program-files.ts';
+import { ownFolder, replaceableByOthers } from '../host/program-files.ts';
 import { programPath } from '../host/program-path.ts';
-import { replaceableByOthers } from '../launch/interpreter.ts';
 import { printable } from '../net/printable.ts';
 import { misused } from './parse-arguments.ts';
 

@@ -3,6 +3,7 @@ import {
   constants,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -81,4 +82,19 @@ export function firstFile(paths: readonly string[]): string | undefined {
 
 export function textOf(path: string): string {
   return readFileSync(path, 'utf8');
+}
+
+/**
+ * Why others than root could replace a file or folder; undefined when they could not. It must belong
+ * to root, with every folder above it. `path` has no links.
+ */
+export function replaceableByOthers(path: string): string | undefined {
+  for (let at = path; ; at = dirname(at)) {
+    const { uid, mode } = lstatSync(at);
+    if (uid !== 0) return `${at} does not belong to root`;
+    // A folder with the sticky bit, such as /tmp, lets nobody replace what belongs to root.
+    const sticky = (mode & 0o1000) !== 0 && at !== path;
+    if ((mode & 0o022) !== 0 && !sticky) return `others than root can write to ${at}`;
+    if (at === '/') return undefined;
+  }
 }

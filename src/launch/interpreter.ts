@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { lstatSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { replaceableByOthers } from '../host/program-files.ts';
 
 /** Fewer threads: Debian's openvpn@.service allows ten tasks, OpenVPN and its hooks together. */
 export const NODE_FLAG = '--v8-pool-size=0';
@@ -25,21 +24,6 @@ export function firstLine(node: string): string {
 
 /** Folders that a hardened OpenVPN unit shows empty (systemd.exec(5), ProtectHome=). */
 const HIDDEN = ['/home/', '/root/', '/run/user/'];
-
-/**
- * Why others than root could replace a file or folder; undefined when they could not: it must belong
- * to root, with every folder above it. A path with links is no path to ask about.
- */
-export function replaceableByOthers(path: string): string | undefined {
-  for (let at = path; ; at = dirname(at)) {
-    const { uid, mode } = lstatSync(at);
-    if (uid !== 0) return `${at} does not belong to root`;
-    // A folder with the sticky bit, such as /tmp, lets nobody replace what belongs to root.
-    const sticky = (mode & 0o1000) !== 0 && at !== path;
-    if ((mode & 0o022) !== 0 && !sticky) return `others than root can write to ${at}`;
-    if (at === '/') return undefined;
-  }
-}
 
 /** Why OpenVPN's hooks must not run this interpreter where it lies; undefined when they may. */
 export function unsafeInterpreter(path: string): string | undefined {

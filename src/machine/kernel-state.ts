@@ -140,7 +140,7 @@ export function kernelStateText({ ours, drops, unread }: KernelState): string {
   return 'OPEN. No rule of ovpn-killswitch is loaded.';
 }
 
-/** A line for each chain of others that drops: who opens a machine may wonder why nothing passes. */
+/** A line for each chain of others that drops: after `unlock` it says why nothing passes. */
 export function otherDropLines({ drops }: KernelState): readonly string[] {
   return drops.map((chain) => `the policy of the chain "${chain}", which is not ours, drops`);
 }

@@ -10,8 +10,8 @@ const FOLDERS = [
 ];
 
 /**
- * The units that start OpenVPN with a profile, enabled or not: the templates, and the instances that
- * have files of their own.
+ * The units that start OpenVPN with a profile, enabled or not: the templates, and the instances
+ * that have files of their own.
  */
 export function openvpnUnits(host: Host): readonly string[] {
   const named = FOLDERS.flatMap((folder) => host.list(folder)).map((name) =>

@@ -5,7 +5,7 @@ import { must, useMachine } from '../hooks/installed-machine.ts';
 const SOON = { timeout: 15_000, interval: 100 };
 
 /**
- * OpenVPN that systemd stops closes its device and calls `down` then: whoever looks in between sees
+ * OpenVPN that systemd stops closes its device and calls `down` then: a hook that looks in between sees
  * a tunnel without a device.
  */
 describe('a client that is being stopped', () => {

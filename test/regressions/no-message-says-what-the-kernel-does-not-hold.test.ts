@@ -3,13 +3,12 @@ import {
   BACKENDS,
   BUILT_COMMAND,
   LIBRARY,
-  type Machine,
   must,
   ran,
   STATE,
   useMachine,
 } from '../hooks/installed-machine.ts';
-import { hideHere, mountHere, overlayPrograms, undoAll } from '../hooks/obstacles.ts';
+import { hideHere, mountHere, standIn, undoAll } from '../hooks/obstacles.ts';
 import { readKernel } from '../support/kernel-listing.ts';
 
 /**
@@ -23,17 +22,6 @@ const RECOVER = `${LIBRARY}/recover`;
 const KINDS = ['', '-nft', '-legacy'];
 const every = (end: string) =>
   KINDS.flatMap((kind) => [`iptables${kind}-${end}`, `ip6tables${kind}-${end}`]);
-
-/** Puts a script in the place of programs that are there. */
-function standIn(it: Machine, script: string, ...programs: readonly string[]): void {
-  overlayPrograms(it, ['/usr/sbin']);
-  for (const program of programs)
-    must(
-      it.sh(
-        `path=$(command -v ${program}) || exit 0; rm -f "$path"; printf '#!/bin/sh\\n${script}\\n' >"$path"; chmod 755 "$path"`,
-      ),
-    );
-}
 
 describe.each(BACKENDS)('with %s', (backend) => {
   const settings = [

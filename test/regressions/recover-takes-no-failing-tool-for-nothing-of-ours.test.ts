@@ -1,30 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import {
-  BACKENDS,
-  LIBRARY,
-  type Machine,
-  must,
-  ran,
-  STATE,
-  useMachine,
-} from '../hooks/installed-machine.ts';
-import { hideHere, mountHere, overlayPrograms, undoAll } from '../hooks/obstacles.ts';
+import { BACKENDS, LIBRARY, must, ran, STATE, useMachine } from '../hooks/installed-machine.ts';
+import { hideHere, mountHere, standIn, undoAll } from '../hooks/obstacles.ts';
 import { addFarHost, oursInKernel, reached } from '../support/far-host.ts';
 
 const RECOVER = `${LIBRARY}/recover`;
 const BOTH = ['ipv4', 'ipv6'];
-
-/** Puts a script in the place of programs. */
-function standIn(it: Machine, script: string, ...programs: readonly string[]): void {
-  overlayPrograms(it, ['/usr/sbin']);
-  for (const program of programs) {
-    must(
-      it.sh(
-        `path=$(command -v ${program}); rm -f "$path"; printf '#!/bin/sh\\n${script}\\n' >"$path"; chmod 755 "$path"`,
-      ),
-    );
-  }
-}
 
 const TOOLS = {
   nftables: ['nft'],
@@ -134,6 +114,7 @@ describe('when iptables is the nft kind', () => {
     const since = Date.now();
     const ended = it.sandbox.run([`${LIBRARY}/boot`], { milliseconds: 60_000 });
     expect(ended.status, ran(ended)).toBe(0);
+    expect(ended.stderr).toContain('nft was stopped after 20 s');
     expect(Date.now() - since).toBeLessThan(45_000);
     expect(reached(it)).toEqual([]);
     undoAll(it);

@@ -1,7 +1,7 @@
 import type { BackendName } from '../../src/policy/settings.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import { LIBRARY, type Machine, must, STATE } from '../hooks/installed-machine.ts';
-import { hideHere, mountHere, overlayPrograms } from '../hooks/obstacles.ts';
+import { hideHere, mountHere, standIn } from '../hooks/obstacles.ts';
 
 /** One call of a command in a state that was brought about for it. */
 export interface Step {
@@ -26,22 +26,6 @@ const ALL_TOOLS = ['nft', ...every('save'), ...every('restore')];
 const COMMAND = '/usr/local/sbin/ovpn-killswitch';
 const RECOVER = `${LIBRARY}/recover`;
 const ENDPOINT = 'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp';
-
-/** Puts a script in the place of programs that are there: `$real` is what was there. */
-export function standIn(it: Machine, script: string, ...programs: readonly string[]): void {
-  must(it.run('mkdir', '-p', '/run/real'));
-  const found = programs.filter(
-    (each) =>
-      it.sh(`cp -n "$(readlink -f "$(command -v ${each})")" /run/real/${each}`).status === 0,
-  );
-  overlayPrograms(it, ['/usr/sbin']);
-  for (const program of found) {
-    const path = must(it.sh(`command -v ${program}`)).stdout.trim();
-    must(it.run('rm', '-f', path));
-    it.write(path, `#!/bin/sh\nreal=/run/real/${program}\n${script}\n`);
-    must(it.run('chmod', '755', path));
-  }
-}
 
 const settings = (it: Machine, backend: BackendName, ...more: readonly string[]) =>
   it.settings(`KILLSWITCH_BACKEND=${backend}`, ENDPOINT, ...more);

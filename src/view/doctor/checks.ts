@@ -293,7 +293,7 @@ export const CHECKS: readonly Check[] = [
     find: ({ reroutes }) =>
       reroutes.map(({ what, show }) =>
         warning(
-          `${what} leads packets elsewhere after their first route, as another program's split tunnel does: the last hook judges where they really leave, and drops them outside of the tunnel without a word to their program`,
+          `${what} leads packets elsewhere after their first route, as another program's split tunnel does: the last hook drops them outside the tunnel, and their program gets no error`,
           `${show} # find the program that made it; "ovpn-killswitch explain" with --leaves-by says what passes`,
         ),
       ),

@@ -19,7 +19,7 @@ const only = (...programs: readonly (keyof World['has'])[]): World['has'] => ({
   iptables: programs.includes('iptables'),
   ip6tables: programs.includes('ip6tables'),
 });
-const OWN = 'nftables: nft is installed, and no other program changes our table';
+const OWN = 'nftables: nft is installed';
 const FLUSHED =
   'KILLSWITCH_BACKEND says iptables, but firewalld with FirewallBackend=iptables would flush all of it, and open this machine';
 const NO_IPV6 = 'this kernel has no IPv6: only IPv4 is locked, and nothing else can leave';
