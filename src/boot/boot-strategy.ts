@@ -1,5 +1,5 @@
 import type { Command } from '../backend/backend.ts';
-import type { readBaseTexts } from '../machine/base-texts.ts';
+import type { readBaseTexts } from '../record/base-texts.ts';
 
 /**
  * Ways to have the base rules loaded at boot; `plain` stands for a line that the machine's owner

@@ -1,7 +1,7 @@
 import type { Host } from '../host/host.ts';
-import { readBaseTexts } from '../machine/base-texts.ts';
 import { isApart } from '../machine/chroot.ts';
-import { bootsLocked, readLockRecord } from '../machine/lock-record.ts';
+import { readBaseTexts } from '../record/base-texts.ts';
+import { bootsLocked, readLockRecord } from '../record/lock-record.ts';
 import type { BootMachine } from './boot-strategy.ts';
 import type { BootWorld } from './choose.ts';
 import { PLUGINS } from './netfilter-persistent.ts';

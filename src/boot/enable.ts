@@ -1,15 +1,15 @@
 import { basename } from 'node:path';
 import { asKillswitchError, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { readLiveTunnels } from '../machine/live-tunnels.ts';
+import { devices } from '../machine/tunnel-device.ts';
+import type { Settings } from '../policy/settings.ts';
+import { readLiveTunnels } from '../record/live-tunnels.ts';
 import {
   bootsLocked,
   hasPlainRecord,
   readLockRecord,
   writePlainRecord,
-} from '../machine/lock-record.ts';
-import { devices } from '../machine/tunnel-device.ts';
-import type { Settings } from '../policy/settings.ts';
+} from '../record/lock-record.ts';
 import { BOOT_PROBLEM, BOOT_SCRIPT } from './boot-script.ts';
 import {
   type BootFile,

@@ -1,7 +1,7 @@
 import { asKillswitchError, explainError, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { bootsLocked, readLockRecord } from '../machine/lock-record.ts';
+import { bootsLocked, readLockRecord } from '../record/lock-record.ts';
 import { BOOT_SCRIPT } from './boot-script.ts';
 import { DAEMON_RELOAD } from './drop-in.ts';
 import { enabledStrategyName } from './enabled-strategy-name.ts';

@@ -1,5 +1,5 @@
 import { KillswitchError } from '../errors.ts';
-import type { BaseFile } from '../machine/base-texts.ts';
+import type { BaseFile } from '../record/base-texts.ts';
 import type { BootFile, BootMachine, BootStrategy } from './boot-strategy.ts';
 import { withoutRules } from './saved-rules.ts';
 

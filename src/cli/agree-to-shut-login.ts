@@ -1,10 +1,10 @@
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { loadSettings } from '../machine/load-settings.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
-import { type ShutLogin, shutLogin } from '../machine/next-login.ts';
-import { settingsInForce } from '../machine/settings-in-force.ts';
-import { saidSession } from '../machine/ssh-sessions.ts';
+import { saidSession } from '../machine/own-ssh-session.ts';
+import { readLockRecord } from '../record/lock-record.ts';
+import { settingsInForce } from '../record/settings-in-force.ts';
+import { type ShutLogin, shutLogin } from '../view/next-login.ts';
 import { shutLoginLines, shutLoginText } from '../view/shut-login-text.ts';
 import type { Context } from './command.ts';
 import { parseDuration } from './duration.ts';

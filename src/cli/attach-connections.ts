@@ -1,10 +1,10 @@
+import { makeDnsExclusive, restoreDns } from '../dns/vpn-dns.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { forgetRemembered } from '../machine/remembered-networks.ts';
 import { vpnConnections } from '../machine/vpn-connections.ts';
-import { makeDnsExclusive, restoreDns } from '../machine/vpn-dns.ts';
 import { printable } from '../net/printable.ts';
+import { forgetRemembered } from '../record/remembered-networks.ts';
 import type { ConnectionUuid } from '../tunnel/networkmanager-event.ts';
 import type { Context } from './command.ts';
 

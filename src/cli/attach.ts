@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { EXIT, KillswitchError } from '../errors.ts';
 import { PATHS } from '../host/paths.ts';
-import { keepAttached } from '../machine/attached-profiles.ts';
-import { gaps } from '../machine/known-endpoints.ts';
-import { readLiveTunnels } from '../machine/live-tunnels.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
-import { addressCounts, type Pin } from '../machine/pins.ts';
 import { printable } from '../net/printable.ts';
+import { keepAttached } from '../record/attached-profiles.ts';
+import { gaps } from '../record/known-endpoints.ts';
+import { readLiveTunnels } from '../record/live-tunnels.ts';
+import { readLockRecord } from '../record/lock-record.ts';
+import { addressCounts, type Pin } from '../record/pins.ts';
 import { learnProfiles } from '../transaction/refresh.ts';
 import { attach as attachText, detach } from '../tunnel/attachment.ts';
 import { readProfile } from '../tunnel/profile.ts';

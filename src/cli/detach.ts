@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { EXIT } from '../errors.ts';
-import { attachedProfiles, forgetAttached } from '../machine/attached-profiles.ts';
-import { forgetRemembered } from '../machine/remembered-networks.ts';
 import { markerDamage } from '../net/marked-block.ts';
+import { attachedProfiles, forgetAttached } from '../record/attached-profiles.ts';
+import { forgetRemembered } from '../record/remembered-networks.ts';
 import { followForgotten, unlearnProfiles } from '../transaction/refresh.ts';
 import { detach as detachText } from '../tunnel/attachment.ts';
 import { CONNECTIONS, detachConnections, FILES } from './attach-connections.ts';

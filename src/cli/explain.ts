@@ -1,12 +1,12 @@
 import { EXIT, KillswitchError } from '../errors.ts';
-import { uidOf } from '../machine/known-endpoints.ts';
-import { type Report, readReport } from '../machine/report.ts';
-import { settingsInForce } from '../machine/settings-in-force.ts';
+import { uidOf } from '../record/known-endpoints.ts';
+import { settingsInForce } from '../record/settings-in-force.ts';
 import { judge, type Looks } from '../ruleset/evaluate.ts';
 import { REASONS } from '../ruleset/reasons.ts';
 import { answersEarly } from '../ruleset/ruleset.ts';
 import { lookOrSay } from '../transaction/look-or-say.ts';
 import type { PictureLine } from '../view/picture.ts';
+import { type Report, readReport } from '../view/report.ts';
 import type { CliCommand, Flags } from './command.ts';
 import { describedPacket } from './described-packet.ts';
 import { parseArguments } from './parse-arguments.ts';

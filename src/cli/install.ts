@@ -14,8 +14,8 @@ import {
 } from '../host/program-files.ts';
 import { type HookFiles, placeHooks } from '../launch/installed-hooks.ts';
 import { firstLine, unsafeInterpreter } from '../launch/interpreter.ts';
-import { forgetLastTransaction } from '../machine/last-transaction.ts';
-import { LOCK_RECORD, readLockRecord } from '../machine/lock-record.ts';
+import { forgetLastTransaction } from '../record/last-transaction.ts';
+import { LOCK_RECORD, readLockRecord } from '../record/lock-record.ts';
 import type { CliCommand, Flags } from './command.ts';
 import { placeDispatcher } from './dispatcher-scripts.ts';
 import { runInImage } from './in-image.ts';

@@ -4,12 +4,13 @@ import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { ownFolder } from '../host/program-files.ts';
 import { tellProcess } from '../host/tell-process.ts';
-import { type Daemon, readLiveTunnels, startOf } from '../machine/live-tunnels.ts';
+import { type Daemon, startOf } from '../machine/daemon.ts';
 import { devices } from '../machine/tunnel-device.ts';
 import { closing } from '../proof/closing.ts';
 import { openCounters } from '../proof/here-counters.ts';
 import { HERE_CLASSES, HERE_PINGS, HERE_PROBES, type HereOrders } from '../proof/here-probes.ts';
 import { NOBODY } from '../proof/probes.ts';
+import { readLiveTunnels } from '../record/live-tunnels.ts';
 import type { Context } from './command.ts';
 import { drawn } from './screen.ts';
 

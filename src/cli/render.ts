@@ -3,14 +3,14 @@ import { iptables } from '../backend/iptables.ts';
 import { nftables } from '../backend/nftables.ts';
 import { EXIT } from '../errors.ts';
 import { PATHS } from '../host/paths.ts';
-import { readAfterLock } from '../machine/kept-shut.ts';
-import { gatherKnown } from '../machine/known-endpoints.ts';
 import { loadSettings } from '../machine/load-settings.ts';
-import { intend } from '../machine/report.ts';
 import { readWorld } from '../machine/world.ts';
 import { FAMILIES } from '../net/address.ts';
 import { decide, tunnelsOf } from '../policy/policy.ts';
+import { readAfterLock } from '../record/kept-shut.ts';
+import { gatherKnown } from '../record/known-endpoints.ts';
 import { compile } from '../ruleset/compile.ts';
+import { intend } from '../transaction/intend.ts';
 import type { CliCommand, Flags } from './command.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
 
@@ -45,13 +45,13 @@ export const render: CliCommand = {
     const families = host.exists(PATHS.ipv6) ? FAMILIES : (['ipv4'] as const);
     const backend =
       named === undefined
-        ? choose(readWorld(host, settings.backend, true)).backend
+        ? choose(readWorld(host, settings.backend, 'anew')).backend
         : named === 'nftables'
           ? nftables
           : iptables(families);
     const { replace } = backend;
-    const { policy, live } = intend(host, settings, gatherKnown(host, settings));
     // A lock ends a portal, and forgets what reconnects or has ended.
+    const { policy, live } = intend(host, settings, gatherKnown(host, settings), undefined);
     const { former } = readAfterLock(host, live);
     const { commit } = replace(compile(decide(policy.base, tunnelsOf(policy), undefined, former)), {
       image: [],

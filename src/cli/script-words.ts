@@ -17,13 +17,13 @@ import { OURS } from '../dns/resolv-conf-text.ts';
 import { RECORD } from '../dns/resolvconf.ts';
 import { EXIT } from '../errors.ts';
 import { PATHS, PROGRAM_FOLDERS } from '../host/paths.ts';
-import { BASE_FILES } from '../machine/base-texts.ts';
-import { OPENS_JOINED } from '../machine/hosts-file.ts';
-import { CHAINS_MADE, LOCK_RECORD, PLAIN_FILE, POLICIES_BEFORE } from '../machine/lock-record.ts';
-import { SSH_SESSIONS } from '../machine/ssh-sessions.ts';
-import { KEPT } from '../machine/trial.ts';
 import { CLASS } from '../machine/tunnel-device.ts';
 import { BLOCK_CLOSES, BLOCK_OPENS, MARKER_RULE } from '../net/marked-block.ts';
+import { BASE_FILES } from '../record/base-texts.ts';
+import { OPENS_JOINED } from '../record/hosts-file.ts';
+import { CHAINS_MADE, LOCK_RECORD, PLAIN_FILE, POLICIES_BEFORE } from '../record/lock-record.ts';
+import { SSH_SESSIONS } from '../record/ssh-sessions.ts';
+import { KEPT } from '../record/trial.ts';
 import { WATCH_SERVICE } from '../watch/service.ts';
 
 /** The rule for markers as lines of awk: `rule["outside opens"] = "inside"`. */

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { readBoot } from '../boot/boot-report.ts';
 import { EXIT, type ExitStatus, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { LOCK_RECORD } from '../machine/lock-record.ts';
+import { LOCK_RECORD } from '../record/lock-record.ts';
 import { picture, shortText } from '../view/picture.ts';
 import { statusJson } from '../view/status-json.ts';
 import { statusMetrics } from '../view/status-metrics.ts';

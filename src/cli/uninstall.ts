@@ -1,15 +1,15 @@
 import { dirname, join } from 'node:path';
 import { NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW } from '../boot/nftables-service.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
+import { exclusiveConnections, restoreDns } from '../dns/vpn-dns.ts';
 import { asKillswitchError, EXIT, explainError, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { otherDropLines, readKernelState } from '../machine/kernel-state.ts';
-import { profilePaths } from '../machine/known-endpoints.ts';
 import { loadSettings } from '../machine/load-settings.ts';
-import { exclusiveConnections, restoreDns } from '../machine/vpn-dns.ts';
 import { markerDamage } from '../net/marked-block.ts';
 import { defaultSettings, type Settings } from '../policy/settings.ts';
+import { profilePaths } from '../record/known-endpoints.ts';
 import { unlockMachine } from '../transaction/lock.ts';
 import { detach } from '../tunnel/attachment.ts';
 import type { CliCommand } from './command.ts';

@@ -4,7 +4,7 @@ import { EXIT, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { otherDropLines } from '../machine/kernel-state.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
+import { readLockRecord } from '../record/lock-record.ts';
 import { unlockMachine } from '../transaction/lock.ts';
 import { ago } from '../view/picture.ts';
 import type { CliCommand, Flags } from './command.ts';

@@ -5,7 +5,7 @@ import { EXIT, KillswitchError } from '../errors.ts';
 import { linuxHost } from '../host/linux.ts';
 import { listen } from '../host/listen.ts';
 import { PATHS } from '../host/paths.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
+import { readLockRecord } from '../record/lock-record.ts';
 import { watchService } from '../watch/service.ts';
 import { watch as startWatch } from '../watch/watch.ts';
 import { readWatch } from '../watch/watch-report.ts';

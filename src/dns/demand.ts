@@ -1,7 +1,7 @@
-import type { LiveTunnel } from '../machine/live-tunnels.ts';
 import type { HostName } from '../net/host-name.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import type { Settings } from '../policy/settings.ts';
+import type { LiveTunnel } from '../record/live-tunnels.ts';
 import type { Resolver } from '../tunnel/resolvers.ts';
 
 /** Whom the system is to ask while a tunnel is live. There is at least one resolver. */

@@ -1,10 +1,10 @@
 import { asKillswitchError, explainError, type KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { stateNow } from '../machine/kernel-state.ts';
-import { type LiveTunnel, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
-import { settingsInForce } from '../machine/settings-in-force.ts';
 import type { Settings } from '../policy/settings.ts';
+import { type LiveTunnel, readLiveTunnels, staleTunnels } from '../record/live-tunnels.ts';
+import { readLockRecord } from '../record/lock-record.ts';
+import { settingsInForce } from '../record/settings-in-force.ts';
 import { type Choice, choose, STRATEGIES, type StrategyName } from './choose.ts';
 import { type Demand, demandsOf } from './demand.ts';
 import { readBefore } from './resolv-conf-before.ts';

@@ -2,23 +2,23 @@ import { demandsOf } from '../dns/demand.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { forgetReplaced } from '../machine/former-tunnels.ts';
-import { gatherKnown, hasNames, savedKnown } from '../machine/known-endpoints.ts';
-import {
-  type LiveTunnel,
-  removeLiveTunnel,
-  sameLiveTunnel,
-  writeLiveTunnel,
-} from '../machine/live-tunnels.ts';
 import { loadSettings } from '../machine/load-settings.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
-import { rememberNetworks } from '../machine/remembered-networks.ts';
-import { settingsInForce } from '../machine/settings-in-force.ts';
 import { deviceKind } from '../machine/tunnel-device.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { LOOPBACK } from '../net/well-known.ts';
 import { baseOf } from '../policy/policy.ts';
+import { forgetReplaced } from '../record/former-tunnels.ts';
+import { gatherKnown, hasNames, savedKnown } from '../record/known-endpoints.ts';
+import {
+  type LiveTunnel,
+  removeLiveTunnel,
+  sameLiveTunnel,
+  writeLiveTunnel,
+} from '../record/live-tunnels.ts';
+import { readLockRecord } from '../record/lock-record.ts';
+import { rememberNetworks } from '../record/remembered-networks.ts';
+import { settingsInForce } from '../record/settings-in-force.ts';
 import { removeLeftDevices } from '../transaction/remove-left-devices.ts';
 import { loadRules, setResolvers } from './load-rules.ts';
 import { logged } from './logged.ts';

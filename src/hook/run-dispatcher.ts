@@ -3,28 +3,28 @@ import { EXIT, type ExitStatus, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { linuxHost } from '../host/linux.ts';
 import { PATHS } from '../host/paths.ts';
-import {
-  endFormer,
-  readFormerRecords,
-  retireTunnel,
-  settleTunnels,
-} from '../machine/former-tunnels.ts';
-import { profileEndpoints, savedKnown } from '../machine/known-endpoints.ts';
-import {
-  type LiveTunnel,
-  liveText,
-  readLiveTunnels,
-  readTunnels,
-  sameLiveTunnel,
-} from '../machine/live-tunnels.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
-import { offloadedOf } from '../machine/offloaded.ts';
 import { devices } from '../machine/tunnel-device.ts';
 import { vpnConnection } from '../machine/vpn-connections.ts';
 import { endpointText } from '../net/endpoint.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { printable } from '../net/printable.ts';
 import { describe } from '../policy/policy.ts';
+import {
+  endFormer,
+  readFormerRecords,
+  retireTunnel,
+  settleTunnels,
+} from '../record/former-tunnels.ts';
+import { profileEndpoints, savedKnown } from '../record/known-endpoints.ts';
+import {
+  type LiveTunnel,
+  liveText,
+  readLiveTunnels,
+  readTunnels,
+  sameLiveTunnel,
+} from '../record/live-tunnels.ts';
+import { readLockRecord } from '../record/lock-record.ts';
+import { offloadedOf } from '../record/offloaded.ts';
 import { lockMachine } from '../transaction/lock.ts';
 import { readNetworkManagerCall } from '../tunnel/from-networkmanager.ts';
 import type { HookInput } from '../tunnel/from-openvpn.ts';

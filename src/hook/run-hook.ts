@@ -3,22 +3,21 @@ import { EXIT, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { linuxHost } from '../host/linux.ts';
 import { PATHS } from '../host/paths.ts';
-import { retireTunnel } from '../machine/former-tunnels.ts';
-import {
-  daemonOf,
-  hasEnded,
-  type LiveTunnel,
-  readLiveTunnel,
-  readLiveTunnels,
-  removeLiveTunnel,
-  sameLiveTunnel,
-} from '../machine/live-tunnels.ts';
-import { offloadedOf } from '../machine/offloaded.ts';
+import { daemonOf, hasEnded } from '../machine/daemon.ts';
 import { devices } from '../machine/tunnel-device.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { disjoint } from '../net/network.ts';
 import { printable } from '../net/printable.ts';
+import { retireTunnel } from '../record/former-tunnels.ts';
+import {
+  type LiveTunnel,
+  readLiveTunnel,
+  readLiveTunnels,
+  removeLiveTunnel,
+  sameLiveTunnel,
+} from '../record/live-tunnels.ts';
+import { offloadedOf } from '../record/offloaded.ts';
 import { removeDevice } from '../transaction/remove-left-devices.ts';
 import { readChainedCall } from '../tunnel/chained-call.ts';
 import { type HookInput, readOpenvpnHook } from '../tunnel/from-openvpn.ts';

@@ -1,7 +1,6 @@
 import type { Host } from '../host/host.ts';
 import { type InterfacePattern, isPattern, means } from '../net/interface-pattern.ts';
 import type { Settings } from '../policy/settings.ts';
-import { readLiveTunnels } from './live-tunnels.ts';
 import { defaultDevices } from './uplink.ts';
 
 const CLASS = '/sys/class/net';
@@ -14,9 +13,14 @@ export interface ForwardedCard {
 }
 
 /** What keeps an interface from being a guest's; undefined when nothing is known of it. */
-function whatItIs(host: Host, device: string, uplinks: readonly string[]): string | undefined {
+function whatItIs(
+  host: Host,
+  device: string,
+  uplinks: readonly string[],
+  tunnels: readonly string[],
+): string | undefined {
   if (uplinks.includes(device)) return 'an uplink';
-  if (readLiveTunnels(host).some(({ tunnel }) => tunnel.device === device)) return 'a tunnel';
+  if (tunnels.includes(device)) return 'a tunnel';
   if (host.exists(`${CLASS}/${device}/device`)) return 'a network card';
   const card = host
     .list(`${CLASS}/${device}/brif`)
@@ -26,11 +30,13 @@ function whatItIs(host: Host, device: string, uplinks: readonly string[]): strin
 
 /**
  * The interfaces that a pattern means by accident: a guest is behind none of them. Who names such
- * an interface in full has chosen it, as on a gateway with one card.
+ * an interface in full has chosen it, as on a gateway with one card. `tunnels` are the devices of
+ * live tunnels.
  */
 export function forwardedCards(
   host: Host,
   { forward }: Pick<Settings, 'forward'>,
+  tunnels: readonly string[],
 ): readonly ForwardedCard[] {
   const patterns = forward.filter(isPattern);
   if (patterns.length === 0) return [];
@@ -40,7 +46,7 @@ export function forwardedCards(
       .list(CLASS)
       .filter((device) => means(pattern, device))
       .flatMap((device) => {
-        const what = whatItIs(host, device, uplinks);
+        const what = whatItIs(host, device, uplinks, tunnels);
         return what === undefined ? [] : [{ pattern, device, what }];
       }),
   );

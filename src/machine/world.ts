@@ -6,11 +6,10 @@ import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { FAMILIES } from '../net/address.ts';
-import type { Settings } from '../policy/settings.ts';
+import type { BackendName, Settings } from '../policy/settings.ts';
 import { handsOverFrames, tellsFrames } from './bridged-frames.ts';
 import { firewalldFlushesIptables } from './firewalld.ts';
 import { iptablesFails } from './iptables-trial.ts';
-import { readLockRecord } from './lock-record.ts';
 import { nftablesFails } from './nftables-trial.ts';
 
 /**
@@ -32,21 +31,43 @@ function hasWallTable(host: Host): boolean {
   );
 }
 
-/**
- * What the choice of a backend may look at, on this machine. `relock`: the setting counts, not what
- * it is locked with.
- */
-export function readWorld(host: Host, setting: Settings['backend'], relock = false): World {
-  const record = readLockRecord(host);
+/** What the record says of the rules: whether they are loaded, and in which shape. */
+export interface Recorded {
+  readonly locked: boolean;
+  readonly backend: BackendName;
+  /** Whether iptables' second wall is part of them. */
+  readonly wall: boolean;
+  /** Whether iptables' rules for bridged frames are part of them. */
+  readonly frames?: true;
+}
+
+/** The tools that are installed here, and whether the kernel has IPv6. */
+export function readTools(host: Host): Pick<World, 'has' | 'ipv6'> {
   return {
-    setting,
-    locked: !relock && record?.locked === true ? record.backend : undefined,
     has: {
       nft: host.has('nft'),
       iptables: host.has('iptables-restore') && host.has('iptables-save'),
       ip6tables: host.has('ip6tables-restore') && host.has('ip6tables-save'),
     },
     ipv6: host.exists(PATHS.ipv6),
+  };
+}
+
+/**
+ * What the choice of a backend may look at, on this machine. `record` is the lock's, which a locked
+ * machine keeps to; `anew`: the setting counts, whatever the machine is locked with.
+ */
+export function readWorld(
+  host: Host,
+  setting: Settings['backend'],
+  record: Recorded | 'anew' | undefined,
+): World {
+  const relock = record === 'anew';
+  const loaded = !relock && record?.locked === true ? record : undefined;
+  return {
+    setting,
+    locked: loaded?.backend,
+    ...readTools(host),
     flushed: () => firewalldFlushesIptables(host),
     iptablesFails: () =>
       iptablesFails(
@@ -54,12 +75,12 @@ export function readWorld(host: Host, setting: Settings['backend'], relock = fal
         host.exists(PATHS.ipv6) && host.has('ip6tables-save') ? FAMILIES : ['ipv4'],
       ),
     nftablesFails: () => nftablesFails(host),
-    wall: () => (relock ? hasWallTable(host) : record?.locked !== true || record.wall),
+    wall: () => (relock ? hasWallTable(host) : loaded === undefined || loaded.wall),
     frames: () =>
       relock
         ? tellsFrames(host)
-        : record?.locked === true
-          ? record.frames === true
+        : loaded !== undefined
+          ? loaded.frames === true
           : handsOverFrames(host),
   };
 }
@@ -82,7 +103,7 @@ export function hasLegacyTables(host: Host): boolean {
 
 /** Every backend that can be asked here, whichever this machine uses. */
 export function installedBackends(host: Host): readonly Backend[] {
-  const { has, ipv6 } = readWorld(host, 'auto');
+  const { has, ipv6 } = readTools(host);
   const families = ipv6 && has.ip6tables ? FAMILIES : (['ipv4'] as const);
   return [
     ...(has.iptables ? [iptables(families, '', true, handsOverFrames(host))] : []),

@@ -1,15 +1,15 @@
 import type { Backend, Output } from '../backend/backend.ts';
 import type { Host } from '../host/host.ts';
-import { formerText, readFormerText, staleFormers } from '../machine/former-tunnels.ts';
-import { readKeptShut } from '../machine/kept-shut.ts';
-import { readLastTransaction, writeLastTransaction } from '../machine/last-transaction.ts';
+import { type Base, decide } from '../policy/policy.ts';
+import { formerText, readFormerText, staleFormers } from '../record/former-tunnels.ts';
+import { readKeptShut } from '../record/kept-shut.ts';
+import { readLastTransaction, writeLastTransaction } from '../record/last-transaction.ts';
 import {
   type LiveTunnel,
   liveTunnelKey,
   readLiveTunnels,
   staleTunnels,
-} from '../machine/live-tunnels.ts';
-import { type Base, decide } from '../policy/policy.ts';
+} from '../record/live-tunnels.ts';
 import { type Amendment, amendment, isEmpty } from '../ruleset/amendment.ts';
 import { rulesetsOf } from '../ruleset/compile.ts';
 import type { Applied } from './apply.ts';

@@ -1,17 +1,17 @@
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { connectedNetworks } from '../machine/connected-networks.ts';
-import { ownEntries } from '../machine/hosts-file.ts';
-import type { Ask } from '../machine/known-endpoints.ts';
-import { type LiveTunnel, readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
-import { type Answer, isRootsOwn, type Origin } from '../machine/pins.ts';
 import { readAnybodys } from '../machine/read-anybodys.ts';
-import { namesOfTunnel } from '../machine/tunnel-names.ts';
 import { parseAddress } from '../net/address.ts';
 import type { HostName } from '../net/host-name.ts';
 import { publicAddresses } from '../net/public-address.ts';
 import type { Settings } from '../policy/settings.ts';
+import { ownEntries } from '../record/hosts-file.ts';
+import type { Ask } from '../record/known-endpoints.ts';
+import { type LiveTunnel, readLiveTunnels, staleTunnels } from '../record/live-tunnels.ts';
+import { readLockRecord } from '../record/lock-record.ts';
+import { type Answer, isRootsOwn, type Origin } from '../record/pins.ts';
+import { namesOfTunnel } from '../record/tunnel-names.ts';
 
 /** The live tunnels that are not gone: nobody should wait in vain for the resolvers of another. */
 function presentTunnels(host: Host): readonly LiveTunnel[] {

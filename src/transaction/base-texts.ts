@@ -1,14 +1,14 @@
 import type { Backend } from '../backend/backend.ts';
 import { choose } from '../backend/choose.ts';
 import type { Host } from '../host/host.ts';
-import { keepBaseTexts } from '../machine/base-texts.ts';
-import { readAfterLock } from '../machine/kept-shut.ts';
-import { gatherKnown, savedKnown } from '../machine/known-endpoints.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
-import { settingsInForce } from '../machine/settings-in-force.ts';
-import { keptFolder } from '../machine/trial.ts';
 import { readWorld } from '../machine/world.ts';
 import { type Base, baseOf, decide } from '../policy/policy.ts';
+import { keepBaseTexts } from '../record/base-texts.ts';
+import { readAfterLock } from '../record/kept-shut.ts';
+import { gatherKnown, savedKnown } from '../record/known-endpoints.ts';
+import { readLockRecord } from '../record/lock-record.ts';
+import { settingsInForce } from '../record/settings-in-force.ts';
+import { keptFolder } from '../record/trial.ts';
 import { compile } from '../ruleset/compile.ts';
 
 /**
@@ -33,7 +33,7 @@ export function renewBaseTexts(host: Host): void {
     const record = readLockRecord(host);
     if (record?.locked !== true) return;
     const settings = settingsInForce(host);
-    const { backend } = choose(readWorld(host, settings.backend));
+    const { backend } = choose(readWorld(host, settings.backend, record));
     const base = baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings));
     keepBaseTexts(host, baseTexts(host, backend, base), keptFolder(record));
   });

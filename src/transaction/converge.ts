@@ -1,17 +1,17 @@
 import type { Backend } from '../backend/backend.ts';
 import type { Host } from '../host/host.ts';
-import { formerText, settleTunnels } from '../machine/former-tunnels.ts';
-import { readKeptShut } from '../machine/kept-shut.ts';
-import { forgetLastTransaction, writeLastTransaction } from '../machine/last-transaction.ts';
+import type { InterfaceName } from '../net/interface-name.ts';
+import { type Base, decide, type Policy } from '../policy/policy.ts';
+import type { Portal } from '../policy/portal.ts';
+import { formerText, settleTunnels } from '../record/former-tunnels.ts';
+import { readKeptShut } from '../record/kept-shut.ts';
+import { forgetLastTransaction, writeLastTransaction } from '../record/last-transaction.ts';
 import {
   type LiveTunnel,
   liveTunnelKey,
   readLiveTunnels,
   refusedTunnels,
-} from '../machine/live-tunnels.ts';
-import type { InterfaceName } from '../net/interface-name.ts';
-import { type Base, decide, type Policy } from '../policy/policy.ts';
-import type { Portal } from '../policy/portal.ts';
+} from '../record/live-tunnels.ts';
 import { compile } from '../ruleset/compile.ts';
 import type { FormerTunnel } from '../tunnel/former-tunnel.ts';
 import { type Applied, apply } from './apply.ts';

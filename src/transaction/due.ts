@@ -1,8 +1,9 @@
 import { asKillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { pinHosts } from '../machine/hosts-file.ts';
-import { savedKnown } from '../machine/known-endpoints.ts';
+import { secondsUntil } from '../machine/moment.ts';
+import { pinHosts } from '../record/hosts-file.ts';
+import { savedKnown } from '../record/known-endpoints.ts';
 import {
   isTermOver,
   type LockRecord,
@@ -11,9 +12,8 @@ import {
   readLockRecord,
   readWrittenRecord,
   writeLockRecord,
-} from '../machine/lock-record.ts';
-import { secondsUntil } from '../machine/moment.ts';
-import { adoptTrial, endTrial, forgetTrial } from '../machine/trial.ts';
+} from '../record/lock-record.ts';
+import { adoptTrial, endTrial, forgetTrial } from '../record/trial.ts';
 import { dueIn } from './due-in.ts';
 import { endOffloaded } from './end-offloaded.ts';
 import { followAlone } from './follow.ts';

@@ -1,9 +1,9 @@
 import type { Backend } from '../backend/backend.ts';
 import type { Image } from '../backend/image.ts';
 import type { Host } from '../host/host.ts';
-import { readWrittenRecord, writeLockRecord } from '../machine/lock-record.ts';
 import { installedBackends } from '../machine/world.ts';
 import type { Portal } from '../policy/portal.ts';
+import { readWrittenRecord, writeLockRecord } from '../record/lock-record.ts';
 import { throughPortal } from '../ruleset/sections.ts';
 import { lookIfItWorks } from './apply.ts';
 

@@ -1,15 +1,15 @@
 import { choose } from '../backend/choose.ts';
 import type { Host } from '../host/host.ts';
-import { gatherKnown, savedAccounts, savedKnown } from '../machine/known-endpoints.ts';
-import { forgetLastTransaction } from '../machine/last-transaction.ts';
-import { readLockRecord, readWrittenRecord, refusedRecord } from '../machine/lock-record.ts';
-import { settingsInForce } from '../machine/settings-in-force.ts';
-import { forgetEndedSessions, hasEndedSession, readSshSessions } from '../machine/ssh-sessions.ts';
 import { readWorld } from '../machine/world.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { baseOf } from '../policy/policy.ts';
 import type { Portal } from '../policy/portal.ts';
 import type { BackendName } from '../policy/settings.ts';
+import { gatherKnown, savedAccounts, savedKnown } from '../record/known-endpoints.ts';
+import { forgetLastTransaction } from '../record/last-transaction.ts';
+import { readLockRecord, readWrittenRecord, refusedRecord } from '../record/lock-record.ts';
+import { settingsInForce } from '../record/settings-in-force.ts';
+import { forgetEndedSessions, hasEndedSession, readSshSessions } from '../record/ssh-sessions.ts';
 import { amendRules, type Change } from './amend.ts';
 import { type Converged, convergeAlone } from './converge.ts';
 import { endingPortal, forgetPortal, type Passed } from './end-portal.ts';
@@ -77,8 +77,9 @@ export function loadAlone(
     forgetLastTransaction(host);
     forgetEndedSessions(host);
   }
+  const record = readLockRecord(host);
   const settings = settingsInForce(host);
-  const { backend } = choose(readWorld(host, settings.backend));
+  const { backend } = choose(readWorld(host, settings.backend, record));
   const base = baseOf(
     settings,
     savedKnown(host) ?? gatherKnown(host, settings),
@@ -101,7 +102,7 @@ function amend(host: Host, change: Change): Followed | undefined {
   // long one.
   if (hasEndedSession(host)) return undefined;
   const settings = settingsInForce(host);
-  const { backend } = choose(readWorld(host, settings.backend));
+  const { backend } = choose(readWorld(host, settings.backend, record));
   const converged = amendRules(
     host,
     backend,

@@ -5,11 +5,19 @@ import { nftables } from '../backend/nftables.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { forgetBaseTexts, keepBaseTexts } from '../machine/base-texts.ts';
-import { forgetFormers } from '../machine/former-tunnels.ts';
 import { forwardedCards } from '../machine/forwarded-cards.ts';
-import { pinHosts } from '../machine/hosts-file.ts';
 import { type KernelState, readKernelState } from '../machine/kernel-state.ts';
+import { loadSettings } from '../machine/load-settings.ts';
+import { guardedConnections } from '../machine/vpn-connections.ts';
+import { hasLegacyTables, installedBackends, readTools, readWorld } from '../machine/world.ts';
+import { FAMILIES, type Family } from '../net/address.ts';
+import { printable } from '../net/printable.ts';
+import type { Session } from '../net/session.ts';
+import { type Base, baseOf } from '../policy/policy.ts';
+import type { BackendName, Settings } from '../policy/settings.ts';
+import { forgetBaseTexts, keepBaseTexts } from '../record/base-texts.ts';
+import { forgetFormers } from '../record/former-tunnels.ts';
+import { pinHosts } from '../record/hosts-file.ts';
 import {
   type Ask,
   forgetKnown,
@@ -19,10 +27,9 @@ import {
   hostPins,
   profilePaths,
   saveKnown,
-} from '../machine/known-endpoints.ts';
-import { forgetLastTransaction } from '../machine/last-transaction.ts';
-import { type LiveTunnel, readLiveTunnels } from '../machine/live-tunnels.ts';
-import { loadSettings } from '../machine/load-settings.ts';
+} from '../record/known-endpoints.ts';
+import { forgetLastTransaction } from '../record/last-transaction.ts';
+import { type LiveTunnel, readLiveTunnels } from '../record/live-tunnels.ts';
 import {
   CHAINS_MADE,
   type LockRecord,
@@ -30,18 +37,11 @@ import {
   readLockRecord,
   readWrittenRecord,
   writeLockRecord,
-} from '../machine/lock-record.ts';
-import { forgetSettings, keepSettings } from '../machine/settings-in-force.ts';
-import { forgetSshSessions, keepSshSessions } from '../machine/ssh-sessions.ts';
-import { beginTrial, forgetTrial, keptFolder } from '../machine/trial.ts';
-import { connectionAnswers } from '../machine/tunnel-names.ts';
-import { guardedConnections } from '../machine/vpn-connections.ts';
-import { hasLegacyTables, installedBackends, readWorld } from '../machine/world.ts';
-import { FAMILIES, type Family } from '../net/address.ts';
-import { printable } from '../net/printable.ts';
-import type { Session } from '../net/session.ts';
-import { type Base, baseOf } from '../policy/policy.ts';
-import type { BackendName, Settings } from '../policy/settings.ts';
+} from '../record/lock-record.ts';
+import { forgetSettings, keepSettings } from '../record/settings-in-force.ts';
+import { forgetSshSessions, keepSshSessions } from '../record/ssh-sessions.ts';
+import { beginTrial, forgetTrial, keptFolder } from '../record/trial.ts';
+import { connectionAnswers } from '../record/tunnel-names.ts';
 import { look, removeRules } from './apply.ts';
 import { askNow } from './ask-names.ts';
 import { baseTexts } from './base-texts.ts';
@@ -173,7 +173,8 @@ function askFirst(host: Host): ReturnType<Ask> {
 
 /** A pattern that means the uplink would let the whole LAN into the tunnel. */
 function refuseCards(host: Host, settings: Settings): void {
-  const cards = forwardedCards(host, settings);
+  const tunnels = readLiveTunnels(host).map(({ tunnel }) => tunnel.device);
+  const cards = forwardedCards(host, settings, tunnels);
   if (cards.length === 0) return;
   throw new KillswitchError(
     'SETTINGS',
@@ -236,7 +237,7 @@ export function lockAlone(
   const settings = loadSettings(host);
   refuseCards(host, settings);
   const record = readLockRecord(host);
-  const choice = choose(readWorld(host, settings.backend, true));
+  const choice = choose(readWorld(host, settings.backend, 'anew'));
   const { backend } = choice;
   const onTrial = seconds !== undefined && record?.locked === true && record.term?.kind !== 'timed';
   if (onTrial) refuseOtherBackend(record, choice);
@@ -416,8 +417,8 @@ export function unlockMachine(host: Host, seconds?: number): Unlocked {
 
 /** The same for a caller that holds the lock already. */
 export function unlockAlone(host: Host, seconds?: number): Unlocked {
-  const world = readWorld(host, 'auto');
-  if (!world.has.nft && !world.has.iptables)
+  const tools = readTools(host);
+  if (!tools.has.nft && !tools.has.iptables)
     throw new KillswitchError(
       'NO_BACKEND',
       'neither nft nor iptables is installed',
@@ -428,14 +429,14 @@ export function unlockAlone(host: Host, seconds?: number): Unlocked {
   // The timer first: whatever becomes of us then, it locks again.
   const ends = seconds === undefined ? undefined : dueIn(host, seconds);
   forgetLastTransaction(host);
-  const families = world.ipv6 && world.has.ip6tables ? FAMILIES : (['ipv4'] as const);
+  const families = tools.ipv6 && tools.has.ip6tables ? FAMILIES : (['ipv4'] as const);
   const results = [
-    ...(world.has.iptables
+    ...(tools.has.iptables
       ? iptablesKinds(host).map((kind) =>
           unlessUnused(record, 'iptables', () => removeIptables(host, families, kind, record)),
         )
       : []),
-    ...(world.has.nft
+    ...(tools.has.nft
       ? [unlessUnused(record, 'nftables', () => removeRules(host, nftables, []))]
       : []),
   ];
@@ -445,7 +446,7 @@ export function unlockAlone(host: Host, seconds?: number): Unlocked {
   writeLockRecord(host, {
     locked: false,
     since: host.now(),
-    backend: record?.backend ?? (world.has.iptables ? 'iptables' : 'nftables'),
+    backend: record?.backend ?? (tools.has.iptables ? 'iptables' : 'nftables'),
     wall: ends !== undefined && record?.wall === true,
     ...(ends !== undefined && record?.frames && { frames: record.frames }),
     before: ends === undefined ? [] : (record?.before ?? []),

@@ -1,9 +1,20 @@
 import type { Backend, Survey } from '../backend/backend.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import type { Look, Unread } from '../machine/report.ts';
 import { printable } from '../net/printable.ts';
 import { lookOutputs } from './apply.ts';
+
+/**
+ * Why a backend's tools did not list the rules, escaped. `stopped`: one hung, was killed or could
+ * not start, and may well have rules.
+ */
+export interface Unread {
+  readonly why: string;
+  readonly stopped: boolean;
+}
+
+/** Reads the kernel, or says why not. */
+export type Look = (backend: Backend) => Survey | Unread;
 
 function unread(why: readonly string[], stopped: boolean): Unread {
   return { why: printable(why.filter((each) => each !== '').join('; ')), stopped };

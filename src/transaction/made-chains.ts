@@ -2,8 +2,8 @@ import { BUILTINS, KNOWN_TABLES, type Table } from '../backend/iptables-tables.t
 import type { Host } from '../host/host.ts';
 import { field, type Json } from '../machine/json.ts';
 import { fullName, hasRules, listChains, nameOf, placeOf } from '../machine/kernel-state.ts';
-import type { BuiltinChain } from '../machine/lock-record.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
+import type { BuiltinChain } from '../record/lock-record.ts';
 
 /** A table in nft's words. */
 function textOf(family: Family, table: Table): string {

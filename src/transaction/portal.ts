@@ -1,9 +1,9 @@
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { readLiveTunnels, staleTunnels } from '../machine/live-tunnels.ts';
-import { readLockRecord, writeLockRecord } from '../machine/lock-record.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Portal } from '../policy/portal.ts';
+import { readLiveTunnels, staleTunnels } from '../record/live-tunnels.ts';
+import { readLockRecord, writeLockRecord } from '../record/lock-record.ts';
 import { dueIn } from './due-in.ts';
 import type { Passed } from './end-portal.ts';
 import { followAlone, loadAlone } from './follow.ts';

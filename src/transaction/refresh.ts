@@ -1,5 +1,5 @@
 import type { Host } from '../host/host.ts';
-import { pinHosts } from '../machine/hosts-file.ts';
+import { pinHosts } from '../record/hosts-file.ts';
 import {
   forgetKnown,
   type Gathered,
@@ -9,11 +9,11 @@ import {
   savedKnown,
   saveKnown,
   withNewConnections,
-} from '../machine/known-endpoints.ts';
-import { readLiveTunnels } from '../machine/live-tunnels.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
-import { lockInForce, settingsInForce } from '../machine/settings-in-force.ts';
-import { usedAddresses } from '../machine/tunnel-names.ts';
+} from '../record/known-endpoints.ts';
+import { readLiveTunnels } from '../record/live-tunnels.ts';
+import { readLockRecord } from '../record/lock-record.ts';
+import { lockInForce, settingsInForce } from '../record/settings-in-force.ts';
+import { usedAddresses } from '../record/tunnel-names.ts';
 import { askNow } from './ask-names.ts';
 import { renewBaseTexts } from './base-texts.ts';
 import type { Converged } from './converge.ts';

@@ -1,7 +1,7 @@
 import type { Host } from '../host/host.ts';
-import { leftBehind } from '../machine/offloaded.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { printable } from '../net/printable.ts';
+import { leftBehind } from '../record/offloaded.ts';
 
 /** Removes a device of data channel offload, with its routes; says the command when that fails. */
 export function removeDevice(host: Host, device: InterfaceName): void {

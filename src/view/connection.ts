@@ -1,8 +1,8 @@
 import type { Host } from '../host/host.ts';
-import type { LiveTunnel } from '../machine/live-tunnels.ts';
-import type { Report } from '../machine/report.ts';
 import { runsClient } from '../machine/runs-client.ts';
-import { readTraffic, type Traffic } from '../machine/traffic.ts';
+import type { LiveTunnel } from '../record/live-tunnels.ts';
+import { readTraffic, type Traffic } from '../record/traffic.ts';
+import type { Report } from './report.ts';
 
 /** Every kind of connection, the best first. */
 export const CONNECTIONS = [

@@ -3,10 +3,10 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { isUnitEnabled } from '../machine/enabled-unit.ts';
 import { firewalldFlushesIptables } from '../machine/firewalld.ts';
-import { readLockRecord } from '../machine/lock-record.ts';
 import { readAnybodys } from '../machine/read-anybodys.ts';
 import { runningPrograms } from '../machine/running-programs.ts';
 import type { BackendName } from '../policy/settings.ts';
+import { readLockRecord } from '../record/lock-record.ts';
 
 /** Another program of this machine that sets packet filters. */
 export interface Neighbour {

@@ -1,17 +1,17 @@
 import type { BootReport } from '../boot/boot-report.ts';
 import { STRATEGIES } from '../dns/choose.ts';
 import type { ResolverState } from '../dns/follow-resolvers.ts';
-import { type Maker, makerText } from '../machine/remembered-networks.ts';
-import type { Report } from '../machine/report.ts';
-import type { Traffic } from '../machine/traffic.ts';
 import { endpointText } from '../net/endpoint.ts';
 import { printable } from '../net/printable.ts';
 import { describePortal } from '../policy/portal.ts';
+import { type Maker, makerText } from '../record/remembered-networks.ts';
+import type { Traffic } from '../record/traffic.ts';
 import { differenceLines } from '../transaction/apply.ts';
 import { passedText } from '../transaction/end-portal.ts';
 import { type Connection, isServers } from './connection.ts';
 import type { DropCounts, Drops } from './drops.ts';
 import { pinLines } from './pin-lines.ts';
+import type { Report } from './report.ts';
 import type { View } from './view.ts';
 
 /** What a line says about the machine: a terminal may show it as a colour. */

@@ -1,4 +1,4 @@
-import { originText, type Pin } from '../machine/pins.ts';
+import { originText, type Pin } from '../record/pins.ts';
 
 /** Names, and addresses of each, that fit a screen. */
 const [MOST_NAMES, MOST_ADDRESSES] = [5, 3];

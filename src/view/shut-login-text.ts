@@ -1,6 +1,6 @@
 import { PATHS } from '../host/paths.ts';
-import type { ShutLogin } from '../machine/next-login.ts';
 import { UNNAMED } from '../policy/settings-for-login.ts';
+import type { ShutLogin } from './next-login.ts';
 
 /** That a lock drops a new login, in one line. */
 export function shutLoginText({ port, from }: ShutLogin): string {

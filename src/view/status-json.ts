@@ -1,6 +1,6 @@
-import { pinnedJson } from '../machine/pins.ts';
 import { endpointText } from '../net/endpoint.ts';
 import { sessionText } from '../net/session.ts';
+import { pinnedJson } from '../record/pins.ts';
 import type { View } from './view.ts';
 
 /**

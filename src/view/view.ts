@@ -7,22 +7,22 @@ import {
 } from '../dns/follow-resolvers.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { savedPins } from '../machine/known-endpoints.ts';
 import { type Learner, learner } from '../machine/learner.ts';
-import { type RefusedFile, refusedTunnels } from '../machine/live-tunnels.ts';
-import { LOCK_RECORD, type LockRecord, refusedRecord } from '../machine/lock-record.ts';
 import { secondsUntil } from '../machine/moment.ts';
-import type { Pin } from '../machine/pins.ts';
-import { type Report, readReport } from '../machine/report.ts';
-import { settingsInForce } from '../machine/settings-in-force.ts';
 import type { Portal } from '../policy/portal.ts';
 import { defaultSettings } from '../policy/settings.ts';
+import { savedPins } from '../record/known-endpoints.ts';
+import { type RefusedFile, refusedTunnels } from '../record/live-tunnels.ts';
+import { LOCK_RECORD, type LockRecord, refusedRecord } from '../record/lock-record.ts';
+import type { Pin } from '../record/pins.ts';
+import { settingsInForce } from '../record/settings-in-force.ts';
 import { type Passed, passedOf } from '../transaction/end-portal.ts';
 import { lookOrSay } from '../transaction/look-or-say.ts';
 import { readWatch, type WatchReport } from '../watch/watch-report.ts';
 import { type Connection, NO_CONNECTION, readConnection } from './connection.ts';
 import { type Drops, readDrops } from './drops.ts';
 import { type Neighbour, readNeighbours } from './neighbours.ts';
+import { type Report, readReport } from './report.ts';
 
 /** All that `status` shows, however it shows it. */
 export interface View {

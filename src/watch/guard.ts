@@ -4,29 +4,30 @@ import { describeResolvers } from '../dns/describe-resolvers.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { readFormerRecords, staleFormers } from '../machine/former-tunnels.ts';
-import { gatherKnown, savedKnown } from '../machine/known-endpoints.ts';
-import { readLastTransaction } from '../machine/last-transaction.ts';
+import { hasEnded } from '../machine/daemon.ts';
+import { readWorld } from '../machine/world.ts';
+import { readFormerRecords, staleFormers } from '../record/former-tunnels.ts';
+import { gatherKnown, savedKnown } from '../record/known-endpoints.ts';
+import { readLastTransaction } from '../record/last-transaction.ts';
 import {
-  hasEnded,
   type LiveTunnel,
   liveTunnelKey,
   readLiveTunnels,
   staleTunnels,
-} from '../machine/live-tunnels.ts';
+} from '../record/live-tunnels.ts';
 import {
   LOCK_RECORD,
+  type LockRecord,
   openPortalOf,
   readLockRecord,
   refusedRecord,
-} from '../machine/lock-record.ts';
-import { intend } from '../machine/report.ts';
-import { settingsInForce } from '../machine/settings-in-force.ts';
-import { hasEndedSession } from '../machine/ssh-sessions.ts';
-import { readWorld } from '../machine/world.ts';
+} from '../record/lock-record.ts';
+import { settingsInForce } from '../record/settings-in-force.ts';
+import { hasEndedSession } from '../record/ssh-sessions.ts';
 import { look } from '../transaction/apply.ts';
 import { endOffloaded } from '../transaction/end-offloaded.ts';
 import { followAlone } from '../transaction/follow.ts';
+import { intend } from '../transaction/intend.ts';
 
 /**
  * What a look at the machine came to. `busy`: a hook has written its tunnel and not yet loaded its
@@ -55,12 +56,12 @@ interface Images {
   readonly found: Image;
 }
 
-function readImages(host: Host): Images {
+function readImages(host: Host, record: LockRecord | undefined): Images {
   const settings = settingsInForce(host);
-  const { backend } = choose(readWorld(host, settings.backend));
+  const { backend } = choose(readWorld(host, settings.backend, record));
   return {
     expected: backend.image(
-      intend(host, settings, savedKnown(host) ?? gatherKnown(host, settings)).ruleset,
+      intend(host, settings, savedKnown(host) ?? gatherKnown(host, settings), record).ruleset,
     ),
     found: look(host, backend).image,
   };
@@ -75,7 +76,7 @@ function isExact({ expected, found }: Images): boolean {
  * words.
  */
 function spellingNow(host: Host): readonly Difference[] {
-  const { expected, found } = readImages(host);
+  const { expected, found } = readImages(host, readLockRecord(host));
   return sameReasons(expected, found) ? differencesOf(expected, found) : [];
 }
 
@@ -107,7 +108,8 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
       `${LOCK_RECORD} is not believed: ${refused}`,
       'Run "ovpn-killswitch lock", which writes it anew.',
     );
-  if (readLockRecord(host)?.locked !== true) return { kind: 'unlocked' };
+  const before = readLockRecord(host);
+  if (before?.locked !== true) return { kind: 'unlocked' };
   if (hasEndedSession(host))
     return host.exclusively((): Guarded => {
       if (readLockRecord(host)?.locked !== true) return { kind: 'unlocked' };
@@ -119,7 +121,7 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
         spelling: spellingNow(host),
       };
     });
-  const { expected, found } = readImages(host);
+  const { expected, found } = readImages(host, before);
   const differences = differencesOf(expected, found);
   const stale = staleTunnels(host, readLiveTunnels(host));
   const gone = [...stale, ...staleFormers(host, readFormerRecords(host))].map(
@@ -135,7 +137,11 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
     const record = readLockRecord(host);
     if (record?.locked !== true) return { kind: 'unlocked' };
     // Or have opened a portal, which following would end.
-    if (openPortalOf(host, record) !== undefined && gone.length === 0 && isExact(readImages(host)))
+    if (
+      openPortalOf(host, record) !== undefined &&
+      gone.length === 0 &&
+      isExact(readImages(host, record))
+    )
       return { kind: 'exact' };
     const { applied } = followAlone(host).converged;
     // Somebody else was faster.

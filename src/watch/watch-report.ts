@@ -1,7 +1,7 @@
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import { startOf } from '../machine/daemon.ts';
 import { field, parseJson } from '../machine/json.ts';
-import { startOf } from '../machine/live-tunnels.ts';
 import { SERVICE_FILES } from './service.ts';
 
 /** Whether somebody puts the rules back. */

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { PATHS } from '../../src/host/paths.ts';
-import { pinned } from '../../src/machine/hosts-file.ts';
-import { parsePins } from '../../src/machine/pins.ts';
 import type { BackendName } from '../../src/policy/settings.ts';
+import { pinned } from '../../src/record/hosts-file.ts';
+import { parsePins } from '../../src/record/pins.ts';
 import { tunnelCall } from './captures.ts';
 import {
   BACKENDS,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { unpinned } from '../../src/machine/hosts-file.ts';
+import { unpinned } from '../../src/record/hosts-file.ts';
 import { BACKENDS, LIBRARY, must, ran, useMachine } from '../hooks/installed-machine.ts';
 
 const OPENS = '# >>> ovpn-killswitch: VPN servers, so that their names resolve while DNS is shut';

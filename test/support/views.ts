@@ -1,8 +1,8 @@
 import type { Backend } from '../../src/backend/backend.ts';
 import { differencesOf, type Image } from '../../src/backend/image.ts';
 import { nftables } from '../../src/backend/nftables.ts';
-import { parsePins } from '../../src/machine/pins.ts';
 import { type Policy, tunnelsOf } from '../../src/policy/policy.ts';
+import { parsePins } from '../../src/record/pins.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import type { RuleId } from '../../src/ruleset/ruleset.ts';
 import type { View } from '../../src/view/view.ts';

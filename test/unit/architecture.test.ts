@@ -16,6 +16,7 @@ const ROOMS = [
   'ruleset',
   'backend',
   'machine',
+  'record',
   'transaction',
   'dns',
   'boot',

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { demandsOf } from '../../../src/dns/demand.ts';
 import { resolvConfText } from '../../../src/dns/resolv-conf-text.ts';
-import type { LiveTunnel } from '../../../src/machine/live-tunnels.ts';
 import { parseHostName } from '../../../src/net/host-name.ts';
+import type { LiveTunnel } from '../../../src/record/live-tunnels.ts';
 import { settingsOf, type TunnelFacts, tunnelOf } from '../../support/policies.ts';
 
 const live = (facts: TunnelFacts, since = 1): LiveTunnel => ({

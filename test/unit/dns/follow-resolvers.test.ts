@@ -6,8 +6,8 @@ import {
   readResolvers,
 } from '../../../src/dns/follow-resolvers.ts';
 import { KillswitchError } from '../../../src/errors.ts';
-import { removeLiveTunnel, writeLiveTunnel } from '../../../src/machine/live-tunnels.ts';
-import { writeLockRecord } from '../../../src/machine/lock-record.ts';
+import { removeLiveTunnel, writeLiveTunnel } from '../../../src/record/live-tunnels.ts';
+import { writeLockRecord } from '../../../src/record/lock-record.ts';
 import { type FakeHost, type FakeMachine, fakeHost } from '../../support/fake-host.ts';
 import { tunnelOf } from '../../support/policies.ts';
 

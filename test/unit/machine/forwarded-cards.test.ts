@@ -13,17 +13,19 @@ const host = fakeHost({
     [`${CLASS}/br-lan/brif/enp3s0/state`]: '',
     [`${CLASS}/br-0123/brif/veth1/state`]: '',
     [`${CLASS}/veth1/flags`]: '0x1',
+    [`${CLASS}/vpn0/flags`]: '0x1',
   },
 });
 const of = (...texts: readonly string[]) =>
-  forwardedCards(host, { forward: texts.flatMap((text) => parseInterfaces(text) ?? []) }).map(
-    ({ pattern, device, what }) => `${pattern} means ${device}: ${what}`,
-  );
+  forwardedCards(host, { forward: texts.flatMap((text) => parseInterfaces(text) ?? []) }, [
+    'vpn0',
+  ]).map(({ pattern, device, what }) => `${pattern} means ${device}: ${what}`);
 
 describe('what a pattern of KILLSWITCH_FORWARD may not mean', () => {
-  test('is an uplink, a network card, and a bridge with one', () => {
-    expect(of('wi*', 'enp*', 'br-*')).toEqual([
+  test('is an uplink, a tunnel, a network card, and a bridge with one', () => {
+    expect(of('wi*', 'vpn*', 'enp*', 'br-*')).toEqual([
       'wi* means wifi0: an uplink',
+      'vpn* means vpn0: a tunnel',
       'enp* means enp3s0: a network card',
       'br-* means br-lan: a bridge with the network card enp3s0',
     ]);

@@ -1,20 +1,20 @@
 import { describe, expect, test } from 'vitest';
-import { keepBaseTexts, readBaseTexts } from '../../../src/machine/base-texts.ts';
-import { savedAccounts, saveKnown } from '../../../src/machine/known-endpoints.ts';
+import { momentIn, secondsUntil } from '../../../src/machine/moment.ts';
+import { keepBaseTexts, readBaseTexts } from '../../../src/record/base-texts.ts';
+import { savedAccounts, saveKnown } from '../../../src/record/known-endpoints.ts';
 import {
   bootsLocked,
   type LockRecord,
   readLockRecord,
   writeLockRecord,
-} from '../../../src/machine/lock-record.ts';
-import { momentIn, secondsUntil } from '../../../src/machine/moment.ts';
+} from '../../../src/record/lock-record.ts';
 import {
   keepSettings,
   settingsChanged,
   settingsInForce,
-} from '../../../src/machine/settings-in-force.ts';
-import { SSH_SESSIONS } from '../../../src/machine/ssh-sessions.ts';
-import { adoptTrial, beginTrial } from '../../../src/machine/trial.ts';
+} from '../../../src/record/settings-in-force.ts';
+import { SSH_SESSIONS } from '../../../src/record/ssh-sessions.ts';
+import { adoptTrial, beginTrial } from '../../../src/record/trial.ts';
 import { carryOutDue, confirmLock } from '../../../src/transaction/due.ts';
 import { type FakeHost, fakeHost } from '../../support/fake-host.ts';
 

@@ -2,17 +2,17 @@ import { describe, expect, test } from 'vitest';
 import { KillswitchError } from '../../../src/errors.ts';
 import { PATHS } from '../../../src/host/paths.ts';
 import {
-  gaps,
-  gatherKnown,
-  profileEndpoints,
-  withNewConnections,
-} from '../../../src/machine/known-endpoints.ts';
-import {
   guardedConnections,
   vpnConnection,
   vpnConnections,
 } from '../../../src/machine/vpn-connections.ts';
 import { endpointText } from '../../../src/net/endpoint.ts';
+import {
+  gaps,
+  gatherKnown,
+  profileEndpoints,
+  withNewConnections,
+} from '../../../src/record/known-endpoints.ts';
 import { parseConnectionUuid } from '../../../src/tunnel/networkmanager-event.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 import { settingsOf } from '../../support/policies.ts';

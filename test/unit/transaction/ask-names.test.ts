@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { KillswitchError } from '../../../src/errors.ts';
 import { PATHS } from '../../../src/host/paths.ts';
-import { writeLiveTunnel } from '../../../src/machine/live-tunnels.ts';
 import { parseHostName } from '../../../src/net/host-name.ts';
+import { writeLiveTunnel } from '../../../src/record/live-tunnels.ts';
 import { askNow } from '../../../src/transaction/ask-names.ts';
 import { type FakeHost, fakeHost } from '../../support/fake-host.ts';
 import { settingsOf, TUN0, TUN1 } from '../../support/policies.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { PATHS } from '../../../src/host/paths.ts';
-import { readLockRecord, writeLockRecord } from '../../../src/machine/lock-record.ts';
 import { momentIn } from '../../../src/machine/moment.ts';
-import { keepSettings } from '../../../src/machine/settings-in-force.ts';
+import { readLockRecord, writeLockRecord } from '../../../src/record/lock-record.ts';
+import { keepSettings } from '../../../src/record/settings-in-force.ts';
 import { lockMachine } from '../../../src/transaction/lock.ts';
 import { refreshMachine } from '../../../src/transaction/refresh.ts';
 import { type FakeHost, fakeHost } from '../../support/fake-host.ts';

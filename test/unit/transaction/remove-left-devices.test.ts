@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Output } from '../../../src/backend/backend.ts';
-import { writeLiveTunnel } from '../../../src/machine/live-tunnels.ts';
-import { ownerlessDevices } from '../../../src/machine/offloaded.ts';
 import { parseInterfaceName } from '../../../src/net/interface-name.ts';
+import { writeLiveTunnel } from '../../../src/record/live-tunnels.ts';
+import { ownerlessDevices } from '../../../src/record/offloaded.ts';
 import { removeLeftDevices } from '../../../src/transaction/remove-left-devices.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Output } from '../../../src/backend/backend.ts';
 import type { Listen } from '../../../src/host/host.ts';
 import { PATHS } from '../../../src/host/paths.ts';
-import { writeLiveTunnel } from '../../../src/machine/live-tunnels.ts';
+import { writeLiveTunnel } from '../../../src/record/live-tunnels.ts';
 import { PACE, watch } from '../../../src/watch/watch.ts';
 import { readWatch } from '../../../src/watch/watch-report.ts';
 import { type FakeHost, fakeHost } from '../../support/fake-host.ts';

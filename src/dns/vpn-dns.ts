@@ -1,0 +1,122 @@
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { field, parseJson } from '../machine/json.ts';
+import { printable } from '../net/printable.ts';
+import { type ConnectionUuid, parseConnectionUuid } from '../tunnel/networkmanager-event.ts';
+
+const FILE = `${PATHS.state}/networkmanager.json`;
+const KEYS = ['ipv4.dns-priority', 'ipv6.dns-priority'] as const;
+/**
+ * Below zero the resolvers of all connections with a higher value are not asked
+ * (nm-settings-nmcli(5)).
+ */
+const EXCLUSIVE = '-50';
+
+/** `dns-priority` of IPv4 and of IPv6. */
+type Priorities = readonly [ipv4: string, ipv6: string];
+
+function isPriorities(texts: readonly (string | undefined)[]): texts is Priorities {
+  return (
+    texts.length === KEYS.length &&
+    texts.every((text) => text !== undefined && /^-?\d{1,10}$/.test(text))
+  );
+}
+
+/** @throws KillswitchError PROFILE with what NetworkManager said. */
+function nmcli(host: Host, args: readonly string[]): string {
+  const { status, stdout, stderr } = host.run({ program: 'nmcli', args });
+  if (status === 0) return stdout;
+  const said = stderr.trim().split('\n').map(printable);
+  throw new KillswitchError(
+    'PROFILE',
+    'NetworkManager does not change the connection',
+    'See that NetworkManager runs, and try again.',
+    said,
+  );
+}
+
+function priorities(host: Host, connection: ConnectionUuid): Priorities {
+  const texts = nmcli(host, ['-g', KEYS.join(','), 'connection', 'show', 'uuid', connection])
+    .trim()
+    .split('\n');
+  if (isPriorities(texts)) return texts;
+  throw new KillswitchError(
+    'PROFILE',
+    'NetworkManager does not tell the dns-priority of the connection',
+    'See what nmcli says of it.',
+    [printable(texts.join(' '))],
+  );
+}
+
+function setPriorities(host: Host, connection: ConnectionUuid, values: Priorities): void {
+  nmcli(host, [
+    'connection',
+    'modify',
+    'uuid',
+    connection,
+    ...KEYS.flatMap((key, index) => [key, values[index] ?? EXCLUSIVE]),
+  ]);
+}
+
+/** What connections had before `makeDnsExclusive`. */
+function readBefore(host: Host): ReadonlyMap<ConnectionUuid, Priorities> {
+  const json = parseJson(host.read(FILE) ?? '');
+  if (typeof json !== 'object' || json === null) return new Map();
+  return new Map(
+    Object.keys(json).flatMap((key) => {
+      const uuid = parseConnectionUuid(key);
+      const values = KEYS.map((each) => field(field(json, key), each)).map((each) =>
+        typeof each === 'string' ? each : undefined,
+      );
+      return uuid === undefined || !isPriorities(values) ? [] : [[uuid, values] as const];
+    }),
+  );
+}
+
+function writeBefore(host: Host, before: ReadonlyMap<ConnectionUuid, Priorities>): void {
+  if (before.size === 0) {
+    host.remove(FILE);
+    return;
+  }
+  const json = [...before].map(([uuid, values]) => [
+    uuid,
+    Object.fromEntries(KEYS.map((key, index) => [key, values[index]])),
+  ]);
+  host.write(FILE, `${JSON.stringify(Object.fromEntries(json), null, 1)}\n`);
+}
+
+/**
+ * Has NetworkManager ask only this connection's resolvers while it is up, and keeps what it had.
+ * Whether that changed anything.
+ * @throws KillswitchError PROFILE when NetworkManager will not.
+ */
+export function makeDnsExclusive(host: Host, connection: ConnectionUuid): boolean {
+  const now = priorities(host, connection);
+  if (now.every((each) => Number(each) < 0)) return false;
+  // Kept before the change: if we die in between, it can still be put back.
+  writeBefore(host, new Map([...readBefore(host), [connection, now]]));
+  setPriorities(host, connection, [EXCLUSIVE, EXCLUSIVE]);
+  return true;
+}
+
+/**
+ * Puts back what `makeDnsExclusive` found, unless somebody has changed it since. Whether that
+ * changed anything.
+ * @throws KillswitchError PROFILE when NetworkManager will not.
+ */
+export function restoreDns(host: Host, connection: ConnectionUuid): boolean {
+  const before = new Map(readBefore(host));
+  const old = before.get(connection);
+  if (old === undefined) return false;
+  const ours = priorities(host, connection).every((each) => each === EXCLUSIVE);
+  if (ours) setPriorities(host, connection, old);
+  before.delete(connection);
+  writeBefore(host, before);
+  return ours;
+}
+
+/** Connections whose resolvers are exclusive because of us. */
+export function exclusiveConnections(host: Host): readonly ConnectionUuid[] {
+  return [...readBefore(host).keys()];
+}

@@ -1,0 +1,67 @@
+import type { Host } from '../host/host.ts';
+import { made, object, optional, type Schema, text, whole } from './schema.ts';
+
+/**
+ * The process that owns a tunnel. `start` tells it from a later process of the same number
+ * (proc(5), starttime).
+ */
+export interface Daemon {
+  readonly pid: number;
+  readonly start: string;
+  /**
+   * The pid namespace in which it has that number (namespaces(7)); missing in files of earlier
+   * versions.
+   */
+  readonly namespace?: string;
+}
+
+/** A process id (pid_max, proc(5)) and a start time in clock ticks. */
+export const DAEMON: Schema<Daemon> = made(
+  object({
+    pid: whole(1, 2 ** 22),
+    start: text((ticks) => (/^\d{1,20}$/.test(ticks) ? ticks : undefined), 'a start time'),
+    namespace: optional(
+      text((name) => (/^pid:\[\d+\]$/.test(name) ? name : undefined), 'a pid namespace'),
+    ),
+  }),
+  ({ pid, start, namespace }): Daemon => ({
+    pid,
+    start,
+    ...(namespace !== undefined && { namespace }),
+  }),
+);
+
+/**
+ * The time a process started at; undefined when there is no such process, or it is dead and only
+ * its parent has not noticed yet.
+ */
+export function startOf(host: Host, pid: number): string | undefined {
+  const stat = host.read(`/proc/${pid}/stat`);
+  // The second field is the program's name in parentheses and may hold anything; then comes the
+  // state, and starttime 19 fields later.
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields?.[0] === 'Z' || fields?.[0] === 'X' ? undefined : fields?.[19];
+}
+
+/** Our own pid namespace, as its link in /proc names it; undefined where that cannot be read. */
+function pidNamespace(host: Host): string | undefined {
+  return host.place('/proc/self/ns/pid')?.replace(/^.*\//, '');
+}
+
+/** A process of our own pid namespace, to be known again; undefined when it is not there. */
+export function daemonOf(host: Host, pid: number): Daemon | undefined {
+  const [start, namespace] = [startOf(host, pid), pidNamespace(host)];
+  return start === undefined
+    ? undefined
+    : { pid, start, ...(namespace !== undefined && { namespace }) };
+}
+
+/**
+ * Whether a process has ended, as far as can be seen from here: of one in another pid namespace
+ * nobody can say so.
+ */
+export function hasEnded(host: Host, { pid, start, namespace }: Daemon): boolean {
+  return (
+    startOf(host, pid) !== start && (namespace === undefined || namespace === pidNamespace(host))
+  );
+}

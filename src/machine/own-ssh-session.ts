@@ -1,0 +1,78 @@
+import type { Host } from '../host/host.ts';
+import { parseSession, type Session, sessionText } from '../net/session.ts';
+import type { ProcSocket } from './proc-address.ts';
+import { processText } from './process-text.ts';
+import { openConnections, portOf, rootsListeners, SSH_SERVERS, tcpSockets } from './tcp-sockets.ts';
+
+/** Nobody's ancestry is longer; a process that ends meanwhile has none. */
+const MOST_ANCESTORS = 64;
+
+/** This process and those above it, by their numbers in /proc. */
+function ancestors(host: Host): readonly string[] {
+  const pids = ['self'];
+  for (let depth = 0; depth < MOST_ANCESTORS; depth++) {
+    const stat = processText(host, pids.at(-1) ?? '', 'stat');
+    const parent = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? '0';
+    if (!/^[1-9]\d*$/.test(parent)) break;
+    pids.push(parent);
+  }
+  return pids;
+}
+
+/** Whether a process is root's server of SSH and has this socket open. */
+function serves(host: Host, pid: string, inode: number): boolean {
+  if (!SSH_SERVERS.includes(processText(host, pid, 'comm').trim())) return false;
+  if (!/^Uid:\t0\t0\t0\t0$/m.test(processText(host, pid, 'status'))) return false;
+  const folder = `/proc/${pid}/fd`;
+  // Where the link leads is no path: its last part alone says what it is.
+  return host
+    .list(folder)
+    .some((name) => host.place(`${folder}/${name}`)?.endsWith(`/socket:[${inode}]`) === true);
+}
+
+/** Whether root listens where a connection came in. */
+function isListenedFor(all: readonly ProcSocket[], connection: ProcSocket): boolean {
+  return rootsListeners(all).some((each) => portOf(each) === portOf(connection));
+}
+
+/** The SSH session that a command was started from, and whether it may be kept. */
+export interface OwnSession {
+  readonly session: Session;
+  /** False where no sshd of root's above this process has the connection, as in tmux(1). */
+  readonly served: boolean;
+}
+
+/**
+ * The session that `SSH_CONNECTION` names in the environment of the nearest of these processes that
+ * has it: sudo(8) takes it out of our own. Anybody can write that variable.
+ */
+function sessionAbove(host: Host, pids: readonly string[]): Session | undefined {
+  const [said] = pids.flatMap(
+    (pid) => /(?:^|\0)SSH_CONNECTION=([^\0]*)/.exec(processText(host, pid, 'environ'))?.[1] ?? [],
+  );
+  return said === undefined ? undefined : parseSession(said);
+}
+
+/** The SSH session that the environment names, whether it is open or not. */
+export function saidSession(host: Host): Session | undefined {
+  return sessionAbove(host, ancestors(host));
+}
+
+/**
+ * The SSH session of this process. `SSH_CONNECTION` names it, in the environment of the nearest
+ * process above us that has it (sudo(8) takes it out of our own). Anybody can write that variable,
+ * so the kernel must say the rest: root has accepted the connection, root listens on its port, and
+ * an sshd of root's above us has it open.
+ */
+export function ownSshSession(host: Host): OwnSession | undefined {
+  const pids = ancestors(host);
+  const session = sessionAbove(host, pids);
+  if (session === undefined) return undefined;
+  const all = tcpSockets(host);
+  const socket = openConnections(all).get(sessionText(session));
+  if (socket === undefined) return undefined;
+  return {
+    session,
+    served: isListenedFor(all, socket) && pids.some((pid) => serves(host, pid, socket.inode)),
+  };
+}

@@ -1,0 +1,77 @@
+import type { Host } from '../host/host.ts';
+import { type Address, type Family, parseAddress } from '../net/address.ts';
+import { type Port, parsePort } from '../net/port.ts';
+import type { ProcSocket } from './proc-address.ts';
+import { processText } from './process-text.ts';
+import { readAnybodys } from './read-anybodys.ts';
+import { portOf, rootsListeners, SSH_SERVERS, tcpSockets } from './tcp-sockets.ts';
+
+/** Units by which systemd listens for sshd, and where they are (systemd.unit(5)). */
+const SOCKET_UNITS = ['ssh.socket', 'sshd.socket', 'dropbear.socket'];
+const UNIT_FOLDERS = [
+  '/usr/lib/systemd/system',
+  '/lib/systemd/system',
+  '/run/systemd/generator',
+  '/run/systemd/system',
+  '/etc/systemd/system',
+];
+
+/** Where an sshd listens: one address, or any of a family. */
+export interface Door {
+  readonly families: readonly Family[];
+  readonly address: Address | undefined;
+  readonly port: Port;
+}
+
+/** The ports at which systemd starts an sshd for each connection (systemd.socket(5)). */
+function activatedPorts(host: Host): readonly number[] {
+  return SOCKET_UNITS.flatMap((unit) =>
+    UNIT_FOLDERS.flatMap((folder) => [
+      `${folder}/${unit}`,
+      ...host.list(`${folder}/${unit}.d`).map((name) => `${folder}/${unit}.d/${name}`),
+    ]),
+  ).flatMap((path) =>
+    [...readAnybodys(host, path).matchAll(/^ListenStream=(?:\S*:)?(\d+)\s*$/gm)].map(([, port]) =>
+      Number(port),
+    ),
+  );
+}
+
+/** The sockets of a process, by inode. */
+function inodesOf(host: Host, pid: string): readonly number[] {
+  const folder = `/proc/${pid}/fd`;
+  // Where such a link leads is no path: its last part alone says what it is.
+  return host.list(folder).flatMap((name) => {
+    const [, inode] = /\/socket:\[(\d+)\]$/.exec(host.place(`${folder}/${name}`) ?? '') ?? [];
+    return inode === undefined ? [] : [Number(inode)];
+  });
+}
+
+/** The doors of every sshd of root's in our network namespace, those of loopback left out. */
+export function sshDoors(host: Host): readonly Door[] {
+  const listeners = rootsListeners(tcpSockets(host));
+  if (listeners.length === 0) return [];
+  const pids = host.list('/proc').filter((name) => /^\d+$/.test(name));
+  const servers = pids.filter((pid) => SSH_SERVERS.includes(processText(host, pid, 'comm').trim()));
+  const served = new Set(servers.flatMap((pid) => inodesOf(host, pid)));
+  const isSystemd = processText(host, 1, 'comm').trim() === 'systemd';
+  const activated = isSystemd ? activatedPorts(host) : [];
+  const waiting = new Set(activated.length > 0 ? inodesOf(host, '1') : []);
+  return listeners
+    .filter(
+      (each) =>
+        served.has(each.inode) || (waiting.has(each.inode) && activated.includes(portOf(each))),
+    )
+    .flatMap(doorOf);
+}
+
+function doorOf(socket: ProcSocket): readonly Door[] {
+  const [address, port] = [
+    parseAddress(socket.here.split(' ')[0] ?? ''),
+    parsePort(String(portOf(socket))),
+  ];
+  if (address === undefined || port === undefined || /^(127\.|::1$)/.test(address.text)) return [];
+  if (address.text === '0.0.0.0') return [{ families: ['ipv4'], address: undefined, port }];
+  if (address.text === '::') return [{ families: ['ipv4', 'ipv6'], address: undefined, port }];
+  return [{ families: [address.family], address, port }];
+}

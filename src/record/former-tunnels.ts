@@ -1,0 +1,220 @@
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { DAEMON, hasEnded } from '../machine/daemon.ts';
+import { field, type Json, parseJson, texts } from '../machine/json.ts';
+import { fitting } from '../machine/schema.ts';
+import { parseAddress } from '../net/address.ts';
+import { parseInterfaceName } from '../net/interface-name.ts';
+import { parseNetwork } from '../net/network.ts';
+import { FORMER_KINDS, type FormerTunnel } from '../tunnel/former-tunnel.ts';
+import { parseConnectionUuid } from '../tunnel/networkmanager-event.ts';
+import type { Tunnel } from '../tunnel/tunnel.ts';
+import {
+  type LiveTunnel,
+  readLiveTunnels,
+  removeLiveTunnel,
+  staleTunnels,
+} from './live-tunnels.ts';
+
+/** A tunnel that reconnects or has ended, and who could bring it back. */
+export interface FormerRecord extends Pick<LiveTunnel, 'daemon' | 'connection' | 'profile'> {
+  readonly kind: 'reconnecting' | 'ended';
+  readonly tunnel: Pick<Tunnel, 'device' | 'addresses' | 'networks'>;
+  /** Seconds since 1970. */
+  readonly since: number;
+}
+
+/**
+ * One record for each OpenVPN or connection: a device's name may be another's while the first one
+ * reconnects.
+ */
+function nameOf({ tunnel, daemon, connection }: Omit<FormerRecord, 'kind' | 'since'>): string {
+  if (connection !== undefined) return `connection-${connection}`;
+  return daemon === undefined ? `device-${tunnel.device}` : `process-${daemon.pid}`;
+}
+
+/** Undefined when it is none. */
+function parseDaemon(json: Json | undefined): FormerRecord['daemon'] {
+  return fitting(DAEMON)(json, '');
+}
+
+function parseRecord(text: string): FormerRecord | undefined {
+  const json = parseJson(text);
+  const former = parseFormer(json);
+  const since = field(json, 'since');
+  if (former?.device === undefined || former.kind === 'remembered' || typeof since !== 'number')
+    return undefined;
+  const { kind, device, addresses, networks } = former;
+  const connection = parseConnectionUuid(String(field(json, 'connection') ?? ''));
+  const profile = field(json, 'profile');
+  return {
+    kind,
+    tunnel: { device, addresses, networks },
+    since,
+    daemon: parseDaemon(field(json, 'daemon')),
+    ...(connection !== undefined && { connection }),
+    ...(typeof profile === 'string' && { profile }),
+  };
+}
+
+function parseFormer(json: Json | undefined): FormerTunnel | undefined {
+  const kind = FORMER_KINDS.find((each) => each === field(json, 'kind'));
+  const named = field(json, 'device');
+  const device = typeof named === 'string' ? parseInterfaceName(named) : undefined;
+  const addresses = texts(field(json, 'addresses'), parseAddress);
+  const networks = texts(field(json, 'networks'), parseNetwork);
+  if (kind === undefined || addresses === undefined || networks === undefined) return undefined;
+  return device === undefined && named !== null ? undefined : { kind, device, addresses, networks };
+}
+
+function formerJson({ kind, device, addresses, networks }: FormerTunnel) {
+  return {
+    kind,
+    device: device ?? null,
+    addresses: addresses.map(({ text }) => text),
+    networks: networks.map(({ text }) => text),
+  };
+}
+
+/** A former tunnel as one text that compares and can be read again. */
+export function formerText(former: FormerTunnel): string {
+  return JSON.stringify(formerJson(former));
+}
+
+/** Undefined when it is not such a text. */
+export function readFormerText(text: string): FormerTunnel | undefined {
+  return parseFormer(parseJson(text));
+}
+
+/** The tunnels that reconnect or have ended. A file that does not parse is none. */
+export function readFormerRecords(host: Host): readonly FormerRecord[] {
+  return host.list(PATHS.former).flatMap((name) => {
+    const record = parseRecord(host.read(`${PATHS.former}/${name}`) ?? '');
+    return record !== undefined && nameOf(record) === name ? [record] : [];
+  });
+}
+
+function write(host: Host, record: FormerRecord): void {
+  const { kind, tunnel, since, daemon = null, connection = null, profile = null } = record;
+  const facts = {
+    version: 1,
+    ...formerJson({ kind, ...tunnel }),
+    since,
+    daemon,
+    connection,
+    profile,
+  };
+  host.write(`${PATHS.former}/${nameOf(record)}`, `${JSON.stringify(facts, null, 1)}\n`);
+}
+
+/** Makes a live tunnel a former one: first it is both, so that no reader finds it nowhere. */
+export function retireTunnel(host: Host, live: LiveTunnel, kind: FormerRecord['kind']): void {
+  const { daemon, connection, profile, tunnel } = live;
+  const { device, addresses, networks } = tunnel;
+  write(host, {
+    kind,
+    tunnel: { device, addresses, networks: kind === 'ended' ? [] : networks },
+    since: host.now(),
+    daemon,
+    ...(connection !== undefined && { connection }),
+    ...(profile !== undefined && { profile }),
+  });
+  removeLiveTunnel(host, device);
+}
+
+/** The same for a tunnel that reconnected until now. */
+export function endFormer(host: Host, record: FormerRecord): void {
+  write(host, {
+    ...record,
+    kind: 'ended',
+    tunnel: { ...record.tunnel, networks: [] },
+    since: host.now(),
+  });
+}
+
+/** Whether the OpenVPN that made a tunnel is gone; what was never seen proves nothing. */
+function processGone(host: Host, { daemon }: Pick<FormerRecord, 'daemon'>): boolean {
+  return daemon !== undefined && hasEnded(host, daemon);
+}
+
+/** What still reconnects although its OpenVPN is gone. */
+export function staleFormers(
+  host: Host,
+  records: readonly FormerRecord[],
+): readonly FormerRecord[] {
+  return records.filter((record) => record.kind === 'reconnecting' && processGone(host, record));
+}
+
+/**
+ * Whether a live tunnel took the place of a former one: the same client made it, or, when the
+ * former one has ended, it has the same device.
+ */
+function isReplaced(record: FormerRecord, live: readonly LiveTunnel[]): boolean {
+  const hasEnded = record.kind === 'ended';
+  return live.some(
+    (each) =>
+      nameOf(each) === nameOf(record) || (hasEnded && each.tunnel.device === record.tunnel.device),
+  );
+}
+
+/** The records that still count beside these live tunnels. */
+export function standing(
+  records: readonly FormerRecord[],
+  live: readonly LiveTunnel[],
+): readonly FormerRecord[] {
+  return records.filter((record) => !isReplaced(record, live));
+}
+
+/** What a record keeps shut. */
+export function formerTunnel({ kind, tunnel }: FormerRecord): FormerTunnel {
+  return { kind, ...tunnel };
+}
+
+/** Forgets the records of which live tunnels took the place, once these are loaded. */
+export function forgetReplaced(host: Host): void {
+  const live = readLiveTunnels(host);
+  for (const record of readFormerRecords(host))
+    if (isReplaced(record, live)) host.remove(`${PATHS.former}/${nameOf(record)}`);
+}
+
+/** Forgets all that reconnects or has ended: a human decided so. */
+export function forgetFormers(host: Host): void {
+  host.remove(PATHS.former);
+}
+
+/** Devices that ended unreported: live tunnels, and those that reconnected. */
+export interface Ended {
+  readonly live: readonly string[];
+  /** Devices that are gone while their OpenVPN may run: its `down` hook may be on its way. */
+  readonly returning: readonly string[];
+  readonly reconnecting: readonly string[];
+}
+
+/**
+ * Whether a tunnel whose device is gone may come back: its OpenVPN, or NetworkManager's connection,
+ * is not known to have ended.
+ */
+function mayReturn(host: Host, { daemon, connection, tunnel }: LiveTunnel): boolean {
+  if (connection !== undefined) return host.exists(`${PATHS.connections}/${tunnel.device}`);
+  return !processGone(host, { daemon });
+}
+
+/**
+ * Settles what ended unreported: a tunnel that may come back reconnects, every other has ended.
+ * `except` is the device that a hook is about right now.
+ */
+export function settleTunnels(host: Host, except?: string): Ended {
+  const gone = staleTunnels(host, readLiveTunnels(host)).filter(
+    ({ tunnel }) => tunnel.device !== except,
+  );
+  const returning = gone.filter((live) => mayReturn(host, live));
+  for (const live of gone)
+    retireTunnel(host, live, returning.includes(live) ? 'reconnecting' : 'ended');
+  const stale = staleFormers(host, readFormerRecords(host));
+  for (const record of stale) endFormer(host, record);
+  return {
+    live: gone.filter((live) => !returning.includes(live)).map(({ tunnel }) => tunnel.device),
+    returning: returning.map(({ tunnel }) => tunnel.device),
+    reconnecting: stale.map(({ tunnel }) => tunnel.device),
+  };
+}

@@ -1,0 +1,50 @@
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { field, parseJson, texts } from '../machine/json.ts';
+import type { BackendName } from '../policy/settings.ts';
+
+const FILE = `${PATHS.runtime}/last-transaction`;
+
+/**
+ * What the last transaction left in the kernel, so that the next hook can add to it without reading
+ * all of it.
+ */
+export interface LastTransaction {
+  readonly backend: BackendName;
+  /** The live tunnels that it loaded, by `liveTunnelKey`. */
+  readonly tunnels: readonly string[];
+  /** What former tunnels kept shut then, by `formerText`. */
+  readonly former: readonly string[];
+  /** The backend's fingerprint of the rules. */
+  readonly fingerprint: string;
+}
+
+/** Undefined when it is not known: then everything is read. */
+export function readLastTransaction(host: Host): LastTransaction | undefined {
+  const json = parseJson(host.read(FILE) ?? '');
+  const [backend, fingerprint] = [field(json, 'backend'), field(json, 'fingerprint')];
+  const [tunnels, former] = ['tunnels', 'former'].map((name) =>
+    texts(field(json, name), (text) => text),
+  );
+  if ((backend !== 'iptables' && backend !== 'nftables') || typeof fingerprint !== 'string')
+    return undefined;
+  return tunnels && former && { backend, tunnels, former, fingerprint };
+}
+
+/**
+ * Where it cannot be written, none is kept: the next hook reads all rules. One of before that stays
+ * fits no rules any more.
+ */
+export function writeLastTransaction(host: Host, last: LastTransaction): void {
+  try {
+    host.write(FILE, `${JSON.stringify({ version: 1, ...last })}\n`, 0o600);
+  } catch (thrown) {
+    if (!(thrown instanceof KillswitchError)) throw thrown;
+  }
+}
+
+/** Before any other change: whoever dies in the middle of it leaves no word that could be wrong. */
+export function forgetLastTransaction(host: Host): void {
+  host.remove(FILE);
+}

@@ -1,0 +1,225 @@
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { DAEMON, type Daemon, hasEnded } from '../machine/daemon.ts';
+import { flag, list, made, object, optional, type Parsed, text, whole } from '../machine/schema.ts';
+import { deviceKind, devices } from '../machine/tunnel-device.ts';
+import { parseAddress } from '../net/address.ts';
+import { endpointText, parseEndpoint } from '../net/endpoint.ts';
+import { parseHostName } from '../net/host-name.ts';
+import { type InterfaceName, parseInterfaceName } from '../net/interface-name.ts';
+import { parseNetwork } from '../net/network.ts';
+import { type ConnectionUuid, parseConnectionUuid } from '../tunnel/networkmanager-event.ts';
+import type { Tunnel } from '../tunnel/tunnel.ts';
+import { resolver, resolverJson } from './resolver-json.ts';
+import { readState } from './state-file.ts';
+
+/** A tunnel that `up` reported, and what to know it by when its end is never reported. */
+export interface LiveTunnel {
+  readonly tunnel: Tunnel;
+  /** Seconds since 1970. */
+  readonly since: number;
+  /** Undefined when it could not be seen. */
+  readonly daemon: Daemon | undefined;
+  /** Whether the device was there when `up` ran. */
+  readonly deviceSeen: boolean;
+  /**
+   * NetworkManager's connection, where NetworkManager made the tunnel: it then also sets the
+   * system's resolvers.
+   */
+  readonly connection?: ConnectionUuid;
+  /** Absolute path of the profile that OpenVPN was started with; missing when it is not known. */
+  readonly profile?: string;
+}
+
+function pathOf(device: InterfaceName): string {
+  return `${PATHS.tunnels}/${device}`;
+}
+
+const FILE = made(
+  object({
+    device: text(parseInterfaceName, 'the name of an interface'),
+    endpoints: list(text(parseEndpoint, 'an endpoint')),
+    addresses: list(text(parseAddress, 'an address')),
+    resolvers: list(resolver),
+    // Files of earlier versions have none.
+    searchDomains: optional(list(text(parseHostName, 'a domain'))),
+    networks: list(text(parseNetwork, 'a network')),
+    offloaded: optional(flag),
+    since: whole(0),
+    daemon: optional(DAEMON),
+    deviceSeen: flag,
+    connection: optional(text(parseConnectionUuid, 'a connection of NetworkManager')),
+    profile: optional(
+      text((path) => (path.startsWith('/') ? path : undefined), 'an absolute path'),
+    ),
+  }),
+  ({
+    device,
+    endpoints,
+    addresses,
+    resolvers,
+    searchDomains = [],
+    networks,
+    offloaded,
+    since,
+    daemon,
+    deviceSeen,
+    connection,
+    profile,
+  }): LiveTunnel => ({
+    tunnel: {
+      device,
+      endpoints,
+      addresses,
+      resolvers,
+      ...(searchDomains.length > 0 ? { searchDomains } : {}),
+      networks,
+      ...(offloaded === true && { offloaded }),
+    },
+    since,
+    daemon,
+    deviceSeen,
+    ...(connection !== undefined && { connection }),
+    ...(profile !== undefined && { profile }),
+  }),
+);
+
+/**
+ * The tunnel of one file, or why it is none: nothing passes through its device then. Undefined when
+ * there is no such file.
+ */
+function readTunnel(
+  host: Host,
+  folder: string,
+  device: InterfaceName,
+  present: ReadonlySet<string>,
+): Parsed<LiveTunnel> | undefined {
+  const read = readState(host, `${folder}/${device}`, FILE);
+  if (read === undefined || 'refused' in read) return read;
+  if (read.value.tunnel.device !== device)
+    return { refused: `it is about ${read.value.tunnel.device}` };
+  if (deviceKind(host, device, present) === 'other')
+    return { refused: `${device} is no tunnel but an interface of this machine` };
+  return read;
+}
+
+/** A file of a tunnel that counts for nothing, and why. */
+export interface RefusedFile {
+  readonly path: string;
+  readonly why: string;
+}
+
+/**
+ * The tunnels that a folder has files of, each named after its device, and the files that are
+ * refused.
+ */
+function readFolder(
+  host: Host,
+  folder: string,
+): { readonly live: readonly LiveTunnel[]; readonly refused: readonly RefusedFile[] } {
+  const names = host.list(folder).flatMap((name) => parseInterfaceName(name) ?? []);
+  const present = names.length > 0 ? devices(host) : new Set<string>();
+  const files = names.map((device) => ({
+    path: `${folder}/${device}`,
+    read: readTunnel(host, folder, device, present),
+  }));
+  return {
+    live: files.flatMap(({ read }) => (read !== undefined && 'value' in read ? [read.value] : [])),
+    refused: files.flatMap(({ path, read }) =>
+      read !== undefined && 'refused' in read ? [{ path, why: read.refused }] : [],
+    ),
+  };
+}
+
+/** The tunnels that a folder has files of. A file that is refused is no tunnel. */
+export function readTunnels(host: Host, folder: string): readonly LiveTunnel[] {
+  return readFolder(host, folder).live;
+}
+
+/** The live tunnels: nothing passes through any other device. */
+export function readLiveTunnels(host: Host): readonly LiveTunnel[] {
+  return readTunnels(host, PATHS.tunnels);
+}
+
+/** Files that look like live tunnels and are none. */
+export function refusedTunnels(host: Host): readonly RefusedFile[] {
+  return readFolder(host, PATHS.tunnels).refused;
+}
+
+/** One live tunnel; undefined when its file cannot be read, whatever the reason. */
+export function readLiveTunnel(host: Host, device: InterfaceName): LiveTunnel | undefined {
+  try {
+    const read = readTunnel(host, PATHS.tunnels, device, devices(host));
+    return read !== undefined && 'value' in read ? read.value : undefined;
+  } catch (thrown) {
+    if (thrown instanceof KillswitchError) return undefined;
+    throw thrown;
+  }
+}
+
+/** A tunnel as its file holds it. */
+export function liveText({
+  tunnel,
+  since,
+  daemon,
+  deviceSeen,
+  connection,
+  profile,
+}: LiveTunnel): string {
+  const {
+    device,
+    endpoints,
+    addresses,
+    resolvers,
+    searchDomains = [],
+    networks,
+    offloaded,
+  } = tunnel;
+  const facts = {
+    version: 1,
+    device,
+    endpoints: endpoints.map(endpointText),
+    addresses: addresses.map(({ text }) => text),
+    resolvers: resolvers.map(resolverJson),
+    searchDomains,
+    networks: networks.map(({ text }) => text),
+    ...(offloaded === true && { offloaded }),
+    since,
+    daemon: daemon ?? null,
+    deviceSeen,
+    connection: connection ?? null,
+    profile: profile ?? null,
+  };
+  return `${JSON.stringify(facts, null, 1)}\n`;
+}
+
+export function writeLiveTunnel(host: Host, live: LiveTunnel): void {
+  host.write(pathOf(live.tunnel.device), liveText(live));
+}
+
+/** The same for two reports of a tunnel that say the same, whenever they were made. */
+export function liveTunnelKey(live: LiveTunnel): string {
+  return liveText({ ...live, since: 0 });
+}
+
+export function sameLiveTunnel(a: LiveTunnel, b: LiveTunnel): boolean {
+  return liveTunnelKey(a) === liveTunnelKey(b);
+}
+
+export function removeLiveTunnel(host: Host, device: InterfaceName): void {
+  host.remove(pathOf(device));
+}
+
+/**
+ * Tunnels whose end nobody reported: the device or the daemon was there when `up` ran and is not
+ * any more. What was never seen proves nothing.
+ */
+export function staleTunnels(host: Host, live: readonly LiveTunnel[]): readonly LiveTunnel[] {
+  const present = devices(host);
+  return live.filter(({ tunnel, deviceSeen, daemon }) => {
+    const deviceGone = deviceSeen && !present.has(tunnel.device);
+    const daemonGone = daemon !== undefined && hasEnded(host, daemon);
+    return deviceGone || daemonGone;
+  });
+}

@@ -1,0 +1,265 @@
+import type { ChainPolicy } from '../backend/backend.ts';
+import {
+  BUILTINS,
+  type BuiltinName,
+  KNOWN_TABLES,
+  type Table,
+} from '../backend/iptables-tables.ts';
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { type Moment, moment, secondsUntil } from '../machine/moment.ts';
+import {
+  fitting,
+  flag,
+  listOfFitting,
+  made,
+  object,
+  oneOf,
+  optional,
+  type Parsed,
+  parseState,
+  whole,
+} from '../machine/schema.ts';
+import type { Family } from '../net/address.ts';
+import type { Portal } from '../policy/portal.ts';
+import type { BackendName } from '../policy/settings.ts';
+import { forgetLastTransaction } from './last-transaction.ts';
+import { type OpenedPortal, openedPortal, openedPortalJson } from './portal-record.ts';
+import { stateText } from './state-file.ts';
+
+export const LOCK_RECORD: string = `${PATHS.state}/lock.json`;
+/** As one word whether it is locked. */
+export const PLAIN_FILE = `${PATHS.state}/lock.plain`;
+
+/**
+ * The chain policies before the first change, and the builtin chains that were not there, as plain
+ * lines.
+ */
+export const POLICIES_BEFORE: string = `${PATHS.state}/before.policies`;
+export const CHAINS_MADE: string = `${PATHS.state}/before.made`;
+
+/** A builtin chain of one family in one of our tables. */
+export interface BuiltinChain {
+  readonly family: Family;
+  readonly table: Table;
+  readonly chain: BuiltinName;
+}
+
+/**
+ * What every record says: which rules are or were loaded, and what the machine was like before the
+ * first `lock`.
+ */
+interface RecordFacts {
+  /** Seconds since 1970. */
+  readonly since: number;
+  readonly backend: BackendName;
+  /** Whether iptables' second wall is part of it. */
+  readonly wall: boolean;
+  /** Whether iptables' rules for bridged frames are part of it; without it they are not. */
+  readonly frames?: true;
+  /** The builtin chains' policies before the first change, for `unlock`. */
+  readonly before: readonly ChainPolicy[];
+  /** The builtin chains that were not there before: `unlock` takes them away again. */
+  readonly made: readonly BuiltinChain[];
+}
+
+/** From `ends` on the opposite holds: a lock that nobody confirmed, or an `unlock --for`. */
+interface Timed {
+  readonly kind: 'timed';
+  readonly ends: Moment;
+}
+
+/**
+ * Until `ends` this lock is on trial and keeps its files in `PATHS.trial`; from then on the
+ * previous lock holds.
+ */
+interface Trial {
+  readonly kind: 'trial';
+  readonly ends: Moment;
+}
+
+/** Hooks leave the kernel alone. */
+interface OpenRecord extends RecordFacts {
+  readonly locked: false;
+  readonly term?: Timed;
+  readonly portal?: never;
+}
+
+interface LockedRecord extends RecordFacts {
+  readonly locked: true;
+  readonly term?: Timed | Trial;
+  /** The portal that was opened last, unless it was closed. */
+  readonly portal?: OpenedPortal;
+}
+
+/**
+ * What a human said last. A record without a term lasts. Only a locked machine is on trial or has a
+ * portal, and no record is on trial and timed.
+ */
+export type LockRecord = OpenRecord | LockedRecord;
+
+const CHAIN = {
+  family: oneOf('ipv4', 'ipv6'),
+  chain: oneOf('INPUT', 'FORWARD', 'OUTPUT'),
+} as const;
+
+/** A builtin chain that iptables made for us. Records from before the second wall name no table. */
+const MADE = made(
+  object({
+    family: oneOf('ipv4', 'ipv6'),
+    table: optional(oneOf(...KNOWN_TABLES)),
+    chain: oneOf('INPUT', 'FORWARD', 'OUTPUT', 'POSTROUTING'),
+  }),
+  ({ family, table = 'filter', chain }): BuiltinChain | string =>
+    BUILTINS[table].some((each) => each.chain === chain)
+      ? { family, table, chain }
+      : `no chain ${chain} is ours in ${table}`,
+);
+
+/** The field of the file that a term stands in. */
+const FIELD_OF = { timed: 'until', trial: 'trial' } as const;
+
+const RECORD = made(
+  object({
+    locked: flag,
+    since: whole(0),
+    backend: oneOf('iptables', 'nftables'),
+    // Records from before the second wall have no wall and name no table.
+    wall: optional(flag),
+    frames: optional(flag),
+    before: listOfFitting(object({ ...CHAIN, policy: oneOf('ACCEPT', 'DROP') })),
+    // The script `recover` writes a record without them.
+    made: optional(listOfFitting(MADE)),
+    until: optional(moment),
+    trial: optional(moment),
+    // A portal that is damaged is none; the lock around it holds.
+    portal: fitting(openedPortal),
+  }),
+  ({
+    locked,
+    since,
+    backend,
+    wall = false,
+    frames,
+    before,
+    made: chains = [],
+    until,
+    trial,
+    portal,
+  }): LockRecord | string => {
+    const facts = {
+      since,
+      backend,
+      wall,
+      before,
+      made: chains,
+      ...(frames === true && { frames }),
+    };
+    const timed = until && ({ kind: 'timed', ends: until } as const);
+    if (timed && trial) return 'it holds for a time and is on trial, and can only be one of them';
+    if (!locked)
+      return trial || portal
+        ? 'it is open, and nothing open is on trial or has a portal'
+        : { ...facts, locked, ...(timed && { term: timed }) };
+    const term = trial ? ({ kind: 'trial', ends: trial } as const) : timed;
+    return { ...facts, locked, ...(term && { term }), ...(portal && { portal }) };
+  },
+);
+
+/** A hook asks for the record several times, and mostly it still says the same. */
+let readBefore: { readonly text: string; readonly read: Parsed<LockRecord> } | undefined;
+
+function read(host: Host): Parsed<LockRecord> | undefined {
+  const text = stateText(host, LOCK_RECORD);
+  if (text === undefined || 'refused' in text) return text;
+  if (readBefore?.text !== text.value)
+    readBefore = { text: text.value, read: parseState(text.value, RECORD) };
+  return readBefore.read;
+}
+
+/**
+ * The record as it was written; undefined when nobody has locked or unlocked this machine yet, or
+ * it is refused.
+ */
+export function readWrittenRecord(host: Host): LockRecord | undefined {
+  const found = read(host);
+  return found !== undefined && 'value' in found ? found.value : undefined;
+}
+
+/**
+ * Why the record is not believed: then nobody has decided about this machine, and the next `up`
+ * locks it. Undefined when it is, or there is none.
+ */
+export function refusedRecord(host: Host): string | undefined {
+  const found = read(host);
+  return found !== undefined && 'refused' in found ? found.refused : undefined;
+}
+
+/** The same record, which lasts. */
+export function lasting({ term: _, ...record }: LockRecord): LockRecord {
+  return record;
+}
+
+/** The opposite, which lasts. */
+export function opposite({ term: _, portal: __, ...record }: LockRecord): LockRecord {
+  return record.locked ? { ...record, locked: false } : { ...record, locked: true };
+}
+
+/** Whether the term of a record, when it has one, is over. */
+export function isTermOver(host: Host, { term }: LockRecord): boolean {
+  return term !== undefined && secondsUntil(host, term.ends) === 0;
+}
+
+/**
+ * The record as it holds now: a timed one whose term is over says the opposite; a trial whose term
+ * is over is none.
+ */
+export function readLockRecord(host: Host): LockRecord | undefined {
+  const written = readWrittenRecord(host);
+  if (written === undefined || !isTermOver(host, written)) return written;
+  return written.term?.kind === 'timed' ? opposite(written) : lasting(written);
+}
+
+/** The portal that is open now: its moment is still to come. */
+export function openPortalOf(host: Host, record: LockRecord | undefined): Portal | undefined {
+  const opened = record?.portal;
+  return opened !== undefined && secondsUntil(host, opened.ends) > 0 ? opened.portal : undefined;
+}
+
+/** Whether a machine with this record boots locked: the boot is after any moment. */
+export function bootsLocked(record: LockRecord | undefined): boolean {
+  return record !== undefined && record.locked === (record.term?.kind !== 'timed');
+}
+
+/** Whether the script `boot` has a word to go by; without one it takes the machine for locked. */
+export function hasPlainRecord(host: Host): boolean {
+  return host.exists(PLAIN_FILE);
+}
+
+export function writePlainRecord(host: Host, locked: boolean): void {
+  host.write(PLAIN_FILE, locked ? 'locked\n' : 'unlocked\n');
+}
+
+/**
+ * Also writes what the scripts `recover` and `boot` must know as plain lines: they have no JSON
+ * parser. Whoever dies after it and before the rules are loaded leaves no word of the rules of
+ * before.
+ */
+export function writeLockRecord(host: Host, record: LockRecord): void {
+  forgetLastTransaction(host);
+  const policies = record.before.map(
+    ({ family, chain, policy }) => `${family} ${chain} ${policy}\n`,
+  );
+  const made = record.made.map(({ family, chain, table }) => `${family} ${chain} ${table}\n`);
+  host.write(POLICIES_BEFORE, policies.join(''));
+  host.write(CHAINS_MADE, made.join(''));
+  writePlainRecord(host, bootsLocked(record));
+  const { portal, term, ...facts } = record;
+  const json = {
+    version: 1,
+    ...facts,
+    ...(term && { [FIELD_OF[term.kind]]: term.ends }),
+    ...(portal && { portal: openedPortalJson(portal) }),
+  };
+  host.write(LOCK_RECORD, `${JSON.stringify(json, null, 1)}\n`);
+}

@@ -1,0 +1,41 @@
+import type { Json } from '../machine/json.ts';
+import { type Moment, moment } from '../machine/moment.ts';
+import { list, made, object, type Schema, text, whole } from '../machine/schema.ts';
+import { parseAddress } from '../net/address.ts';
+import { parseInterfaceName } from '../net/interface-name.ts';
+import { parseNetwork } from '../net/network.ts';
+import type { Portal } from '../policy/portal.ts';
+
+/** A portal that was opened, and the moment from which nobody counts it any more. */
+export interface OpenedPortal {
+  readonly portal: Portal;
+  readonly ends: Moment;
+}
+
+export function openedPortalJson({ portal, ends }: OpenedPortal): Json {
+  const textOf = ({ text }: { readonly text: string }) => text;
+  return {
+    ...portal,
+    networks: portal.networks.map(textOf),
+    resolvers: portal.resolvers.map(textOf),
+    ends: { ...ends },
+  };
+}
+
+/** The greatest user id (user_namespaces(7)): one above it stands for nobody. */
+const MOST_UID = 2 ** 32 - 2;
+const uid = whole(0, MOST_UID);
+
+export const openedPortal: Schema<OpenedPortal> = made(
+  object({
+    uid,
+    uplink: text(parseInterfaceName, 'the name of an interface'),
+    networks: list(text(parseNetwork, 'a network')),
+    resolvers: list(text(parseAddress, 'an address')),
+    askers: list(uid),
+    from: whole(0),
+    until: whole(0),
+    ends: moment,
+  }),
+  ({ ends, ...portal }) => ({ portal, ends }),
+);

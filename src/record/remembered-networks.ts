@@ -1,0 +1,99 @@
+import type { Host } from '../host/host.ts';
+import { PATHS } from '../host/paths.ts';
+import { field, parseJson, texts } from '../machine/json.ts';
+import { guardedConnections } from '../machine/vpn-connections.ts';
+import { type Network, parseNetwork } from '../net/network.ts';
+import { type ConnectionUuid, parseConnectionUuid } from '../tunnel/networkmanager-event.ts';
+import { attachedProfiles } from './attached-profiles.ts';
+import type { LiveTunnel } from './live-tunnels.ts';
+
+/** What makes the same tunnel again: a profile of OpenVPN, or a connection of NetworkManager. */
+export interface Maker {
+  readonly profile?: string;
+  readonly connection?: ConnectionUuid;
+}
+
+/**
+ * The networks of the last connection of an attached profile, or of a connection that is guarded.
+ */
+export interface Remembered {
+  readonly maker: Maker;
+  readonly networks: readonly Network[];
+  /** Seconds since 1970. */
+  readonly since: number;
+}
+
+/** Characters of a file's name (NAME_MAX is 255); a longer path is known by its end. */
+const LONGEST_NAME = 200;
+
+/** One text for each maker; undefined where nobody knows who made a tunnel. */
+export function makerText({ profile, connection }: Maker): string | undefined {
+  return connection === undefined ? profile : `connection ${connection}`;
+}
+
+function pathOf(maker: string): string {
+  return `${PATHS.networks}/${encodeURIComponent(maker).slice(-LONGEST_NAME)}`;
+}
+
+/**
+ * Whether `attach` has written to the profile and `detach` has not; of a connection, whether
+ * NetworkManager has it and the dispatcher reports it.
+ */
+function isAttached(host: Host, { profile, connection }: Maker): boolean {
+  if (connection !== undefined)
+    return guardedConnections(host).some(({ uuid }) => uuid === connection);
+  return attachedProfiles(host).some((path) => path === profile || host.place(path) === profile);
+}
+
+function parse(text: string): Remembered | undefined {
+  const json = parseJson(text);
+  const [profile, since] = [field(json, 'profile'), field(json, 'since')];
+  const connection = parseConnectionUuid(String(field(json, 'connection') ?? ''));
+  const networks = texts(field(json, 'networks'), parseNetwork);
+  if (networks === undefined || typeof since !== 'number') return undefined;
+  if (connection !== undefined) return { maker: { connection }, networks, since };
+  return typeof profile === 'string' ? { maker: { profile }, networks, since } : undefined;
+}
+
+/** What is remembered of every profile that is attached. A file that does not parse is nothing. */
+export function readRemembered(host: Host): readonly Remembered[] {
+  return host.list(PATHS.networks).flatMap((name) => {
+    const remembered = parse(host.read(`${PATHS.networks}/${name}`) ?? '');
+    return remembered !== undefined && isAttached(host, remembered.maker) ? [remembered] : [];
+  });
+}
+
+const networkTexts = (networks: readonly Network[]) => networks.map(({ text }) => text);
+
+/** Remembers the networks of a tunnel that has come up. @returns whether that is something new. */
+export function rememberNetworks(
+  host: Host,
+  { tunnel, profile, connection, since }: LiveTunnel,
+): boolean {
+  const whose = {
+    ...(profile !== undefined && { profile }),
+    ...(connection !== undefined && { connection }),
+  };
+  const maker = makerText(whose);
+  if (maker === undefined || !isAttached(host, whose)) return false;
+  const networks = networkTexts(tunnel.networks);
+  const before = parse(host.read(pathOf(maker)) ?? '');
+  const isKnown = before !== undefined && makerText(before.maker) === maker;
+  if (isKnown && JSON.stringify(networkTexts(before.networks)) === JSON.stringify(networks))
+    return false;
+  const facts = {
+    version: 1,
+    profile: profile ?? null,
+    connection: connection ?? null,
+    networks,
+    since,
+  };
+  host.write(pathOf(maker), `${JSON.stringify(facts, null, 1)}\n`);
+  return true;
+}
+
+/** Forgets what is remembered of a maker. */
+export function forgetRemembered(host: Host, maker: Maker): void {
+  const text = makerText(maker);
+  if (text !== undefined) host.remove(pathOf(text));
+}

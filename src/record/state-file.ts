@@ -1,0 +1,69 @@
+import { dirname } from 'node:path';
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { type Parsed, parseState, type Schema } from '../machine/schema.ts';
+import { printable } from '../net/printable.ts';
+
+/**
+ * Why root does not believe a file of ours: another account wrote it, or could. Undefined when root
+ * alone could.
+ */
+function distrust(host: Host, path: string): string | undefined {
+  const owned = host.owner(path);
+  if (owned === undefined) return undefined;
+  if (owned.kind !== 'file') return 'it is no regular file';
+  if (owned.uid !== 0) return `uid ${owned.uid} wrote it, not root`;
+  return (owned.mode & 0o022) === 0
+    ? undefined
+    : `others than root may write it (mode ${owned.mode.toString(8)})`;
+}
+
+/** Whether root alone can write to a folder: else the door says which one to close. */
+export function isRoots(host: Host, folder: string): boolean {
+  const owned = host.owner(folder);
+  return owned === undefined || (owned.uid === 0 && (owned.mode & 0o022) === 0);
+}
+
+/**
+ * The text of a state file that root wrote; undefined when there is none. It is a refusal when
+ * anybody else wrote it or could have.
+ * @throws KillswitchError FILES when it cannot be read, OWNER when others can write to a folder
+ * above it.
+ */
+export function stateText(host: Host, path: string): Parsed<string> | undefined {
+  const refused = distrust(host, path);
+  if (refused !== undefined && isRoots(host, dirname(path))) return { refused };
+  try {
+    const value = host.read(path);
+    return value === undefined ? undefined : { value };
+  } catch (thrown) {
+    // What cannot be read now, a full table of files say, may be read later: that is no refusal. A
+    // folder that others can write to is not the file's fault: the error says how to close it.
+    if (!(thrown instanceof KillswitchError) || thrown.code === 'FILES' || thrown.code === 'OWNER')
+      throw thrown;
+    return { refused: printable(thrown.message) };
+  }
+}
+
+/** A state file as its schema reads it; undefined when there is none. */
+export function readState<Value>(
+  host: Host,
+  path: string,
+  schema: Schema<Value>,
+): Parsed<Value> | undefined {
+  const text = stateText(host, path);
+  return text === undefined || 'refused' in text ? text : parseState(text.value, schema);
+}
+
+/**
+ * The fact in a state file; undefined when there is none or it is refused, where less passes
+ * without it.
+ */
+export function stateOrNothing<Value>(
+  host: Host,
+  path: string,
+  schema: Schema<Value>,
+): Value | undefined {
+  const read = readState(host, path, schema);
+  return read !== undefined && 'value' in read ? read.value : undefined;
+}

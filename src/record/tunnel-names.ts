@@ -1,0 +1,93 @@
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { guardedConnections } from '../machine/vpn-connections.ts';
+import type { HostName } from '../net/host-name.ts';
+import type { Settings } from '../policy/settings.ts';
+import { type Profile, readProfile, remoteName } from '../tunnel/profile.ts';
+import { namedRemotes, profilePaths } from './known-endpoints.ts';
+import type { LiveTunnel } from './live-tunnels.ts';
+import type { Answer } from './pins.ts';
+
+/**
+ * The profile that made a tunnel, when it is one of those that `lock` reads; undefined when that is
+ * not known.
+ */
+function profileOf(
+  host: Host,
+  settings: Settings,
+  { connection, profile: path }: LiveTunnel,
+): Profile | undefined {
+  if (connection !== undefined)
+    return guardedConnections(host).find(({ uuid }) => uuid === connection)?.profile;
+  if (path === undefined) return undefined;
+  try {
+    const isKnown = profilePaths(host, settings).some(
+      (each) => each === path || host.place(each) === path,
+    );
+    return isKnown ? readProfile(host.read(path) ?? '') : undefined;
+  } catch (thrown) {
+    if (thrown instanceof KillswitchError) return undefined;
+    throw thrown;
+  }
+}
+
+/** The names that a tunnel's own profile holds: its resolvers are asked for no other. */
+export function namesOfTunnel(
+  host: Host,
+  settings: Settings,
+  live: LiveTunnel,
+): readonly HostName[] {
+  const remotes = profileOf(host, settings, live)?.remotes ?? [];
+  const names = remotes.flatMap((remote) => remoteName(remote)?.name ?? []);
+  return [...new Set(names)];
+}
+
+/**
+ * The addresses that the clients of live tunnels are connected to, for each name of the tunnel's
+ * own profile. NetworkManager does not tell them.
+ */
+export function usedAddresses(
+  host: Host,
+  settings: Settings,
+  tunnels: readonly LiveTunnel[],
+): ReadonlyMap<string, ReadonlySet<string>> {
+  const uses = new Map<string, ReadonlySet<string>>();
+  for (const live of tunnels.filter(({ connection }) => connection === undefined))
+    for (const name of namesOfTunnel(host, settings, live))
+      uses.set(
+        name,
+        new Set([
+          ...(uses.get(name) ?? []),
+          ...live.tunnel.endpoints.map(({ address }) => address.text),
+        ]),
+      );
+  return uses;
+}
+
+/**
+ * What a connection says of the names in its own profile: its server stands behind each name that
+ * OpenVPN can have taken, by port, transport and family. Which of several it was, nobody tells a
+ * hook.
+ */
+export function connectionAnswers(
+  host: Host,
+  settings: Settings,
+  live: LiveTunnel,
+): ReadonlyMap<HostName, Answer> {
+  const profile = profileOf(host, settings, live);
+  const from = { kind: 'connection', device: live.tunnel.device } as const;
+  const answers = namedRemotes(profile === undefined ? [] : [profile]).flatMap(
+    ({ name, port, transport, family }) => {
+      const reached = live.tunnel.endpoints.filter(
+        (each) =>
+          each.port === port &&
+          each.transport === transport &&
+          (family ?? each.address.family) === each.address.family,
+      );
+      return reached.length === 0
+        ? []
+        : [[name, { addresses: reached.map(({ address }) => address), from }] as const];
+    },
+  );
+  return new Map(answers);
+}
