@@ -130,7 +130,7 @@ export const explain: CliCommand = {
     const { why, settings } = REASONS[rule.id];
     const lines: readonly PictureLine[] = [
       {
-        text: `${verdict}: ${rule.id}, in the chain ${chain} (docs/security.md, "${rule.id}")`,
+        text: `${verdict}: ${rule.id}, in the chain ${chain} (docs/reference/rules.md, "${rule.id}")`,
         tone: verdict === 'accept' ? 'good' : 'warning',
       },
       ...reroutedLines(packet.out, leavesBy),

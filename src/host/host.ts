@@ -3,7 +3,7 @@ import type { LogLevel } from '../policy/settings.ts';
 
 /**
  * Every kind of event that is logged: the same word stands in the log file, in the line on stderr
- * and in docs/log.md.
+ * and in docs/reference/log.md.
  */
 export const LOG_EVENTS = [
   'locked',

@@ -94,7 +94,7 @@ function leaving(
   ];
 }
 
-/** The base chains. Their order is the security argument: docs/security.md reads along it. */
+/** The base chains. Their order is the security argument: docs/reference/rules.md reads along it. */
 function baseChains(base: Base, first: Base, open: Portal | undefined): readonly Chain[] {
   return [
     lazy('input', () => [

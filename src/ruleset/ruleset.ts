@@ -16,7 +16,7 @@ export const HOOKS = ['input', 'forward', 'output', 'postrouting'] as const;
 export type Hook = (typeof HOOKS)[number];
 
 /**
- * Why a rule exists. The same word is its section's function, its heading in docs/security.md, the
+ * Why a rule exists. The same word is its section's function, its heading in docs/reference/rules.md, the
  * comment on the kernel's rule and the answer of `explain`. In rule order.
  */
 export const RULE_IDS = [

@@ -4,7 +4,7 @@ import { pinnedJson } from '../record/pins.ts';
 import type { View } from './view.ts';
 
 /**
- * Version 1 of the machine-readable status, as docs/status.md describes it. New fields do not
+ * Version 1 of the machine-readable status, as docs/reference/status.md describes it. New fields do not
  * change the version.
  */
 export function statusJson({

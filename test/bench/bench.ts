@@ -26,8 +26,8 @@ export interface Report {
 const MARGIN = 2;
 const CHECKED = /bare node/;
 
-const PAGE = 'docs/performance.md';
-const JSON_FILE = 'docs/performance.json';
+const PAGE = 'docs/reference/performance.md';
+const JSON_FILE = 'docs/reference/performance.json';
 const [FROM, TO] = ['<!-- measured: written by npm run bench -->', '<!-- end of measured -->'];
 
 const USAGE = `npm run bench [-- --quick] [--only NAME,…] [--update] [--json FILE] [--check]

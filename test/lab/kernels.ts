@@ -8,7 +8,7 @@ import { WORDS } from './vm-boot-scenes.ts';
 import { EVERY, type Played } from './vm-scene.ts';
 import { scenesOf } from './vm-scenes.ts';
 
-/** Whether every scene is played; see docs/compatibility.md. */
+/** Whether every scene is played; see docs/reference/compatibility.md. */
 const every = process.env['OVPN_KILLSWITCH_SCENES'] === EVERY;
 /** The longest that one machine may take, in seconds: on a machine that does much else as well. */
 const LONGEST = every ? 5400 : 1500;

@@ -317,7 +317,7 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
 
   describe.each(neighbours)(`$name, beside ${backend},`, (neighbour) => {
     test.for(orders)(
-      'started %s us, does what docs/neighbours.md says, and status tells',
+      'started %s us, does what docs/reference/neighbours.md says, and status tells',
       async (order, context) => {
         const outcomes = await story(at(context), neighbour, order, false);
         for (const phase of PHASES) {

@@ -176,7 +176,7 @@ describe('what makes a hook start fast', () => {
   });
 });
 
-describe('docs/architecture.md', () => {
+describe('docs/explanation/architecture.md', () => {
   const [FROM, TO] = [
     '<!-- rooms: written by npx vitest run test/unit/architecture.test.ts -u -->',
     '<!-- end of rooms -->',
@@ -209,12 +209,12 @@ describe('docs/architecture.md', () => {
   }
 
   test('shows the rooms as they are', async () => {
-    const page = textOf('docs/architecture.md');
+    const page = textOf('docs/explanation/architecture.md');
     const [before, rest = ''] = page.split(FROM);
     const [, after] = rest.split(TO);
     expect(after).toBeDefined();
     await expect(`${before}${FROM}\n\n${picture()}\n\n${TO}${after}`).toMatchFileSnapshot(
-      '../../docs/architecture.md',
+      '../../docs/explanation/architecture.md',
     );
   });
 });

@@ -49,13 +49,18 @@ const DECISIONS = filesOf('docs/decisions', '.md').filter((path) => /\/\d{4}-[^/
 const PROFILES = filesOf('openvpn-examples', '.ovpn');
 const SETTINGS_FILES = filesOf('openvpn-examples', '.env');
 const DROP_INS = filesOf('openvpn-examples', '.conf');
+const KINDS = ['tutorials', 'how-to', 'reference', 'explanation'];
+const PAGES = [
+  'docs/README.md',
+  ...KINDS.flatMap((kind) => filesOf(`docs/${kind}`, '.md')),
+  ...filesOf('docs/decisions', '.md'),
+];
 const DOCUMENTS = [
   'README.md',
   'CONTRIBUTING.md',
   'CHANGELOG.md',
   'SECURITY.md',
-  ...filesOf('docs', '.md'),
-  ...filesOf('docs/decisions', '.md'),
+  ...PAGES,
   ...filesOf('openvpn-examples', '.md'),
   ...filesOf('openvpn-examples/networkmanager', '.md'),
 ];
@@ -120,13 +125,13 @@ function anchor(heading: string): string {
     .replaceAll(' ', '-');
 }
 
-describe('docs/security.md', () => {
+describe('docs/reference/rules.md', () => {
   test('has one heading for each rule, in the order of the rules', () => {
-    expect([...parts('docs/security.md', 3).keys()]).toEqual([...RULE_IDS]);
+    expect([...parts('docs/reference/rules.md', 2).keys()]).toEqual([...RULE_IDS]);
   });
 
   test.each(RULE_IDS)('says of %s what passes, why, and which settings change it', (id) => {
-    const text = parts('docs/security.md', 3).get(id) ?? '';
+    const text = parts('docs/reference/rules.md', 2).get(id) ?? '';
     for (const word of ['What', 'Why', 'Settings']) expect(text).toContain(`* **${word}:** `);
   });
 
@@ -134,7 +139,7 @@ describe('docs/security.md', () => {
     const said = (word: string) => {
       const [, text = ''] =
         new RegExp(`^\\* \\*\\*${word}:\\*\\* ([^]*?)(?=\\n\\*|\\n\\n|$(?![^]))`, 'm').exec(
-          parts('docs/security.md', 3).get(id) ?? '',
+          parts('docs/reference/rules.md', 2).get(id) ?? '',
         ) ?? [];
       return text.replaceAll('`', '').replace(/\s+/g, ' ').trim();
     };
@@ -145,13 +150,13 @@ describe('docs/security.md', () => {
   });
 });
 
-describe('docs/errors.md', () => {
-  const codes = parts('docs/errors.md', 2);
+describe('docs/reference/errors.md', () => {
+  const codes = parts('docs/reference/errors.md', 2);
 
   test('has one heading for each error code, in the order of the table', () => {
-    expect(headings('docs/errors.md', 2).filter((heading) => /^[A-Z0-9_]+$/.test(heading))).toEqual(
-      Object.keys(ERRORS),
-    );
+    expect(
+      headings('docs/reference/errors.md', 2).filter((heading) => /^[A-Z0-9_]+$/.test(heading)),
+    ).toEqual(Object.keys(ERRORS));
   });
 
   test.each(Object.entries(ERRORS))(
@@ -336,13 +341,19 @@ describe('all documents', () => {
   });
 });
 
-test('docs/README.md lists every document of the folder', () => {
+test('docs/README.md lists every document of the folders below it', () => {
   const linked = [...read('docs/README.md').matchAll(/\]\(([^)]+)\)/g)].map(([, target = '']) =>
     normalize(join('docs', target)),
   );
   expect(
-    filesOf('docs', '.md').filter((path) => path !== 'docs/README.md' && !linked.includes(path)),
+    PAGES.filter((path) => !/^docs\/(decisions\/\d|README)/.test(path)).filter(
+      (path) => !linked.includes(path),
+    ),
   ).toEqual([]);
+  const folders = readdirSync(join(ROOT, 'docs'), { withFileTypes: true });
+  expect(folders.map(({ name }) => name).sort()).toEqual(
+    [...KINDS, 'decisions', 'README.md'].sort(),
+  );
 });
 
 test('CHANGELOG.md has an Unreleased part first, and only the kinds of changes that Keep a Changelog knows', () => {
@@ -351,15 +362,15 @@ test('CHANGELOG.md has an Unreleased part first, and only the kinds of changes t
   expect(headings('CHANGELOG.md', 3).filter((heading) => !kinds.includes(heading))).toEqual([]);
 });
 
-test('docs/log.md lists every event that is logged, in the order of the code, and no other', () => {
-  expect(codeRows(parts('docs/log.md', 2).get('Events') ?? '').map(([event]) => event)).toEqual([
-    ...LOG_EVENTS,
-  ]);
+test('docs/reference/log.md lists every event that is logged, in the order of the code, and no other', () => {
+  expect(
+    codeRows(parts('docs/reference/log.md', 2).get('Events') ?? '').map(([event]) => event),
+  ).toEqual([...LOG_EVENTS]);
 });
 
-describe('docs/architecture.md', () => {
+describe('docs/explanation/architecture.md', () => {
   test('lists every room of src, and no other', () => {
-    const rooms = codeRows(parts('docs/architecture.md', 2).get('Rooms') ?? '').map(
+    const rooms = codeRows(parts('docs/explanation/architecture.md', 2).get('Rooms') ?? '').map(
       ([room = '']) => room,
     );
     const folders = readdirSync(join(ROOT, 'src'), { withFileTypes: true })
@@ -374,13 +385,15 @@ describe('docs/architecture.md', () => {
     const [, lab = ''] = /name: '([^']+)'/.exec(read('vitest.lab.config.ts')) ?? [];
     expect(tiers.length).toBeGreaterThan(0);
     expect(
-      codeRows(parts('docs/architecture.md', 2).get('Tests') ?? '').map(([tier]) => tier),
+      codeRows(parts('docs/explanation/architecture.md', 2).get('Tests') ?? '').map(
+        ([tier]) => tier,
+      ),
     ).toEqual([...tiers, lab]);
   });
 });
 
-test('docs/openvpn-versions.md lists what the lab has measured, and nothing else', () => {
-  const rows = read('docs/openvpn-versions.md')
+test('docs/reference/openvpn-versions.md lists what the lab has measured, and nothing else', () => {
+  const rows = read('docs/reference/openvpn-versions.md')
     .split('\n')
     .filter((line) => /^\| 2\./.test(line))
     .map((line) =>
@@ -400,10 +413,10 @@ test('docs/openvpn-versions.md lists what the lab has measured, and nothing else
   expect(rows).toEqual(measured);
 });
 
-test('docs/neighbours.md lists what the lab has measured, and nothing else', () => {
+test('docs/reference/neighbours.md lists what the lab has measured, and nothing else', () => {
   const word = (effect: Effect) =>
     typeof effect === 'object' ? 'changed' : effect === 'none' ? 'nothing' : 'perhaps';
-  const rows = read('docs/neighbours.md')
+  const rows = read('docs/reference/neighbours.md')
     .split('\n')
     .filter((line) => /^\| .* \| (nftables|iptables) \|/.test(line));
   const measured = NEIGHBOURS.flatMap(({ name, beside }) =>
@@ -552,8 +565,8 @@ describe('openvpn-examples', () => {
   });
 });
 
-test('the words of docs/glossary.md stand once each', () => {
-  const words = [...read('docs/glossary.md').matchAll(/^\| ([^|]+) \| [^|]+ \|$/gm)]
+test('the words of docs/explanation/glossary.md stand once each', () => {
+  const words = [...read('docs/explanation/glossary.md').matchAll(/^\| ([^|]+) \| [^|]+ \|$/gm)]
     .map(([, word = '']) => word)
     .filter((word) => !/^(word|-+)$/.test(word));
   expect(words.length).toBeGreaterThan(HOOKS.length);

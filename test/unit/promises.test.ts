@@ -10,7 +10,7 @@ type Holder = readonly [file: string, name: string];
 
 /** A sentence of a document, as it stands there, and what holds it. */
 interface Promised {
-  readonly document: 'README.md' | 'docs/security.md';
+  readonly document: 'README.md' | 'docs/explanation/guarantees.md';
   readonly sentence: string;
   readonly heldBy: readonly Holder[];
 }
@@ -100,7 +100,7 @@ const PROMISES: readonly Promised[] = [
     heldBy: [[LEAKS, 'ping, TCP, UDP and DNS work through the tunnel'], INVARIANTS],
   },
   {
-    document: 'docs/security.md',
+    document: 'docs/explanation/guarantees.md',
     sentence: '1. **The base rules outlive everything.**',
     heldBy: [
       ['test/hooks/kill.test.ts', 'after kill -9 at any of'],
@@ -109,7 +109,7 @@ const PROMISES: readonly Promised[] = [
     ],
   },
   {
-    document: 'docs/security.md',
+    document: 'docs/explanation/guarantees.md',
     sentence: '2. **No hook ever opens the network.**',
     heldBy: [
       ['test/unit/ruleset/leaks.test.ts', 'opens nothing beside itself but its endpoints'],
@@ -118,7 +118,7 @@ const PROMISES: readonly Promised[] = [
     ],
   },
   {
-    document: 'docs/security.md',
+    document: 'docs/explanation/guarantees.md',
     sentence: '3. **All or nothing.**',
     heldBy: [
       ['test/kernel/apply.test.ts', 'when the check fails, nothing is committed'],
@@ -127,7 +127,7 @@ const PROMISES: readonly Promised[] = [
     ],
   },
   {
-    document: 'docs/security.md',
+    document: 'docs/explanation/guarantees.md',
     sentence: "4. **Others' rules are not touched.**",
     heldBy: [
       [
@@ -141,7 +141,7 @@ const PROMISES: readonly Promised[] = [
     ],
   },
   {
-    document: 'docs/security.md',
+    document: 'docs/explanation/guarantees.md',
     sentence: '5. **What `status` says was read from the kernel a moment ago.**',
     heldBy: [
       [
@@ -159,7 +159,8 @@ const MADE: Readonly<Record<Promised['document'], (text: string) => readonly str
     const [, list = ''] = text.split('these packets may leave, and no others:\n\n');
     return (list.split('\n\n')[0] ?? '').split('\n');
   },
-  'docs/security.md': (text) => [...text.matchAll(/^\d\. \*\*[^*]*\*\*/gm)].map(([head]) => head),
+  'docs/explanation/guarantees.md': (text) =>
+    [...text.matchAll(/^\d\. \*\*[^*]*\*\*/gm)].map(([head]) => head),
 };
 
 const page = (): string =>
@@ -193,7 +194,7 @@ describe.each(PROMISES)('$sentence', ({ document, sentence, heldBy }) => {
 });
 
 test('every promise of the documents is in the table', () => {
-  for (const document of ['README.md', 'docs/security.md'] as const) {
+  for (const document of ['README.md', 'docs/explanation/guarantees.md'] as const) {
     const made = MADE[document](textOf(document));
     expect(made.length).toBeGreaterThan(4);
     const own = PROMISES.filter((each) => each.document === document);
@@ -201,6 +202,6 @@ test('every promise of the documents is in the table', () => {
   }
 });
 
-test('docs/promises.md is made from the table', async () => {
-  await expect(page()).toMatchFileSnapshot('../../docs/promises.md');
+test('docs/explanation/promises.md is made from the table', async () => {
+  await expect(page()).toMatchFileSnapshot('../../docs/explanation/promises.md');
 });

@@ -19,7 +19,7 @@ const RECIPES: readonly Recipe[] = [
   {
     heading: 'A new rule',
     known:
-      /'fragments'|\bfragments(\(|: \{|,$)|comment "fragments"|### fragments|tellsOfFragments|told that a fragment/m,
+      /'fragments'|\bfragments(\(|: \{|,$)|comment "fragments"|## fragments|tellsOfFragments|told that a fragment/m,
   },
   { heading: 'A new way to load rules at boot', known: /\bsysconfig\b/ },
 ];

@@ -47,8 +47,8 @@ ${rows(
 )}`.replace(/\n+$/, '\n');
 }
 
-test('docs/commands.md is made from the table', async () => {
-  await expect(page()).toMatchFileSnapshot('../../../docs/commands.md');
+test('docs/reference/commands.md is made from the table', async () => {
+  await expect(page()).toMatchFileSnapshot('../../../docs/reference/commands.md');
 });
 
 test('the help of all commands fits a terminal of 80 columns and 24 rows, prompt included', () => {

@@ -5,7 +5,7 @@ import { statusMetrics } from '../../../src/view/status-metrics.ts';
 import type { View } from '../../../src/view/view.ts';
 import { viewOf } from '../../support/views.ts';
 
-const TEXT = readFileSync(new URL('../../../docs/status.md', import.meta.url), 'utf8');
+const TEXT = readFileSync(new URL('../../../docs/reference/status.md', import.meta.url), 'utf8');
 
 /** The code in the first cells of the table under a heading. */
 function firstCells(heading: string): readonly string[] {
@@ -37,14 +37,14 @@ const FULL: View = {
   watch: { enabled: true, running: true },
 };
 
-test('docs/status.md lists every field of the JSON, and no other', () => {
+test('docs/reference/status.md lists every field of the JSON, and no other', () => {
   const fields = [...new Set(fieldsOf(JSON.parse(statusJson(FULL))))].filter(
     (field) => field !== '',
   );
   expect([...firstCells('For programs')].sort()).toEqual(fields.sort());
 });
 
-test('docs/status.md lists every metric, and no other', () => {
+test('docs/reference/status.md lists every metric, and no other', () => {
   const metrics = [...statusMetrics(FULL).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
   expect(firstCells('For Prometheus')).toEqual(metrics);
 });
