@@ -55,6 +55,8 @@ const PAGES = [
   ...KINDS.flatMap((kind) => filesOf(`docs/${kind}`, '.md')),
   ...filesOf('docs/decisions', '.md'),
 ];
+/** README and the pages that lead through a task. */
+const GUIDES = ['README.md', ...filesOf('docs/tutorials', '.md'), ...filesOf('docs/how-to', '.md')];
 const DOCUMENTS = [
   'README.md',
   'CONTRIBUTING.md',
@@ -171,33 +173,31 @@ describe('docs/reference/errors.md', () => {
   );
 });
 
-describe('README.md', () => {
-  const chapters = parts('README.md', 2);
+test('docs/reference/settings.md lists every key with its default, in the order of the code, and no other', () => {
+  const table = parts('docs/reference/settings.md', 2).get('Keys') ?? '';
+  const rows = codeRows(table).map(([key, initial]) => [key, initial]);
+  const keys = Object.entries(KEYS).map(([key, { initial }]) => [
+    key,
+    initial === '' ? 'empty' : `\`${initial}\``,
+  ]);
+  expect(rows).toEqual(keys);
+});
 
-  test('lists every settings key with its default, in the order of the code, and no other', () => {
-    const rows = codeRows(chapters.get('Settings') ?? '').map(([key, initial]) => [key, initial]);
-    const keys = Object.entries(KEYS).map(([key, { initial }]) => [
-      key,
-      initial === '' ? 'empty' : `\`${initial}\``,
-    ]);
-    expect(rows).toEqual(keys);
-  });
+test('docs/reference/commands.md lists every exit status, and no other', () => {
+  const table = parts('docs/reference/commands.md', 2).get('Exit statuses of every command') ?? '';
+  const rows = codeRows(table).map(([status, meaning]) => [Number(status), meaning]);
+  expect(rows).toEqual(EXIT_MEANINGS);
+  expect(EXIT_MEANINGS.map(([status]) => status)).toEqual(Object.values(EXIT));
+});
 
-  test('lists every exit status, and no other', () => {
-    const rows = [...(chapters.get('Exit statuses') ?? '').matchAll(/^\| (\d+) \| (.+) \|$/gm)].map(
-      ([, status, meaning]) => [Number(status), meaning],
-    );
-    expect(rows).toEqual(EXIT_MEANINGS);
-    expect(EXIT_MEANINGS.map(([status]) => status)).toEqual(Object.values(EXIT));
-  });
-
-  test.each(COMMANDS.map(({ name }) => name))('shows how %s is called', (name) => {
-    expect(
-      code(read('README.md')).some((line) =>
-        new RegExp(`(ovpn-killswitch|dist/cli\\.js) ${name}\\b`).test(line),
-      ),
-    ).toBe(true);
-  });
+describe('what a person follows', () => {
+  test.each(COMMANDS.map(({ name }) => name))(
+    'shows how %s is called, in README or a guide',
+    (name) => {
+      const shown = new RegExp(`(ovpn-killswitch|dist/cli\\.js) ${name}\\b`);
+      expect(GUIDES.some((path) => code(read(path)).some((line) => shown.test(line)))).toBe(true);
+    },
+  );
 
   test('gives the lines for a profile that install prints', () => {
     const wanted = [
@@ -206,7 +206,9 @@ describe('README.md', () => {
         (hook) => `${hook} /usr/local/lib/ovpn-killswitch/hooks/${hook}`,
       ),
     ];
-    const lines = code(chapters.get('The lines for your profile') ?? '');
+    const lines = code(
+      parts('docs/how-to/attach-a-profile.md', 2).get('Write the lines by hand') ?? '',
+    );
     expect(lines.filter((line) => wanted.includes(line))).toEqual(wanted);
     for (const path of PROFILES)
       expect(read(path).split('\n')).toEqual(expect.arrayContaining(wanted));
@@ -227,7 +229,7 @@ describe('README.md', () => {
     };
     const ruleset = compile(decide(base, [tunnel]));
     const shown = [
-      ...read('README.md').matchAll(
+      ...read('docs/how-to/check.md').matchAll(
         /\$ sudo ovpn-killswitch explain (.+)\n\s+(\w+): (\S+), in the chain (\S+) /g,
       ),
     ];
@@ -352,7 +354,7 @@ test('docs/README.md lists every document of the folders below it', () => {
   ).toEqual([]);
   const folders = readdirSync(join(ROOT, 'docs'), { withFileTypes: true });
   expect(folders.map(({ name }) => name).sort()).toEqual(
-    [...KINDS, 'decisions', 'README.md'].sort(),
+    [...KINDS, 'decisions', 'images', 'README.md'].sort(),
   );
 });
 
@@ -545,7 +547,7 @@ describe('openvpn-examples', () => {
     expect([decision.verdict, decision.rule?.id]).toEqual([verdict, id]);
   });
 
-  test('server-ssh.env lets the answers of an open SSH session leave, as README promises for SSH', () => {
+  test('server-ssh.env lets the answers of an open SSH session leave, as docs/how-to/ssh.md promises', () => {
     const base = baseOf(settingsOf('openvpn-examples/server-ssh.env'), {
       endpoints: [],
       uids: [0],
