@@ -1,6 +1,7 @@
-// Builds dist/: one CommonJS file for all hooks, and one for each program. CommonJS starts faster
-// than ESM, and a bundle needs no node_modules. Each file is renamed into place, so that a running
-// test or hook never reads half of one.
+// node build.mjs [--prefix /usr|/usr/local] [--out FOLDER]
+// Builds dist/, or another folder: one CommonJS file for all hooks, and one for each program.
+// CommonJS starts faster than ESM, and a bundle needs no node_modules. Each file is renamed into
+// place, so that a running test or hook never reads half of one.
 import {
   chmodSync,
   mkdirSync,
@@ -146,6 +147,18 @@ const lean = {
   },
 };
 
+/** The value that follows a flag. */
+function flag(name, initial) {
+  const at = process.argv.indexOf(`--${name}`);
+  return at === -1 ? initial : process.argv[at + 1];
+}
+
+/** Where the programs will lie: in a package /usr (src/host/paths.ts). */
+const prefix = flag('prefix', '/usr/local');
+if (!['/usr', '/usr/local'].includes(prefix)) throw new Error('--prefix is /usr or /usr/local');
+const define = { KILLSWITCH_PREFIX: JSON.stringify(prefix) };
+const out = flag('out', 'dist');
+
 /** What the plain scripts share with the code: src/cli/script-words.ts, as it stands. */
 async function scriptWords() {
   const { outputFiles } = await build({
@@ -153,6 +166,7 @@ async function scriptWords() {
     bundle: true,
     platform: 'node',
     format: 'esm',
+    define,
     write: false,
   });
   const url = `data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`;
@@ -183,6 +197,7 @@ const bundle = (entry) => ({
   format: 'cjs',
   minify: true,
   legalComments: 'none',
+  define,
   plugins: [lean],
 });
 
@@ -220,8 +235,8 @@ if (process.argv.includes('--loads')) {
   process.exit();
 }
 
-mkdirSync('dist', { recursive: true });
-const draft = mkdtempSync('dist/.build-');
+mkdirSync(out, { recursive: true });
+const draft = mkdtempSync(join(out, '.build-'));
 try {
   await Promise.all(
     Object.entries(programs).map(([file, entry]) =>
@@ -238,11 +253,11 @@ try {
     writeFileSync(join(draft, script), scriptText(source, words));
   for (const file of [...Object.keys(programs), ...Object.keys(scripts), 'package.json']) {
     if (file !== 'package.json') chmodSync(join(draft, file), 0o755);
-    const folder = dirname(join('dist', file));
+    const folder = dirname(join(out, file));
     mkdirSync(folder, { recursive: true });
     // Whatever the umask: programs of the proof run as nobody.
     chmodSync(folder, 0o755);
-    renameSync(join(draft, file), join('dist', file));
+    renameSync(join(draft, file), join(out, file));
   }
 } finally {
   rmSync(draft, { recursive: true, force: true });

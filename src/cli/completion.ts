@@ -1,4 +1,5 @@
 import { EXIT } from '../errors.ts';
+import { PREFIX } from '../host/paths.ts';
 import type { CliCommand } from './command.ts';
 import { completionText, SHELLS } from './completions.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
@@ -12,7 +13,7 @@ export const completion: CliCommand = {
     'Print what lets a shell complete commands and flags. "install" has put it in its place.',
   flags: {},
   words: [{ name: 'SHELL', what: 'whose text it is', choices: SHELLS }],
-  examples: [['completion bash', 'for a shell that does not look in /usr/local/share']],
+  examples: [['completion bash', `for a shell that does not look in ${PREFIX}/share`]],
   needsRoot: false,
   run: ({ args, printExactly, commands }) => {
     const { positionals } = parseArguments(completion, args, {}, { least: 1, most: 1 });

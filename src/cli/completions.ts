@@ -1,14 +1,15 @@
+import { PREFIX } from '../host/paths.ts';
 import { singleQuoted } from '../net/shell-word.ts';
 import type { CliCommand, Flag } from './command.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
 
-/** Where each shell looks for completions that a machine's owner has installed. */
+/** Where each shell looks for completions. */
 export const COMPLETION_PATHS: Readonly<Record<Shell, string>> = {
-  bash: '/usr/local/share/bash-completion/completions/ovpn-killswitch',
-  zsh: '/usr/local/share/zsh/site-functions/_ovpn-killswitch',
-  fish: '/usr/local/share/fish/vendor_completions.d/ovpn-killswitch.fish',
+  bash: `${PREFIX}/share/bash-completion/completions/ovpn-killswitch`,
+  zsh: `${PREFIX}/share/zsh/site-functions/_ovpn-killswitch`,
+  fish: `${PREFIX}/share/fish/vendor_completions.d/ovpn-killswitch.fish`,
 };
 
 const HELP: readonly [name: string, flag: Flag] = [

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import { EXIT, KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { PATHS } from '../host/paths.ts';
+import { PATHS, PREFIX } from '../host/paths.ts';
 import {
   firstFile,
   makeFolder,
@@ -20,6 +20,7 @@ import type { CliCommand, Flags } from './command.ts';
 import { placeDispatcher } from './dispatcher-scripts.ts';
 import { runInImage } from './in-image.ts';
 import { placeManuals } from './manuals.ts';
+import { refuseOtherInstallation } from './other-installation.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { settingsTemplate } from './settings-template.ts';
 
@@ -146,6 +147,7 @@ export const install: CliCommand = {
         'install',
         ...(values.networkmanager === true ? ['--networkmanager'] : []),
       ]);
+    refuseOtherInstallation(host, PREFIX, ownFolder());
     progress('placing files and compiling the hooks');
     // Once there, it is kept like the hooks.
     const networkManager = values.networkmanager === true || host.exists(PATHS.dispatcher);

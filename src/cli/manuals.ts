@@ -1,12 +1,14 @@
 import { dirname } from 'node:path';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import { PREFIX } from '../host/paths.ts';
 import type { CliCommand } from './command.ts';
 import { COMPLETION_PATHS, completionText, SHELLS } from './completions.ts';
 import { manPage, settingsPage } from './man-page.ts';
 
-const MAN_PAGE = '/usr/local/share/man/man8/ovpn-killswitch.8';
-const SETTINGS_PAGE = '/usr/local/share/man/man5/killswitch.env.5';
+const SHARE = `${PREFIX}/share`;
+const MAN_PAGE = `${SHARE}/man/man8/ovpn-killswitch.8`;
+const SETTINGS_PAGE = `${SHARE}/man/man5/killswitch.env.5`;
 
 export const MANUAL_PATHS: readonly string[] = [
   MAN_PAGE,
@@ -15,7 +17,7 @@ export const MANUAL_PATHS: readonly string[] = [
 ];
 
 /** Folders that a machine has without us (hier(7)). */
-const SHARED = ['/usr/local/share', '/usr/local/share/man'];
+const SHARED = [SHARE, `${SHARE}/man`];
 
 /**
  * Puts the manual page and the shells' completions in their places. Returns why they are not there;

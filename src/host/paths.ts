@@ -1,4 +1,17 @@
 /**
+ * Set by the build (`node build.mjs --prefix`). Code that runs from its source is an installation
+ * from source.
+ */
+declare const KILLSWITCH_PREFIX: Prefix | undefined;
+
+/** Where programs lie: of packages, and of what a machine's owner installs (hier(7)). */
+export type Prefix = '/usr' | '/usr/local';
+
+/** Where this copy belongs: `/usr` in a package, `/usr/local` from source. */
+export const PREFIX: Prefix =
+  typeof KILLSWITCH_PREFIX === 'undefined' ? '/usr/local' : KILLSWITCH_PREFIX;
+
+/**
  * All paths are fixed: a .ovpn file may set environment variables, and none of them may move a file
  * of ours.
  */
@@ -24,8 +37,8 @@ export const PATHS = {
   /** The process that watches: it holds while that process lives. */
   watch: '/run/ovpn-killswitch/watch',
   log: '/var/log/ovpn-killswitch.log',
-  library: '/usr/local/lib/ovpn-killswitch',
-  command: '/usr/local/sbin/ovpn-killswitch',
+  library: `${PREFIX}/lib/ovpn-killswitch`,
+  command: `${PREFIX}/sbin/ovpn-killswitch`,
   /**
    * The script that NetworkManager's dispatcher runs; under the same name also in pre-up.d and
    * pre-down.d.

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, readlinkSync } from 'node:fs';
-import { PROGRAM_FOLDERS } from './paths.ts';
+import { PREFIX, PROGRAM_FOLDERS } from './paths.ts';
 
 /** What a run inside gave back. */
 export interface Ran {
@@ -24,9 +24,9 @@ export interface RunOptions {
 }
 
 /**
- * A private machine: network, mount, process, IPC and host name spaces of its own, with /etc,
- * /usr/local and /var laid over with memory, and an empty /run. Everything in it ends when it is
- * closed, or when this process ends.
+ * A private machine: network, mount, process, IPC and host name spaces of its own, with /etc, /var
+ * and the prefix of our programs laid over with memory, and an empty /run. Everything in it ends
+ * when it is closed, or when this process ends.
  */
 export interface Sandbox {
   /** The process that holds it, as this machine numbers it. */
@@ -79,8 +79,8 @@ if [ -n "$1" ]; then
   cd /
 else
   # A user namespace with one user: the machine's folders belong to nobody there. Those that must take new files are ours from the start.
-  mkdir -p /mnt/etc/upper/openvpn /mnt/usr/local/upper/lib /mnt/usr/local/upper/sbin /mnt/var/upper/lib /mnt/var/upper/log
-  for folder in etc usr/local var; do
+  mkdir -p /mnt/etc/upper/openvpn /mnt${PREFIX}/upper/lib /mnt${PREFIX}/upper/sbin /mnt/var/upper/lib /mnt/var/upper/log
+  for folder in etc ${PREFIX.slice(1)} var; do
     mkdir -p /mnt/$folder/upper /mnt/$folder/work
     mount -t overlay overlay -o lowerdir=/$folder,upperdir=/mnt/$folder/upper,workdir=/mnt/$folder/work /$folder
   done
