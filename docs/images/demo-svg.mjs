@@ -53,7 +53,7 @@ export function demoSvg(printed) {
   const width = Math.ceil(2 * MARGIN + Math.max(...rows.map((row) => row.length), 72) * COLUMN);
   const height = 2 * MARGIN + LINE * (rows.length + 3);
   const size = `width="${width}" height="${height}"`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} viewBox="0 0 ${width} ${height}" role="img">
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} viewBox="0 0 ${width} ${height}" role="img" xml:space="preserve">
   <title>${escaped(count)}</title>
   <style>${STYLE}
   </style>
