@@ -43,6 +43,7 @@ const scripts = {
   boot: 'src/boot/boot.sh',
   recover: 'src/cli/recover.sh',
   'nm-dispatcher': 'src/cli/nm-dispatcher.sh',
+  'route-up': 'src/launch/route-up.sh',
 };
 
 const EXECA = fileURLToPath(new URL('.', import.meta.resolve('execa')));

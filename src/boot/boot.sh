@@ -251,6 +251,8 @@ if [ -w "$run" ] && has flock && own_lock; then
   exec 9>>'@LOCK@'
   flock -w 20 9
 fi
+# The rules change here: "route-up" of a connection that is being made has to look at them.
+rm -f '@TOLD@' 2>/dev/null
 restored=no
 if [ "${1:-}" = --restored ]; then restored=yes; fi
 case ${1:-} in

@@ -52,7 +52,11 @@ function interpreter(print: (line: string) => void): string {
 function hookFiles(node: string): HookFiles {
   const at = (name: string) => join(PATHS.library, name);
   const hooks = Object.fromEntries(
-    [...HOOKS, 'nm-dispatcher'].map((hook) => [hook, at(`hooks/${hook}`)]),
+    // OpenVPN starts a plain script in its place, which starts it when there is something to do.
+    [...HOOKS, 'nm-dispatcher'].map((hook) => [
+      hook,
+      at(hook === 'route-up' ? 'route-up.js' : `hooks/${hook}`),
+    ]),
   );
   const caches = { nftables: at('hooks-nftables.cache'), iptables: at('hooks-iptables.cache') };
   return {
@@ -80,6 +84,7 @@ function installFiles(host: Host, print: (line: string) => void, networkManager:
   const from = ownFolder();
   const programs = PROGRAMS.map((to) => ({ to, text: source(from, to) }));
   const [hooks, start] = [source(from, 'hooks.js'), source(from, 'start.js')];
+  const routeUp = source(from, 'route-up');
   const scripts = ['boot', 'recover', 'nm-dispatcher'].map((name) => ({
     name,
     text: source(from, name),
@@ -102,6 +107,7 @@ function installFiles(host: Host, print: (line: string) => void, networkManager:
   // From here on hooks of an older copy may meet the new files.
   placeText(join(PATHS.library, 'start.js'), start, 0o644);
   const why = placeHooks(hookFiles(node), first, start, hooks);
+  placeText(join(PATHS.library, 'hooks/route-up'), routeUp, 0o755);
   // This version may want other rules than those that are loaded.
   forgetLastTransaction(host);
   if (why !== undefined) print(`The hooks start without a code cache, a little slower: ${why}`);

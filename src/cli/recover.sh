@@ -543,6 +543,7 @@ if [ -n "$mask" ] && [ $((0x$mask & 0x1000)) = 0 ]; then
 fi
 
 watch_off
+rm -f '@TOLD@' 2>/dev/null
 open_all
 
 # What the boot script did on a machine without a tool that loads rules.

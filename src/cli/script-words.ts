@@ -44,6 +44,8 @@ export const SCRIPT_WORDS: Readonly<Record<string, string>> = {
   LIBRARY: PATHS.library,
   HOSTS: PATHS.hosts,
   LOCK: PATHS.lock,
+  LAST: PATHS.last,
+  TOLD: PATHS.told,
   TRIAL: PATHS.trial,
   TUNNELS: PATHS.tunnels,
   CONNECTIONS: PATHS.connections,

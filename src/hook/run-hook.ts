@@ -22,6 +22,7 @@ import { removeDevice } from '../transaction/remove-left-devices.ts';
 import { readChainedCall } from '../tunnel/chained-call.ts';
 import { type HookInput, readOpenvpnHook } from '../tunnel/from-openvpn.ts';
 import { type HookEvent, type HookName, peerEndpoints } from '../tunnel/hook-event.ts';
+import { toldText } from '../tunnel/told-text.ts';
 import { admit, knownEndpoints } from './admit.ts';
 import { HOOK_MILLISECONDS } from './hook-milliseconds.ts';
 import { loadRemaining } from './load-rules.ts';
@@ -173,7 +174,23 @@ function runEvent(host: Host, event: HookEvent): void {
 
 /** Our part of a hook: the error that it met, which is logged already. */
 function runOwn(hook: HookName, input: HookInput, host: Host): KillswitchError | undefined {
-  return logged(host, () => runEvent(host, readOpenvpnHook(hook, input)));
+  return logged(host, () => {
+    runEvent(host, readOpenvpnHook(hook, input));
+    if (hook === 'up' && host.uid() === 0) keepTold(host, input);
+  });
+}
+
+/**
+ * For `route-up` of the same connection, which then ends at once (src/launch/route-up.sh). Where
+ * it cannot be kept, `route-up` does its work again.
+ */
+function keepTold(host: Host, { env }: HookInput): void {
+  try {
+    const last = host.read(PATHS.last);
+    if (last !== undefined) host.write(PATHS.told, toldText(env) + last, 0o600);
+  } catch (thrown) {
+    if (!(thrown instanceof KillswitchError)) throw thrown;
+  }
 }
 
 /**

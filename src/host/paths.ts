@@ -33,6 +33,10 @@ export const PATHS = {
    * dispatcher script looks here too.
    */
   connections: '/run/ovpn-killswitch/networkmanager',
+  /** How the last transaction left the rules. */
+  last: '/run/ovpn-killswitch/last-transaction',
+  /** What the last `up` was told, and the record of the last transaction as it was then. */
+  told: '/run/ovpn-killswitch/told',
   lock: '/run/ovpn-killswitch/lock',
   /** The process that watches: it holds while that process lives. */
   watch: '/run/ovpn-killswitch/watch',

@@ -4,8 +4,6 @@ import { PATHS } from '../host/paths.ts';
 import { field, parseJson, texts } from '../machine/json.ts';
 import type { BackendName } from '../policy/settings.ts';
 
-const FILE = `${PATHS.runtime}/last-transaction`;
-
 /**
  * What the last transaction left in the kernel, so that the next hook can add to it without reading
  * all of it.
@@ -22,7 +20,7 @@ export interface LastTransaction {
 
 /** Undefined when it is not known: then everything is read. */
 export function readLastTransaction(host: Host): LastTransaction | undefined {
-  const json = parseJson(host.read(FILE) ?? '');
+  const json = parseJson(host.read(PATHS.last) ?? '');
   const [backend, fingerprint] = [field(json, 'backend'), field(json, 'fingerprint')];
   const [tunnels, former] = ['tunnels', 'former'].map((name) =>
     texts(field(json, name), (text) => text),
@@ -38,7 +36,7 @@ export function readLastTransaction(host: Host): LastTransaction | undefined {
  */
 export function writeLastTransaction(host: Host, last: LastTransaction): void {
   try {
-    host.write(FILE, `${JSON.stringify({ version: 1, ...last })}\n`, 0o600);
+    host.write(PATHS.last, `${JSON.stringify({ version: 1, ...last })}\n`, 0o600);
   } catch (thrown) {
     if (!(thrown instanceof KillswitchError)) throw thrown;
   }
@@ -46,5 +44,5 @@ export function writeLastTransaction(host: Host, last: LastTransaction): void {
 
 /** Before any other change: whoever dies in the middle of it leaves no word that could be wrong. */
 export function forgetLastTransaction(host: Host): void {
-  host.remove(FILE);
+  host.remove(PATHS.last);
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { BackendName } from '../../src/policy/settings.ts';
@@ -6,7 +7,7 @@ import { CONNECTED } from '../../src/proof/openvpn.ts';
 import { installProduct, type Product, writeSettings } from '../../src/proof/product.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
 import type { Plan } from './groups.ts';
-import { DIST } from './machines.ts';
+import { DIST, place } from './machines.ts';
 import { type Row, rowsOf } from './measure.ts';
 import { CALLS_HOOK, EMPTY, providerTable } from './rivals.ts';
 import type { TrafficOrders } from './traffic.ts';
@@ -67,7 +68,7 @@ export async function serve(
   throw new Error('the server has ended');
 }
 
-const [UNLOCKED, LOCKED] = ['unlocked', 'locked'] as const;
+const UNLOCKED = 'unlocked';
 
 const settingsFor = (backend: BackendName) =>
   `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_RESOLVER=off\n`;
@@ -98,27 +99,61 @@ async function connected(world: World): Promise<ReturnType<World['startClient']>
   return client;
 }
 
-export async function measureConnect(plan: Plan): Promise<readonly Row[]> {
-  const { world, product } = await open(plan, 'nftables');
+/** What a profile's hooks are while a connection is timed. */
+const CONNECTS = ['no hooks', 'our hooks', 'bash hook'] as const;
+const BASH_HOOK = '/etc/openvpn/bash-hook';
+
+/** The root folder of a Debian with this OpenVPN, built when it is not there. */
+function rootOf(version: string): string {
+  return (
+    execFileSync('.ci/rootfs', [version], { encoding: 'utf8' }).trim().split('\n').at(-1) ?? ''
+  );
+}
+
+async function timed(world: World): Promise<number> {
+  const started = performance.now();
+  const client = await connected(world);
+  const took = performance.now() - started;
+  await client.end();
+  return took;
+}
+
+/** A client's start to its connection, with each kind of hooks in turn. */
+async function measureConnectOf(plan: Plan, version: string): Promise<readonly Row[]> {
+  const world = await openWorld({
+    dist: DIST,
+    transport: 'udp',
+    plan: { root: rootOf(version), show: [process.cwd(), process.execPath] },
+  });
   try {
+    await world.startServer();
+    place(world.sandbox, BASH_HOOK, CALLS_HOOK);
+    await world.writeProfile(true);
+    const product = await installProduct(world.sandbox, DIST, settingsFor('nftables'));
     const samples: Samples = new Map();
-    for (let repeat = 0; repeat < plan.repeats; repeat++)
-      for (const state of [UNLOCKED, LOCKED]) {
-        await product.must(state === LOCKED ? 'lock' : 'unlock');
-        await world.writeProfile(state === LOCKED);
-        const started = performance.now();
-        const client = await connected(world);
-        add(
-          samples,
-          state === LOCKED ? 'with hooks, locked' : 'without hooks, unlocked',
-          performance.now() - started,
+    for (let repeat = 0; repeat < plan.repeats * TURNS; repeat++)
+      for (const hooks of repeat % 2 === 0 ? CONNECTS : CONNECTS.toReversed()) {
+        await product.must(hooks === 'our hooks' ? 'lock' : 'unlock');
+        const bash = ['script-security 2', `up ${BASH_HOOK}`];
+        await world.writeProfile(
+          hooks === 'our hooks',
+          INTERNET.vpn4,
+          hooks === 'bash hook' ? { more: bash } : {},
         );
-        await client.end();
+        add(samples, `OpenVPN ${version}, ${hooks}`, await timed(world));
+        world.sandbox.run(['sh', '-c', EMPTY]);
       }
     return rowsOf(samples);
   } finally {
     world.close();
   }
+}
+
+/** Each version of OpenVPN compares with itself. */
+export async function measureConnect(plan: Plan): Promise<readonly Row[]> {
+  const rows: Row[] = [];
+  for (const version of ['2.6', '2.7']) rows.push(...(await measureConnectOf(plan, version)));
+  return rows;
 }
 
 /**

@@ -43,7 +43,13 @@ const ARGUMENTS = (device: string) => [device, '1500', '0', '10.8.0.2', '255.255
  */
 export function hookRun(
   hook: HookName,
-  { device = 'tun0', remotes = 4, server = 1, program = [`${LIBRARY}/hooks/${hook}`] } = {},
+  {
+    device = 'tun0',
+    remotes = 4,
+    server = 1,
+    routes = 0,
+    program = [`${LIBRARY}/hooks/${hook}`],
+  } = {},
 ): Run {
   const env: Record<string, string> = {
     script_type: hook,
@@ -59,6 +65,10 @@ export function hookRun(
     env[`remote_${number}`] = serverAddress(number === 1 ? server : number);
     env[`remote_port_${number}`] = '1194';
     env[`proto_${number}`] = 'udp';
+  }
+  for (let number = 1; number <= routes; number++) {
+    env[`route_network_${number}`] = `10.${number}.0.0`;
+    env[`route_netmask_${number}`] = '255.255.0.0';
   }
   return { argv: [...program, ...(hook === 'route-up' ? [] : ARGUMENTS(device))], env };
 }

@@ -60,6 +60,20 @@ export const TARGETS: readonly Target[] = [
     to: ['start', 'bash hook, re-run, 4 remotes'],
     bound: 0.3,
   },
+  {
+    figure: '`route-up` that is told nothing new / bare node',
+    of: ['start', 'route-up, nothing new, nftables'],
+    to: BARE,
+    bound: 1.3,
+  },
+  ...['2.6', '2.7'].map(
+    (version): Target => ({
+      figure: `a connection with our hooks / without, OpenVPN ${version}`,
+      of: ['connect', `OpenVPN ${version}, our hooks`],
+      to: ['connect', `OpenVPN ${version}, no hooks`],
+      bound: 3.3,
+    }),
+  ),
   { figure: '`down` / bare node, nftables', of: ['start', 'down, nftables'], to: BARE, bound: 2.8 },
   { figure: '`down` / bare node, iptables', of: ['start', 'down, iptables'], to: BARE, bound: 2.8 },
   {

@@ -24,7 +24,13 @@ function ours({ stopwatch }: BenchMachine, backend: BackendName): readonly Subje
       run: hookRun('up', { remotes: 60 }),
     },
     { name: `up, re-run, ${backend}`, stopwatch, prepare: [up], run: up },
-    { name: `route-up, ${backend}`, stopwatch, prepare: [up], run: routeUp },
+    { name: `route-up, nothing new, ${backend}`, stopwatch, prepare: [down, up], run: routeUp },
+    {
+      name: `route-up, one more route, ${backend}`,
+      stopwatch,
+      prepare: [down, up],
+      run: hookRun('route-up', { routes: 1 }),
+    },
     { name: `down, ${backend}`, stopwatch, prepare: [up], run: down },
   ];
 }
