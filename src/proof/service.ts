@@ -62,7 +62,7 @@ export function startService(
   return {
     said: () => text,
     times,
-    says: async (phrase, count = 1, milliseconds = 15_000) => {
+    says: async (phrase, count = 1, milliseconds = 40_000) => {
       await until(
         () => `${name} to say "${phrase}"; it said last:\n${lastWords()}`,
         () => {

@@ -55,7 +55,7 @@ async function again(scene: Scene, work: (client: Service) => void | Promise<voi
   const client = clientOf(scene);
   const before = client.times(CONNECTED);
   await work(client);
-  await client.says(CONNECTED, before + 1, 20_000);
+  await client.says(CONNECTED, before + 1, 60_000);
 }
 
 const PAUSE = 1200;
@@ -138,7 +138,7 @@ export const ACTS: readonly Act[] = [
       const client = clientOf(scene);
       const before = client.times(CONNECTED);
       const server = await scene.world.startServer();
-      await client.says(CONNECTED, before + 1, 20_000);
+      await client.says(CONNECTED, before + 1, 60_000);
       return { server };
     },
     visits: true,

@@ -25,7 +25,7 @@ export function patiently(milliseconds: number): number {
 export async function until(
   what: string | (() => string),
   holds: () => boolean | Promise<boolean>,
-  milliseconds = 10_000,
+  milliseconds = 30_000,
 ): Promise<void> {
   const longest = patiently(milliseconds);
   const end = performance.now() + longest;

@@ -189,7 +189,7 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
     await it.machine.sh(
       `read -r now rest </proc/uptime; echo "$((\${now%.*} + 3600)).00 $rest" >/run/uptime; mount --bind /run/uptime /proc/uptime`,
     );
-    await until('the lock', async () => (await statusOf(it)).state === 'blocked', 30_000);
+    await until('the lock', async () => (await statusOf(it)).state === 'blocked', 60_000);
     await it.machine.sh('umount /proc/uptime');
     expect(await seenFromNow(it)).toMatchObject(NOTHING);
     expect(await statusOf(it)).toMatchObject({ exact: true, until: null });
@@ -198,7 +198,7 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
   test('is not needed for a lock to be taken back: its terminal was killed, and nobody confirmed it', async (context) => {
     const it = at(context);
     await it.product.must('unlock');
-    const lock = 'ovpn-killswitch lock --confirm 8; sleep 1000';
+    const lock = 'ovpn-killswitch lock --confirm 20; sleep 1000';
     it.machine.start(['sh', '-c', `echo $$ >/run/terminal; exec script -qec '${lock}' /dev/null`]);
     await until('the lock', async () => (await statusOf(it)).state === 'blocked');
     expect(await seenFromNow(it)).toMatchObject(NOTHING);
@@ -209,7 +209,7 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
     await until(
       'the end of the lock',
       async () => (await statusOf(it)).state === 'unlocked',
-      20_000,
+      60_000,
     );
     await heard(it);
     await it.product.must('lock');

@@ -240,7 +240,7 @@ export async function openDesk(debian: Debian, settings: string): Promise<Desk> 
       disconnect: async (vpn) => void (await sh(`nmcli --wait 30 connection down uuid ${vpn}`)),
       active,
       isDown: (vpn) =>
-        until('the end of the VPN', async () => !(await active()).includes(vpn), 20_000),
+        until('the end of the VPN', async () => !(await active()).includes(vpn), 60_000),
       startManager: async () => {
         manager = startService(sandbox, 'manager', [
           'NetworkManager',
@@ -250,7 +250,7 @@ export async function openDesk(debian: Debian, settings: string): Promise<Desk> 
         await until(
           () => `the uplink: ${manager?.said()}`,
           async () => (await active()).includes(uplink),
-          20_000,
+          60_000,
         );
       },
       endManager: async (signal) => void (await manager?.end(signal)),
@@ -277,7 +277,7 @@ export async function openDesk(debian: Debian, settings: string): Promise<Desk> 
               tunnels.map(({ device }) => device).join() === devices.join()
             );
           },
-          20_000,
+          60_000,
         );
       },
     };

@@ -87,7 +87,7 @@ describe.each(HOLDERS)(
         await until(
           'the resolvers from before',
           async () => (await machine.sh(shows)) === before,
-          20_000,
+          60_000,
         );
         const { status, stdout } = await product.command('status');
         expect(stdout).toContain('LOCKED: blocked');

@@ -86,7 +86,7 @@ export function dockerNetworkWith(backend: BackendName): void {
       'cat /proc/sys/net/bridge/bridge-nf-call-iptables /proc/sys/net/bridge/bridge-nf-call-ip6tables',
     );
     expect(switches).toBe('1\n1\n');
-    await until('the services', async () => (await inside(ASK_DB)) === 'rows', 10_000);
+    await until('the services', async () => (await inside(ASK_DB)) === 'rows', 30_000);
     expect(await heard()).toEqual({ db: 'rows', internet: LAN.client4 });
 
     const server = await world.startServer();
@@ -97,7 +97,7 @@ export function dockerNetworkWith(backend: BackendName): void {
     await machine.sh('systemctl start openvpn-client@lab');
     const connected = async () =>
       JSON.parse((await product.command('status', '--json')).stdout).state === 'connected';
-    await until('the tunnel', connected, 20_000);
+    await until('the tunnel', connected, 60_000);
     expect(await heard()).toEqual({ db: 'rows', internet: expect.stringMatching(/^10\.8\.0\./) });
     // A network that comes after the lock is forwarded, and its frames pass, without another one.
     await machine.sh(

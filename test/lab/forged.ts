@@ -129,7 +129,7 @@ export function specifyForged(version: OpenvpnVersion, backend: 'iptables' | 'nf
           for (let count = 0; count < RECONNECTS; count++) {
             const before = client.times(CONNECTED);
             client.signal('USR1');
-            await client.says(CONNECTED, before + 1, 20_000);
+            await client.says(CONNECTED, before + 1, 60_000);
           }
         });
         expect(await heard(world)).toEqual(nothing);

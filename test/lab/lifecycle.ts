@@ -152,7 +152,7 @@ async function connect(stage: Stage, site: Site): Promise<Service> {
   await stage.world.sandbox.ask(['ip', 'route', 'flush', 'root', `${INTERNET.vpn4}/24`]);
   const client = stage.world.startClient();
   stage.client = client;
-  await client.says(CONNECTED, 1, 20_000);
+  await client.says(CONNECTED, 1, 60_000);
   return client;
 }
 

@@ -200,7 +200,7 @@ export async function expectTunnelAlone(
   await machine.sh('systemctl start openvpn-client@lab');
   const connected = async () =>
     JSON.parse((await product.command('status', '--json')).stdout).state === 'connected';
-  await until('the tunnel', connected, 20_000);
+  await until('the tunnel', connected, 60_000);
   await world.capture.tally();
   expect(await page()).toBe('');
   await writeSettings(machine, `${SETTINGS(backend)}KILLSWITCH_FORWARD=${bridge}\n`);
@@ -467,7 +467,7 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     await until(
       'the tunnel',
       async () => (await report()).exact === true && (await report()).state === 'connected',
-      20_000,
+      60_000,
     );
     const { clear, status, differences } = await seen(
       it,
@@ -483,7 +483,7 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     await until(
       'the tunnel again',
       async () => (await report()).exact === true && (await report()).state === 'connected',
-      20_000,
+      60_000,
     );
     await server.end();
   });

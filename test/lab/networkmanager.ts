@@ -230,7 +230,7 @@ export function specifyNetworkManager(debian: Debian, backend: BackendName): voi
       await until(
         'the tunnel',
         async () => (await desk.world.visit(WEB_VISITS, 500))['page4'] !== null,
-        20_000,
+        60_000,
       );
       await tunnelCarries(desk);
     });
@@ -272,7 +272,7 @@ export function specifyNetworkManager(debian: Debian, backend: BackendName): voi
         await until(
           'the new tunnel',
           async () => (await desk.world.visit(WEB_VISITS, 500))['page4'] !== null,
-          20_000,
+          60_000,
         );
         await tunnelCarries(desk);
         await desk.disconnect(vpn);

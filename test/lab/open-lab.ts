@@ -111,7 +111,7 @@ export async function openLab(
         const current = running(client);
         const before = current.times(CONNECTED);
         await work();
-        await current.says(CONNECTED, before + 1, 20_000);
+        await current.says(CONNECTED, before + 1, 60_000);
       },
       disconnect: async () => {
         if (client?.running() === true) await client.end('TERM');

@@ -6,7 +6,7 @@ import { KINDS, type Kind } from '../support/kinds.ts';
 import { machineWith } from '../support/machine.ts';
 import { installProduct, type Product } from '../support/product.ts';
 
-const SOON = { timeout: 15_000, interval: 100 };
+const SOON = { timeout: 40_000, interval: 100 };
 /** The user whose browser it is, and another one. */
 const [GUEST, OTHER] = [65534, 1000];
 const LOG = '/var/log/ovpn-killswitch.log';

@@ -5,7 +5,7 @@ import { KINDS } from '../support/kinds.ts';
 import { machineWith } from '../support/machine.ts';
 import { installProduct, type Product } from '../support/product.ts';
 
-const SOON = { timeout: 10_000, interval: 50 };
+const SOON = { timeout: 40_000, interval: 50 };
 
 /** This machine and a client beyond its uplink, from the internet. */
 const NETWORK = `

@@ -113,9 +113,9 @@ export const BOOT: readonly Scene[] = [
       const rounds = () => readFileSync(ROUNDS, 'latin1').length;
       const route = () =>
         spawnSync('ip', ['route', 'show', 'default'], { encoding: 'utf8' }).stdout;
-      await until('the card to lead somewhere', () => route().includes('eth0'), 20_000);
+      await until('the card to lead somewhere', () => route().includes('eth0'), 60_000);
       const before = rounds();
-      await until('the talker to talk', () => rounds() > before + 30, 20_000);
+      await until('the talker to talk', () => rounds() > before + 30, 60_000);
       const { status, stdout } = command('status', '--json');
       const { state, differences, boot } = JSON.parse(stdout) as {
         readonly [key: string]: unknown;

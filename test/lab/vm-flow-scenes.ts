@@ -84,7 +84,7 @@ export const flowtable = (backend: BackendName): Scene => ({
       await until(
         'both to be offloaded',
         async () => (await sh(it, 'conntrack -L -u OFFLOAD 2>/dev/null')).split('\n').length > 2,
-        20_000,
+        60_000,
       );
       expect(Object.keys(await heardOf(it, FLOWS)).sort()).toEqual([...FLOWS].sort());
       expect(await product.must('lock')).toMatch(/ended \d+ offloaded connections/);
@@ -92,7 +92,7 @@ export const flowtable = (backend: BackendName): Scene => ({
       expect(await statusOf(product)).toMatchObject({ exit: 0, state: 'blocked' });
       await product.must('unlock', '--for', '8s');
       expect(await heardOf(it, FLOWS)).not.toEqual({});
-      await until('the lock', async () => (await statusOf(product)).state === 'blocked', 20_000);
+      await until('the lock', async () => (await statusOf(product)).state === 'blocked', 60_000);
       expect(await heardOf(it, FLOWS)).toEqual({});
     } finally {
       await Promise.all([guest.end('KILL'), web.end('KILL')]);

@@ -215,13 +215,13 @@ const leftBehind = (backend: BackendName): Scene => ({
     await it.connect();
     const watch = startService(world.sandbox, 'watch', [PATHS.command, 'watch']);
     await it.client().end('KILL');
-    await until('watch to remove the device', async () => !(await isThere(it, 'tun0')), 20_000);
+    await until('watch to remove the device', async () => !(await isThere(it, 'tun0')), 60_000);
     await watch.end('KILL');
 
     const settings = await world.sandbox.ask(['cat', PATHS.settings]);
     await writeSettings(world.sandbox, `${settings.stdout}KILLSWITCH_LAN=nonsense\n`);
     const client = world.startClient();
-    await until('the client to give up', () => !client.running(), 20_000);
+    await until('the client to give up', () => !client.running(), 60_000);
     expect(await isThere(it, 'tun0')).toBe(false);
   },
 });

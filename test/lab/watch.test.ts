@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../../src/proof/until.ts';
+import { PACE } from '../../src/watch/watch.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import {
   installMachine,
@@ -93,6 +94,8 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
     machine.sandbox.start(['/usr/local/sbin/ovpn-killswitch', 'watch']);
     await until('the watcher', () => it().exists('/run/ovpn-killswitch/watch'));
     pid = JSON.parse(machine.read('/run/ovpn-killswitch/watch')).pid;
+    // Until then it also looks without being told, and may find a change before it hears of who.
+    await pause(PACE.deaf + 500);
   });
   beforeEach((context) => {
     if (obstacle !== undefined) context.skip(obstacle);

@@ -299,6 +299,16 @@ export const CHECKS: readonly Check[] = [
       ),
   },
   {
+    title: 'KILLSWITCH_FORWARD means guests alone',
+    find: ({ forwardedCards }) =>
+      forwardedCards.map(({ pattern, device, what }) =>
+        problem(
+          `${pattern} in KILLSWITCH_FORWARD means ${printable(device)}, which is ${what}: all that comes from there may go into the tunnel`,
+          `sudoedit ${PATHS.settings} # make the pattern longer, or name the interfaces; then ${LOCK}`,
+        ),
+      ),
+  },
+  {
     title: 'iptables can read its own tables',
     find: ({ unreadable }) =>
       unreadable.map((what) =>

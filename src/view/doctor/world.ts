@@ -11,6 +11,7 @@ import type { Host, Owned } from '../../host/host.ts';
 import { PATHS } from '../../host/paths.ts';
 import { showsFrames } from '../../machine/bridged-frames.ts';
 import { unendableFlowtables } from '../../machine/flowtables.ts';
+import { type ForwardedCard, forwardedCards } from '../../machine/forwarded-cards.ts';
 import { field, type Json, parseJson } from '../../machine/json.ts';
 import { loadSettings } from '../../machine/load-settings.ts';
 import { readAnybodys } from '../../machine/read-anybodys.ts';
@@ -79,6 +80,8 @@ export interface DoctorWorld {
   readonly program: readonly [node: string, file: string];
   /** What leads packets of this machine elsewhere after their first route. */
   readonly reroutes: readonly Reroute[];
+  /** What a pattern of `KILLSWITCH_FORWARD` means by accident. */
+  readonly forwardedCards: readonly ForwardedCard[];
   /** Tools of iptables that cannot read their own tables, and why. */
   readonly unreadable: readonly string[];
   /** Flowtables of others whose connections `lock` could not end: family, table and name. */
@@ -330,6 +333,7 @@ export function readDoctorWorld(host: Host, program: DoctorWorld['program']): Do
     otherDrops: readOtherDrops(host, backend),
     program,
     reroutes: readReroutes(host),
+    forwardedCards: settings instanceof KillswitchError ? [] : forwardedCards(host, settings),
     unreadable: readUnreadable(host),
     flowtables: unendableFlowtables(host),
     showsFrames: showsFrames(host),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { iptables } from '../../../src/backend/iptables.ts';
 import { KillswitchError } from '../../../src/errors.ts';
+import { isPattern, parseInterfaces } from '../../../src/net/interface-pattern.ts';
 import type { Port } from '../../../src/net/port.ts';
 import { attach } from '../../../src/tunnel/attachment.ts';
 import { CHECKS } from '../../../src/view/doctor/checks.ts';
@@ -69,6 +70,7 @@ const HEALTHY: DoctorWorld = {
   otherDrops: [],
   program: ['/usr/bin/node', '/home/me/checkout/dist/cli.js'],
   reroutes: [],
+  forwardedCards: [],
   unreadable: [],
   flowtables: [],
   showsFrames: false,
@@ -153,6 +155,21 @@ const AILMENTS: readonly (readonly [
     },
     /fwmark 0x1 lookup 100" leads packets elsewhere/,
     /^sudo ip -4 rule show #/,
+  ],
+  [
+    'a pattern of guests that means a network card',
+    {
+      forwardedCards: ['en*']
+        .flatMap((text) => parseInterfaces(text) ?? [])
+        .filter(isPattern)
+        .map((pattern) => ({
+          pattern,
+          device: 'eth0',
+          what: 'an uplink',
+        })),
+    },
+    /^en\* in KILLSWITCH_FORWARD means eth0, which is an uplink/,
+    /^sudoedit .*killswitch\.env/,
   ],
   [
     'a table that iptables cannot read',
