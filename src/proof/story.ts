@@ -60,6 +60,19 @@ async function again(scene: Scene, work: (client: Service) => void | Promise<voi
 
 const PAUSE = 1200;
 
+/** How often a user asks again: a busy machine loses packets. */
+const TRIES = 3;
+
+/** How many of the things that a user does work. */
+async function worksIn(world: World): Promise<number> {
+  let left = WEB_VISITS;
+  for (let tries = 0; tries < TRIES && left.length > 0; tries++) {
+    const visited = await world.visit(left);
+    left = left.filter(({ name }) => visited[name] === null);
+  }
+  return WEB_VISITS.length - left.length;
+}
+
 const RECONNECT: Act = {
   title: 'it reconnects (SIGUSR1)',
   proofOnly: true,
@@ -223,7 +236,7 @@ export async function playStory({
     let tried = scene.prober.tried();
     for (const { title, play, visits } of acts) {
       scene = { ...scene, ...(await play(scene)) };
-      const visited = visits === true ? await world.visit(WEB_VISITS) : undefined;
+      const worked = visits === true ? await worksIn(world) : undefined;
       await scene.prober.more(PAUSE);
       const tally = await world.capture.tally();
       onChapter({
@@ -231,10 +244,7 @@ export async function playStory({
         at: (performance.now() - start) / 1000,
         tally,
         tried: scene.prober.tried() - tried,
-        worked:
-          visited === undefined
-            ? undefined
-            : Object.values(visited).filter((answer) => answer !== null).length,
+        worked,
       });
       tried = scene.prober.tried();
     }

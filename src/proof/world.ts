@@ -217,7 +217,7 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
     startClient: () => startService(sandbox, 'client', ['openvpn', '--config', PROFILE]),
     startProber: (orders) =>
       startProberIn(sandbox, EVERYBODYS, `prober-${probers++}`, { uid, ...orders }),
-    visit: (visits, milliseconds = patiently(1500)) =>
+    visit: (visits, milliseconds = patiently(5000)) =>
       visitFrom(sandbox, EVERYBODYS, { visits, milliseconds, uid }),
     ping: async (address) =>
       (await sandbox.ask(['ping', '-n', '-q', '-c1', `-W${patiently(1000) / 1000}`, address]))

@@ -469,6 +469,15 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
       async () => (await report()).exact === true && (await report()).state === 'connected',
       60_000,
     );
+    // It would put right what the next lines take away.
+    await until(
+      'the refresh to end',
+      async () =>
+        !(await machine.sh('systemctl list-units --all --plain')).includes(
+          'ovpn-killswitch refresh',
+        ),
+      60_000,
+    );
     const { clear, status, differences } = await seen(
       it,
       () =>

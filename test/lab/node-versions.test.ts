@@ -20,7 +20,7 @@ test.each(MAJORS)(
     const { status, stdout, stderr } = spawnSync(node, [`${ROOT}/dist/demo.js`], {
       encoding: 'utf8',
     });
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect({ status, stderr }, stdout).toEqual({ status: 0, stderr: '' });
     expect(stdout).toMatch(PROVEN);
   },
   180_000,
@@ -40,7 +40,7 @@ describe("in a fresh Debian with nothing but its own nodejs and npm, 'npm run de
     (root) => {
       const { status, stdout, stderr } = fresh(root, 'demo');
       expect(stdout, stderr).toMatch(PROVEN);
-      expect(status).toBe(0);
+      expect(status, stdout).toBe(0);
     },
     LONG,
   );

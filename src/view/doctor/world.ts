@@ -19,6 +19,7 @@ import { hasLegacyTables } from '../../machine/world.ts';
 import { printable } from '../../net/printable.ts';
 import type { BackendName, Settings } from '../../policy/settings.ts';
 import { profilePaths, savedPins } from '../../record/known-endpoints.ts';
+import { readLiveTunnels } from '../../record/live-tunnels.ts';
 import { ownerlessDevices } from '../../record/offloaded.ts';
 import { addressCounts } from '../../record/pins.ts';
 import { settingsInForce } from '../../record/settings-in-force.ts';
@@ -333,7 +334,14 @@ export function readDoctorWorld(host: Host, program: DoctorWorld['program']): Do
     otherDrops: readOtherDrops(host, backend),
     program,
     reroutes: readReroutes(host),
-    forwardedCards: settings instanceof KillswitchError ? [] : forwardedCards(host, settings),
+    forwardedCards:
+      settings instanceof KillswitchError
+        ? []
+        : forwardedCards(
+            host,
+            settings,
+            readLiveTunnels(host).map(({ tunnel }) => tunnel.device),
+          ),
     unreadable: readUnreadable(host),
     flowtables: unendableFlowtables(host),
     showsFrames: showsFrames(host),
