@@ -84,7 +84,7 @@ function installFiles(host: Host, print: (line: string) => void, networkManager:
   const from = ownFolder();
   const programs = PROGRAMS.map((to) => ({ to, text: source(from, to) }));
   const [hooks, start] = [source(from, 'hooks.js'), source(from, 'start.js')];
-  const routeUp = source(from, 'route-up');
+  const routeUp = source(from, 'route-up', 'hooks/route-up');
   const scripts = ['boot', 'recover', 'nm-dispatcher'].map((name) => ({
     name,
     text: source(from, name),

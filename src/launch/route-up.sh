@@ -14,4 +14,6 @@ if [ $# = 0 ] && [ -O '@TOLD@' ] && (
 ); then
   exit 0
 fi
+# What a shell adds to an environment is nobody's.
+unset PWD OLDPWD SHLVL
 exec '@LIBRARY@/route-up.js' "$@"

@@ -41,6 +41,7 @@ describe('install', () => {
         `0:0 755 f ${LIBRARY}/cli.js`,
         `0:0 755 f ${LIBRARY}/resolver.js`,
         `0:0 755 f ${LIBRARY}/rehearsal.js`,
+        `0:0 755 f ${LIBRARY}/route-up.js`,
         ...['hooks.js', 'hooks-nftables.cache', 'hooks-iptables.cache', 'start.js'].map(
           (part) => `0:0 644 f ${LIBRARY}/${part}`,
         ),
@@ -66,7 +67,7 @@ describe('install', () => {
       'cli.js',
       'hooks/up',
       'hooks/down',
-      'hooks/route-up',
+      'route-up.js',
       'hooks/nm-dispatcher',
     ]) {
       const [, interpreter = ''] =

@@ -60,7 +60,13 @@ describe.each(BACKENDS)('route-up, with %s', (backend) => {
   test.each([
     ['the up of another tunnel', () => machine().hook('up', tunnelCall('tun1'))],
     ['a down', () => machine().hook('down', UP)],
-    ['lock', () => machine().command('lock', '--force')],
+    [
+      'lock with other settings',
+      () => {
+        machine().settings(`KILLSWITCH_BACKEND=${backend}`, 'KILLSWITCH_LAN=off');
+        return machine().command('lock', '--force');
+      },
+    ],
     ['an unlock', () => machine().command('unlock')],
     ['the boot script', () => machine().run(`${LIBRARY}/boot`)],
     ['recover', () => machine().run(`${LIBRARY}/recover`)],
@@ -68,8 +74,9 @@ describe.each(BACKENDS)('route-up, with %s', (backend) => {
     const worked = work();
     expect(worked.status, ran(worked)).toBe(0);
     expect(startsFor(routeUp())).toBe(true);
-    must(machine().command('lock', '--force'));
     machine().hook('down', tunnelCall('tun1'));
+    machine().settings(`KILLSWITCH_BACKEND=${backend}`);
+    must(machine().command('lock', '--force'));
   });
 
   test('does its work when root alone has not written what up was told', () => {
