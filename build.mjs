@@ -12,7 +12,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const programs = {
@@ -46,105 +45,61 @@ const scripts = {
   'route-up': 'src/launch/route-up.sh',
 };
 
-const EXECA = fileURLToPath(new URL('.', import.meta.resolve('execa')));
 /**
- * In place of a module: text that loads as much of it as a hook uses, when it uses it
- * (docs/decisions/0070).
+ * Modules of Node that hooks reach only in rare cases: loaded when something of theirs is first
+ * used (docs/decisions/0180).
  */
-const LEAN = {
-  // Its synchronous half, called as its own execaSync calls it: the other half is streams, timers
-  // and messages.
-  execa: `import { execaCoreSync } from '${EXECA}lib/methods/main-sync.js';
-    import { normalizeParameters } from '${EXECA}lib/methods/parameters.js';
-    export const execaSync = (...words) => execaCoreSync(...normalizeParameters(...words));`,
-  // For base texts alone, which no hook writes but one that locks.
-  'node:crypto': `exports.createHash = (...words) => require('crypto').createHash(...words);`,
-  // For a child that is given the terminal itself.
-  'node:tty': `export default { isatty: (...words) => require('tty').isatty(...words) };`,
-  // For messages between processes: no program of ours sends any.
-  'node:v8': `exports.serialize = (...words) => require('v8').serialize(...words);`,
-  // For a log that another thread writes: ours is written where it is said.
-  worker_threads: `exports.isMainThread = true;`,
-  assert: `module.exports = (...words) => require('node:assert')(...words);`,
-  // For the words of an error: a signal is called by its name alone.
-  'human-signals': `export const signalsByName = new Proxy({}, { get: (_, description) => ({ description }) });`,
-  // For execa's own report of what it runs: no program of ours asks for it.
-  figures: `export default {};`,
-  'pretty-ms': `export default String;`,
-  yoctocolors: `export const gray = String, bold = String, redBright = String, yellowBright = String;`,
-};
-
-/** Parts of modules, and what stands in their place. */
-const LEANER = [
-  // Node makes the three streams when they are first asked for, stdin with all of node:net or
-  // node:tty.
-  {
-    file: 'execa/lib/utils/standard-stream.js',
-    found: 'export const STANDARD_STREAMS = [process.stdin, process.stdout, process.stderr];',
-    instead: `export const STANDARD_STREAMS = {
-      get 0() { return process.stdin; }, get 1() { return process.stdout; }, get 2() { return process.stderr; },
-      indexOf(stream) { return [0, 1, 2].includes(stream?.fd) && this[stream.fd] === stream ? stream.fd : -1; },
-      includes(stream) { return this.indexOf(stream) !== -1; },
-    };`,
-  },
-  // For the words of an error. Classes of Unicode take V8 a third of a millisecond; this is what
-  // execa takes where Node has none.
-  {
-    file: 'execa/lib/arguments/escape.js',
-    found: String.raw`new RegExp('\\p{Separator}|\\p{Other}', 'gu')`,
-    instead: String.raw`/[\s\u0000-\u001F\u007F-\u009F\u00AD]/g`,
-  },
-];
+const LAZY = new Set(['node:crypto', 'node:timers/promises', 'node:v8']);
+const STAND_IN = `const standIn = (get) => new Proxy(function () {}, {
+  get: (_, key) => get()[key],
+  apply: (_, self, words) => get().apply(self, words),
+  construct: (_, words) => new (get())(...words),
+});`;
 
 /**
- * Files of modules that no program of ours uses: pino's logs in other threads and in several
- * places.
+ * What libraries are not shown of a module: Node makes the three streams of a process, files and
+ * sockets with all that belongs to them, when they are first asked for. execa asks when it is
+ * loaded, and needs them for children that it starts asynchronously.
  */
-const UNUSED = /\/pino\/lib\/(transport|multistream)\.js$/;
+const HIDDEN = new Map([['node:process', ['stdin', 'stdout', 'stderr']]]);
 
 /**
  * A module of Node as its importers see it, asked for once. esbuild would ask for it at every
  * import, and make a copy of it with a getter for each of its names where its default is imported.
  */
-const builtin = async (name) => {
-  const names = Object.keys(await import(name)).filter((each) => each !== 'default');
+async function builtin(name) {
+  const hidden = HIDDEN.get(name) ?? [];
+  const names = Object.keys(await import(name)).filter(
+    (each) => each !== 'default' && !hidden.includes(each),
+  );
+  // esbuild leaves out what nobody imports, when nothing says that a getter is asked.
+  const value = LAZY.has(name)
+    ? (get) => `/* @__PURE__ */ standIn(${get})`
+    : (get) => `/* @__PURE__ */ (${get})()`;
+  const all =
+    hidden.length === 0
+      ? `require('${name}')`
+      : `Object.create(require('${name}'), { ${hidden.map((each) => `${each}: {}`).join(', ')} })`;
   return [
-    `const all = require('${name}');`,
-    'export default all;',
-    // esbuild leaves out what nobody imports, when nothing says that a getter is asked.
+    LAZY.has(name) ? STAND_IN : '',
+    `export default ${value(`() => ${all}`)};`,
     ...names.map(
       (each, index) =>
-        `const own${index} = /* @__PURE__ */ (() => all.${each})(); export { own${index} as ${each} };`,
+        `const own${index} = ${value(`() => require('${name}').${each}`)}; export { own${index} as ${each} };`,
     ),
   ].join('\n');
-};
+}
 
 /** @type {import('esbuild').Plugin} */
-const lean = {
-  name: 'lean',
+const builtins = {
+  name: 'builtins',
   setup: ({ onResolve, onLoad }) => {
-    onResolve({ filter: /^node:/ }, ({ path, kind }) => {
-      if (kind !== 'import-statement' || path in LEAN) return undefined;
-      return { path, namespace: 'builtin', sideEffects: false };
-    });
+    onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind === 'import-statement' ? { path, namespace: 'builtin', sideEffects: false } : undefined,
+    );
     onLoad({ filter: /./, namespace: 'builtin' }, async ({ path }) => ({
       contents: await builtin(path),
     }));
-    onResolve({ filter: new RegExp(`^(${Object.keys(LEAN).join('|')})$`) }, ({ path }) => ({
-      path,
-      namespace: 'lean',
-    }));
-    onLoad({ filter: /./, namespace: 'lean' }, ({ path }) => ({
-      contents: LEAN[path],
-      resolveDir: EXECA,
-    }));
-    onLoad({ filter: UNUSED }, () => ({ contents: '' }));
-    for (const { file, found, instead } of LEANER)
-      onLoad({ filter: new RegExp(`/${file}$`) }, ({ path }) => {
-        const text = readFileSync(path, 'utf8');
-        if (!text.includes(found)) throw new Error(`${path} is not as this build knows it`);
-        return { contents: text.replace(found, () => instead) };
-      });
   },
 };
 
@@ -199,7 +154,7 @@ const bundle = (entry) => ({
   minify: true,
   legalComments: 'none',
   define,
-  plugins: [lean],
+  plugins: [builtins],
 });
 
 /**

@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import pino from 'pino';
+import pino from 'pino/browser.js';
 import { visibleLine } from '../net/visible.ts';
 import type { LogLevel } from '../policy/settings.ts';
 import { openLogDoor } from './file-door.ts';
@@ -40,18 +40,19 @@ function openFile(name: string): pino.Logger | undefined {
   // By its descriptor: the folder of logs is not everywhere root's alone.
   const descriptor = openLogDoor(PATHS.log, LOG_MODE);
   if (descriptor === undefined) return undefined;
-  const destination = pino.destination({ fd: descriptor, sync: true });
-  // A full disk under the log and a reader of stderr that is gone are no reason to fail: `down`
-  // would end a reconnect. An entry that cannot be written is lost.
-  destination.on('error', () => undefined);
-  return pino(
-    {
-      level: 'trace',
-      base: { name, pid: process.pid },
-      timestamp: () => `,"time":"${utcTime(new Date())}"`,
+  return pino({
+    level: 'trace',
+    timestamp: () => utcTime(new Date()),
+    browser: {
+      // A full disk under the log is no reason to fail: `down` would end a reconnect. An entry that
+      // cannot be written is lost.
+      write: (entry: object) => {
+        try {
+          writeSync(descriptor, `${JSON.stringify(entry)}\n`);
+        } catch {}
+      },
     },
-    destination,
-  );
+  }).child({ name, pid: process.pid });
 }
 
 /**

@@ -18,41 +18,19 @@ const LOADS = JSON.parse(
  * run bench).
  */
 const BUDGET = {
-  bytes: 280_000,
+  // 33 kB of it are the asynchronous half of execa, which no hook runs: docs/decisions/0180.
+  bytes: 314_000,
   packages: [
-    ...[
-      '@pinojs/redact',
-      'atomic-sleep',
-      'cross-spawn',
-      'dotenv',
-      'execa',
-      'ipaddr.js',
-      'is-plain-obj',
-    ],
-    ...['is-stream', 'isexe', 'npm-run-path', 'on-exit-leak-free', 'path-key', 'pino'],
-    ...[
-      'pino-std-serializers',
-      'quick-format-unescaped',
-      'safe-stable-stringify',
-      'shebang-command',
-      'shebang-regex',
-    ],
-    ...['sonic-boom', 'strip-final-newline', 'unicorn-magic', 'which'],
+    ...['@pinojs/redact', '@sec-ant/readable-stream', '@sindresorhus/merge-streams'],
+    ...['cross-spawn', 'dotenv', 'execa', 'figures', 'get-stream', 'human-signals', 'ipaddr.js'],
+    ...['is-plain-obj', 'is-stream', 'is-unicode-supported', 'isexe', 'npm-run-path', 'parse-ms'],
+    ...['path-key', 'pino', 'pretty-ms', 'quick-format-unescaped', 'shebang-command'],
+    ...['shebang-regex', 'signal-exit', 'strip-final-newline', 'unicorn-magic', 'which'],
+    'yoctocolors',
   ],
   builtins: [
-    ...[
-      'assert',
-      'buffer',
-      'child_process',
-      'crypto',
-      'diagnostics_channel',
-      'events',
-      'fs',
-      'os',
-      'path',
-      'process',
-    ],
-    ...['string_decoder', 'tty', 'url', 'util', 'v8'],
+    ...['buffer', 'child_process', 'crypto', 'events', 'fs', 'os', 'path', 'process', 'stream'],
+    ...['stream/promises', 'string_decoder', 'timers/promises', 'tty', 'url', 'util', 'v8'],
   ],
 };
 
