@@ -63,13 +63,7 @@ describe('install', () => {
 
   test('names the interpreter by its absolute path, so that everything starts in an empty environment', () => {
     const it = machine();
-    for (const file of [
-      'cli.js',
-      'hooks/up',
-      'hooks/down',
-      'route-up.js',
-      'hooks/nm-dispatcher',
-    ]) {
+    for (const file of ['cli.js', 'hooks/up', 'hooks/down', 'route-up.js', 'hooks/nm-dispatcher']) {
       const [, interpreter = ''] =
         /^#!\/usr\/bin\/env -S (?:-u [A-Z_]+ )+(\/\S+) --v8-pool-size=0\n/.exec(
           it.read(`${LIBRARY}/${file}`),
