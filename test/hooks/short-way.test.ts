@@ -151,6 +151,36 @@ describe.each(BACKENDS)('with %s', (backend) => {
   });
 });
 
+describe('with nftables', () => {
+  const TABLE = 'inet ovpn_killswitch';
+  const machine = useMachine((fresh) => fresh.relock('KILLSWITCH_BACKEND=nftables'));
+  const handleOf = (chain: string) =>
+    `$(nft -a list chain ${TABLE} ${chain} | grep 'comment "rest"' | head -n 1 | sed 's/.*# handle //')`;
+
+  test.each([
+    [
+      'one rule is in the place of another',
+      `nft replace rule ${TABLE} postrouting handle ${handleOf('postrouting')} accept`,
+    ],
+    ['a policy accepts', `nft chain ${TABLE} postrouting '{ policy accept; }'`],
+    ['the table is asleep', `nft add table ${TABLE} '{ flags dormant; }'`],
+    [
+      'all of it was written out, changed and loaded again',
+      `nft list table ${TABLE} | sed '/comment "rest"/s/ drop / accept /' >/run/changed
+       nft delete table ${TABLE}; nft -f /run/changed`,
+    ],
+  ])('up does not build on a table where %s', (_, tampering) => {
+    const it = machine();
+    must(it.sh(tampering));
+    expect(it.status().exact).toBe(false);
+    const logged = it.logMark();
+    must(it.hook('up', tunnelCall('tun0')));
+    expect(logged().flatMap(({ applied }) => applied ?? [])).toEqual(['replaced']);
+    expect(it.status()).toMatchObject({ state: 'connected', exact: true });
+    must(it.hook('down', tunnelCall('tun0')));
+  });
+});
+
 describe('with iptables', () => {
   const WORD = '/run/ovpn-killswitch/last-transaction';
   const machine = useMachine((fresh) => fresh.relock('KILLSWITCH_BACKEND=iptables'));
