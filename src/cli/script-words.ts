@@ -24,6 +24,7 @@ import { OPENS_JOINED } from '../record/hosts-file.ts';
 import { CHAINS_MADE, LOCK_RECORD, PLAIN_FILE, POLICIES_BEFORE } from '../record/lock-record.ts';
 import { SSH_SESSIONS } from '../record/ssh-sessions.ts';
 import { KEPT } from '../record/trial.ts';
+import { TOLD } from '../tunnel/told-text.ts';
 import { WATCH_SERVICE } from '../watch/service.ts';
 
 /** The rule for markers as lines of awk: `rule["outside opens"] = "inside"`. */
@@ -46,6 +47,7 @@ export const SCRIPT_WORDS: Readonly<Record<string, string>> = {
   LOCK: PATHS.lock,
   LAST: PATHS.last,
   TOLD: PATHS.told,
+  TOLD_NAMES: TOLD,
   TRIAL: PATHS.trial,
   TUNNELS: PATHS.tunnels,
   CONNECTIONS: PATHS.connections,

@@ -10,6 +10,7 @@ import type { InterfaceName } from '../net/interface-name.ts';
 import { disjoint } from '../net/network.ts';
 import { printable } from '../net/printable.ts';
 import { retireTunnel } from '../record/former-tunnels.ts';
+import { keepTold } from '../record/last-transaction.ts';
 import {
   type LiveTunnel,
   readLiveTunnel,
@@ -103,8 +104,8 @@ function tunnelUp(host: Host, event: TunnelUp): void {
     const right =
       before !== undefined && sameLiveTunnel(before, liveTunnel(host, event, before, known));
     const what = right
-      ? 'the rules loaded before still fit'
-      : 'nothing was changed; the rules loaded before are stricter than this connection needs';
+      ? 'the loaded rules still fit'
+      : 'nothing was changed; the loaded rules are stricter than this connection needs';
     host.log({
       level: right ? 'info' : 'warn',
       event: 'unprivileged',
@@ -126,7 +127,7 @@ function tunnelWaiting(host: Host, device: InterfaceName): void {
   host.log({
     level: 'info',
     event: 'waiting',
-    message: `${device}: its rules stay while OpenVPN connects again`,
+    message: `${device}: its rules stay while OpenVPN reconnects`,
   });
 }
 
@@ -134,12 +135,12 @@ function tunnelDown(host: Host, { device, reconnects }: TunnelDown): void {
   if (!host.mayChangeRules() || host.uid() !== 0) {
     const left =
       strategiesInUse(host).length > 0
-        ? ', and the next hook or command with root gives the resolvers back'
+        ? ', and the next hook or command of root restores the resolvers'
         : '';
     host.log({
       level: 'info',
       event: 'unprivileged',
-      message: `${device}: this hook runs without root; what the rules let into ${device} ends with it${left}`,
+      message: `${device}: this hook runs without root; the rules for ${device} end with it${left}`,
     });
     return;
   }
@@ -176,21 +177,8 @@ function runEvent(host: Host, event: HookEvent): void {
 function runOwn(hook: HookName, input: HookInput, host: Host): KillswitchError | undefined {
   return logged(host, () => {
     runEvent(host, readOpenvpnHook(hook, input));
-    if (hook === 'up' && host.uid() === 0) keepTold(host, input);
+    if (hook === 'up' && host.uid() === 0) keepTold(host, toldText(input.env));
   });
-}
-
-/**
- * For `route-up` of the same connection, which then ends at once (src/launch/route-up.sh). Where
- * it cannot be kept, `route-up` does its work again.
- */
-function keepTold(host: Host, { env }: HookInput): void {
-  try {
-    const last = host.read(PATHS.last);
-    if (last !== undefined) host.write(PATHS.told, toldText(env) + last, 0o600);
-  } catch (thrown) {
-    if (!(thrown instanceof KillswitchError)) throw thrown;
-  }
 }
 
 /**

@@ -30,19 +30,33 @@ export function readLastTransaction(host: Host): LastTransaction | undefined {
   return tunnels && former && { backend, tunnels, former, fingerprint };
 }
 
-/**
- * Where it cannot be written, none is kept: the next hook reads all rules. One of before that stays
- * fits no rules any more.
- */
-export function writeLastTransaction(host: Host, last: LastTransaction): void {
+/** Keeps a text where it can: without it the next hook does more work. */
+function keep(host: Host, path: string, text: string): void {
   try {
-    host.write(PATHS.last, `${JSON.stringify({ version: 1, ...last })}\n`, 0o600);
+    host.write(path, text, 0o600);
   } catch (thrown) {
     if (!(thrown instanceof KillswitchError)) throw thrown;
   }
 }
 
-/** Before any other change: whoever dies in the middle of it leaves no word that could be wrong. */
+/**
+ * Where it cannot be written, none is kept: the next hook reads all rules. A previous one that stays
+ * fits no rules any more.
+ */
+export function writeLastTransaction(host: Host, last: LastTransaction): void {
+  keep(host, PATHS.last, `${JSON.stringify({ version: 1, ...last })}\n`);
+}
+
+/**
+ * Keeps what `up` was told, with the last transaction, for `route-up` of the same connection, which
+ * then ends at once (src/launch/route-up.sh).
+ */
+export function keepTold(host: Host, told: string): void {
+  const last = host.read(PATHS.last);
+  if (last !== undefined) keep(host, PATHS.told, told + last);
+}
+
+/** Call before any other change, so that a crash leaves no stale fingerprint. */
 export function forgetLastTransaction(host: Host): void {
   host.remove(PATHS.last);
 }

@@ -114,7 +114,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expectError(
       it.run(...NOBODY, ...hookArgv('route-up', { ...call, argv: [] })),
       0,
-      'the rules loaded before still fit',
+      'the loaded rules still fit',
     );
     expectError(it.run(...NOBODY, ...hookArgv('down', call)), 0, 'runs without root');
     expect(it.rules()).toEqual(connected);

@@ -49,7 +49,7 @@ describe('the hooks and a plain /etc/resolv.conf', () => {
       ...hookArgv('down', DOWN),
     );
     expect(down.status, ran(down)).toBe(0);
-    expect(down.stderr).toContain('gives the resolvers back');
+    expect(down.stderr).toContain('restores the resolvers');
     expect(servers(it.read(CONF))).toEqual(['10.8.0.1', 'fd00:8::1']);
     must(it.sh('rm /run/ovpn-killswitch/tunnels/tun0'));
     expect(it.command('status').stdout).toContain('the resolvers from before the tunnel are back');

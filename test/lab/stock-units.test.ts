@@ -352,7 +352,7 @@ printf '[Service]\\nLimitNPROC=10\\n' >/run/systemd/system/${unit}.service.d/lim
       });
       const said = await journal(it, unit);
       expect(said).toContain(
-        'up: unprivileged: tun0: this hook runs without root, so the rules loaded before still fit',
+        'up: unprivileged: tun0: this hook runs without root, so the loaded rules still fit',
       );
       expect(said).toContain('down: unprivileged: tun0: this hook runs without root');
       await product.must('lock');
