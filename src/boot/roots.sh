@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Included in the plain scripts by the build: whom to believe. The code asks the same of each path (src/host/file-door.ts).
+# Included in the plain scripts by the build: whom to believe. The code asks the same of each path (src/host/follow.ts).
 
 # In a user namespace with root alone "/" belongs to the overflow account, which counts as root then.
 # shellcheck disable=SC2046

@@ -18,24 +18,19 @@ import { execaSync, type SyncOptions } from 'execa';
 import type { Command, Output } from '../backend/backend.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import type { LogLevel } from '../policy/settings.ts';
-import {
-  errno,
-  isLockAt,
-  listDoor,
-  openLockDoor,
-  placeDoor,
-  readDoor,
-  removeDoor,
-  rewriteDoor,
-  writeDoor,
-} from './file-door.ts';
+import { errno } from './errno.ts';
 import type { Host } from './host.ts';
+import { isLockAt, openLockDoor } from './lock-door.ts';
 import { openLog, type Say } from './log.ts';
 import { paceOf } from './pace.ts';
 import { PATHS, PROGRAM_FOLDERS } from './paths.ts';
 import { ownFolder } from './program-files.ts';
 import { programPath } from './program-path.ts';
+import { listDoor, placeDoor, readDoor } from './read-door.ts';
+import { removeDoor } from './remove-door.ts';
 import { readAnswers } from './resolver-answers.ts';
+import { rewriteDoor } from './rewrite-door.ts';
+import { writeDoor } from './write-door.ts';
 
 /** A child that takes longer is stopped. */
 const CHILD_MILLISECONDS = 10_000;

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { settle } from './file-door.ts';
+import { settle } from './follow.ts';
 
 /**
  * Files that root runs: they and their folders belong to root and nobody else can write to them,

@@ -17,14 +17,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import {
-  openLockDoor,
-  placeDoor,
-  readDoor,
-  removeDoor,
-  rewriteDoor,
-  writeDoor,
-} from '../../../src/host/file-door.ts';
+import { openLockDoor } from '../../../src/host/lock-door.ts';
+import { placeDoor, readDoor } from '../../../src/host/read-door.ts';
+import { removeDoor } from '../../../src/host/remove-door.ts';
+import { rewriteDoor } from '../../../src/host/rewrite-door.ts';
+import { writeDoor } from '../../../src/host/write-door.ts';
 
 /**
  * Folders need their real owners: root alone can make them. Below /run, where only root can write.

@@ -1,0 +1,14 @@
+import { fillWith, put } from './draft.ts';
+import { inFolder } from './folder-door.ts';
+import { splitPath } from './follow.ts';
+
+/**
+ * Writes a file of root's in a folder of root's alone, which is made where it is missing, with
+ * exactly this mode.
+ */
+export function writeDoor(path: string, content: string | Uint8Array, mode: number): void {
+  const { folder, name } = splitPath(path);
+  inFolder(folder, (opened) =>
+    put(opened, name, { uid: 0, gid: 0, mode, fill: fillWith(content) }),
+  );
+}
