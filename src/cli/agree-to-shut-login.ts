@@ -14,9 +14,8 @@ const QUESTION =
 
 /** Whether the lock that is in force drops the same login: then nothing gets worse. */
 function isShutNow(host: Host): boolean {
-  return (
-    readLockRecord(host)?.locked === true && shutLogin(host, settingsInForce(host)) !== undefined
-  );
+  const record = readLockRecord(host);
+  return record?.locked === true && shutLogin(host, settingsInForce(host, record)) !== undefined;
 }
 
 function refused(shut: ShutLogin, why: string): KillswitchError {

@@ -22,7 +22,7 @@ function strategyName(text: string): 'auto' | StrategyName {
 /** Settings that cannot be read are told elsewhere, and keep nothing from being loaded at boot. */
 function shutLoginOrNothing(host: Context['host']): ShutLogin | undefined {
   try {
-    return shutLogin(host, settingsInForce(host));
+    return shutLogin(host, settingsInForce(host, readLockRecord(host)));
   } catch (thrown) {
     if (thrown instanceof KillswitchError) return undefined;
     throw thrown;

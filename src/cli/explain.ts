@@ -1,5 +1,6 @@
 import { EXIT, KillswitchError } from '../errors.ts';
 import { uidOf } from '../record/known-endpoints.ts';
+import { readLockRecord } from '../record/lock-record.ts';
 import { settingsInForce } from '../record/settings-in-force.ts';
 import { judge, type Looks } from '../ruleset/evaluate.ts';
 import { REASONS } from '../ruleset/reasons.ts';
@@ -113,7 +114,8 @@ export const explain: CliCommand = {
     const packet = describedPacket({ ...values, words: positionals }, explain.usage, (account) =>
       uidOf(host, account),
     );
-    const report = readReport(host, settingsInForce(host), lookOrSay(host));
+    const record = readLockRecord(host);
+    const report = readReport(host, settingsInForce(host, record), record, lookOrSay(host));
     const leavesBy = values['leaves-by'] ?? packet.out;
     const { verdict, rule, chain } = judge(
       report.intended.ruleset,

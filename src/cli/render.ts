@@ -9,6 +9,7 @@ import { FAMILIES } from '../net/address.ts';
 import { decide, tunnelsOf } from '../policy/policy.ts';
 import { readAfterLock } from '../record/kept-shut.ts';
 import { gatherKnown } from '../record/known-endpoints.ts';
+import { readLockRecord } from '../record/lock-record.ts';
 import { compile } from '../ruleset/compile.ts';
 import { intend } from '../transaction/intend.ts';
 import type { CliCommand, Flags } from './command.ts';
@@ -51,7 +52,12 @@ export const render: CliCommand = {
           : iptables(families);
     const { replace } = backend;
     // A lock ends a portal, and forgets what reconnects or has ended.
-    const { policy, live } = intend(host, settings, gatherKnown(host, settings), undefined);
+    const { policy, live } = intend(
+      host,
+      settings,
+      gatherKnown(host, settings, readLockRecord(host)),
+      undefined,
+    );
     const { former } = readAfterLock(host, live);
     const { commit } = replace(compile(decide(policy.base, tunnelsOf(policy), undefined, former)), {
       image: [],

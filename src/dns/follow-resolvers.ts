@@ -39,7 +39,8 @@ function demanding(host: Host): readonly LiveTunnel[] {
 /** With `asks` it also asks the programs that hold the resolvers; without, it reads files only. */
 export function readResolvers(host: Host, asks: boolean): ResolverState {
   // Whatever the settings say, an unlocked machine gets its own resolvers back.
-  const settings = readLockRecord(host)?.locked === true ? settingsInForce(host) : undefined;
+  const record = readLockRecord(host);
+  const settings = record?.locked === true ? settingsInForce(host, record) : undefined;
   const demands =
     settings === undefined || settings.resolver === 'off'
       ? []

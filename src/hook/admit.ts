@@ -16,7 +16,7 @@ import {
   sameLiveTunnel,
   writeLiveTunnel,
 } from '../record/live-tunnels.ts';
-import { readLockRecord } from '../record/lock-record.ts';
+import { type LockRecord, readLockRecord } from '../record/lock-record.ts';
 import { rememberNetworks } from '../record/remembered-networks.ts';
 import { settingsInForce } from '../record/settings-in-force.ts';
 import { removeLeftDevices } from '../transaction/remove-left-devices.ts';
@@ -26,9 +26,10 @@ import { logged } from './logged.ts';
 /**
  * The endpoints the client may use, as the last `lock` left them; without one they are read now.
  */
-export function knownEndpoints(host: Host): readonly Endpoint[] {
-  const settings = settingsInForce(host);
-  return baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings)).endpoints;
+export function knownEndpoints(host: Host, record: LockRecord | undefined): readonly Endpoint[] {
+  const settings = settingsInForce(host, record);
+  const known = savedKnown(host, record) ?? gatherKnown(host, settings, record);
+  return baseOf(settings, known).endpoints;
 }
 
 /**
@@ -74,13 +75,14 @@ export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefin
     isNews = rememberNetworks(host, live);
   });
   setResolvers(host);
-  if (isNew && readLockRecord(host)?.locked === true && demandsOf(settings, [live]).length === 0)
+  const record = readLockRecord(host);
+  if (isNew && record?.locked === true && demandsOf(settings, [live]).length === 0)
     host.log({
       level: 'warn',
       event: 'no-resolver',
       message: `${device}: the server pushed no resolver that can be asked, and DNS stays shut; KILLSWITCH_DNS can name one`,
     });
   // DNS through the tunnel cannot work before OpenVPN goes on, and it waits for us.
-  if (isNews || hasNames(host))
+  if (isNews || hasNames(host, record))
     logged(host, () => host.startAfterwards(PATHS.command, ['refresh']));
 }

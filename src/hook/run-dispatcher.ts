@@ -89,8 +89,9 @@ function vpnUp(host: Host, event: Event<'vpn-up'>): void {
   lockUndecided(host);
   // Which of several remotes is in use is not told: those that the base allows already need no
   // word.
-  const base = new Set(knownEndpoints(host).map(endpointText));
-  const remotes = profileEndpoints(profile, savedKnown(host)?.pins ?? []);
+  const record = readLockRecord(host);
+  const base = new Set(knownEndpoints(host, record).map(endpointText));
+  const remotes = profileEndpoints(profile, savedKnown(host, record)?.pins ?? []);
   const endpoints =
     remotes.length === 1
       ? remotes

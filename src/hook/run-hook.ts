@@ -18,6 +18,7 @@ import {
   removeLiveTunnel,
   sameLiveTunnel,
 } from '../record/live-tunnels.ts';
+import { readLockRecord } from '../record/lock-record.ts';
 import { offloadedOf } from '../record/offloaded.ts';
 import { removeDevice } from '../transaction/remove-left-devices.ts';
 import { readChainedCall } from '../tunnel/chained-call.ts';
@@ -115,7 +116,8 @@ function tunnelUp(host: Host, event: TunnelUp): void {
   }
   refuseOtherAccount(host, device);
   // There may be thousands, and OpenVPN mostly tells the transport itself.
-  const known = event.peer?.transports.length === 0 ? knownEndpoints(host) : [];
+  const known =
+    event.peer?.transports.length === 0 ? knownEndpoints(host, readLockRecord(host)) : [];
   admit(host, liveTunnel(host, event, before, known), before);
 }
 

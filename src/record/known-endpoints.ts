@@ -26,7 +26,7 @@ import {
 import { attachedProfiles } from './attached-profiles.ts';
 import { readFormerRecords } from './former-tunnels.ts';
 import { readLiveTunnels } from './live-tunnels.ts';
-import { readLockRecord } from './lock-record.ts';
+import type { LockRecord } from './lock-record.ts';
 import {
   type Answer,
   isRootsOwn,
@@ -37,23 +37,23 @@ import {
   renewPins,
 } from './pins.ts';
 import { isRoots, readState, stateOrNothing } from './state-file.ts';
-import { type KeptFolder, keptFolder, keptPath, lastingPath } from './trial.ts';
+import { type KeptFolder, keptPath, lastingPath } from './trial.ts';
 
 const FILE = 'endpoints.json';
 
 const DNS_PORTS: readonly Port[] = [DNS_PORT, ENCRYPTED_DNS_PORT];
 
-/** Where it is kept now. */
-function knownPath(host: Host): string {
-  return keptPath(host, readLockRecord(host), FILE);
+/** Where the lock of this record keeps it. */
+function knownPath(host: Host, record: LockRecord | undefined): string {
+  return keptPath(host, record, FILE);
 }
 
 /**
  * The addresses of before, those of the lock in force first. A damaged file is written anew: what
  * can be read of it still serves.
  */
-function oldPins(host: Host): readonly Pin[] {
-  const pins = [lastingPath(FILE), knownPath(host)].flatMap((path) =>
+function oldPins(host: Host, record: LockRecord | undefined): readonly Pin[] {
+  const pins = [lastingPath(FILE), knownPath(host, record)].flatMap((path) =>
     parsePins(field(parseJson(host.read(path) ?? ''), 'pins')),
   );
   return [...new Map(pins.map((pin) => [pin.name, pin])).values()];
@@ -324,11 +324,12 @@ function readProfiles(
 /**
  * Reads the profiles, NetworkManager's too: their endpoints, the accounts they run as, and with
  * `ask` the addresses of their names anew. `connected` are endpoints that a client of root's uses
- * now.
+ * now; `record` says which lock's addresses of before serve.
  */
 export function gatherKnown(
   host: Host,
   settings: Settings,
+  record: LockRecord | undefined,
   ask?: Ask,
   connected: readonly Endpoint[] = [],
 ): Gathered {
@@ -336,7 +337,7 @@ export function gatherKnown(
   const profiles = [...read, ...guardedConnections(host).map(({ profile }) => profile)];
   const named = namedRemotes(profiles);
   const names = [...new Set(named.map(({ name }) => name))];
-  const pins = renewPins(names, oldPins(host), ask?.(names) ?? new Map(), host.now());
+  const pins = renewPins(names, oldPins(host, record), ask?.(names) ?? new Map(), host.now());
   const known = gathered(
     distinctEndpoints([...profiles.flatMap(literalEndpoints), ...connected]),
     { uids: [...new Set(uidsOf(host, settings, profiles))], dhcpUids: dhcpUidsOf(host) },
@@ -352,7 +353,7 @@ export function gatherKnown(
 export function saveKnown(
   host: Host,
   { literal, uids, dhcpUids, named, pins }: Gathered,
-  folder: KeptFolder = keptFolder(readLockRecord(host)),
+  folder: KeptFolder,
 ): void {
   const json = {
     version: 1,
@@ -369,8 +370,8 @@ export function saveKnown(
  * What the last `lock` or `refresh` gathered; undefined when there was none.
  * @throws KillswitchError FILES when the file is damaged.
  */
-export function savedKnown(host: Host): Gathered | undefined {
-  const path = knownPath(host);
+export function savedKnown(host: Host, record: LockRecord | undefined): Gathered | undefined {
+  const path = knownPath(host, record);
   const read = readState(host, path, FACTS);
   if (read === undefined) return undefined;
   if ('refused' in read)
@@ -387,25 +388,30 @@ export function savedKnown(host: Host): Gathered | undefined {
  * What the hosts file is to name: on trial also the servers of the lock before, with which the
  * machine would boot.
  */
-export function hostPins(host: Host, { pins }: Pick<Gathered, 'pins'>): readonly Pin[] {
-  const others = readLockRecord(host)?.term?.kind === 'trial' ? oldPins(host) : [];
+export function hostPins(
+  host: Host,
+  record: LockRecord | undefined,
+  { pins }: Pick<Gathered, 'pins'>,
+): readonly Pin[] {
+  const others = record?.term?.kind === 'trial' ? oldPins(host, record) : [];
   return [...new Map([...others, ...pins].map((pin) => [pin.name, pin])).values()];
 }
 
 /** The accounts of the last `lock` or `refresh`, without reading the endpoints. */
-export function savedAccounts(host: Host): Accounts {
-  const { uids, dhcpUids = [] } = stateOrNothing(host, knownPath(host), ACCOUNTS) ?? { uids: [] };
+export function savedAccounts(host: Host, record: LockRecord | undefined): Accounts {
+  const path = knownPath(host, record);
+  const { uids, dhcpUids = [] } = stateOrNothing(host, path, ACCOUNTS) ?? { uids: [] };
   return { uids, dhcpUids };
 }
 
 /** The pins of the last `lock` or `refresh`, without reading the endpoints. */
-export function savedPins(host: Host): readonly Pin[] {
-  return parsePins(field(parseJson(host.read(knownPath(host)) ?? ''), 'pins'));
+export function savedPins(host: Host, record: LockRecord | undefined): readonly Pin[] {
+  return parsePins(field(parseJson(host.read(knownPath(host, record)) ?? ''), 'pins'));
 }
 
 /** Whether the last `lock` or `refresh` knew of a name to ask for. */
-export function hasNames(host: Host): boolean {
-  const named = field(parseJson(host.read(knownPath(host)) ?? ''), 'named');
+export function hasNames(host: Host, record: LockRecord | undefined): boolean {
+  const named = field(parseJson(host.read(knownPath(host, record)) ?? ''), 'named');
   return Array.isArray(named) && named.length > 0;
 }
 

@@ -2,7 +2,7 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { loadSettings, readSettingsFile } from '../machine/load-settings.ts';
 import type { Settings } from '../policy/settings.ts';
-import { readLockRecord } from './lock-record.ts';
+import type { LockRecord } from './lock-record.ts';
 import { type KeptFolder, keptPath, lastingPath } from './trial.ts';
 
 /** The settings file as the last `lock` read it. */
@@ -21,31 +21,34 @@ export function forgetSettings(host: Host): void {
 }
 
 /** The kept settings of a locked machine, and where they are. */
-function keptSettings(host: Host): { readonly path: string; readonly text: string } | undefined {
-  const record = readLockRecord(host);
+function keptSettings(
+  host: Host,
+  record: LockRecord | undefined,
+): { readonly path: string; readonly text: string } | undefined {
   const path = keptPath(host, record, FILE);
   const text = record?.locked === true ? host.read(path) : undefined;
   return text === undefined ? undefined : { path, text };
 }
 
 /**
- * The settings that are in force: those of the last `lock` while the machine is locked, else those
- * of the file.
+ * The settings that are in force: those of the last `lock` while the machine is locked by its
+ * record, else those of the file.
  * @throws KillswitchError SETTINGS
  */
-export function settingsInForce(host: Host): Settings {
-  const kept = keptSettings(host);
+export function settingsInForce(host: Host, record: LockRecord | undefined): Settings {
+  const kept = keptSettings(host, record);
   return kept === undefined ? loadSettings(host) : readSettingsFile(kept.path, kept.text);
 }
 
 /** Whether the settings file says something else than what is in force. */
-export function settingsChanged(host: Host): boolean {
-  const kept = keptSettings(host);
+export function settingsChanged(host: Host, record: LockRecord | undefined): boolean {
+  const kept = keptSettings(host, record);
   return kept !== undefined && kept.text !== (host.read(PATHS.settings) ?? '');
 }
 
 /** Which lock is in force, as a text that compares: another one may come while DNS is asked. */
-export function lockInForce(host: Host): string {
-  const { term, locked } = readLockRecord(host) ?? {};
-  return JSON.stringify([locked, term?.kind === 'trial' && term.ends, keptSettings(host)?.text]);
+export function lockInForce(host: Host, record: LockRecord | undefined): string {
+  const { term, locked } = record ?? {};
+  const kept = keptSettings(host, record)?.text;
+  return JSON.stringify([locked, term?.kind === 'trial' && term.ends, kept]);
 }

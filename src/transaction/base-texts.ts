@@ -32,9 +32,10 @@ export function renewBaseTexts(host: Host): void {
   host.exclusively(() => {
     const record = readLockRecord(host);
     if (record?.locked !== true) return;
-    const settings = settingsInForce(host);
+    const settings = settingsInForce(host, record);
     const { backend } = choose(readWorld(host, settings.backend, record));
-    const base = baseOf(settings, savedKnown(host) ?? gatherKnown(host, settings));
+    const known = savedKnown(host, record) ?? gatherKnown(host, settings, record);
+    const base = baseOf(settings, known);
     keepBaseTexts(host, baseTexts(host, backend, base), keptFolder(record));
   });
 }

@@ -53,7 +53,7 @@ function dueAlone(host: Host): Due {
   if (!isTermOver(host, written)) {
     if (written.portal === undefined || secondsUntil(host, written.portal.ends) > 0)
       return written.term === undefined && written.portal === undefined ? 'nothing' : 'waits';
-    followAlone(host);
+    followAlone(host, written);
     return 'portal-closed';
   }
   if (written.term?.kind === 'trial') return goBack(host, written);
@@ -64,9 +64,10 @@ function dueAlone(host: Host): Due {
   // With the settings, endpoints and backend of before: nobody is there to answer for a file that
   // has mistakes. The rules before the record, which a full disk refuses: until it is written, the
   // next `due` begins anew.
-  followAlone(host);
+  const locked = opposite(written);
+  followAlone(host, locked);
   endOffloaded(host);
-  writeLockRecord(host, { ...opposite(written), since: host.now() });
+  writeLockRecord(host, { ...locked, since: host.now() });
   return 'locked';
 }
 
@@ -75,9 +76,10 @@ function dueAlone(host: Host): Due {
  * begins anew.
  */
 function goBack(host: Host, written: LockRecord): Due {
+  const previous = lasting(written);
   endTrial(host);
-  followAlone(host);
-  pinHosts(host, savedKnown(host)?.pins ?? []);
+  followAlone(host, previous);
+  pinHosts(host, savedKnown(host, previous)?.pins ?? []);
   writeLockRecord(host, lasting(readWrittenRecord(host) ?? written));
   forgetTrial(host);
   return 'went-back';
@@ -92,16 +94,18 @@ export function confirmLock(host: Host): boolean {
     if (onTrial) {
       // What is kept for the boot is what the kernel has taken; its time must not be over between
       // the two.
-      writeLockRecord(host, {
+      const longer: LockRecord = {
         ...record,
         term: { kind: 'trial', ends: dueIn(host, ADOPT_SECONDS) },
-      });
-      followAlone(host);
+      };
+      writeLockRecord(host, longer);
+      followAlone(host, longer);
       adoptTrial(host);
     }
-    writeLockRecord(host, lasting(readWrittenRecord(host) ?? record));
+    const confirmed = lasting(readWrittenRecord(host) ?? record);
+    writeLockRecord(host, confirmed);
     if (onTrial) {
-      pinHosts(host, savedKnown(host)?.pins ?? []);
+      pinHosts(host, savedKnown(host, confirmed)?.pins ?? []);
       forgetTrial(host);
     }
     return true;

@@ -7,7 +7,12 @@ import type { Portal } from '../policy/portal.ts';
 import type { BackendName } from '../policy/settings.ts';
 import { gatherKnown, savedAccounts, savedKnown } from '../record/known-endpoints.ts';
 import { forgetLastTransaction } from '../record/last-transaction.ts';
-import { readLockRecord, readWrittenRecord, refusedRecord } from '../record/lock-record.ts';
+import {
+  type LockRecord,
+  readLockRecord,
+  readWrittenRecord,
+  refusedRecord,
+} from '../record/lock-record.ts';
 import { settingsInForce } from '../record/settings-in-force.ts';
 import { forgetEndedSessions, hasEndedSession, readSshSessions } from '../record/ssh-sessions.ts';
 import { amendRules, type Change } from './amend.ts';
@@ -42,7 +47,7 @@ export function follow(host: Host, change?: Change): Followed {
     }
     if (!record.locked) return { kind: 'unlocked' };
     // Who held the lock before has mostly loaded this tunnel too: then nothing is left to do.
-    return (change && amend(host, change)) ?? followAlone(host, change);
+    return (change && amend(host, change)) ?? followAlone(host, record, change);
   });
 }
 
@@ -50,26 +55,28 @@ export function follow(host: Host, change?: Change): Followed {
 type FollowedAlone = Extract<Followed, { kind: 'followed' }>;
 
 /**
- * The long way on a locked machine, for a caller that holds the lock. It ends a portal: what went
- * through that is in `passed`.
+ * The long way on a machine that is locked by this record, for a caller that holds the lock. It ends
+ * a portal: what went through that is in `passed`.
  */
 export function followAlone(
   host: Host,
+  record: LockRecord | undefined,
   change?: Change,
 ): FollowedAlone & { readonly passed: readonly Passed[] | undefined } {
   const added = change !== undefined && 'came' in change ? change.came.tunnel.device : undefined;
   const portal = endingPortal(host);
-  const followed = loadAlone(host, { added });
+  const followed = loadAlone(host, record, { added });
   forgetPortal(host, portal);
   return { ...followed, passed: portal?.passed };
 }
 
 /**
- * The rules in force, for a caller that holds the lock. `added` names a device whose rules may just
- * be added.
+ * The rules in force by this record, for a caller that holds the lock. `added` names a device whose
+ * rules may just be added.
  */
 export function loadAlone(
   host: Host,
+  record: LockRecord | undefined,
   options: { readonly added?: InterfaceName | undefined; readonly portal?: Portal | undefined },
 ): FollowedAlone {
   if (hasEndedSession(host)) {
@@ -77,12 +84,11 @@ export function loadAlone(
     forgetLastTransaction(host);
     forgetEndedSessions(host);
   }
-  const record = readLockRecord(host);
-  const settings = settingsInForce(host);
+  const settings = settingsInForce(host, record);
   const { backend } = choose(readWorld(host, settings.backend, record));
   const base = baseOf(
     settings,
-    savedKnown(host) ?? gatherKnown(host, settings),
+    savedKnown(host, record) ?? gatherKnown(host, settings, record),
     readSshSessions(host),
   );
   return {
@@ -101,12 +107,12 @@ function amend(host: Host, change: Change): Followed | undefined {
   // The short way adds and removes tunnels alone: the rule of a session that has ended needs the
   // long one.
   if (hasEndedSession(host)) return undefined;
-  const settings = settingsInForce(host);
+  const settings = settingsInForce(host, record);
   const { backend } = choose(readWorld(host, settings.backend, record));
   const converged = amendRules(
     host,
     backend,
-    baseOf(settings, { endpoints: [], ...savedAccounts(host) }, readSshSessions(host)),
+    baseOf(settings, { endpoints: [], ...savedAccounts(host, record) }, readSshSessions(host)),
     change,
   );
   return converged && { kind: 'followed', converged, backend: backend.name };

@@ -164,7 +164,7 @@ export function lockMachine(host: Host, options: LockOptions = {}): Locked {
 function askFirst(host: Host): ReturnType<Ask> {
   const settings = loadSettings(host);
   let answers: ReturnType<Ask> = new Map();
-  gatherKnown(host, settings, (names) => {
+  gatherKnown(host, settings, readLockRecord(host), (names) => {
     answers = askNow(host, settings, LOCK_SECONDS)(names);
     return answers;
   });
@@ -245,7 +245,7 @@ export function lockAlone(
     asks: () => connectionAnswers(host, settings, connected),
     endpoints: connected.tunnel.endpoints,
   };
-  const known = gatherKnown(host, settings, ask ?? client?.asks, client?.endpoints);
+  const known = gatherKnown(host, settings, record, ask ?? client?.asks, client?.endpoints);
   const endpoints = baseOf(settings, known).endpoints;
   if (needsEndpoint && record?.locked !== true && endpoints.length === 0)
     refuseWithoutEndpoint(host, settings, known);
@@ -275,7 +275,7 @@ export function lockAlone(
   };
   writeLockRecord(host, now);
   const folder = keptFolder(now);
-  pinHosts(host, hostPins(host, known));
+  pinHosts(host, hostPins(host, now, known));
   saveKnown(host, known, folder);
   keepBaseTexts(host, baseTexts(host, backend, base), folder);
   keepSettings(host, folder);

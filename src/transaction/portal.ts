@@ -3,7 +3,7 @@ import type { Host } from '../host/host.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { Portal } from '../policy/portal.ts';
 import { readLiveTunnels, staleTunnels } from '../record/live-tunnels.ts';
-import { readLockRecord, writeLockRecord } from '../record/lock-record.ts';
+import { type LockRecord, readLockRecord, writeLockRecord } from '../record/lock-record.ts';
 import { dueIn } from './due-in.ts';
 import type { Passed } from './end-portal.ts';
 import { followAlone, loadAlone } from './follow.ts';
@@ -31,12 +31,12 @@ export function refuseUnlessBlocked(host: Host): void {
  * The state that loading a portal came to. Rules may have been loaded when it throws: they go, and
  * while they do not the record says so.
  */
-function loadOrClose(host: Host, portal: Portal): Policy['state'] {
+function loadOrClose(host: Host, record: LockRecord, portal: Portal): Policy['state'] {
   try {
-    return loadAlone(host, { portal }).converged.policy.state;
+    return loadAlone(host, record, { portal }).converged.policy.state;
   } catch (thrown) {
     try {
-      followAlone(host);
+      followAlone(host, record);
     } catch {
       // What failed first says more; `due` tries again.
     }
@@ -60,7 +60,8 @@ export function openPortal(
     const ends = dueIn(host, seconds);
     const from = host.now();
     const portal: Portal = { ...place, from, until: from + seconds };
-    if (readLockRecord(host)?.portal !== undefined) followAlone(host);
+    const before = readLockRecord(host);
+    if (before?.portal !== undefined) followAlone(host, before);
     const record = readLockRecord(host);
     if (record?.locked !== true)
       throw new KillswitchError(
@@ -68,9 +69,10 @@ export function openPortal(
         'the record of the lock is gone',
         'Run "ovpn-killswitch lock".',
       );
-    writeLockRecord(host, { ...record, portal: { portal, ends } });
-    if (loadOrClose(host, portal) !== 'portal') {
-      followAlone(host);
+    const opened: LockRecord = { ...record, portal: { portal, ends } };
+    writeLockRecord(host, opened);
+    if (loadOrClose(host, opened, portal) !== 'portal') {
+      followAlone(host, opened);
       throw new KillswitchError(
         'NO_PORTAL',
         'a tunnel came up meanwhile: beside it there is no portal',
@@ -83,7 +85,8 @@ export function openPortal(
 
 /** Closes the portal; what went through it, or undefined when none was there. */
 export function closePortal(host: Host): readonly Passed[] | undefined {
-  return host.exclusively(() =>
-    readLockRecord(host)?.portal === undefined ? undefined : followAlone(host).passed,
-  );
+  return host.exclusively(() => {
+    const record = readLockRecord(host);
+    return record?.portal === undefined ? undefined : followAlone(host, record).passed;
+  });
 }

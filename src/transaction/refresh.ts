@@ -13,6 +13,7 @@ import {
 import { readLiveTunnels } from '../record/live-tunnels.ts';
 import { readLockRecord } from '../record/lock-record.ts';
 import { lockInForce, settingsInForce } from '../record/settings-in-force.ts';
+import { keptFolder } from '../record/trial.ts';
 import { usedAddresses } from '../record/tunnel-names.ts';
 import { askNow } from './ask-names.ts';
 import { renewBaseTexts } from './base-texts.ts';
@@ -37,11 +38,15 @@ export interface Refreshed {
 function followKnown(host: Host, asked: Gathered, lock: string): Converged | undefined {
   return host.exclusively(() => {
     // Somebody may have unlocked while DNS was asked.
-    if (readLockRecord(host)?.locked !== true) return undefined;
-    const known = lockInForce(host) === lock ? asked : gatherKnown(host, settingsInForce(host));
-    saveKnown(host, known);
-    pinHosts(host, hostPins(host, known));
-    return followAlone(host).converged;
+    const record = readLockRecord(host);
+    if (record?.locked !== true) return undefined;
+    const known =
+      lockInForce(host, record) === lock
+        ? asked
+        : gatherKnown(host, settingsInForce(host, record), record);
+    saveKnown(host, known, keptFolder(record));
+    pinHosts(host, hostPins(host, record, known));
+    return followAlone(host, record).converged;
   });
 }
 
@@ -51,12 +56,12 @@ function followKnown(host: Host, asked: Gathered, lock: string): Converged | und
  * fallback. A machine that is not locked has no pins and needs none.
  */
 export function refreshMachine(host: Host): Refreshed {
-  const lock = lockInForce(host);
-  const saved = savedKnown(host);
-  if (readLockRecord(host)?.locked !== true || saved === undefined)
-    return { known: saved, converged: undefined };
+  const record = readLockRecord(host);
+  const lock = lockInForce(host, record);
+  const saved = savedKnown(host, record);
+  if (record?.locked !== true || saved === undefined) return { known: saved, converged: undefined };
   renewBaseTexts(host);
-  const settings = settingsInForce(host);
+  const settings = settingsInForce(host, record);
   const read = withNewConnections(host, settings, saved);
   if (read.named.length === 0 && read.literal.length === saved.literal.length)
     return { known: saved, converged: undefined };
@@ -74,18 +79,22 @@ export function refreshMachine(host: Host): Refreshed {
  * asked. A locked machine follows; on an open one the answers are kept for the lock to come.
  */
 export function learnProfiles(host: Host): Gathered {
-  const lock = lockInForce(host);
-  const settings = settingsInForce(host);
-  const known = gatherKnown(host, settings, askNow(host, settings, LOCK_SECONDS));
-  if (readLockRecord(host)?.locked === true) followKnown(host, known, lock);
-  else host.exclusively(() => saveKnown(host, known));
+  const record = readLockRecord(host);
+  const lock = lockInForce(host, record);
+  const settings = settingsInForce(host, record);
+  const known = gatherKnown(host, settings, record, askNow(host, settings, LOCK_SECONDS));
+  // Somebody may have locked while DNS was asked.
+  const now = readLockRecord(host);
+  if (now?.locked === true) followKnown(host, known, lock);
+  else host.exclusively(() => saveKnown(host, known, keptFolder(now)));
   return known;
 }
 
 /** Frees on a locked machine what was remembered of a connection and is forgotten now. */
 export function followForgotten(host: Host): void {
   host.exclusively(() => {
-    if (readLockRecord(host)?.locked === true) followAlone(host);
+    const record = readLockRecord(host);
+    if (record?.locked === true) followAlone(host, record);
   });
   renewBaseTexts(host);
 }
@@ -95,9 +104,10 @@ export function followForgotten(host: Host): void {
  * what it kept for the lock to come.
  */
 export function unlearnProfiles(host: Host): void {
-  const lock = lockInForce(host);
-  if (readLockRecord(host)?.locked === true) {
-    followKnown(host, gatherKnown(host, settingsInForce(host)), lock);
+  const record = readLockRecord(host);
+  if (record?.locked === true) {
+    const lock = lockInForce(host, record);
+    followKnown(host, gatherKnown(host, settingsInForce(host, record), record), lock);
     renewBaseTexts(host);
   } else forgetKnown(host);
 }

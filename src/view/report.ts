@@ -9,7 +9,7 @@ import type { Known, Policy } from '../policy/policy.ts';
 import type { Settings } from '../policy/settings.ts';
 import { gatherKnown, savedKnown } from '../record/known-endpoints.ts';
 import { type LiveTunnel, staleTunnels } from '../record/live-tunnels.ts';
-import { type LockRecord, readLockRecord } from '../record/lock-record.ts';
+import type { LockRecord } from '../record/lock-record.ts';
 import { settingsChanged } from '../record/settings-in-force.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import { type Intended, intend } from '../transaction/intend.ts';
@@ -119,16 +119,17 @@ function differencesFrom(
 export function readReport(
   host: Host,
   settings: Settings,
+  record: LockRecord | undefined,
   look: Look,
   { learn, unknown } = STRICT,
 ): Report {
-  const record = readLockRecord(host);
   const choice = chosen(host, settings, record, look);
-  const saved = record?.locked === true ? learn(() => savedKnown(host), undefined) : undefined;
+  const saved =
+    record?.locked === true ? learn(() => savedKnown(host, record), undefined) : undefined;
   const intended = intend(
     host,
     settings,
-    learn(() => saved ?? gatherKnown(host, settings), NO_KNOWN),
+    learn(() => saved ?? gatherKnown(host, settings, record), NO_KNOWN),
     record,
     { learn },
   );
@@ -173,6 +174,6 @@ export function readReport(
     intended,
     stale: staleTunnels(host, intended.live),
     differences,
-    settingsChanged: learn(() => settingsChanged(host), false),
+    settingsChanged: learn(() => settingsChanged(host, record), false),
   };
 }

@@ -13,7 +13,12 @@ import type { Portal } from '../policy/portal.ts';
 import { defaultSettings } from '../policy/settings.ts';
 import { savedPins } from '../record/known-endpoints.ts';
 import { type RefusedFile, refusedTunnels } from '../record/live-tunnels.ts';
-import { LOCK_RECORD, type LockRecord, refusedRecord } from '../record/lock-record.ts';
+import {
+  LOCK_RECORD,
+  type LockRecord,
+  readLockRecord,
+  refusedRecord,
+} from '../record/lock-record.ts';
 import type { Pin } from '../record/pins.ts';
 import { settingsInForce } from '../record/settings-in-force.ts';
 import { type Passed, passedOf } from '../transaction/end-portal.ts';
@@ -70,7 +75,7 @@ export function readView(host: Host): View {
     turnsIn: secondsLeft(host, report.record, 'timed'),
     goesBackIn: secondsLeft(host, report.record, 'trial'),
     portal: learn(() => readPortal(host, report), undefined),
-    pins: learn(() => savedPins(host), []),
+    pins: learn(() => savedPins(host, report.record), []),
     resolvers: learn(() => readResolvers(host, true), undefined),
     givenBack,
     boot: learn(() => readBoot(host), undefined),
@@ -113,8 +118,10 @@ interface Learnt {
 
 function read(host: Host): Learnt {
   const reader: Learner = learner();
-  const settings = reader.learn(() => settingsInForce(host), defaultSettings());
-  return { report: readReport(host, settings, lookOrSay(host), reader), unknown: reader.unknown };
+  const record = readLockRecord(host);
+  const settings = reader.learn(() => settingsInForce(host, record), defaultSettings());
+  const report = readReport(host, settings, record, lookOrSay(host), reader);
+  return { report, unknown: reader.unknown };
 }
 
 function readPortal(

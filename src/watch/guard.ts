@@ -57,12 +57,11 @@ interface Images {
 }
 
 function readImages(host: Host, record: LockRecord | undefined): Images {
-  const settings = settingsInForce(host);
+  const settings = settingsInForce(host, record);
   const { backend } = choose(readWorld(host, settings.backend, record));
+  const known = savedKnown(host, record) ?? gatherKnown(host, settings, record);
   return {
-    expected: backend.image(
-      intend(host, settings, savedKnown(host) ?? gatherKnown(host, settings), record).ruleset,
-    ),
+    expected: backend.image(intend(host, settings, known, record).ruleset),
     found: look(host, backend).image,
   };
 }
@@ -112,8 +111,9 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
   if (before?.locked !== true) return { kind: 'unlocked' };
   if (hasEndedSession(host))
     return host.exclusively((): Guarded => {
-      if (readLockRecord(host)?.locked !== true) return { kind: 'unlocked' };
-      followAlone(host);
+      const record = readLockRecord(host);
+      if (record?.locked !== true) return { kind: 'unlocked' };
+      followAlone(host, record);
       return {
         kind: 'restored',
         differences: [],
@@ -143,7 +143,7 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
       isExact(readImages(host, record))
     )
       return { kind: 'exact' };
-    const { applied } = followAlone(host).converged;
+    const { applied } = followAlone(host, record).converged;
     // Somebody else was faster.
     if (applied === 'unchanged' && gone.length === 0) return { kind: 'exact' };
     endOffloaded(host);

@@ -39,7 +39,7 @@ const VALUES = {
 function exact(sandbox: Sandbox): readonly string[] {
   const host = sandboxHost(sandbox);
   const settings = settingsOf(VALUES);
-  const base = compile(decide(baseOf(settings, gatherKnown(host, settings)), []));
+  const base = compile(decide(baseOf(settings, gatherKnown(host, settings, undefined)), []));
   return backends(host)
     .filter((backend) => differencesOf(backend.image(base), look(host, backend).image).length === 0)
     .map(({ name }) => name);

@@ -20,6 +20,7 @@ import { printable } from '../../net/printable.ts';
 import type { BackendName, Settings } from '../../policy/settings.ts';
 import { profilePaths, savedPins } from '../../record/known-endpoints.ts';
 import { readLiveTunnels } from '../../record/live-tunnels.ts';
+import { readLockRecord } from '../../record/lock-record.ts';
 import { ownerlessDevices } from '../../record/offloaded.ts';
 import { addressCounts } from '../../record/pins.ts';
 import { settingsInForce } from '../../record/settings-in-force.ts';
@@ -282,7 +283,7 @@ function readDenials(host: Host): readonly string[] {
 
 /** None where they cannot be read. */
 function readAddresses(host: Host): DoctorWorld['addresses'] {
-  const pins = orError(() => savedPins(host));
+  const pins = orError(() => savedPins(host, readLockRecord(host)));
   return pins instanceof KillswitchError ? new Map() : addressCounts(pins);
 }
 
@@ -297,11 +298,15 @@ function isClients(text: string): boolean {
 /** Reads this machine. Changes nothing, and loads nothing. */
 export function readDoctorWorld(host: Host, program: DoctorWorld['program']): DoctorWorld {
   const file = orError(() => loadSettings(host));
-  const settings = orError(() => settingsInForce(host));
+  const record = orError(() => readLockRecord(host));
+  const settings =
+    record instanceof KillswitchError ? record : orError(() => settingsInForce(host, record));
   const report =
-    settings instanceof KillswitchError
-      ? settings
-      : orError(() => readReport(host, settings, lookOrSay(host)));
+    record instanceof KillswitchError
+      ? record
+      : settings instanceof KillswitchError
+        ? settings
+        : orError(() => readReport(host, settings, record, lookOrSay(host)));
   const paths = settings instanceof KillswitchError ? [] : profilePaths(host, settings);
   const texts = paths.map((path) => ({ path, text: orError(() => host.read(path)) }));
   const profiles = texts.flatMap(({ path, text }) =>

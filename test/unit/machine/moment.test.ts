@@ -127,7 +127,7 @@ describe('a lock on trial', () => {
       term: { kind: 'trial', ends: momentIn(host, 60) },
     });
     keepBaseTexts(host, { 'base.nft': 'the base on trial\n' }, TRIAL);
-    saveKnown(host, {
+    const known = {
       endpoints: [],
       uids: [0],
       dhcpUids: [],
@@ -135,22 +135,23 @@ describe('a lock on trial', () => {
       named: [],
       pins: [],
       unread: [],
-    });
+    };
+    saveKnown(host, known, TRIAL);
     keepSettings(host, TRIAL);
     return host;
   }
 
   test('is in force until its moment, and the one before from then on', () => {
     const host = onTrial();
-    expect(settingsInForce(host).lan.kind).toBe('private');
-    expect(settingsChanged(host)).toBe(false);
-    expect(savedAccounts(host).uids).toEqual([0]);
+    expect(settingsInForce(host, readLockRecord(host)).lan.kind).toBe('private');
+    expect(settingsChanged(host, readLockRecord(host))).toBe(false);
+    expect(savedAccounts(host, readLockRecord(host)).uids).toEqual([0]);
     expect(carryOutDue(host)).toBe('waits');
     wait(host, 61);
     expect(readLockRecord(host)).toMatchObject({ locked: true });
     expect(readLockRecord(host)).not.toHaveProperty('term');
-    expect(settingsInForce(host).lan.kind).toBe('off');
-    expect(settingsChanged(host)).toBe(true);
+    expect(settingsInForce(host, readLockRecord(host)).lan.kind).toBe('off');
+    expect(settingsChanged(host, readLockRecord(host))).toBe(true);
   });
 
   test('ends with the boot, which loads the base of before', () => {
@@ -161,22 +162,22 @@ describe('a lock on trial', () => {
     expect(host.files.has(`${STATE}/base.nft`)).toBe(false);
     host.files.set('/proc/sys/kernel/random/boot_id', 'second\n');
     expect(readLockRecord(host)).toMatchObject({ locked: true });
-    expect(settingsInForce(host).lan.kind).toBe('off');
+    expect(settingsInForce(host, readLockRecord(host)).lan.kind).toBe('off');
   });
 
   test('is as good as none while its files are missing: the lock of before is in force, never the settings file', () => {
     const host = onTrial();
     host.remove(TRIAL);
-    expect(settingsInForce(host).lan.kind).toBe('off');
-    expect(settingsChanged(host)).toBe(true);
+    expect(settingsInForce(host, readLockRecord(host)).lan.kind).toBe('off');
+    expect(settingsChanged(host, readLockRecord(host))).toBe(true);
   });
 
   test('is adopted as what the machine boots with', () => {
     const host = onTrial();
     adoptTrial(host);
     wait(host, 61);
-    expect(settingsInForce(host).lan.kind).toBe('private');
-    expect(savedAccounts(host).uids).toEqual([0]);
+    expect(settingsInForce(host, readLockRecord(host)).lan.kind).toBe('private');
+    expect(savedAccounts(host, readLockRecord(host)).uids).toEqual([0]);
     expect(readBaseTexts(host)).toEqual({ 'base.nft': 'the base on trial\n' });
   });
 
@@ -196,7 +197,7 @@ describe('a lock on trial', () => {
     // It was not over between the two, and is taken back later.
     wait(host, 61);
     expect(host.started).toEqual([['in 60 s', '/usr/local/sbin/ovpn-killswitch', 'due']]);
-    expect(settingsInForce(host).lan.kind).toBe('private');
+    expect(settingsInForce(host, readLockRecord(host)).lan.kind).toBe('private');
     expect(host.files.get(`${STATE}/base.v4`)).toBe('the base of before');
     expect(readLockRecord(host)).toHaveProperty('term.kind', 'trial');
   });
@@ -210,7 +211,7 @@ describe('a lock on trial', () => {
         Array.from({ length: times }, () => ['in 10 s', '/usr/local/sbin/ovpn-killswitch', 'due']),
       );
     }
-    expect(settingsInForce(host).lan.kind).toBe('off');
+    expect(settingsInForce(host, readLockRecord(host)).lan.kind).toBe('off');
     expect(host.files.get(SSH_SESSIONS)).toBe('the sessions of before');
   });
 });

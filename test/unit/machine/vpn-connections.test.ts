@@ -92,7 +92,7 @@ describe('the connection of an event', () => {
 describe('what may be reached while blocked', () => {
   const settings = settingsOf({});
   const gathered = (more: Readonly<Record<string, string>> = {}) =>
-    gatherKnown(fakeHost({ files: { ...files, ...more } }), settings);
+    gatherKnown(fakeHost({ files: { ...files, ...more } }), settings, undefined);
 
   test('is what the OpenVPN connections name, from root and from the account of the plugin', () => {
     const known = gathered();
@@ -107,7 +107,8 @@ describe('what may be reached while blocked', () => {
   test('leaves the account out where it does not exist, and where the settings name another', () => {
     expect(gathered({ [PATHS.passwd]: 'root:x:0:0::/:/bin/sh\n' }).uids).toEqual([0]);
     expect(
-      gatherKnown(fakeHost({ files }), settingsOf({ KILLSWITCH_ENDPOINT_OWNER: 'root' })).uids,
+      gatherKnown(fakeHost({ files }), settingsOf({ KILLSWITCH_ENDPOINT_OWNER: 'root' }), undefined)
+        .uids,
     ).toEqual([0]);
   });
 
@@ -135,6 +136,7 @@ describe('what may be reached while blocked', () => {
     const known = gatherKnown(
       host,
       settings,
+      undefined,
       (asked) =>
         new Map(
           asked.map((name) => [

@@ -9,7 +9,7 @@ function gapsOf(names: number): readonly string[] {
   const host = fakeHost({
     files: { '/etc/openvpn/client/many.conf': ['client', ...remotes, ''].join('\n') },
   });
-  return gaps(gatherKnown(host, defaultSettings()));
+  return gaps(gatherKnown(host, defaultSettings(), undefined));
 }
 
 test('names without an address are listed up to five, and counted beyond', () => {

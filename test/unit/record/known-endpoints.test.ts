@@ -30,6 +30,7 @@ const gather = (profiles: string, owner = 'auto') => {
   const known = gatherKnown(
     fakeHost({ files }),
     settingsOf({ KILLSWITCH_PROFILES: profiles, KILLSWITCH_ENDPOINT_OWNER: owner }),
+    undefined,
   );
   return { endpoints: known.endpoints.map(endpointText), uids: [...known.uids] };
 };
@@ -70,7 +71,7 @@ describe('whose packets may go there', () => {
     const settings = { ...settingsOf({}), endpointOwner: { kind: 'user', name } as const };
     if (name === 'root:x')
       return expect(() => settingsOf({ KILLSWITCH_ENDPOINT_OWNER: `user:${name}` })).toThrow();
-    return expect(() => gatherKnown(fakeHost({ files }), settings)).toThrow(
+    return expect(() => gatherKnown(fakeHost({ files }), settings, undefined)).toThrow(
       expect.objectContaining({ code: 'SETTINGS' }),
     );
   });
@@ -79,12 +80,12 @@ describe('whose packets may go there', () => {
 describe('what was gathered', () => {
   test('is kept as it was, until it is forgotten', () => {
     const host = fakeHost({ files });
-    expect(savedKnown(host)).toBeUndefined();
-    const known = gatherKnown(host, settingsOf({}));
-    saveKnown(host, known);
-    expect(savedKnown(host)).toEqual(known);
+    expect(savedKnown(host, undefined)).toBeUndefined();
+    const known = gatherKnown(host, settingsOf({}), undefined);
+    saveKnown(host, known, PATHS.state);
+    expect(savedKnown(host, undefined)).toEqual(known);
     forgetKnown(host);
-    expect(savedKnown(host)).toBeUndefined();
+    expect(savedKnown(host, undefined)).toBeUndefined();
   });
 
   test.each([
@@ -97,7 +98,7 @@ describe('what was gathered', () => {
     '{"uids":[0]}',
   ])('that is damaged (%j) is an error, not a guess', (text) => {
     const host = fakeHost({ files: { [`${PATHS.state}/endpoints.json`]: text } });
-    expect(() => savedKnown(host)).toThrow(expect.objectContaining({ code: 'FILES' }));
+    expect(() => savedKnown(host, undefined)).toThrow(expect.objectContaining({ code: 'FILES' }));
   });
 });
 
@@ -126,6 +127,7 @@ describe('names in profiles', () => {
     const known = gatherKnown(
       host,
       settings,
+      undefined,
       answers({ 'vpn.test': ['192.0.2.1', '2001:db8::1'] }),
     );
     expect(known.endpoints.map(endpointText)).toEqual([
@@ -140,15 +142,19 @@ describe('names in profiles', () => {
 
   test('are what they were pinned to where nobody can be asked', () => {
     const host = fakeHost({ files: named });
-    saveKnown(host, gatherKnown(host, settings, answers({ 'vpn.test': ['192.0.2.1'] })));
-    const again = gatherKnown(host, settings);
+    saveKnown(
+      host,
+      gatherKnown(host, settings, undefined, answers({ 'vpn.test': ['192.0.2.1'] })),
+      PATHS.state,
+    );
+    const again = gatherKnown(host, settings, undefined);
     expect(again.endpoints.map(endpointText)).toContain('192.0.2.1:443/tcp');
-    expect(savedKnown(host)).toEqual(again);
+    expect(savedKnown(host, undefined)).toEqual(again);
   });
 
   test('that are renewed keep their old addresses as a fallback', () => {
     const host = fakeHost({ files: named });
-    const known = gatherKnown(host, settings, answers({ 'vpn.test': ['192.0.2.1'] }));
+    const known = gatherKnown(host, settings, undefined, answers({ 'vpn.test': ['192.0.2.1'] }));
     const renewed = renewKnown(host, known, answers({ 'vpn.test': ['192.0.2.2'] }, TUNNEL));
     expect(renewed.pins[0]?.addresses.map(({ address }) => address.text)).toEqual([
       '192.0.2.2',
@@ -164,7 +170,7 @@ describe('names in profiles', () => {
         [`${FOLDER}/n.conf`]: `remote vpn.test ${port}\nremote 203.0.113.9 ${port}\n`,
       };
       const host = fakeHost({ files });
-      const known = gatherKnown(host, settings, answers({ 'vpn.test': ['192.0.2.1'] }));
+      const known = gatherKnown(host, settings, undefined, answers({ 'vpn.test': ['192.0.2.1'] }));
       const renewed = renewKnown(
         host,
         known,

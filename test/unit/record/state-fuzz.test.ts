@@ -167,7 +167,7 @@ test(`${FILES} damaged state files open nothing that no whole file names, and ar
       text,
     );
     try {
-      const known = savedKnown(host);
+      const known = savedKnown(host, readLockRecord(host));
       for (const endpoint of known?.endpoints ?? [])
         must(
           JSON.stringify(JSON.parse(host.files.get(KNOWN) ?? '')).includes(endpointText(endpoint)),
