@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../../src/proof/until.ts';
-import { PACE } from '../../src/watch/watch.ts';
+import { PACE } from '../../src/watch/pace.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import {
   installMachine,

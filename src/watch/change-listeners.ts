@@ -1,0 +1,49 @@
+import type { Host, Listen, Listener } from '../host/host.ts';
+import { endsChange } from './author.ts';
+import { listenOn } from './lasting-listener.ts';
+
+/** What hears of changes: of rules where nft is installed, and of interfaces. */
+export interface ChangeListeners extends Listener {
+  /** Whether every change since the last look was told. */
+  hear(): boolean;
+}
+
+/** `changed` and `linkChanged` are called for each change, `deaf` when a listener has ended. */
+export function openListeners(
+  host: Host,
+  listen: Listen,
+  on: {
+    readonly changed: (line: string) => void;
+    readonly linkChanged: () => void;
+    readonly deaf: () => void;
+  },
+): ChangeListeners {
+  const ended = (program: string) => (why: string) => {
+    const message = `"${program}" has ended: ${why}; it is started again`;
+    host.log({ level: 'warn', event: 'deaf', message });
+    on.deaf();
+  };
+  const hearRules = () =>
+    listenOn((alive, gone) => {
+      const line = (text: string) => {
+        alive();
+        if (endsChange(text)) on.changed(text);
+      };
+      return listen('nft', ['monitor'], line, gone);
+    }, ended('nft monitor'));
+  const rules = host.has('nft') ? hearRules() : undefined;
+  const links = listenOn((alive, gone) => {
+    const line = () => {
+      alive();
+      on.linkChanged();
+    };
+    return listen('ip', ['monitor', 'link'], line, gone);
+  }, ended('ip monitor link'));
+  return {
+    hear: () => rules?.hears() === true && links.hears(),
+    stop: () => {
+      rules?.stop();
+      links.stop();
+    },
+  };
+}
