@@ -88,6 +88,24 @@ export class KillswitchError extends Error {
   }
 }
 
+/**
+ * What `work` returns, or what `otherwise` makes of an error of ours: of any, or of one with these
+ * codes. Every other error is a bug, and is thrown on.
+ */
+export function orElse<Result, Otherwise>(
+  work: () => Result,
+  otherwise: (error: KillswitchError) => Otherwise,
+  ...codes: readonly ErrorCode[]
+): Result | Otherwise {
+  try {
+    return work();
+  } catch (thrown) {
+    if (!(thrown instanceof KillswitchError) || (codes.length > 0 && !codes.includes(thrown.code)))
+      throw thrown;
+    return otherwise(thrown);
+  }
+}
+
 /** Anything thrown, as an error a person can act on. */
 export function asKillswitchError(thrown: unknown): KillswitchError {
   if (thrown instanceof KillswitchError) return thrown;

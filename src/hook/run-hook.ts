@@ -1,5 +1,5 @@
 import { strategiesInUse } from '../dns/world.ts';
-import { EXIT, KillswitchError } from '../errors.ts';
+import { EXIT, KillswitchError, orElse } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { linuxHost } from '../host/linux.ts';
 import { PATHS } from '../host/paths.ts';
@@ -40,14 +40,12 @@ type TunnelDown = Extract<HookEvent, { kind: 'tunnel-down' }>;
  */
 function profileOf(host: Host, { config }: TunnelUp): string | undefined {
   if (config === undefined) return undefined;
-  try {
-    const place = host.place(config.startsWith('/') ? config : `${PATHS.workingFolder}/${config}`);
-    return place !== undefined && host.exists(place) ? place : undefined;
-  } catch (thrown) {
-    // Nothing is asked for a tunnel without a profile: that is no reason to end the connection.
-    if (thrown instanceof KillswitchError) return undefined;
-    throw thrown;
-  }
+  // Nothing is asked for a tunnel without a profile: that is no reason to end the connection.
+  const place = orElse(
+    () => host.place(config.startsWith('/') ? config : `${PATHS.workingFolder}/${config}`),
+    () => undefined,
+  );
+  return place !== undefined && host.exists(place) ? place : undefined;
 }
 
 /** The client of an event. An unprivileged hook cannot see in which pid namespace it runs. */

@@ -2,7 +2,7 @@ import type { Output } from '../backend/backend.ts';
 import { iptables } from '../backend/iptables.ts';
 import { CHAIN_PREFIX } from '../backend/iptables-tables.ts';
 import { TABLE } from '../backend/nftables-survey.ts';
-import { KillswitchError } from '../errors.ts';
+import { KillswitchError, orElse } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { FAMILIES } from '../net/address.ts';
 import { firstPrintableLine, printable } from '../net/printable.ts';
@@ -154,10 +154,9 @@ const NOTHING_TRIED: readonly string[] = ['USAGE', 'NOT_ROOT'];
  */
 export function stateNow(host: Host, { code }: KillswitchError): string | undefined {
   if (NOTHING_TRIED.includes(code)) return undefined;
-  try {
-    return `State now: ${kernelStateText(readKernelState(host))}`;
-  } catch (thrown) {
-    if (!(thrown instanceof KillswitchError)) throw thrown;
-    return `State now: unknown. ${printable(thrown.message)}.`;
-  }
+  const text = orElse(
+    () => kernelStateText(readKernelState(host)),
+    ({ message }) => `unknown. ${printable(message)}.`,
+  );
+  return `State now: ${text}`;
 }

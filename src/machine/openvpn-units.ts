@@ -1,4 +1,4 @@
-import { KillswitchError } from '../errors.ts';
+import { orElse } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 
 /** From the least to the most important (systemd.unit(5)). */
@@ -49,14 +49,11 @@ export function unitValues(host: Host, name: string, read: (path: string) => str
  * with capabilities. Files that others than root can change name nobody.
  */
 export function unitAccounts(host: Host): readonly string[] {
-  const rootsText = (path: string) => {
-    try {
-      return host.read(path) ?? '';
-    } catch (thrown) {
-      if (thrown instanceof KillswitchError) return '';
-      throw thrown;
-    }
-  };
+  const rootsText = (path: string) =>
+    orElse(
+      () => host.read(path) ?? '',
+      () => '',
+    );
   return openvpnUnits(host).flatMap((name) => {
     const account = unitValues(host, name, rootsText)('User').at(-1);
     return account === undefined || account === '' ? [] : [account];

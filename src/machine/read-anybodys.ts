@@ -1,4 +1,4 @@
-import { KillswitchError } from '../errors.ts';
+import { orElse } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 
 /**
@@ -7,10 +7,9 @@ import type { Host } from '../host/host.ts';
  * @throws KillswitchError FILES
  */
 export function readAnybodys(host: Host, path: string): string {
-  try {
-    return Buffer.from(host.readUntrusted(path) ?? []).toString('utf8');
-  } catch (thrown) {
-    if (thrown instanceof KillswitchError && thrown.code === 'OWNER') return '';
-    throw thrown;
-  }
+  return orElse(
+    () => Buffer.from(host.readUntrusted(path) ?? []).toString('utf8'),
+    () => '',
+    'OWNER',
+  );
 }

@@ -1,4 +1,4 @@
-import { KillswitchError } from '../errors.ts';
+import { orElse } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import type { ConnectionUuid } from '../tunnel/networkmanager-event.ts';
@@ -20,13 +20,12 @@ const FOLDERS = [
  * NetworkManager takes none of another owner's.
  */
 function read(host: Host, file: string): VpnConnection | undefined {
-  try {
-    return readVpnConnection(host.read(file) ?? '');
-  } catch (thrown) {
-    if (thrown instanceof KillswitchError && (thrown.code === 'FILES' || thrown.code === 'OWNER'))
-      return undefined;
-    throw thrown;
-  }
+  return orElse(
+    () => readVpnConnection(host.read(file) ?? ''),
+    () => undefined,
+    'FILES',
+    'OWNER',
+  );
 }
 
 /**

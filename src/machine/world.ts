@@ -2,7 +2,7 @@ import type { Backend } from '../backend/backend.ts';
 import type { World } from '../backend/choose.ts';
 import { iptables } from '../backend/iptables.ts';
 import { nftables } from '../backend/nftables.ts';
-import { KillswitchError } from '../errors.ts';
+import { orElse } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { FAMILIES } from '../net/address.ts';
@@ -91,14 +91,12 @@ export function readWorld(
  * iptables-legacy itself may not either.
  */
 export function hasLegacyTables(host: Host): boolean {
-  return ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names'].some((path) => {
-    try {
-      return (host.read(path) ?? '') !== '';
-    } catch (thrown) {
-      if (thrown instanceof KillswitchError) return false;
-      throw thrown;
-    }
-  });
+  return ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names'].some((path) =>
+    orElse(
+      () => (host.read(path) ?? '') !== '',
+      () => false,
+    ),
+  );
 }
 
 /** Every backend that can be asked here, whichever this machine uses. */

@@ -1,4 +1,4 @@
-import { KillswitchError } from '../errors.ts';
+import { KillswitchError, orElse } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { accountOf } from '../machine/account.ts';
@@ -63,12 +63,10 @@ function oldPins(host: Host, record: LockRecord | undefined): readonly Pin[] {
  * Names in a folder. One that cannot be listed stands for itself: reading a file there says why.
  */
 function namesIn(host: Host, folder: string, pattern: string): readonly string[] {
-  try {
-    return host.list(folder);
-  } catch (thrown) {
-    if (thrown instanceof KillswitchError) return [pattern];
-    throw thrown;
-  }
+  return orElse(
+    () => host.list(folder),
+    () => [pattern],
+  );
 }
 
 /**
@@ -307,17 +305,19 @@ function readProfiles(
   settings: Settings,
 ): { readonly profiles: readonly Profile[]; readonly unread: readonly string[] } {
   const unread: string[] = [];
-  const profiles = profilePaths(host, settings).flatMap((path) => {
-    try {
-      const profile = readProfile(host.read(path) ?? '');
-      unread.push(...unreachedRemotes(profile).map((each) => unreachedText(path, each)));
-      return [profile];
-    } catch (thrown) {
-      if (!(thrown instanceof KillswitchError)) throw thrown;
-      unread.push(`${printable(path)} was not read: ${unreadWhy(path, thrown)}`);
-      return [];
-    }
-  });
+  const profiles = profilePaths(host, settings).flatMap((path) =>
+    orElse(
+      () => {
+        const profile = readProfile(host.read(path) ?? '');
+        unread.push(...unreachedRemotes(profile).map((each) => unreachedText(path, each)));
+        return [profile];
+      },
+      (error) => {
+        unread.push(`${printable(path)} was not read: ${unreadWhy(path, error)}`);
+        return [];
+      },
+    ),
+  );
   return { profiles, unread };
 }
 

@@ -1,4 +1,4 @@
-import { KillswitchError } from '../errors.ts';
+import { orElse } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { DAEMON, type Daemon, hasEnded } from '../machine/daemon.ts';
@@ -149,13 +149,11 @@ export function refusedTunnels(host: Host): readonly RefusedFile[] {
 
 /** One live tunnel; undefined when its file cannot be read, whatever the reason. */
 export function readLiveTunnel(host: Host, device: InterfaceName): LiveTunnel | undefined {
-  try {
-    const read = readTunnel(host, PATHS.tunnels, device, devices(host));
-    return read !== undefined && 'value' in read ? read.value : undefined;
-  } catch (thrown) {
-    if (thrown instanceof KillswitchError) return undefined;
-    throw thrown;
-  }
+  const read = orElse(
+    () => readTunnel(host, PATHS.tunnels, device, devices(host)),
+    () => undefined,
+  );
+  return read !== undefined && 'value' in read ? read.value : undefined;
 }
 
 /** A tunnel as its file holds it. */

@@ -1,4 +1,4 @@
-import { KillswitchError } from '../errors.ts';
+import { orElse } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { guardedConnections } from '../machine/vpn-connections.ts';
 import type { HostName } from '../net/host-name.ts';
@@ -20,15 +20,13 @@ function profileOf(
   if (connection !== undefined)
     return guardedConnections(host).find(({ uuid }) => uuid === connection)?.profile;
   if (path === undefined) return undefined;
-  try {
-    const isKnown = profilePaths(host, settings).some(
-      (each) => each === path || host.place(each) === path,
-    );
-    return isKnown ? readProfile(host.read(path) ?? '') : undefined;
-  } catch (thrown) {
-    if (thrown instanceof KillswitchError) return undefined;
-    throw thrown;
-  }
+  return orElse(
+    () =>
+      profilePaths(host, settings).some((each) => each === path || host.place(each) === path)
+        ? readProfile(host.read(path) ?? '')
+        : undefined,
+    () => undefined,
+  );
 }
 
 /** The names that a tunnel's own profile holds: its resolvers are asked for no other. */

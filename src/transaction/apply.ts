@@ -8,7 +8,7 @@ import type {
 } from '../backend/backend.ts';
 import { type Difference, differencesOf, sameReasons } from '../backend/image.ts';
 import { shortLook } from '../backend/iptables-short-look.ts';
-import { KillswitchError } from '../errors.ts';
+import { KillswitchError, orElse } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { fullName, listChains } from '../machine/kernel-state.ts';
@@ -72,12 +72,11 @@ export function look(host: Host, backend: Backend): Survey {
 
 /** The same; undefined where the backend does not work, so that it can hold nothing of ours. */
 export function lookIfItWorks(host: Host, backend: Backend): Survey | undefined {
-  try {
-    return look(host, backend);
-  } catch (thrown) {
-    if (thrown instanceof KillswitchError && thrown.code === 'COMMAND') return undefined;
-    throw thrown;
-  }
+  return orElse(
+    () => look(host, backend),
+    () => undefined,
+    'COMMAND',
+  );
 }
 
 interface Failure {
@@ -91,12 +90,10 @@ interface Failure {
  * before it must be told.
  */
 function runOrSay(host: Host, command: Command): Output {
-  try {
-    return host.run(command);
-  } catch (thrown) {
-    if (!(thrown instanceof KillswitchError)) throw thrown;
-    return { status: null, stdout: '', stderr: thrown.message };
-  }
+  return orElse(
+    () => host.run(command),
+    ({ message }) => ({ status: null, stdout: '', stderr: message }),
+  );
 }
 
 /**

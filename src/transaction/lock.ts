@@ -2,7 +2,7 @@ import type { ChainPolicy, Command } from '../backend/backend.ts';
 import { type Choice, choose } from '../backend/choose.ts';
 import { type IptablesKind, iptables } from '../backend/iptables.ts';
 import { nftables } from '../backend/nftables.ts';
-import { KillswitchError } from '../errors.ts';
+import { KillswitchError, orElse } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { forwardedCards } from '../machine/forwarded-cards.ts';
@@ -315,17 +315,8 @@ function unlessUnused<Result>(
   name: BackendName,
   work: () => Result,
 ): Result | 'unchanged' {
-  try {
-    return work();
-  } catch (thrown) {
-    if (
-      record?.backend === name ||
-      !(thrown instanceof KillswitchError) ||
-      thrown.code !== 'COMMAND'
-    )
-      throw thrown;
-    return 'unchanged';
-  }
+  if (record?.backend === name) return work();
+  return orElse(work, () => 'unchanged', 'COMMAND');
 }
 
 /**
