@@ -185,9 +185,9 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
       'ovpn-killswitch due at ',
     );
     await heard(it);
-    // What a suspend of an hour does to the clock of the boot.
+    // What a suspend of more than an hour does to the clock of the boot.
     await it.machine.sh(
-      `read -r now rest </proc/uptime; echo "$((\${now%.*} + 3600)).00 $rest" >/run/uptime; mount --bind /run/uptime /proc/uptime`,
+      `read -r now rest </proc/uptime; echo "$((\${now%.*} + 3700)).00 $rest" >/run/uptime; mount --bind /run/uptime /proc/uptime`,
     );
     await until('the lock', async () => (await statusOf(it)).state === 'blocked', 60_000);
     await it.machine.sh('umount /proc/uptime');

@@ -118,16 +118,20 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
     'puts the rules back within a second when somebody %s, and says who',
     async ([what, script]) => {
       const before = read();
-      const log = it().logMark();
-      must(it().sh(script));
-      const milliseconds = await restored(before);
-      seen.push(`${what}: ${Math.round(milliseconds)} ms`);
-      expect(it().command('status').status).toBe(0);
-      await until('the log', () => log().some(({ event }) => event === 'restored'));
-      const [{ msg = '' } = {}] = log().filter(({ event }) => event === 'restored');
-      expect(msg).toMatch(
-        kind === 'iptables-legacy' ? /nobody known/ : /by (nft|iptables|ip6tables) \(process \d+\)/,
-      );
+      const who =
+        kind === 'iptables-legacy' ? /nobody known/ : /by (nft|iptables|ip6tables) \(process \d+\)/;
+      let said = '';
+      // A look that news of something else has asked for may find the change before its own news.
+      for (let tries = 0; tries < 3 && !who.test(said); tries++) {
+        const log = it().logMark();
+        must(it().sh(script));
+        const milliseconds = await restored(before);
+        seen.push(`${what}: ${Math.round(milliseconds)} ms`);
+        expect(it().command('status').status).toBe(0);
+        await until('the log', () => log().some(({ event }) => event === 'restored'));
+        said = log().find(({ event }) => event === 'restored')?.msg ?? '';
+      }
+      expect(said).toMatch(who);
     },
   );
 
