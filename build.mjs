@@ -159,7 +159,7 @@ const bundle = (entry) => ({
 
 /**
  * What a part of the hooks is made of and asks Node for, as JSON for the test of the budget: `node
- * build.mjs --loads`.
+ * build.mjs --loads`; with `--all` of every program.
  */
 async function loads(file) {
   const { metafile } = await build({
@@ -184,7 +184,12 @@ if (process.argv.includes('--loads')) {
   process.stdout.write(
     JSON.stringify(
       Object.fromEntries(
-        await Promise.all(Object.keys(wrappers).map(async (file) => [file, await loads(file)])),
+        await Promise.all(
+          Object.keys(process.argv.includes('--all') ? programs : wrappers).map(async (file) => [
+            file,
+            await loads(file),
+          ]),
+        ),
       ),
     ),
   );

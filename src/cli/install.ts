@@ -20,12 +20,13 @@ import type { CliCommand, Flags } from './command.ts';
 import { placeDispatcher } from './dispatcher-scripts.ts';
 import { runInImage } from './in-image.ts';
 import { placeManuals } from './manuals.ts';
-import { refuseOtherInstallation } from './other-installation.ts';
+import { packageRemoval, refuseOtherInstallation } from './other-installation.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { settingsTemplate } from './settings-template.ts';
 
 const HOOKS = ['up', 'down', 'route-up'] as const;
-const PROGRAMS = [
+/** What of the build is installed as it is, but for its first line. */
+export const PROGRAMS = [
   'cli.js',
   'resolver.js',
   'rehearsal.js',
@@ -35,6 +36,9 @@ const PROGRAMS = [
   'proof/responder.js',
   'proof/visitor.js',
 ] as const;
+/** Plain sh. */
+export const SCRIPTS = ['boot', 'recover', 'nm-dispatcher'] as const;
+
 /**
  * The interpreter the hooks will name, copied into our own folder when it must not be used where it
  * lies.
@@ -85,27 +89,27 @@ function installFiles(host: Host, print: (line: string) => void, networkManager:
   const programs = PROGRAMS.map((to) => ({ to, text: source(from, to) }));
   const [hooks, start] = [source(from, 'hooks.js'), source(from, 'start.js')];
   const routeUp = source(from, 'route-up', 'hooks/route-up');
-  const scripts = ['boot', 'recover', 'nm-dispatcher'].map((name) => ({
-    name,
-    text: source(from, name),
-  }));
+  const scripts = SCRIPTS.map((name) => ({ name, text: source(from, name) }));
   makeFolder(PATHS.library);
   for (const folder of ['hooks', 'proof']) makeFolder(join(PATHS.library, folder));
   const node = interpreter(print);
-  // Node reads a file without an ending by the nearest package.json: this one keeps a stranger's
-  // from changing how ours are read.
-  placeText(join(PATHS.library, 'package.json'), '{ "type": "commonjs" }\n', 0o644);
   const first = firstLine(node);
-  for (const { to, text } of programs)
-    placeText(join(PATHS.library, to), text.replace(/^#!.*/, first), 0o755);
-  for (const { name, text } of scripts) placeText(join(PATHS.library, name), text, 0o755);
   if (networkManager) placeDispatcher(host, source(from, 'nm-dispatcher'));
-  placeLink(PATHS.command, join(PATHS.library, 'cli.js'));
-  makeFolder(dirname(PATHS.settings));
-  if (firstFile([PATHS.settings]) === undefined)
-    placeText(PATHS.settings, settingsTemplate(), 0o644);
-  // From here on hooks of an older copy may meet the new files.
-  placeText(join(PATHS.library, 'start.js'), start, 0o644);
+  // A package has placed all that is the same on each machine.
+  if (packageRemoval(host) === undefined) {
+    // Node reads a file without an ending by the nearest package.json: this one keeps a stranger's
+    // from changing how ours are read.
+    placeText(join(PATHS.library, 'package.json'), '{ "type": "commonjs" }\n', 0o644);
+    for (const { to, text } of programs)
+      placeText(join(PATHS.library, to), text.replace(/^#!.*/, first), 0o755);
+    for (const { name, text } of scripts) placeText(join(PATHS.library, name), text, 0o755);
+    placeLink(PATHS.command, join(PATHS.library, 'cli.js'));
+    makeFolder(dirname(PATHS.settings));
+    if (firstFile([PATHS.settings]) === undefined)
+      placeText(PATHS.settings, settingsTemplate(), 0o644);
+    // From here on hooks of an older copy may meet the new files.
+    placeText(join(PATHS.library, 'start.js'), start, 0o644);
+  }
   const why = placeHooks(hookFiles(node), first, start, hooks);
   placeText(join(PATHS.library, 'hooks/route-up'), routeUp, 0o755);
   // This version may want other rules than those that are loaded.
@@ -168,7 +172,7 @@ export const install: CliCommand = {
       });
     }
     print(`Installed in ${PATHS.library}. ${lockedText(host)}`);
-    const missing = placeManuals(host, commands);
+    const missing = packageRemoval(host) === undefined ? placeManuals(host, commands) : undefined;
     if (missing !== undefined)
       print(`The manual page and the completions of shells are not installed: ${missing}`);
     print('Lines for a profile (.ovpn):');

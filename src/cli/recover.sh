@@ -590,4 +590,10 @@ if record; then
 else
   say 'no rule of ours is in the kernel now.'
 fi
+# A package that was removed while the machine was locked has left this script and the one of the boot. Once purged, nothing needs the record.
+if [ "$left" = 0 ] && believed '@LIBRARY@/@REMOVED@'; then
+  if [ "$(cat '@LIBRARY@/@REMOVED@')" = purged ]; then rm -rf "$state" "$run"; fi
+  rm -f '@LIBRARY@/boot' '@LIBRARY@/recover' '@LIBRARY@/@REMOVED@'
+  rmdir '@LIBRARY@' 2>/dev/null
+fi
 exit "$left"

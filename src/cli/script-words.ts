@@ -43,6 +43,8 @@ export const SCRIPT_WORDS: Readonly<Record<string, string>> = {
   STATE: PATHS.state,
   RUN: PATHS.runtime,
   LIBRARY: PATHS.library,
+  COMMAND: PATHS.command,
+  REMOVED: 'removed',
   HOSTS: PATHS.hosts,
   LOCK: PATHS.lock,
   LAST: PATHS.last,

@@ -15,11 +15,12 @@ import { detach } from '../tunnel/attachment.ts';
 import type { CliCommand } from './command.ts';
 import { DISPATCHER_PATHS } from './dispatcher-scripts.ts';
 import { removeManuals } from './manuals.ts';
+import { packageRemoval } from './other-installation.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { planProfiles, writeProfiles } from './rewrite-profiles.ts';
 
 /** Everything of ours that is a file or a folder, in the order in which it goes. */
-const OWN_PATHS = [
+const OWN_PATHS: readonly string[] = [
   ...DISPATCHER_PATHS,
   NFTABLES_DROP_IN,
   NFTABLES_DROP_IN_NOW,
@@ -29,7 +30,10 @@ const OWN_PATHS = [
   PATHS.state,
   PATHS.runtime,
   PATHS.log,
-] as const;
+];
+
+/** What a package has placed is for the package manager to remove. */
+const PACKAGED: readonly string[] = [PATHS.command, PATHS.library, dirname(PATHS.settings)];
 
 /**
  * Our lines in the profiles that the settings name go first: a profile that names missing hooks
@@ -114,13 +118,17 @@ export const uninstall: CliCommand = {
         `Run "nft list ruleset" and fix what it says, then run: sudo ovpn-killswitch uninstall`,
         [...now.ours.map((place) => `left in: ${place}`), ...now.unread],
       );
-    for (const path of OWN_PATHS) attempt(print, () => host.remove(path));
-    attempt(print, () => removeManuals(host));
-    const left = OWN_PATHS.filter((path) => host.exists(path));
+    const removal = packageRemoval(host);
+    const own = OWN_PATHS.filter((path) => removal === undefined || !PACKAGED.includes(path));
+    for (const path of own) attempt(print, () => host.remove(path));
+    if (removal === undefined) attempt(print, () => removeManuals(host));
+    const left = own.filter((path) => host.exists(path));
     print(
-      left.length === 0
-        ? 'Removed: the rules, the hooks, the command, the settings and everything kept. Nothing is guarded.'
-        : 'Removed: the rules, and every file but those named LEFT. Nothing is guarded.',
+      left.length === 0 && removal !== undefined
+        ? `Removed: the rules and everything kept. Nothing is guarded. The package and the settings stay: ${removal}`
+        : left.length === 0
+          ? 'Removed: the rules, the hooks, the command, the settings and everything kept. Nothing is guarded.'
+          : 'Removed: the rules, and every file but those named LEFT. Nothing is guarded.',
     );
     for (const line of otherDropLines(now)) print(`  ${line}`);
     for (const path of left) print(`LEFT: ${path} cannot be removed`);

@@ -11,15 +11,18 @@ export const NODE_FLAG = '--v8-pool-size=0';
 const UNSET = ['NODE_OPTIONS', 'UV_USE_IO_URING', 'UV_THREADPOOL_SIZE'];
 const ENV = '/usr/bin/env';
 
+/** The first line for an interpreter, as env(1) of coreutils splits it. */
+export function splitFirstLine(node: string): string {
+  return `#!${ENV} -S ${UNSET.map((name) => `-u ${name}`).join(' ')} ${node} ${NODE_FLAG}`;
+}
+
 /**
  * The first line of an installed program: this very interpreter, without the variables that would
  * change it. BusyBox's env(1) cannot split a first line; there the interpreter is named alone.
  */
 export function firstLine(node: string): string {
   const { status } = spawnSync(ENV, ['-S', '-u NODE_OPTIONS true'], { env: {}, stdio: 'ignore' });
-  return status === 0
-    ? `#!${ENV} -S ${UNSET.map((name) => `-u ${name}`).join(' ')} ${node} ${NODE_FLAG}`
-    : `#!${node} ${NODE_FLAG}`;
+  return status === 0 ? splitFirstLine(node) : `#!${node} ${NODE_FLAG}`;
 }
 
 /** Folders that a hardened OpenVPN unit shows empty (systemd.exec(5), ProtectHome=). */

@@ -1,0 +1,89 @@
+// npm run package [-- --out FOLDER]
+// Makes what a release consists of. The same sources give the same bytes, whatever the folder, the
+// time and the umask: SOURCE_DATE_EPOCH, or the time of the last commit, is the time of every file.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { makeDeb } from './deb.mjs';
+import { placeFiles } from './files.mjs';
+import { sbom } from './sbom.mjs';
+import { loadTexts, packageFiles } from './tree.mjs';
+
+const ROOT = resolve(import.meta.dirname ?? new URL('.', import.meta.url).pathname, '..');
+process.chdir(ROOT);
+const at = process.argv.indexOf('--out');
+const out = resolve(at === -1 ? 'packages' : process.argv[at + 1]);
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+const epoch = Number(process.env.SOURCE_DATE_EPOCH ?? lastCommit());
+const name = `ovpn-killswitch-${version}`;
+
+function lastCommit() {
+  try {
+    return execFileSync('git', ['log', '-1', '--format=%ct'], { encoding: 'utf8' }).trim();
+  } catch {
+    throw new Error('there is no commit here to take the time from: set SOURCE_DATE_EPOCH');
+  }
+}
+
+const run = (program, args, env = {}) =>
+  execFileSync(program, args, {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, SOURCE_DATE_EPOCH: String(epoch), TZ: 'UTC', LC_ALL: 'C', ...env },
+  });
+
+/** The headings and lines of one version in the changelog, or of what is not released yet. */
+function changesOf(text) {
+  const parts = text.split(/^(?=## \[)/m);
+  const part = parts.find((each) => each.startsWith(`## [${version}]`)) ?? parts[1];
+  return `${part.trimEnd()}\n`;
+}
+
+process.umask(0o022);
+const draft = mkdtempSync(join(tmpdir(), 'killswitch-package-'));
+try {
+  const made = join(draft, 'out');
+  mkdirSync(made);
+  run(process.execPath, ['build.mjs', '--prefix', '/usr', '--out', join(draft, 'usr')]);
+  const texts = await loadTexts(draft);
+  const files = packageFiles(texts, join(draft, 'usr'));
+
+  // From source: npm, and the same files for whoever has no npm.
+  run('npm', ['pack', '--silent', '--pack-destination', made]);
+  renameSync(join(made, `${name}.tgz`), join(made, `${name}-npm.tgz`));
+  run('tar', ['-xzf', join(made, `${name}-npm.tgz`), '-C', draft]);
+  renameSync(join(draft, 'package'), join(draft, name));
+  archive(join(made, `${name}.tar.gz`), draft, name);
+
+  makeDeb({ files, texts, version, epoch, draft, made, run });
+
+  placeFiles(made, {
+    [`${name}.cdx.json`]: { text: await sbom(version, epoch) },
+    [`${name}.CHANGELOG.md`]: { text: changesOf(readFileSync('CHANGELOG.md', 'utf8')) },
+  });
+  const sums = readdirSync(made)
+    .sort()
+    .map((file) => {
+      const sum = createHash('sha256')
+        .update(readFileSync(join(made, file)))
+        .digest('hex');
+      return `${sum}  ${file}\n`;
+    });
+  placeFiles(made, { SHA256SUMS: { text: sums.join('') } });
+  mkdirSync(out, { recursive: true });
+  run('cp', ['-r', `${made}/.`, out]);
+  process.stdout.write(`${readdirSync(made).sort().join('\n')}\n`);
+} finally {
+  rmSync(draft, { recursive: true, force: true });
+}
+
+/** A folder as a tar file that says nothing of who made it, and when. */
+function archive(file, folder, inside) {
+  const tar = file.replace(/\.gz$/, '');
+  run('tar', [
+    ...['--sort=name', '--format=ustar', `--mtime=@${epoch}`, '--owner=0', '--group=0'],
+    ...['--numeric-owner', '--mode=u+rw,go+r,go-w', '-cf', tar, '-C', folder, inside],
+  ]);
+  run('gzip', ['-9n', tar]);
+}
