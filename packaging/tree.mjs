@@ -51,17 +51,18 @@ function folder(from, to) {
  */
 export function packageFiles(texts, built) {
   const { library, programs, scripts, firstLine, settings, manuals, completions } = texts;
-  const built_ = (name) => readFileSync(join(built, name), 'utf8');
+  const textOf = (name) => readFileSync(join(built, name), 'utf8');
   const entries = (names, toFile) => Object.fromEntries(names.map(toFile));
   return {
     ...entries(programs, (name) => [
       `${library}/${name}`,
-      { text: built_(name).replace(/^#!.*/, firstLine), mode: 0o755 },
+      { text: textOf(name).replace(/^#!.*/, firstLine), mode: 0o755 },
     ]),
-    ...entries(scripts, (name) => [`${library}/${name}`, { text: built_(name), mode: 0o755 }]),
+    ...entries(scripts, (name) => [`${library}/${name}`, { text: textOf(name), mode: 0o755 }]),
+    [`${library}/hooks/route-up`]: { text: textOf('route-up'), mode: 0o755 },
     ...entries(['hooks.js', 'start.js', 'package.json'], (name) => [
       `${library}/${name}`,
-      { text: built_(name) },
+      { text: textOf(name) },
     ]),
     [texts.command]: { link: `../lib/${basename(library)}/cli.js` },
     [settings.path]: { text: settings.text },

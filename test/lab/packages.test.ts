@@ -1,0 +1,261 @@
+import { execFileSync } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openSandbox, type Ran, type Sandbox, sandboxObstacle } from '../../src/host/sandbox.ts';
+import { tunnelCall } from '../hooks/captures.ts';
+import { builtRoot } from '../support/debian-root.ts';
+import { differences, TRACES } from '../support/traces.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const LIBRARY = '/usr/lib/ovpn-killswitch';
+const COMMAND = '/usr/sbin/ovpn-killswitch';
+/** Rules without their counters. */
+const RULES = 'nft -s list ruleset';
+const LONG = 300_000;
+
+const folder = mkdtempSync('/var/tmp/killswitch-packages-');
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const made = join(folder, 'made');
+const deb = join(made, 'ovpn-killswitch_0.1.0_all.deb');
+const again = { next: join(folder, 'next.deb'), broken: join(folder, 'broken.deb') };
+
+function build(from: string, out: string, umask: string): void {
+  execFileSync(
+    'sh',
+    ['-c', `umask ${umask}; exec "$0" packaging/package.mjs --out "$1"`, process.execPath, out],
+    { cwd: from, env: { ...process.env, SOURCE_DATE_EPOCH: '1800000000' }, stdio: 'pipe' },
+  );
+}
+
+/** The package as another version, with a line at the head of a maintainer script. */
+function otherVersion(version: string, out: string, script: string, line: string): void {
+  const tree = mkdtempSync(join(folder, 'tree-'));
+  execFileSync('dpkg-deb', ['-R', deb, join(tree, 'deb')]);
+  const control = join(tree, 'deb/DEBIAN/control');
+  const text = readFileSync(control, 'utf8').replace(/^Version: .*$/m, `Version: ${version}`);
+  writeFileSync(control, text);
+  const path = join(tree, 'deb/DEBIAN', script);
+  writeFileSync(path, readFileSync(path, 'utf8').replace(/^set -e$/m, `set -e\n${line}`));
+  execFileSync('dpkg-deb', ['--root-owner-group', '--build', join(tree, 'deb'), out]);
+}
+
+const sumsOf = (out: string) => readFileSync(join(out, 'SHA256SUMS'), 'utf8');
+
+beforeAll(() => {
+  build(ROOT, made, '022');
+  otherVersion('0.1.1', again.next, 'preinst', ':');
+  otherVersion('0.1.2', again.broken, 'preinst', 'rm -f /usr/lib/ovpn-killswitch/*.cache; exit 1');
+}, LONG);
+
+test(
+  'the same sources give the same bytes in another folder, at another time, with another umask',
+  () => {
+    const copy = join(folder, 'copy');
+    mkdirSync(copy);
+    const kept = ['node_modules', 'dist', 'packages', '.git'];
+    for (const name of readdirSync(ROOT))
+      if (!kept.includes(name)) cpSync(join(ROOT, name), join(copy, name), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
+    const second = join(folder, 'second');
+    build(copy, second, '077');
+    expect(sumsOf(made).trim().split('\n')).toHaveLength(5);
+    expect(sumsOf(second)).toBe(sumsOf(made));
+  },
+  LONG,
+);
+
+test('the Debian package is under 1 MB, and 4 MB when it is unpacked', () => {
+  expect(statSync(deb).size).toBeLessThan(1_000_000);
+  const size = execFileSync('dpkg-deb', ['-f', deb, 'Installed-Size'], { encoding: 'utf8' });
+  expect(Number(size)).toBeLessThan(4000);
+});
+
+/** What dpkg(1) itself writes. */
+const DPKG = /\/var\/(lib\/dpkg|log\/dpkg\.log|lib\/apt|cache)/;
+
+describe.each([
+  ['packages-12', 'plain'],
+  ['packages-13', 'systemd'],
+])('on a Debian of its own (%s)', (name, atBoot) => {
+  let opened: Sandbox | undefined;
+  const plan = builtRoot(name);
+  const obstacle = sandboxObstacle() ?? plan.obstacle;
+  afterAll(() => opened?.close());
+
+  /** Its own Node alone: the machine's is not shown. */
+  async function machine(): Promise<Sandbox> {
+    opened?.close();
+    opened = await openSandbox({
+      ...(plan.root !== undefined && { root: plan.root }),
+      show: [folder, ROOT],
+    });
+    return opened;
+  }
+  const tools = (sandbox: Sandbox) => {
+    const sh = (text: string, env: Readonly<Record<string, string>> = {}): Ran =>
+      sandbox.run(['sh', '-c', text], { env, milliseconds: 100_000 });
+    const must = (text: string): string => {
+      const { status, stdout, stderr } = sh(text);
+      if (status !== 0) throw new Error(`${text}: ${status}\n${stdout}${stderr}`);
+      return stdout;
+    };
+    const there = (...paths: readonly string[]) =>
+      paths.map((path) => sh(`test -e ${path}`).status === 0);
+    const traces = () =>
+      must(
+        `${TRACES}\nfind /usr -xdev -name '*killswitch*' -printf 'file %p %u:%g %m %l\\n' | sort`,
+      )
+        .split('\n')
+        .filter((line) => !DPKG.test(line))
+        .join('\n');
+    return { sh, must, there, traces };
+  };
+  const { argv, env } = tunnelCall('tun0');
+  const up = [
+    'env -i',
+    ...Object.entries(env).map(([key, value]) => `'${key}=${value.replaceAll("'", "'\\''")}'`),
+    `daemon_pid=$$ ${LIBRARY}/hooks/up ${argv.map((word) => `'${word}'`).join(' ')}`,
+  ].join(' ');
+  const CACHES = `${LIBRARY}/hooks-nftables.cache`;
+
+  test(
+    'upgrades, a reinstallation and an aborted upgrade change no rule of a connected machine; nor does the removal',
+    async (context) => {
+      if (obstacle !== undefined) context.skip(obstacle);
+      const { sh, must, there, traces } = tools(await machine());
+      const before = traces();
+      must(`dpkg -i ${deb}`);
+      expect(there(`${LIBRARY}/hooks/up`, CACHES, COMMAND)).toEqual([true, true, true]);
+      expect(must(`${COMMAND} --version`)).toBe('ovpn-killswitch 0.1.0\n');
+      expect(must('dpkg --verify ovpn-killswitch')).toBe('');
+      must('echo KILLSWITCH_BACKEND=nftables >>/etc/ovpn-killswitch/killswitch.env');
+      must(`${COMMAND} lock --force && ${COMMAND} boot enable --with ${atBoot}`);
+      must('ip tuntap add tun0 mode tun && ip link set tun0 up');
+      must(up);
+      const rules = must(RULES);
+      expect(rules).toContain('tun0');
+      const same = () => expect(must(RULES)).toBe(rules);
+
+      must(`dpkg --force-confold -i ${again.next}`);
+      same();
+      expect(there(CACHES)).toEqual([true]);
+      must(`dpkg --force-confold -i ${again.next}`);
+      same();
+      expect(sh(`dpkg --force-confold -i ${again.broken}`).status).not.toBe(0);
+      same();
+      expect(there(CACHES, COMMAND)).toEqual([true, true]);
+      expect(must('dpkg -s ovpn-killswitch')).toContain('Version: 0.1.1');
+      // A new Node: dpkg starts what is interested in it.
+      must(`rm ${LIBRARY}/hooks-*.cache; dpkg-trigger --by-package=nodejs /usr/bin/node`);
+      must('dpkg --configure --pending');
+      expect(there(CACHES)).toEqual([true]);
+      expect(must(`${COMMAND} status`)).toContain('tun0');
+
+      const { status, stderr } = sh('dpkg -r ovpn-killswitch');
+      expect(status, stderr).toBe(0);
+      expect(stderr).toContain(`stays LOCKED`);
+      same();
+      expect(there(`${LIBRARY}/recover`, `${LIBRARY}/boot`, `${LIBRARY}/hooks`, COMMAND)).toEqual([
+        true,
+        true,
+        false,
+        false,
+      ]);
+      // As after a reboot: the unit that "boot enable" made calls the script that is still there.
+      must(`nft flush ruleset; ip link del tun0; rm -rf /run/ovpn-killswitch; ${LIBRARY}/boot`);
+      const base = must(RULES);
+      expect(base).toMatch(/hook output[^}]*drop/);
+
+      const purged = sh('dpkg -P ovpn-killswitch');
+      expect(purged.status, purged.stderr).toBe(0);
+      expect(purged.stderr).toContain(`sudo ${LIBRARY}/recover`);
+      expect(must(RULES)).toBe(base);
+      must(`${LIBRARY}/recover`);
+      expect(differences(before, traces())).toEqual([]);
+    },
+    LONG,
+  );
+
+  test(
+    'a purge after unlock leaves nothing, and a package that comes back finds its machine locked',
+    async (context) => {
+      if (obstacle !== undefined) context.skip(obstacle);
+      const { sh, must, there, traces } = tools(await machine());
+      const before = traces();
+      must(`dpkg -i ${deb}`);
+      must(`${COMMAND} lock --force`);
+      must('dpkg -r ovpn-killswitch');
+      must(`dpkg -i ${deb}`);
+      expect(there(`${LIBRARY}/removed`, CACHES)).toEqual([false, true]);
+      expect(must(`${COMMAND} status --json`)).toContain('"blocked"');
+      must(`${COMMAND} boot enable --with ${atBoot}`);
+      must(`${COMMAND} unlock`);
+      const { status, stderr } = sh('dpkg -P ovpn-killswitch');
+      expect(status, stderr).toBe(0);
+      expect(differences(before, traces())).toEqual([]);
+    },
+    LONG,
+  );
+
+  test(
+    'a package and an installation from source refuse each other, and say how to go on',
+    async (context) => {
+      if (obstacle !== undefined) context.skip(obstacle);
+      const { sh, must } = tools(await machine());
+      must(`node ${ROOT}/dist/cli.js install`);
+      const over = sh(`dpkg -i ${deb}`);
+      expect(over.status).not.toBe(0);
+      expect(over.stderr).toContain('sudo /usr/local/sbin/ovpn-killswitch uninstall');
+      must('/usr/local/sbin/ovpn-killswitch uninstall');
+      must(`dpkg -i ${deb}`);
+      const beside = sh(`node ${ROOT}/dist/cli.js install`);
+      expect(beside.status).toBe(73);
+      expect(beside.stderr).toContain('sudo apt remove ovpn-killswitch');
+      // Of the package's own copy it makes anew what belongs to the machine.
+      expect(must(`${COMMAND} install`)).toContain(`up ${LIBRARY}/hooks/up`);
+      expect(must('dpkg --verify ovpn-killswitch')).toBe('');
+    },
+    LONG,
+  );
+});
+
+test(
+  'the npm tarball installs without a registry, and so does the plain one',
+  async (context) => {
+    const obstacle = sandboxObstacle();
+    if (obstacle !== undefined) context.skip(obstacle);
+    const sandbox = await openSandbox();
+    try {
+      const ran = sandbox.run(
+        [
+          'sh',
+          '-ec',
+          `npm i -g --prefix /usr/local --offline --no-audit --no-fund ${made}/ovpn-killswitch-0.1.0-npm.tgz
+          ls /usr/local/lib/node_modules
+          /usr/local/bin/ovpn-killswitch install
+          /usr/local/sbin/ovpn-killswitch --version
+          cd /run
+          tar -xzf ${made}/ovpn-killswitch-0.1.0.tar.gz
+          node ovpn-killswitch-0.1.0/dist/cli.js install`,
+        ],
+        { milliseconds: 100_000, env: { HOME: '/run', npm_config_cache: '/run/npm' } },
+      );
+      expect(ran.status, `${ran.stdout}${ran.stderr}`).toBe(0);
+      expect(ran.stdout).toContain('ovpn-killswitch 0.1.0\n');
+    } finally {
+      sandbox.close();
+    }
+  },
+  LONG,
+);
