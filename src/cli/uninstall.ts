@@ -124,14 +124,14 @@ export const uninstall: CliCommand = {
     if (removal === undefined) attempt(print, () => removeManuals(host));
     const left = own.filter((path) => host.exists(path));
     print(
-      left.length === 0 && removal !== undefined
-        ? `Removed: the rules and everything kept. Nothing is guarded. The package and the settings stay: ${removal}`
-        : left.length === 0
-          ? 'Removed: the rules, the hooks, the command, the settings and everything kept. Nothing is guarded.'
-          : 'Removed: the rules, and every file but those named LEFT. Nothing is guarded.',
+      left.length === 0 && removal === undefined
+        ? 'Removed: the rules, the hooks, the command, the settings and everything kept. Nothing is guarded.'
+        : 'Removed: the rules, and every file but those named LEFT. Nothing is guarded.',
     );
     for (const line of otherDropLines(now)) print(`  ${line}`);
     for (const path of left) print(`LEFT: ${path} cannot be removed`);
+    if (removal !== undefined)
+      print(`LEFT: the package and the settings. To remove them: ${removal}`);
     print(
       'Hook lines that you wrote yourself, or profiles elsewhere, are still there: OpenVPN does not start while they name missing files.',
     );

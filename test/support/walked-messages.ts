@@ -41,6 +41,7 @@ export const WALKED: readonly string[] = [
 
 /** Messages that say nothing of the rules. */
 export const OTHERS: readonly string[] = [
+  'LEFT: the package and the settings. To remove them: …',
   '…',
   'neighbour: … …',
   'WARNING: …, also after a boot.',
