@@ -1,47 +1,9 @@
+import type { Command, Output, Program } from '../host/command.ts';
 import type { Family } from '../net/address.ts';
 import type { BackendName } from '../policy/settings.ts';
 import type { Amendment } from '../ruleset/amendment.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { Image } from './image.ts';
-
-/** Programs a command may run; `sh` is for the plain scripts alone. */
-export type Program =
-  | 'nft'
-  | 'ip'
-  | `${'iptables' | 'ip6tables'}${'' | '-nft' | '-legacy'}-${'restore' | 'save'}`
-  | 'conntrack'
-  | 'cp'
-  | 'ip'
-  | 'resolvectl'
-  | 'resolvconf'
-  | 'nmcli'
-  | 'systemctl'
-  | 'rc-update'
-  | 'rc-service'
-  | 'ping'
-  | 'curl'
-  | 'setpriv'
-  | 'stat'
-  | 'unshare'
-  | 'dmesg'
-  | 'tail'
-  | 'sh';
-
-/** One run of a program as a value: it can be printed, compared and run. */
-export interface Command {
-  readonly program: Program;
-  readonly args: readonly string[];
-  readonly stdin?: string;
-  /** How long it may take; without it ten seconds, and a minute for `sh`. */
-  readonly milliseconds?: number;
-}
-
-/** What a run gave back. `status` is null when it did not end by itself. */
-export interface Output {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /**
  * Commands that only check, then commands that each commit one packet-filter family whole, in this

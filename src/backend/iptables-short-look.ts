@@ -1,5 +1,5 @@
+import type { Command, Output, Program } from '../host/command.ts';
 import type { Family } from '../net/address.ts';
-import type { Command, Output, Program } from './backend.ts';
 import { BUILTINS, CHAIN_PREFIX, KNOWN_TABLES, type Table } from './iptables-tables.ts';
 
 interface Place {

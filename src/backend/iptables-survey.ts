@@ -1,7 +1,8 @@
 import { KillswitchError } from '../errors.ts';
+import type { Output } from '../host/command.ts';
 import type { Family } from '../net/address.ts';
 import { isOrdered } from '../ruleset/ruleset.ts';
-import type { ChainPolicy, Output, Survey } from './backend.ts';
+import type { ChainPolicy, Survey } from './backend.ts';
 import { type ImageChain, type ImageRule, ruleId } from './image.ts';
 import { BUILTINS, CHAIN_PREFIX, KNOWN_TABLES, type Table } from './iptables-tables.ts';
 

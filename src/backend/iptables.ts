@@ -1,3 +1,4 @@
+import type { Command, Program } from '../host/command.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
 import type { Interfaces } from '../net/interface-pattern.ts';
 import type { PortRange } from '../net/port.ts';
@@ -16,7 +17,7 @@ import {
 } from '../ruleset/ruleset.ts';
 import { splitRefusal } from '../ruleset/split-refusal.ts';
 import { without } from '../ruleset/without.ts';
-import type { Backend, ChainPolicy, Command, Program, Survey, Transaction } from './backend.ts';
+import type { Backend, ChainPolicy, Survey, Transaction } from './backend.ts';
 import { differencesOf, type Image } from './image.ts';
 import { comparable, imageName, readIptablesSave, surveyed } from './iptables-survey.ts';
 import {

@@ -1,7 +1,7 @@
+import type { Command, Output } from '../host/command.ts';
 import type { Addition } from '../ruleset/additions.ts';
 import { type Amendment, isEmpty } from '../ruleset/amendment.ts';
 import type { Chain, Ruleset } from '../ruleset/ruleset.ts';
-import type { Command, Output } from './backend.ts';
 import { withIcmpNumbers } from './icmp-number.ts';
 import { ruleTexts } from './nftables-rule.ts';
 import { TABLE } from './nftables-survey.ts';

@@ -1,4 +1,5 @@
 import { KillswitchError } from '../errors.ts';
+import type { Command, Output } from '../host/command.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
 import { additions } from '../ruleset/additions.ts';
 import type { Amendment } from '../ruleset/amendment.ts';
@@ -12,7 +13,7 @@ import {
   type Rule,
   type Ruleset,
 } from '../ruleset/ruleset.ts';
-import type { Backend, Command, Output, Survey, Transaction } from './backend.ts';
+import type { Backend, Survey, Transaction } from './backend.ts';
 import type { Image, ImageRule } from './image.ts';
 import {
   additionLines,

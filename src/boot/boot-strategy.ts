@@ -1,4 +1,4 @@
-import type { Command } from '../backend/backend.ts';
+import type { Command } from '../host/command.ts';
 import type { readBaseTexts } from '../record/base-texts.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { Command } from '../backend/backend.ts';
+import type { Command } from '../host/command.ts';
 
 /**
  * The name of every drop-in of ours for a unit of systemd: the script `recover` knows them by it.

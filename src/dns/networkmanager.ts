@@ -1,4 +1,4 @@
-import type { Command } from '../backend/backend.ts';
+import type { Command } from '../host/command.ts';
 import { PATHS } from '../host/paths.ts';
 import { readAnybodys } from '../machine/read-anybodys.ts';
 import type { Demand } from './demand.ts';

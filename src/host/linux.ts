@@ -15,9 +15,9 @@ import {
 import { networkInterfaces, constants as system } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execaSync, type SyncOptions } from 'execa';
-import type { Command, Output } from '../backend/backend.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import type { LogLevel } from '../policy/settings.ts';
+import type { Command, Output } from './command.ts';
 import { errno } from './errno.ts';
 import type { Host } from './host.ts';
 import { isLockAt, openLockDoor } from './lock-door.ts';

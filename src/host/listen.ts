@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import type { Listen } from './host.ts';
+import type { Listen } from './listener.ts';
 import { PROGRAM_FOLDERS } from './paths.ts';
 import { programPath } from './program-path.ts';
 

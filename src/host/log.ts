@@ -2,8 +2,8 @@ import { writeSync } from 'node:fs';
 import pino from 'pino/browser.js';
 import { visibleLine } from '../net/visible.ts';
 import type { LogLevel } from '../policy/settings.ts';
-import type { LogEntry } from './host.ts';
 import { openLogDoor } from './log-door.ts';
+import type { LogEntry } from './log-entry.ts';
 import { PATHS } from './paths.ts';
 import { utcTime } from './utc-time.ts';
 

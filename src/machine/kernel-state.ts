@@ -1,8 +1,8 @@
-import type { Output } from '../backend/backend.ts';
 import { iptables } from '../backend/iptables.ts';
 import { CHAIN_PREFIX } from '../backend/iptables-tables.ts';
 import { TABLE } from '../backend/nftables-survey.ts';
 import { KillswitchError, orElse } from '../errors.ts';
+import type { Output } from '../host/command.ts';
 import type { Host } from '../host/host.ts';
 import { FAMILIES } from '../net/address.ts';
 import { firstPrintableLine, printable } from '../net/printable.ts';

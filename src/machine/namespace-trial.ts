@@ -1,4 +1,4 @@
-import type { Command } from '../backend/backend.ts';
+import type { Command } from '../host/command.ts';
 import type { Host } from '../host/host.ts';
 import { firstPrintableLine } from '../net/printable.ts';
 

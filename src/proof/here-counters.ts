@@ -1,5 +1,5 @@
-import type { Command } from '../backend/backend.ts';
 import { KillswitchError } from '../errors.ts';
+import type { Command } from '../host/command.ts';
 import type { Host } from '../host/host.ts';
 import { tapOutgoing } from '../host/tap.ts';
 import { field, type Json, parseJson } from '../machine/json.ts';

@@ -1,4 +1,5 @@
-import type { Backend, Output } from '../backend/backend.ts';
+import type { Backend } from '../backend/backend.ts';
+import type { Output } from '../host/command.ts';
 import type { Host } from '../host/host.ts';
 import { type Base, decide } from '../policy/policy.ts';
 import { formerText, readFormerText, staleFormers } from '../record/former-tunnels.ts';

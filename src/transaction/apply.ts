@@ -1,14 +1,8 @@
-import type {
-  Backend,
-  ChainPolicy,
-  Command,
-  Output,
-  Survey,
-  Transaction,
-} from '../backend/backend.ts';
+import type { Backend, ChainPolicy, Survey, Transaction } from '../backend/backend.ts';
 import { type Difference, differencesOf, sameReasons } from '../backend/image.ts';
 import { shortLook } from '../backend/iptables-short-look.ts';
 import { KillswitchError, orElse } from '../errors.ts';
+import type { Command, Output } from '../host/command.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { fullName, listChains } from '../machine/kernel-state.ts';

@@ -1,4 +1,4 @@
-import type { Command } from '../backend/backend.ts';
+import type { Command } from '../host/command.ts';
 import type { Host } from '../host/host.ts';
 import { readFlowtables } from '../machine/flowtables.ts';
 import { printable } from '../net/printable.ts';

@@ -1,8 +1,9 @@
-import type { ChainPolicy, Command } from '../backend/backend.ts';
+import type { ChainPolicy } from '../backend/backend.ts';
 import { type Choice, choose } from '../backend/choose.ts';
 import { type IptablesKind, iptables } from '../backend/iptables.ts';
 import { nftables } from '../backend/nftables.ts';
 import { KillswitchError, orElse } from '../errors.ts';
+import type { Command } from '../host/command.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { forwardedCards } from '../machine/forwarded-cards.ts';

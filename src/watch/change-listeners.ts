@@ -1,4 +1,5 @@
-import type { Host, Listen, Listener } from '../host/host.ts';
+import type { Host } from '../host/host.ts';
+import type { Listen, Listener } from '../host/listener.ts';
 import { endsChange } from './author.ts';
 import { listenOn } from './lasting-listener.ts';
 

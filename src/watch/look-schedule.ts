@@ -1,4 +1,4 @@
-import type { Listener } from '../host/host.ts';
+import type { Listener } from '../host/listener.ts';
 import { PACE } from './pace.ts';
 
 /** What follows a look, in milliseconds. */

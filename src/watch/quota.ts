@@ -1,4 +1,5 @@
-import type { Host, LogEntry, LogEvent } from '../host/host.ts';
+import type { Host } from '../host/host.ts';
+import type { LogEntry, LogEvent } from '../host/log-entry.ts';
 
 /**
  * How many entries of an event a minute takes: two programs that undo each other's work must not

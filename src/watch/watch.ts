@@ -1,5 +1,6 @@
 import { asKillswitchError, explainError } from '../errors.ts';
-import type { Host, Listen, Listener } from '../host/host.ts';
+import type { Host } from '../host/host.ts';
+import type { Listen, Listener } from '../host/listener.ts';
 import { PATHS } from '../host/paths.ts';
 import { startOf } from '../machine/daemon.ts';
 import { readLockRecord } from '../record/lock-record.ts';

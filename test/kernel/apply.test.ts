@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { Command, Output } from '../../src/backend/backend.ts';
 import { differencesOf } from '../../src/backend/image.ts';
 import { explainError } from '../../src/errors.ts';
+import type { Command, Output } from '../../src/host/command.ts';
 import type { Sandbox } from '../../src/host/sandbox.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import type { Ruleset } from '../../src/ruleset/ruleset.ts';

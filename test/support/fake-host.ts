@@ -1,5 +1,7 @@
-import type { Command, Output } from '../../src/backend/backend.ts';
-import type { Host, LogEntry, Owned } from '../../src/host/host.ts';
+import type { Command, Output } from '../../src/host/command.ts';
+import type { Owned } from '../../src/host/files.ts';
+import type { Host } from '../../src/host/host.ts';
+import type { LogEntry } from '../../src/host/log-entry.ts';
 
 /**
  * A machine in memory: files, installed programs, and answers of programs; everything done to it is

@@ -1,4 +1,4 @@
-import type { Command } from '../../src/backend/backend.ts';
+import type { Command } from '../../src/host/command.ts';
 
 /** Whether a command's script changes nothing: it lists chains of iptables, or only names tables. */
 export function onlyLists({ stdin = 'nothing' }: Command): boolean {

@@ -8,8 +8,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Command, Output } from '../../src/backend/backend.ts';
-import type { Host, LogEntry } from '../../src/host/host.ts';
+import type { Command, Output } from '../../src/host/command.ts';
+import type { Host } from '../../src/host/host.ts';
+import type { LogEntry } from '../../src/host/log-entry.ts';
 import { PROGRAM_FOLDERS } from '../../src/host/paths.ts';
 import type { Sandbox } from '../../src/host/sandbox.ts';
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Command } from '../../src/backend/backend.ts';
 import { iptables } from '../../src/backend/iptables.ts';
 import { TABLES, type Table } from '../../src/backend/iptables-tables.ts';
 import { nftables } from '../../src/backend/nftables.ts';
+import type { Command } from '../../src/host/command.ts';
 import { FAMILIES, type Family } from '../../src/net/address.ts';
 import { endpointText } from '../../src/net/endpoint.ts';
 import { decide, type Policy } from '../../src/policy/policy.ts';

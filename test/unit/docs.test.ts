@@ -7,7 +7,7 @@ import { describedPacket } from '../../src/cli/described-packet.ts';
 import { EXIT_MEANINGS } from '../../src/cli/exit-meanings.ts';
 import { COMMANDS } from '../../src/cli/main.ts';
 import { ERRORS, EXIT } from '../../src/errors.ts';
-import { LOG_EVENTS } from '../../src/host/host.ts';
+import { LOG_EVENTS } from '../../src/host/log-entry.ts';
 import { parseAddress } from '../../src/net/address.ts';
 import { endpointText } from '../../src/net/endpoint.ts';
 import { type InterfaceName, parseInterfaceName } from '../../src/net/interface-name.ts';

@@ -1,13 +1,14 @@
 import { X509Certificate } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
-import type { Command } from '../../backend/backend.ts';
 import { TABLE } from '../../backend/nftables-survey.ts';
 import { type BootReport, readBoot } from '../../boot/boot-report.ts';
 import { choose as chooseResolver } from '../../dns/choose.ts';
 import { type ResolverState, readResolvers } from '../../dns/follow-resolvers.ts';
 import { readWorld as readResolverWorld } from '../../dns/world.ts';
 import { KillswitchError } from '../../errors.ts';
-import type { Host, Owned } from '../../host/host.ts';
+import type { Command } from '../../host/command.ts';
+import type { Owned } from '../../host/files.ts';
+import type { Host } from '../../host/host.ts';
 import { PATHS } from '../../host/paths.ts';
 import { showsFrames } from '../../machine/bridged-frames.ts';
 import { unendableFlowtables } from '../../machine/flowtables.ts';

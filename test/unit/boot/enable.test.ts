@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Command } from '../../../src/backend/backend.ts';
 import { readBoot } from '../../../src/boot/boot-report.ts';
 import { disableBoot, enableBoot, followBoot } from '../../../src/boot/enable.ts';
 import { NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW } from '../../../src/boot/nftables-service.ts';
+import type { Command } from '../../../src/host/command.ts';
 import { sealed } from '../../../src/record/base-texts.ts';
 import { type FakeHost, type FakeMachine, fakeHost } from '../../support/fake-host.ts';
 import { thrownBy } from '../../support/thrown-by.ts';

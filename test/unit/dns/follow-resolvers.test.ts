@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import type { Command, Output } from '../../../src/backend/backend.ts';
 import {
   followResolvers,
   followResolversOrSay,
   readResolvers,
 } from '../../../src/dns/follow-resolvers.ts';
 import { KillswitchError } from '../../../src/errors.ts';
+import type { Command, Output } from '../../../src/host/command.ts';
 import { removeLiveTunnel, writeLiveTunnel } from '../../../src/record/live-tunnels.ts';
 import { writeLockRecord } from '../../../src/record/lock-record.ts';
 import { type FakeHost, type FakeMachine, fakeHost } from '../../support/fake-host.ts';

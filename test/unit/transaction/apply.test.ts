@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { Backend, Command, Output, Transaction } from '../../../src/backend/backend.ts';
+import type { Backend, Transaction } from '../../../src/backend/backend.ts';
 import type { Image } from '../../../src/backend/image.ts';
 import { KillswitchError } from '../../../src/errors.ts';
+import type { Command, Output } from '../../../src/host/command.ts';
 import { decide } from '../../../src/policy/policy.ts';
 import { compile } from '../../../src/ruleset/compile.ts';
 import type { Ruleset } from '../../../src/ruleset/ruleset.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Output } from '../../../src/backend/backend.ts';
+import type { Output } from '../../../src/host/command.ts';
 import { unendableFlowtables } from '../../../src/machine/flowtables.ts';
 import { endOffloaded } from '../../../src/transaction/end-offloaded.ts';
 import { fakeHost } from '../../support/fake-host.ts';

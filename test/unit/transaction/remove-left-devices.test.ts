@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Output } from '../../../src/backend/backend.ts';
+import type { Output } from '../../../src/host/command.ts';
 import { parseInterfaceName } from '../../../src/net/interface-name.ts';
 import { writeLiveTunnel } from '../../../src/record/live-tunnels.ts';
 import { ownerlessDevices } from '../../../src/record/offloaded.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Command } from '../../../src/backend/backend.ts';
 import { iptables } from '../../../src/backend/iptables.ts';
+import type { Command } from '../../../src/host/command.ts';
 import { baseOf, decide } from '../../../src/policy/policy.ts';
 import { defaultSettings } from '../../../src/policy/settings.ts';
 import { compile } from '../../../src/ruleset/compile.ts';

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Output } from '../../../src/backend/backend.ts';
-import type { Listen } from '../../../src/host/host.ts';
+import type { Output } from '../../../src/host/command.ts';
+import type { Listen } from '../../../src/host/listener.ts';
 import { PATHS } from '../../../src/host/paths.ts';
 import { writeLiveTunnel } from '../../../src/record/live-tunnels.ts';
 import { PACE } from '../../../src/watch/pace.ts';

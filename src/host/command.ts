@@ -1,0 +1,38 @@
+/** Programs a command may run; `sh` is for the plain scripts alone. */
+export type Program =
+  | 'nft'
+  | 'ip'
+  | `${'iptables' | 'ip6tables'}${'' | '-nft' | '-legacy'}-${'restore' | 'save'}`
+  | 'conntrack'
+  | 'cp'
+  | 'ip'
+  | 'resolvectl'
+  | 'resolvconf'
+  | 'nmcli'
+  | 'systemctl'
+  | 'rc-update'
+  | 'rc-service'
+  | 'ping'
+  | 'curl'
+  | 'setpriv'
+  | 'stat'
+  | 'unshare'
+  | 'dmesg'
+  | 'tail'
+  | 'sh';
+
+/** One run of a program as a value: it can be printed, compared and run. */
+export interface Command {
+  readonly program: Program;
+  readonly args: readonly string[];
+  readonly stdin?: string;
+  /** How long it may take; without it ten seconds, and a minute for `sh`. */
+  readonly milliseconds?: number;
+}
+
+/** What a run gave back. `status` is null when it did not end by itself. */
+export interface Output {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
