@@ -4,7 +4,9 @@ import { field, parseJson, texts } from '../machine/json.ts';
 
 const FILE = `${PATHS.state}/attached.json`;
 
-/** The profiles that `attach` has written to: wherever they lie, their servers may be reached. */
+/**
+ * Reads the paths of the profiles that `attach` has written to: the rules may open their servers.
+ */
 export function attachedProfiles(host: Host): readonly string[] {
   return texts(field(parseJson(host.read(FILE) ?? ''), 'profiles'), (text) => text) ?? [];
 }

@@ -3,8 +3,8 @@ import type { Host } from '../host/host.ts';
 import { type KeptFolder, lastingPath } from './trial.ts';
 
 /**
- * The files that hold the base rules for the boot: of nftables one, of iptables one for each
- * family, and the same base in words of nft that stands for them when nft flushes them.
+ * The files that hold the base rules for the boot: one for nftables, one per family for iptables.
+ * `base.hold` is the same base in nft's syntax, for when nft flushes the rules of iptables.
  */
 export const BASE_FILES = ['base.nft', 'base.v6', 'base.v4', 'base.hold'] as const;
 export type BaseFile = (typeof BASE_FILES)[number];
@@ -14,21 +14,21 @@ function sealOf(text: string): string {
 }
 
 /**
- * A script whose last line, a comment, is the checksum of what is above it. `nft` loads a script
- * that was cut off between two commands, and `iptables-restore` an empty one, without an error.
+ * Appends the script's checksum as a comment on the last line. Without an error, `nft` loads a
+ * script that was cut off between two commands, and `iptables-restore` loads an empty one.
  */
 export function sealed(text: string): string {
   return `${text}${sealOf(text)}`;
 }
 
-/** The script of a sealed text; undefined when its checksum is another. */
+/** Returns the script of a sealed text, or undefined when the checksum does not match. */
 export function unsealed(text: string): string | undefined {
   const cut = text.lastIndexOf('\n', text.length - 2) + 1;
   const script = text.slice(0, cut);
   return sealOf(script) === text.slice(cut) ? script : undefined;
 }
 
-/** Keeps the base rules for the boot. Those of another backend go after the new ones are there. */
+/** Keeps the base rules for the boot, then removes those of another backend. */
 export function keepBaseTexts(
   host: Host,
   texts: Readonly<Partial<Record<BaseFile, string>>>,
@@ -46,7 +46,9 @@ export function forgetBaseTexts(host: Host): void {
   for (const file of BASE_FILES) host.remove(lastingPath(file));
 }
 
-/** What the machine boots with: `damaged` when the text is not what was written. */
+/**
+ * Reads the rules that the machine boots with: `damaged` where a file's checksum does not match.
+ */
 export function readBaseTexts(host: Host): Readonly<Partial<Record<BaseFile, string | 'damaged'>>> {
   return Object.fromEntries(
     BASE_FILES.flatMap((file) => {

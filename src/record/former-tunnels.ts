@@ -16,7 +16,7 @@ import {
   staleTunnels,
 } from './live-tunnels.ts';
 
-/** A tunnel that reconnects or has ended, and who could bring it back. */
+/** A tunnel that reconnects or has ended, with the client that could bring it back. */
 export interface FormerRecord extends Pick<LiveTunnel, 'daemon' | 'connection' | 'profile'> {
   readonly kind: 'reconnecting' | 'ended';
   readonly tunnel: Pick<Tunnel, 'device' | 'addresses' | 'networks'>;
@@ -25,15 +25,15 @@ export interface FormerRecord extends Pick<LiveTunnel, 'daemon' | 'connection' |
 }
 
 /**
- * One record for each OpenVPN or connection: a device's name may be another's while the first one
- * reconnects.
+ * Names the file: one per OpenVPN process or connection. While one client reconnects, another may
+ * take its device's name.
  */
 function nameOf({ tunnel, daemon, connection }: Omit<FormerRecord, 'kind' | 'since'>): string {
   if (connection !== undefined) return `connection-${connection}`;
   return daemon === undefined ? `device-${tunnel.device}` : `process-${daemon.pid}`;
 }
 
-/** Undefined when it is none. */
+/** Returns undefined when the JSON holds no daemon. */
 function parseDaemon(json: Json | undefined): FormerRecord['daemon'] {
   return fitting(DAEMON)(json, '');
 }
@@ -76,17 +76,17 @@ function formerJson({ kind, device, addresses, networks }: FormerTunnel) {
   };
 }
 
-/** A former tunnel as one text that compares and can be read again. */
+/** Returns a former tunnel as a text that can be compared and parsed again. */
 export function formerText(former: FormerTunnel): string {
   return JSON.stringify(formerJson(former));
 }
 
-/** Undefined when it is not such a text. */
+/** Parses the text of `formerText`; returns undefined for any other text. */
 export function readFormerText(text: string): FormerTunnel | undefined {
   return parseFormer(parseJson(text));
 }
 
-/** The tunnels that reconnect or have ended. A file that does not parse is none. */
+/** Reads the tunnels that reconnect or have ended. Skips a file that does not parse. */
 export function readFormerRecords(host: Host): readonly FormerRecord[] {
   return host.list(PATHS.former).flatMap((name) => {
     const record = parseRecord(host.read(`${PATHS.former}/${name}`) ?? '');
@@ -107,7 +107,9 @@ function write(host: Host, record: FormerRecord): void {
   host.write(`${PATHS.former}/${nameOf(record)}`, `${JSON.stringify(facts, null, 1)}\n`);
 }
 
-/** Makes a live tunnel a former one: first it is both, so that no reader finds it nowhere. */
+/**
+ * Turns a live tunnel into a former one. Writes the new file first, so that no reader misses both.
+ */
 export function retireTunnel(host: Host, live: LiveTunnel, kind: FormerRecord['kind']): void {
   const { daemon, connection, profile, tunnel } = live;
   const { device, addresses, networks } = tunnel;
@@ -122,7 +124,7 @@ export function retireTunnel(host: Host, live: LiveTunnel, kind: FormerRecord['k
   removeLiveTunnel(host, device);
 }
 
-/** The same for a tunnel that reconnected until now. */
+/** Marks a reconnecting tunnel as ended. */
 export function endFormer(host: Host, record: FormerRecord): void {
   write(host, {
     ...record,
@@ -132,12 +134,12 @@ export function endFormer(host: Host, record: FormerRecord): void {
   });
 }
 
-/** Whether the OpenVPN that made a tunnel is gone; what was never seen proves nothing. */
+/** Whether the OpenVPN that made the tunnel has ended. An unknown process proves nothing. */
 function processGone(host: Host, { daemon }: Pick<FormerRecord, 'daemon'>): boolean {
   return daemon !== undefined && hasEnded(host, daemon);
 }
 
-/** What still reconnects although its OpenVPN is gone. */
+/** Returns the records that still say `reconnecting` although their OpenVPN has ended. */
 export function staleFormers(
   host: Host,
   records: readonly FormerRecord[],
@@ -146,8 +148,8 @@ export function staleFormers(
 }
 
 /**
- * Whether a live tunnel took the place of a former one: the same client made it, or, when the
- * former one has ended, it has the same device.
+ * Whether a live tunnel replaces the former one: the same client made it. An ended one is also
+ * replaced by a live tunnel on its device.
  */
 function isReplaced(record: FormerRecord, live: readonly LiveTunnel[]): boolean {
   const hasEnded = record.kind === 'ended';
@@ -157,7 +159,7 @@ function isReplaced(record: FormerRecord, live: readonly LiveTunnel[]): boolean 
   );
 }
 
-/** The records that still count beside these live tunnels. */
+/** Returns the records that none of these live tunnels replaces. */
 export function standing(
   records: readonly FormerRecord[],
   live: readonly LiveTunnel[],
@@ -165,34 +167,34 @@ export function standing(
   return records.filter((record) => !isReplaced(record, live));
 }
 
-/** What a record keeps shut. */
+/** Returns the former tunnel that the rules keep shut for this record. */
 export function formerTunnel({ kind, tunnel }: FormerRecord): FormerTunnel {
   return { kind, ...tunnel };
 }
 
-/** Forgets the records of which live tunnels took the place, once these are loaded. */
+/** Forgets the records that live tunnels replace. Call once the rules for these are loaded. */
 export function forgetReplaced(host: Host): void {
   const live = readLiveTunnels(host);
   for (const record of readFormerRecords(host))
     if (isReplaced(record, live)) host.remove(`${PATHS.former}/${nameOf(record)}`);
 }
 
-/** Forgets all that reconnects or has ended: a human decided so. */
+/** Forgets every tunnel that reconnects or has ended, by a person's decision. */
 export function forgetFormers(host: Host): void {
   host.remove(PATHS.former);
 }
 
-/** Devices that ended unreported: live tunnels, and those that reconnected. */
+/** Devices of tunnels that ended without a report. */
 export interface Ended {
   readonly live: readonly string[];
-  /** Devices that are gone while their OpenVPN may run: its `down` hook may be on its way. */
+  /** Devices that vanished while their OpenVPN may run: its `down` hook may still come. */
   readonly returning: readonly string[];
   readonly reconnecting: readonly string[];
 }
 
 /**
- * Whether a tunnel whose device is gone may come back: its OpenVPN, or NetworkManager's connection,
- * is not known to have ended.
+ * Whether a tunnel without a device may come back: its OpenVPN, or its connection in
+ * NetworkManager, is not known to have ended.
  */
 function mayReturn(host: Host, { daemon, connection, tunnel }: LiveTunnel): boolean {
   if (connection !== undefined) return host.exists(`${PATHS.connections}/${tunnel.device}`);
@@ -200,8 +202,9 @@ function mayReturn(host: Host, { daemon, connection, tunnel }: LiveTunnel): bool
 }
 
 /**
- * Settles what ended unreported: a tunnel that may come back reconnects, every other has ended.
- * `except` is the device that a hook is about right now.
+ * Settles the tunnels that ended without a report: one that may come back reconnects, every other
+ * ends.
+ * `except` is the device that the running hook reports.
  */
 export function settleTunnels(host: Host, except?: string): Ended {
   const gone = staleTunnels(host, readLiveTunnels(host)).filter(

@@ -13,12 +13,12 @@ import {
 import type { Pin } from './pins.ts';
 
 const OPENS = `${BLOCK_OPENS}: VPN servers, so that their names resolve while DNS is shut`;
-/** The file's last line had no line break before ours came. */
+/** Marks that the file's last line had no line break before our block was added. */
 export const OPENS_JOINED = `${OPENS} (and the line break above)`;
 
 /**
- * A hosts(5) file without our blocks: every other byte as it was. One whose markers are damaged
- * stays as it is.
+ * Returns a hosts(5) file without our blocks, every other byte unchanged. Returns a file with
+ * damaged markers as it is.
  */
 export function unpinned(text: string): string {
   if (markerDamage(text) !== undefined) return text;
@@ -33,14 +33,14 @@ export function unpinned(text: string): string {
     }
     if (marker === 'closes') inside = false;
   }
-  // The owner's last line had no line break, and nothing was added since.
+  // The owner's last line had no line break, and nobody added a line since.
   if (joined) kept.push((kept.pop() ?? '').replace(/\n$/, ''));
   return kept.join('');
 }
 
 /**
- * A hosts(5) file with exactly these pins in our block, at its end; without pins there is no block.
- * Damaged markers: as it is.
+ * Returns a hosts(5) file with exactly these pins in a block at its end, and no block without pins.
+ * Returns a file with damaged markers as it is.
  */
 export function pinned(text: string, pins: readonly Pin[]): string {
   if (markerDamage(text) !== undefined) return text;
@@ -53,7 +53,9 @@ export function pinned(text: string, pins: readonly Pin[]): string {
   return `${before}${joined ? '\n' : ''}${[joined ? OPENS_JOINED : OPENS, ...entries, BLOCK_CLOSES].join('\n')}\n`;
 }
 
-/** What the machine's owner wrote into hosts(5): names to addresses, our block left out. */
+/**
+ * Reads the machine owner's own lines of hosts(5), without our block: each name with its addresses.
+ */
 export function ownEntries(text: string): ReadonlyMap<string, readonly Address[]> {
   const entries = new Map<string, Address[]>();
   for (const line of unpinned(text).split('\n')) {
@@ -69,7 +71,8 @@ export function ownEntries(text: string): ReadonlyMap<string, readonly Address[]
 }
 
 /**
- * The file may be immutable, read-only, or a mount of a container's: the rules are more important.
+ * Writes the file, or logs why not. It may be immutable, read-only or a container's mount, and the
+ * rules matter more.
  */
 function writeOrSay(host: Host, pins: readonly Pin[], write: () => void): void {
   try {
@@ -87,8 +90,8 @@ function writeOrSay(host: Host, pins: readonly Pin[], write: () => void): void {
 }
 
 /**
- * Puts pins into the machine's hosts file, or takes them out when there are none; writes only when
- * that changes it. What cannot be written is said.
+ * Pins names in the machine's hosts file, or removes our block when there are no pins. Writes only
+ * a changed file, and logs a failure.
  */
 export function pinHosts(host: Host, pins: readonly Pin[]): void {
   const bytes = host.readBytes(PATHS.hosts);
@@ -96,7 +99,7 @@ export function pinHosts(host: Host, pins: readonly Pin[]): void {
     if (pins.length > 0) writeOrSay(host, pins, () => host.write(PATHS.hosts, pinned('', pins)));
     return;
   }
-  // Each byte is a character, whatever its owner wrote: what is ours is ASCII.
+  // latin1 maps each byte to one character, so the owner's bytes survive. Our block is ASCII.
   const text = Buffer.from(bytes).toString('latin1');
   const damage = markerDamage(text);
   if (damage !== undefined) {

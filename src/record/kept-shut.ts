@@ -4,13 +4,13 @@ import { type FormerRecord, formerTunnel, readFormerRecords, standing } from './
 import type { LiveTunnel } from './live-tunnels.ts';
 import { makerText, type Remembered, readRemembered } from './remembered-networks.ts';
 
-/** What is not a live tunnel, and keeps something shut beside those that are. */
+/** The networks that stay shut besides those of live tunnels, and their sources. */
 export interface KeptShut {
   /** Tunnels that reconnect or have ended. */
   readonly records: readonly FormerRecord[];
   /** Last connections of profiles that have no tunnel now, live or reconnecting. */
   readonly remembered: readonly Remembered[];
-  /** All of it, as rules are made of it. */
+  /** Both of these, in the form that `compile` takes. */
   readonly former: readonly FormerTunnel[];
 }
 
@@ -18,7 +18,9 @@ export function readKeptShut(host: Host, live: readonly LiveTunnel[]): KeptShut 
   return keptShut(live, readFormerRecords(host), readRemembered(host));
 }
 
-/** The same as it is once everything that reconnects or has ended is forgotten. */
+/**
+ * Reads the networks that stay shut once every tunnel that reconnects or has ended is forgotten.
+ */
 export function readAfterLock(host: Host, live: readonly LiveTunnel[]): KeptShut {
   return keptShut(live, [], readRemembered(host));
 }
@@ -29,7 +31,7 @@ function keptShut(
   everyRemembered: readonly Remembered[],
 ): KeptShut {
   const records = standing(formerRecords, live);
-  // What a profile has now takes the place of what it had: the same rules are not made twice.
+  // A profile's present tunnel replaces its last connection: no rule is made twice.
   const present = [...live, ...records.filter(({ kind }) => kind === 'reconnecting')].map(
     makerText,
   );

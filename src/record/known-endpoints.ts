@@ -43,14 +43,14 @@ const FILE = 'endpoints.json';
 
 const DNS_PORTS: readonly Port[] = [DNS_PORT, ENCRYPTED_DNS_PORT];
 
-/** Where the lock of this record keeps it. */
+/** Returns the path in the folder of this record's lock. */
 function knownPath(host: Host, record: LockRecord | undefined): string {
   return keptPath(host, record, FILE);
 }
 
 /**
- * The addresses of before, those of the lock in force first. A damaged file is written anew: what
- * can be read of it still serves.
+ * Reads the previous addresses, those of the lock in force first. A damaged file is rewritten, and
+ * its readable entries still serve.
  */
 function oldPins(host: Host, record: LockRecord | undefined): readonly Pin[] {
   const pins = [lastingPath(FILE), knownPath(host, record)].flatMap((path) =>
@@ -60,7 +60,8 @@ function oldPins(host: Host, record: LockRecord | undefined): readonly Pin[] {
 }
 
 /**
- * Names in a folder. One that cannot be listed stands for itself: reading a file there says why.
+ * Lists the matching names in a folder. Returns the pattern itself when the folder cannot be
+ * listed: reading that path reports why.
  */
 function namesIn(host: Host, folder: string, pattern: string): readonly string[] {
   return orElse(
@@ -70,12 +71,11 @@ function namesIn(host: Host, folder: string, pattern: string): readonly string[]
 }
 
 /**
- * So many files are named one by one where root alone does not decide what is in a folder: none of
- * them is read.
+ * Limit of files listed one by one from a folder that others can write to. None of them is read.
  */
 const MOST_OF_OTHERS = 20;
 
-/** The paths a pattern stands for: `*` and `?` in its last part (glob(7)). */
+/** Expands `*` and `?` in the last part of a path (glob(7)). */
 function expand(host: Host, pattern: string): readonly string[] {
   const cut = pattern.lastIndexOf('/');
   const [folder, last] = [pattern.slice(0, cut), pattern.slice(cut + 1)];
@@ -88,7 +88,7 @@ function expand(host: Host, pattern: string): readonly string[] {
   const names = namesIn(host, folder, last).filter(
     (name) => shape.test(name) && !name.startsWith('.'),
   );
-  // The pattern stands for the rest: reading a file there says why.
+  // The pattern itself stands for the rest: reading it reports why.
   const few =
     names.length > MOST_OF_OTHERS && !isRoots(host, folder)
       ? [...names.slice(0, MOST_OF_OTHERS), last]
@@ -96,7 +96,7 @@ function expand(host: Host, pattern: string): readonly string[] {
   return few.map((name) => `${folder}/${name}`);
 }
 
-/** The user id of an account: a number as it is, a name from /etc/passwd. */
+/** Returns the user id of an account: a number as it is, a name through /etc/passwd. */
 export function uidOf(host: Host, account: string): number | undefined {
   return /^\d{1,9}$/.test(account) ? Number(account) : accountOf(host, account)?.uid;
 }
@@ -131,14 +131,12 @@ function uidsOf(host: Host, settings: Settings, profiles: readonly Profile[]): r
   }
 }
 
-/**
- * Accounts that DHCP clients run as where they do not run as root: systemd-networkd(8), dhcpcd(8).
- */
+/** Accounts of DHCP clients that do not run as root: systemd-networkd(8), dhcpcd(8). */
 const DHCP_ACCOUNTS = ['systemd-network', 'dhcpcd', '_dhcpcd'] as const;
 
 /**
- * Whether an account exists in our user namespace (user_namespaces(7)): rules take no other
- * (xt_owner, EINVAL).
+ * Whether the account exists in our user namespace (user_namespaces(7)). xt_owner refuses any other
+ * with EINVAL.
  */
 function isMapped(host: Host, uid: number): boolean {
   const ranges = (host.read('/proc/self/uid_map') ?? '').split('\n').flatMap((line) => {
@@ -156,22 +154,22 @@ function dhcpUidsOf(host: Host): readonly number[] {
   );
 }
 
-/** A place that a profile names by a host's name. */
+/** A server that a profile names by host name. */
 export interface NamedRemote {
   readonly name: HostName;
   readonly port: Port;
   readonly transport: Transport;
-  /** The only family whose addresses OpenVPN takes for it; without it either. */
+  /** The only family that OpenVPN uses for this server; both when it is missing. */
   readonly family?: Family;
 }
 
-/** What the profiles say, and the addresses their names stand for. */
+/** The profiles' facts, and the addresses of their names. */
 export interface Gathered extends Known {
   readonly dhcpUids: readonly number[];
   readonly literal: readonly Endpoint[];
   readonly named: readonly NamedRemote[];
   readonly pins: readonly Pin[];
-  /** Profiles that could not be read, a line for each. */
+  /** Profiles that could not be read, one line each. */
   readonly unread: readonly string[];
 }
 
@@ -186,7 +184,7 @@ export function namedRemotes(profiles: readonly Profile[]): readonly NamedRemote
   return [...new Map(all.map((remote) => [remoteText(remote), remote])).values()];
 }
 
-/** `vpn.example:1194/udp`, or `/udp4`, `/tcp6` where only one family counts. */
+/** Returns `vpn.example:1194/udp`, or `/udp4` and `/tcp6` where OpenVPN uses one family. */
 function remoteText({ name, port, transport, family }: NamedRemote): string {
   return `${name}:${port}/${transport}${family === undefined ? '' : family === 'ipv4' ? '4' : '6'}`;
 }
@@ -200,7 +198,7 @@ function parseRemote(text: string): NamedRemote | undefined {
   return { name, port, transport: transport === 'tcp' ? 'tcp' : 'udp', ...(family && { family }) };
 }
 
-/** Endpoints of a profile: its addresses, and those pinned for its names. */
+/** Returns the endpoints of a profile: its literal addresses, and the pinned ones of its names. */
 export function profileEndpoints(profile: Profile, pins: readonly Pin[]): readonly Endpoint[] {
   return gathered(
     literalEndpoints(profile),
@@ -223,7 +221,7 @@ function gathered(
   const resolved = named.flatMap(({ name, port, transport, family }) =>
     (addresses.get(name) ?? [])
       .filter(({ address }) => family === undefined || address.family === family)
-      // A VPN's server must not name a resolver that root could then ask beside the tunnel.
+      // A VPN's server must not name a resolver that root could then query outside the tunnel.
       .filter(({ from }) => isRootsOwn(from) || !DNS_PORTS.includes(port))
       .map(({ address }) => ({ address, port, transport })),
   );
@@ -238,13 +236,13 @@ function gathered(
   };
 }
 
-/** Above it is the number that stands for nobody (user_namespaces(7)). */
+/** The next number is the "no user" of user_namespaces(7). */
 const MOST_UID = 2 ** 32 - 2;
 const uid = whole(0, MOST_UID);
-// Files of earlier versions have no accounts of DHCP clients.
+// Files of earlier versions hold no accounts of DHCP clients.
 const UIDS = { uids: list(uid), dhcpUids: optional(list(uid)) } as const;
 const ACCOUNTS = object(UIDS);
-/** Names and pins that do not parse are left out: they would only open less. */
+/** Names and pins that do not parse are skipped: without them less opens. */
 const FACTS = object({
   ...UIDS,
   endpoints: list(text(parseEndpoint, 'an endpoint')),
@@ -252,12 +250,14 @@ const FACTS = object({
   pins: (json): readonly Pin[] => parsePins(json),
 });
 
-/** How names are asked for. A name without an answer is missing, and keeps what it had. */
+/**
+ * Resolves names. A name without an answer is absent from the map and keeps its previous addresses.
+ */
 export type Ask = (names: readonly HostName[]) => ReadonlyMap<string, Answer>;
 
 /**
- * The profiles of clients that are connected or reconnect: without their servers a lock would end
- * them.
+ * Returns the profiles of connected and reconnecting clients: a lock without their servers would
+ * cut them off.
  */
 function clientProfiles(host: Host): readonly string[] {
   const clients = [
@@ -268,8 +268,8 @@ function clientProfiles(host: Host): readonly string[] {
 }
 
 /**
- * The profiles that the settings name, that are attached or whose client runs now, and that are
- * there.
+ * Returns the existing profiles that the settings name, that `attach` changed, or whose client
+ * runs.
  */
 export function profilePaths(host: Host, settings: Settings): readonly string[] {
   const attached = attachedProfiles(host).filter((path) => host.exists(path));
@@ -288,8 +288,8 @@ export function profilePaths(host: Host, settings: Settings): readonly string[] 
 }
 
 /**
- * Why a profile was not read, and what to do. Its servers would be reached by rules: only root may
- * name them.
+ * Says why a profile was not read, and the fix. Rules would open its servers, so only root may name
+ * them.
  */
 export function unreadWhy(path: string, { code, message, detail }: KillswitchError): string {
   if (code !== 'OWNER') return printable(detail.join('; '));
@@ -297,8 +297,8 @@ export function unreadWhy(path: string, { code, message, detail }: KillswitchErr
 }
 
 /**
- * The profiles that can be read, a line for each that cannot, and one for each server that stays
- * shut.
+ * Reads the profiles. Returns also a line for each unreadable profile, and one for each server that
+ * stays shut.
  */
 function readProfiles(
   host: Host,
@@ -322,9 +322,9 @@ function readProfiles(
 }
 
 /**
- * Reads the profiles, NetworkManager's too: their endpoints, the accounts they run as, and with
- * `ask` the addresses of their names anew. `connected` are endpoints that a client of root's uses
- * now; `record` says which lock's addresses of before serve.
+ * Gathers the endpoints and accounts of the profiles, those of NetworkManager too. `ask` resolves
+ * their names again. `connected` are the endpoints that root's clients use now. `record` chooses
+ * the lock whose previous addresses serve.
  */
 export function gatherKnown(
   host: Host,
@@ -348,7 +348,7 @@ export function gatherKnown(
 }
 
 /**
- * Keeps what was gathered, so that a hook need not read a thousand profiles, nor ask for a name.
+ * Saves the gathered facts, so that a hook neither reads a thousand profiles nor resolves a name.
  */
 export function saveKnown(
   host: Host,
@@ -367,7 +367,7 @@ export function saveKnown(
 }
 
 /**
- * What the last `lock` or `refresh` gathered; undefined when there was none.
+ * Reads the facts that the last `lock` or `refresh` gathered; undefined when there are none.
  * @throws KillswitchError FILES when the file is damaged.
  */
 export function savedKnown(host: Host, record: LockRecord | undefined): Gathered | undefined {
@@ -385,8 +385,8 @@ export function savedKnown(host: Host, record: LockRecord | undefined): Gathered
 }
 
 /**
- * What the hosts file is to name: on trial also the servers of the lock before, with which the
- * machine would boot.
+ * Returns the pins for the hosts file. On trial they include the previous lock's servers, with
+ * which the machine would boot.
  */
 export function hostPins(
   host: Host,
@@ -397,25 +397,25 @@ export function hostPins(
   return [...new Map([...others, ...pins].map((pin) => [pin.name, pin])).values()];
 }
 
-/** The accounts of the last `lock` or `refresh`, without reading the endpoints. */
+/** Reads the accounts of the last `lock` or `refresh`, without the endpoints. */
 export function savedAccounts(host: Host, record: LockRecord | undefined): Accounts {
   const path = knownPath(host, record);
   const { uids, dhcpUids = [] } = stateOrNothing(host, path, ACCOUNTS) ?? { uids: [] };
   return { uids, dhcpUids };
 }
 
-/** The pins of the last `lock` or `refresh`, without reading the endpoints. */
+/** Reads the pins of the last `lock` or `refresh`, without the endpoints. */
 export function savedPins(host: Host, record: LockRecord | undefined): readonly Pin[] {
   return parsePins(field(parseJson(host.read(knownPath(host, record)) ?? ''), 'pins'));
 }
 
-/** Whether the last `lock` or `refresh` knew of a name to ask for. */
+/** Whether the last `lock` or `refresh` found a name to resolve. */
 export function hasNames(host: Host, record: LockRecord | undefined): boolean {
   const named = field(parseJson(host.read(knownPath(host, record)) ?? ''), 'named');
   return Array.isArray(named) && named.length > 0;
 }
 
-/** The same with what NetworkManager has got meanwhile. */
+/** Adds the connections that NetworkManager has gained since. */
 export function withNewConnections(
   host: Host,
   settings: Settings,
@@ -433,10 +433,7 @@ export function withNewConnections(
   );
 }
 
-/**
- * The same with the addresses of its names asked for again. `used` names the addresses that tunnels
- * are connected to.
- */
+/** Resolves the names again. `used` lists the addresses that tunnels are connected to. */
 export function renewKnown(
   host: Host,
   { literal, uids, dhcpUids, named, pins }: Gathered,
@@ -445,17 +442,17 @@ export function renewKnown(
 ): Gathered {
   const names = [...new Set(named.map(({ name }) => name))];
   const now = host.now();
-  // Before the answer too: what a handshake has used is evicted by nothing.
+  // Mark before the renewal too: no answer evicts an address that a handshake has used.
   const renewed = renewPins(names, markUsed(pins, used, now), ask(names), now);
   return gathered(literal, { uids, dhcpUids }, named, markUsed(renewed, used, now));
 }
 
-/** Names without an address that are listed one by one. */
+/** Limit of names without an address that are listed one by one. */
 const MOST_GAPS = 5;
 
 /**
- * What of the profiles will not connect, one line each: the first names without an address, how
- * many more there are, and profiles that could not be read.
+ * Lists the parts of the profiles that will not connect, one line each. First come names without an
+ * address, with a count of the rest, then unreadable profiles.
  */
 export function gaps({ named, pins, unread }: Gathered): readonly string[] {
   const known = new Set<string>(pins.map(({ name }) => name));

@@ -5,20 +5,22 @@ import { field, parseJson, texts } from '../machine/json.ts';
 import type { BackendName } from '../policy/settings.ts';
 
 /**
- * What the last transaction left in the kernel, so that the next hook can add to it without reading
- * all of it.
+ * The last transaction's result in the kernel. With it the next hook adds to the rules without
+ * reading them all.
  */
 export interface LastTransaction {
   readonly backend: BackendName;
-  /** The live tunnels that it loaded, by `liveTunnelKey`. */
+  /** The live tunnels that it loaded, each as its `liveTunnelKey`. */
   readonly tunnels: readonly string[];
-  /** What former tunnels kept shut then, by `formerText`. */
+  /** The former tunnels that it kept shut, each as its `formerText`. */
   readonly former: readonly string[];
   /** The backend's fingerprint of the rules. */
   readonly fingerprint: string;
 }
 
-/** Undefined when it is not known: then everything is read. */
+/**
+ * Reads the last transaction; undefined when it is unknown, and then the caller reads all rules.
+ */
 export function readLastTransaction(host: Host): LastTransaction | undefined {
   const json = parseJson(host.read(PATHS.last) ?? '');
   const [backend, fingerprint] = [field(json, 'backend'), field(json, 'fingerprint')];
@@ -30,7 +32,7 @@ export function readLastTransaction(host: Host): LastTransaction | undefined {
   return tunnels && former && { backend, tunnels, former, fingerprint };
 }
 
-/** Keeps a text where it can: without it the next hook does more work. */
+/** Writes a text, and ignores a failure: the next hook only does more work. */
 function keep(host: Host, path: string, text: string): void {
   try {
     host.write(path, text, 0o600);
@@ -40,16 +42,16 @@ function keep(host: Host, path: string, text: string): void {
 }
 
 /**
- * Where it cannot be written, none is kept: the next hook reads all rules. A previous one that stays
- * fits no rules any more.
+ * Writes the last transaction. After a failed write the next hook reads all rules: an older
+ * fingerprint matches none of them.
  */
 export function writeLastTransaction(host: Host, last: LastTransaction): void {
   keep(host, PATHS.last, `${JSON.stringify({ version: 1, ...last })}\n`);
 }
 
 /**
- * Keeps what `up` was told, with the last transaction, for `route-up` of the same connection, which
- * then ends at once (src/launch/route-up.sh).
+ * Keeps `up`'s input with the last transaction, so that `route-up` of the same connection ends at
+ * once (src/launch/route-up.sh).
  */
 export function keepTold(host: Host, told: string): void {
   const last = host.read(PATHS.last);

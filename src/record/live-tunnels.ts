@@ -14,21 +14,21 @@ import type { Tunnel } from '../tunnel/tunnel.ts';
 import { resolver, resolverJson } from './resolver-json.ts';
 import { readState } from './state-file.ts';
 
-/** A tunnel that `up` reported, and what to know it by when its end is never reported. */
+/** A tunnel that `up` reported, with the facts that show its end if nobody reports it. */
 export interface LiveTunnel {
   readonly tunnel: Tunnel;
   /** Seconds since 1970. */
   readonly since: number;
-  /** Undefined when it could not be seen. */
+  /** Undefined when the process could not be found. */
   readonly daemon: Daemon | undefined;
-  /** Whether the device was there when `up` ran. */
+  /** Whether the device existed when `up` ran. */
   readonly deviceSeen: boolean;
   /**
-   * NetworkManager's connection, where NetworkManager made the tunnel: it then also sets the
-   * system's resolvers.
+   * The connection's UUID where NetworkManager made the tunnel: it then also sets the system's
+   * resolvers.
    */
   readonly connection?: ConnectionUuid;
-  /** Absolute path of the profile that OpenVPN was started with; missing when it is not known. */
+  /** Absolute path of the profile that OpenVPN was started with; missing when unknown. */
   readonly profile?: string;
 }
 
@@ -42,7 +42,7 @@ const FILE = made(
     endpoints: list(text(parseEndpoint, 'an endpoint')),
     addresses: list(text(parseAddress, 'an address')),
     resolvers: list(resolver),
-    // Files of earlier versions have none.
+    // Files of earlier versions have no search domains.
     searchDomains: optional(list(text(parseHostName, 'a domain'))),
     networks: list(text(parseNetwork, 'a network')),
     offloaded: optional(flag),
@@ -86,8 +86,8 @@ const FILE = made(
 );
 
 /**
- * The tunnel of one file, or why it is none: nothing passes through its device then. Undefined when
- * there is no such file.
+ * Reads the tunnel of one file, or the reason to refuse it: then nothing passes through its device.
+ * Undefined when there is no such file.
  */
 function readTunnel(
   host: Host,
@@ -104,16 +104,13 @@ function readTunnel(
   return read;
 }
 
-/** A file of a tunnel that counts for nothing, and why. */
+/** A tunnel's file that is refused, and why. */
 export interface RefusedFile {
   readonly path: string;
   readonly why: string;
 }
 
-/**
- * The tunnels that a folder has files of, each named after its device, and the files that are
- * refused.
- */
+/** Reads a folder's tunnels, each file named after its device, and its refused files. */
 function readFolder(
   host: Host,
   folder: string,
@@ -132,22 +129,22 @@ function readFolder(
   };
 }
 
-/** The tunnels that a folder has files of. A file that is refused is no tunnel. */
+/** Reads the tunnels of a folder, without the refused files. */
 export function readTunnels(host: Host, folder: string): readonly LiveTunnel[] {
   return readFolder(host, folder).live;
 }
 
-/** The live tunnels: nothing passes through any other device. */
+/** Reads the live tunnels: nothing passes through any other device. */
 export function readLiveTunnels(host: Host): readonly LiveTunnel[] {
   return readTunnels(host, PATHS.tunnels);
 }
 
-/** Files that look like live tunnels and are none. */
+/** Reads the refused files among those of live tunnels. */
 export function refusedTunnels(host: Host): readonly RefusedFile[] {
   return readFolder(host, PATHS.tunnels).refused;
 }
 
-/** One live tunnel; undefined when its file cannot be read, whatever the reason. */
+/** Reads one live tunnel; undefined when its file cannot be read for any reason. */
 export function readLiveTunnel(host: Host, device: InterfaceName): LiveTunnel | undefined {
   const read = orElse(
     () => readTunnel(host, PATHS.tunnels, device, devices(host)),
@@ -156,7 +153,7 @@ export function readLiveTunnel(host: Host, device: InterfaceName): LiveTunnel | 
   return read !== undefined && 'value' in read ? read.value : undefined;
 }
 
-/** A tunnel as its file holds it. */
+/** Returns a tunnel as its file holds it. */
 export function liveText({
   tunnel,
   since,
@@ -196,7 +193,7 @@ export function writeLiveTunnel(host: Host, live: LiveTunnel): void {
   host.write(pathOf(live.tunnel.device), liveText(live));
 }
 
-/** The same for two reports of a tunnel that say the same, whenever they were made. */
+/** Returns the same key for two equal reports of a tunnel, whatever their time. */
 export function liveTunnelKey(live: LiveTunnel): string {
   return liveText({ ...live, since: 0 });
 }
@@ -210,8 +207,8 @@ export function removeLiveTunnel(host: Host, device: InterfaceName): void {
 }
 
 /**
- * Tunnels whose end nobody reported: the device or the daemon was there when `up` ran and is not
- * any more. What was never seen proves nothing.
+ * Returns tunnels that ended without a report: `up` saw the device or the daemon, and it is gone.
+ * One that `up` never saw proves nothing.
  */
 export function staleTunnels(host: Host, live: readonly LiveTunnel[]): readonly LiveTunnel[] {
   const present = devices(host);

@@ -28,12 +28,12 @@ import { type OpenedPortal, openedPortal, openedPortalJson } from './portal-reco
 import { stateText } from './state-file.ts';
 
 export const LOCK_RECORD: string = `${PATHS.state}/lock.json`;
-/** As one word whether it is locked. */
+/** Holds one word: locked or not. */
 export const PLAIN_FILE = `${PATHS.state}/lock.plain`;
 
 /**
- * The chain policies before the first change, and the builtin chains that were not there, as plain
- * lines.
+ * The builtin chains' previous policies, and the builtin chains that the first change created, as
+ * plain lines.
  */
 export const POLICIES_BEFORE: string = `${PATHS.state}/before.policies`;
 export const CHAINS_MADE: string = `${PATHS.state}/before.made`;
@@ -45,33 +45,30 @@ export interface BuiltinChain {
   readonly chain: BuiltinName;
 }
 
-/**
- * What every record says: which rules are or were loaded, and what the machine was like before the
- * first `lock`.
- */
+/** Facts of every record: the loaded rules, and the machine's state before the first `lock`. */
 interface RecordFacts {
   /** Seconds since 1970. */
   readonly since: number;
   readonly backend: BackendName;
   /** Whether iptables' second wall is part of it. */
   readonly wall: boolean;
-  /** Whether iptables' rules for bridged frames are part of it; without it they are not. */
+  /** Whether iptables' rules for bridged frames are part of it. Missing means no. */
   readonly frames?: true;
-  /** The builtin chains' policies before the first change, for `unlock`. */
+  /** The builtin chains' policies before the first change: `unlock` restores them. */
   readonly before: readonly ChainPolicy[];
-  /** The builtin chains that were not there before: `unlock` takes them away again. */
+  /** The builtin chains that the lock created: `unlock` removes them. */
   readonly made: readonly BuiltinChain[];
 }
 
-/** From `ends` on the opposite holds: a lock that nobody confirmed, or an `unlock --for`. */
+/** At `ends` the record reverts to its opposite: an unconfirmed lock, or an `unlock --for`. */
 interface Timed {
   readonly kind: 'timed';
   readonly ends: Moment;
 }
 
 /**
- * Until `ends` this lock is on trial and keeps its files in `PATHS.trial`; from then on the
- * previous lock holds.
+ * Until `ends` this lock is on trial and keeps its files in `PATHS.trial`. Then the previous lock
+ * holds again.
  */
 interface Trial {
   readonly kind: 'trial';
@@ -88,13 +85,13 @@ interface OpenRecord extends RecordFacts {
 interface LockedRecord extends RecordFacts {
   readonly locked: true;
   readonly term?: Timed | Trial;
-  /** The portal that was opened last, unless it was closed. */
+  /** The last opened portal, unless it was closed. */
   readonly portal?: OpenedPortal;
 }
 
 /**
- * What a human said last. A record without a term lasts. Only a locked machine is on trial or has a
- * portal, and no record is on trial and timed.
+ * A person's last decision. A record without a term lasts. Only a locked record is on trial or has
+ * a portal. No record is both on trial and timed.
  */
 export type LockRecord = OpenRecord | LockedRecord;
 
@@ -103,7 +100,9 @@ const CHAIN = {
   chain: oneOf('INPUT', 'FORWARD', 'OUTPUT'),
 } as const;
 
-/** A builtin chain that iptables made for us. Records from before the second wall name no table. */
+/**
+ * A builtin chain that iptables created for us. Records older than the second wall name no table.
+ */
 const MADE = made(
   object({
     family: oneOf('ipv4', 'ipv6'),
@@ -116,7 +115,7 @@ const MADE = made(
       : `no chain ${chain} is ours in ${table}`,
 );
 
-/** The field of the file that a term stands in. */
+/** The field of the file that holds each kind of term. */
 const FIELD_OF = { timed: 'until', trial: 'trial' } as const;
 
 const RECORD = made(
@@ -124,15 +123,15 @@ const RECORD = made(
     locked: flag,
     since: whole(0),
     backend: oneOf('iptables', 'nftables'),
-    // Records from before the second wall have no wall and name no table.
+    // Records older than the second wall have no wall and name no table.
     wall: optional(flag),
     frames: optional(flag),
     before: listOfFitting(object({ ...CHAIN, policy: oneOf('ACCEPT', 'DROP') })),
-    // The script `recover` writes a record without them.
+    // The script `recover` leaves these out.
     made: optional(listOfFitting(MADE)),
     until: optional(moment),
     trial: optional(moment),
-    // A portal that is damaged is none; the lock around it holds.
+    // A damaged portal counts as none, and the lock around it holds.
     portal: fitting(openedPortal),
   }),
   ({
@@ -166,7 +165,7 @@ const RECORD = made(
   },
 );
 
-/** A hook asks for the record several times, and mostly it still says the same. */
+/** Cached: a hook reads the record several times, and its text seldom changes. */
 let readBefore: { readonly text: string; readonly read: Parsed<LockRecord> } | undefined;
 
 function read(host: Host): Parsed<LockRecord> | undefined {
@@ -178,8 +177,8 @@ function read(host: Host): Parsed<LockRecord> | undefined {
 }
 
 /**
- * The record as it was written; undefined when nobody has locked or unlocked this machine yet, or
- * it is refused.
+ * Reads the record as written; undefined when it is refused, or no person has locked or unlocked
+ * this machine.
  */
 export function readWrittenRecord(host: Host): LockRecord | undefined {
   const found = read(host);
@@ -187,32 +186,32 @@ export function readWrittenRecord(host: Host): LockRecord | undefined {
 }
 
 /**
- * Why the record is not believed: then nobody has decided about this machine, and the next `up`
- * locks it. Undefined when it is, or there is none.
+ * Says why the record is refused; undefined when it is valid or missing. With a refused record
+ * nobody has decided, and the next `up` locks the machine.
  */
 export function refusedRecord(host: Host): string | undefined {
   const found = read(host);
   return found !== undefined && 'refused' in found ? found.refused : undefined;
 }
 
-/** The same record, which lasts. */
+/** Returns the record without its term. */
 export function lasting({ term: _, ...record }: LockRecord): LockRecord {
   return record;
 }
 
-/** The opposite, which lasts. */
+/** Returns the opposite record, without a term. */
 export function opposite({ term: _, portal: __, ...record }: LockRecord): LockRecord {
   return record.locked ? { ...record, locked: false } : { ...record, locked: true };
 }
 
-/** Whether the term of a record, when it has one, is over. */
+/** Whether the record has a term that has expired. */
 export function isTermOver(host: Host, { term }: LockRecord): boolean {
   return term !== undefined && secondsUntil(host, term.ends) === 0;
 }
 
 /**
- * The record as it holds now: a timed one whose term is over says the opposite; a trial whose term
- * is over is none.
+ * Reads the record in force. An expired timed record means its opposite, and an expired trial means
+ * no record.
  */
 export function readLockRecord(host: Host): LockRecord | undefined {
   const written = readWrittenRecord(host);
@@ -220,18 +219,21 @@ export function readLockRecord(host: Host): LockRecord | undefined {
   return written.term?.kind === 'timed' ? opposite(written) : lasting(written);
 }
 
-/** The portal that is open now: its moment is still to come. */
+/** Returns the open portal; undefined once it expires. */
 export function openPortalOf(host: Host, record: LockRecord | undefined): Portal | undefined {
   const opened = record?.portal;
   return opened !== undefined && secondsUntil(host, opened.ends) > 0 ? opened.portal : undefined;
 }
 
-/** Whether a machine with this record boots locked: the boot is after any moment. */
+/** Whether a machine with this record boots locked. A boot ends every term. */
 export function bootsLocked(record: LockRecord | undefined): boolean {
   return record !== undefined && record.locked === (record.term?.kind !== 'timed');
 }
 
-/** Whether the script `boot` has a word to go by; without one it takes the machine for locked. */
+/**
+ * Whether the file for the script `boot` exists. Without it the script takes the machine for
+ * locked.
+ */
 export function hasPlainRecord(host: Host): boolean {
   return host.exists(PLAIN_FILE);
 }
@@ -241,9 +243,9 @@ export function writePlainRecord(host: Host, locked: boolean): void {
 }
 
 /**
- * Also writes what the scripts `recover` and `boot` must know as plain lines: they have no JSON
- * parser. Whoever dies after it and before the rules are loaded leaves no word of the rules of
- * before.
+ * Writes the record, and plain lines for the scripts `recover` and `boot`, which have no JSON
+ * parser. Forgets the last transaction first, so that a crash before the load leaves no stale
+ * fingerprint.
  */
 export function writeLockRecord(host: Host, record: LockRecord): void {
   forgetLastTransaction(host);

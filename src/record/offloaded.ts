@@ -10,8 +10,8 @@ export function offloadedOf(host: Host, device: InterfaceName): Pick<Tunnel, 'of
 }
 
 /**
- * Whether a device is one of the module ovpn without a peer: after `kill -9` of its OpenVPN the
- * kernel lists it as down, without a carrier (seen with Linux 7.3).
+ * Whether a device of the module ovpn has no peer. After `kill -9` of its OpenVPN the kernel lists
+ * it as down, without a carrier (seen with Linux 7.3).
  */
 function isIdle(host: Host, device: string): boolean {
   return isOvpnDevice(host, device) && isDownDevice(host, device);
@@ -22,8 +22,8 @@ function hasOwner(host: Host, { daemon }: LiveTunnel): boolean {
 }
 
 /**
- * Live tunnels of data channel offload whose OpenVPN is gone, and whose device is there all the
- * same, without a peer: the kernel keeps it, with its routes, and the next connection takes another
+ * Returns live tunnels with data channel offload whose OpenVPN has ended and whose device stays
+ * without a peer. The kernel keeps the device with its routes. The next connection takes another
  * name and passes nothing.
  */
 export function leftBehind(host: Host): readonly LiveTunnel[] {
@@ -33,7 +33,7 @@ export function leftBehind(host: Host): readonly LiveTunnel[] {
   );
 }
 
-/** Devices of the module without a peer, of which no OpenVPN is known to run. */
+/** Lists the module's devices that have no peer and no running OpenVPN. */
 export function ownerlessDevices(host: Host): readonly string[] {
   const owned = new Set(
     readLiveTunnels(host).flatMap((live) =>

@@ -2,75 +2,68 @@ import { field, type Json, texts } from '../machine/json.ts';
 import { type Address, isUnicast, parseAddress } from '../net/address.ts';
 import { type HostName, parseHostName } from '../net/host-name.ts';
 
-/** Who said that an address belongs to a name. Those of `isRootsOwn` are root's own word. */
+/** The source of an address for a name. `isRootsOwn` tells the sources that root controls. */
 export type Origin =
   /** A line of root's in hosts(5). */
   | { readonly kind: 'hosts' }
-  /** The system's resolvers, asked by a person's command while no tunnel was up. */
+  /** The system's resolvers, queried by a person's command while no tunnel was up. */
   | { readonly kind: 'lock'; readonly resolvers: readonly string[] }
-  /** Resolvers asked while this tunnel was up: its server chose the answer. */
+  /** Resolvers queried while this tunnel was up: its server chose the answer. */
   | { readonly kind: 'tunnel'; readonly device: string; readonly resolvers: readonly string[] }
   /**
-   * The client of this tunnel had connected to it when the hook locked the machine: the name is its
-   * own profile's.
+   * The address that this tunnel's client was connected to when the hook locked the machine. The
+   * name comes from the client's own profile.
    */
   | { readonly kind: 'connection'; readonly device: string }
-  /** A file of an earlier version, which did not say. */
+  /** A file of an earlier version, which did not record the source. */
   | { readonly kind: 'unknown' };
 
 /** An address that answered for a name. Times are seconds since 1970. */
 export interface PinnedAddress {
   readonly address: Address;
-  /** When an answer last named it. */
+  /** The time of the last answer that contained it. */
   readonly seen: number;
   readonly from: Origin;
-  /** When a tunnel of the name's own profile was last seen connected to it. */
+  /** The last time that a tunnel of the name's own profile was connected to it. */
   readonly used?: number;
 }
 
-/**
- * A name of a VPN server and the addresses that stand for it while no resolver can be asked, the
- * newest first.
- */
+/** A VPN server's name, and its addresses for the time without a resolver, newest first. */
 export interface Pin {
   readonly name: HostName;
   readonly addresses: readonly PinnedAddress[];
 }
 
-/** How many addresses stand for each name. */
+/** Returns the number of addresses of each name. */
 export function addressCounts(pins: readonly Pin[]): ReadonlyMap<string, number> {
   return new Map(pins.map(({ name, addresses }) => [name, addresses.length]));
 }
 
-/** What was answered for a name. */
+/** The answer for a name. */
 export interface Answer {
   readonly addresses: readonly Address[];
   readonly from: Origin;
 }
 
-/**
- * An address that no handshake has used expires when no answer has named it for so long (seconds).
- */
+/** Seconds after the last answer until an address expires that no handshake has used. */
 const KEPT = 30 * 86_400;
-/**
- * Addresses of one name that a tunnel's resolver may add: enough for a client, which tries a few at
- * most.
- */
+/** Limit of addresses that a tunnel's resolver may add to one name. A client tries only a few. */
 export const MOST_OF_TUNNEL = 12;
 /**
- * Addresses of one name in all that root's own lock may find, and that handshakes may have used.
+ * Limits for one name: addresses in all that root's own lock may find, and addresses that
+ * handshakes have used.
  */
 const [MOST_OF_LOCK, MOST_USED] = [512, 64];
 
 /**
- * Whether root said so, not a VPN's server: root's own client found the address on an open machine,
- * and a handshake proved it.
+ * Whether root chose the address, not a VPN's server. With `connection`, root's own client found
+ * the address on an open machine, and a handshake proved it.
  */
 export function isRootsOwn({ kind }: Origin): boolean {
   return kind === 'hosts' || kind === 'lock' || kind === 'connection';
 }
 
-/** The origin in words for people. */
+/** Returns the origin as text for people. */
 export function originText(from: Origin): string {
   const by = (resolvers: readonly string[]) =>
     resolvers.length === 0 ? '' : ` (${resolvers.join(' ')})`;
@@ -102,7 +95,7 @@ function freshAddresses(
   ];
   return distinct.slice(0, isRootsOwn(from) ? MOST_OF_LOCK : MOST_OF_TUNNEL).map((address) => {
     const known = before.find((each) => each.address.text === address.text);
-    // What root found stays root's, also when a tunnel says the same.
+    // An address that root found stays root's when a tunnel gives it too.
     const origin =
       known !== undefined && isRootsOwn(known.from) && !isRootsOwn(from) ? known.from : from;
     return {
@@ -114,7 +107,7 @@ function freshAddresses(
   });
 }
 
-/** The first `most` that fit, and all that do not. */
+/** Keeps the first `most` addresses that match, and all that do not. */
 function atMost(
   addresses: readonly PinnedAddress[],
   most: number,
@@ -125,9 +118,9 @@ function atMost(
 }
 
 /**
- * Pins after an answer: its addresses are new, and earlier ones stay as a fallback. A tunnel's
- * answer evicts only addresses that tunnels gave and no handshake has used. When everything of a
- * name has expired, what root's own lock found stays.
+ * Merges an answer into the pins: earlier addresses stay as a fallback. A tunnel's answer evicts
+ * only addresses that tunnels gave and no handshake has used. When all of a name's addresses have
+ * expired, those that root's own lock found stay.
  */
 export function renewPins(
   names: readonly HostName[],
@@ -162,7 +155,7 @@ export function renewPins(
   });
 }
 
-/** The same pins, with the time of a handshake where `uses` names the address for the name. */
+/** Returns the pins with the time of the handshake for each name and address in `uses`. */
 export function markUsed(
   pins: readonly Pin[],
   uses: ReadonlyMap<string, ReadonlySet<string>>,
@@ -206,12 +199,12 @@ function parseOrigin(json: Json | undefined): Origin {
   return kind === 'tunnel' ? { kind, device, resolvers } : { kind: 'unknown' };
 }
 
-/** A pin's address as JSON holds it, and as `status --json` shows it. */
+/** Returns a pin's address as JSON, for the file and for `status --json`. */
 export function pinnedJson({ seen, from, used }: PinnedAddress): Readonly<Record<string, Json>> {
   return { seen, ...originJson(from), ...(used !== undefined && { used }) };
 }
 
-/** Pins as JSON holds them: name to address to what is known of it. */
+/** Returns pins as JSON: each name, its addresses, and the facts of each. */
 export function pinsJson(pins: readonly Pin[]): Json {
   return Object.fromEntries(
     pins.map(({ name, addresses }) => [
@@ -223,14 +216,14 @@ export function pinsJson(pins: readonly Pin[]): Json {
 
 function parsePinned(text: string, json: Json): readonly PinnedAddress[] {
   const address = parseAddress(text);
-  // Earlier versions kept the time alone.
+  // Earlier versions kept only the time.
   const seen = typeof json === 'number' ? json : field(json, 'seen');
   if (address === undefined || !isUnicast(address) || typeof seen !== 'number') return [];
   const used = field(json, 'used');
   return [{ address, seen, from: parseOrigin(json), ...(typeof used === 'number' && { used }) }];
 }
 
-/** What `pinsJson` gave; entries that do not parse are left out: they would only open less. */
+/** Parses the JSON of `pinsJson`. Skips entries that do not parse: without them less opens. */
 export function parsePins(json: Json | undefined): readonly Pin[] {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return [];
   return Object.keys(json).flatMap((key) => {

@@ -6,7 +6,7 @@ import { parseInterfaceName } from '../net/interface-name.ts';
 import { parseNetwork } from '../net/network.ts';
 import type { Portal } from '../policy/portal.ts';
 
-/** A portal that was opened, and the moment from which nobody counts it any more. */
+/** An opened portal, and its expiry. */
 export interface OpenedPortal {
   readonly portal: Portal;
   readonly ends: Moment;
@@ -22,7 +22,7 @@ export function openedPortalJson({ portal, ends }: OpenedPortal): Json {
   };
 }
 
-/** The greatest user id (user_namespaces(7)): one above it stands for nobody. */
+/** The greatest user id. The next number is the "no user" of user_namespaces(7). */
 const MOST_UID = 2 ** 32 - 2;
 const uid = whole(0, MOST_UID);
 

@@ -7,15 +7,13 @@ import { type ConnectionUuid, parseConnectionUuid } from '../tunnel/networkmanag
 import { attachedProfiles } from './attached-profiles.ts';
 import type { LiveTunnel } from './live-tunnels.ts';
 
-/** What makes the same tunnel again: a profile of OpenVPN, or a connection of NetworkManager. */
+/** The source of a tunnel: a profile of OpenVPN, or a connection of NetworkManager. */
 export interface Maker {
   readonly profile?: string;
   readonly connection?: ConnectionUuid;
 }
 
-/**
- * The networks of the last connection of an attached profile, or of a connection that is guarded.
- */
+/** The networks of the last connection of an attached profile or of a guarded connection. */
 export interface Remembered {
   readonly maker: Maker;
   readonly networks: readonly Network[];
@@ -23,10 +21,10 @@ export interface Remembered {
   readonly since: number;
 }
 
-/** Characters of a file's name (NAME_MAX is 255); a longer path is known by its end. */
+/** Limit of a file's name in characters (NAME_MAX is 255). A longer path is cut to its end. */
 const LONGEST_NAME = 200;
 
-/** One text for each maker; undefined where nobody knows who made a tunnel. */
+/** Returns one text per maker; undefined when the maker is unknown. */
 export function makerText({ profile, connection }: Maker): string | undefined {
   return connection === undefined ? profile : `connection ${connection}`;
 }
@@ -36,8 +34,8 @@ function pathOf(maker: string): string {
 }
 
 /**
- * Whether `attach` has written to the profile and `detach` has not; of a connection, whether
- * NetworkManager has it and the dispatcher reports it.
+ * Whether the profile is attached. A connection is attached while NetworkManager has it and the
+ * dispatcher reports it.
  */
 function isAttached(host: Host, { profile, connection }: Maker): boolean {
   if (connection !== undefined)
@@ -55,7 +53,7 @@ function parse(text: string): Remembered | undefined {
   return typeof profile === 'string' ? { maker: { profile }, networks, since } : undefined;
 }
 
-/** What is remembered of every profile that is attached. A file that does not parse is nothing. */
+/** Reads the remembered networks of every attached profile. Skips a file that does not parse. */
 export function readRemembered(host: Host): readonly Remembered[] {
   return host.list(PATHS.networks).flatMap((name) => {
     const remembered = parse(host.read(`${PATHS.networks}/${name}`) ?? '');
@@ -65,7 +63,7 @@ export function readRemembered(host: Host): readonly Remembered[] {
 
 const networkTexts = (networks: readonly Network[]) => networks.map(({ text }) => text);
 
-/** Remembers the networks of a tunnel that has come up. @returns whether that is something new. */
+/** Remembers the networks of a tunnel that came up. @returns whether they are new. */
 export function rememberNetworks(
   host: Host,
   { tunnel, profile, connection, since }: LiveTunnel,
@@ -92,7 +90,7 @@ export function rememberNetworks(
   return true;
 }
 
-/** Forgets what is remembered of a maker. */
+/** Forgets the networks of a maker. */
 export function forgetRemembered(host: Host, maker: Maker): void {
   const text = makerText(maker);
   if (text !== undefined) host.remove(pathOf(text));

@@ -4,7 +4,7 @@ import { parseAddress } from '../net/address.ts';
 import { parseHostName } from '../net/host-name.ts';
 import type { Resolver } from '../tunnel/resolvers.ts';
 
-/** A resolver as JSON holds it: its address, or an object when there is more to say. */
+/** Returns a resolver as JSON: its address, or an object when it has more fields. */
 export function resolverJson({ text, transport, dnssec, serverName }: Resolver): Json {
   if (transport === undefined && dnssec === undefined && serverName === undefined) return text;
   return {
@@ -23,7 +23,7 @@ const detailed = object({
   serverName: optional(text(parseHostName, 'a name')),
 });
 
-/** What `resolverJson` gave. */
+/** Parses the JSON of `resolverJson`. */
 export const resolver: Schema<Resolver> = (json, at) => {
   if (typeof json === 'string') return address(json, at);
   const { address: own, transport, dnssec, serverName } = detailed(json, at);

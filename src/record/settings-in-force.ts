@@ -5,12 +5,12 @@ import type { Settings } from '../policy/settings.ts';
 import type { LockRecord } from './lock-record.ts';
 import { type KeptFolder, keptPath, lastingPath } from './trial.ts';
 
-/** The settings file as the last `lock` read it. */
+/** The settings as the last `lock` read them. */
 const FILE = 'settings.env';
 
 /**
- * Keeps the settings that `lock` loads: a file that is edited, emptied or lost afterwards changes
- * nothing before the next `lock`.
+ * Keeps the settings that `lock` loads: editing or losing the file changes nothing before the next
+ * `lock`.
  */
 export function keepSettings(host: Host, folder: KeptFolder): void {
   host.write(`${folder}/${FILE}`, host.read(PATHS.settings) ?? '', 0o600);
@@ -20,7 +20,7 @@ export function forgetSettings(host: Host): void {
   host.remove(lastingPath(FILE));
 }
 
-/** The kept settings of a locked machine, and where they are. */
+/** Returns a locked machine's kept settings, and their path. */
 function keptSettings(
   host: Host,
   record: LockRecord | undefined,
@@ -31,8 +31,8 @@ function keptSettings(
 }
 
 /**
- * The settings that are in force: those of the last `lock` while the machine is locked by its
- * record, else those of the file.
+ * Returns the settings in force: those of the last `lock` while the record says locked, else the
+ * file's.
  * @throws KillswitchError SETTINGS
  */
 export function settingsInForce(host: Host, record: LockRecord | undefined): Settings {
@@ -40,13 +40,13 @@ export function settingsInForce(host: Host, record: LockRecord | undefined): Set
   return kept === undefined ? loadSettings(host) : readSettingsFile(kept.path, kept.text);
 }
 
-/** Whether the settings file says something else than what is in force. */
+/** Whether the settings file differs from the settings in force. */
 export function settingsChanged(host: Host, record: LockRecord | undefined): boolean {
   const kept = keptSettings(host, record);
   return kept !== undefined && kept.text !== (host.read(PATHS.settings) ?? '');
 }
 
-/** Which lock is in force, as a text that compares: another one may come while DNS is asked. */
+/** Returns the lock in force as a comparable text: another may replace it during a DNS query. */
 export function lockInForce(host: Host, record: LockRecord | undefined): string {
   const { term, locked } = record ?? {};
   const kept = keptSettings(host, record)?.text;

@@ -5,9 +5,9 @@ import { openConnections, tcpSockets } from '../machine/tcp-sockets.ts';
 import { parseSession, type Session, sessionText } from '../net/session.ts';
 import { stateOrNothing } from './state-file.ts';
 
-/** No session survives a reboot, so neither does this. */
+/** No session survives a reboot, so the file lies in /run. */
 export const SSH_SESSIONS = `${PATHS.runtime}/ssh-sessions`;
-/** A session that is kept. A later connection between the same ends has another inode. */
+/** A kept session. A later connection between the same ends has another inode. */
 interface KeptSession {
   readonly session: Session;
   /** Undefined in a file of an earlier version. */
@@ -24,7 +24,7 @@ function readKept(host: Host): readonly KeptSession[] {
   return stateOrNothing(host, SSH_SESSIONS, FILE) ?? [];
 }
 
-/** Of the sessions that were kept, those that are still open. */
+/** Returns the kept sessions that are still open. */
 function openKept(host: Host): { readonly open: readonly KeptSession[]; readonly ended: boolean } {
   const all = readKept(host);
   if (all.length === 0) return { open: [], ended: false };
@@ -36,7 +36,7 @@ function openKept(host: Host): { readonly open: readonly KeptSession[]; readonly
   return { open, ended: open.length < all.length };
 }
 
-/** Sessions that the rules keep open: none that has ended. */
+/** Reads the open sessions that the rules let through. */
 export function readSshSessions(host: Host): readonly Session[] {
   return openKept(host).open.map(({ session }) => session);
 }
@@ -57,16 +57,13 @@ function write(host: Host, sessions: readonly KeptSession[]): void {
   host.write(SSH_SESSIONS, `${JSON.stringify(json)}\n`, 0o600);
 }
 
-/**
- * Forgets the sessions that have ended, for a caller that holds the lock and has loaded rules
- * without them.
- */
+/** Forgets the ended sessions. The caller holds the lock and has loaded rules without them. */
 export function forgetEndedSessions(host: Host): void {
   const { open, ended } = openKept(host);
   if (ended) write(host, open);
 }
 
-/** Keeps those of these that are open, and of the ones that were kept before. */
+/** Keeps the open ones of these and of the previously kept sessions. */
 export function keepSshSessions(host: Host, added: readonly Session[]): readonly Session[] {
   const connections = openConnections(tcpSockets(host));
   const fresh = added.flatMap((session) => {

@@ -5,8 +5,8 @@ import { type Parsed, parseState, type Schema } from '../machine/schema.ts';
 import { printable } from '../net/printable.ts';
 
 /**
- * Why root does not believe a file of ours: another account wrote it, or could. Undefined when root
- * alone could.
+ * Says why a state file is refused: another account wrote it, or could. Undefined when only root
+ * could.
  */
 function distrust(host: Host, path: string): string | undefined {
   const owned = host.owner(path);
@@ -18,15 +18,18 @@ function distrust(host: Host, path: string): string | undefined {
     : `others than root may write it (mode ${owned.mode.toString(8)})`;
 }
 
-/** Whether root alone can write to a folder: else the door says which one to close. */
+/**
+ * Whether only root can write to a folder. Otherwise the file door's error names the folder to
+ * close.
+ */
 export function isRoots(host: Host, folder: string): boolean {
   const owned = host.owner(folder);
   return owned === undefined || (owned.uid === 0 && (owned.mode & 0o022) === 0);
 }
 
 /**
- * The text of a state file that root wrote; undefined when there is none. It is a refusal when
- * anybody else wrote it or could have.
+ * Reads a state file that root wrote; undefined when there is none. Refuses a file that another
+ * account wrote or could have written.
  * @throws KillswitchError FILES when it cannot be read, OWNER when others can write to a folder
  * above it.
  */
@@ -37,15 +40,15 @@ export function stateText(host: Host, path: string): Parsed<string> | undefined 
     const value = host.read(path);
     return value === undefined ? undefined : { value };
   } catch (thrown) {
-    // What cannot be read now, a full table of files say, may be read later: that is no refusal. A
-    // folder that others can write to is not the file's fault: the error says how to close it.
+    // A failed read, as with a full file table, may succeed later, so it is no refusal. A folder
+    // that others can write to is not the file's fault: the error says how to close it.
     if (!(thrown instanceof KillswitchError) || thrown.code === 'FILES' || thrown.code === 'OWNER')
       throw thrown;
     return { refused: printable(thrown.message) };
   }
 }
 
-/** A state file as its schema reads it; undefined when there is none. */
+/** Reads a state file by its schema; undefined when there is none. */
 export function readState<Value>(
   host: Host,
   path: string,
@@ -56,8 +59,8 @@ export function readState<Value>(
 }
 
 /**
- * The fact in a state file; undefined when there is none or it is refused, where less passes
- * without it.
+ * Reads a state file's fact; undefined when there is none or it is refused. For facts without which
+ * less passes.
  */
 export function stateOrNothing<Value>(
   host: Host,

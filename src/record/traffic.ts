@@ -5,22 +5,22 @@ import { field, type Json, parseJson } from '../machine/json.ts';
 import type { LiveTunnel } from './live-tunnels.ts';
 
 /**
- * What goes through a tunnel. `flowing`: packets came in since the last look. `quiet`: none did,
- * and hardly any left. `silent`: many left, and none came in for long. `unknown`: its device is not
+ * A tunnel's traffic. `flowing`: packets came in since the last look. `quiet`: none came in, and
+ * hardly any left. `silent`: many left, and none came in for long. `unknown`: its device is not
  * counted here.
  */
 export interface Traffic {
   readonly state: 'flowing' | 'quiet' | 'silent' | 'unknown';
-  /** How many seconds back that counts from. */
+  /** The period of that state, in seconds back from now. */
   readonly seconds: number;
 }
 
-/** A device's counters, and when they were looked at. Times are seconds since 1970. */
+/** A device's counters, and the time of the look. Times are seconds since 1970. */
 interface Reading {
-  /** Of which tunnel: when it was reported. */
+  /** The report time of the counted tunnel. */
   readonly since: number;
   readonly received: number;
-  /** What had left when the last packet came in. */
+  /** The sent packets when the last packet came in. */
   readonly sent: number;
   /** When `received` was last seen to grow. */
   readonly grew: number;
@@ -29,13 +29,14 @@ interface Reading {
 
 const FILE = `${PATHS.runtime}/traffic`;
 /**
- * A server that answers nothing for so many seconds. OpenVPN's own pings do not reach the device.
+ * Seconds without an answer after which a server counts as silent. OpenVPN's own pings do not reach
+ * the device.
  */
 const LONG = 30;
-/** Packets that may leave without an answer: what a machine says by itself on a new link. */
+/** Packets that may leave without an answer: a machine sends a few by itself on a new link. */
 const UNANSWERED = 10;
 
-/** Packets received and sent by device (proc(5), /proc/net/dev). */
+/** Returns packets received and sent by device (proc(5), /proc/net/dev). */
 function countersOf(
   host: Host,
 ): ReadonlyMap<string, { readonly received: number; readonly sent: number }> {
@@ -66,7 +67,7 @@ function parseReading(json: Json | undefined): Reading | undefined {
     : undefined;
 }
 
-/** What an earlier look left. A file that others may have written, or that is damaged, is none. */
+/** Reads the previous look's file; undefined when others may have written it, or it is damaged. */
 function earlier(host: Host): Json | undefined {
   try {
     return parseJson(host.read(FILE) ?? '');
@@ -80,7 +81,7 @@ function keep(host: Host, readings: Readonly<Record<string, Reading>>): void {
   try {
     host.write(FILE, `${JSON.stringify(readings)}\n`, 0o600);
   } catch (thrown) {
-    // A full or read-only /run takes nothing from the answer.
+    // The answer does not need the file: /run may be full or read-only.
     if (!(thrown instanceof KillswitchError)) throw thrown;
   }
 }
@@ -97,9 +98,8 @@ function judge(
 }
 
 /**
- * What goes through each live tunnel, by its device, from the kernel's counters and those of the
- * last look, of which it leaves the new ones. Without an earlier look it counts from when the
- * tunnel was reported.
+ * Returns each live tunnel's traffic by device. Compares the kernel's counters with those of the
+ * last look, and saves the new ones. Without an earlier look it counts from the tunnel's report.
  */
 export function readTraffic(host: Host, live: readonly LiveTunnel[]): ReadonlyMap<string, Traffic> {
   if (live.length === 0) return new Map();

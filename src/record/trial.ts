@@ -5,8 +5,8 @@ import type { LockRecord } from './lock-record.ts';
 import { SSH_SESSIONS } from './ssh-sessions.ts';
 
 /**
- * What a lock keeps, with the modes of the files. The settings last: with them a lock on trial is
- * whole.
+ * The files that a lock keeps, with their modes. The settings come last: with them a lock on trial
+ * is complete.
  */
 export const KEPT = {
   'base.nft': 0o600,
@@ -18,33 +18,36 @@ export const KEPT = {
 } as const;
 export type Kept = keyof typeof KEPT;
 
-/** Where a lock keeps its files: one on trial in memory, one that lasts on the disk. */
+/** The folder of a lock's files: in memory on trial, on disk for one that lasts. */
 export type KeptFolder = typeof PATHS.state | typeof PATHS.trial;
 
 export function keptFolder(record: LockRecord | undefined): KeptFolder {
   return record?.term?.kind === 'trial' ? PATHS.trial : PATHS.state;
 }
 
-/** Where to read a file of the lock in force: on trial, what is not there yet is that of before. */
+/**
+ * Returns the path of a file of the lock in force. On trial, a missing file falls back to the
+ * previous lock's.
+ */
 export function keptPath(host: Host, record: LockRecord | undefined, file: Kept): string {
   const path = `${keptFolder(record)}/${file}`;
   return host.exists(path) ? path : lastingPath(file);
 }
 
-/** Where it is of the lock that lasts, with which the machine boots. */
+/** Returns the file's path for the lock that lasts, with which the machine boots. */
 export function lastingPath(file: Kept): string {
   return `${PATHS.state}/${file}`;
 }
 
 const SESSIONS_BEFORE = `${PATHS.trial}/ssh-sessions`;
 
-/** Keeps what a trial changes outside of its folder. */
+/** Saves the files outside the trial's folder that a trial changes. */
 export function beginTrial(host: Host): void {
   forgetTrial(host);
   host.write(SESSIONS_BEFORE, host.read(SSH_SESSIONS) ?? '', 0o600);
 }
 
-/** Gives that back. */
+/** Restores the files that `beginTrial` saved. */
 export function endTrial(host: Host): void {
   const sessions = host.read(SESSIONS_BEFORE);
   if (sessions === '') host.remove(SSH_SESSIONS);
@@ -52,8 +55,8 @@ export function endTrial(host: Host): void {
 }
 
 /**
- * Makes what is on trial last.
- * @throws KillswitchError FILES when it is not whole; nothing is changed then.
+ * Makes the lock on trial last.
+ * @throws KillswitchError FILES when it is incomplete; nothing is changed then.
  */
 export function adoptTrial(host: Host): void {
   const texts = new Map(

@@ -8,10 +8,7 @@ import { namedRemotes, profilePaths } from './known-endpoints.ts';
 import type { LiveTunnel } from './live-tunnels.ts';
 import type { Answer } from './pins.ts';
 
-/**
- * The profile that made a tunnel, when it is one of those that `lock` reads; undefined when that is
- * not known.
- */
+/** Returns the profile that made a tunnel, if `lock` reads it; undefined when it is unknown. */
 function profileOf(
   host: Host,
   settings: Settings,
@@ -29,7 +26,7 @@ function profileOf(
   );
 }
 
-/** The names that a tunnel's own profile holds: its resolvers are asked for no other. */
+/** Returns the names in a tunnel's own profile: its resolvers are asked for no other name. */
 export function namesOfTunnel(
   host: Host,
   settings: Settings,
@@ -41,8 +38,8 @@ export function namesOfTunnel(
 }
 
 /**
- * The addresses that the clients of live tunnels are connected to, for each name of the tunnel's
- * own profile. NetworkManager does not tell them.
+ * Returns the addresses that live tunnels' clients are connected to, for each name of their own
+ * profile. NetworkManager does not report them.
  */
 export function usedAddresses(
   host: Host,
@@ -63,9 +60,9 @@ export function usedAddresses(
 }
 
 /**
- * What a connection says of the names in its own profile: its server stands behind each name that
- * OpenVPN can have taken, by port, transport and family. Which of several it was, nobody tells a
- * hook.
+ * Returns a connection's address as the answer for each name of its own profile that OpenVPN can
+ * have used, by port, transport and family. With several such names, OpenVPN does not tell a hook
+ * which one it used.
  */
 export function connectionAnswers(
   host: Host,
