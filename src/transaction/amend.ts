@@ -16,18 +16,18 @@ import { rulesetsOf } from '../ruleset/compile.ts';
 import type { Applied } from './apply.ts';
 import type { Converged } from './converge.ts';
 
-/** A program that has not ended by then leaves the hook time for the long way. */
+/** Limit for one program. A program that exceeds it leaves the hook time for the long way. */
 const SHORT_MILLISECONDS = 6_000;
 
-/** The one tunnel that a hook is about: it has come, or it has gone. */
+/** The one tunnel that the hook reports: it came, or it went. */
 export type Change = { readonly came: LiveTunnel } | { readonly went: LiveTunnel };
 
 /**
- * The short way of the hooks: adds the rules of one live tunnel to what the last transaction left,
- * or takes them away, without the lock and without reading and comparing every rule. The run that
- * commits also shows that the rules still are as they were left. Undefined whenever anything is not
- * as expected; then `convergeAlone` puts it right. `base` need not hold the profiles' endpoints: no
- * tunnel changes them.
+ * The hooks' short way: adds or removes one live tunnel's rules on top of the last transaction. It
+ * takes no lock, and neither reads nor compares every rule. The run that commits also checks that
+ * the rules are still the last transaction's. Returns undefined on anything unexpected; then
+ * `convergeAlone` corrects the rules. `base` may lack the profiles' endpoints: no tunnel changes
+ * them.
  */
 export function amendRules(
   host: Host,
@@ -78,7 +78,7 @@ function appliedOf({ added, removed }: Amendment): Applied {
 
 const tunnelOf = ({ tunnel }: LiveTunnel) => tunnel;
 
-/** The tunnels that were loaded before, when nothing but this change has happened since. */
+/** Returns the previously loaded tunnels, if only this change has happened since. */
 function loadedBefore(
   live: readonly LiveTunnel[],
   last: readonly string[],

@@ -10,16 +10,16 @@ import { hasLegacyTables } from '../machine/world.ts';
 import { printable } from '../net/printable.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 
-/** How a ruleset came into the kernel. */
+/** How a ruleset got into the kernel. */
 export type Applied = 'unchanged' | 'added' | 'removed' | 'amended' | 'replaced';
 
 /**
- * A transaction that is refused although nothing else changed the rules meanwhile is tried once
- * more, one that others outran as often.
+ * Limit of tries when other programs change the rules first. A transaction refused without such a
+ * change gets one more try.
  */
 const MOST_TRIES = 20;
 
-/** A run as lines for an error: the command, then what it said. */
+/** Returns a run as lines for an error: the command, then its output. */
 function transcript({ program, args }: Command, { status, stderr }: Output): readonly string[] {
   const said = stderr.trim().split('\n').slice(0, 8).map(printable);
   return [
@@ -28,7 +28,7 @@ function transcript({ program, args }: Command, { status, stderr }: Output): rea
   ];
 }
 
-/** Whether the first restore program that was asked about is of the nft kind, by host. */
+/** Caches, by host, whether the first restore program found is of the nft kind. */
 const nftKinds = new WeakMap<Host, boolean>();
 
 function isNftKind(host: Host, [restore]: Backend['restores']): boolean {
@@ -40,7 +40,7 @@ function isNftKind(host: Host, [restore]: Backend['restores']): boolean {
   return isNft;
 }
 
-/** What the look of a backend says, by the short way where there is one. */
+/** Runs a backend's look, by the short way where there is one. */
 export function lookOutputs(host: Host, { look, restores }: Backend): readonly Output[] {
   const run = (command: Command) => host.run(command);
   if (host.has('nft') && !hasLegacyTables(host) && isNftKind(host, restores)) {
@@ -53,18 +53,20 @@ export function lookOutputs(host: Host, { look, restores }: Backend): readonly O
   for (const command of look) {
     const output = run(command);
     outputs.push(output);
-    // The next one would hang as long.
+    // The next program would hang as long.
     if (output.status === null) break;
   }
   return outputs;
 }
 
-/** What of ours is in the kernel now. */
+/** Reads this product's rules from the kernel. */
 export function look(host: Host, backend: Backend): Survey {
   return backend.survey(lookOutputs(host, backend));
 }
 
-/** The same; undefined where the backend does not work, so that it can hold nothing of ours. */
+/**
+ * Reads this product's rules, or undefined where the backend does not work and so can hold none.
+ */
 export function lookIfItWorks(host: Host, backend: Backend): Survey | undefined {
   return orElse(
     () => look(host, backend),
@@ -80,8 +82,8 @@ interface Failure {
 }
 
 /**
- * A commit that cannot even start, as when the time is over, is one that failed: what was committed
- * before it must be told.
+ * Runs a commit. One that cannot start, as after the deadline, counts as failed: the error must
+ * still report the earlier commits.
  */
 function runOrSay(host: Host, command: Command): Output {
   return orElse(
@@ -90,17 +92,14 @@ function runOrSay(host: Host, command: Command): Output {
   );
 }
 
-/**
- * Checks all, then commits all. A commit that fails does not keep the next family from being
- * locked.
- */
+/** Runs every check, then every commit. A failed commit does not stop the next family's lock. */
 function attempt(host: Host, { check, commit }: Transaction): Failure | undefined {
   for (const command of check) {
     const output = host.run(command);
     if (output.status !== 0)
       return { stage: 'check', committed: 0, detail: transcript(command, output) };
   }
-  // Before the first commit nothing has changed: then what was thrown says all.
+  // A throw at the first commit needs no report: nothing has changed yet.
   const outputs = commit.map((command, index) => ({
     command,
     output: index === 0 ? host.run(command) : runOrSay(host, command),
@@ -127,10 +126,7 @@ function refused({ stage, committed, detail }: Failure): KillswitchError {
     : new KillswitchError('REFUSED', `the kernel refused the rules (${stage})`, next, detail);
 }
 
-/**
- * What is there after half a commit; when even that cannot be read, the half commit is what has to
- * be told.
- */
+/** Reads the rules after half a commit. If that fails too, throws the error for the half commit. */
 function lookAfter(host: Host, backend: Backend, failure: Failure): Survey {
   try {
     return look(host, backend);
@@ -143,7 +139,7 @@ function sameRules(a: Survey, b: Survey): boolean {
   return differencesOf(a.image, b.image).length === 0;
 }
 
-/** The first differences as lines. */
+/** Returns the first differences as lines. */
 export function differenceLines(differences: readonly Difference[], most = 8): readonly string[] {
   const lines = differences
     .slice(0, most)
@@ -156,9 +152,9 @@ export function differenceLines(differences: readonly Difference[], most = 8): r
 
 /**
  * Brings the kernel to a ruleset: look, check, commit, verify. With `grown` it first tries to add
- * only what `target` has over it.
- * @throws KillswitchError REFUSED or PARTLY when the kernel will not take it, VERIFY when something
- * else is there afterwards.
+ * only the rules that `target` has beyond it.
+ * @throws KillswitchError REFUSED or PARTLY when the kernel refuses it, VERIFY when the kernel
+ * holds other rules afterwards.
  */
 export function apply(host: Host, backend: Backend, target: Ruleset, grown?: Ruleset): Applied {
   const expected = backend.image(target);
@@ -177,8 +173,8 @@ export function apply(host: Host, backend: Backend, target: Ruleset, grown?: Rul
         ? lookAfter(host, backend, failure)
         : look(host, backend);
     if (failure !== undefined) {
-      // Refused because somebody else was faster: the survey it was made for no longer holds.
-      // Otherwise one more try, then it is final.
+      // Refused because another program was faster: the survey is out of date. Otherwise try once
+      // more, then give up.
       if (sameRules(found, after) && ++unexplained > 1) throw refused(failure);
     } else if (
       tries >= 1 &&
@@ -193,8 +189,8 @@ export function apply(host: Host, backend: Backend, target: Ruleset, grown?: Rul
   }
   const differences = differencesOf(expected, found.image);
   if (differences.length > 0 && applied !== 'unchanged' && sameReasons(expected, found.image)) {
-    // The kernel took our text whole and lists every rule in its place, in words we do not expect:
-    // a newer tool, not another ruleset.
+    // The kernel took the whole text and lists every rule in its place, in unexpected words: a
+    // newer tool, not another ruleset.
     host.log({
       level: 'warn',
       event: 'spelling',
@@ -213,7 +209,7 @@ export function apply(host: Host, backend: Backend, target: Ruleset, grown?: Rul
   return applied;
 }
 
-/** Takes everything of ours out of the kernel, and puts the builtin chains' policies back. */
+/** Removes this product's rules from the kernel, and restores the builtin chains' policies. */
 export function removeRules(
   host: Host,
   backend: Backend,

@@ -13,14 +13,17 @@ import { readLockRecord } from '../record/lock-record.ts';
 import { type Answer, isRootsOwn, type Origin } from '../record/pins.ts';
 import { namesOfTunnel } from '../record/tunnel-names.ts';
 
-/** The live tunnels that are not gone: nobody should wait in vain for the resolvers of another. */
+/**
+ * Returns the live tunnels whose device exists: a query to another tunnel's resolvers would only
+ * time out.
+ */
 function presentTunnels(host: Host): readonly LiveTunnel[] {
   const live = readLiveTunnels(host);
   const gone = staleTunnels(host, live);
   return live.filter((each) => !gone.includes(each));
 }
 
-/** Whom resolv.conf(5) names. */
+/** Reads the resolvers of resolv.conf(5). */
 function systemResolvers(host: Host): readonly string[] {
   return readAnybodys(host, PATHS.resolvConf)
     .split('\n')
@@ -31,8 +34,8 @@ function systemResolvers(host: Host): readonly string[] {
 }
 
 /**
- * DNS answers as pins take them: a VPN's server may not point at this machine, its LAN or a private
- * network.
+ * Turns DNS answers into pins' answers. Of a VPN server's answer it skips addresses of this
+ * machine, its LAN and private networks.
  */
 function answersOf(
   host: Host,
@@ -54,8 +57,8 @@ function answersOf(
 }
 
 /**
- * Asks the system's resolvers for every name. While a tunnel is up their answers come from its
- * server or past it, and count as its.
+ * Asks the system's resolvers for every name. While a tunnel is up, their answers count as its
+ * server's: they come from that server, or past it.
  */
 function askSystem(
   host: Host,
@@ -73,7 +76,7 @@ function askSystem(
 
 /**
  * Asks each tunnel's resolvers for the names of the tunnel's own profile, from the tunnel's own
- * address: an answer that comes by another way is dropped (the rule tunnel-address).
+ * address. The rule tunnel-address drops an answer that comes another way.
  */
 function askTunnels(
   host: Host,
@@ -97,8 +100,9 @@ function askTunnels(
 }
 
 /**
- * How names of VPN servers are asked for: hosts(5) first, as far as it is not ours. Then the
- * system's resolvers while nothing is locked, and the tunnels' while it is.
+ * Returns the way to resolve names of VPN servers: the owner's lines in hosts(5) first. Then the
+ * system's resolvers while nothing is locked, else the tunnels' resolvers. `seconds` limits the
+ * wait.
  */
 export function askNow(host: Host, settings: Settings, seconds: number): Ask {
   return (names) => {

@@ -12,8 +12,8 @@ import { keptFolder } from '../record/trial.ts';
 import { compile } from '../ruleset/compile.ts';
 
 /**
- * The base as text for the boot: no tunnel is live then, and what the last connections had stays
- * shut.
+ * Returns the base rules as text for the boot. It has no live tunnel, and keeps the last
+ * connections' networks shut.
  */
 export function baseTexts(
   host: Host,
@@ -25,8 +25,8 @@ export function baseTexts(
 }
 
 /**
- * Writes the base for the boot anew on a locked machine: a connection may have had other networks
- * than the one before.
+ * Rewrites the base rules for the boot on a locked machine: a connection may bring other networks
+ * than the previous one.
  */
 export function renewBaseTexts(host: Host): void {
   host.exclusively(() => {

@@ -17,13 +17,13 @@ import type { FormerTunnel } from '../tunnel/former-tunnel.ts';
 import { type Applied, apply } from './apply.ts';
 import { removeLeftDevices } from './remove-left-devices.ts';
 
-/** What a convergence came to. */
+/** The result of a convergence. */
 export interface Converged {
   readonly policy: Policy;
   readonly applied: Applied;
 }
 
-/** The live tunnels, and what former ones keep shut. */
+/** The live tunnels, and the networks that former ones keep shut. */
 interface Found {
   readonly live: readonly LiveTunnel[];
   readonly former: readonly FormerTunnel[];
@@ -35,7 +35,7 @@ function find(host: Host): Found {
 }
 
 /**
- * Settles tunnels whose end nobody reported, so that a later device of the same name inherits
+ * Settles tunnels that ended without a report, so that a later device of the same name inherits
  * nothing.
  */
 function prune(host: Host, except: InterfaceName | undefined): void {
@@ -47,7 +47,7 @@ function prune(host: Host, except: InterfaceName | undefined): void {
       message: `${path} was not believed and is gone: ${why}`,
     });
   }
-  // Before their records go: these say whose the devices were.
+  // Before their records go: these name the devices' owners.
   removeLeftDevices(host, except);
   const { live, returning, reconnecting } = settleTunnels(host, except);
   for (const device of live)
@@ -71,10 +71,10 @@ function prune(host: Host, except: InterfaceName | undefined): void {
 }
 
 /**
- * Makes the kernel hold the base and every live tunnel, for a caller that holds the lock. Each hook
- * has written its own tunnel file before; whoever comes last reads all of them, so that hooks of
- * several tunnels at once all end up in the kernel. `added` names a device whose rules may just be
- * added; `portal` is opened unless a tunnel is live.
+ * Makes the kernel hold the base and every live tunnel. The caller holds the lock. Each hook has
+ * written its own tunnel file, and the last one reads them all, so simultaneous hooks all end up in
+ * the kernel. `added` names a device whose rules may be added without a reload. `portal` is opened
+ * unless a tunnel is live.
  */
 export function convergeAlone(
   host: Host,
@@ -96,7 +96,7 @@ export function convergeAlone(
     const applied = apply(host, backend, ruleset, grown);
     const outputs = backend.fingerprint.map((command) => host.run(command));
     const now = find(host);
-    // A hook that takes the short way, or one without flock(1), may have come in between. It ends:
+    // A hook on the short way, or one without flock(1), may have come in between. The loop ends:
     // each hook writes once.
     if (JSON.stringify(found) === JSON.stringify(now) || rounds > 50) {
       if (outputs.every(({ status }) => status === 0)) {
@@ -115,7 +115,7 @@ export function convergeAlone(
 
 const tunnelOf = ({ tunnel }: LiveTunnel) => tunnel;
 
-/** What should have been loaded before a tunnel came. */
+/** Returns the policy without one device's tunnel: the one that was loaded before it came. */
 function withoutTunnel(
   host: Host,
   base: Base,

@@ -3,8 +3,8 @@ import { PATHS } from '../host/paths.ts';
 import { type Moment, momentIn } from '../machine/moment.ts';
 
 /**
- * A moment from now on which `due` runs: by a timer that outlives this process, its terminal and
- * its session.
+ * Schedules `due` in so many seconds, by a timer that outlives this process, its terminal and its
+ * session. Returns that moment.
  */
 export function dueIn(host: Host, seconds: number): Moment {
   const moment = momentIn(host, seconds);

@@ -19,18 +19,18 @@ import { endOffloaded } from './end-offloaded.ts';
 import { followAlone } from './follow.ts';
 import { unlockAlone } from './lock.ts';
 
-/** What `due` came to. */
+/** The result of `due`. */
 export type Due = 'nothing' | 'waits' | 'locked' | 'unlocked' | 'went-back' | 'portal-closed';
 
-/** Seconds after which it is tried again, when it could not be done. */
+/** Seconds until a failed `due` is tried again. */
 const AGAIN_SECONDS = 10;
 
-/** A trial that is being confirmed lasts so long at least. */
+/** Seconds that a trial still lasts while it is being confirmed. */
 const ADOPT_SECONDS = 60;
 
 /**
- * What a timed lock or unlock has left for now: the opposite; and a portal whose time is over,
- * which is closed. Before its moment, and without one, nothing.
+ * Carries out an expired term: unlocks after a timed lock, locks after a timed unlock, reverts a
+ * trial. Also closes an expired portal. Does nothing before the expiry, or without a term.
  */
 export function carryOutDue(host: Host): Due {
   try {
@@ -61,9 +61,9 @@ function dueAlone(host: Host): Due {
     unlockAlone(host);
     return 'unlocked';
   }
-  // With the settings, endpoints and backend of before: nobody is there to answer for a file that
-  // has mistakes. The rules before the record, which a full disk refuses: until it is written, the
-  // next `due` begins anew.
+  // Uses the previous settings, endpoints and backend: no person is there to fix a mistake in the
+  // file. Loads the rules before it writes the record, which a full disk refuses. Until that write
+  // the next `due` starts over.
   const locked = opposite(written);
   followAlone(host, locked);
   endOffloaded(host);
@@ -72,8 +72,8 @@ function dueAlone(host: Host): Due {
 }
 
 /**
- * Takes back a lock on trial. The record goes last: when something fails before, the next `due`
- * begins anew.
+ * Reverts a lock on trial. Writes the record last: after an earlier failure the next `due` starts
+ * over.
  */
 function goBack(host: Host, written: LockRecord): Due {
   const previous = lasting(written);
@@ -85,15 +85,15 @@ function goBack(host: Host, written: LockRecord): Due {
   return 'went-back';
 }
 
-/** Makes a timed lock one that lasts. False when none waits. */
+/** Makes a timed lock or a lock on trial last. Returns false when there is none. */
 export function confirmLock(host: Host): boolean {
   return host.exclusively(() => {
     const record = readLockRecord(host);
     if (record?.locked !== true || record.term === undefined) return false;
     const onTrial = record.term.kind === 'trial';
     if (onTrial) {
-      // What is kept for the boot is what the kernel has taken; its time must not be over between
-      // the two.
+      // Keep for the boot only rules that the kernel has accepted. The trial must not expire in
+      // between.
       const longer: LockRecord = {
         ...record,
         term: { kind: 'trial', ends: dueIn(host, ADOPT_SECONDS) },

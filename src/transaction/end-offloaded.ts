@@ -4,8 +4,8 @@ import { readFlowtables } from '../machine/flowtables.ts';
 import { printable } from '../net/printable.ts';
 
 /**
- * What became of connections that the kernel forwards past every rule; `why` says what kept them
- * from being ended.
+ * The fate of connections that the kernel forwards past every rule. `why` says why they were not
+ * ended.
  */
 export type Ended =
   | { readonly kind: 'none' }
@@ -17,10 +17,10 @@ export const GET_CONNTRACK = 'sudo apt install conntrack; sudo ovpn-killswitch l
 const END: Command = { program: 'conntrack', args: ['-D', '-u', 'OFFLOAD'] };
 
 /**
- * Ends connections that a flowtable has taken over: the kernel asks no rule about their packets,
- * only whether conntrack still has them. What comes after passes the forward chain again: what it
- * refuses is never confirmed, and only confirmed connections are taken over (Linux,
- * net/netfilter/nft_flow_offload.c). So it has to be done after the rules are in force.
+ * Ends connections that a flowtable has taken over. The kernel checks no rule for their packets,
+ * only that conntrack still knows the connection. Call it once the rules are in force: later
+ * packets pass the forward chain again. A connection that this chain refuses is never confirmed,
+ * and a flowtable takes only confirmed ones (Linux, net/netfilter/nft_flow_offload.c).
  */
 export function endOffloaded(host: Host): Ended {
   const flowtables = readFlowtables(host);
@@ -31,7 +31,7 @@ export function endOffloaded(host: Host): Ended {
       : mayGoOn(host, flowtables, 'conntrack is not installed');
   }
   const { status, stderr } = host.run(END);
-  // conntrack(8) ends with 1 when there was nothing to delete, and says how much there was.
+  // conntrack(8) exits with 1 when there was nothing to delete, and prints the count.
   const [, count] = /(\d+) flow entries have been deleted/.exec(stderr) ?? [];
   if (count !== undefined)
     return count === '0' ? { kind: 'none' } : { kind: 'ended', count: Number(count) };

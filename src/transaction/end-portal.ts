@@ -7,9 +7,9 @@ import { readWrittenRecord, writeLockRecord } from '../record/lock-record.ts';
 import { throughPortal } from '../ruleset/sections.ts';
 import { lookIfItWorks } from './apply.ts';
 
-/** What one rule of a portal has let through. */
+/** The traffic that one rule of a portal let through. */
 export interface Passed {
-  /** Whose. */
+  /** The account's user id. */
   readonly uid: number;
   /** An address or a network. */
   readonly to: string;
@@ -19,10 +19,7 @@ export interface Passed {
   readonly bytes: number;
 }
 
-/**
- * What a portal has let through, by the counters of its rules: those that were asked for nothing
- * are left out.
- */
+/** Reads a portal's traffic from the counters of its rules. Skips rules that no packet matched. */
 export function passedOf(backend: Backend, found: Image, portal: Portal): readonly Passed[] {
   const ours = (image: Image) =>
     image.flatMap(({ rules }) => rules.filter(({ id }) => id === 'portal'));
@@ -57,8 +54,8 @@ export interface EndingPortal {
 }
 
 /**
- * What the portal of the record has let through; undefined without one. The counters go with its
- * rules, so this is asked before.
+ * Reads the traffic of the record's portal; undefined without a portal. Call before the rules go:
+ * the counters go with them.
  */
 export function endingPortal(host: Host): EndingPortal | undefined {
   const portal = readWrittenRecord(host)?.portal?.portal;
@@ -69,7 +66,7 @@ export function endingPortal(host: Host): EndingPortal | undefined {
   return { uid: portal.uid, passed };
 }
 
-/** Takes the portal out of the record and logs what went through it, once its rules are gone. */
+/** Removes the portal from the record and logs its traffic. Call once its rules are gone. */
 export function forgetPortal(host: Host, ended: EndingPortal | undefined): void {
   if (ended === undefined) return;
   const record = readWrittenRecord(host);

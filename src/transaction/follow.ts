@@ -20,17 +20,17 @@ import { type Converged, convergeAlone } from './converge.ts';
 import { endingPortal, forgetPortal, type Passed } from './end-portal.ts';
 import { type Locked, lockAlone } from './lock.ts';
 
-/** What following the live tunnels came to. */
+/** The result of following the live tunnels. */
 export type Followed =
   | { readonly kind: 'unlocked' }
   | { readonly kind: 'locked-now'; readonly locked: Locked }
   | { readonly kind: 'followed'; readonly converged: Converged; readonly backend: BackendName };
 
 /**
- * Brings the kernel to the live tunnels, for a hook: with the settings, endpoints and backend of
- * the last `lock`, all read while nobody else changes them. A machine that a human unlocked stays
- * unlocked; one that nobody has decided about is locked. `change` is what the hook has written:
- * then the short way is tried first.
+ * Brings the kernel to the live tunnels, for a hook. Uses the last `lock`'s settings, endpoints and
+ * backend, read under the lock. A machine that a person unlocked stays unlocked; one without any
+ * decision is locked. With `change`, the change that the hook has written, it tries the short way
+ * first.
  */
 export function follow(host: Host, change?: Change): Followed {
   const amended = change === undefined ? undefined : amend(host, change);
@@ -38,25 +38,24 @@ export function follow(host: Host, change?: Change): Followed {
   return host.exclusively(() => {
     const record = readLockRecord(host);
     if (record === undefined) {
-      // A record that is not believed may be of a locked machine: then the connection adds no
-      // endpoint.
+      // A refused record may belong to a locked machine: then the connection adds no endpoint.
       const undecided = refusedRecord(host) === undefined;
       const connected =
         undecided && change !== undefined && 'came' in change ? change.came : undefined;
       return { kind: 'locked-now', locked: lockAlone(host, { connected }) };
     }
     if (!record.locked) return { kind: 'unlocked' };
-    // Who held the lock before has mostly loaded this tunnel too: then nothing is left to do.
+    // The previous holder of the lock has often loaded this tunnel too: then nothing is left to do.
     return (change && amend(host, change)) ?? followAlone(host, record, change);
   });
 }
 
-/** What the long way on a locked machine came to. */
+/** The result of the long way on a locked machine. */
 type FollowedAlone = Extract<Followed, { kind: 'followed' }>;
 
 /**
- * The long way on a machine that is locked by this record, for a caller that holds the lock. It ends
- * a portal: what went through that is in `passed`.
+ * The long way on a machine that this record locks. The caller holds the lock. Ends a portal:
+ * `passed` is its traffic.
  */
 export function followAlone(
   host: Host,
@@ -71,8 +70,8 @@ export function followAlone(
 }
 
 /**
- * The rules in force by this record, for a caller that holds the lock. `added` names a device whose
- * rules may just be added.
+ * Loads the rules in force by this record. The caller holds the lock. `added` names a device whose
+ * rules may be added without a reload.
  */
 export function loadAlone(
   host: Host,
@@ -80,7 +79,7 @@ export function loadAlone(
   options: { readonly added?: InterfaceName | undefined; readonly portal?: Portal | undefined },
 ): FollowedAlone {
   if (hasEndedSession(host)) {
-    // First, so that a hook never takes the short way on rules that still have the session's.
+    // First, so that no hook takes the short way on rules that still hold the session's.
     forgetLastTransaction(host);
     forgetEndedSessions(host);
   }
@@ -98,14 +97,13 @@ export function loadAlone(
   };
 }
 
-/** The short way, on a machine whose lock lasts. */
+/** The short way, on a machine whose lock has no term. */
 function amend(host: Host, change: Change): Followed | undefined {
   const record = readWrittenRecord(host);
-  // Of a portal or a trial, also of one that is over, the rules have to go.
+  // The rules of a portal or a trial, expired ones too, must go.
   if (record?.locked !== true || record.term !== undefined || record.portal !== undefined)
     return undefined;
-  // The short way adds and removes tunnels alone: the rule of a session that has ended needs the
-  // long one.
+  // The short way changes only tunnels. An ended session's rule needs the long way.
   if (hasEndedSession(host)) return undefined;
   const settings = settingsInForce(host, record);
   const { backend } = choose(readWorld(host, settings.backend, record));

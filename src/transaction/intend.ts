@@ -9,7 +9,7 @@ import { readSshSessions } from '../record/ssh-sessions.ts';
 import { compile } from '../ruleset/compile.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 
-/** What should be loaded now, from settings, profiles and live tunnels. */
+/** The ruleset to load now, from settings, profiles and live tunnels. */
 export interface Intended {
   readonly policy: Policy;
   readonly ruleset: Ruleset;
@@ -20,8 +20,8 @@ export interface Intended {
 const NOTHING_KEPT: KeptShut = { records: [], remembered: [], former: [] };
 
 /**
- * What should be loaded on a machine with this record. `learn` goes on where state cannot be read;
- * without it that is an error.
+ * Returns the ruleset for a machine with this record. With `learn` it continues past state that
+ * cannot be read; without it, that throws.
  */
 export function intend(
   host: Host,

@@ -53,40 +53,40 @@ import { endingPortal, forgetPortal } from './end-portal.ts';
 import { missingChains, removeMadeChains } from './made-chains.ts';
 import { removeByNft } from './remove-by-nft.ts';
 
-/** Seconds that a person who locks waits for DNS. */
+/** Seconds that `lock` waits for DNS. */
 export const LOCK_SECONDS = 8;
 
 export interface LockOptions {
-  /** Whether the names of VPN servers are asked for; else what is pinned has to do. */
+  /** Whether to resolve the names of VPN servers. Otherwise the pinned addresses serve. */
   readonly asks?: boolean;
   /**
-   * Whether an open machine is left open when no endpoint is known: its owner would have locked
-   * themselves out.
+   * Whether to refuse to lock an open machine without a known endpoint: its owner would be locked
+   * out.
    */
   readonly needsEndpoint?: boolean;
-  /** SSH sessions to keep open, besides those that were kept before and still are. */
+  /** SSH sessions to keep open, in addition to the kept ones that are still open. */
   readonly sessions?: readonly Session[];
-  /** Whether the sessions that were kept before are forgotten. */
+  /** Whether to forget the previously kept sessions. */
   readonly forgetsSessions?: boolean;
-  /** Whether what reconnects or has ended is forgotten: only a human decides so. */
+  /** Whether to forget tunnels that reconnect or have ended: only a person decides so. */
   readonly forgetsFormers?: boolean;
   /** The tunnel whose hook locks an open machine: its client must be able to reconnect. */
   readonly connected?: LiveTunnel | undefined;
   /**
-   * Seconds until it is taken back by itself, unless it is confirmed: an open machine opens again,
-   * a locked one goes back to its last lock.
+   * Seconds until an unconfirmed lock reverts: an open machine opens again, a locked one restores
+   * its previous lock.
    */
   readonly seconds?: number | undefined;
 }
 
-/** What `lock` did. */
+/** The result of `lock`. */
 export interface Locked extends Converged {
   readonly base: Base;
   readonly known: Gathered;
   readonly choice: Choice;
-  /** Whether there is an earlier lock that it is taken back to. */
+  /** Whether it is on trial: an earlier lock returns unless it is confirmed. */
   readonly onTrial: boolean;
-  /** What became of connections that passed no rule before. */
+  /** The fate of connections that passed no rule before. */
   readonly offloaded: Ended;
 }
 
@@ -97,8 +97,7 @@ const DUMPS: readonly { readonly file: string; readonly command: Command }[] = [
 ];
 
 /**
- * Keeps a copy of every rule that was there, for people: `unlock` itself needs only the chain
- * policies.
+ * Saves every existing rule as a text for people. `unlock` itself needs only the chain policies.
  */
 function saveDumps(host: Host): void {
   for (const { file, command } of DUMPS) {
@@ -109,8 +108,8 @@ function saveDumps(host: Host): void {
 }
 
 /**
- * The chain policies `unlock` must give back: those of the record while locked, else those of now,
- * else what Linux starts with.
+ * Returns the chain policies for `unlock` to restore: the record's while locked, else the present
+ * ones, else Linux's defaults.
  */
 function policiesBefore(
   record: LockRecord | undefined,
@@ -122,8 +121,8 @@ function policiesBefore(
 }
 
 /**
- * The builtin chains that iptables makes for us: those of the record while locked, else those that
- * are missing before its first rule. A second wall may come to a lock that had none.
+ * Returns the builtin chains that iptables creates for us: the record's while locked, else those
+ * missing before its first rule. A lock without a second wall may gain one.
  */
 function madeHere(
   host: Host,
@@ -138,7 +137,7 @@ function madeHere(
     : record.made;
 }
 
-/** The other backend, when something of ours is there from an earlier lock. */
+/** Removes an earlier lock's rules from the other backend. */
 function removeOther(host: Host, name: BackendName, before: readonly ChainPolicy[]): void {
   for (const other of installedBackends(host))
     if (other.name !== name)
@@ -150,12 +149,12 @@ function removeOther(host: Host, name: BackendName, before: readonly ChainPolicy
 }
 
 /**
- * Locks the machine, or brings a locked one to its settings: reads profiles and settings anew,
- * saves what was there before the first change, loads the base and every live tunnel, and keeps the
- * base as text for the boot.
+ * Locks the machine, or brings a locked one to its settings. Reads profiles and settings again, and
+ * saves the previous state before the first change. Loads the base and every live tunnel, and keeps
+ * the base as text for the boot.
  */
 export function lockMachine(host: Host, options: LockOptions = {}): Locked {
-  // DNS may take its time: hooks must not wait for it, so it is asked before the lock is taken.
+  // Asks DNS before it takes the lock: DNS may be slow, and hooks must not wait for it.
   const answers = options.asks === true ? askFirst(host) : undefined;
   return host.exclusively(() =>
     lockAlone(host, { ...options, ...(answers && { ask: () => answers }) }),
@@ -172,7 +171,7 @@ function askFirst(host: Host): ReturnType<Ask> {
   return answers;
 }
 
-/** A pattern that means the uplink would let the whole LAN into the tunnel. */
+/** Refuses a pattern that matches the uplink: it would let the whole LAN into the tunnel. */
 function refuseCards(host: Host, settings: Settings): void {
   const tunnels = readLiveTunnels(host).map(({ tunnel }) => tunnel.device);
   const cards = forwardedCards(host, settings, tunnels);
@@ -187,7 +186,7 @@ function refuseCards(host: Host, settings: Settings): void {
   );
 }
 
-/** Whoever is connected already has an endpoint; nobody else may lock themselves out. */
+/** Refuses with NO_ENDPOINT unless a live tunnel has one: its owner would be locked out. */
 function refuseWithoutEndpoint(host: Host, settings: Settings, known: Gathered): void {
   if (readLiveTunnels(host).some(({ tunnel }) => tunnel.endpoints.length > 0)) return;
   const profiles = [
@@ -208,8 +207,8 @@ function refuseWithoutEndpoint(host: Host, settings: Settings, known: Gathered):
 }
 
 /**
- * A lock that is taken back leaves the machine as it was, the other packet filter included: nobody
- * is there when that does not work.
+ * Refuses a trial with another packet filter or second wall. Its revert must not need a switch,
+ * since no person is there when that fails.
  */
 function refuseOtherBackend(record: LockRecord, { backend: { name }, wall }: Choice): void {
   const text = (backend: BackendName, second: boolean) =>
@@ -222,7 +221,7 @@ function refuseOtherBackend(record: LockRecord, { backend: { name }, wall }: Cho
   );
 }
 
-/** The same for a caller that holds the lock already. */
+/** Locks the machine. The caller holds the lock already. */
 export function lockAlone(
   host: Host,
   {
@@ -258,10 +257,10 @@ export function lockAlone(
   if (onTrial && record.term === undefined) beginTrial(host);
   if (forgetsSessions) forgetSshSessions(host);
   const base = baseOf(settings, known, keepSshSessions(host, sessions));
-  // The timer before the first change: whatever becomes of us then, it is taken back.
+  // Starts the timer before the first change, so that the lock reverts even if this process dies.
   const ends = seconds === undefined ? undefined : dueIn(host, seconds);
-  // Recorded before the first change: if we die in between, `unlock` and `recover` still know what
-  // was there.
+  // Recorded before the first change, so that after a crash `unlock` and `recover` still know the
+  // previous state.
   const now: LockRecord = {
     locked: true,
     since: record?.locked === true ? record.since : host.now(),
@@ -271,7 +270,7 @@ export function lockAlone(
     before,
     made,
     ...(ends && { term: { kind: onTrial ? 'trial' : 'timed', ends } }),
-    // It stays until its rules are gone, whatever fails in between.
+    // The portal stays recorded until its rules are gone, even after a failure in between.
     ...(record?.portal && { portal: record.portal }),
   };
   writeLockRecord(host, now);
@@ -290,8 +289,8 @@ export function lockAlone(
 }
 
 /**
- * The kinds of iptables that may hold rules of ours: the machine's own, and the other two where
- * somebody has switched between them.
+ * Returns the kinds of iptables that may hold our rules: the machine's own, and both others where
+ * its owner has switched between them.
  */
 function iptablesKinds(host: Host): readonly IptablesKind[] {
   const legacy = hasLegacyTables(host);
@@ -308,8 +307,8 @@ function iptablesKinds(host: Host): readonly IptablesKind[] {
 }
 
 /**
- * A backend that does not work here holds nothing of ours, unless it is the one this machine was
- * locked with.
+ * Runs a removal, and ignores a backend that does not work: it holds no rule of ours. Only the
+ * backend that locked this machine must work.
  */
 function unlessUnused<Result>(
   record: LockRecord | undefined,
@@ -321,8 +320,8 @@ function unlessUnused<Result>(
 }
 
 /**
- * Removes rules by iptables, or by nft where iptables-nft cannot read them: a native rule of
- * another program in one of its tables is enough for that.
+ * Removes rules by iptables, or by nft where iptables-nft cannot read them. One native rule of
+ * another program in its tables is enough for that.
  */
 function orByNft(
   host: Host,
@@ -342,8 +341,7 @@ function orByNft(
 }
 
 /**
- * Without a record of what was there, the policies become what Linux starts with, but only where we
- * are.
+ * Without a record of the previous policies, sets Linux's defaults, but only where our rules are.
  */
 function removeIptables(
   host: Host,
@@ -355,7 +353,7 @@ function removeIptables(
   const recorded = record?.locked === true && record.before.length > 0 ? record.before : undefined;
   return orByNft(host, kind, recorded, () => {
     const { present, policies } = look(host, backend);
-    // Of a kind that is not the machine's own now, only what holds rules of ours was ever changed.
+    // In a kind that is not the machine's own now, only places with our rules were ever changed.
     const known = kind === '' || present ? recorded : undefined;
     return removeRules(
       host,
@@ -366,25 +364,25 @@ function removeIptables(
 }
 
 /**
- * The record of what is loaded: that of a timed lock whose term is over, and of a timed unlock that
- * a boot has ended.
+ * Returns the record of the loaded rules: also that of an expired timed lock, and of a timed unlock
+ * that a boot has ended.
  */
 function loadedRecord(host: Host): LockRecord | undefined {
   const written = readWrittenRecord(host);
   return written?.locked === true ? written : readLockRecord(host);
 }
 
-/** What `unlock` did. */
+/** The result of `unlock`. */
 export interface Unlocked {
-  /** Whether something of ours was there. */
+  /** Whether any of this product's rules were there. */
   readonly removed: boolean;
-  /** What the kernel holds afterwards: nothing of ours, or nobody can tell. */
+  /** The kernel's rules afterwards: none of ours, or unreadable. */
   readonly now: KernelState;
 }
 
 /**
- * A backend that fails was taken for one that holds nothing of ours: another tool may show that it
- * does.
+ * Throws when rules of ours are left. A failing backend was taken for an empty one, and another
+ * tool may show the opposite.
  */
 function refuseLeftRules(now: KernelState): void {
   if (now.ours.length === 0) return;
@@ -397,9 +395,9 @@ function refuseLeftRules(now: KernelState): void {
 }
 
 /**
- * Opens the machine: the builtin chains' policies are what they were, everything of ours is gone,
- * nothing else is touched. Live tunnels stay known, so that a later `lock` takes them in. With
- * `seconds` it locks again after them, and everything for that is kept, for the boot as well.
+ * Opens the machine: restores the builtin chains' policies, removes everything of ours, and touches
+ * nothing else. Live tunnels stay known, so that a later `lock` includes them. After `seconds`, if
+ * given, it locks again, and the files for that stay, for the boot as well.
  * @throws KillswitchError when something of ours could not be removed; the machine then stays
  * locked.
  */
@@ -407,7 +405,7 @@ export function unlockMachine(host: Host, seconds?: number): Unlocked {
   return host.exclusively(() => unlockAlone(host, seconds));
 }
 
-/** The same for a caller that holds the lock already. */
+/** Opens the machine. The caller holds the lock already. */
 export function unlockAlone(host: Host, seconds?: number): Unlocked {
   const tools = readTools(host);
   if (!tools.has.nft && !tools.has.iptables)
@@ -418,7 +416,7 @@ export function unlockAlone(host: Host, seconds?: number): Unlocked {
     );
   const record = loadedRecord(host);
   const portal = endingPortal(host);
-  // The timer first: whatever becomes of us then, it locks again.
+  // Starts the timer first, so that the machine locks again even if this process dies.
   const ends = seconds === undefined ? undefined : dueIn(host, seconds);
   forgetLastTransaction(host);
   const families = tools.ipv6 && tools.has.ip6tables ? FAMILIES : (['ipv4'] as const);

@@ -42,8 +42,8 @@ function read(host: Host, backend: Backend): Survey | Unread {
 }
 
 /**
- * Reads the kernel by each backend, or says why not. What failed once is not tried again: it may
- * have taken seconds.
+ * Returns a function that reads the kernel by a backend, or says why not. It does not retry a
+ * failed read, which may have taken seconds.
  */
 export function lookOrSay(host: Host): Look {
   const failed = new Map<string, Unread>();

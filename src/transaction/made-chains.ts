@@ -5,22 +5,22 @@ import { fullName, hasRules, listChains, nameOf, placeOf } from '../machine/kern
 import { FAMILIES, type Family } from '../net/address.ts';
 import type { BuiltinChain } from '../record/lock-record.ts';
 
-/** A table in nft's words. */
+/** Returns a table as nft names it. */
 function textOf(family: Family, table: Table): string {
   return `${family === 'ipv6' ? 'ip6' : 'ip'} ${table}`;
 }
 
 const EVERY_TABLE = FAMILIES.flatMap((family) => KNOWN_TABLES.map((table) => ({ family, table })));
 
-/** The chains of everybody; none without nft, which alone sees them. */
+/** Lists every program's chains; undefined without nft, the only tool that shows them. */
 function chainsHere(host: Host): readonly Json[] | undefined {
   const chains = host.has('nft') ? listChains(host) : '';
   return typeof chains === 'string' ? undefined : chains;
 }
 
 /**
- * The builtin chains that are not there: iptables-nft makes them, and their table, with the first
- * rule. None without nft, which alone sees.
+ * Returns the missing builtin chains: iptables-nft creates them, and their table, with the first
+ * rule. None without nft, the only tool that shows them.
  */
 export function missingChains(host: Host): readonly BuiltinChain[] {
   const found = chainsHere(host);
@@ -33,7 +33,7 @@ export function missingChains(host: Host): readonly BuiltinChain[] {
   );
 }
 
-/** Takes away those of these chains that nobody uses by now, and with the last one their table. */
+/** Removes those of these chains that no rule uses now, and their table with its last chain. */
 export function removeMadeChains(host: Host, made: readonly BuiltinChain[]): void {
   const found = made.length === 0 ? undefined : chainsHere(host);
   if (found === undefined) return;
@@ -50,10 +50,11 @@ export function removeMadeChains(host: Host, made: readonly BuiltinChain[]): voi
         !hasRules(host, chain),
     );
     if (gone.length === 0) continue;
-    // What remains when this fails is empty and accepts everything, as if it were not there.
+    // After a failure the chains that stay are empty and accept everything, as if they were
+    // missing.
     nft(gone.map((chain) => `delete chain ${fullName(chain)}`).join('\n'));
     if (gone.length < here.length || own.length < BUILTINS[table].length) continue;
-    // Somebody's sets would go with it: nothing but its name is left in one that nobody uses.
+    // A delete would also remove other programs' sets. An unused table lists nothing but its name.
     const { stdout } = nft(`list table ${where}`);
     if (stdout.trim().split('\n').length === 2) nft(`delete table ${where}`);
   }

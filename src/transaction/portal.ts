@@ -28,8 +28,8 @@ export function refuseUnlessBlocked(host: Host): void {
 }
 
 /**
- * The state that loading a portal came to. Rules may have been loaded when it throws: they go, and
- * while they do not the record says so.
+ * Loads a portal and returns the resulting state. On a throw it closes the portal, since rules may
+ * have been loaded. While they stay, the record says so.
  */
 function loadOrClose(host: Host, record: LockRecord, portal: Portal): Policy['state'] {
   try {
@@ -38,17 +38,17 @@ function loadOrClose(host: Host, record: LockRecord, portal: Portal): Policy['st
     try {
       followAlone(host, record);
     } catch {
-      // What failed first says more; `due` tries again.
+      // The first failure says more. `due` tries again.
     }
     throw thrown;
   }
 }
 
 /**
- * Opens a portal for so many seconds, in place of one that is open. It ends by the kernel's own
- * clock, whatever dies, and is taken away by `due`, by each hook, `lock` and `unlock`; a reboot
- * never loads it.
- * @throws KillswitchError NO_PORTAL, or what loading rules throws; then none is open.
+ * Opens a portal for so many seconds, and replaces an open one. The kernel's own clock ends it,
+ * whatever process dies. `due`, each hook, `lock` and `unlock` remove it, and a reboot never loads
+ * it.
+ * @throws KillswitchError NO_PORTAL, or an error of loading rules; then none is open.
  */
 export function openPortal(
   host: Host,
@@ -83,7 +83,7 @@ export function openPortal(
   });
 }
 
-/** Closes the portal; what went through it, or undefined when none was there. */
+/** Closes the portal. Returns its traffic, or undefined when there was none. */
 export function closePortal(host: Host): readonly Passed[] | undefined {
   return host.exclusively(() => {
     const record = readLockRecord(host);

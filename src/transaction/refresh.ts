@@ -21,23 +21,23 @@ import type { Converged } from './converge.ts';
 import { followAlone } from './follow.ts';
 import { LOCK_SECONDS } from './lock.ts';
 
-/** Seconds to wait for DNS through a tunnel that may only just have come up. */
+/** Seconds to wait for DNS through a tunnel that may have come up a moment ago. */
 const TUNNEL_SECONDS = 30;
 
-/** What `refresh` came to: nothing to ask for, or the pins and rules as they are now. */
+/** The result of `refresh`: nothing to resolve, or the pins and rules as they are now. */
 export interface Refreshed {
   readonly known: Gathered | undefined;
   readonly converged: Converged | undefined;
 }
 
 /**
- * Keeps what is known on a machine that still is locked, and brings hosts file and rules to it;
- * undefined when it is not locked. What was asked for under another lock than that of now, one on
- * trial say, serves for nothing but its own.
+ * Keeps the gathered facts of a machine that is still locked, and brings the hosts file and the
+ * rules to them. Returns undefined when it is not locked. Facts gathered under another lock, such
+ * as one on trial, serve only that lock.
  */
 function followKnown(host: Host, asked: Gathered, lock: string): Converged | undefined {
   return host.exclusively(() => {
-    // Somebody may have unlocked while DNS was asked.
+    // A person may have unlocked during the DNS query.
     const record = readLockRecord(host);
     if (record?.locked !== true) return undefined;
     const known =
@@ -51,8 +51,8 @@ function followKnown(host: Host, asked: Gathered, lock: string): Converged | und
 }
 
 /**
- * Reads NetworkManager's connections and asks for the names of a locked machine's VPN servers
- * again, through the tunnel: pins, endpoints and rules follow. Earlier addresses stay as a
+ * Reads NetworkManager's connections again, and resolves the names of a locked machine's VPN
+ * servers through the tunnel. Pins, endpoints and rules follow. Earlier addresses stay as a
  * fallback. A machine that is not locked has no pins and needs none.
  */
 export function refreshMachine(host: Host): Refreshed {
@@ -75,22 +75,22 @@ export function refreshMachine(host: Host): Refreshed {
 }
 
 /**
- * Reads the profiles again after one was attached, and asks for names as far as anybody can be
- * asked. A locked machine follows; on an open one the answers are kept for the lock to come.
+ * Reads the profiles again after an `attach`, and resolves names where a resolver can be reached. A
+ * locked machine's rules follow. An open one keeps the answers for its next lock.
  */
 export function learnProfiles(host: Host): Gathered {
   const record = readLockRecord(host);
   const lock = lockInForce(host, record);
   const settings = settingsInForce(host, record);
   const known = gatherKnown(host, settings, record, askNow(host, settings, LOCK_SECONDS));
-  // Somebody may have locked while DNS was asked.
+  // A person may have locked during the DNS query.
   const now = readLockRecord(host);
   if (now?.locked === true) followKnown(host, known, lock);
   else host.exclusively(() => saveKnown(host, known, keptFolder(now)));
   return known;
 }
 
-/** Frees on a locked machine what was remembered of a connection and is forgotten now. */
+/** Opens on a locked machine the remembered networks of a connection that was forgotten. */
 export function followForgotten(host: Host): void {
   host.exclusively(() => {
     const record = readLockRecord(host);
@@ -100,8 +100,8 @@ export function followForgotten(host: Host): void {
 }
 
 /**
- * Reads the profiles again after one was detached: a locked machine follows, an open one forgets
- * what it kept for the lock to come.
+ * Reads the profiles again after a `detach`. A locked machine's rules follow. An open one forgets
+ * the facts kept for its next lock.
  */
 export function unlearnProfiles(host: Host): void {
   const record = readLockRecord(host);

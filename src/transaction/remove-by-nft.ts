@@ -21,7 +21,7 @@ interface NativeTable {
   readonly policies: ReadonlyMap<string, string>;
 }
 
-/** Where a rule jumps to (libnftables-json(5), VERDICTS). */
+/** Returns the chains that a rule jumps to (libnftables-json(5), VERDICTS). */
 function targets(rule: Json): readonly string[] {
   const expressions = field(rule, 'expr');
   if (!Array.isArray(expressions)) return [];
@@ -60,7 +60,7 @@ function nativeTable(family: Family, table: string, objects: readonly Json[]): N
 }
 
 /**
- * Reads what iptables-nft has in our tables.
+ * Reads the rules of iptables-nft in our tables.
  * @throws KillswitchError COMMAND when nft cannot read them either.
  */
 function readTables(host: Host): readonly NativeTable[] {
@@ -82,7 +82,7 @@ function readTables(host: Host): readonly NativeTable[] {
   );
 }
 
-/** Policies that differ from those to restore. */
+/** Returns the policies that differ from those to restore. */
 function changedPolicies(
   { family, where, policies }: NativeTable,
   before: readonly ChainPolicy[],
@@ -122,11 +122,11 @@ function leftovers(
 }
 
 /**
- * Takes this product's rules out of the tables of iptables-nft by nft, where iptables cannot read
- * them: one transaction, then a second look. `recorded` are the chain policies to restore; without
- * them every policy becomes ACCEPT where a chain of ours is found.
+ * Removes this product's rules from the tables of iptables-nft by nft, where iptables cannot read
+ * them: one transaction, then a second look. `recorded` are the chain policies to restore. Without
+ * them, every policy becomes ACCEPT where a chain of ours is found.
  * @throws KillswitchError COMMAND when nft cannot read the tables, VERIFY with a line for each
- * thing that is left.
+ * remaining thing.
  */
 export function removeByNft(
   host: Host,

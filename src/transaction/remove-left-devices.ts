@@ -3,7 +3,7 @@ import type { InterfaceName } from '../net/interface-name.ts';
 import { printable } from '../net/printable.ts';
 import { leftBehind } from '../record/offloaded.ts';
 
-/** Removes a device of data channel offload, with its routes; says the command when that fails. */
+/** Removes a device of data channel offload, with its routes. Logs the command when that fails. */
 export function removeDevice(host: Host, device: InterfaceName): void {
   const { status, stderr } = host.run({ program: 'ip', args: ['link', 'delete', 'dev', device] });
   const removed = status === 0;
@@ -18,8 +18,8 @@ export function removeDevice(host: Host, device: InterfaceName): void {
 }
 
 /**
- * Removes the devices that an OpenVPN with data channel offload left behind when it was killed.
- * `except` is the one that a hook is about.
+ * Removes the devices that an OpenVPN with data channel offload left when it was killed. `except`
+ * is the device that the running hook reports.
  */
 export function removeLeftDevices(host: Host, except?: InterfaceName): void {
   for (const { tunnel } of leftBehind(host))
