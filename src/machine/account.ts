@@ -9,7 +9,7 @@ export interface Account {
   readonly home: string;
 }
 
-/** The account of a name or a number; undefined when /etc/passwd has none. */
+/** Returns the account of a name or number; undefined when /etc/passwd has none. */
 export function accountOf(host: Host, text: string): Account | undefined {
   const lines = (host.read(PATHS.passwd) ?? '').split('\n').map((line) => line.split(':'));
   const [name, , uid = '', gid = '', , home = ''] =

@@ -2,19 +2,19 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 
 /**
- * There while br_netfilter is loaded, whether it hands frames over or not
+ * Exists while br_netfilter is loaded, whether or not it hands frames over
  * (net/bridge/br_netfilter_hooks.c).
  */
 const SWITCHES = '/proc/sys/net/bridge';
 
 const TRIAL = '*filter\n-A FORWARD -m physdev --physdev-is-bridged -j ACCEPT\nCOMMIT\n';
 
-/** Whether the kernel can hand the frames of a bridge to IP rules. */
+/** Whether the kernel can hand a bridge's frames to IP rules. */
 export function handsOverFrames(host: Host): boolean {
   return host.exists(SWITCHES);
 }
 
-/** Whether the kernel does hand them over, of either family. */
+/** Whether the kernel hands them over now, for either family. */
 export function showsFrames(host: Host): boolean {
   return ['iptables', 'ip6tables'].some(
     (name) => host.read(`${SWITCHES}/bridge-nf-call-${name}`)?.trim() === '1',
@@ -22,10 +22,10 @@ export function showsFrames(host: Host): boolean {
 }
 
 /**
- * Whether iptables is to tell bridged frames from routed packets. Its match `physdev` loads
- * br_netfilter (physdev_mt_check, net/netfilter/xt_physdev.c), which hands every bridge's frames to
- * everybody's rules: it is used only where that is loaded already, and where a trial in a network
- * namespace accepts it.
+ * Whether iptables' rules should tell bridged frames from routed packets. Their match `physdev`
+ * loads br_netfilter (physdev_mt_check, net/netfilter/xt_physdev.c), which hands every bridge's
+ * frames to everybody's rules. So it is used only where that is loaded already and a trial in a
+ * network namespace accepts the match.
  */
 export function tellsFrames(host: Host): boolean {
   if (!handsOverFrames(host) || !host.mayChangeRules()) return false;

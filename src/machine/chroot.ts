@@ -5,13 +5,13 @@ import type { Host } from '../host/host.ts';
 const PATHS_COMPARED = ['/proc/1/root/', '/', '/proc/1/ns/net', '/proc/self/ns/net'];
 
 interface Places {
-  /** Whether process 1 has another root folder: the files here are not those of what runs. */
+  /** Whether process 1 has another root folder: these files are then not the running system's. */
   readonly apart: boolean;
   /** Whether our network namespace is that of process 1. */
   readonly sameNetwork: boolean;
 }
 
-/** By device and inode; of a process 1 that cannot be looked at nothing is said. */
+/** Compares by device and inode. Claims nothing about a process 1 that cannot be read. */
 function readPlaces(host: Host): Places {
   const { status, stdout } = host.run({
     program: 'stat',
@@ -22,16 +22,16 @@ function readPlaces(host: Host): Places {
 }
 
 /**
- * Whether this is a chroot, or an image that is being made: what runs is another system. A
- * container is neither: its process 1 is in it.
+ * Whether this is a chroot or an image under construction, and another system runs. A container is
+ * neither: its process 1 is inside it.
  */
 export function isApart(host: Host): boolean {
   return readPlaces(host).apart;
 }
 
 /**
- * Refuses to load rules in a chroot that shares the network of the system that runs: that would be
- * locked, and find nothing of its lock.
+ * Refuses to load rules in a chroot that shares the running system's network: they would lock that
+ * system, which could not find its lock.
  * @throws KillswitchError CHROOT
  */
 export function refuseChroot(host: Host): void {

@@ -9,7 +9,10 @@ import { routes } from './uplink.ts';
 const IPV6_ROUTES = '/proc/net/ipv6_route';
 /** RTF_GATEWAY (linux/route.h). */
 const GATEWAY = 2;
-/** A shorter route without a gateway stands for the default route. */
+/**
+ * The shortest prefix of a connected network. A shorter route without a gateway counts as a default
+ * route.
+ */
 const SHORTEST = { ipv4: 8, ipv6: 16 } as const;
 
 function ipv6Networks(text: string): readonly Network[] {
@@ -21,7 +24,9 @@ function ipv6Networks(text: string): readonly Network[] {
   });
 }
 
-/** The networks that this machine reaches without a gateway: those of its own interfaces. */
+/**
+ * Returns the networks that this machine reaches without a gateway: those of its own interfaces.
+ */
 export function connectedNetworks(host: Host): readonly Network[] {
   const ipv4 = routes(host.read('/proc/net/route') ?? '').flatMap(({ gateway, network }) =>
     gateway === undefined ? [network] : [],

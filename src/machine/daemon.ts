@@ -8,10 +8,7 @@ import { made, object, optional, type Schema, text, whole } from './schema.ts';
 export interface Daemon {
   readonly pid: number;
   readonly start: string;
-  /**
-   * The pid namespace in which it has that number (namespaces(7)); missing in files of earlier
-   * versions.
-   */
+  /** The pid namespace of that number (namespaces(7)); missing in files of earlier versions. */
   readonly namespace?: string;
 }
 
@@ -32,23 +29,25 @@ export const DAEMON: Schema<Daemon> = made(
 );
 
 /**
- * The time a process started at; undefined when there is no such process, or it is dead and only
- * its parent has not noticed yet.
+ * Returns a process's start time; undefined when it does not exist, or has died and its parent has
+ * not reaped it.
  */
 export function startOf(host: Host, pid: number): string | undefined {
   const stat = host.read(`/proc/${pid}/stat`);
-  // The second field is the program's name in parentheses and may hold anything; then comes the
-  // state, and starttime 19 fields later.
+  // The second field is the program's name in parentheses and may hold anything. The state follows
+  // it, and starttime 19 fields later.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields?.[0] === 'Z' || fields?.[0] === 'X' ? undefined : fields?.[19];
 }
 
-/** Our own pid namespace, as its link in /proc names it; undefined where that cannot be read. */
+/**
+ * Returns our own pid namespace as its link in /proc names it; undefined where that is unreadable.
+ */
 function pidNamespace(host: Host): string | undefined {
   return host.place('/proc/self/ns/pid')?.replace(/^.*\//, '');
 }
 
-/** A process of our own pid namespace, to be known again; undefined when it is not there. */
+/** Returns the identity of a process in our own pid namespace; undefined when it does not exist. */
 export function daemonOf(host: Host, pid: number): Daemon | undefined {
   const [start, namespace] = [startOf(host, pid), pidNamespace(host)];
   return start === undefined
@@ -57,8 +56,8 @@ export function daemonOf(host: Host, pid: number): Daemon | undefined {
 }
 
 /**
- * Whether a process has ended, as far as can be seen from here: of one in another pid namespace
- * nobody can say so.
+ * Whether a process has ended. False for a process in another pid namespace, which cannot be seen
+ * from here.
  */
 export function hasEnded(host: Host, { pid, start, namespace }: Daemon): boolean {
   return (

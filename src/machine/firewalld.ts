@@ -4,8 +4,8 @@ import { readAnybodys } from './read-anybodys.ts';
 import { runningPrograms } from './running-programs.ts';
 
 /**
- * Whether firewalld is used here and flushes every table of iptables whenever it starts, reloads or
- * stops (firewalld.conf(5), FirewallBackend).
+ * Whether firewalld runs here and flushes every table of iptables at each start, reload and stop
+ * (firewalld.conf(5), FirewallBackend).
  */
 export function firewalldFlushesIptables(host: Host): boolean {
   const isSet = /^\s*FirewallBackend\s*=\s*iptables\s*$/m.test(

@@ -3,9 +3,9 @@ import { printable } from '../net/printable.ts';
 import { field, items, parseJson } from './json.ts';
 
 /**
- * The flowtables of others as nft names them: family, table, name. A connection in one of them
- * passes neither the forward chain nor any other (nft(8), FLOWTABLES). Undefined where nft is not
- * there or does not say.
+ * Lists other programs' flowtables as nft names them: family, table, name. A connection in one
+ * passes neither the forward chain nor any other (nft(8), FLOWTABLES). Returns undefined when nft
+ * is missing or fails.
  */
 export function readFlowtables(host: Host): readonly string[] | undefined {
   if (!host.has('nft')) return undefined;
@@ -28,8 +28,8 @@ export function readFlowtables(host: Host): readonly string[] | undefined {
 }
 
 /**
- * Flowtables whose connections nothing here can end. Their tool is asked for first: where it is
- * there, nothing is listed.
+ * Returns the flowtables whose connections cannot be ended here. Checks for the conntrack tool
+ * first: with it the list is empty.
  */
 export function unendableFlowtables(host: Host): readonly string[] {
   return host.has('conntrack') ? [] : (readFlowtables(host) ?? []);

@@ -5,14 +5,16 @@ import { defaultDevices } from './uplink.ts';
 
 const CLASS = '/sys/class/net';
 
-/** A pattern of `KILLSWITCH_FORWARD`, an interface that it means, and what that is. */
+/**
+ * A pattern of `KILLSWITCH_FORWARD`, an interface that it matches, and the kind of that interface.
+ */
 export interface ForwardedCard {
   readonly pattern: InterfacePattern;
   readonly device: string;
   readonly what: string;
 }
 
-/** What keeps an interface from being a guest's; undefined when nothing is known of it. */
+/** Says why an interface is no guest's; undefined when nothing rules it out. */
 function whatItIs(
   host: Host,
   device: string,
@@ -29,9 +31,8 @@ function whatItIs(
 }
 
 /**
- * The interfaces that a pattern means by accident: a guest is behind none of them. Who names such
- * an interface in full has chosen it, as on a gateway with one card. `tunnels` are the devices of
- * live tunnels.
+ * Returns the interfaces that a pattern matches by accident: no guest is behind one. A full name
+ * counts as a choice, as on a gateway with one card. `tunnels` are the devices of live tunnels.
  */
 export function forwardedCards(
   host: Host,

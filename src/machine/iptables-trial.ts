@@ -9,15 +9,15 @@ import { defaultSettings } from '../policy/settings.ts';
 import { compile } from '../ruleset/compile.ts';
 import { failsInNamespace } from './namespace-trial.ts';
 
-/** An address for documents (RFC 5737): the trial loads it where nobody sends anything. */
+/** Documentation addresses (RFC 5737): the trial loads them where no packet is sent. */
 const ENDPOINTS = ['192.0.2.1:1194/udp', '[2001:db8::1]:1194/udp'].flatMap(
   (text) => parseEndpoint(text) ?? [],
 );
 
 /**
- * Tells why iptables cannot hold our rules here; undefined when it can, or when this process may
- * not look. It reads what is there, and loads a base in a network namespace that ends with the
- * trial: a kernel may have no tables for iptables-legacy, as from 6.17 on, or lack a match.
+ * Says why iptables cannot hold our rules here; undefined when it can, or when this process may not
+ * look. It reads the present rules, and loads a base in a network namespace that ends with the
+ * trial. A kernel may have no tables for iptables-legacy, as from 6.17 on, or lack a match.
  */
 export function iptablesFails(
   host: Host,

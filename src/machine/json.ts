@@ -1,6 +1,6 @@
 /**
- * Reading of our own state files. They belong to root, but a half-written or edited one must be an
- * error, not a guess.
+ * Reads our own state files as JSON. They belong to root, but a half-written or edited one must be
+ * an error, not a guess.
  */
 export type Json =
   | string
@@ -18,16 +18,13 @@ export function parseJson(text: string): Json | undefined {
   }
 }
 
-/** A field of an object; undefined when there is no object or no field. */
+/** Returns a field of an object; undefined when there is no object or no such field. */
 export function field(value: Json | undefined, name: string): Json | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   return (value as { readonly [key: string]: Json })[name];
 }
 
-/**
- * A list, each item of it read by `parse`; undefined when it is no list or one of them does not
- * parse.
- */
+/** Parses a list, each item by `parse`; undefined when it is no list, or an item does not parse. */
 export function items<Item>(
   value: Json | undefined,
   parse: (json: Json) => Item | undefined,
@@ -38,7 +35,7 @@ export function items<Item>(
   return known.length === all.length ? known : undefined;
 }
 
-/** The same for a list of texts. */
+/** Parses a list of texts, each by `parse`; undefined as in `items`. */
 export function texts<Item>(
   value: Json | undefined,
   parse: (text: string) => Item | undefined,

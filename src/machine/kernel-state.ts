@@ -10,30 +10,30 @@ import { field, type Json, parseJson } from './json.ts';
 import { hasLegacyTables } from './world.ts';
 
 /**
- * What the kernel holds of this product, whichever tool loaded it and whatever the record says.
- * Every sentence about the state after a command comes from here.
+ * The kernel's rules as far as they concern this product, whichever tool loaded them and whatever
+ * the record says. Every sentence about the state after a command comes from here.
  */
 export interface KernelState {
   /** Tables that hold chains of ours, as nft or iptables-legacy names them. */
   readonly ours: readonly string[];
-  /** Chains of others whose policy drops: family, table and chain. */
+  /** Other programs' chains whose policy drops: family, table and chain. */
   readonly drops: readonly string[];
-  /** Why a tool did not say, escaped. */
+  /** Why a tool could not list, escaped. */
   readonly unread: readonly string[];
 }
 
-/** A hook that has failed keeps OpenVPN waiting. */
+/** Limit of one look: a failed hook keeps OpenVPN waiting. */
 const LOOK_MILLISECONDS = 2_000;
 
 const NOTHING: KernelState = { ours: [], drops: [], unread: [] };
 
-/** What nft says where the kernel has no nf_tables, and so no rule of it (errno(3)). */
+/** nft's message where the kernel has no nf_tables, and so no rule of it (errno(3)). */
 const NO_NF_TABLES = /(Protocol|Operation) not supported|Invalid argument/;
 
-/** Chains of ours in a table of iptables-nft that a builtin chain jumps to. */
+/** Our chains in a table of iptables-nft that a builtin chain jumps to. */
 const ENTRY = new RegExp(`^${CHAIN_PREFIX}(INPUT|FORWARD|OUTPUT|POSTROUTING)$`);
 
-/** Where a chain is, in nft's words: family and table. */
+/** Returns a chain's place in nft's words: family and table. */
 export function placeOf(chain: Json): string {
   return ['family', 'table'].map((key) => printable(String(field(chain, key)))).join(' ');
 }
@@ -42,15 +42,15 @@ function runNft(host: Host, ...args: readonly string[]): Output {
   return host.run({ program: 'nft', args, milliseconds: LOOK_MILLISECONDS });
 }
 
-/** A chain in nft's words: `ip filter OUTPUT`. */
+/** Returns a chain in nft's words: `ip filter OUTPUT`. */
 export function fullName(chain: Json): string {
   return `${placeOf(chain)} ${nameOf(chain)}`;
 }
 
-/** Whether a chain has rules. Only that chain is read. */
+/** Whether a chain has rules. Reads only that chain. */
 export function hasRules(host: Host, chain: Json): boolean {
   const { stdout } = runNft(host, 'list', 'chain', ...fullName(chain).split(' '));
-  // The first line of a base chain says its hook.
+  // A base chain's first line names its hook.
   return /^\t\t(?!type )\S/m.test(stdout);
 }
 
@@ -59,9 +59,9 @@ export function nameOf(chain: Json): string {
 }
 
 /**
- * The chains of everybody, as objects of nft, without their rules; what nft said where it did not
- * list them. It takes no longer beside many rules of others, and shows those of iptables-nft, also
- * where a native rule keeps iptables from reading them.
+ * Lists every program's chains as nft's objects, without their rules, or returns nft's message when
+ * it fails. Its time does not grow with others' rules. It also shows iptables-nft's chains that
+ * iptables cannot read because of a native rule.
  */
 export function listChains(host: Host): readonly Json[] | string {
   const { status, stdout, stderr } = runNft(host, '-j', 'list', 'chains');
@@ -86,7 +86,7 @@ function readNft(host: Host): KernelState {
   };
 }
 
-/** What iptables lists, which may be of either kind, or its legacy kind. */
+/** Reads the listing of iptables, of either kind, or of its legacy kind. */
 function readIptables(host: Host, kind: '' | '-legacy'): KernelState {
   const families = host.has(`ip6tables${kind}-save`) ? FAMILIES : (['ipv4'] as const);
   const { look, survey } = iptables(families, kind);
@@ -109,12 +109,15 @@ function readIptables(host: Host, kind: '' | '-legacy'): KernelState {
   }
 }
 
-/** Reads the kernel by every tool that may show something of ours. Never throws for a tool. */
+/**
+ * Reads the kernel by every tool that may show something of ours. Never throws for a tool's
+ * failure.
+ */
 export function readKernelState(host: Host): KernelState {
   const nft = host.has('nft') ? readNft(host) : undefined;
   const kinds = (['', '-legacy'] as const).filter((kind) => host.has(`iptables${kind}-save`));
   const legacy = hasLegacyTables(host);
-  // What nft shows need not be read again.
+  // nft's listing need not be read again.
   const isShown = nft?.unread.length === 0 && (!legacy || kinds.length > 1);
   const states = [
     nft ?? { ...NOTHING, unread: kinds.length > 0 ? [] : ['no tool looks'] },
@@ -129,7 +132,7 @@ export function readKernelState(host: Host): KernelState {
   };
 }
 
-/** The state in one line. */
+/** Returns the state in one line. */
 export function kernelStateText({ ours, drops, unread }: KernelState): string {
   if (ours.length > 0)
     return 'rules of ovpn-killswitch are loaded. "ovpn-killswitch status" says whether they are exact.';
@@ -140,17 +143,20 @@ export function kernelStateText({ ours, drops, unread }: KernelState): string {
   return 'OPEN. No rule of ovpn-killswitch is loaded.';
 }
 
-/** A line for each chain of others that drops: after `unlock` it says why nothing passes. */
+/**
+ * Returns a line for each dropping chain of another program: after `unlock` it says why nothing
+ * passes.
+ */
 export function otherDropLines({ drops }: KernelState): readonly string[] {
   return drops.map((chain) => `the policy of the chain "${chain}", which is not ours, drops`);
 }
 
-/** Codes after which nothing was tried. */
+/** Codes of errors that come before any change. */
 const NOTHING_TRIED: readonly string[] = ['USAGE', 'NOT_ROOT'];
 
 /**
- * What the kernel holds after a command that failed, in one line; undefined where nothing was
- * tried. Read anew: what an error stands for in general says nothing of this machine.
+ * Returns the kernel's state after a failed command in one line; undefined where nothing was tried.
+ * Reads it again, since an error's general meaning says nothing of this machine.
  */
 export function stateNow(host: Host, { code }: KillswitchError): string | undefined {
   if (NOTHING_TRIED.includes(code)) return undefined;

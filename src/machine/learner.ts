@@ -1,13 +1,13 @@
 import { KillswitchError } from '../errors.ts';
 import { printable } from '../net/printable.ts';
 
-/** Reads one part of what there is to know; where that fails, `otherwise` stands in its place. */
+/** Reads one fact, and returns `otherwise` when that fails. */
 export type Learn = <Value>(read: () => Value, otherwise: Value) => Value;
 
-/** A reader that goes on whatever cannot be read. */
+/** A reader that continues past every failure. */
 export interface Learner {
   readonly learn: Learn;
-  /** Why something could not be read so far: one line for each reason, escaped. */
+  /** Why facts could not be read so far: one line per reason, escaped. */
   readonly unknown: readonly string[];
 }
 

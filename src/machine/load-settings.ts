@@ -5,13 +5,11 @@ import { printable } from '../net/printable.ts';
 import { defaultSettings, readSettings, type Settings } from '../policy/settings.ts';
 import { settingsText } from '../policy/settings-text.ts';
 
-/**
- * A hook asks for the same settings several times, and mostly the file says what `lock` has kept.
- */
+/** Cached: a hook reads the settings several times, mostly from the text that `lock` kept. */
 const readBefore = new Map<string, Settings>();
 
 /**
- * The settings of a file's text.
+ * Parses the settings of a file's text.
  * @throws KillswitchError SETTINGS with one line for each problem.
  */
 export function readSettingsFile(path: string, text: string): Settings {
@@ -35,7 +33,7 @@ export function readSettingsFile(path: string, text: string): Settings {
 }
 
 /**
- * The settings of this machine; the defaults when there is no file.
+ * Returns the settings of this machine; the defaults when there is no file.
  * @throws KillswitchError SETTINGS with one line for each problem of the file.
  */
 export function loadSettings(host: Host): Settings {

@@ -2,8 +2,8 @@ import type { Host } from '../host/host.ts';
 import { object, type Schema, seconds, text } from './schema.ts';
 
 /**
- * A moment of this boot, in seconds since it, sleep included (proc(5), uptime): no clock that is
- * set, by a person or a time server, moves it. Any later boot is after it.
+ * A moment of this boot, in seconds since the boot, sleep included (proc(5), uptime). No clock
+ * change by a person or a time server moves it. Any later boot is after it.
  */
 export interface Moment {
   readonly boot: string;
@@ -23,7 +23,7 @@ export function momentIn(host: Host, seconds: number): Moment {
   return { boot: bootId(host), uptime: uptime(host) + seconds };
 }
 
-/** Seconds until a moment; 0 when it is over. */
+/** Returns the seconds until a moment; 0 once it has passed. */
 export function secondsUntil(host: Host, moment: Moment): number {
   return moment.boot === bootId(host) ? Math.max(0, moment.uptime - uptime(host)) : 0;
 }

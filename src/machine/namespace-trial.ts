@@ -3,8 +3,8 @@ import type { Host } from '../host/host.ts';
 import { firstPrintableLine } from '../net/printable.ts';
 
 /**
- * Tells why the kernel or a tool does not take commands, each run in a network namespace that ends
- * with it; undefined when it takes them, or when this process can make no such namespace.
+ * Says why the kernel or a tool refuses commands, each run in a network namespace that ends with
+ * it. Undefined when it accepts them, or when this process cannot make such a namespace.
  */
 export function failsInNamespace(host: Host, commands: readonly Command[]): string | undefined {
   const run = (command: readonly string[], stdin?: string) =>

@@ -6,8 +6,8 @@ import { compile } from '../ruleset/compile.ts';
 import { failsInNamespace } from './namespace-trial.ts';
 
 /**
- * Tells why nftables cannot hold our rules here; undefined when it can, or when this process may not
- * look: a kernel may lack nf_tables, or an expression that the rules need (fib, dynamic sets).
+ * Says why nftables cannot hold our rules here; undefined when it can, or when this process may not
+ * look. A kernel may lack nf_tables, or an expression that the rules need (fib, dynamic sets).
  */
 export function nftablesFails(host: Host): string | undefined {
   if (!host.mayChangeRules()) return undefined;

@@ -1,7 +1,7 @@
 import { orElse } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 
-/** From the least to the most important (systemd.unit(5)). */
+/** From the lowest precedence to the highest (systemd.unit(5)). */
 const FOLDERS = [
   '/usr/lib/systemd/system',
   '/lib/systemd/system',
@@ -10,8 +10,8 @@ const FOLDERS = [
 ];
 
 /**
- * The units that start OpenVPN with a profile, enabled or not: the templates, and the instances
- * that have files of their own.
+ * Lists the units that start OpenVPN with a profile, enabled or not: templates, and instances with
+ * files of their own.
  */
 export function openvpnUnits(host: Host): readonly string[] {
   const named = FOLDERS.flatMap((folder) => host.list(folder)).map((name) =>
@@ -20,12 +20,12 @@ export function openvpnUnits(host: Host): readonly string[] {
   return [...new Set(named)].filter((name) => /^openvpn(-client)?@.*\.service$/.test(name)).sort();
 }
 
-/** Every value that a unit has for a key, drop-ins included; the last one counts for most keys. */
+/** Returns every value of a unit's key, drop-ins included. For most keys the last one counts. */
 export type UnitValues = (key: string) => readonly string[];
 
 /**
- * A unit as systemd puts it together: one file, an instance's in place of its template's, and
- * drop-ins by name. `read` gives the text of a file, or none where it is not to be believed.
+ * Reads a unit as systemd composes it: one file, an instance's before its template's, and drop-ins
+ * by name. `read` returns a file's text, empty for an untrusted file.
  */
 export function unitValues(host: Host, name: string, read: (path: string) => string): UnitValues {
   const paths = [...new Set([name.replace(/@.*/, '@.service'), name])].flatMap((unit) =>
@@ -45,8 +45,8 @@ export function unitValues(host: Host, name: string, read: (path: string) => str
 }
 
 /**
- * The accounts that units start OpenVPN as (systemd.exec(5), User=): Arch's start it as `openvpn`
- * with capabilities. Files that others than root can change name nobody.
+ * Returns the accounts that units start OpenVPN as (systemd.exec(5), User=): Arch's units use
+ * `openvpn` with capabilities. Ignores files that others than root can change.
  */
 export function unitAccounts(host: Host): readonly string[] {
   const rootsText = (path: string) =>

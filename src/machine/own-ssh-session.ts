@@ -4,10 +4,10 @@ import type { ProcSocket } from './proc-address.ts';
 import { processText } from './process-text.ts';
 import { openConnections, portOf, rootsListeners, SSH_SERVERS, tcpSockets } from './tcp-sockets.ts';
 
-/** Nobody's ancestry is longer; a process that ends meanwhile has none. */
+/** Limit of the walk: no real ancestry is longer. A process that ends meanwhile has no parent. */
 const MOST_ANCESTORS = 64;
 
-/** This process and those above it, by their numbers in /proc. */
+/** Returns this process and its ancestors, by their numbers in /proc. */
 function ancestors(host: Host): readonly string[] {
   const pids = ['self'];
   for (let depth = 0; depth < MOST_ANCESTORS; depth++) {
@@ -19,18 +19,18 @@ function ancestors(host: Host): readonly string[] {
   return pids;
 }
 
-/** Whether a process is root's server of SSH and has this socket open. */
+/** Whether a process is root's SSH server and has this socket open. */
 function serves(host: Host, pid: string, inode: number): boolean {
   if (!SSH_SERVERS.includes(processText(host, pid, 'comm').trim())) return false;
   if (!/^Uid:\t0\t0\t0\t0$/m.test(processText(host, pid, 'status'))) return false;
   const folder = `/proc/${pid}/fd`;
-  // Where the link leads is no path: its last part alone says what it is.
+  // The link's target is no path: only its last part is meaningful.
   return host
     .list(folder)
     .some((name) => host.place(`${folder}/${name}`)?.endsWith(`/socket:[${inode}]`) === true);
 }
 
-/** Whether root listens where a connection came in. */
+/** Whether root listens on the connection's port. */
 function isListenedFor(all: readonly ProcSocket[], connection: ProcSocket): boolean {
   return rootsListeners(all).some((each) => portOf(each) === portOf(connection));
 }
@@ -38,13 +38,13 @@ function isListenedFor(all: readonly ProcSocket[], connection: ProcSocket): bool
 /** The SSH session that a command was started from, and whether it may be kept. */
 export interface OwnSession {
   readonly session: Session;
-  /** False where no sshd of root's above this process has the connection, as in tmux(1). */
+  /** False where no sshd of root's above this process holds the connection, as in tmux(1). */
   readonly served: boolean;
 }
 
 /**
- * The session that `SSH_CONNECTION` names in the environment of the nearest of these processes that
- * has it: sudo(8) takes it out of our own. Anybody can write that variable.
+ * Returns the session in `SSH_CONNECTION` of the nearest of these processes that has it. sudo(8)
+ * removes it from our own environment. Any user can write that variable.
  */
 function sessionAbove(host: Host, pids: readonly string[]): Session | undefined {
   const [said] = pids.flatMap(
@@ -53,16 +53,16 @@ function sessionAbove(host: Host, pids: readonly string[]): Session | undefined 
   return said === undefined ? undefined : parseSession(said);
 }
 
-/** The SSH session that the environment names, whether it is open or not. */
+/** Returns the SSH session that the environment names, open or not. */
 export function saidSession(host: Host): Session | undefined {
   return sessionAbove(host, ancestors(host));
 }
 
 /**
- * The SSH session of this process. `SSH_CONNECTION` names it, in the environment of the nearest
- * process above us that has it (sudo(8) takes it out of our own). Anybody can write that variable,
- * so the kernel must say the rest: root has accepted the connection, root listens on its port, and
- * an sshd of root's above us has it open.
+ * Returns the SSH session of this process. `SSH_CONNECTION` names it, in the environment of the
+ * nearest ancestor that has it (sudo(8) removes it from our own). Any user can write that variable,
+ * so the kernel must confirm it. Root has accepted the connection and listens on its port, and an
+ * sshd of root's above us has it open.
  */
 export function ownSshSession(host: Host): OwnSession | undefined {
   const pids = ancestors(host);

@@ -3,14 +3,14 @@ import { type Address, parseAddress } from '../net/address.ts';
 const MAPPED = '0000000000000000FFFF0000';
 
 /**
- * The bytes of a word as proc(5) has it: as the machine has them in memory, which is the wrong way
- * round on all that we know.
+ * Returns the bytes of a word of proc(5), which prints it in memory order: reversed on every known
+ * machine.
  */
 function bytesOf(word: string): readonly number[] {
   return (word.match(/../g) ?? []).map((byte) => Number.parseInt(byte, 16)).reverse();
 }
 
-/** An address as the tables below /proc/net have it (proc(5)). */
+/** Parses an address of the tables below /proc/net (proc(5)). */
 export function procAddress(hex: string): Address | undefined {
   const own = hex.startsWith(MAPPED) ? hex.slice(MAPPED.length) : hex;
   const bytes = (own.match(/.{8}/g) ?? []).flatMap(bytesOf);
@@ -21,15 +21,15 @@ export function procAddress(hex: string): Address | undefined {
 }
 
 /**
- * One socket of a table of sockets below /proc/net: its ends as `ADDRESS PORT`, the kernel's word
- * for its state, and whose it is.
+ * One socket of a table below /proc/net: its ends as `ADDRESS PORT`, the kernel's word for its
+ * state, and its owner's uid.
  */
 export interface ProcSocket {
   readonly here: string;
   readonly there: string;
   readonly state: string;
   readonly uid: number;
-  /** What links in /proc/PID/fd name it by (proc(5)). */
+  /** The number in links of /proc/PID/fd (proc(5)). */
   readonly inode: number;
 }
 

@@ -1,8 +1,8 @@
 import type { Host } from '../host/host.ts';
 
 /**
- * A file of a process under /proc; empty when it cannot be read: a process may end meanwhile, and
- * may belong to somebody else.
+ * Reads a file of a process under /proc. Returns an empty text when it is unreadable: the process
+ * may have ended, or belong to another user.
  */
 export function processText(host: Host, pid: number | string, file: string): string {
   try {

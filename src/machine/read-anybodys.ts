@@ -2,8 +2,8 @@ import { orElse } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 
 /**
- * The text of a file that anybody may have written, to be compared or shown; empty when there is
- * none, and where somebody else's link leads: that of systemd-resolved in its own folder, say.
+ * Reads a file that any user may have written, to compare or show it. Returns an empty text when it
+ * is missing, or a link of another user's, as that of systemd-resolved in its own folder.
  * @throws KillswitchError FILES
  */
 export function readAnybodys(host: Host, path: string): string {

@@ -1,7 +1,7 @@
 import type { Host } from '../host/host.ts';
 import { processText } from './process-text.ts';
 
-/** The names of all processes (proc(5), comm: at most 15 characters). */
+/** Returns the names of all processes (proc(5), comm: at most 15 characters). */
 export function runningPrograms(host: Host): ReadonlySet<string> {
   const names = host
     .list('/proc')

@@ -3,7 +3,7 @@ import type { Host } from '../host/host.ts';
 import { readProfile } from '../tunnel/profile.ts';
 import { processText } from './process-text.ts';
 
-/** Where a link in /proc leads, which is no path: its last part alone says what it is. */
+/** Returns the target of a link in /proc. It is no path: only its last part is meaningful. */
 function linkOf(host: Host, path: string): string | undefined {
   try {
     return host.place(path)?.replace(/^.*\//, '');
@@ -13,19 +13,19 @@ function linkOf(host: Host, path: string): string | undefined {
   }
 }
 
-/** Whether a profile of root's names a server. */
+/** Whether a profile that root owns names a server. */
 function namesServer(host: Host, path: string): boolean {
   try {
     return readProfile(host.read(path) ?? '').remotes.length > 0;
   } catch (thrown) {
-    // Another account's: only a client's word would tell, and nobody believes it.
+    // Another account owns it: only that client claims it, and the claim is not trusted.
     if (thrown instanceof KillswitchError) return false;
     throw thrown;
   }
 }
 
 /**
- * Whether a process of OpenVPN was started as a client: it, or the profile that it names, has a
+ * Whether a process of OpenVPN was started as a client: its command line, or its profile, has a
  * `remote`.
  */
 function isClient(host: Host, pid: string): boolean {

@@ -2,13 +2,14 @@ import { printable } from '../net/printable.ts';
 import { type Json, parseJson } from './json.ts';
 
 /**
- * A JSON value does not fit its schema. `message` says where in the file, and what belongs there.
+ * Thrown when a JSON value does not fit its schema. `message` names the place in the file and the
+ * expected value.
  */
 class MisfitError extends Error {}
 
 /**
- * What one JSON value must be: gives the fact that it stands for. `at` is its place in the file,
- * for the message. A field that is missing is undefined.
+ * Checks one JSON value and returns its fact. `at` is its place in the file, for the message. A
+ * missing field is undefined.
  */
 export type Schema<Value> = (json: Json | undefined, at: string) => Value;
 
@@ -21,7 +22,7 @@ function misfit(at: string, what: string): never {
   throw new MisfitError(`${at === '' ? 'the file' : at} is not ${what}`);
 }
 
-/** A text, parsed; `what` names what the parser takes. */
+/** A text, parsed; `what` names the parser's input. */
 export function text<Value>(
   parse: (text: string) => Value | undefined,
   what: string,
@@ -50,7 +51,7 @@ export function oneOf<const Word extends string>(...words: readonly Word[]): Sch
     words.find((word) => word === json) ?? misfit(at, `one of ${words.join(', ')}`);
 }
 
-/** The same where the value may be missing or null. */
+/** A value that may also be missing or null. */
 export function optional<Value>(schema: Schema<Value>): Schema<Value | undefined> {
   return (json, at) => (json === undefined || json === null ? undefined : schema(json, at));
 }
@@ -67,7 +68,7 @@ function isObject(json: Json | undefined): json is { readonly [key: string]: Jso
   return typeof json === 'object' && json !== null && !Array.isArray(json);
 }
 
-/** An object with these fields; others, of a later version, are left out. */
+/** An object with these fields. Ignores others, which a later version may add. */
 export function object<Of extends Shape>(shape: Of): Schema<Fields<Of>> {
   return (json, at) => {
     if (!isObject(json)) return misfit(at, 'an object');
@@ -82,7 +83,7 @@ export function object<Of extends Shape>(shape: Of): Schema<Fields<Of>> {
   };
 }
 
-/** The value where it fits, else nothing: for what lets less pass when it is missing. */
+/** The value where it fits, else undefined: for facts without which less passes. */
 export function fitting<Value>(schema: Schema<Value>): Schema<Value | undefined> {
   return (json, at) => {
     try {
@@ -94,7 +95,7 @@ export function fitting<Value>(schema: Schema<Value>): Schema<Value | undefined>
   };
 }
 
-/** A list of those items that fit. */
+/** A list, without the items that do not fit. */
 export function listOfFitting<Value>(item: Schema<Value>): Schema<readonly Value[]> {
   const all = list(fitting(item));
   return (json, at) => all(json, at).filter((each) => each !== undefined);
@@ -113,7 +114,7 @@ export function entries<Key, Value>(
       : misfit(at, 'an object');
 }
 
-/** A value made into another; `make` gives a text that says what is wrong where it cannot. */
+/** A value converted by `make`, which returns an object, or a text with the problem. */
 export function made<Value, Other extends object>(
   schema: Schema<Value>,
   make: (value: Value) => Other | string,
@@ -125,10 +126,10 @@ export function made<Value, Other extends object>(
   };
 }
 
-/** What a text that should be state says: a fact, or why it is none. */
+/** The result of reading a state text: a fact, or why it is refused. */
 export type Parsed<Value> = { readonly value: Value } | { readonly refused: string };
 
-/** Never throws, whatever the text is. */
+/** Parses a state text. Never throws, whatever the text is. */
 export function parseState<Value>(text: string, schema: Schema<Value>): Parsed<Value> {
   const json = parseJson(text);
   if (json === undefined)

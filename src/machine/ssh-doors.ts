@@ -6,7 +6,7 @@ import { processText } from './process-text.ts';
 import { readAnybodys } from './read-anybodys.ts';
 import { portOf, rootsListeners, SSH_SERVERS, tcpSockets } from './tcp-sockets.ts';
 
-/** Units by which systemd listens for sshd, and where they are (systemd.unit(5)). */
+/** Units by which systemd listens for sshd, and their folders (systemd.unit(5)). */
 const SOCKET_UNITS = ['ssh.socket', 'sshd.socket', 'dropbear.socket'];
 const UNIT_FOLDERS = [
   '/usr/lib/systemd/system',
@@ -16,14 +16,14 @@ const UNIT_FOLDERS = [
   '/etc/systemd/system',
 ];
 
-/** Where an sshd listens: one address, or any of a family. */
+/** A listening place of an sshd: one address, or any of a family. */
 export interface Door {
   readonly families: readonly Family[];
   readonly address: Address | undefined;
   readonly port: Port;
 }
 
-/** The ports at which systemd starts an sshd for each connection (systemd.socket(5)). */
+/** Returns the ports at which systemd starts an sshd per connection (systemd.socket(5)). */
 function activatedPorts(host: Host): readonly number[] {
   return SOCKET_UNITS.flatMap((unit) =>
     UNIT_FOLDERS.flatMap((folder) => [
@@ -37,17 +37,20 @@ function activatedPorts(host: Host): readonly number[] {
   );
 }
 
-/** The sockets of a process, by inode. */
+/** Returns the sockets of a process, by inode. */
 function inodesOf(host: Host, pid: string): readonly number[] {
   const folder = `/proc/${pid}/fd`;
-  // Where such a link leads is no path: its last part alone says what it is.
+  // The link's target is no path: only its last part is meaningful.
   return host.list(folder).flatMap((name) => {
     const [, inode] = /\/socket:\[(\d+)\]$/.exec(host.place(`${folder}/${name}`) ?? '') ?? [];
     return inode === undefined ? [] : [Number(inode)];
   });
 }
 
-/** The doors of every sshd of root's in our network namespace, those of loopback left out. */
+/**
+ * Returns the listening places of every sshd of root's in our network namespace, without those on
+ * loopback.
+ */
 export function sshDoors(host: Host): readonly Door[] {
   const listeners = rootsListeners(tcpSockets(host));
   if (listeners.length === 0) return [];

@@ -4,7 +4,7 @@ import type { InterfaceName } from '../net/interface-name.ts';
 import { list, object, optional, parseState, text } from './schema.ts';
 
 export const CLASS = '/sys/class/net';
-/** A file there that is no interface (drivers/net/bonding/bond_sysfs.c). */
+/** A file in the folder of interfaces that is none (drivers/net/bonding/bond_sysfs.c). */
 const BONDING = 'bonding_masters';
 /** ARPHRD_NONE (linux/if_arp.h). */
 const NO_LINK_LAYER = '65534';
@@ -14,7 +14,7 @@ const NO_LINK_LAYER = '65534';
  */
 const KINDS: readonly string[] = ['tun', 'ovpn', 'ovpn-dco'];
 
-/** The interfaces of our network namespace. */
+/** Returns the interfaces of our network namespace. */
 export function devices(host: Host): ReadonlySet<string> {
   const names = (host.read(PATHS.devices) ?? '')
     .split('\n')
@@ -23,9 +23,9 @@ export function devices(host: Host): ReadonlySet<string> {
 }
 
 /**
- * What an interface is: one that OpenVPN can have made, another (loopback, a card, a bridge, a
- * VLAN, another VPN), or not there. A program whose /sys shows another network namespace is told by
- * ip(8); in doubt it is another.
+ * The kind of an interface: `tunnel` if OpenVPN can have made it, `other` (loopback, a card, a
+ * bridge, a VLAN, another VPN), or `absent`. Where /sys shows another network namespace, ip(8)
+ * decides; in doubt it is `other`.
  */
 export type DeviceKind = 'tunnel' | 'other' | 'absent';
 
@@ -35,10 +35,7 @@ function sysIsOurs(host: Host, present: ReadonlySet<string>): boolean {
   return shown.length === present.size && shown.every((name) => present.has(name));
 }
 
-/**
- * The kind as /sys tells it; undefined where only ip(8) can: the module ovpn-dco says nothing of
- * itself there.
- */
+/** Reads the kind from /sys; undefined where only ip(8) can tell, as for the module ovpn-dco. */
 function kindBySys(host: Host, device: InterfaceName): DeviceKind | undefined {
   const path = `${CLASS}/${device}`;
   if (host.exists(`${path}/tun_flags`)) return 'tunnel';
@@ -52,9 +49,7 @@ const LINKS = list(
   object({ linkinfo: optional(object({ info_kind: text((kind) => kind, 'a kind') })) }),
 );
 
-/**
- * What ip(8) calls the driver of an interface; undefined for hardware, and where ip does not say.
- */
+/** Returns an interface's driver by ip(8); undefined for hardware, and where ip shows none. */
 function driverByIp(host: Host, device: string): string | undefined {
   const { status, stdout } = host.run({
     program: 'ip',
@@ -66,7 +61,7 @@ function driverByIp(host: Host, device: string): string | undefined {
 }
 
 /**
- * Whether an interface is one of the kernel's module ovpn, which names its kind
+ * Whether an interface belongs to the kernel's module ovpn, which names its kind
  * (drivers/net/ovpn/main.c).
  */
 export function isOvpnDevice(
@@ -80,8 +75,8 @@ export function isOvpnDevice(
 }
 
 /**
- * Whether the kernel says that an interface leads nowhere now (RFC 2863, ifOperStatus); false where
- * /sys is another's.
+ * Whether the kernel reports an interface as down (RFC 2863, ifOperStatus); false where /sys shows
+ * another network namespace.
  */
 export function isDownDevice(
   host: Host,

@@ -4,7 +4,7 @@ import { type InterfaceName, parseInterfaceName } from '../net/interface-name.ts
 import { contains, type Network, networkOf, parseNetmask } from '../net/network.ts';
 import { procAddress } from './proc-address.ts';
 
-/** The IPv4 routes of the main table, one in a line (proc(5)). */
+/** The IPv4 routes of the main table, one per line (proc(5)). */
 const FILE = '/proc/net/route';
 /** RTF_UP and RTF_GATEWAY (linux/route.h). */
 const [UP, GATEWAY] = [1, 2];
@@ -12,12 +12,12 @@ const [UP, GATEWAY] = [1, 2];
 interface Route {
   readonly device: InterfaceName;
   readonly network: Network;
-  /** undefined: the network is connected. */
+  /** Undefined: the network is connected. */
   readonly gateway: Address | undefined;
   readonly metric: number;
 }
 
-/** The routes of that file. */
+/** Parses the routes of that file. */
 export function routes(text: string): readonly Route[] {
   return text
     .split('\n')
@@ -47,18 +47,15 @@ export function routes(text: string): readonly Route[] {
     });
 }
 
-/** Where this machine's packets to the internet leave, IPv4. */
+/** The interface and gateway by which this machine's IPv4 packets to the internet leave. */
 export interface Uplink {
   readonly device: InterfaceName;
   readonly gateway: Address;
-  /**
-   * The network that the gateway lies in, connected at this interface; undefined when the kernel
-   * knows none.
-   */
+  /** The gateway's network, connected at this interface; undefined when the kernel knows none. */
   readonly network: Network | undefined;
 }
 
-/** The default route that the kernel takes, when it leads to a gateway; undefined without one. */
+/** Returns the default route that the kernel uses, if it has a gateway; undefined otherwise. */
 export function readUplink(host: Host): Uplink | undefined {
   const all = routes(host.read(FILE) ?? '');
   const [first] = all
@@ -75,7 +72,7 @@ export function readUplink(host: Host): Uplink | undefined {
   return { device, gateway, network: connected?.network };
 }
 
-/** Every interface with a default route, IPv4: a second uplink among them. */
+/** Returns every interface with an IPv4 default route, a second uplink among them. */
 export function defaultDevices(host: Host): readonly InterfaceName[] {
   return routes(host.read(FILE) ?? '').flatMap(({ network, device }) =>
     network.prefix === 0 ? [device] : [],

@@ -6,8 +6,8 @@ import { readVpnConnection, type VpnConnection } from '../tunnel/networkmanager-
 import type { Profile } from '../tunnel/profile.ts';
 
 /**
- * Where NetworkManager keeps connections: those of people, those in memory or made by netplan,
- * those of the distribution (nm-settings-keyfile(5)).
+ * NetworkManager's folders of connections: people's, those in memory or from netplan, and the
+ * distribution's (nm-settings-keyfile(5)).
  */
 const FOLDERS = [
   '/etc/NetworkManager/system-connections',
@@ -16,8 +16,8 @@ const FOLDERS = [
 ] as const;
 
 /**
- * A keyfile that is gone by now, no file at all, or not root's alone is no connection:
- * NetworkManager takes none of another owner's.
+ * Reads a connection. Skips a keyfile that vanished, is no regular file, or is not root's alone:
+ * NetworkManager also refuses another owner's.
  */
 function read(host: Host, file: string): VpnConnection | undefined {
   return orElse(
@@ -29,8 +29,8 @@ function read(host: Host, file: string): VpnConnection | undefined {
 }
 
 /**
- * Every VPN connection that NetworkManager keeps, of whichever plugin. Two files of one connection
- * both count: either may be in use.
+ * Lists every VPN connection of NetworkManager, of any plugin. Two files of one connection both
+ * count: either may be in use.
  */
 export function vpnConnections(host: Host): readonly VpnConnection[] {
   return FOLDERS.flatMap((folder) =>
@@ -38,9 +38,7 @@ export function vpnConnections(host: Host): readonly VpnConnection[] {
   );
 }
 
-/**
- * The connection of an event, from the file that NetworkManager named, else from wherever it is.
- */
+/** Returns an event's connection, from the file that NetworkManager named, else from any folder. */
 export function vpnConnection(
   host: Host,
   uuid: ConnectionUuid,
@@ -54,7 +52,7 @@ export function vpnConnection(
 export type GuardedConnection = VpnConnection & { readonly profile: Profile };
 
 /**
- * The OpenVPN connections whose tunnels our dispatcher script reports; none where it is not
+ * Lists the OpenVPN connections whose tunnels our dispatcher script reports; none where it is not
  * installed.
  */
 export function guardedConnections(host: Host): readonly GuardedConnection[] {

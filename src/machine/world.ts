@@ -13,8 +13,8 @@ import { iptablesFails } from './iptables-trial.ts';
 import { nftablesFails } from './nftables-trial.ts';
 
 /**
- * Whether the kernel has the table of the second wall in both families; who may not ask takes it
- * for there.
+ * Whether the kernel has the second wall's table in both families. Assumes so for a process that
+ * may not ask.
  */
 function hasWallTable(host: Host): boolean {
   const tools = [
@@ -23,7 +23,7 @@ function hasWallTable(host: Host): boolean {
       ? ['ip6tables-restore' as const]
       : []),
   ] as const;
-  // A list would read every rule of everybody.
+  // A listing would read every program's rules.
   const args = ['--noflush', '--test'];
   return (
     !host.mayChangeRules() ||
@@ -31,7 +31,7 @@ function hasWallTable(host: Host): boolean {
   );
 }
 
-/** What the record says of the rules: whether they are loaded, and in which shape. */
+/** The record's facts about the rules: whether they are loaded, and in which shape. */
 export interface Recorded {
   readonly locked: boolean;
   readonly backend: BackendName;
@@ -41,7 +41,7 @@ export interface Recorded {
   readonly frames?: true;
 }
 
-/** The tools that are installed here, and whether the kernel has IPv6. */
+/** Returns the installed tools, and whether the kernel has IPv6. */
 export function readTools(host: Host): Pick<World, 'has' | 'ipv6'> {
   return {
     has: {
@@ -54,8 +54,8 @@ export function readTools(host: Host): Pick<World, 'has' | 'ipv6'> {
 }
 
 /**
- * What the choice of a backend may look at, on this machine. `record` is the lock's, which a locked
- * machine keeps to; `anew`: the setting counts, whatever the machine is locked with.
+ * Reads the facts of this machine for the choice of a backend. `record` is the lock's: a locked
+ * machine keeps its backend. With `anew` the setting decides even on a locked machine.
  */
 export function readWorld(
   host: Host,
@@ -86,9 +86,9 @@ export function readWorld(
 }
 
 /**
- * Whether the kernel has tables of iptables-legacy (proc(5), ip_tables_names): asking for those
- * that it has not makes them. Where an unprivileged container may not read their names,
- * iptables-legacy itself may not either.
+ * Whether the kernel has tables of iptables-legacy (proc(5), ip_tables_names). A query for a
+ * missing table creates it. Where an unprivileged container may not read their names,
+ * iptables-legacy may not either.
  */
 export function hasLegacyTables(host: Host): boolean {
   return ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names'].some((path) =>
@@ -99,7 +99,7 @@ export function hasLegacyTables(host: Host): boolean {
   );
 }
 
-/** Every backend that can be asked here, whichever this machine uses. */
+/** Returns every backend that works with the installed tools, whichever this machine uses. */
 export function installedBackends(host: Host): readonly Backend[] {
   const { has, ipv6 } = readTools(host);
   const families = ipv6 && has.ip6tables ? FAMILIES : (['ipv4'] as const);
