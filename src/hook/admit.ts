@@ -24,7 +24,7 @@ import { loadRules, setResolvers } from './load-rules.ts';
 import { logged } from './logged.ts';
 
 /**
- * The endpoints the client may use, as the last `lock` left them; without one they are read now.
+ * Returns the endpoints that the client may use: those of the last `lock`, or read now without one.
  */
 export function knownEndpoints(host: Host, record: LockRecord | undefined): readonly Endpoint[] {
   const settings = settingsInForce(host, record);
@@ -33,7 +33,8 @@ export function knownEndpoints(host: Host, record: LockRecord | undefined): read
 }
 
 /**
- * A VPN makes its own device: what is loopback, a card or a bridge is somebody's mistake, or worse.
+ * Refuses loopback, a card or a bridge as a tunnel's device. A VPN makes its own: such a device is
+ * a mistake, or worse.
  */
 function refuseOtherDevices(host: Host, device: InterfaceName): void {
   if (device !== LOOPBACK && deviceKind(host, device) !== 'other') return;
@@ -45,32 +46,31 @@ function refuseOtherDevices(host: Host, device: InterfaceName): void {
 }
 
 /**
- * Takes a tunnel into the rules. `before` is what was known of its device.
+ * Adds a tunnel to the rules. `before` is the previous record of its device.
  * @throws KillswitchError when the rules are not in force.
  */
 export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefined): void {
   const { device } = live.tunnel;
   refuseOtherDevices(host, device);
-  // What is in force is what `lock` read; a file with mistakes is still said now, while somebody is
-  // looking.
+  // The settings in force are the last `lock`'s. A file with mistakes is reported now, while a
+  // person is looking.
   const settings = loadSettings(host);
-  // A tunnel that is known with these very facts keeps its time: `route-up` says again what `up`
-  // said.
+  // A tunnel known with the same facts keeps its time: `route-up` repeats `up`'s report.
   const isNew = before === undefined || !sameLiveTunnel(before, live);
-  // On an open machine too: its routes are in the way of this connection's.
+  // On an open machine too: the left device's routes would break this connection's.
   removeLeftDevices(host, device);
   if (isNew) writeLiveTunnel(host, live);
   try {
     loadRules(host, { came: live });
   } catch (thrown) {
-    // OpenVPN gives up then: a tunnel that never was must not be loaded by the next hook.
+    // OpenVPN then gives up: the next hook must not load a tunnel that never came up.
     if (before === undefined) removeLiveTunnel(host, device);
     throw thrown;
   }
-  // Not before: without its rules, what belonged to it must stay shut.
+  // Only now: until the new rules are loaded, the former tunnel's networks must stay shut.
   forgetReplaced(host);
   let isNews = false;
-  // The tunnel is in the rules already: what cannot be remembered is no reason to end it.
+  // The tunnel is in the rules already: failing to remember its networks is no reason to end it.
   logged(host, () => {
     isNews = rememberNetworks(host, live);
   });
@@ -82,7 +82,8 @@ export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefin
       event: 'no-resolver',
       message: `${device}: the server pushed no resolver that can be asked, and DNS stays shut; KILLSWITCH_DNS can name one`,
     });
-  // DNS through the tunnel cannot work before OpenVPN goes on, and it waits for us.
+  // In the background: DNS through the tunnel works only once OpenVPN goes on, and it waits for
+  // this hook.
   if (isNews || hasNames(host, record))
     logged(host, () => host.startAfterwards(PATHS.command, ['refresh']));
 }

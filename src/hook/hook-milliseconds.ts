@@ -1,5 +1,5 @@
 /**
- * OpenVPN stands still while a hook runs and a server drops a silent client after a minute or so: a
- * hook that is not done by then gives up.
+ * The deadline of a hook. OpenVPN stands still while it runs, and a server drops a silent client
+ * after about a minute.
  */
 export const HOOK_MILLISECONDS = 20_000;

@@ -12,12 +12,12 @@ import { look } from '../transaction/apply.ts';
 import { follow } from '../transaction/follow.ts';
 import { MOST_REFUSED } from './logged.ts';
 
-/** Whether any rule of ours is in the kernel, of whichever backend. */
+/** Whether any rule of ours is in the kernel, by any backend. */
 function isLoaded(host: Host): boolean {
   return installedBackends(host).some((backend) => look(host, backend).present);
 }
 
-/** The kernel as it should be now; locks a machine on which nobody has decided yet. */
+/** Brings the kernel to the live tunnels. Locks a machine without any decision. */
 export function loadRules(host: Host, change?: Change): void {
   const followed = follow(host, change);
   switch (followed.kind) {
@@ -44,7 +44,7 @@ export function loadRules(host: Host, change?: Change): void {
         message: describeTunnels(policy),
         fields: { applied, backend: followed.backend },
       });
-      // After a reboot the rules were gone, and the drop-in too.
+      // A reboot lost the rules, and the drop-in too.
       if (applied === 'replaced') followNftables(host, HASTE_MILLISECONDS);
       return;
     }
@@ -54,8 +54,8 @@ export function loadRules(host: Host, change?: Change): void {
 }
 
 /**
- * The system asks the resolvers of the live tunnels. When that fails the rules hold all the same:
- * nobody else can be asked.
+ * Sets the system's resolvers to the live tunnels'. A failure is only logged: the rules hold all
+ * the same, and no other resolver can be reached.
  */
 export function setResolvers(host: Host): void {
   const followed = followResolversOrSay(host);
@@ -64,13 +64,13 @@ export function setResolvers(host: Host): void {
 }
 
 /**
- * The kernel with the tunnels that are left, when `went` alone has gone or nobody knows; an open
- * machine stays open.
+ * Brings the kernel to the remaining tunnels. `went` is the one that went, undefined when unknown.
+ * An open machine stays open.
  */
 export function loadRemaining(host: Host, went?: LiveTunnel): void {
   const record = readLockRecord(host);
   if (record?.locked === false) return;
-  // Without a record that can be read the kernel alone tells whether this machine was ever locked.
+  // Without a readable record, only the kernel tells whether this machine was ever locked.
   if (record === undefined && !isLoaded(host)) return;
   try {
     loadRules(host, went && { went });

@@ -3,14 +3,14 @@ import type { Host } from '../host/host.ts';
 import { stateNow } from '../machine/kernel-state.ts';
 import type { HookEvent } from '../tunnel/hook-event.ts';
 /**
- * How many refused values one entry of the log holds: a server can send thousands at each reconnect
- * and must not fill the disk.
+ * Limit of refused values in one log entry: a server can send thousands at each reconnect and must
+ * not fill the disk.
  */
 export const MOST_REFUSED = 20;
 
 type TunnelUp = Extract<HookEvent, { kind: 'tunnel-up' }>;
 
-/** Says what was left out of what a server or OpenVPN gave. */
+/** Logs the values of a server or of OpenVPN that were refused. */
 export function logRefused(
   host: Host,
   { refused, tunnel }: Pick<TunnelUp, 'refused' | 'tunnel'>,
@@ -32,7 +32,7 @@ export function logRefused(
   });
 }
 
-/** The error that `work` met, after it was logged. */
+/** Runs `work`. Logs its error and returns it. */
 export function logged(host: Host, work: () => void): KillswitchError | undefined {
   try {
     work();

@@ -37,7 +37,10 @@ import { logged, logRefused } from './logged.ts';
 
 type Event<Kind extends NetworkManagerEvent['kind']> = Extract<NetworkManagerEvent, { kind: Kind }>;
 
-/** Forgets what is known of a connection; whether that was anything. */
+/**
+ * Ends a connection's tunnels and forgets its devices, all but `except`. Returns whether there were
+ * any.
+ */
 function forget(host: Host, connection: ConnectionUuid, except?: InterfaceName): boolean {
   const own = ({ connection: each, tunnel }: LiveTunnel) =>
     each === connection && tunnel.device !== except;
@@ -55,8 +58,8 @@ function forget(host: Host, connection: ConnectionUuid, except?: InterfaceName):
 }
 
 /**
- * Locks a machine that nobody has decided about, as `up` does, but asks for names before:
- * NetworkManager does not tell the address to which the client has connected.
+ * Locks a machine without any decision, as `up` does, but resolves names first: NetworkManager does
+ * not report the address that the client is connected to.
  */
 function lockUndecided(host: Host): void {
   if (readLockRecord(host) !== undefined) return;
@@ -66,7 +69,10 @@ function lockUndecided(host: Host): void {
   followNftables(host, HASTE_MILLISECONDS);
 }
 
-/** The profile of an OpenVPN connection. Any other is left alone: nothing passes its device. */
+/**
+ * Returns the profile of an OpenVPN connection. Other connections are ignored: nothing passes their
+ * devices.
+ */
 function profileOf(
   host: Host,
   { connection, file, again }: Event<'vpn-up' | 'vpn-without-device'>,
@@ -87,8 +93,8 @@ function vpnUp(host: Host, event: Event<'vpn-up'>): void {
   if (profile === undefined) return;
   logRefused(host, event);
   lockUndecided(host);
-  // Which of several remotes is in use is not told: those that the base allows already need no
-  // word.
+  // NetworkManager does not report which of several remotes is in use. Those that the base allows
+  // need no entry.
   const record = readLockRecord(host);
   const base = new Set(knownEndpoints(host, record).map(endpointText));
   const remotes = profileEndpoints(profile, savedKnown(host, record)?.pins ?? []);
@@ -96,7 +102,7 @@ function vpnUp(host: Host, event: Event<'vpn-up'>): void {
     remotes.length === 1
       ? remotes
       : remotes.filter((endpoint) => !base.has(endpointText(endpoint)));
-  // A connection has one device: what it had before ended without a word.
+  // A connection has one device: its previous one ended without a report.
   forget(host, connection, tunnel.device);
   const live: LiveTunnel = {
     tunnel: { ...tunnel, endpoints, ...offloadedOf(host, tunnel.device) },
@@ -113,7 +119,7 @@ function vpnUp(host: Host, event: Event<'vpn-up'>): void {
   );
 }
 
-/** Whether NetworkManager says that a connection is up. */
+/** Whether NetworkManager reports a connection as up. */
 function isActive(host: Host, connection: ConnectionUuid): boolean {
   const { status, stdout } = host.run({
     program: 'nmcli',
@@ -122,14 +128,14 @@ function isActive(host: Host, connection: ConnectionUuid): boolean {
   return status === 0 && stdout.split('\n').includes(connection);
 }
 
-/** Whether a device is there and up (linux/if.h, IFF_UP). */
+/** Whether a device exists and is up (linux/if.h, IFF_UP). */
 function isUp(host: Host, device: InterfaceName): boolean {
   return (Number(host.read(`/sys/class/net/${device}/flags`)?.trim() ?? 0) & 1) === 1;
 }
 
 /**
- * OpenVPN makes its device anew when the server's options change: one of that name may be there
- * again, without an address.
+ * Retires the tunnel of a device that went down. OpenVPN remakes its device when the server's
+ * options change, so one of that name may already exist, without an address.
  */
 function deviceDown(host: Host, { device }: Event<'device-down'>): void {
   const live = readLiveTunnels(host).find(({ tunnel }) => tunnel.device === device);
@@ -137,14 +143,14 @@ function deviceDown(host: Host, { device }: Event<'device-down'>): void {
     clearGone(host);
     return;
   }
-  // Until `vpn-down` the plugin goes on connecting.
+  // The plugin keeps connecting until `vpn-down`.
   retireTunnel(host, live, 'reconnecting');
   loadRemaining(host);
 }
 
 /**
- * OpenVPN may reconnect with another address or other resolvers, on a device made anew, without a
- * VPN event.
+ * Updates a tunnel whose device came up. OpenVPN may reconnect with another address or other
+ * resolvers, on a new device, without a VPN event.
  */
 function deviceUp(host: Host, event: Event<'device-up'>): void {
   const { device, resolvers } = event.tunnel;
@@ -167,14 +173,14 @@ function deviceUp(host: Host, event: Event<'device-up'>): void {
     deviceSeen: devices(host).has(device),
   };
   if (before !== undefined && sameLiveTunnel(before, live)) return;
-  // After a crash of NetworkManager, which is not told either, the device may be anybody's.
+  // After an unreported crash of NetworkManager the device may belong to another program.
   if (!isActive(host, known.connection)) return;
   logRefused(host, event);
   host.write(`${PATHS.connections}/${device}`, liveText(live));
   admit(host, live, before);
 }
 
-/** Takes tunnels away whose end nobody reported. */
+/** Removes tunnels that ended without a report. */
 function clearGone(host: Host): void {
   const ended = settleTunnels(host);
   const gone = [...ended.live, ...ended.reconnecting];
@@ -224,7 +230,8 @@ function runEvent(host: Host, event: NetworkManagerEvent): void {
 }
 
 /**
- * One call of NetworkManager's dispatcher, which logs the exit status and goes on whatever it is.
+ * Runs one call of NetworkManager's dispatcher, which logs the exit status and continues whatever
+ * it is.
  */
 export function runDispatcher(input: HookInput, host: Host): ExitStatus {
   const [, action = ''] = input.argv;
@@ -240,7 +247,7 @@ export function runDispatcher(input: HookInput, host: Host): ExitStatus {
   return error?.exit ?? EXIT.ok;
 }
 
-/** The body of the dispatcher's file. */
+/** Runs the dispatcher's file. */
 export function main(): void {
   const host = linuxHost({ name: 'nm-dispatcher', milliseconds: HOOK_MILLISECONDS, shown: 'info' });
   process.exitCode = runDispatcher({ argv: process.argv.slice(2), env: process.env }, host);

@@ -34,13 +34,13 @@ type TunnelUp = Extract<HookEvent, { kind: 'tunnel-up' }>;
 type TunnelDown = Extract<HookEvent, { kind: 'tunnel-down' }>;
 
 /**
- * The profile of a tunnel, through symbolic links; undefined when it is not known. A `--config`
- * that is relative counts from the hook's folder, which is OpenVPN's (openvpn init.c, `--cd` and
+ * Returns a tunnel's profile with symbolic links resolved; undefined when unknown. A relative
+ * `--config` counts from the hook's folder, which is OpenVPN's (openvpn init.c, `--cd` and
  * `--daemon`).
  */
 function profileOf(host: Host, { config }: TunnelUp): string | undefined {
   if (config === undefined) return undefined;
-  // Nothing is asked for a tunnel without a profile: that is no reason to end the connection.
+  // No name is resolved for a tunnel without a profile: that is no reason to end the connection.
   const place = orElse(
     () => host.place(config.startsWith('/') ? config : `${PATHS.workingFolder}/${config}`),
     () => undefined,
@@ -48,7 +48,7 @@ function profileOf(host: Host, { config }: TunnelUp): string | undefined {
   return place !== undefined && host.exists(place) ? place : undefined;
 }
 
-/** The client of an event. An unprivileged hook cannot see in which pid namespace it runs. */
+/** Returns the client of an event. An unprivileged hook cannot see its own pid namespace. */
 function clientOf(host: Host, { daemon }: TunnelUp, before: LiveTunnel | undefined) {
   const client = daemon === undefined ? undefined : daemonOf(host, daemon);
   const known = before?.daemon;
@@ -56,7 +56,7 @@ function clientOf(host: Host, { daemon }: TunnelUp, before: LiveTunnel | undefin
   return isKnown && !host.mayChangeRules() ? known : client;
 }
 
-/** The tunnel of an event; `before` is what was known of its device. */
+/** Returns the tunnel of an event. `before` is the previous record of its device. */
 function liveTunnel(
   host: Host,
   event: TunnelUp,
@@ -64,7 +64,7 @@ function liveTunnel(
   known: readonly Endpoint[],
 ): LiveTunnel {
   const kept = event.kept ? (before?.tunnel.networks ?? []) : [];
-  // An unprivileged hook may not see the file that the hook as root has seen.
+  // An unprivileged hook may not see the file that the hook run as root saw.
   const profile = host.mayChangeRules() ? profileOf(host, event) : before?.profile;
   return {
     tunnel: {
@@ -81,8 +81,8 @@ function liveTunnel(
 }
 
 /**
- * State that another account writes is nobody's to believe, whatever its capabilities
- * (systemd.exec(5), AmbientCapabilities).
+ * Refuses to run as another account than root, even with capabilities (systemd.exec(5),
+ * AmbientCapabilities). No command trusts state that another account writes.
  */
 function refuseOtherAccount(host: Host, device: InterfaceName): void {
   const uid = host.uid();
@@ -113,15 +113,15 @@ function tunnelUp(host: Host, event: TunnelUp): void {
     return;
   }
   refuseOtherAccount(host, device);
-  // There may be thousands, and OpenVPN mostly tells the transport itself.
+  // There may be thousands, and OpenVPN usually reports the transport itself.
   const known =
     event.peer?.transports.length === 0 ? knownEndpoints(host, readLockRecord(host)) : [];
   admit(host, liveTunnel(host, event, before, known), before);
 }
 
 /**
- * Nothing passes a tunnel without a server. Its rules stay: without them, what is routed into it
- * would belong to the LAN for a while.
+ * Logs a tunnel that lost its server: nothing passes it. Its rules stay. Without them, packets
+ * routed into it would belong to the LAN for a while.
  */
 function tunnelWaiting(host: Host, device: InterfaceName): void {
   host.log({
@@ -145,7 +145,7 @@ function tunnelDown(host: Host, { device, reconnects }: TunnelDown): void {
     return;
   }
   const went = readLiveTunnel(host, device);
-  // First of all: whatever goes wrong below, the next hook or `lock` no longer counts this tunnel.
+  // First of all: whatever fails below, the next hook or `lock` no longer counts this tunnel.
   if (went === undefined) removeLiveTunnel(host, device);
   else retireTunnel(host, went, reconnects ? 'reconnecting' : 'ended');
   loadRemaining(host, went);
@@ -173,7 +173,7 @@ function runEvent(host: Host, event: HookEvent): void {
   }
 }
 
-/** Our part of a hook: the error that it met, which is logged already. */
+/** Runs our part of a hook. Returns its error, already logged. */
 function runOwn(hook: HookName, input: HookInput, host: Host): KillswitchError | undefined {
   return logged(host, () => {
     runEvent(host, readOpenvpnHook(hook, input));
@@ -182,8 +182,8 @@ function runOwn(hook: HookName, input: HookInput, host: Host): KillswitchError |
 }
 
 /**
- * OpenVPN ends when `up` fails. A device of data channel offload would stay then, with its address,
- * in the way of the next connection. One that another OpenVPN owns is left alone.
+ * Removes the device of a data channel offload tunnel after a failed `up`, when OpenVPN ends. Its
+ * address would block the next connection. Leaves a device that another OpenVPN owns.
  */
 function leaveNoDevice(host: Host, input: HookInput): void {
   const event = readOpenvpnHook('up', input);
@@ -194,9 +194,7 @@ function leaveNoDevice(host: Host, input: HookInput): void {
   if (offloadedOf(host, device).offloaded === true && !isAnothers) removeDevice(host, device);
 }
 
-/**
- * The command of the profile that ours took the place of, called as OpenVPN would have called it.
- */
+/** Runs the profile's own command, which our hook replaced, as OpenVPN would have run it. */
 function callInTurn(
   hook: HookName,
   command: readonly string[],
@@ -213,11 +211,11 @@ function callInTurn(
 }
 
 /**
- * One hook, from what OpenVPN gave to its exit status: `up` fails when the rules are not in force,
- * so that OpenVPN gives up; `down` and `route-up` are always 0, because a failing `down` ends a
- * reconnect and a failing `route-up` is ignored (openvpn init.c). What the profile calls in turn
- * (`--then`) is called once the rules are in force, after `down` whatever happened; `up` fails with
- * its status.
+ * Runs one hook, from OpenVPN's input to the exit status. `up` fails when the rules are not in
+ * force, so that OpenVPN gives up. `down` and `route-up` always return 0: a failing `down` ends a
+ * reconnect, and a failing `route-up` is ignored (openvpn init.c). Runs the profile's own command
+ * (`--then`) once the rules are in force, after `down` in any case. `up` fails with that command's
+ * status.
  */
 export function runHook(hook: HookName, given: HookInput, host: Host): number {
   const { input, command } = readChainedCall(hook, given);
@@ -236,9 +234,9 @@ export function runHook(hook: HookName, given: HookInput, host: Host): number {
 }
 
 /**
- * The body of the hooks' files. A stop of its service reaches every process of it
- * (systemd.kill(5)), Ctrl-C every one of a terminal: what a hook has begun it ends, within its
- * deadline.
+ * Runs a hook's file. It ignores SIGTERM and SIGINT, and finishes within its deadline. A stop of
+ * its service reaches every process of it (systemd.kill(5)), and Ctrl-C every process of a
+ * terminal.
  */
 export function main(hook: HookName): void {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined);
