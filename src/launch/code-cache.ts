@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 
 /**
- * A code cache as the installed hooks know it: which it is, and of which program and interpreter.
- * It is executable code of root's.
+ * A code cache's identity for the installed hooks: its id, program and interpreter. It is
+ * executable code of root's.
  */
 export interface CodeCache {
   readonly path: string;
@@ -18,16 +18,16 @@ export interface CodeCache {
   readonly modified: number;
 }
 
-/** An interpreter of the version that is running. */
+/** Returns the identity of an interpreter that has the running version. */
 export function interpreterFacts(path: string): Pick<CodeCache, 'node' | 'size' | 'modified'> {
   const { size, mtimeMs } = statSync(path);
   return { node: process.version, size, modified: mtimeMs };
 }
 
 /**
- * The data of a cache that was made of this program by this interpreter; undefined when anything
- * differs. V8 looks at its own version, its flags and the program's length, and at nothing of the
- * code in the cache: a flipped bit there crashes or hangs.
+ * Returns the data of a cache made of this program by this interpreter; undefined when anything
+ * differs. V8 checks its own version, its flags and the program's length, and none of the code in
+ * the cache: a flipped bit there crashes or hangs.
  */
 export function fittingData(
   cache: CodeCache,

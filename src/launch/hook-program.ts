@@ -2,32 +2,32 @@ import { readFileSync } from 'node:fs';
 import { Script } from 'node:vm';
 import type { BackendName } from '../policy/settings.ts';
 
-/** What the bundle of the hooks exports: hooks/hooks.ts. */
+/** The exports of the hooks' bundle (hooks/hooks.ts). */
 interface HookExports {
   readonly HOOKS: Readonly<Record<string, () => void>>;
 }
 
-/** Hooks use the code cache of one of them: docs/decisions/0070. */
+/** The hooks use one of these backends' code caches: docs/decisions/0070. */
 export const BACKENDS: readonly BackendName[] = ['nftables', 'iptables'];
 
 type Body = (module: { exports: object }, require: NodeJS.Require) => void;
 
 /**
- * The bundle of the hooks, one function, compiled. `cachedData` is what V8 made of this very text
- * before.
+ * Compiles the bundle of the hooks, which is one function. `cachedData` is V8's earlier result for
+ * this very text.
  */
 export function compileHooks(source: string, filename: string, cachedData?: Buffer): Script {
   return new Script(source, { filename, ...(cachedData === undefined ? {} : { cachedData }) });
 }
 
-/** Runs the bundle's body, which starts nothing yet. */
+/** Runs the bundle's body. It starts no hook yet. */
 export function hooksOf(script: Script, load: NodeJS.Require): HookExports {
   const module = { exports: {} };
   (script.runInThisContext() as Body)(module, load);
   return module.exports as HookExports;
 }
 
-/** The bundle holds ASCII alone: one byte for each character, in V8 as well. */
+/** Reads the bundle. It is ASCII only: one byte for each character, in V8 too. */
 export function readProgram(path: string): string {
   return readFileSync(path, 'latin1');
 }

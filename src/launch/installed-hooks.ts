@@ -7,7 +7,7 @@ import { type CodeCache, fittingData, interpreterFacts } from './code-cache.ts';
 import { BACKENDS, readProgram } from './hook-program.ts';
 import { type Rehearsal, type Rehearsed, rehearse } from './rehearse.ts';
 
-/** Where the parts of the installed hooks lie. */
+/** The paths of the installed hooks' parts. */
 export interface HookFiles extends Rehearsal {
   /** Path of the code cache of each backend. */
   readonly caches: Readonly<Record<BackendName, string>>;
@@ -21,7 +21,7 @@ const START = /^const START = (.*);$/m;
 
 type Caches = Readonly<Partial<Record<BackendName, CodeCache>>>;
 
-/** What an installed hook knows of its code caches. */
+/** Returns the code caches that an installed hook names. */
 function cachesOf(hook: string): Caches {
   try {
     const [, text = 'null'] = START.exec(readFileSync(hook, 'utf8')) ?? [];
@@ -31,7 +31,7 @@ function cachesOf(hook: string): Caches {
   }
 }
 
-/** The caches that are there, when they are of this very program and interpreter. */
+/** Returns the existing caches if they are of this very program and interpreter. */
 function kept({ hooks, program, node }: HookFiles, text: string): Caches | undefined {
   const caches = Object.values(hooks).map(cachesOf)[0] ?? {};
   if (firstFile([program]) === undefined || readProgram(program) !== text) return undefined;
@@ -43,9 +43,9 @@ function kept({ hooks, program, node }: HookFiles, text: string): Caches | undef
 
 /**
  * Places the program of the hooks, its code caches, and a file for each hook, which names all of
- * them; `start` is the text of start.ts, `firstLine` what starts its interpreter. Gives why there
- * is no cache, when there is none. A hook that starts meanwhile finds the old program with an old
- * cache, or one of them without a cache.
+ * them. `start` is the text of start.ts, `firstLine` the line that starts its interpreter. Returns
+ * why there is no cache, if so. A hook that starts meanwhile finds the old program with an old
+ * cache, or either program without a cache.
  */
 export function placeHooks(
   files: HookFiles,
@@ -56,7 +56,7 @@ export function placeHooks(
   let caches = kept(files, text);
   let why: string | undefined;
   if (caches === undefined) {
-    // One cache for all backends is what earlier versions had.
+    // Earlier versions had one cache for all backends.
     for (const path of [
       ...Object.values(files.caches),
       join(dirname(files.program), 'hooks.cache'),
@@ -82,7 +82,7 @@ export function placeHooks(
 function placeCaches(files: HookFiles, made: Rehearsed, text: string): Caches {
   const placed = BACKENDS.flatMap((backend): [BackendName, CodeCache][] => {
     const [path, data] = [files.caches[backend], made.get(backend)];
-    // Its tools are missing, or the kernel's part of it.
+    // The backend's tools or kernel part are missing.
     if (data === undefined) return [];
     placeText(path, cacheFile(data), 0o644);
     return [

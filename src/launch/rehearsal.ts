@@ -3,10 +3,10 @@ import { PATHS } from '../host/paths.ts';
 import { BACKENDS, compileHooks, hooksOf, readProgram } from './hook-program.ts';
 
 /**
- * A program of its own: lives through a connection with every hook, so that V8 compiles what they
- * use, and writes the code caches of the program named by its argument to stdout: a line for each
- * backend that works here, its name and the cache in Base64. `rehearse` starts it where rules and
- * files are nobody's.
+ * A program of its own. It runs a connection with every hook, so that V8 compiles the functions
+ * they use. Then it writes the code caches of the program named by its argument to stdout: one line
+ * for each backend that works here, its name and the cache in Base64. `rehearse` starts it in
+ * private namespaces, with private rules and files.
  */
 const DEVICE = 'rehearsal0';
 const CONNECTION: Readonly<Record<string, string>> = {
@@ -22,29 +22,29 @@ const CONNECTION: Readonly<Record<string, string>> = {
   foreign_option_1: 'dhcp-option DNS 10.8.0.1',
 };
 
-/** After the machine is locked. */
+/** The calls once the machine is locked. */
 const CALLS = ['down', 'up', 'route-up', 'down'] as const;
 
-/** In the order of the arguments after the program: the machine's own. */
+/** The machine's own namespaces, in the order of the arguments after the program. */
 const SPACES = ['net', 'mnt'] as const;
 
 const [, , program = '', ...outside] = process.argv;
 const inside = SPACES.map((space) => readlinkSync(`/proc/self/ns/${space}`));
-// It removes what is kept and locks: nobody may start it by hand.
+// It removes kept files and locks: no person may start it by hand.
 if (outside.length !== inside.length || inside.some((space, index) => space === outside[index]))
   throw new Error('only "ovpn-killswitch install" starts this, in namespaces of its own');
 const source = readProgram(program);
 /**
- * What V8 compiles belongs to a text under a name: each backend's is its own, and holds nothing of
- * the other.
+ * V8 ties compiled code to a text under a name: each backend has its own, with nothing of the
+ * other.
  */
 const scripts = BACKENDS.map((backend) => ({ backend, script: compileHooks(source, backend) }));
-// What locks is a program of its own: a cache with what only `lock` needs would take longer to load
-// than it saves.
+// The lock runs in a program of its own: a cache with functions that only `lock` uses would take
+// longer to load than it saves.
 const { HOOKS: LOCKING } = hooksOf(compileHooks(source, 'locking'), require);
 Object.assign(process.env, CONNECTION);
 
-/** Whether the hook has ended well. */
+/** Runs a hook. Returns whether it succeeded. */
 function call(hooks: typeof LOCKING, hook: string, args: readonly string[]): boolean {
   process.exitCode = 0;
   process.argv = [...process.argv.slice(0, 2), ...args];
@@ -62,7 +62,7 @@ const rehearsed = scripts.filter(({ backend, script }) => {
     PATHS.settings,
     `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp\nKILLSWITCH_RESOLVER=off\n`,
   );
-  // It may not be installed here, or the kernel may lack it.
+  // The backend may not be installed here, or the kernel may lack it.
   return (
     call(LOCKING, 'up', ARGUMENTS) &&
     CALLS.every((hook) => call(HOOKS, hook, hook === 'route-up' ? [] : ARGUMENTS))

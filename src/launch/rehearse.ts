@@ -7,12 +7,11 @@ import { NODE_FLAG } from './interpreter.ts';
 const REHEARSAL_MILLISECONDS = 20_000;
 
 /**
- * Nothing is seen or left outside: its own network, memory over every folder that hooks read or
- * write, and an empty /etc/hosts, where a lock that knows no names would take out those of the
- * machine's own.
+ * Isolates the run: its own network, memory over every folder that hooks read or write, and an
+ * empty /etc/hosts. A lock that knows no names would remove those of the machine's own file.
  */
 const FOLDERS = [PATHS.state, PATHS.runtime, PATHS.log, PATHS.settings].map(dirname);
-/** In a folder that only root can write: hooks believe no other. */
+/** Lies in a folder that only root can write: hooks trust no other. */
 const NO_NAMES = `${dirname(PATHS.runtime)}/no-names`;
 const STAGE = [
   'umask 022',
@@ -21,19 +20,19 @@ const STAGE = [
   'exec "$@"',
 ].join('; ');
 
-/** Paths of the interpreter, of rehearsal.ts as it is installed, and of the hooks' program. */
+/** Paths of the interpreter, of the installed rehearsal.ts, and of the hooks' program. */
 export interface Rehearsal {
   readonly node: string;
   readonly rehearsal: string;
   readonly program: string;
 }
 
-/** By the backend that hooks run with. */
+/** The code caches, by the hooks' backend. */
 export type Rehearsed = ReadonlyMap<string, Buffer>;
 
 /**
- * The code caches of the hooks' program for this interpreter, or why there are none. The hooks run
- * for it, in a network and a view of the files that end with the run.
+ * Makes the code caches of the hooks' program for this interpreter, or returns why there are none.
+ * Runs the hooks in a network and a view of the files that end with the run.
  */
 export function rehearse({
   node,
