@@ -6,69 +6,66 @@ import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { Image } from './image.ts';
 
 /**
- * Commands that only check, then commands that each commit one packet-filter family whole, in this
- * order.
+ * A change of the rules: commands that only check, then commands that each commit one packet-filter
+ * family whole, in this order.
  */
 export interface Transaction {
   readonly check: readonly Command[];
   readonly commit: readonly Command[];
 }
 
-/** A builtin chain's policy before us. */
+/** A builtin chain's policy before the lock. */
 export interface ChainPolicy {
   readonly family: Family;
   readonly chain: 'INPUT' | 'FORWARD' | 'OUTPUT';
   readonly policy: 'ACCEPT' | 'DROP';
 }
 
-/** What of ours is in the kernel. */
+/** This product's rules in the kernel. */
 export interface Survey {
   readonly image: Image;
   /** The policies of the builtin chains; empty with nftables, which has no builtin chains. */
   readonly policies: readonly ChainPolicy[];
-  /** Whether anything of ours is there at all. */
+  /** Whether any rule or chain of ours exists. */
   readonly present: boolean;
 }
 
 /**
- * One way to put a ruleset into the kernel. Pure: everything here is text to values and values to
- * text.
+ * One way to load a ruleset into the kernel. Pure: it turns text into values and values into text.
  */
 export interface Backend {
   readonly name: BackendName;
   /** Commands that only read. */
   readonly look: readonly Command[];
-  /** The programs that a short look asks (iptables-short-look.ts); none where `look` is short. */
+  /** The programs that a short look runs (iptables-short-look.ts); none where `look` is short. */
   readonly restores: readonly (readonly [family: Family, restore: Program])[];
   /** @throws KillswitchError COMMAND when an output cannot be read. */
   survey(outputs: readonly Output[]): Survey;
-  /** The ruleset as the kernel should list it. */
+  /** Returns the ruleset as the kernel should list it. */
   image(ruleset: Ruleset): Image;
-  /** Brings whatever was found to exactly this ruleset, in one commit per packet-filter family. */
+  /** Brings any found state to exactly this ruleset, in one commit per packet-filter family. */
   replace(ruleset: Ruleset, found: Survey): Transaction;
   /**
-   * Adds what `to` has over `from` and touches nothing else; undefined when adding is not enough.
+   * Adds the rules that `to` has beyond `from` and touches nothing else; undefined when adding is
+   * not enough.
    */
   add(from: Ruleset, to: Ruleset): Transaction | undefined;
-  /**
-   * Commands whose outputs stand for the rules as they are; none where `amend` itself asks for
-   * rules.
-   */
+  /** Commands whose outputs identify the present rules; none where `amend` itself checks rules. */
   readonly fingerprint: readonly Command[];
   /**
-   * What the next `amend` knows this ruleset by, which these outputs stand for, as one text that
-   * compares.
+   * Returns these outputs and this ruleset as one comparable text, by which the next `amend`
+   * recognises the rules.
    */
   fingerprintOf(outputs: readonly Output[], ruleset: Ruleset): string;
   /**
-   * Makes a change that leads to `to`, on the word of the last transaction, in one run per
-   * packet-filter family; without a change it only asks. None when the fingerprint is not one of
-   * this backend's.
+   * Makes a change that leads to `to`, on top of the last transaction, in one run per packet-filter
+   * family. Without a change it only checks. None when the fingerprint is not one of this
+   * backend's.
    */
   amend(change: Amendment, fingerprint: string, to: Ruleset): readonly Command[];
   /**
-   * The fingerprint after `amend`; undefined when the rules were not as `fingerprint` says, or were
-   * not amended. Long lists of endpoints are left out of it.
+   * Returns the fingerprint after `amend`; undefined when the rules did not match `fingerprint`, or
+   * were not amended. Leaves out long lists of endpoints.
    */
   amended(
     fingerprint: string,
@@ -76,10 +73,11 @@ export interface Backend {
     change: Amendment,
     outputs: readonly Output[],
   ): string | undefined;
-  /** Takes everything of ours away and puts the builtin chains' policies back. */
+  /** Removes everything of ours and restores the builtin chains' policies. */
   remove(found: Survey, before: readonly ChainPolicy[]): Transaction;
   /**
-   * The text that loads this ruleset at boot, without knowing what is there: file name to content.
+   * Returns the text that loads this ruleset at boot, whatever is loaded then: file name to
+   * content.
    */
   bootText(ruleset: Ruleset): Readonly<Record<string, string>>;
 }

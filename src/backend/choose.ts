@@ -5,36 +5,37 @@ import type { Backend } from './backend.ts';
 import { iptables } from './iptables.ts';
 import { nftables } from './nftables.ts';
 
-/** All the choice may look at. */
+/** Every fact that the choice may use. */
 export interface World {
   readonly setting: 'auto' | BackendName;
-  /** What the last `lock` chose, while it is locked. */
+  /** The last `lock`'s backend, while the machine is locked. */
   readonly locked: BackendName | undefined;
-  /** Programs that are installed. */
+  /** The installed programs. */
   readonly has: Readonly<Record<'nft' | 'iptables' | 'ip6tables', boolean>>;
   /** Whether the kernel has IPv6. */
   readonly ipv6: boolean;
-  /** Whether the second wall of iptables can stand here; asked for iptables alone. */
+  /** Whether iptables' second wall can work here; called only for iptables. */
   readonly wall: () => boolean;
   /**
-   * Whether iptables is to tell bridged frames from routed packets here; asked for iptables alone.
+   * Whether iptables' rules should tell bridged frames from routed packets here; called only for
+   * iptables.
    */
   readonly frames: () => boolean;
   /**
-   * Whether firewalld flushes every table of iptables here, so that iptables cannot be kept shut;
-   * asked only when the settings name iptables.
+   * Whether firewalld flushes every table of iptables here, so that iptables cannot stay shut.
+   * Called only when the settings name iptables.
    */
   readonly flushed: () => boolean;
   /**
-   * Why iptables cannot hold our rules here; undefined when it can. Asked for `auto` alone, where
-   * nftables cannot.
+   * Says why iptables cannot hold our rules here; undefined when it can. Called only for `auto`,
+   * where nftables cannot.
    */
   readonly iptablesFails: () => string | undefined;
-  /** The same for nftables; asked for `auto` alone, where both are installed. */
+  /** Says the same of nftables; called only for `auto`, where both are installed. */
   readonly nftablesFails: () => string | undefined;
 }
 
-/** The backend, and each step of how it was found. */
+/** The chosen backend, and each step of the choice. */
 export interface Choice {
   readonly backend: Backend;
   /** Whether it has a second wall; nftables needs none. */
@@ -65,10 +66,10 @@ function auto({ has, iptablesFails, nftablesFails }: World): {
 }
 
 /**
- * Which backend, and why. The setting counts, unless iptables cannot be kept shut and nft is there.
- * A locked machine keeps the backend it was locked with, so that a hook never leaves two sets
- * behind.
- * @throws KillswitchError NO_BACKEND, or NO_IPV6_BACKEND when IPv6 could leave unseen.
+ * Chooses the backend, and records why. The setting decides, unless iptables cannot stay shut and
+ * nft is installed. A locked machine keeps its backend, so that a hook never leaves two sets of
+ * rules.
+ * @throws KillswitchError NO_BACKEND, or NO_IPV6_BACKEND when IPv6 could leak.
  */
 export function choose(world: World): Choice {
   const { has, ipv6, setting, locked, flushed } = world;

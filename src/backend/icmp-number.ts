@@ -1,9 +1,9 @@
 type Protocol = 'icmp' | 'icmpv6';
 
 /**
- * The names that nft gives to the ICMP types and codes of our rules (nft(8), ICMP HEADER EXPRESSION
- * and ICMPV6 HEADER EXPRESSION; src/proto.c). Its JSON has no numeric mode for them, and newer
- * versions list codes by number.
+ * nft's names of the ICMP types and codes in our rules (nft(8), ICMP HEADER EXPRESSION and ICMPV6
+ * HEADER EXPRESSION; src/proto.c). Its JSON has no numeric mode for them, and newer versions list
+ * codes by number.
  */
 const NUMBERS: Readonly<
   Record<Protocol, Readonly<Record<'type' | 'code', Readonly<Record<string, number>>>>>
@@ -39,8 +39,8 @@ const NUMBERS: Readonly<
 };
 
 /**
- * The number of a type or code that nft lists by name after `icmp type`, `icmpv6 code` and the
- * like; undefined for other words.
+ * Returns the number of a type or code that nft lists by name after `icmp type`, `icmpv6 code` and
+ * the like. Undefined for other words.
  */
 export function icmpNumber(selector: string, name: string): string | undefined {
   const [, protocol, field] = /^(icmp|icmpv6) (type|code)$/.exec(selector) ?? [];
@@ -48,7 +48,7 @@ export function icmpNumber(selector: string, name: string): string | undefined {
   return NUMBERS[protocol][field === 'code' ? 'code' : 'type'][name]?.toString();
 }
 
-/** A listing in which ICMP types and codes stand as numbers. */
+/** Returns a listing with ICMP types and codes as numbers. */
 export function withIcmpNumbers(listing: string): string {
   return listing.replace(
     /\b(icmp(?:v6)? (?:type|code)) (\{ [^{}\n]+ \}|\S+)/g,

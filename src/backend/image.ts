@@ -2,35 +2,34 @@ import { RULE_IDS, type RuleId } from '../ruleset/ruleset.ts';
 import { without } from '../ruleset/without.ts';
 
 /**
- * One rule as the kernel lists it, brought to one spelling. `id` is undefined for rules that are
- * not ours.
+ * One rule as the kernel lists it, in one spelling. `id` is undefined for other programs' rules.
  */
 export interface ImageRule {
   readonly id: RuleId | undefined;
   readonly text: string;
-  /** Packets and bytes that matched since it was loaded; undefined in what should be there. */
+  /** Packets and bytes that matched since the load; undefined in an expected image. */
   readonly packets?: number;
   readonly bytes?: number;
 }
 
-/** One chain as the kernel lists it. `family` is undefined where one chain holds both. */
+/** One chain as the kernel lists it. `family` is undefined where one chain serves both. */
 export interface ImageChain {
   readonly family: 'ipv4' | 'ipv6' | undefined;
   readonly name: string;
   /** The chain policy of a base chain. */
   readonly policy: string | undefined;
   /**
-   * Whether the order of the rules matters: chains that tunnels add to hold rules that exclude each
+   * Whether the order of the rules matters. Rules in the chains that tunnels add to exclude each
    * other.
    */
   readonly ordered: boolean;
   readonly rules: readonly ImageRule[];
 }
 
-/** Our part of the kernel's rules: as it should be, or as it was found. */
+/** Our part of the kernel's rules, expected or found. */
 export type Image = readonly ImageChain[];
 
-/** Something that is not as it should be. `id` names the rule's reason where there is one. */
+/** One difference from the expected rules. `id` names the rule's reason where there is one. */
 export interface Difference {
   readonly family: 'ipv4' | 'ipv6' | undefined;
   readonly chain: string;
@@ -75,7 +74,7 @@ function chainDifferences(expected: ImageChain, found: ImageChain): readonly Dif
 
 /**
  * Whether two images have the same chains with the same policies, and in each the same reasons in
- * the same order: all that can be said of a listing in words that a newer tool has changed.
+ * the same order. A listing that a newer tool spells differently can be compared no further.
  */
 export function sameReasons(expected: Image, found: Image): boolean {
   const shape = (image: Image) =>
@@ -90,8 +89,8 @@ export function sameReasons(expected: Image, found: Image): boolean {
 }
 
 /**
- * What must change for `found` to be `expected`; empty when they are the same rules in the same
- * order.
+ * Returns the differences between `found` and `expected`; empty when they have the same rules in
+ * the same order.
  */
 export function differencesOf(expected: Image, found: Image): readonly Difference[] {
   const present = new Map(found.map((chain) => [key(chain), chain]));

@@ -7,7 +7,7 @@ interface Place {
   readonly chain: string;
 }
 
-/** Our chains that are there, and the builtin chains that lead to them, table by table. */
+/** Returns our present chains, and the builtin chains that lead to them, table by table. */
 function places(there: readonly string[], family: Family): readonly Place[] {
   return KNOWN_TABLES.flatMap((table) => {
     const where = `${family === 'ipv6' ? 'ip6' : 'ip'} ${table} `;
@@ -22,9 +22,8 @@ function places(there: readonly string[], family: Family): readonly Place[] {
 }
 
 /**
- * Lists those chains alone, with counters: iptables-save reads every rule of every table, whatever
- * it is asked for. A listing (`-S`) in a restore script changes nothing (iptables 1.8,
- * iptables/xtables.c).
+ * Lists only those chains, with counters: iptables-save always reads every rule of every table. A
+ * listing (`-S`) in a restore script changes nothing (iptables 1.8, iptables/xtables.c).
  */
 function command(program: Program, asked: readonly Place[]): Command {
   const lines = KNOWN_TABLES.flatMap((table) => [
@@ -36,8 +35,8 @@ function command(program: Program, asked: readonly Place[]): Command {
 }
 
 /**
- * The answer in the words of iptables-save, with one COMMIT for all tables; undefined unless it has
- * each chain in its place.
+ * Returns the answer in iptables-save's format, with one COMMIT for all tables; undefined unless it
+ * has each chain in its place.
  */
 function asSave(asked: readonly Place[], { status, stdout }: Output): string | undefined {
   const lines: string[] = [];
@@ -58,9 +57,9 @@ function asSave(asked: readonly Place[], { status, stdout }: Output): string | u
 }
 
 /**
- * Reads our part of the tables of iptables-nft, in the words of iptables-save, in a time that does
- * not grow with the rules of others. Undefined where anything is not as expected.
- * @param there The chains of everybody, in nft's words: `ip filter OUTPUT`.
+ * Reads our part of the tables of iptables-nft, in iptables-save's format. Its time does not grow
+ * with others' rules. Undefined on anything unexpected.
+ * @param there Every program's chains, in nft's words: `ip filter OUTPUT`.
  */
 export function shortLook(
   run: (command: Command) => Output,

@@ -7,8 +7,8 @@ import { type ImageChain, type ImageRule, ruleId } from './image.ts';
 import { BUILTINS, CHAIN_PREFIX, KNOWN_TABLES, type Table } from './iptables-tables.ts';
 
 /**
- * A rule as it compares: the kernel turns a rate into a period and back, so a limit's number is not
- * kept.
+ * Returns a rule in comparable form. Drops a limit's number: the kernel turns a rate into a period
+ * and back.
  */
 export function comparable(line: string): string {
   return line.replace(/ -m limit --limit \S+/, ' -m limit');
@@ -17,15 +17,12 @@ export function comparable(line: string): string {
 const BUILTIN: readonly ChainPolicy['chain'][] = ['INPUT', 'FORWARD', 'OUTPUT'];
 const OUR_JUMP = /^-j KILLSWITCH-(INPUT|FORWARD|OUTPUT|POSTROUTING)$/;
 
-/**
- * A chain's name in an image: those of filter are called as in iptables, others after their table
- * too.
- */
+/** Returns a chain's name in an image: as in iptables for filter, with its table for others. */
 export function imageName(table: Table, chain: string): string {
   return table === 'filter' ? chain : `${table} ${chain}`;
 }
 
-/** The chains that were found in one table, by their names in iptables. */
+/** Returns the chains found in one table, by their names in iptables. */
 export function surveyed({ image }: Survey, family: Family, table: Table): readonly ImageChain[] {
   return image.flatMap((chain) => {
     const name = chain.name.split(' ').at(-1) ?? '';
@@ -41,8 +38,8 @@ interface Listing {
 }
 
 /**
- * One table of `iptables-save -c`: `:CHAIN POLICY [p:b]` and `[p:b] -A CHAIN …` lines after its
- * heading.
+ * Parses one table of `iptables-save -c`: `:CHAIN POLICY [p:b]` and `[p:b] -A CHAIN …` lines after
+ * its heading.
  */
 function readTable(text: string, table: Table): Listing {
   const policies = new Map<string, string>();
@@ -70,8 +67,8 @@ function readTable(text: string, table: Table): Listing {
 }
 
 /**
- * What stands before our jump, our jump, and any second one. Rules of others below it are not our
- * business; those above it can accept what we would drop.
+ * Returns the rules above our jump, our jump, and any second one. Others' rules below it do not
+ * matter, while those above it can accept packets that ours would drop.
  */
 function builtinRules(rules: readonly ImageRule[]): readonly ImageRule[] {
   const first = rules.findIndex(({ text }) => OUR_JUMP.test(text));
@@ -90,7 +87,7 @@ function tableImage(
   const builtin = BUILTINS[table].map(({ chain: name }) => ({
     family,
     name: imageName(table, name),
-    // A builtin chain that is not there accepts.
+    // A missing builtin chain accepts.
     policy: table === 'filter' && policies.size > 0 ? (policies.get(name) ?? 'ACCEPT') : undefined,
     ordered: true,
     rules: builtinRules(rules.get(name) ?? []),
@@ -103,7 +100,7 @@ function tableImage(
     ordered: isOrdered(name.replace(CHAIN_PREFIX, '').toLowerCase()),
     rules: rules.get(name) ?? [],
   }));
-  // A second wall that nobody has built is no chain that should not be there.
+  // A second wall that was never built is not reported as an extra chain.
   return table === 'filter' ||
     ours.length > 0 ||
     builtin.some(({ rules: found }) => found.length > 0)
@@ -112,9 +109,9 @@ function tableImage(
 }
 
 /**
- * Tells why a listing does not show what our tables hold; undefined when it does. iptables-nft that
- * meets a native rule of another program names the table in a comment and ends with 0 (iptables
- * 1.8, iptables/xtables-save.c), or stops in the middle of it.
+ * Says why a listing does not show our tables; undefined when it does. iptables-nft that meets
+ * another program's native rule names the table in a comment and exits with 0 (iptables 1.8,
+ * iptables/xtables-save.c), or stops in the middle of it.
  */
 export function unreadable({ status, stdout, stderr }: Output): string | undefined {
   if (status !== 0) return stderr.trim().split('\n')[0] ?? '';
@@ -129,7 +126,7 @@ export function unreadable({ status, stdout, stderr }: Output): string | undefin
 }
 
 /**
- * The outputs of iptables-save and ip6tables-save, in the order of `families`, as one survey.
+ * Reads the outputs of iptables-save and ip6tables-save, in the order of `families`, as one survey.
  * @throws KillswitchError COMMAND when one of them failed, or could not read one of our tables.
  */
 export function readIptablesSave(families: readonly Family[], outputs: readonly Output[]): Survey {

@@ -1,24 +1,24 @@
 import { type Chain, type Hook, isOfFinalLook, isOfFirstLook } from '../ruleset/ruleset.ts';
 
 /**
- * Where our rules stand, in the order in which a script commits them. An ACCEPT ends its table
- * alone (iptables(8)): what somebody accepts above ours in filter is asked again in mangle. Only
- * mangle has POSTROUTING, where the interface that a packet really leaves by is known
- * (linux/netfilter_ipv4.h); filter alone has policies that outlive a flush. A script that fails in
+ * The tables of our rules, in the order in which a script commits them. An ACCEPT ends only its own
+ * table (iptables(8)): mangle checks again a packet that another program accepts above ours in
+ * filter. Only mangle has POSTROUTING, where the interface that a packet really leaves by is known
+ * (linux/netfilter_ipv4.h). Only filter has policies that outlive a flush. A script that fails in
  * mangle has changed nothing in filter.
  */
 export const TABLES = ['mangle', 'filter'] as const;
 
-/** How the name of each chain of ours begins. */
+/** The prefix of each chain of ours. */
 export const CHAIN_PREFIX = 'KILLSWITCH-';
 
-/** Where an earlier version had its second wall: whatever is found there goes. */
+/** The second wall's table in an earlier version: our chains found there are removed. */
 export const FORMER_TABLE = 'security' as const;
 
 export const KNOWN_TABLES = [FORMER_TABLE, ...TABLES] as const;
 export type Table = (typeof KNOWN_TABLES)[number];
 
-/** A builtin chain that we jump from. */
+/** A builtin chain with a jump to ours. */
 export type BuiltinName = 'INPUT' | 'FORWARD' | 'OUTPUT' | 'POSTROUTING';
 
 export interface Builtin {
@@ -42,7 +42,10 @@ export const BUILTINS: Readonly<Record<Table, readonly Builtin[]>> = {
   filter: [INPUT, FORWARD, OUTPUT],
 };
 
-/** The chains of a ruleset that a table holds: each has one of the two looks at what leaves. */
+/**
+ * Returns the chains of a ruleset that a table holds: each table has one of the two looks at
+ * outgoing packets.
+ */
 export function inTable<Any extends Chain>(table: Table, chains: readonly Any[]): readonly Any[] {
   switch (table) {
     case 'filter':

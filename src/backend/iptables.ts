@@ -30,7 +30,7 @@ import {
 } from './iptables-tables.ts';
 import { replaceText } from './nftables.ts';
 
-/** xt_multiport takes this many ports in a rule; a range counts twice (iptables-extensions(8)). */
+/** Port slots of xt_multiport in a rule; a range takes two (iptables-extensions(8)). */
 const MULTIPORT_SLOTS = 15;
 /** Units of `-m limit`. */
 const UNITS = { second: 'sec', minute: 'min', hour: 'hour' } as const;
@@ -48,8 +48,8 @@ const DEVICE_PREFIX: Readonly<Record<Hook, string>> = {
 };
 
 /**
- * A chain's name in iptables: at most 28 characters (XT_EXTENSION_MAXNAMELEN), so a device's chains
- * are abbreviated.
+ * Returns a chain's name in iptables. It abbreviates a device's chains: a name has at most 28
+ * characters (XT_EXTENSION_MAXNAMELEN).
  */
 export function chainText(name: ChainName): string {
   if (isHook(name) || (SHARED_CHAINS as readonly string[]).includes(name))
@@ -62,7 +62,7 @@ function rangeText({ first, last }: PortRange): string {
   return first === last ? String(first) : `${first}:${last}`;
 }
 
-/** Ranges in groups that fit one multiport match. */
+/** Splits ranges into groups that fit one multiport match. */
 function groups(ranges: readonly PortRange[]): readonly (readonly PortRange[])[] {
   const all: PortRange[][] = [];
   let slots = MULTIPORT_SLOTS + 1;
@@ -79,8 +79,8 @@ function groups(ranges: readonly PortRange[]): readonly (readonly PortRange[])[]
 }
 
 /**
- * The port words for each rule a match needs: `-m udp --sport 68 --dport 67`, or `-m multiport
- * --dports 53,853`.
+ * Returns the port words for each rule a match needs: `-m udp --sport 68 --dport 67`, or `-m
+ * multiport --dports 53,853`.
  */
 function portWords(transport: string, { fromPorts, toPorts }: Match): readonly string[] {
   const single = (ranges: readonly PortRange[] | undefined) =>
@@ -100,7 +100,7 @@ function portWords(transport: string, { fromPorts, toPorts }: Match): readonly s
   );
 }
 
-/** Transport, ports and ICMP type: everything from `-p` on that belongs to the payload. */
+/** Returns transport, ports and ICMP type: the words for the payload, from `-p` on. */
 function payloadWords(match: Match, family: Family): readonly string[] {
   if (match.endpoints !== undefined) return [''];
   if (match.icmp !== undefined)
@@ -116,7 +116,7 @@ function payloadWords(match: Match, family: Family): readonly string[] {
   );
 }
 
-/** A pattern's end is a plus in iptables(8), and a star in nft(8). */
+/** Writes a pattern's end as a plus, as iptables(8) does; nft(8) has a star. */
 function interfacesText(interfaces: Interfaces): string {
   return interfaces.replace(/\*$/, '+');
 }
@@ -129,9 +129,8 @@ function ownerWords(owner: Match['owner']): string {
 }
 
 /**
- * A match as one line for each combination of its values, spelled and ordered as iptables-save
- * spells it: source, destination, interfaces, protocol, then the matches in the order they were
- * given.
+ * Returns a match as one line per combination of its values. Spelling and order are
+ * iptables-save's: source, destination, interfaces, protocol, then the matches in the order given.
  */
 function matchLines(match: Match, family: Family): readonly string[] {
   const host = family === 'ipv6' ? '/128' : '/32';
@@ -216,12 +215,14 @@ function verdictLines({ id, match, verdict }: Rule, family: Family): readonly st
   }
 }
 
-/** iptables cannot remember the port that asked: such an answer is dropped (decision 0100). */
+/**
+ * iptables cannot remember the port of a question, so such an answer is dropped (decision 0100).
+ */
 function isDiscovery({ match }: Rule): boolean {
   return match.toMany === true || match.asked === true;
 }
 
-/** The lines of a rule in one family: none when it belongs to the other. */
+/** Returns the lines of a rule in one family; none when it belongs to the other. */
 function ruleLines(rule: Rule, family: Family): readonly string[] {
   if (isDiscovery(rule)) return [];
   return rule.match.family === undefined || rule.match.family === family
@@ -244,7 +245,7 @@ function additionLines(added: readonly Addition[], family: Family): readonly str
 
 /**
  * Whether a rule keeps packets out, or leads to one that does. The chains `endpoint` and `answers`,
- * and what they lead to, only let pass.
+ * and the chains that they lead to, only accept.
  */
 function keepsOut({ verdict }: Rule): boolean {
   if (typeof verdict === 'string') return verdict !== 'accept';
@@ -252,10 +253,10 @@ function keepsOut({ verdict }: Rule): boolean {
 }
 
 /**
- * One question (`-C`) for each rule of a table that keeps packets out; in the second wall, which
- * hardly any program touches, for the last of each hook. A rule that only lets something pass opens
- * nothing when it is gone. Not the long list of endpoints: iptables-nft would read all of it to
- * find one rule.
+ * Returns one check (`-C`) for each rule of a table that keeps packets out. In the second wall,
+ * which hardly any program touches, only for the last rule of each hook. A missing accept rule
+ * opens nothing. Skips the long list of endpoints: iptables-nft would read all of it to find one
+ * rule.
  */
 function questions(table: Table, chains: Ruleset, family: Family): readonly string[] {
   const isAsked = (chain: ChainName, rule: Rule) =>
@@ -266,7 +267,7 @@ function questions(table: Table, chains: Ruleset, family: Family): readonly stri
   return chainLines(asked, family).map((line) => `-C${line.slice('-A'.length)}`);
 }
 
-/** Questions as one text that compares: a line for each, after its family and its table. */
+/** Returns checks as one comparable text: a line each, after its family and its table. */
 function fingerprintText(
   families: readonly Family[],
   tables: readonly Table[],
@@ -282,8 +283,8 @@ function fingerprintText(
 }
 
 /**
- * The questions of a fingerprint to a table of a family. None when a line is not our question:
- * nothing else of a file may reach the kernel.
+ * Parses the checks of a fingerprint for a table of a family. Returns none when any line is not
+ * such a check: nothing else of a file may reach the kernel.
  */
 function readQuestions(fingerprint: string): (table: Table, family: Family) => readonly string[] {
   const lines = fingerprint.split('\n');
@@ -307,7 +308,7 @@ function removalLines(removed: readonly Addition[], family: Family): readonly st
   ];
 }
 
-/** Which implementation: the machine's own choice, or one of the two by name. */
+/** The implementation: the machine's default, or one of the two by name. */
 export type IptablesKind = '' | '-nft' | '-legacy';
 
 function programOf(family: Family, kind: IptablesKind, end: 'restore' | 'save'): Program {
@@ -338,8 +339,8 @@ function load(
 }
 
 /**
- * A script with one section for each table that has lines; undefined when none has. Tables commit
- * one by one, in this order.
+ * Returns a script with one section per table that has lines; undefined when none has. Tables
+ * commit one by one, in this order.
  */
 function tablesScript(linesOf: (table: Table) => readonly string[]): string | undefined {
   const sections = ([...TABLES, FORMER_TABLE] as const).flatMap((table) => {
@@ -349,7 +350,7 @@ function tablesScript(linesOf: (table: Table) => readonly string[]): string | un
   return sections.length === 0 ? undefined : `${sections.join('\n')}\n`;
 }
 
-/** Without the rules that need the match `physdev`. Only chains that no hook amends have one. */
+/** Leaves out the rules that need the match `physdev`. Only chains that no hook amends have one. */
 function withoutFrames(ruleset: Ruleset): Ruleset {
   return ruleset.map((chain) =>
     isHook(chain.name)
@@ -358,7 +359,9 @@ function withoutFrames(ruleset: Ruleset): Ruleset {
   );
 }
 
-/** Lines that leave our jump alone at the top of a builtin chain, whatever was found there. */
+/**
+ * Returns lines that leave only our jump at the top of a builtin chain, whatever was found there.
+ */
 function jumpLines(found: Survey, family: Family, table: Table): readonly string[] {
   return BUILTINS[table].flatMap(({ hook, chain }) => {
     const jump = `-j ${chainText(hook)}`;
@@ -418,7 +421,7 @@ function removeLines(
   ];
 }
 
-/** The shape of a builtin chain under the switch: our jump first, and in filter the policy drop. */
+/** Returns a locked builtin chain: our jump first, and in filter the policy drop. */
 function builtinImage(family: Family, table: Table): Image {
   return BUILTINS[table].map(({ hook, chain }) => ({
     family,
@@ -447,9 +450,10 @@ function imageOf(ruleset: Ruleset, families: readonly Family[], tables: readonly
 }
 
 /**
- * Renders a ruleset as one restore script for each family: for the table filter, and with `wall` a
- * second time for the table mangle, which decides about what leaves; with `frames` also the rules
- * for bridged frames. Works with iptables-nft and iptables-legacy (tested with 1.8.9 and 1.8.11).
+ * Renders a ruleset as one restore script per family: for the table filter, and with `wall` a
+ * second time for the table mangle, which decides about outgoing packets. With `frames` it includes
+ * the rules for bridged frames. Works with iptables-nft and iptables-legacy (tested with 1.8.9 and
+ * 1.8.11).
  */
 export function iptables(
   families: readonly Family[] = FAMILIES,
@@ -459,7 +463,7 @@ export function iptables(
 ): Backend {
   const empty: Survey = { image: [], policies: [], present: false };
   const tables: readonly Table[] = TABLES.filter((table) => wall || table === 'filter');
-  // All tables in one run: naming two would take two, and make those that are not there.
+  // One run for all tables: naming two would take two runs, and create missing tables.
   const look = families.map(
     (family): Command => ({ program: programOf(family, kind, 'save'), args: ['-c'] }),
   );
@@ -494,7 +498,7 @@ export function iptables(
     amend: (change, fingerprint) => {
       if (isEmpty(change)) return look;
       const asked = readQuestions(fingerprint);
-      // The last rule of every hook is one of them.
+      // The last rule of every hook has a check.
       if (families.some((family) => tables.some((table) => asked(table, family).length === 0)))
         return [];
       return load(families, kind, (family) =>
@@ -531,7 +535,7 @@ export function iptables(
           replacing(ruleset, empty, family) ?? '',
         ]),
       ),
-      // Without REJECT, which nft before 1.0 spells in other words.
+      // Without REJECT, which nft before 1.0 spells differently.
       'base.hold': replaceText(inTable('mangle', ruleset)),
     }),
   };

@@ -22,8 +22,8 @@ function names(changes: readonly Addition[], created: boolean): readonly string[
 }
 
 /**
- * The rules that an amendment adds: what is added, and all of chains that are filled anew, because
- * only a flush needs no handles.
+ * Returns the rules that an amendment adds. It includes all rules of chains that are refilled,
+ * because only a flush needs no handles.
  */
 function addedRules(to: Ruleset, { added, removed }: Amendment): readonly ChainOfRules[] {
   const isRefilled = ({ name }: Chain) => names(removed, false).includes(name);
@@ -41,7 +41,7 @@ function ruleLines(added: readonly ChainOfRules[]): readonly string[] {
   );
 }
 
-/** Lines that add alone. */
+/** Returns lines that only add. */
 export function additionLines(added: readonly Addition[]): readonly string[] {
   return [
     ...names(added, true).map((name) => `create chain inet ${TABLE} ${name}`),
@@ -49,7 +49,7 @@ export function additionLines(added: readonly Addition[]): readonly string[] {
   ];
 }
 
-/** One run that lists the table as it was, and amends it. */
+/** Returns one run that lists the table as it was, and amends it. */
 export function amendCommand(to: Ruleset, change: Amendment): Command {
   const { added, removed } = change;
   if (isEmpty(change)) return LIST;
@@ -61,16 +61,13 @@ export function amendCommand(to: Ruleset, change: Amendment): Command {
     ]),
     ...names(added, true).map((name) => `create chain inet ${TABLE} ${name}`),
     ...ruleLines(addedRules(to, change)),
-    // The last: before any other command nft would read every table of everybody (src/cache.c).
+    // Last: before any other command nft would read every program's tables (src/cache.c).
     `list table inet ${TABLE}`,
   ];
   return { program: 'nft', args: ['-s', '-t', '-f', '-'], stdin: `${lines.join('\n')}\n` };
 }
 
-/**
- * Where a chain stands in a listing: its first line, its first rule or its end, and what follows
- * it.
- */
+/** Finds a chain in a listing: its first line, its first rule or its end, and the rest. */
 function chainPlace(
   listing: string,
   chain: string,
@@ -82,7 +79,7 @@ function chainPlace(
 
 function withoutChain(listing: string, chain: string): string {
   const place = chainPlace(listing, chain);
-  // A blank line stands between two chains.
+  // A blank line separates two chains.
   return place === undefined
     ? listing
     : listing.slice(0, place.start - 1) + listing.slice(place.end + '\t}\n'.length);
@@ -106,8 +103,8 @@ function withRules(listing: string, { chain, rules }: ChainOfRules): string {
 }
 
 /**
- * A listing, or a part of one, in our own words: sets in one order, and no word for what our rules
- * give by number, in full or not at all.
+ * Returns a listing, or a part of one, in our spelling: sorted sets, ICMP types and codes as
+ * numbers, no default burst, and `reject` in full.
  */
 export function spelled(listing: string): string {
   return withIcmpNumbers(listing)
@@ -123,11 +120,11 @@ export function spelled(listing: string): string {
 }
 
 /**
- * What the table's listing is after an amendment, in our own words as `listing` is; undefined when
- * it was not that before, or was not amended. `list` in a script answers from what nft read before
- * its commit, less the chains that the script deletes and with those it makes; a kernel whose rules
- * changed in between refuses the commit (NFNL_BATCH_GENID), and nft starts over. `--echo` would
- * tell more, but nft 1.0.6 aborts when it echoes anonymous sets.
+ * Returns the table's listing after an amendment, in our spelling as `listing` is. Undefined when
+ * the table did not match `listing` before, or was not amended. `list` in a script answers from
+ * nft's cache from before its commit, without the chains that the script deletes and with those it
+ * creates. A kernel whose rules changed in between refuses the commit (NFNL_BATCH_GENID), and nft
+ * starts over. `--echo` would tell more, but nft 1.0.6 aborts when it echoes anonymous sets.
  */
 export function amendedListing(
   listing: string,

@@ -4,7 +4,7 @@ import type { PortRange } from '../net/port.ts';
 import type { ChainName, Match, Rule } from '../ruleset/ruleset.ts';
 import { splitRefusal } from '../ruleset/split-refusal.ts';
 
-/** One value as it is, several as an anonymous set in a stable order. */
+/** Returns one value as it is, several as an anonymous set in a stable order. */
 function anyOf(values: readonly string[]): string {
   const [only, ...more] = values;
   return only !== undefined && more.length === 0 ? only : `{ ${[...values].sort().join(', ')} }`;
@@ -24,10 +24,7 @@ function ownerText(owner: NonNullable<Match['owner']>): string {
     : `meta mark 0x${owner.mark.toString(16).padStart(8, '0')}`;
 }
 
-/**
- * The set that holds the long list of endpoints of one family: `nft -t list` leaves its elements
- * out.
- */
+/** Returns the name of one family's set of endpoints: `nft -t list` leaves its elements out. */
 export function setName(family: Family): string {
   return family === 'ipv6' ? 'endpoint6' : 'endpoint4';
 }
@@ -40,20 +37,23 @@ export function elementsText(endpoints: readonly Endpoint[]): string {
 }
 
 /**
- * Whether a chain's endpoints stand in a named set: there may be thousands, and a hook that looks
- * at the rules need not read them.
+ * Whether a named set holds a chain's endpoints: there may be thousands, and a hook that reads the
+ * rules need not read them.
  */
 export function hasSets(chain: ChainName): boolean {
   return chain === 'endpoint';
 }
 
-/** nft lists a range that begins with nothing in other words. */
+/** Lower bound of a length range: nft lists a range from 0 differently. */
 const SHORTEST = 1;
 
-/** The set whose elements are pairs of one interface with itself. */
+/** The set whose elements pair one interface with itself. */
 export const ONE_BRIDGE = 'one_bridge';
 
-/** The set of what asked many on the LAN: interface, address and port, of one family. */
+/**
+ * Returns the name of one family's set of questions to many on the LAN: interface, address and
+ * port.
+ */
 export function askedSet(family: Family): string {
   return family === 'ipv6' ? 'asked6' : 'asked4';
 }
@@ -62,12 +62,12 @@ export function askedSet(family: Family): string {
 const IP_ETHERTYPES = [0x0800, 0x86dd];
 
 /**
- * What tells a bridged frame at a hook (net/bridge/br_netfilter_hooks.c). At `forward` the bridge
- * stands for both interfaces. Two interfaces cannot be compared, so the packet first puts the pair
- * of its own bridge with itself into a set that holds no other pairs. A packet that is routed back
- * into its bridge passes this, but not `postrouting`: there a routed packet has an interface that
- * it came by (Linux 5.7), a packet of this machine has no Ethernet header yet, and a bridged frame
- * has no interface and its header.
+ * Matches a bridged frame at a hook (net/bridge/br_netfilter_hooks.c). At `forward` the bridge
+ * stands for both interfaces. nft cannot compare two interfaces, so the packet first adds the pair
+ * of its own bridge with itself to a set that holds no other pairs. A packet that is routed back
+ * into its bridge passes this, but not `postrouting`. There a routed packet has an input interface
+ * (Linux 5.7), a packet of this machine has no Ethernet header yet, and a bridged frame has a
+ * header and no interface.
  */
 const BRIDGED: Readonly<Record<NonNullable<Match['bridged']>, readonly string[]>> = {
   forward: [
@@ -83,8 +83,8 @@ const BRIDGED: Readonly<Record<NonNullable<Match['bridged']>, readonly string[]>
 };
 
 /**
- * A match in nft(8)'s words, spelled as `nft list` spells it; `named`: its endpoints stand in the
- * set of their family.
+ * Returns a match in nft(8)'s words, spelled as `nft list` spells it. With `named`, the set of
+ * their family holds its endpoints.
  */
 function matchText(match: Match, named = false): readonly string[] {
   const { family, endpoints, transports, fromPorts, toPorts } = match;
@@ -97,7 +97,7 @@ function matchText(match: Match, named = false): readonly string[] {
   const transport = transports?.length === 1 ? transports[0] : undefined;
   const hasPorts = fromPorts !== undefined || toPorts !== undefined;
   const ports = transport ?? 'th';
-  // The statement and the match that follow name the transport themselves.
+  // The statement and the match below name the transport themselves.
   const isDiscovery = match.toMany === true || match.asked === true;
   return [
     ...(match.bridged === undefined ? [] : BRIDGED[match.bridged]),
@@ -141,8 +141,8 @@ function matchText(match: Match, named = false): readonly string[] {
 }
 
 /**
- * A rule as one or two kernel rules: TCP is refused with a reset, everything else with an ICMP
- * error, which nft 0.9 calls a `type`.
+ * Returns a rule as one or two kernel rules: TCP is refused with a reset, everything else with an
+ * ICMP error, which nft 0.9 calls a `type`.
  */
 export function ruleTexts({ id, match, verdict }: Rule, named = false): readonly string[] {
   const words = matchText(match, named);

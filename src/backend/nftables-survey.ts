@@ -19,7 +19,7 @@ function isObject(value: Json | undefined): value is JsonObject {
 /** Sets that packets fill, as a match names them. */
 const FILLED: readonly string[] = [ONE_BRIDGE, ...FAMILIES.map(askedSet)].map((name) => `@${name}`);
 
-/** The left side of a match (libnftables-json(5), EXPRESSIONS) in nft's words. */
+/** Returns the left side of a match (libnftables-json(5), EXPRESSIONS) in nft's words. */
 function selector(left: Json | undefined): string {
   if (!isObject(left)) return JSON.stringify(left ?? null);
   const { meta, payload, ct, concat, fib } = left;
@@ -31,7 +31,7 @@ function selector(left: Json | undefined): string {
   if (isObject(fib))
     return `fib ${(Array.isArray(fib['flags']) ? fib['flags'] : [fib['flags']]).join(' . ')} ${String(fib['result'])}`;
   if (isObject(ct)) return `ct ${String(ct['key'])}`;
-  // Where the rule's end asks for one transport, nft lists the port in a concatenation by that
+  // Where the end of the rule matches one transport, nft lists the port in a concatenation by that
   // transport's name.
   if (Array.isArray(concat))
     return concat
@@ -41,8 +41,8 @@ function selector(left: Json | undefined): string {
 }
 
 /**
- * A set of addresses in one spelling: kernels and nft versions differ in whether neighbouring
- * prefixes are listed as a range.
+ * Returns a set of addresses in one spelling: some kernels and nft versions list neighbouring
+ * prefixes as a range.
  */
 export function addressSet(values: readonly string[]): string {
   return (mergedIntervals(values) ?? values).join(', ');
@@ -52,17 +52,17 @@ export function addressSet(values: readonly string[]): string {
 type Sets = ReadonlyMap<string, readonly Json[]>;
 
 /**
- * The right side of a match in nft's words; sets, named or not, as their elements in a stable
- * order.
+ * Returns the right side of a match in nft's words: a set, named or not, as its elements in a
+ * stable order.
  */
 function operand(name: string, right: Json | undefined, sets: Sets): string {
-  // What packets put into a set is not part of the rules.
+  // Elements that packets add are not part of the rules.
   if (typeof right === 'string' && FILLED.includes(right)) return right;
   if (typeof right === 'string' && right.startsWith('@'))
     return operand(name, { set: sets.get(right.slice(1)) ?? [] }, sets);
   if (typeof right === 'string') {
     if (/^(?:[io]ifname|meta [io]ifkind)$/.test(name)) return `"${right}"`;
-    // In the time zone of nft, which the door makes UTC.
+    // nft prints its own time zone, which the host's door sets to UTC.
     if (name === 'meta time') return String(Date.parse(`${right.replace(' ', 'T')}Z`) / 1000);
     return icmpNumber(name, right) ?? right;
   }
@@ -77,7 +77,7 @@ function operand(name: string, right: Json | undefined, sets: Sets): string {
   const { set, prefix, range, concat, elem } = right;
   if (Array.isArray(set)) {
     const values = set.map((each: Json) => operand(name, each, sets)).sort();
-    // Neighbouring prefixes that make one are listed as a set of one.
+    // Neighbouring prefixes that merge into one are listed as a set of one.
     if (/^ip6? [sd]addr$/.test(name)) return addressSet(values);
     return values.length === 1 ? (values[0] ?? '') : `{ ${values.join(', ')} }`;
   }
@@ -128,7 +128,7 @@ function ruleOf(rule: JsonObject, sets: Sets): ImageRule {
   const comment = rule['comment'];
   return {
     id: ruleId(typeof comment === 'string' ? comment : undefined),
-    // nft 0.9 lists the family that an address of a concatenation implies.
+    // nft 0.9 also lists the family that an address of a concatenation implies.
     text: items
       .map((item) => expression(item, sets))
       .join(' ')
@@ -139,8 +139,8 @@ function ruleOf(rule: JsonObject, sets: Sets): ImageRule {
 }
 
 /**
- * The output of `nft -j list table` as an Image. Words this does not know are kept as JSON: they
- * then differ from what should be there.
+ * Parses the output of `nft -j list table` as an Image. Keeps unknown words as JSON, which then
+ * differ from the expected rules.
  * @throws KillswitchError COMMAND when it is not nft's JSON.
  */
 export function readNftJson(text: string): Image {
@@ -163,8 +163,8 @@ export function readNftJson(text: string): Image {
       ? (parsed['nftables'] as readonly Json[])
       : [];
   const objects = list.filter(isObject);
-  // Ours has no flags. nft 1.0.6 prints stray memory in place of their names, so that they are
-  // there is all that can be known.
+  // Our table has no flags. nft 1.0.6 prints stray memory in place of their names, so only their
+  // presence can be known.
   const dormant = objects.some(({ table }) => isObject(table) && table['flags'] !== undefined);
   const rules = objects.flatMap(({ rule }) => (isObject(rule) ? [rule] : []));
   const sets: Sets = new Map(

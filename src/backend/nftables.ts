@@ -32,10 +32,7 @@ import {
 } from './nftables-rule.ts';
 import { addressSet, readNftJson, TABLE } from './nftables-survey.ts';
 
-/**
- * After source NAT (100, linux/netfilter_ipv4.h): the source is the one that the packet leaves
- * with.
- */
+/** After source NAT (100, linux/netfilter_ipv4.h): the packet has its final source. */
 const FINAL_PRIORITY = 200;
 
 function baseLine(name: ChainName): readonly string[] {
@@ -46,21 +43,21 @@ function baseLine(name: ChainName): readonly string[] {
 }
 
 /**
- * The chains that stand in our table: a first look that tells nobody anything is left to the final
- * one.
+ * Returns the chains of our table. Leaves out a first look that tells no program anything: the
+ * final look decides.
  */
 function inTable(ruleset: Ruleset): Ruleset {
   return answersEarly(ruleset) ? ruleset : ruleset.filter(({ name }) => !isOfFirstLook(name));
 }
 
 /**
- * Bridges that frames crossed since the rules were loaded; when it is full, frames of further ones
- * are dropped.
+ * Bridges that frames crossed since the rules were loaded. When it is full, frames of further
+ * bridges are dropped.
  */
 const BRIDGES_SET = `  set ${ONE_BRIDGE} {\n    type iface_index . iface_index\n    size 4096\n    flags dynamic\n  }\n`;
 
 /**
- * What asked the LAN, one entry for each socket. When it is full, further questions get no answers.
+ * Questions to the LAN, one entry per socket. When it is full, further questions get no answers.
  */
 function askedText(family: Family): string {
   return `  set ${askedSet(family)} {\n    type iface_index . ${family}_addr . inet_service\n    size 4096\n    flags dynamic,timeout\n  }\n`;
@@ -96,14 +93,14 @@ function tableText(whole: Ruleset): string {
 }
 
 /**
- * A script that ends in exactly this table whether or not one was there: `destroy` would need nft
- * 1.0.7.
+ * Returns a script that results in exactly this table, whether or not one exists: `destroy` would
+ * need nft 1.0.7.
  */
 export function replaceText(ruleset: Ruleset): string {
   return `table inet ${TABLE}\ndelete table inet ${TABLE}\n${tableText(ruleset)}`;
 }
 
-/** What an amendment that leads to `to` changes in our table. */
+/** Returns an amendment's changes in our table; it leads to `to`. */
 function ofTable({ added, removed }: Amendment, to: Ruleset): Amendment {
   const kept = <Any extends Chain>(chains: readonly Any[]) =>
     answersEarly(to) ? chains : chains.filter(({ name }) => !isOfFirstLook(name));
@@ -119,7 +116,7 @@ function load(script: string): Transaction {
   return { check: [command('--check')], commit: [command()] };
 }
 
-/** The spelling of `nft -j list` brought back to words, so that both sides compare as text. */
+/** Turns the spelling of `nft -j list` back into words, so that both sides compare as text. */
 function imageRule(id: Rule['id'], line: string): ImageRule {
   const text = line
     .replace(/ comment "[^"]*"$/, '')
