@@ -2,7 +2,7 @@ import type { Chain, Rule, Ruleset } from './ruleset.ts';
 import { isFixed } from './ruleset.ts';
 import { without } from './without.ts';
 
-/** Rules to put at the end of a chain. `created`: the chain is new. */
+/** Rules to append to a chain. `created`: the chain is new. */
 export interface Addition extends Chain {
   readonly created: boolean;
 }
@@ -10,8 +10,8 @@ export interface Addition extends Chain {
 const text = (rule: Rule) => JSON.stringify(rule);
 
 /**
- * What turns `from` into `to` by adding alone; undefined when something would have to go, change or
- * come between.
+ * Returns the additions that turn `from` into `to`; undefined when a rule would have to go, change
+ * or come between.
  */
 export function additions(from: Ruleset, to: Ruleset): readonly Addition[] | undefined {
   const old = new Map(from.map((chain) => [chain.name, chain]));
@@ -24,7 +24,7 @@ export function additions(from: Ruleset, to: Ruleset): readonly Addition[] | und
       continue;
     }
     if (before === chain) continue;
-    // Two tunnels to one endpoint bring the same rule twice.
+    // Two tunnels to one endpoint add the same rule twice.
     const fresh = without(chain.rules, before.rules, text);
     if (without(before.rules, chain.rules, text).length > 0) return undefined;
     if (fresh.length > 0 && isFixed(chain.name)) return undefined;

@@ -3,8 +3,8 @@ import { type Chain, isOrdered, type Rule, type Ruleset } from './ruleset.ts';
 import { without } from './without.ts';
 
 /**
- * A change to chains whose order decides nothing, and whole chains that come or go. In `removed`,
- * `created` means that the chain goes as a whole.
+ * A change to chains whose order does not matter, and whole chains that come or go. In `removed`,
+ * `created` means that the whole chain goes.
  */
 export interface Amendment {
   readonly added: readonly Addition[];
@@ -17,7 +17,7 @@ export function isEmpty({ added, removed }: Amendment): boolean {
 
 const text = (rule: Rule) => JSON.stringify(rule);
 
-/** The chains of a ruleset that the other does not have. */
+/** Returns the chains of a ruleset that the other lacks. */
 function chainsWithout(ruleset: Ruleset, other: Ruleset): readonly Addition[] {
   const names = new Set(other.map(({ name }) => name));
   return ruleset
@@ -25,7 +25,7 @@ function chainsWithout(ruleset: Ruleset, other: Ruleset): readonly Addition[] {
     .map((chain) => ({ ...chain, created: true }));
 }
 
-/** The rules that each chain has over its namesake. */
+/** Returns the rules that each chain has beyond its namesake. */
 function rulesWithout(pairs: readonly (readonly [Chain, Chain])[]): readonly Addition[] {
   return pairs.flatMap(([{ name, rules }, other]) => {
     const fresh = without(rules, other.rules, text);
@@ -34,8 +34,8 @@ function rulesWithout(pairs: readonly (readonly [Chain, Chain])[]): readonly Add
 }
 
 /**
- * What turns `from` into `to`; undefined when a chain would change whose order decides: then
- * everything has to be replaced.
+ * Returns the amendment that turns `from` into `to`; undefined when a chain whose order matters
+ * would change. Then the whole ruleset must be replaced.
  */
 export function amendment(from: Ruleset, to: Ruleset): Amendment | undefined {
   const old = new Map(from.map((chain) => [chain.name, chain]));

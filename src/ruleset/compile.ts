@@ -49,8 +49,8 @@ function to(chain: SharedChain, id: Rule['id']): Rule {
 }
 
 /**
- * A chain whose rules are made when they are first asked for: a hook that amends its own tunnel's
- * asks for no others.
+ * Makes a chain whose rules are computed at their first use: a hook that amends its own tunnel's
+ * chains uses no others.
  */
 function lazy(name: ChainName, make: () => readonly Rule[]): Chain {
   let made: readonly Rule[] | undefined;
@@ -64,8 +64,8 @@ function lazy(name: ChainName, make: () => readonly Rule[]): Chain {
 }
 
 /**
- * What leaves, in the order in which it is asked. `tunnels` leads to the chains of live tunnels,
- * `networks` to what belongs to them; `questions` remembers what the LAN may answer.
+ * Returns the rules for outgoing packets, in order. `tunnels` leads to the chains of live tunnels,
+ * `networks` to the rules for their networks. `questions` remembers which answers the LAN may send.
  */
 function leaving(
   base: Base,
@@ -94,7 +94,10 @@ function leaving(
   ];
 }
 
-/** The base chains. Their order is the security argument: docs/reference/rules.md reads along it. */
+/**
+ * Returns the base chains. Their order is the security argument: docs/reference/rules.md follows
+ * it.
+ */
 function baseChains(base: Base, first: Base, open: Portal | undefined): readonly Chain[] {
   return [
     lazy('input', () => [
@@ -133,7 +136,7 @@ function baseChains(base: Base, first: Base, open: Portal | undefined): readonly
   ];
 }
 
-/** The chains that tunnels add to, and those that no tunnel changes. */
+/** Returns the chains that tunnels add to, and those that no tunnel changes. */
 function sharedChains(
   base: Base,
   first: Base,
@@ -169,8 +172,8 @@ function sharedChains(
 }
 
 /**
- * The addresses of all tunnels: what comes in by another way is asked here, and what an unknown
- * tunnel brings.
+ * Returns the chain of all tunnels' addresses. It checks packets that come in by another way, and
+ * packets of an unknown tunnel.
  */
 function addressChain(
   base: Base,
@@ -187,8 +190,8 @@ function addressChain(
 }
 
 /**
- * A live tunnel's own chains. Each ends in a rule that decides: what leaves by a tunnel is judged
- * nowhere else.
+ * Returns a live tunnel's own chains. Each ends in a rule that decides: no other chain judges
+ * packets that leave by a tunnel.
  */
 function deviceChains(base: Base, first: Base, live: Tunnel): readonly Chain[] {
   const { device } = live;
@@ -209,8 +212,8 @@ function deviceChains(base: Base, first: Base, live: Tunnel): readonly Chain[] {
 }
 
 /**
- * A pattern that means a live tunnel's device stands for nothing: no tunnel is forwarded into
- * another by accident.
+ * Leaves out patterns that match a live tunnel's device: no tunnel is forwarded into another by
+ * accident.
  */
 function withoutPatternsOf(base: Base, tunnels: readonly Tunnel[]): Base {
   const isUsable = (each: Base['forward'][number]) =>
@@ -222,9 +225,9 @@ function withoutPatternsOf(base: Base, tunnels: readonly Tunnel[]): Base {
 export type RulesetOf = (tunnels: readonly Tunnel[], former?: readonly FormerTunnel[]) => Ruleset;
 
 /**
- * The rules of a base with any tunnels. Chains that no tunnel changes are the same value in each
- * ruleset. Only the first look can tell a program that it is refused: REJECT is valid at input,
- * forward and output alone (nft(8), REJECT STATEMENT).
+ * Returns the function that makes the rules of a base with any tunnels. Chains that no tunnel
+ * changes are the same value in each ruleset. Only the first look can tell a program of a refusal:
+ * REJECT is valid only at input, forward and output (nft(8), REJECT STATEMENT).
  */
 export function rulesetsOf(first: Base, open?: Portal): RulesetOf {
   const base: Base = { ...first, refuse: 'drop' };
@@ -243,7 +246,7 @@ export function rulesetsOf(first: Base, open?: Portal): RulesetOf {
   };
 }
 
-/** The rules that a policy stands for. Pure: the same policy always gives the same ruleset. */
+/** Returns a policy's rules. Pure: the same policy always gives the same ruleset. */
 export function compile(policy: Policy): Ruleset {
   const open = policy.state === 'portal' ? policy.portal : undefined;
   return rulesetsOf(policy.base, open)(tunnelsOf(policy), policy.former);

@@ -6,8 +6,8 @@ import type { Packet } from './packet.ts';
 import type { Chain, ChainName, Hook, Match, Rule, Ruleset } from './ruleset.ts';
 
 /**
- * Which rule decides about a packet, and how. `rule` is undefined when none did: the chain policy,
- * which is drop.
+ * The rule that decides about a packet, and its verdict. `rule` is undefined when none did: then
+ * the chain policy, drop, decides.
  */
 export interface Decision {
   readonly verdict: 'accept' | 'drop' | 'reject';
@@ -19,7 +19,7 @@ function inRanges(ranges: readonly PortRange[], port: number): boolean {
   return ranges.some(({ first, last }) => first <= port && port <= last);
 }
 
-/** What was made before: the same few packets and rulesets are asked about again and again. */
+/** Caches: the same few packets and rulesets are judged again and again. */
 const hosts = new WeakMap<Address, Network>();
 const indexes = new WeakMap<Ruleset, ReadonlyMap<ChainName, Chain>>();
 
@@ -36,8 +36,8 @@ function indexOf(ruleset: Ruleset): ReadonlyMap<ChainName, Chain> {
 }
 
 /**
- * Whether an address is a multicast group's, or that of all hosts of a link; the broadcast address
- * of one network is not told from a host's.
+ * Whether an address is a multicast group's, or the broadcast address of all hosts of a link. The
+ * broadcast address of one network looks like a host's.
  */
 function isToMany({ family, text }: Address): boolean {
   return family === 'ipv6'
@@ -80,7 +80,7 @@ export function matches(match: Match, packet: Packet): boolean {
       ('icmp' in payload && match.icmpCode === (payload.icmpCode ?? 0))) &&
     (match.conntrack === undefined ||
       match.conntrack.some((state) => state === packet.conntrack)) &&
-    // A rate is taken to be kept.
+    // Assumes that no rate is exceeded.
     (match.longest === undefined || packet.bytes === undefined || packet.bytes <= match.longest) &&
     (match.toMany === undefined || isToMany(packet.to)) &&
     (match.asked === undefined || packet.asked === true) &&
@@ -110,7 +110,7 @@ function walk(
   return undefined;
 }
 
-/** What the kernel does with a packet under a ruleset, as far as our chains decide it. */
+/** Returns the kernel's decision about a packet under a ruleset, as far as our chains decide it. */
 export function evaluate(ruleset: Ruleset, packet: Packet): Decision {
   return (
     walk(indexOf(ruleset), packet.hook, packet) ?? {
@@ -121,19 +121,17 @@ export function evaluate(ruleset: Ruleset, packet: Packet): Decision {
   );
 }
 
-/**
- * Which hooks have chains of ours: a backend may leave out the first look, or lack the final one.
- */
+/** The hooks with chains of ours: a backend may leave out the first look, or lack the final one. */
 export interface Looks {
   readonly first: boolean;
   readonly final: boolean;
   /** Whether the backend can tell a bridged frame from a routed packet. */
   readonly frames: boolean;
-  /** Whether the backend remembers what asked the LAN. */
+  /** Whether the backend remembers questions to the LAN. */
   readonly answers: boolean;
 }
 
-/** The hooks that a packet meets, in their order, from the one at which it starts. */
+/** Returns the hooks that a packet meets, in order, from its first one. */
 function hooksFrom(hook: Hook, { first, final }: Pick<Looks, 'first' | 'final'>): readonly Hook[] {
   switch (hook) {
     case 'input':
@@ -149,8 +147,8 @@ function hooksFrom(hook: Hook, { first, final }: Pick<Looks, 'first' | 'final'>)
 }
 
 /**
- * What becomes of a packet at all hooks that it meets: the first that does not accept it decides.
- * `leavesBy` is the interface that it really leaves by, where something routes it anew after the
+ * Returns the decision at all hooks that a packet meets: the first hook that does not accept it
+ * decides. `leavesBy` is the interface that it really leaves by, where it is rerouted after the
  * hook `output`.
  */
 export function judge(

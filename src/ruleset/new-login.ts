@@ -4,24 +4,24 @@ import { judge, type Looks } from './evaluate.ts';
 import type { Packet } from './packet.ts';
 import type { Ruleset } from './ruleset.ts';
 
-/** Somebody who logs in to this machine by a new TCP connection. */
+/** A person who logs in to this machine by a new TCP connection. */
 export interface NewLogin {
   readonly from: Address;
-  /** The address of this machine that they come to. */
+  /** The address of this machine that the login comes to. */
   readonly to: Address;
   readonly port: Port;
-  /** The interface that they come in by. */
+  /** The interface that the login comes in by. */
   readonly device: string;
 }
 
-/** Every look that any backend takes: what passes all of them passes each. */
+/** Every look of any backend: a packet that passes all of them passes each backend. */
 const ALL_LOOKS: Looks = { first: true, final: true, frames: false, answers: false };
 /** A client's port that no rule names. */
 const CLIENT = parsePort('40000') as Port;
 
 /**
- * Whether a ruleset lets somebody log in anew: their first packet (SYN) comes in, and the answer to
- * it leaves by the same interface.
+ * Whether a ruleset admits a new login: the first packet (SYN) comes in, and the answer leaves by
+ * the same interface.
  */
 export function letsIn(ruleset: Ruleset, { from, to, port, device }: NewLogin): boolean {
   const packet = { in: undefined, out: undefined, uid: undefined, mark: 0 } as const;

@@ -2,9 +2,10 @@ import type { Address } from '../net/address.ts';
 import type { Hook } from './ruleset.ts';
 
 /**
- * One packet at one netfilter hook, with what a rule can ask of it. Interfaces are undefined where
- * the hook has none. At `postrouting`, `in` is where a forwarded packet came from, or the device
- * whose driver made the packet (data channel offload); this machine's own packets have none.
+ * One packet at one netfilter hook, with every field that a rule can match. Interfaces are
+ * undefined where the hook has none. At `postrouting`, `in` is the interface that a forwarded
+ * packet came from, or the device whose driver made the packet (data channel offload). This
+ * machine's own packets have none.
  */
 export interface Packet {
   readonly hook: Hook;
@@ -17,10 +18,10 @@ export interface Packet {
     | { readonly icmp: number; readonly icmpCode?: number }
     | { readonly protocol: number };
   readonly conntrack: 'new' | 'established' | 'related';
-  /** Who opened the socket; undefined for packets of no socket of ours. */
+  /** The account that opened the socket; undefined for packets without a socket of this machine. */
   readonly uid: number | undefined;
   readonly mark: number;
-  /** Bytes behind the IP header; without it as few as a rule may ask for. */
+  /** Bytes after the IP header; by default as few as a rule may require. */
   readonly bytes?: number;
   /**
    * Whether it is a frame between two ports of one bridge: this machine neither routes nor sends
@@ -28,10 +29,10 @@ export interface Packet {
    */
   readonly bridged?: boolean;
   /**
-   * Whether it comes to where a question to many left from, by that interface, some seconds ago at
-   * most.
+   * Whether it answers a question to many: it comes to the address and port that the question left
+   * from, by that interface, at most some seconds later.
    */
   readonly asked?: boolean;
-  /** Seconds since 1970; without it some moment at which the policy holds. */
+  /** Seconds since 1970; by default a moment at which the policy holds. */
   readonly at?: number;
 }

@@ -1,7 +1,7 @@
 import type { SettingsKey } from '../policy/settings.ts';
 import type { RuleId } from './ruleset.ts';
 
-/** Why a rule exists, as docs/reference/rules.md says it, and the settings that change it. */
+/** A rule's reason, as in docs/reference/rules.md, and the settings that change it. */
 export interface Reason {
   readonly why: string;
   readonly settings: readonly SettingsKey[];

@@ -8,16 +8,16 @@ import type { Owner } from '../policy/policy.ts';
 import type { LogLimit } from '../policy/settings.ts';
 
 /**
- * Where in the kernel a base chain runs (netfilter hook). What leaves is decided at `postrouting`,
- * which sees the interface that a packet really leaves by; `output` sees the one it was routed to
- * at first, and answers local programs early.
+ * The base chains' places in the kernel (netfilter hooks). `postrouting` decides about outgoing
+ * packets: it sees the interface that a packet really leaves by. `output` sees the first route's
+ * interface, and answers local programs early.
  */
 export const HOOKS = ['input', 'forward', 'output', 'postrouting'] as const;
 export type Hook = (typeof HOOKS)[number];
 
 /**
- * Why a rule exists. The same word is its section's function, its heading in docs/reference/rules.md, the
- * comment on the kernel's rule and the answer of `explain`. In rule order.
+ * The rules' reasons, in rule order. Each word is also its section's function, its heading in
+ * docs/reference/rules.md, the comment on the kernel's rule and the answer of `explain`.
  */
 export const RULE_IDS = [
   'loopback',
@@ -50,15 +50,15 @@ export type RuleId = (typeof RULE_IDS)[number];
 /** Chains that no tunnel changes, in the order of their rules. */
 const FIXED_CHAINS = ['endpoint', 'answers'] as const;
 
-/** Chains of the hook `output` alone, which looks at a packet first. */
+/** Chains of only the hook `output`, which looks at a packet first. */
 const FIRST_CHAINS = ['tunnel-output', 'first-offloaded', 'first-networks'] as const;
 
-/** Chains of the hook `postrouting` alone, which decides about what leaves. */
+/** Chains of only the hook `postrouting`, which decides about outgoing packets. */
 const FINAL_CHAINS = ['tunnel-source', 'tunnel-egress', 'from-tunnel', 'tunnel-networks'] as const;
 
 /**
- * Chains that every ruleset has, whether a tunnel is live or not: live tunnels add to all but the
- * fixed ones.
+ * Chains of every ruleset, with or without a live tunnel. Live tunnels add to all but the fixed
+ * ones.
  */
 export const SHARED_CHAINS = [
   ...FIXED_CHAINS,
@@ -76,8 +76,8 @@ export type DeviceChain = `${Hook}-${InterfaceName}`;
 export type ChainName = Hook | SharedChain | DeviceChain;
 
 /**
- * Fields that are there must all match; a field with a list matches any of it. `to`, `from`, `icmp`
- * and `endpoints` hold one family.
+ * A rule's match. All present fields must match, and a field with a list matches any item. `to`,
+ * `from`, `icmp` and `endpoints` hold one family.
  */
 export interface Match {
   readonly family?: Family;
@@ -97,29 +97,26 @@ export interface Match {
   readonly icmpCode?: number;
   /** The most bytes that may follow the IPv6 header; for `family` ipv6 alone. */
   readonly longest?: number;
-  /** At most so many packets in a unit of time, and five at once. */
+  /** At most so many packets in a unit of time, with a burst of five. */
   readonly rate?: LogLimit;
   readonly conntrack?: readonly ('established' | 'related')[];
   readonly owner?: Owner;
-  /**
-   * A frame between two ports of one bridge, at the hook that the kernel shows it to
-   * (br_netfilter).
-   */
+  /** A frame between two ports of one bridge, at the hook that sees it (br_netfilter). */
   readonly bridged?: 'forward' | 'postrouting';
-  /** To many: a multicast group, or the broadcast address of a network of this machine's. */
+  /** To many: a multicast group, or the broadcast address of one of this machine's networks. */
   readonly toMany?: true;
   /**
-   * To where a question to many has left from, by the interface that it left by, some seconds ago
-   * at most.
+   * To the address and port that a question to many left from, by the same interface, at most some
+   * seconds later.
    */
   readonly asked?: true;
-  /** From one second since 1970 to another, both included, by the machine's clock. */
+  /** A period in seconds since 1970, both ends included, by the machine's clock. */
   readonly during?: { readonly from: number; readonly until: number };
 }
 
 /**
- * `jump`, `log` and `remember` do not decide: after them the next rule is asked, unless a rule of
- * the jumped-to chain decided. `remember` lets a match `asked` hold for so many seconds.
+ * `jump`, `log` and `remember` do not decide: the next rule follows, unless a rule of the jumped-to
+ * chain decided. `remember` lets a match `asked` hold for so many seconds.
  */
 export type Verdict =
   | 'accept'
@@ -141,8 +138,7 @@ export interface Chain {
 }
 
 /**
- * Only what is ours, in an order where every chain stands before those that jump to it. A base
- * chain's policy is drop.
+ * Our own chains. Every chain comes before those that jump to it. A base chain's policy is drop.
  */
 export type Ruleset = readonly Chain[];
 
@@ -150,14 +146,14 @@ export function isHook(name: ChainName): name is Hook {
   return (HOOKS as readonly string[]).includes(name);
 }
 
-/** Whether no tunnel changes a chain: the base chains, and the lists that they jump to. */
+/** Whether no tunnel changes a chain: true for the base chains, and the lists that they jump to. */
 export function isFixed(name: ChainName): boolean {
   return isHook(name) || (FIXED_CHAINS as readonly string[]).includes(name);
 }
 
 /**
- * Whether the order of a chain's rules decides anything: the rules that tunnels add to a shared
- * chain exclude each other.
+ * Whether the order of a chain's rules matters. Rules that tunnels add to a shared chain exclude
+ * each other.
  */
 export function isOrdered(name: string): boolean {
   return (
@@ -166,7 +162,7 @@ export function isOrdered(name: string): boolean {
   );
 }
 
-/** Whether a chain serves the first look, at the hook `output`, and nothing else. */
+/** Whether a chain serves only the first look, at the hook `output`. */
 export function isOfFirstLook(name: ChainName): boolean {
   return (
     name === 'output' ||
@@ -175,7 +171,7 @@ export function isOfFirstLook(name: ChainName): boolean {
   );
 }
 
-/** Whether a chain serves the hook `postrouting`, and nothing else. */
+/** Whether a chain serves only the hook `postrouting`. */
 export function isOfFinalLook(name: ChainName): boolean {
   return (
     name === 'postrouting' ||
@@ -185,8 +181,8 @@ export function isOfFinalLook(name: ChainName): boolean {
 }
 
 /**
- * Whether the first look has anything to say: it can tell a program that it is refused, which
- * `postrouting` cannot.
+ * Whether the first look has a purpose: it can tell a program of a refusal, which `postrouting`
+ * cannot.
  */
 export function answersEarly(ruleset: Ruleset): boolean {
   return ruleset.some(

@@ -32,8 +32,8 @@ import type { Tunnel } from '../tunnel/tunnel.ts';
 import type { Match, Rule, RuleId, Verdict } from './ruleset.ts';
 
 /**
- * How long the LAN may answer a question to many: the longest wait that SSDP lets a client ask for
- * (UPnP Device Architecture 2.0, 1.3.2: MX), and one more.
+ * Seconds that the LAN may take to answer a question to many: the longest wait in SSDP (UPnP Device
+ * Architecture 2.0, 1.3.2: MX), and one more.
  */
 const ANSWER_SECONDS = 6;
 
@@ -42,9 +42,9 @@ const RESOLVER_PORTS: readonly PortRange[] = [onlyPort(DNS_PORT), onlyPort(ENCRY
 const NAME_PORTS: readonly PortRange[] = [...RESOLVER_PORTS, onlyPort(LLMNR_PORT)];
 
 /**
- * A listener report of eight groups, behind the option that announces it (RFC 2711, RFC 3810 5.2).
- * Any program may join groups, and their addresses may be what it has to say: reports are few and
- * short.
+ * Bytes of a listener report of eight groups, after the option that announces it (RFC 2711, RFC
+ * 3810 5.2). Any program may join groups, and could hide a message in their addresses: so reports
+ * are few and short.
  */
 const LONGEST_REPORT = 8 + 8 + 8 * 20;
 const REPORTS = { count: 6, unit: 'minute' } as const;
@@ -54,8 +54,8 @@ function accept(id: RuleId, match: Match): Rule {
 }
 
 /**
- * A drop, with its log before it when the settings ask for one: `limit … drop` would drop only what
- * is logged.
+ * Returns a drop, with a log rule before it when the settings ask for one: `limit … drop` would
+ * drop only the logged packets.
  */
 function drop(base: Base, id: RuleId, match: Match, verdict: Verdict = 'drop'): readonly Rule[] {
   const last: Rule = { id, match, verdict };
@@ -64,17 +64,17 @@ function drop(base: Base, id: RuleId, match: Match, verdict: Verdict = 'drop'): 
     : [{ id, match, verdict: { log: base.logDrops } }, last];
 }
 
-/** A drop on the way out, where `KILLSWITCH_REFUSE` may tell the program. */
+/** Returns a drop for outgoing packets, which `KILLSWITCH_REFUSE` may turn into a reject. */
 function refuse(base: Base, id: RuleId, match: Match): readonly Rule[] {
   return drop(base, id, match, base.refuse);
 }
 
-/** The families that rules of this base may accept off the tunnel. */
+/** Returns the families that rules of this base may accept outside the tunnel. */
 function families(base: Base): readonly Family[] {
   return base.ipv6 === 'block' ? ['ipv4'] : FAMILIES;
 }
 
-/** One rule for each family that has networks here. */
+/** Returns one rule for each family that has networks here. */
 function perFamily(
   base: Base,
   networks: readonly Network[],
@@ -90,7 +90,7 @@ function hosts(addresses: readonly Address[]): readonly Network[] {
   return addresses.map((address) => networkOf(address));
 }
 
-/** Ports of each transport in one match: `[tcp 80 443], [udp 443]`. */
+/** Returns the ports of each transport in one match: `[tcp 80 443], [udp 443]`. */
 function perTransport(
   services: readonly Service[],
   rule: (match: Required<Pick<Match, 'transports' | 'toPorts'>>) => readonly Rule[],
@@ -103,7 +103,7 @@ function perTransport(
   });
 }
 
-/** Ranges in order, none of which overlaps or touches another: what both kernels' sets take. */
+/** Merges ranges that overlap or touch, in order: both kernels' sets require that. */
 function mergeRanges(ranges: readonly PortRange[]): readonly PortRange[] {
   const merged: { first: Port; last: Port }[] = [];
   for (const range of [...ranges].sort((a, b) => a.first - b.first)) {
@@ -114,14 +114,14 @@ function mergeRanges(ranges: readonly PortRange[]): readonly PortRange[] {
   return merged;
 }
 
-/** This machine talking to itself. */
+/** Accepts this machine's packets to itself. */
 export function loopback(direction: 'in' | 'out'): readonly Rule[] {
   return [accept('loopback', direction === 'in' ? { in: LOOPBACK } : { out: LOOPBACK })];
 }
 
 /**
- * The VPN client's own packets to its endpoints. Whose they are is asked first, so nobody else's
- * walk the list.
+ * Accepts the VPN client's own packets to its endpoints. Matches the account first, so that nobody
+ * else's packets walk the list.
  */
 export function endpoint(base: Base): readonly Rule[] {
   const verdict: Verdict = { jump: 'endpoint' };
@@ -129,7 +129,7 @@ export function endpoint(base: Base): readonly Rule[] {
   return base.owners.map((owner) => ({ id: 'endpoint', match: { owner }, verdict }));
 }
 
-/** The list of endpoints: those in use stand first. */
+/** Returns the list of endpoints, those in use first. */
 export function endpointList(base: Base): readonly Rule[] {
   return [
     { id: 'endpoint', match: {}, verdict: { jump: 'live-endpoint' } },
@@ -137,7 +137,7 @@ export function endpointList(base: Base): readonly Rule[] {
   ];
 }
 
-/** The endpoint a live tunnel uses. */
+/** Accepts packets to a live tunnel's endpoint. */
 export function liveEndpoint(base: Base, tunnel: Tunnel): readonly Rule[] {
   return toEndpoints(base, tunnel.endpoints);
 }
@@ -150,8 +150,8 @@ function toEndpoints(base: Base, endpoints: readonly Endpoint[]): readonly Rule[
 }
 
 /**
- * Anybody else's packets to an endpoint inside the LAN, which `lan` would let out (TunnelCrack
- * ServerIP, CVE-2023-36673).
+ * Refuses other accounts' packets to an endpoint inside the LAN, which `lan` would accept
+ * (TunnelCrack ServerIP, CVE-2023-36673).
  */
 export function endpointOthers(base: Base, endpoints: readonly Endpoint[]): readonly Rule[] {
   return refuseEndpoints(
@@ -179,8 +179,8 @@ function refuseEndpoints(
 }
 
 /**
- * A DHCP client asking for and keeping its address: on the way out, root's and that of an account
- * for DHCP clients.
+ * Accepts a DHCP client's packets that obtain and keep its address. On the way out, only root's and
+ * those of an account for DHCP clients.
  */
 export function dhcp(base: Base, direction: 'in' | 'out'): readonly Rule[] {
   return families(base).flatMap((family) => {
@@ -207,8 +207,8 @@ export function dhcp(base: Base, direction: 'in' | 'out'): readonly Rule[] {
 }
 
 /**
- * IPv6 neighbour discovery and multicast listener reports: without them a link carries no IPv6 at
- * all.
+ * Accepts IPv6 neighbour discovery and multicast listener reports: without them a link carries no
+ * IPv6 at all.
  */
 export function neighbours(base: Base, direction: 'in' | 'out'): readonly Rule[] {
   if (!families(base).includes('ipv6')) return [];
@@ -242,9 +242,9 @@ export function neighbours(base: Base, direction: 'in' | 'out'): readonly Rule[]
 }
 
 /**
- * An SSH session that was open when its person locked: both ends and both ports. Not by conntrack:
- * on a machine that had no rules before, it has never seen the connection, and takes what comes
- * next for a new one.
+ * Accepts SSH sessions that were open when their person locked, by both ends and both ports. Not by
+ * conntrack: on a machine that had no rules before, it has never seen the connection, and treats
+ * the next packet as a new one.
  */
 export function sshSession(base: Base, direction: 'in' | 'out'): readonly Rule[] {
   return base.sessions.flatMap(({ here, herePort, there, therePort }) => {
@@ -268,30 +268,30 @@ export function sshSession(base: Base, direction: 'in' | 'out'): readonly Rule[]
 }
 
 /**
- * Frames between two ports of one bridge. They never leave by a route or a socket of this machine;
- * a packet that it routes back into the bridge it came from is not one of them.
+ * Accepts frames between two ports of one bridge. They never leave by a route or a socket of this
+ * machine. A packet that the machine routes back into the bridge it came from is not one of them.
  */
 export function bridged(hook: 'forward' | 'postrouting'): readonly Rule[] {
   return [accept('bridged', { bridged: hook })];
 }
 
-/** Packets that were routed into a live tunnel at first: its own chain looks at them. */
+/** Sends packets that were first routed into a live tunnel to its own chain. */
 export function tunnel({ device }: Tunnel): readonly Rule[] {
   return [{ id: 'tunnel', match: { out: device }, verdict: { jump: `output-${device}` } }];
 }
 
-/** Packets that leave by a live tunnel: its own chain decides. */
+/** Sends packets that leave by a live tunnel to its own chain, which decides. */
 export function throughEgress({ device }: Tunnel): readonly Rule[] {
   return [{ id: 'tunnel', match: { out: device }, verdict: { jump: `postrouting-${device}` } }];
 }
 
 /**
- * Packets that come from a live tunnel's device and leave by another interface: answers to what the
- * settings let be forwarded, and the encrypted packets that the tunnel's own driver makes. With
- * data channel offload those carry any account or none, but no program can make one:
- * `ovpn_udp_send_skb` (drivers/net/ovpn/udp.c) sets the device, `ip_output` (net/ipv4/ip_output.c)
- * gives it to this hook, and what came in through the tunnel and was forwarded has met `forward`
- * before.
+ * Judges packets that come from a live tunnel's device and leave by another interface. They are
+ * answers to forwarded packets that the settings allow, and the encrypted packets of the tunnel's
+ * own driver. With data channel offload those carry any account or none, but no program can make
+ * one. `ovpn_udp_send_skb` (drivers/net/ovpn/udp.c) sets the device, and `ip_output`
+ * (net/ipv4/ip_output.c) passes it to this hook. A packet that came in through the tunnel and was
+ * forwarded has met `forward` before.
  */
 export function outOfTunnel(base: Base, { device, offloaded }: Tunnel): readonly Rule[] {
   const made: Rule = { id: 'endpoint', match: { in: device }, verdict: { jump: 'endpoint' } };
@@ -302,8 +302,8 @@ export function outOfTunnel(base: Base, { device, offloaded }: Tunnel): readonly
 }
 
 /**
- * What carries a tunnel's own address and would leave by another interface: it belongs to the
- * tunnel, or pretends to.
+ * Refuses packets that carry a tunnel's own address and would leave by another interface: they
+ * belong to the tunnel, or pretend to.
  */
 export function tunnelSource(
   base: Base,
@@ -319,15 +319,16 @@ export function tunnelSource(
 }
 
 /**
- * To an endpoint in use by a tunnel whose packets the kernel makes: `output` cannot tell whose they
- * are, `postrouting` can.
+ * Accepts packets to an endpoint in use by a tunnel whose packets the kernel makes. `postrouting`
+ * can tell whose they are, `output` cannot.
  */
 export function offloadedEndpoint(base: Base, { endpoints, offloaded }: Tunnel): readonly Rule[] {
   return offloaded === true ? toEndpoints(base, endpoints) : [];
 }
 
 /**
- * The kernel's answer that the rest of a fragmented packet never came: it shows who has an address.
+ * Refuses the kernel's message that the rest of a fragmented packet never came: it shows who has an
+ * address.
  */
 export function fragments(base: Base): readonly Rule[] {
   return FAMILIES.flatMap((family) => {
@@ -336,32 +337,31 @@ export function fragments(base: Base): readonly Rule[] {
   });
 }
 
-/**
- * Whether IPv6 may go through a tunnel: it has an address of its own, and the settings do not block
- * IPv6.
- */
+/** Whether IPv6 may pass a tunnel: it has an IPv6 address, and the settings do not block IPv6. */
 function carriesIpv6(base: Base, { addresses }: Tunnel): boolean {
   return base.ipv6 === 'tunnel' && addresses.some(({ family }) => family === 'ipv6');
 }
 
-/** IPv6 into a tunnel that has none of its own, or at all when the settings say so. */
+/**
+ * Refuses IPv6 into a tunnel that has no IPv6 address, or into any tunnel when the settings say so.
+ */
 export function noIpv6(base: Base, live: Tunnel): readonly Rule[] {
   return carriesIpv6(base, live) ? [] : refuse(base, 'no-ipv6', { family: 'ipv6' });
 }
 
-/** DNS to the resolvers of this tunnel, through it. */
+/** Accepts DNS to the resolvers of this tunnel, through it. */
 export function tunnelDns(base: Base, { resolvers }: Tunnel): readonly Rule[] {
   return perFamily(base, hosts(base.dns ?? resolvers), (family, to) => [
     accept('tunnel-dns', { family, to, transports: TRANSPORTS, toPorts: RESOLVER_PORTS }),
   ]);
 }
 
-/** DNS to anybody else. */
+/** Refuses DNS to any other host. */
 export function otherDns(base: Base): readonly Rule[] {
   return refuse(base, 'other-dns', { transports: TRANSPORTS, toPorts: NAME_PORTS });
 }
 
-/** Everything else into the tunnel, or only the ports the settings list and ping. */
+/** Accepts everything else into the tunnel, or only ping and the ports in the settings. */
 export function throughTunnel(base: Base): readonly Rule[] {
   if (base.tunnelPorts === undefined) return [accept('tunnel', {})];
   return [
@@ -372,21 +372,21 @@ export function throughTunnel(base: Base): readonly Rule[] {
   ];
 }
 
-/** Answers of a service that the settings opened. */
+/** Accepts answers of a service that the settings opened. */
 function replies(services: readonly Service[], id: RuleId, match: Match): readonly Rule[] {
   return perTransport(services, ({ transports, toPorts }) => [
     accept(id, { ...match, transports, fromPorts: toPorts, conntrack: ['established'] }),
   ]);
 }
 
-/** DNS to the resolvers on the LAN that the settings name. */
+/** Accepts DNS to the resolvers on the LAN that the settings name. */
 export function lanDns(base: Base): readonly Rule[] {
   return perFamily(base, hosts(base.lanDns), (family, to) => [
     accept('lan-dns', { family, to, transports: TRANSPORTS, toPorts: RESOLVER_PORTS }),
   ]);
 }
 
-/** A captive portal's names and web, but no endpoint that lies there. */
+/** Accepts a captive portal's names and web, except an endpoint that lies there. */
 export function portal(base: Base, open: Portal): readonly Rule[] {
   return [
     ...refuseEndpoints(base, 'portal', base.endpoints, [
@@ -398,8 +398,8 @@ export function portal(base: Base, open: Portal): readonly Rule[] {
 }
 
 /**
- * What a captive portal needs: names, and the web of one user. One kernel rule for each of these,
- * so that its counter says what passed.
+ * Accepts a captive portal's needs: names, and the web of one user. Each is one kernel rule, so
+ * that its counter shows the traffic.
  */
 export function throughPortal({
   uid,
@@ -431,8 +431,8 @@ export function throughPortal({
 }
 
 /**
- * Off the tunnel, what the server routed into it: those networks are not the LAN's while it is
- * connected.
+ * Refuses packets outside the tunnel to networks that its server routed into it: while it is
+ * connected, they are not the LAN's.
  */
 export function tunnelNetworks(
   base: Base,
@@ -445,9 +445,9 @@ export function tunnelNetworks(
 }
 
 /**
- * What belonged to a tunnel that reconnects is still not the LAN's, nor what belonged to the last
- * connection of a profile, unless the settings list the LAN themselves. The same rules as while it
- * was live: a reconnect changes none of them.
+ * Refuses packets outside the tunnel to the networks of a tunnel that reconnects, or of a profile's
+ * last connection, unless the settings list the LAN. They are the same rules as those of the live
+ * tunnel, so a reconnect changes none.
  */
 export function formerNetworks(base: Base, former: FormerTunnel): readonly Rule[] {
   switch (former.kind) {
@@ -462,7 +462,7 @@ export function formerNetworks(base: Base, former: FormerTunnel): readonly Rule[
   }
 }
 
-/** The LAN as the settings describe it. */
+/** Accepts the LAN as the settings describe it. */
 export function lan(base: Base): readonly Rule[] {
   const whole = base.lan
     .filter(({ service }) => service === undefined)
@@ -481,10 +481,7 @@ export function lan(base: Base): readonly Rule[] {
   ];
 }
 
-/**
- * Questions of this machine's programs to a group or to all of the LAN: where they left from is
- * remembered.
- */
+/** Remembers from where this machine's programs ask a group or the whole LAN. */
 export function lanQuestions(base: Base): readonly Rule[] {
   const ask = (family: Family, to: readonly Network[], ports: Pick<Match, 'toPorts'>): Rule => ({
     id: 'lan-discovery',
@@ -508,7 +505,7 @@ export function lanQuestions(base: Base): readonly Rule[] {
 }
 
 /**
- * What hosts of the LAN answer to such a question: to the very address, port and interface that it
+ * Accepts the LAN's answers to such a question, only to the address, port and interface that it
  * left from.
  */
 export function lanAnswers(base: Base): readonly Rule[] {
@@ -520,7 +517,7 @@ export function lanAnswers(base: Base): readonly Rule[] {
   );
 }
 
-/** Where hosts of the LAN are: nobody sends from a multicast address. */
+/** Returns the networks of the LAN's hosts: no host sends from a multicast address. */
 function lanHosts(base: Base): readonly Network[] {
   return base.lan
     .map(({ network }) => network)
@@ -528,8 +525,8 @@ function lanHosts(base: Base): readonly Network[] {
 }
 
 /**
- * Answers of opened services to hosts of which the LAN list names only single services; to all
- * others everything goes.
+ * Accepts answers of opened services to hosts of which the LAN list names only single services.
+ * Every other host of the list gets everything.
  */
 function lanReplies(base: Base): readonly Rule[] {
   const limited = base.lan
@@ -541,8 +538,8 @@ function lanReplies(base: Base): readonly Rule[] {
 }
 
 /**
- * Packets to a tunnel's own address that did not come through it: somebody on the LAN is guessing
- * (CVE-2019-14899).
+ * Refuses packets to a tunnel's own address that came by another interface: an attacker on the LAN
+ * is guessing (CVE-2019-14899).
  */
 export function tunnelAddress(
   base: Base,
@@ -563,8 +560,8 @@ function untaken(addresses: readonly Address[], live: readonly Tunnel[]): readon
 }
 
 /**
- * The same for a tunnel that is not live: what was sent inside it may be sent again, or programs
- * are bound to its address.
+ * Refuses packets from the address of a tunnel that is not live: they may repeat packets sent
+ * inside it, or programs are bound to its address.
  */
 export function formerSource(
   base: Base,
@@ -577,8 +574,8 @@ export function formerSource(
 }
 
 /**
- * The same for a tunnel that is not live: programs may still be bound to its address. An address
- * that a live tunnel has is that one's.
+ * Refuses packets to the address of a tunnel that is not live: programs may still be bound to it.
+ * An address of a live tunnel belongs to that one.
  */
 export function formerAddress(
   base: Base,
@@ -590,8 +587,8 @@ export function formerAddress(
 }
 
 /**
- * Answers, and the errors that belong to what was sent before: nothing else that the kernel calls
- * related, as a helper's expectation.
+ * Accepts answers, and the errors that belong to packets sent before. Accepts nothing else that the
+ * kernel calls related, such as a helper's expectation.
  */
 function answers(base: Base, id: RuleId, match: Match): readonly Rule[] {
   return [
@@ -606,19 +603,19 @@ function answers(base: Base, id: RuleId, match: Match): readonly Rule[] {
   ];
 }
 
-/** Answers to what this machine asked, and the errors that belong to them. */
+/** Accepts answers to this machine's packets, and the errors that belong to them. */
 export function established(base: Base): readonly Rule[] {
   return answers(base, 'established', {});
 }
 
-/** Packets that come from a live tunnel: its own chain decides. */
+/** Sends packets from a live tunnel to its own chain, which decides. */
 export function fromTunnel({ device }: Tunnel): readonly Rule[] {
   return [{ id: 'tunnel-inbound', match: { in: device }, verdict: { jump: `input-${device}` } }];
 }
 
 /**
- * What a tunnel may bring: packets to its own addresses, of the families it carries. Where none is
- * known, to any address.
+ * Matches packets that a tunnel may bring: those to its own addresses, of the families it carries.
+ * Matches any address where its own are unknown.
  */
 function toOwnAddresses(
   base: Base,
@@ -634,15 +631,15 @@ function toOwnAddresses(
 }
 
 /**
- * What a tunnel brings: answers, and what comes to the ports that the settings open to it. A packet
- * to another address of this machine is the server's guess (CVE-2019-14899, from its side).
+ * Accepts packets from a tunnel: answers, and packets to the ports that the settings open to it. A
+ * packet to another address of this machine is the server's guess (CVE-2019-14899, from its side).
  * Neighbour solicitations are for tap devices.
  */
 export function tunnelInbound(base: Base, live: Tunnel): readonly Rule[] {
   const { neighbourSolicitation, neighbourAdvertisement } = ICMPV6;
   const own = hosts(live.addresses.filter(({ family }) => family === 'ipv6'));
   return [
-    // A tunnel whose own addresses are not known may not claim another tunnel's.
+    // A tunnel without known addresses may not claim another tunnel's.
     ...(live.addresses.length > 0
       ? []
       : [{ id: 'tunnel-address', match: {}, verdict: { jump: 'tunnel-address' } } as const]),
@@ -665,7 +662,7 @@ export function tunnelInbound(base: Base, live: Tunnel): readonly Rule[] {
   ];
 }
 
-/** Ports the settings open to the LAN. */
+/** Accepts the ports that the settings open to the LAN. */
 export function lanInbound(base: Base): readonly Rule[] {
   if (base.lanInbound.length === 0) return [];
   return perFamily(base, lanHosts(base), (family, from) =>
@@ -673,7 +670,7 @@ export function lanInbound(base: Base): readonly Rule[] {
   );
 }
 
-/** Forwarded packets into a live tunnel or out of it: its own chain decides. */
+/** Sends forwarded packets into or out of a live tunnel to its own chain, which decides. */
 export function forward(base: Base, { device }: Tunnel): readonly Rule[] {
   if (base.forward.length === 0) return [];
   const verdict: Verdict = { jump: `forward-${device}` };
@@ -683,7 +680,10 @@ export function forward(base: Base, { device }: Tunnel): readonly Rule[] {
   ];
 }
 
-/** What the settings let be forwarded: into the tunnel under its rules, and the answers back. */
+/**
+ * Accepts the forwarded packets that the settings allow: into the tunnel under its rules, and the
+ * answers back.
+ */
 export function throughForward(base: Base, live: Tunnel): readonly Rule[] {
   const { device } = live;
   const into = [
@@ -706,7 +706,7 @@ export function throughForward(base: Base, live: Tunnel): readonly Rule[] {
   ];
 }
 
-/** Everything else. */
+/** Refuses everything else. */
 export function rest(base: Base): readonly Rule[] {
   return refuse(base, 'rest', {});
 }

@@ -1,14 +1,17 @@
 import type { Match } from './ruleset.ts';
 
-/** A refusal's match, cut into what TCP can be told with a reset, and what needs an ICMP error. */
+/**
+ * A refusal's match, split into packets that a TCP reset can answer, and packets that need an ICMP
+ * error.
+ */
 export interface Refusal {
   readonly tcp: readonly Match[];
   readonly others: readonly Match[];
 }
 
 /**
- * TCP stops at once on a reset (RFC 9293 3.5.2), everything else on an ICMP error (RFC 1122
- * 3.2.2.1).
+ * Splits a refusal's match. TCP stops at once on a reset (RFC 9293 3.5.2), everything else on an
+ * ICMP error (RFC 1122 3.2.2.1).
  */
 export function splitRefusal(match: Match): Refusal {
   if (match.icmp !== undefined) return { tcp: [], others: [match] };

@@ -1,4 +1,7 @@
-/** `items` less one occurrence of each of `taken`; two are the same when their texts are. */
+/**
+ * Returns `items` without one occurrence of each of `taken`. Two items are equal when their texts
+ * are.
+ */
 export function without<Item>(
   items: readonly Item[],
   taken: readonly Item[],
