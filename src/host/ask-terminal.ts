@@ -4,18 +4,18 @@ import { createInterface } from 'node:readline';
 export interface Asker {
   /** Whether there is such a terminal, to read from and to write to. */
   isThere(): boolean;
-  /** The line that was typed; empty when none came in time. */
+  /** Asks, and returns the typed line; empty when none came in time. */
   question(text: string): Promise<string>;
 }
 
-/** A command must end while nobody answers: its own time counts meanwhile. */
+/** Limit of the wait for an answer, which counts towards the command's own deadline. */
 const ANSWER_MILLISECONDS = 45_000;
 
 export const TERMINAL: Asker = {
   isThere: () => process.stdin.isTTY && process.stderr.isTTY,
   question: (text) =>
     new Promise((resolve) => {
-      // Not as a terminal: Ctrl-C ends the process as ever.
+      // Not as a terminal, so that Ctrl-C still ends the process.
       const reader = createInterface({
         input: process.stdin,
         output: process.stderr,

@@ -1,6 +1,6 @@
 /**
- * The environment that this program was called with: for a command of the caller's that it runs,
- * and for who called sudo. Nothing else counts.
+ * Returns the environment that this program was called with. It serves only a caller's command that
+ * runs in turn, and the check of who called sudo.
  */
 export function callersEnvironment(): Readonly<Record<string, string | undefined>> {
   return process.env;

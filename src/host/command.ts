@@ -1,4 +1,4 @@
-/** Programs a command may run; `sh` is for the plain scripts alone. */
+/** Programs that a command may run; `sh` is only for the plain scripts. */
 export type Program =
   | 'nft'
   | 'ip'
@@ -26,11 +26,11 @@ export interface Command {
   readonly program: Program;
   readonly args: readonly string[];
   readonly stdin?: string;
-  /** How long it may take; without it ten seconds, and a minute for `sh`. */
+  /** Its time limit; by default ten seconds, and a minute for `sh`. */
   readonly milliseconds?: number;
 }
 
-/** What a run gave back. `status` is null when it did not end by itself. */
+/** The result of a run. `status` is null when it did not end by itself. */
 export interface Output {
   readonly status: number | null;
   readonly stdout: string;

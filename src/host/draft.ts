@@ -12,12 +12,12 @@ import { NEW, settle } from './follow.ts';
 import { removeEntry } from './remove-door.ts';
 import { type Folder, within } from './walk.ts';
 
-/** A file is written beside its place first, under this and the writer's process id. */
+/** The prefix of a draft, before the writer's process id. Drafts lie beside their files. */
 const draftPrefix = (name: string) => `.${name}.`;
 
-/** Removes what writers of this file left that were killed before they could rename it. */
+/** Removes this file's drafts, left by writers that were killed before the rename. */
 function removeDrafts(folder: Folder, name: string): void {
-  // Elsewhere a file of that name is anybody's, and there may be any number of them.
+  // Elsewhere any account may own a file of that name, and there may be any number of them.
   if (folder.distrust !== undefined || folder.sticky !== undefined) return;
   const prefix = draftPrefix(name);
   for (const each of readdirSync(`/proc/self/fd/${folder.descriptor}/`)) {
@@ -45,7 +45,7 @@ interface Content {
 }
 
 /**
- * Puts a file into a folder whole: a reader sees the old one or the new one, and a power cut leaves
+ * Puts a whole file into a folder: a reader sees the old one or the new one, and a power cut leaves
  * one of them.
  */
 export function put(folder: Folder, name: string, { fill, ...owned }: Content): void {

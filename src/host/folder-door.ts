@@ -7,8 +7,8 @@ export const FOLDER_MODE = 0o755;
 export const OPEN_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /**
- * Makes a folder of root's in another, whatever the umask is, and works in it. One that somebody
- * has made meanwhile is judged.
+ * Makes a folder of root's in another, whatever the umask is, and works in it. Checks one that
+ * another process made meanwhile.
  */
 function inNewFolder<Result>(
   above: Folder,
@@ -36,7 +36,7 @@ function inNewFolder<Result>(
   }
 }
 
-/** Works in a folder that is root's alone. What of it is missing is made. */
+/** Works in a folder that is root's alone. Makes its missing parts. */
 export function inFolder<Result>(
   path: string,
   work: (folder: Folder, root: Stats) => Result,
@@ -49,7 +49,7 @@ export function inFolder<Result>(
   });
 }
 
-/** Makes a folder of root's, with those above it. One that is there must be root's alone. */
+/** Makes a folder of root's, with those above it. An existing one must be root's alone. */
 export function makeFolderDoor(path: string): void {
   inFolder(path, () => undefined);
 }

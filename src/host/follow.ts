@@ -13,23 +13,22 @@ import { refusal } from './refusal.ts';
 import { LinkError, type Walked, walk, within } from './walk.ts';
 
 /**
- * The door to files that other accounts can reach. Every folder above a file is opened by its name
- * in the one before it, and judged on its descriptor; files are opened only once they are known to
- * be regular. So nobody can swap in a link, a FIFO or a device between a look and a use, and owner
- * and mode are set on descriptors alone.
+ * The door to files that other accounts can reach. It opens every folder above a file by its name
+ * in the previous one, and checks it on its descriptor. It opens a file only once it is known to be
+ * regular. So no account can swap in a link, a FIFO or a device between a check and a use. Owner
+ * and mode are set only on descriptors.
  */
 
 /**
- * Never waits: not for a lease that somebody holds (fcntl(2), F_SETLEASE), and no terminal becomes
- * ours.
+ * Never waits for another process's lease (fcntl(2), F_SETLEASE), and never makes a terminal ours.
  */
 export const AT_ONCE = constants.O_NONBLOCK | constants.O_NOCTTY;
 export const NEW = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | AT_ONCE;
 
-/** Whether only root may decide about a path, or anybody. */
+/** Whether only root may control a path, or any account. */
 export type Who = 'root' | 'anybody';
 
-/** The name of an account, for people; undefined where passwd(5) has none. */
+/** Returns the name of an account, for people; undefined where passwd(5) has none. */
 function accountName(uid: number): string | undefined {
   try {
     const lines = readFileSync('/etc/passwd', 'utf8').split('\n');
@@ -45,7 +44,8 @@ export function refuse(path: string, distrust: Distrust): Error {
 
 /**
  * Follows a path.
- * @throws KillswitchError OWNER at somebody else's link, and for `root` wherever others decide.
+ * @throws KillswitchError OWNER at another account's link, and for `root` wherever others have
+ * control.
  */
 export function follow<Result>(
   path: string,
@@ -63,8 +63,8 @@ export function follow<Result>(
 }
 
 /**
- * A file that is known to be regular, and that nobody has given a second name whom its folder does
- * not trust.
+ * Returns a file known to be regular. Refuses one with a second name that an untrusted account may
+ * have made.
  */
 export function regular(
   path: string,
@@ -81,7 +81,7 @@ export function regular(
   return entry;
 }
 
-/** An open entry, opened again to be read or written. */
+/** Opens an open entry again, to read or write it. */
 export function reopen(
   { folder, name, distrust }: Walked,
   { descriptor }: NonNullable<Walked['entry']>,
@@ -91,7 +91,7 @@ export function reopen(
   return openSync(path, flags | AT_ONCE | (distrust === undefined ? constants.O_NOFOLLOW : 0));
 }
 
-/** Owner and mode of an open file or folder, exactly. */
+/** Sets owner and mode of an open file or folder exactly. */
 export function settle(
   descriptor: number,
   { uid, gid, mode }: Pick<Stats, 'uid' | 'gid' | 'mode'>,

@@ -5,8 +5,7 @@ import type { Network } from './network.ts';
 import type { Processes } from './processes.ts';
 
 /**
- * The only door to the system, made of small ones: a function that needs one of them takes that
- * alone. Synchronous: OpenVPN waits for a hook anyway, and threads are scarce under its unit's
- * TasksMax.
+ * The only door to the system, made of small ones: a function takes only those it needs.
+ * Synchronous, because OpenVPN waits for a hook anyway, and its unit's TasksMax limits threads.
  */
 export interface Host extends Processes, Files, Clock, Journal, Network {}

@@ -32,13 +32,16 @@ import { readAnswers } from './resolver-answers.ts';
 import { rewriteDoor } from './rewrite-door.ts';
 import { writeDoor } from './write-door.ts';
 
-/** A child that takes longer is stopped. */
+/** Time limit of a child. */
 const CHILD_MILLISECONDS = 10_000;
-/** The recover script itself waits for a lock, and runs many programs. */
+/** Time limit of the recover script, which waits for a lock and runs many programs. */
 const SCRIPT_MILLISECONDS = 60_000;
-/** systemd answers at once, or is busy with something that may wait for OpenVPN itself. */
+/**
+ * Time limit of systemd, which answers at once, or is busy with a job that may wait for OpenVPN
+ * itself.
+ */
 const SYSTEMD_MILLISECONDS = 2_000;
-/** Files of one run whose attributes are copied by a process of its own. */
+/** Limit of files in one run whose attributes a process of its own copies. */
 const MOST_COPIES = 50;
 /**
  * Waits until the machine has run for $1 seconds, sleep included: /proc/uptime is CLOCK_BOOTTIME
@@ -53,8 +56,8 @@ exec "$@"`;
 const NET_ADMIN = 12n;
 
 /**
- * Milliseconds of a clock that nobody sets. `performance` says the same, but the first use of it
- * loads a module.
+ * Returns milliseconds of a clock that no program sets. `performance` does the same, but its first
+ * use loads a module.
  */
 function monotonic(): number {
   return process.uptime() * 1000;
@@ -62,16 +65,16 @@ function monotonic(): number {
 
 /** Limits of one run. */
 export interface Limits {
-  /** Who is running, for the log: a hook's or a command's name. */
+  /** The hook's or command's name, for the log. */
   readonly name: string;
   /**
-   * Milliseconds the whole process may take on a usual machine; see `paceOf`. OpenVPN stands still
-   * while a hook runs.
+   * Milliseconds that the whole process may take on a usual machine; see `paceOf`. OpenVPN stands
+   * still while a hook runs.
    */
   readonly milliseconds: number;
-  /** Least important level of what is said on stderr. */
+  /** Least important level that is printed on stderr. */
   readonly shown: LogLevel;
-  /** Says one line on stderr; without it the line goes there as it is. */
+  /** Prints one line on stderr; by default unchanged. */
   readonly say?: Say;
 }
 
@@ -101,15 +104,15 @@ function unlessMissing<Result>(work: () => Result): Result | undefined {
 }
 
 /**
- * What the kernel itself shows: nobody can put a file there. Through these entries a path leads out
- * of it again.
+ * Paths of files that the kernel itself makes: no account can put a file there. Excludes the
+ * entries through which a path leads out again.
  */
 const KERNEL = /^\/(proc|sys)(\/|$)(?!.*\/(cwd|root|exe|fd|map_files|task|\.\.)(\/|$))/;
 
-/** Folders whose files root alone has made, each with one name. */
+/** Folders whose files only root has made, each with one name. */
 const OWN = [`${PATHS.runtime}/`, `${PATHS.state}/`] as const;
 
-/** Bytes: more than any tool here ever says. */
+/** Bytes: more than any tool here prints. */
 const OUTPUT_ROOM = 16 * 1024 * 1024;
 /**
  * O_TMPFILE on top of O_DIRECTORY: one number on every architecture that Node runs on
@@ -117,13 +120,13 @@ const OUTPUT_ROOM = 16 * 1024 * 1024;
  */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 
-/** execa takes any descriptor; its types name the first ones alone. */
+/** execa takes any descriptor, but its types name only the first ones. */
 type Descriptor = Extract<SyncOptions['stdout'], number>;
 type InputDescriptor = Extract<SyncOptions['stdin'], number>;
 
 /**
- * A file without a name, for what a child says; undefined where none can be had. Through a pipe
- * Node would wake up for each of the hundreds of words that nft writes one by one.
+ * Opens a file without a name for a child's output; undefined where that is impossible. Through a
+ * pipe Node would wake up for each of the hundreds of words that nft writes one by one.
  */
 function outputFile(): Descriptor | undefined {
   try {
@@ -137,8 +140,8 @@ function outputFile(): Descriptor | undefined {
 }
 
 /**
- * A file without a name that a child reads this text from as its stdin; undefined where none can be
- * had. Through node:child_process it would be a socket, which nft before 0.9.9 cannot open as
+ * Opens a file without a name with this text, as a child's stdin; undefined where that is
+ * impossible. node:child_process would pass a socket, which nft before 0.9.9 cannot open as
  * /dev/stdin.
  */
 function inputFile(text: string): InputDescriptor | undefined {
@@ -146,23 +149,23 @@ function inputFile(text: string): InputDescriptor | undefined {
   try {
     descriptor = openSync(dirname(PATHS.runtime), O_TMPFILE | constants.O_RDWR, 0o600);
     const bytes = Buffer.from(text);
-    // At a place of its own (pwrite(2)): the position, which the child shares, stays at the
+    // Written at an offset (pwrite(2)): the file position, which the child shares, stays at the
     // beginning.
     for (let written = 0; written < bytes.length; )
       written += writeSync(descriptor, bytes, written, bytes.length - written, written);
     return descriptor as InputDescriptor;
   } catch {
-    // No such files here, or no room for it.
+    // The file system has no such files, or no room.
     if (descriptor !== undefined) closeSync(descriptor);
     return undefined;
   }
 }
 
-/** All that was written to it; closes it. */
+/** Returns everything written to it, and closes it. */
 function takeText(descriptor: number): string {
   try {
     const bytes = Buffer.alloc(fstatSync(descriptor).size);
-    // The child has moved the position, which both share, to the end.
+    // The child's writes have moved the shared position to the end.
     return bytes.toString('utf8', 0, readSync(descriptor, bytes, 0, bytes.length, 0));
   } finally {
     closeSync(descriptor);
@@ -171,20 +174,20 @@ function takeText(descriptor: number): string {
 
 /** The real system. */
 export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
-  // OpenVPN's unit may say UMask=0077: hooks that run as another user must still read what root's
-  // hooks wrote.
+  // OpenVPN's unit may set UMask=0077: hooks that run as another user must still read files of
+  // root's hooks.
   const inheritedUmask = process.umask(0o022);
   const pace = paceOf(monotonic());
   const limit = milliseconds * pace;
   let deadline = monotonic() + limit;
-  // What runs without an end waits for its turn no longer than for a child.
+  // A program without a deadline waits for its turn no longer than for a child.
   const turn = Number.isFinite(limit) ? limit : CHILD_MILLISECONDS * pace;
   const log = openLog(name, shown, say);
   const found = new Map<string, string>();
 
   const locate = (program: string): string | undefined => {
     const path = found.get(program) ?? programPath(program);
-    // What is not there may be installed while "watch" runs.
+    // Does not cache misses: the tool may be installed while "watch" runs.
     if (path !== undefined) found.set(program, path);
     return path;
   };
@@ -197,7 +200,7 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
         `${name} took longer than ${Math.round(limit / 1000)} s`,
         'Look for a program that holds the firewall: run "ovpn-killswitch status".',
       );
-    // node:child_process takes whole milliseconds alone.
+    // node:child_process takes only whole milliseconds.
     return Math.floor(Math.min(most, left));
   };
 
@@ -241,9 +244,9 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
   };
 
   /**
-   * Has systemd run a command as a unit of its own, where systemd runs the machine. In OpenVPN's
-   * unit it would need the tasks of the next hook, which TasksMax counts, and end when OpenVPN is
-   * stopped.
+   * Has systemd run a command as a unit of its own, where systemd runs the machine. Inside
+   * OpenVPN's unit it would use up tasks that the next hook needs (TasksMax), and end when OpenVPN
+   * is stopped.
    */
   const runsAsUnit = (command: readonly string[], ...options: readonly string[]): boolean => {
     const systemdRun = existsSync(PATHS.systemd) ? locate('systemd-run') : undefined;
@@ -255,7 +258,7 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
         '--collect',
         ...(options.length > 0 ? options : ['--no-block']),
         '--',
-        // It expands variables in what it runs (systemd.service(5), COMMAND LINES).
+        // systemd expands variables in the command (systemd.service(5), COMMAND LINES).
         ...command.map((word) => word.replaceAll('$', '$$$$')),
       ],
       {
@@ -276,10 +279,13 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
       return readDoor(path, 'root', timeLeft, isOwn);
     });
 
-  /** By cp(1) of GNU coreutils: Node has no calls for attributes. Others' cp ends with an error. */
+  /**
+   * Uses cp(1) of GNU coreutils: Node has no calls for attributes. Any other cp fails with an
+   * error.
+   */
   let copied = 0;
   const keepAttributes = (from: number, to: number): boolean => {
-    // Thousands of profiles are written in place instead, which keeps all of it too.
+    // Thousands of profiles are written in place instead, which also keeps the attributes.
     if (++copied > MOST_COPIES) return false;
     const [source, target] = [from, to].map(
       (descriptor) => `/proc/${process.pid}/fd/${descriptor}`,
@@ -289,14 +295,13 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
   };
 
   /**
-   * Locks an open file for as long as it stays open, by flock(1), which inherits it; its exit
-   * status.
+   * Locks an open file until it is closed, by flock(1), which inherits it. Returns the exit status.
    */
   const flocked = (flock: string, args: readonly string[], descriptor: number) =>
     spawnSync(flock, [...args, '3'], {
       cwd: '/',
       env: {},
-      // As long as flock itself waits.
+      // As long as flock's own wait.
       timeout: timeLeft(turn),
       stdio: ['ignore', 'ignore', 'ignore', descriptor],
     });
@@ -335,10 +340,11 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
         try {
           const flock = locate('flock');
           if (flock === undefined) return work();
-          // flock(1) locks the open file it inherits, and so for us: the lock stays when flock has
-          // ended and goes when we end, however we do. execa passes no descriptors above 2 to a
-          // synchronous child, hence node:child_process.
-          // In turn for as long as the deadline allows; a fifth of it is left for the work.
+          // flock(1) locks the open file that it inherits, and so for this process. The lock stays
+          // when flock has ended, and goes when this process ends in any way. execa passes no
+          // descriptors above 2 to a synchronous child, hence node:child_process.
+          // Waits for its turn as long as the deadline allows, and leaves a fifth of it for the
+          // work.
           const seconds = Math.ceil(timeLeft(turn) / 1250);
           const { status, error } = flocked(flock, ['-w', String(seconds)], descriptor);
           if (error !== undefined && errno(error) !== 'ETIMEDOUT')
@@ -353,7 +359,8 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
               `another ovpn-killswitch has held ${PATHS.lock} for ${seconds} s`,
               `Wait for it, or look for it: fuser -v ${PATHS.lock}`,
             );
-          // Somebody may have replaced it while we waited, as "recover" and "uninstall" do.
+          // Another program, such as "recover" or "uninstall", may have replaced the file during
+          // the wait.
           if (files('look at', PATHS.lock, () => isLockAt(PATHS.lock, descriptor))) return work();
         } finally {
           closeSync(descriptor);
@@ -362,8 +369,8 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
     },
     resolve: (names, servers, seconds, sources = []) => {
       if (names.length === 0) return new Map();
-      // Its own process, because only Node's asynchronous resolver leaves /etc/hosts out, which
-      // holds our pins.
+      // A process of its own: only Node's asynchronous resolver ignores /etc/hosts, which holds our
+      // pins.
       const program = join(ownFolder(), 'resolver.js');
       const { stdout } = execaSync(process.execPath, ['--v8-pool-size=0', program], {
         cwd: '/',
@@ -378,8 +385,7 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
     },
     callInTurn: ([program = '', ...args], env, account) => {
       const ours = process.umask(inheritedUmask);
-      // execve(2), by which OpenVPN would start it, takes a bare name for a file in this folder and
-      // looks nowhere else.
+      // execve(2), by which OpenVPN would start it, looks for a bare name only in this folder.
       const path = program.includes('/') ? program : `./${program}`;
       const begun = monotonic();
       const { status, signal, error } = spawnSync(path, args, {
@@ -389,7 +395,7 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
         ...(account !== undefined && { uid: account, gid: account }),
       });
       process.umask(ours);
-      // It has all the time it needs, and what comes after it still has its own.
+      // Its time does not count: extends the deadline for the work after it.
       deadline += monotonic() - begun;
       if (error !== undefined)
         return { status: errno(error) === 'ENOENT' ? 127 : 126, why: error.message };
@@ -401,10 +407,10 @@ export function linuxHost({ name, milliseconds, shown, say }: Limits): Host {
       const flock = locate('flock');
       if (flock === undefined) return;
       files('open', PATHS.refreshLock, () => {
-        // Held until we end. One flock(1) waits for that, a single task where another Node would be
-        // five more under TasksMax.
+        // Held until this process ends. One flock(1) waits for that: a single task, where another
+        // Node would add five more under TasksMax.
         const { status } = flocked(flock, ['-n'], openLockDoor(PATHS.refreshLock));
-        // Somebody else's is under way.
+        // Another refresh is under way.
         if (status !== 0) return;
         const command = [flock, '-w', '60', PATHS.refreshLock, path, ...args];
         if (runsAsUnit(command)) return;

@@ -4,11 +4,12 @@ import type { Listen } from './listener.ts';
 import { PROGRAM_FOLDERS } from './paths.ts';
 import { programPath } from './program-path.ts';
 
-/** What is kept of a program's last words. */
+/** Characters kept of the end of a program's stderr. */
 const LAST_WORDS = 300;
 
 export const listen: Listen = (program, args, line, ended) => {
-  // A name without a folder is not there (execve(2)): what is missing ends like what fails.
+  // execve(2) finds no program under a name without a folder, so a missing one ends like a failing
+  // one.
   const child = spawn(programPath(program) ?? `./${program}`, args, {
     cwd: '/',
     env: { PATH: PROGRAM_FOLDERS.join(':'), LC_ALL: 'C' },
@@ -28,7 +29,7 @@ export const listen: Listen = (program, args, line, ended) => {
     said = (said + chunk).slice(-LAST_WORDS);
   });
   child.once('error', ({ message }) => end(message));
-  // Its last words may be a warning from long before its end.
+  // Its last line may be a warning from long before its end.
   child.once('close', (status, signal) =>
     end(`${said.trim()}; it ended with ${signal ?? `status ${status}`}`.replace(/^; /, '')),
   );

@@ -4,9 +4,9 @@ export interface Listener {
 }
 
 /**
- * The one asynchronous door, for what runs without an end: starts a program and gives each line of
- * its stdout as it comes. `ended` is called once, with the last that it said on stderr, when it
- * ends without having been stopped or cannot be started.
+ * The one asynchronous door, for programs that run without an end. Starts a program and passes on
+ * each line of its stdout as it comes. Calls `ended` once, with its last line on stderr, when it
+ * ends without a stop or cannot start.
  */
 export type Listen = (
   program: 'nft' | 'ip',

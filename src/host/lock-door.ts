@@ -7,9 +7,9 @@ import { removeEntry } from './remove-door.ts';
 import { enter, type Folder, within } from './walk.ts';
 
 /**
- * Opens a lock's file: root's, and for root alone, because whoever can open a file can hold its
- * lock (flock(2)). Its folder is made so that only root can write to it; a file that is not as it
- * must be is replaced, so that nobody holds the new one.
+ * Opens a lock's file: root's, and for root alone, because any process that can open a file can
+ * hold its lock (flock(2)). Makes its folder so that only root can write to it. Replaces a file
+ * with any other owner, mode or kind, so that no other process holds the new one.
  */
 export function openLockDoor(path: string): number {
   const { folder, name } = splitPath(path);
@@ -20,7 +20,8 @@ export function openLockDoor(path: string): number {
 }
 
 /**
- * Only root can have made it, in a folder of root's alone: whatever is wrong with it is put right.
+ * Works in the lock's folder. Only root can have made it, in a folder of root's alone, so a wrong
+ * owner or mode is corrected.
  */
 function inLockFolder<Result>(
   above: Folder,
@@ -62,13 +63,13 @@ function openLock(folder: Folder, name: string): number {
   }
 }
 
-/** The lock's file when it is as it must be. */
+/** Opens the existing lock file if it is safe; undefined otherwise. */
 function openExistingLock(folder: Folder, name: string): number | undefined {
   let descriptor: number;
   try {
     descriptor = openSync(within(folder, name), constants.O_RDWR | constants.O_NOFOLLOW | AT_ONCE);
   } catch (thrown) {
-    // A link, a folder or a socket.
+    // It is a link, a folder or a socket.
     if (['ELOOP', 'EISDIR', 'ENXIO', 'ENOENT', 'EAGAIN'].includes(errno(thrown) ?? ''))
       return undefined;
     throw thrown;
@@ -81,8 +82,8 @@ function openExistingLock(folder: Folder, name: string): number | undefined {
 }
 
 /**
- * Whether a path still leads to this open lock: whoever replaces a wrong one leaves the old one to
- * its holder.
+ * Whether a path still leads to this open lock: a process that replaces a wrong file leaves the old
+ * one to its holder.
  */
 export function isLockAt(path: string, descriptor: number): boolean {
   const held = fstatSync(descriptor);

@@ -3,8 +3,7 @@ import { AT_ONCE, follow, splitPath } from './follow.ts';
 import { enter, within } from './walk.ts';
 
 /**
- * Opens a log for more lines; undefined when it is not a file that root alone, or this account,
- * keeps.
+ * Opens a log to append lines; undefined when it is no file of root's alone, or of this account.
  */
 export function openLogDoor(path: string, mode: number): number | undefined {
   const { folder, name } = splitPath(path);

@@ -1,8 +1,8 @@
 import type { LogLevel } from '../policy/settings.ts';
 
 /**
- * Every kind of event that is logged: the same word stands in the log file, in the line on stderr
- * and in docs/reference/log.md.
+ * Every kind of logged event: the same word is in the log file, in the line on stderr and in
+ * docs/reference/log.md.
  */
 export const LOG_EVENTS = [
   'locked',
@@ -36,7 +36,7 @@ export const LOG_EVENTS = [
 ] as const;
 export type LogEvent = (typeof LOG_EVENTS)[number];
 
-/** One event for the log file, and the same as a line for whoever reads stderr. */
+/** One event for the log file, and the same as a line on stderr. */
 export interface LogEntry {
   readonly level: 'info' | 'warn' | 'error';
   readonly event: LogEvent;

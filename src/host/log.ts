@@ -30,22 +30,22 @@ const LOG_MODE = 0o640;
 /** One line for people, on stderr. */
 export type Say = (line: string) => void;
 
-/** Node would first make a stream of it, which takes a hook longer than all it says. */
+/** Writes without a stream: making Node's would take a hook longer than the write. */
 function sayAsItIs(line: string): void {
   writeSync(2, `${visibleLine(line)}\n`);
 }
 
-/** The log file, ready for entries; undefined when it cannot be written. */
+/** Opens the log file; undefined when it cannot be written. */
 function openFile(name: string): pino.Logger | undefined {
-  // By its descriptor: the folder of logs is not everywhere root's alone.
+  // Uses its descriptor: on some machines others than root can write to the folder of logs.
   const descriptor = openLogDoor(PATHS.log, LOG_MODE);
   if (descriptor === undefined) return undefined;
   return pino({
     level: 'trace',
     timestamp: () => utcTime(new Date()),
     browser: {
-      // A full disk under the log is no reason to fail: `down` would end a reconnect. An entry that
-      // cannot be written is lost.
+      // Loses an entry that cannot be written, as on a full disk. An error would make `down` end a
+      // reconnect.
       write: (entry: object) => {
         try {
           writeSync(descriptor, `${JSON.stringify(entry)}\n`);
@@ -56,9 +56,8 @@ function openFile(name: string): pino.Logger | undefined {
 }
 
 /**
- * `shown` is the least important level that also goes to stderr: a command answers on stdout
- * already. The file is opened for the first entry, so that who has nothing to say leaves none
- * behind.
+ * Opens the log. `shown` is the least important level that also goes to stderr: a command answers
+ * on stdout already. Opens the file at the first entry, so that a run without entries leaves none.
  */
 export function openLog(name: string, shown: LogLevel, say: Say = sayAsItIs): Log {
   let file: { readonly logger: pino.Logger | undefined } | undefined;
@@ -72,7 +71,7 @@ export function openLog(name: string, shown: LogLevel, say: Say = sayAsItIs): Lo
       try {
         say(`ovpn-killswitch: ${name}: ${event}: ${message}`);
       } catch {
-        // OpenVPN under --daemon without a log gives hooks a stderr that may be closed; the log
+        // OpenVPN under --daemon without a log gives hooks a stderr that may be closed. The log
         // file has the entry.
       }
     },

@@ -1,9 +1,9 @@
 /** The door to names and addresses. */
 export interface Network {
   /**
-   * Asks DNS for the addresses of names, all at once; names without an answer are missing.
-   * `servers` are asked instead of the system's resolvers, from the addresses `sources` of ours. It
-   * takes `seconds` at most.
+   * Asks DNS for the addresses of names, all at once; names without an answer are missing. Asks
+   * `servers` instead of the system's resolvers, from our addresses `sources`. It takes `seconds`
+   * at most.
    */
   resolve(
     names: readonly string[],
@@ -11,6 +11,6 @@ export interface Network {
     seconds: number,
     sources?: readonly string[],
   ): ReadonlyMap<string, readonly string[]>;
-  /** The addresses of these interfaces, link-local ones left out. */
+  /** Returns the addresses of these interfaces, without link-local ones. */
   ownAddresses(devices: readonly string[]): readonly string[];
 }

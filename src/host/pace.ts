@@ -1,15 +1,15 @@
-/** Node has started by then on every machine that is not slow, or busy beyond measure. */
+/** Node's start takes less on every machine that is neither slow nor heavily loaded. */
 const USUAL_MILLISECONDS = 400;
 /**
- * A server that hears nothing drops its client after a minute or two: three times a hook's time is
- * a minute.
+ * Limit of the pace: three times a hook's deadline is a minute. A server drops a silent client
+ * after a minute or two.
  */
 const MOST = 3;
 
 /**
- * How many times as long as usual everything may take on this machine now, by how long its Node
- * took from its start to here, in milliseconds of the clock. An emulated or overloaded machine gets
- * more time; a child that hangs on any other is stopped as soon as ever.
+ * Returns the factor for every time limit on this machine now, from the milliseconds that Node took
+ * to start. An emulated or overloaded machine gets more time. On any other, a child that hangs is
+ * stopped as early as before.
  */
 export function paceOf(startMilliseconds: number): number {
   return Math.min(MOST, Math.max(1, startMilliseconds / USUAL_MILLISECONDS));

@@ -1,13 +1,15 @@
 /**
- * Set by the build (`node build.mjs --prefix`). Code that runs from its source is an installation
- * from source.
+ * Set by the build (`node build.mjs --prefix`). Undefined in code that runs from its source, which
+ * counts as an installation from source.
  */
 declare const KILLSWITCH_PREFIX: Prefix | undefined;
 
-/** Where programs lie: of packages, and of what a machine's owner installs (hier(7)). */
+/**
+ * The folder above programs: of packages, or of the machine owner's own installations (hier(7)).
+ */
 export type Prefix = '/usr' | '/usr/local';
 
-/** Where this copy belongs: `/usr` in a package, `/usr/local` from source. */
+/** This copy's prefix: `/usr` in a package, `/usr/local` from source. */
 export const PREFIX: Prefix =
   typeof KILLSWITCH_PREFIX === 'undefined' ? '/usr/local' : KILLSWITCH_PREFIX;
 
@@ -17,28 +19,28 @@ export const PREFIX: Prefix =
  */
 export const PATHS = {
   settings: '/etc/ovpn-killswitch/killswitch.env',
-  /** What must survive a reboot. */
+  /** Survives a reboot. */
   state: '/var/lib/ovpn-killswitch',
-  /** What must not. */
+  /** Does not survive a reboot. */
   runtime: '/run/ovpn-killswitch',
   tunnels: '/run/ovpn-killswitch/tunnels',
   /** Tunnels that reconnect or have ended. */
   former: '/run/ovpn-killswitch/former',
   /** The networks of the last connection of each attached profile. */
   networks: '/var/lib/ovpn-killswitch/networks',
-  /** What a lock on trial keeps in place of the same files in `state`: a reboot ends it. */
+  /** A trial's files, in place of those in `state`: a reboot ends it. */
   trial: '/run/ovpn-killswitch/trial',
   /**
    * Tunnels of NetworkManager's connections from `vpn-up` to `vpn-down`, live or not; the
    * dispatcher script looks here too.
    */
   connections: '/run/ovpn-killswitch/networkmanager',
-  /** How the last transaction left the rules. */
+  /** The last transaction's rules. */
   last: '/run/ovpn-killswitch/last-transaction',
-  /** What the last `up` was told, and the record of the last transaction as it was then. */
+  /** The last `up`'s input, with the record of the last transaction at that time. */
   told: '/run/ovpn-killswitch/told',
   lock: '/run/ovpn-killswitch/lock',
-  /** The process that watches: it holds while that process lives. */
+  /** The lock of the process that watches, held while that process lives. */
   watch: '/run/ovpn-killswitch/watch',
   log: '/var/log/ovpn-killswitch.log',
   library: `${PREFIX}/lib/ovpn-killswitch`,
@@ -48,7 +50,7 @@ export const PATHS = {
    * pre-down.d.
    */
   dispatcher: '/etc/NetworkManager/dispatcher.d/00-ovpn-killswitch',
-  /** The folder that this process runs in: of a hook, OpenVPN's (proc(5)). */
+  /** This process's working folder; a hook's is OpenVPN's (proc(5)). */
   workingFolder: '/proc/self/cwd',
   passwd: '/etc/passwd',
   hosts: '/etc/hosts',
@@ -65,7 +67,7 @@ export const PATHS = {
   systemd: '/run/systemd/system',
 } as const;
 
-/** Where programs are looked for: OpenVPN passes no PATH. */
+/** The folders of programs: OpenVPN passes no PATH. */
 export const PROGRAM_FOLDERS: readonly string[] = [
   '/usr/sbin',
   '/sbin',

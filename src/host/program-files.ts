@@ -17,7 +17,7 @@ import { dirname } from 'node:path';
 import { settle } from './follow.ts';
 
 /**
- * Files that root runs: they and their folders belong to root and nobody else can write to them,
+ * Makes folders for files that root runs. They belong to root and nobody else can write to them,
  * whatever the umask is.
  */
 
@@ -34,7 +34,7 @@ export function makeFolder(path: string): void {
   }
 }
 
-/** Puts a file in its place whole: what runs meanwhile keeps the old one. */
+/** Replaces a file whole: a running program keeps the old one. */
 export function placeText(path: string, text: string | Uint8Array, mode: number): void {
   const draft = `${path}.${process.pid}.new`;
   rmSync(draft, { force: true });
@@ -60,22 +60,22 @@ export function placeLink(path: string, target: string): void {
   renameSync(draft, path);
 }
 
-/** The file of this very program, without symbolic links. */
+/** Returns the file of this very program, without symbolic links. */
 export function ownProgram(): string {
   return realpathSync(process.argv[1] ?? '');
 }
 
-/** The folder this very program lies in: `dist` after a build, or where it is installed. */
+/** Returns the folder of this very program: `dist` after a build, or its installed place. */
 export function ownFolder(): string {
   return dirname(realpathSync(process.argv[1] ?? ''));
 }
 
-/** The Node that runs this program, without symbolic links. */
+/** Returns the Node that runs this program, without symbolic links. */
 export function runningInterpreter(): string {
   return realpathSync(process.execPath);
 }
 
-/** The first of these files that is there. */
+/** Returns the first of these files that exists. */
 export function firstFile(paths: readonly string[]): string | undefined {
   return paths.find(existsSync);
 }
@@ -85,14 +85,15 @@ export function textOf(path: string): string {
 }
 
 /**
- * Why others than root could replace a file or folder; undefined when they could not. It must belong
- * to root, with every folder above it. `path` has no links.
+ * Says why others than root could replace a file or folder; undefined when they could not. It must
+ * belong to root, with every folder above it. `path` has no links.
  */
 export function replaceableByOthers(path: string): string | undefined {
   for (let at = path; ; at = dirname(at)) {
     const { uid, mode } = lstatSync(at);
     if (uid !== 0) return `${at} does not belong to root`;
-    // A folder with the sticky bit, such as /tmp, lets nobody replace what belongs to root.
+    // In a folder with the sticky bit, such as /tmp, no other account can replace an entry of
+    // root's.
     const sticky = (mode & 0o1000) !== 0 && at !== path;
     if ((mode & 0o022) !== 0 && !sticky) return `others than root can write to ${at}`;
     if (at === '/') return undefined;

@@ -1,7 +1,9 @@
 import { accessSync, constants } from 'node:fs';
 import { PROGRAM_FOLDERS } from './paths.ts';
 
-/** Where a program lies, in the first of the fixed folders that has it; undefined when none has. */
+/**
+ * Returns a program's path, in the first of the fixed folders that has it; undefined when none has.
+ */
 export function programPath(program: string): string | undefined {
   return PROGRAM_FOLDERS.map((folder) => `${folder}/${program}`).find((path) => {
     try {

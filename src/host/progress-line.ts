@@ -13,22 +13,23 @@ import {
 } from './terminal-lock.ts';
 
 /**
- * The one way to a terminal that may show a progress line: the thread that draws the line writes
- * only while nobody here does.
+ * The only way to a terminal that may show a progress line. The thread that draws the line writes
+ * only while this program does not.
  */
 export interface ProgressLine {
   /**
-   * Names what takes its time from now on; an empty text: nothing. Does not wait for the terminal.
+   * Names the work that goes on from now on; an empty text names none. Does not wait for the
+   * terminal.
    */
   show(text: string): void;
-  /** Runs `write`, which begins on an empty line. What was shown goes on afterwards. */
+  /** Runs `write`, which begins on an empty line. The progress line returns afterwards. */
   beside(write: () => void): void;
   /** Runs `write`, which begins on an empty line, and shows nothing more until the next `show`. */
   instead(write: () => void): void;
 }
 
 /**
- * Where stderr is no terminal, or for a program that draws nothing: everything is written as it is.
+ * For a stderr that is no terminal, or a program that draws nothing: writes everything unchanged.
  */
 export const NO_PROGRESS_LINE: ProgressLine = {
   show: () => undefined,
@@ -37,8 +38,8 @@ export const NO_PROGRESS_LINE: ProgressLine = {
 };
 
 /**
- * One line on the terminal that is stderr, from half a second on. A thread draws it: commands stand
- * still while they wait for other programs.
+ * Makes one progress line on the terminal of stderr, shown after half a second. A thread draws it:
+ * commands stand still while they wait for other programs.
  * @param columns The terminal's width in characters.
  */
 export function progressLine(columns: number): ProgressLine {
@@ -51,7 +52,7 @@ export function progressLine(columns: number): ProgressLine {
       workerData: { columns, shared } satisfies ProgressOrders,
     }).on('error', () => undefined);
     worker.unref();
-    // From here on the thread draws no earlier text, whether it has read this message or not.
+    // From now on the thread draws no earlier text, whether or not it has read this message.
     const number = Atomics.add(shared, TERMINAL.current, 1) + 1;
     worker.postMessage({ text, since: monotonicMilliseconds(), number } satisfies ProgressText);
   };

@@ -9,7 +9,7 @@ import {
 } from './terminal-lock.ts';
 
 /**
- * What the thread is given: the width of the terminal, and the words it shares with the program
+ * The thread's input: the width of the terminal, and the words that it shares with the program
  * (TERMINAL).
  */
 export interface ProgressOrders {
@@ -17,10 +17,10 @@ export interface ProgressOrders {
   readonly shared: Int32Array;
 }
 
-/** What goes on: an empty text draws nothing. */
+/** The work that goes on; an empty text draws nothing. */
 export interface ProgressText {
   readonly text: string;
-  /** When it began, by monotonicMilliseconds. */
+  /** Its start, by monotonicMilliseconds. */
   readonly since: number;
   /** Its number; drawn only while TERMINAL.current still has this number. */
   readonly number: number;
@@ -39,13 +39,13 @@ function draw(): void {
   if (now.text === '' || elapsed < AFTER_MILLISECONDS) return;
   takeTerminal(shared);
   try {
-    // Asked while nobody else can write: the program may have answered since.
+    // Checked while this thread holds the terminal: the program may have answered since.
     if (Atomics.load(shared, TERMINAL.current) !== now.number) return;
     const line = `${TURNS[turn++ % TURNS.length]} ${now.text}, ${Math.floor(elapsed / 1000)} s`;
     writeSync(2, `${ERASE_LINE}${line.slice(0, columns - 1)}\r`);
     Atomics.store(shared, TERMINAL.drawn, 1);
   } catch {
-    // A terminal that is gone needs no line.
+    // A closed terminal needs no line.
   } finally {
     freeTerminal(shared);
   }

@@ -20,8 +20,8 @@ const MOST_OF_OTHERS = 1024 * 1024;
 const CHUNK = 256 * 1024;
 
 /**
- * What somebody may take away between a look and a use, as another hook takes a tunnel's file: then
- * there is none.
+ * Returns undefined for a file that vanished between a check and its use, as when another hook
+ * removes a tunnel's file.
  */
 function unlessGone<Result>(work: () => Result): Result | undefined {
   try {
@@ -32,7 +32,7 @@ function unlessGone<Result>(work: () => Result): Result | undefined {
   }
 }
 
-/** All that an open file holds; closes it. */
+/** Returns everything in an open file, and closes it. */
 export function bytesOf(file: number, most: number, inTime: () => void, { size }: Stats): Buffer {
   try {
     const chunks: Buffer[] = [];
@@ -52,20 +52,20 @@ export function bytesOf(file: number, most: number, inTime: () => void, { size }
 }
 
 /**
- * Folders that were root's alone, with all above them and no link, and when: hooks read many files
- * of few folders.
+ * Folders that were root's alone, with all above them and no link, and the time of that check.
+ * Hooks read many files of few folders.
  */
 const judged = new Map<string, number>();
 const JUDGED_SECONDS = 1;
 
-/** Call first where a folder may become another one. */
+/** Forgets these checks. Call it before a folder may be replaced. */
 export function forgetJudged(): void {
   judged.clear();
 }
 
 /**
- * A file of root's in a folder that was judged a moment ago; `unknown` where it has to be looked
- * at.
+ * Reads a file of root's in a folder that was checked a moment ago; `unknown` where it must be
+ * checked again.
  */
 function readJudged(
   path: string,
@@ -93,8 +93,9 @@ function readJudged(
 }
 
 /**
- * A file's bytes; undefined when there is none.
- * @param single a file with a second name is refused too: where others could once make entries
+ * Returns a file's bytes; undefined when there is none.
+ * @param single refuses a file with a second name too, for folders where others could once make
+ * entries
  * @param inTime throws when the time is up
  * @throws KillswitchError OWNER
  */
@@ -122,7 +123,7 @@ export function readDoor(
   });
 }
 
-/** Names in a folder, whoever's it is; none when there is no such folder. */
+/** Lists the names in a folder of any owner; none when there is no such folder. */
 export function listDoor(path: string): readonly string[] {
   return follow(path, 'anybody', ({ folder, name, entry }) => {
     if (name !== '' && entry === undefined) return [];
@@ -131,8 +132,8 @@ export function listDoor(path: string): readonly string[] {
 }
 
 /**
- * Where a path leads through links that root has set, whether anything is there or not: at most to
- * somebody else's link, which is not followed. Undefined when nothing has that name.
+ * Resolves a path through links that root has set, whether or not it exists. It stops at another
+ * account's link. Undefined when nothing has that name.
  */
 export function placeDoor(path: string): string | undefined {
   try {

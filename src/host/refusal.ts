@@ -3,7 +3,7 @@ import { printable } from '../net/printable.ts';
 import { shellWord } from '../net/shell-word.ts';
 import type { Distrust } from './distrust.ts';
 
-/** Folders of the system: what is wrong there is put right in place. A home is its owner's. */
+/** Folders of the system, whose permissions are corrected in place. A home belongs to its owner. */
 const SYSTEM = /^\/(etc|run|usr|var\/(lib|log))\//;
 const STICKY = 0o1000;
 
@@ -55,8 +55,8 @@ function fixText({ at, mode, kind }: Distrust): string {
 }
 
 /**
- * The error for a path that others than root decide about; `account` is the name of who owns what
- * is at fault.
+ * Returns the error for a path that others than root control. `account` names the owner of the
+ * entry at fault.
  */
 export function refusal(
   path: string,

@@ -7,12 +7,12 @@ import { follow } from './follow.ts';
 import { forgetJudged } from './read-door.ts';
 import { enter, type Folder, within } from './walk.ts';
 
-/** Deeper folders are nobody's who means well. */
+/** Limit of the depth: nobody makes deeper folders in good faith. */
 const DEEPEST = 64;
-/** Of a folder that was not judged. */
+/** Stands for a folder that was not checked. */
 const UNKNOWN: Distrust = { at: '', uid: 0, mode: 0, kind: 'writable' };
 
-/** Removes an entry of a folder, whatever it is, and nothing outside: no link is followed. */
+/** Removes an entry of a folder, whatever it is, and nothing outside: follows no link. */
 export function removeEntry(folder: Folder, name: string, depth = 0): void {
   const path = within(folder, name);
   try {
@@ -20,13 +20,13 @@ export function removeEntry(folder: Folder, name: string, depth = 0): void {
     return;
   } catch (thrown) {
     if (errno(thrown) === 'ENOENT') return;
-    // EPERM is what POSIX says of a folder.
+    // POSIX reports EPERM for a folder.
     if (errno(thrown) !== 'EISDIR' && errno(thrown) !== 'EPERM') throw thrown;
   }
   if (depth === DEEPEST) throw new Error(`folders lie in it ${DEEPEST} deep`);
   const descriptor = openSync(path, OPEN_FOLDER);
   try {
-    // By its descriptor, whoever may have moved it since.
+    // By its descriptor: another process may have moved the folder since.
     const below = { ...folder, descriptor, distrust: folder.distrust ?? UNKNOWN };
     for (const each of readdirSync(`/proc/self/fd/${descriptor}/`))
       removeEntry(below, each, depth + 1);
@@ -36,7 +36,7 @@ export function removeEntry(folder: Folder, name: string, depth = 0): void {
   rmdirSync(path);
 }
 
-/** Removes what is at a path, a folder with all that is in it. Nothing there is fine. */
+/** Removes the entry at a path, a folder with everything in it. A missing one is no error. */
 export function removeDoor(path: string): void {
   forgetJudged();
   follow(dirname(path), 'anybody', ({ folder, name, entry }, root) => {

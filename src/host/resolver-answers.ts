@@ -1,4 +1,4 @@
-/** The resolver program's answer: names to addresses as text. Anything else in it is left out. */
+/** Parses the resolver program's answer: names to addresses as text. Skips anything else. */
 export function readAnswers(text: string): ReadonlyMap<string, readonly string[]> {
   const answers = new Map<string, readonly string[]>();
   let parsed: unknown;

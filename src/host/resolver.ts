@@ -9,29 +9,34 @@ import {
 } from './search-candidates.ts';
 
 /**
- * A program of its own: reads `{ names, servers, seconds }` as JSON and writes the addresses that
- * DNS has for each name. It asks over DNS alone, never /etc/hosts, and stops by itself. Names that
- * the system's resolvers are asked for are completed as getaddrinfo(3) completes them.
+ * A program of its own: reads `{ names, servers, seconds }` as JSON and writes each name's
+ * addresses in DNS. It asks only DNS, never /etc/hosts, and stops by itself. It completes names for
+ * the system's resolvers as getaddrinfo(3) does.
  */
 interface Question {
   readonly names: readonly string[];
   readonly servers: readonly string[] | null;
   readonly seconds: number;
-  /** Our addresses to ask from; of each family the first. */
+  /** Our addresses to ask from; only the first of each family counts. */
   readonly sources: readonly string[];
 }
 
-/** As many questions at once: a thousand profiles must not open a thousand sockets. */
+/** Limit of simultaneous questions: a thousand profiles must not open a thousand sockets. */
 const AT_ONCE = 32;
 const PAUSE_MILLISECONDS = 500;
 
-/** That there is no such name, or none with an address: c-ares's words for NXDOMAIN and no data. */
+/**
+ * c-ares's words for NXDOMAIN and for a name without data: no such name, or none with an address.
+ */
 const NO_NAME = ['ENOTFOUND', 'ENODATA'];
 
-/** What a resolver of no search list asks for: the name as it is. */
+/** Asks for the name as it is, without a search list. */
 const AS_IT_IS: Completion = { search: [], ndots: 1 };
 
-/** How the system completes names. Its file may be anybody's: it only says what is asked for. */
+/**
+ * Reads the system's completion of names. Any account may own the file: it only decides which names
+ * are asked for.
+ */
 function systemCompletion(): Completion {
   try {
     return completionOf(readFileSync('/etc/resolv.conf', 'utf8'), hostname());
@@ -40,7 +45,7 @@ function systemCompletion(): Completion {
   }
 }
 
-/** What a resolver says of one name. */
+/** Asks a resolver for one name. */
 async function answerOf(resolver: Resolver, name: string): Promise<NameAnswer> {
   const found = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)]);
   return {
@@ -63,15 +68,15 @@ async function ask({
     ipv4: sources.find((each) => !each.includes(':')),
     ipv6: sources.find((each) => each.includes(':')),
   };
-  // c-ares takes both at once; the wildcard stands for a family without one.
+  // c-ares takes both at once. The wildcard replaces a family without an address.
   if (sources.length > 0) resolver.setLocalAddress(source.ipv4 ?? '0.0.0.0', source.ipv6 ?? '::');
   const completion = servers === null ? systemCompletion() : AS_IT_IS;
   const answers: Record<string, readonly string[]> = {};
   const end = performance.now() + seconds * 1000;
   const stop = setTimeout(() => resolver.cancel(), seconds * 1000);
   let left = [...names];
-  // A tunnel that has just come up may not carry the first questions: ask again until the time is
-  // over.
+  // A tunnel that has just come up may not carry the first questions: asks again until the
+  // deadline.
   while (left.length > 0 && performance.now() < end) {
     const queue = [...left];
     const worker = async () => {

@@ -6,8 +6,8 @@ import { bytesOf, MOST_OF_ROOTS } from './read-door.ts';
 import type { Walked } from './walk.ts';
 
 /**
- * What keeps a file from being replaced: a mount point, as containers have /etc/hosts, or a folder
- * that takes no other file.
+ * Errors of a file that cannot be replaced: a mount point, as containers have /etc/hosts, or a
+ * folder that takes no other file.
  */
 const IRREPLACEABLE: readonly (string | undefined)[] = [
   'EBUSY',
@@ -17,9 +17,7 @@ const IRREPLACEABLE: readonly (string | undefined)[] = [
   'EPERM',
 ];
 
-/**
- * Writes all of it at the beginning of a file that is open for writing, and ends the file there.
- */
+/** Writes the content at the beginning of an open file, and truncates the file there. */
 function fill(file: number, content: Uint8Array): void {
   for (let written = 0; written < content.length; )
     written += writeSync(file, content, written, content.length - written, written);
@@ -28,8 +26,8 @@ function fill(file: number, content: Uint8Array): void {
 }
 
 /**
- * Writes into the file itself, so that all of it stays: its mount, its other names, whatever
- * belongs to it. What it held comes back when that fails half-way.
+ * Writes into the file itself, which keeps its mount, its other names and its attributes. Restores
+ * the previous content when that fails half-way.
  */
 function overwrite(walked: Walked, entry: NonNullable<Walked['entry']>, content: Uint8Array): void {
   const before = bytesOf(
@@ -50,18 +48,17 @@ function overwrite(walked: Walked, entry: NonNullable<Walked['entry']>, content:
 }
 
 /**
- * Gives an open file what another one has besides owner, mode and text: its ACL, extended
- * attributes and label. False: it could not.
+ * Copies an open file's ACL, extended attributes and label to another. Returns false when it could
+ * not.
  */
 export type KeepAttributes = (from: number, to: number) => boolean;
 
-/** The attributes of a file could not be given to the one that was to take its place. */
+/** Thrown when a file's attributes could not be copied to its replacement. */
 class AttributesError extends Error {}
 
 /**
- * Replaces the text of somebody else's file, or makes one of root's where none is. Owner, mode,
- * attributes and other names stay as they are, and so does its place, also behind root's links or a
- * bind mount.
+ * Replaces the text of another account's file, or makes one of root's where none is. Owner, mode,
+ * attributes and other names stay. So does its place, also behind root's links or a bind mount.
  */
 export function rewriteDoor(path: string, text: string | Uint8Array, keeps: KeepAttributes): void {
   const content = Buffer.from(text);
@@ -83,7 +80,7 @@ export function rewriteDoor(path: string, text: string | Uint8Array, keeps: Keep
       writeFileSync(draft, content);
     };
     try {
-      // What gives its caller an account is not given to a file that others own.
+      // Bits that give a caller another account are not set on a file that others own.
       put(folder, name, {
         uid,
         gid,

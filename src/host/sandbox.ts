@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { PREFIX, PROGRAM_FOLDERS } from './paths.ts';
 
-/** What a run inside gave back. */
+/** The result of a run inside the sandbox. */
 export interface Ran {
   readonly status: number | null;
   readonly stdout: string;
@@ -12,8 +12,8 @@ export interface Ran {
 
 export interface RunOptions {
   /**
-   * The network namespace inside the sandbox: one made with `ip netns add`; without it the
-   * sandbox's own.
+   * The network namespace inside the sandbox, made with `ip netns add`; by default the sandbox's
+   * own.
    */
   readonly at?: string;
   readonly stdin?: string;
@@ -24,19 +24,19 @@ export interface RunOptions {
 }
 
 /**
- * A private machine: network, mount, process, IPC and host name spaces of its own, with /etc, /var
- * and the prefix of our programs laid over with memory, and an empty /run. Everything in it ends
- * when it is closed, or when this process ends.
+ * A private machine: network, mount, process, IPC and host name spaces of its own. Memory covers
+ * /etc, /var and the prefix of our programs, and /run is empty. It ends when it is closed, or when
+ * this process ends.
  */
 export interface Sandbox {
-  /** The process that holds it, as this machine numbers it. */
+  /** The process that holds it, by its number on this machine. */
   readonly pid: number;
-  /** Whether it has users besides root: not in a user namespace that could map only one. */
+  /** Whether it has users besides root. It has none in a user namespace that could map only one. */
   readonly hasOtherUsers: boolean;
   run(argv: readonly string[], options?: RunOptions): Ran;
-  /** The same without standing still: this process goes on meanwhile. */
+  /** Runs without blocking this process. */
   ask(argv: readonly string[], options?: RunOptions): Promise<Ran>;
-  /** Starts a program and leaves it running. Its output is piped; it dies with the sandbox. */
+  /** Starts a program and leaves it running. Its output is piped. It ends with the sandbox. */
   start(
     argv: readonly string[],
     options?: Omit<RunOptions, 'stdin' | 'milliseconds'>,
@@ -44,18 +44,18 @@ export interface Sandbox {
   close(): void;
 }
 
-/** What a sandbox is made of. */
+/** The parts of a sandbox. */
 export interface SandboxPlan {
   /**
-   * A folder with another system's files, laid over with memory, in place of this machine's; needs
+   * A folder with another system's files, covered with memory, in place of this machine's; needs
    * root.
    */
   readonly root?: string;
-  /** Files and folders of this machine that are shown there at the same place, to be read. */
+  /** Files and folders of this machine that appear there at the same place, for reading. */
   readonly show?: readonly string[];
 }
 
-/** Its arguments are the plan: the root, or nothing; then what to show. */
+/** Takes the plan as arguments: the root, or an empty one; then the paths to show. */
 const SETUP = `
 set -e
 umask 022
@@ -92,10 +92,10 @@ echo ready
 while read -r _; do :; done
 `;
 
-/** The name spaces of a sandbox, as unshare(1) and nsenter(1) call them. */
+/** The name spaces of a sandbox, as unshare(1) and nsenter(1) name them. */
 export const SPACES: readonly string[] = ['--mount', '--net', '--pid', '--ipc', '--uts'];
 
-/** Why a sandbox cannot be made here; undefined when it can. */
+/** Says why a sandbox cannot be made here; undefined when it can. */
 export function sandboxObstacle(): string | undefined {
   const { status, stderr, error } = spawnSync(
     'unshare',
@@ -104,15 +104,15 @@ export function sandboxObstacle(): string | undefined {
       encoding: 'utf8',
     },
   );
-  // Without a program to run there is no stderr either.
+  // A missing program leaves no stderr either.
   return status === 0
     ? undefined
     : `namespaces cannot be made here: ${error?.message ?? stderr.trim()}`;
 }
 
 /**
- * Without root a user namespace is needed; with newuidmap(1) it has all of /etc/subuid's users,
- * else root alone.
+ * Without root, returns the options for a user namespace: newuidmap(1) maps all of /etc/subuid's
+ * users, else it has only root.
  */
 function userSpace(): readonly string[] {
   if (process.getuid?.() === 0) return [];
@@ -141,7 +141,7 @@ function environment({ env, only }: RunOptions): Record<string, string> {
   return { ...(only ?? { PATH: PROGRAM_FOLDERS.join(':'), LC_ALL: 'C', TZ: 'UTC', ...env }) };
 }
 
-/** The first process of new name spaces: the only child of unshare(1), or of nsenter(1). */
+/** Returns the first process of new name spaces: the only child of unshare(1), or of nsenter(1). */
 export function childOf(pid: number): number {
   const child = Number(
     readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0],
@@ -151,15 +151,16 @@ export function childOf(pid: number): number {
 }
 
 /**
- * The way into the name spaces of a process; `spaces` are options of nsenter(1). What is started
- * there dies with that process.
+ * Returns the command that enters the name spaces of a process. `spaces` are options of nsenter(1).
+ * A program started by it ends with that process.
  */
 export function entrance(
   pid: number,
   spaces: readonly string[],
 ): Pick<Sandbox, 'run' | 'ask' | 'start'> {
   const enter = ({ at }: RunOptions, argv: readonly string[]) => [
-    // Its root and folder as well: in a chroot those of the mount namespace are another system's.
+    // Enters its root and folder as well: in a chroot those of the mount namespace are another
+    // system's.
     ...['-t', String(pid), ...spaces, '--root', '--wd', '--'],
     ...(at === undefined ? [] : ['nsenter', `--net=/run/netns/${at}`, '--']),
     ...argv,
@@ -193,7 +194,7 @@ export function entrance(
       child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
         said.stderr += chunk;
       });
-      // A program that does not read what it is given ends as it likes.
+      // A program may end without reading its input.
       child.stdin.on('error', () => undefined).end(options.stdin ?? '');
       return new Promise((resolve, reject) => {
         child.once('error', reject);
@@ -212,9 +213,9 @@ export function entrance(
 }
 
 /**
- * Its processes are in sessions of their own: Ctrl-C in a terminal reaches this process alone,
- * which then closes it in order.
- * @throws Error when it cannot be made; ask `sandboxObstacle` first.
+ * Makes a sandbox. Its processes are in sessions of their own: Ctrl-C in a terminal reaches only
+ * this process, which then closes the sandbox in order.
+ * @throws Error when it cannot be made; call `sandboxObstacle` first.
  */
 export async function openSandbox({ root = '', show = [] }: SandboxPlan = {}): Promise<Sandbox> {
   const user = userSpace();

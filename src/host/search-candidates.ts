@@ -1,15 +1,18 @@
-/** How resolv.conf(5) completes names: its search list, and how many dots make a name whole. */
+/**
+ * The completion rules of resolv.conf(5): its search list, and the number of dots that makes a name
+ * whole.
+ */
 export interface Completion {
   readonly search: readonly string[];
   readonly ndots: number;
 }
 
-/** More domains than any machine has; each costs two questions. */
+/** Limit of search domains, above any machine's: each costs two questions. */
 const MOST_DOMAINS = 8;
 
 /**
- * What resolv.conf(5) says of it: the last line `search` or `domain` counts; without one the domain
- * of this machine's own name.
+ * Reads the rules of resolv.conf(5): the last line `search` or `domain` counts. Without one it
+ * takes the domain of this machine's own name.
  */
 export function completionOf(resolvConf: string, hostname: string): Completion {
   const lines = resolvConf.split('\n').map((line) => line.trim().split(/\s+/));
@@ -32,8 +35,8 @@ export function completionOf(resolvConf: string, hostname: string): Completion {
 }
 
 /**
- * The names that getaddrinfo(3) asks for in place of one, in its order: with enough dots the name
- * itself first, else last (glibc, resolv/res_query.c, __res_context_search).
+ * Returns the names that getaddrinfo(3) asks for in place of one, in its order. With enough dots
+ * the name itself comes first, else last (glibc, resolv/res_query.c, __res_context_search).
  */
 export function searchCandidates(name: string, { search, ndots }: Completion): readonly string[] {
   const completed = search.map((domain) => `${name}.${domain}`).filter((each) => each.length < 254);
@@ -41,15 +44,15 @@ export function searchCandidates(name: string, { search, ndots }: Completion): r
   return dots >= ndots ? [name, ...completed] : [...completed, name];
 }
 
-/** What a resolver says of a name: its addresses, or whether there is none for certain. */
+/** A resolver's answer for a name: its addresses, or the certainty that it has none. */
 export interface NameAnswer {
   readonly addresses: readonly string[];
   readonly isUnknown: boolean;
 }
 
 /**
- * The addresses of a name, or of the first completed one that has any. A name whose own resolver
- * gave no answer does not become another domain's.
+ * Returns the addresses of a name, or of the first completed one that has any. Stops when the name
+ * itself got no answer: it must not become another domain's.
  */
 export async function completedAddresses(
   name: string,

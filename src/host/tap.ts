@@ -3,36 +3,39 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { PROGRAM_FOLDERS } from './paths.ts';
 import { programPath } from './program-path.ts';
 
-/** What a tap has seen. */
+/** The packets that a tap has seen. */
 export interface Tapped {
   /** A line for each packet, as `tcpdump -q` writes it. */
   readonly lines: readonly string[];
-  /** Packets that tcpdump did not get to see. */
+  /** Packets that tcpdump missed. */
   readonly lost: number;
 }
 
 /** A packet socket on one interface. */
 export interface Tap {
   /**
-   * Ends it, once nothing has come for a while.
-   * @throws Error with what tcpdump said, when it has ended before.
+   * Ends it, once no packet has come for a while.
+   * @throws Error with tcpdump's message, when it has ended before.
    */
   end(): Promise<Tapped>;
-  /** Ends it at once, if it has not ended yet. */
+  /** Ends it at once, unless it has ended already. */
   close(): void;
 }
 
 const LISTENS_MILLISECONDS = 5_000;
-/** A packet is written within a few milliseconds of its leaving; a busy machine may take longer. */
+/**
+ * The quiet time before the end. tcpdump writes a packet within a few milliseconds, and a busy
+ * machine may take longer.
+ */
 const QUIET_MILLISECONDS = 300;
 
 /**
- * Starts tcpdump on what leaves by an interface and fits a filter (pcap-filter(7)), which sees
- * packets behind every packet filter (packet(7)). It listens when this is fulfilled.
- * @throws Error with what tcpdump said, when it cannot listen.
+ * Starts tcpdump on packets that leave by an interface and fit a filter (pcap-filter(7)). It sees
+ * packets behind every packet filter (packet(7)), and listens once the promise resolves.
+ * @throws Error with tcpdump's message, when it cannot listen.
  */
 export async function tapOutgoing(device: string, filter: string): Promise<Tap> {
-  // tcpdump would become another user, which a user namespace with a single one refuses.
+  // Keeps tcpdump from changing its user, which a user namespace with a single one refuses.
   const args = [
     '-i',
     device,

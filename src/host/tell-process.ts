@@ -1,8 +1,8 @@
-/** Sends a signal to a process; one that is gone is not told. */
+/** Sends a signal to a process. Ignores one that has ended. */
 export function tellProcess(pid: number, signal: 'SIGUSR1'): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // Its tunnel is then missing, which whoever sent the signal looks at.
+    // Its tunnel is then missing, and the caller checks for that.
   }
 }

@@ -1,9 +1,9 @@
-/** Erase the line (ECMA-48 EL); the cursor stays at its beginning. */
+/** Erases the line (ECMA-48 EL). The cursor stays at its beginning. */
 export const ERASE_LINE = '\r\x1b[K';
 
 /**
- * Words that the program and its progress thread share: who writes, whether a progress line is
- * drawn, and the text in force.
+ * Words that the program and its progress thread share: the writer, whether a progress line is
+ * drawn, and the current text.
  */
 export const TERMINAL = { writer: 0, drawn: 1, current: 2 } as const;
 
@@ -11,7 +11,7 @@ export const TERMINAL = { writer: 0, drawn: 1, current: 2 } as const;
 export const TERMINAL_BYTES = 12;
 
 /**
- * Waits until no other thread writes to the terminal. What the holder writes may block; the
+ * Waits until no other thread writes to the terminal. The holder's write may block, but the
  * caller's own write would block as well.
  */
 export function takeTerminal(shared: Int32Array): void {
@@ -24,7 +24,7 @@ export function freeTerminal(shared: Int32Array): void {
   Atomics.notify(shared, TERMINAL.writer);
 }
 
-/** Milliseconds of a clock that nobody sets, the same for all threads. */
+/** Returns milliseconds of a clock that no program sets, the same for all threads. */
 export function monotonicMilliseconds(): number {
   return Number(process.hrtime.bigint() / 1_000_000n);
 }

@@ -1,6 +1,6 @@
 /**
- * A time of the years 0 to 9999 as RFC 3339 writes it. `Date.toISOString` says the same, and has
- * ICU look for the time zone first.
+ * Returns a time of the years 0 to 9999 in RFC 3339. `Date.toISOString` does the same, but has ICU
+ * look for the time zone first.
  */
 export function utcTime(time: Date): string {
   const digits = (number: number, width: number) => String(number).padStart(width, '0');

@@ -15,37 +15,37 @@ const LOOK = O_PATH | constants.O_NOFOLLOW;
 /** As many links as the kernel follows (linux/namei.h, MAXSYMLINKS). */
 const MOST_LINKS = 40;
 
-/** A folder that is open, and may be searched. */
+/** An open folder that may be searched. */
 export interface Folder {
   readonly path: string;
   readonly descriptor: number;
   readonly stat: Stats;
-  /** Why others than root decide what the folder's path leads to, or what is in it. */
+  /** Why others than root control the folder's path, or its entries. */
   readonly distrust: Distrust | undefined;
   /**
-   * Set where anybody may make entries, and change only their own: a folder of root's there is
-   * safe, a file is not.
+   * Set where any account may make entries, and change only its own. A folder of root's is safe
+   * there, a file is not.
    */
   readonly sticky: Distrust | undefined;
 }
 
-/** Where a path leads. Links were followed only where root alone has set them. */
+/** The end of a path. Only links that root alone has set were followed. */
 export interface Walked {
   readonly folder: Folder;
   /** The name in that folder; empty for `/` itself. */
   readonly name: string;
   /**
-   * What has that name, opened with O_PATH: nothing was read, and no device or FIFO was touched.
-   * Undefined when nothing has it.
+   * The entry of that name, opened with O_PATH: nothing was read, and no device or FIFO was
+   * touched. Undefined when there is none.
    */
   readonly entry: { readonly descriptor: number; readonly stat: Stats } | undefined;
-  /** Names below one that is missing, or below one that is no folder. */
+  /** Names below a missing entry, or below one that is no folder. */
   readonly rest: readonly string[];
-  /** Why others than root decide what is there. */
+  /** Why others than root control the entry. */
   readonly distrust: Distrust | undefined;
 }
 
-/** A path that cannot be followed without trusting somebody else's link. */
+/** Thrown for a path that leads through another account's link. */
 export class LinkError extends Error {
   override readonly name = 'LinkError';
   readonly distrust: Distrust;
@@ -60,9 +60,9 @@ export class LinkError extends Error {
 }
 
 /**
- * The path of an entry of an open folder. In a folder of root's alone its own path serves: nobody
- * else can have changed it since it was judged, and it is five times as fast. Otherwise it means
- * what openat(2) means, whatever has become of the folder's path.
+ * Returns the path of an entry of an open folder. In a folder of root's alone that is its own path,
+ * which is five times as fast: no other account can have changed it since the check. Elsewhere it
+ * means the same as openat(2), even if the folder's path has changed.
  */
 export function within(
   { path, descriptor, distrust, sticky }: Omit<Folder, 'stat'>,
@@ -79,7 +79,7 @@ export function childPath({ path }: Pick<Folder, 'path'>, name: string): string 
 
 function openRoot(): Folder {
   const descriptor = openSync('/', O_PATH | constants.O_DIRECTORY);
-  // Without it every file would look missing, the record of the lock too.
+  // Without /proc every file would look missing, the record of the lock too.
   if (!existsSync(`/proc/self/fd/${descriptor}`)) throw new Error('/proc is not mounted');
   const stat = fstatSync(descriptor);
   return { path: '/', descriptor, stat, distrust: distrustOf('/', stat, stat), sticky: undefined };
@@ -101,7 +101,7 @@ function look(folder: Folder, name: string): Walked['entry'] {
   }
 }
 
-/** A folder that was found in another. */
+/** Opens a folder found in another. */
 export function enter(
   above: Folder,
   name: string,
@@ -123,7 +123,7 @@ export function enter(
 
 /**
  * Follows an absolute path, one name after the other, each opened in the folder before it. Calls
- * `work` with where it leads, and closes everything.
+ * `work` with the end of the path, and closes everything.
  * @throws LinkError at a link that others than root have set.
  */
 export function walk<Result>(path: string, work: (walked: Walked, root: Stats) => Result): Result {
@@ -177,8 +177,8 @@ export function walk<Result>(path: string, work: (walked: Walked, root: Stats) =
         closeSync(entry.descriptor);
         entry = undefined;
       }
-      // In a sticky folder nobody replaces a folder of root's; a file there may have been given its
-      // name by anybody (link(2)).
+      // In a sticky folder no account replaces a folder of root's. Any account may have given a
+      // file its name there (link(2)).
       const inSticky =
         stat?.isDirectory() === true && isRoot(stat.uid, root.stat) ? undefined : folder.sticky;
       return work(

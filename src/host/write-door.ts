@@ -3,8 +3,8 @@ import { inFolder } from './folder-door.ts';
 import { splitPath } from './follow.ts';
 
 /**
- * Writes a file of root's in a folder of root's alone, which is made where it is missing, with
- * exactly this mode.
+ * Writes a file of root's in a folder of root's alone, with exactly this mode. Makes a missing
+ * folder.
  */
 export function writeDoor(path: string, content: string | Uint8Array, mode: number): void {
   const { folder, name } = splitPath(path);
