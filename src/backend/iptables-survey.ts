@@ -110,8 +110,8 @@ function tableImage(
 
 /**
  * Says why a listing does not show our tables; undefined when it does. iptables-nft that meets
- * another program's native rule names the table in a comment and exits with 0 (iptables 1.8,
- * iptables/xtables-save.c), or stops in the middle of it.
+ * another program's native rule stops in the middle of the listing. Or it names the table in a
+ * comment and exits with 0 (iptables 1.8, iptables/xtables-save.c).
  */
 export function unreadable({ status, stdout, stderr }: Output): string | undefined {
   if (status !== 0) return stderr.trim().split('\n')[0] ?? '';

@@ -450,10 +450,10 @@ function imageOf(ruleset: Ruleset, families: readonly Family[], tables: readonly
 }
 
 /**
- * Renders a ruleset as one restore script per family: for the table filter, and with `wall` a
- * second time for the table mangle, which decides about outgoing packets. With `frames` it includes
- * the rules for bridged frames. Works with iptables-nft and iptables-legacy (tested with 1.8.9 and
- * 1.8.11).
+ * Renders a ruleset as one restore script per family, for the table filter. With `wall` it renders
+ * it a second time for the table mangle, which decides about outgoing packets. With `frames` it
+ * includes the rules for bridged frames. Works with iptables-nft and iptables-legacy (tested with
+ * 1.8.9 and 1.8.11).
  */
 export function iptables(
   families: readonly Family[] = FAMILIES,

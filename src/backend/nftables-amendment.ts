@@ -103,8 +103,8 @@ function withRules(listing: string, { chain, rules }: ChainOfRules): string {
 }
 
 /**
- * Returns a listing, or a part of one, in our spelling: sorted sets, ICMP types and codes as
- * numbers, no default burst, and `reject` in full.
+ * Returns a listing, or a part of one, in our spelling: sorted sets, and ICMP types and codes as
+ * numbers. Leaves out the default burst, and writes `reject` in full.
  */
 export function spelled(listing: string): string {
   return withIcmpNumbers(listing)

@@ -64,10 +64,10 @@ const IP_ETHERTYPES = [0x0800, 0x86dd];
 /**
  * Matches a bridged frame at a hook (net/bridge/br_netfilter_hooks.c). At `forward` the bridge
  * stands for both interfaces. nft cannot compare two interfaces, so the packet first adds the pair
- * of its own bridge with itself to a set that holds no other pairs. A packet that is routed back
- * into its bridge passes this, but not `postrouting`. There a routed packet has an input interface
- * (Linux 5.7), a packet of this machine has no Ethernet header yet, and a bridged frame has a
- * header and no interface.
+ * of its own bridge with itself to a set. That set holds no other pairs. A packet that is routed
+ * back into its bridge passes this, but not `postrouting`. There a routed packet has an input
+ * interface (Linux 5.7), and a packet of this machine has no Ethernet header yet. A bridged frame
+ * has a header and no interface.
  */
 const BRIDGED: Readonly<Record<NonNullable<Match['bridged']>, readonly string[]>> = {
   forward: [
@@ -141,7 +141,7 @@ function matchText(match: Match, named = false): readonly string[] {
 }
 
 /**
- * Returns a rule as one or two kernel rules: TCP is refused with a reset, everything else with an
+ * Returns a rule as one or two kernel rules. TCP is refused with a reset, everything else with an
  * ICMP error, which nft 0.9 calls a `type`.
  */
 export function ruleTexts({ id, match, verdict }: Rule, named = false): readonly string[] {

@@ -9,7 +9,7 @@ import { utcTime } from './utc-time.ts';
 
 /**
  * Writes entries to the log file as JSON lines and to stderr as text, both with the same word for
- * the event; without a writable log file, to stderr alone.
+ * the event. Without a writable log file it writes only to stderr.
  */
 export interface Log {
   write(entry: LogEntry): void;

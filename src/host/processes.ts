@@ -16,9 +16,9 @@ export interface Processes {
   exclusively<Result>(work: () => Result): Result;
   /**
    * Runs a command in our place, with only this environment, our open files and folder, and all the
-   * time it needs. Returns its exit status as a shell does: 128 and more after a signal, 127 when
-   * it is missing, 126 when it cannot be run; then `why` says so. `account` is the number of the
-   * user, and of the one group, that it runs as; by default ours.
+   * time it needs. Returns its exit status as a shell does: 128 and more after a signal. 127 means
+   * that it is missing, 126 that it cannot be run; then `why` says so. `account` is the number of
+   * the user, and of the one group, that it runs as; by default ours.
    */
   callInTurn(
     command: readonly string[],

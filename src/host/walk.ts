@@ -60,8 +60,8 @@ export class LinkError extends Error {
 }
 
 /**
- * Returns the path of an entry of an open folder. In a folder of root's alone that is its own path,
- * which is five times as fast: no other account can have changed it since the check. Elsewhere it
+ * Returns the path of an entry of an open folder. In a folder of root's alone that is its own path:
+ * no other account can have changed it since the check. That is five times as fast. Elsewhere it
  * means the same as openat(2), even if the folder's path has changed.
  */
 export function within(

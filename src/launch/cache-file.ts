@@ -8,7 +8,7 @@ export function idOf(data: Uint8Array): string {
 /**
  * Returns the file of a code cache: the data twice, then its id. memcmp(3) compares two copies in
  * no time. A checksum of half a megabyte would take milliseconds in code that V8 has only begun to
- * run, or need a module that hooks use for nothing else.
+ * run. Or it would need a module that hooks use for nothing else.
  */
 export function cacheFile(data: Buffer): Buffer {
   return Buffer.concat([data, data, Buffer.from(idOf(data), 'latin1')]);

@@ -26,8 +26,8 @@ export function interpreterFacts(path: string): Pick<CodeCache, 'node' | 'size' 
 
 /**
  * Returns the data of a cache made of this program by this interpreter; undefined when anything
- * differs. V8 checks its own version, its flags and the program's length, and none of the code in
- * the cache: a flipped bit there crashes or hangs.
+ * differs. V8 checks its own version, its flags and the program's length. It checks none of the
+ * code in the cache: a flipped bit there crashes or hangs.
  */
 export function fittingData(
   cache: CodeCache,

@@ -4,8 +4,8 @@ import { BACKENDS, compileHooks, hooksOf, readProgram } from './hook-program.ts'
 
 /**
  * A program of its own. It runs a connection with every hook, so that V8 compiles the functions
- * they use. Then it writes the code caches of the program named by its argument to stdout: one line
- * for each backend that works here, its name and the cache in Base64. `rehearse` starts it in
+ * they use. Then it writes the code caches of the program named by its argument to stdout. Each
+ * backend that works here gets one line: its name and the cache in Base64. `rehearse` starts it in
  * private namespaces, with private rules and files.
  */
 const DEVICE = 'rehearsal0';

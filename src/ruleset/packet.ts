@@ -25,11 +25,11 @@ export interface Packet {
   readonly bytes?: number;
   /**
    * Whether it is a frame between two ports of one bridge: this machine neither routes nor sends
-   * it, and IP hooks see it where br_netfilter hands it over (net.bridge.bridge-nf-call-iptables).
+   * it. IP hooks see it where br_netfilter hands it over (net.bridge.bridge-nf-call-iptables).
    */
   readonly bridged?: boolean;
   /**
-   * Whether it answers a question to many: it comes to the address and port that the question left
+   * Whether it answers a question to many. It comes to the address and port that the question left
    * from, by that interface, at most some seconds later.
    */
   readonly asked?: boolean;

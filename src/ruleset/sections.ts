@@ -32,8 +32,8 @@ import type { Tunnel } from '../tunnel/tunnel.ts';
 import type { Match, Rule, RuleId, Verdict } from './ruleset.ts';
 
 /**
- * Seconds that the LAN may take to answer a question to many: the longest wait in SSDP (UPnP Device
- * Architecture 2.0, 1.3.2: MX), and one more.
+ * Seconds that the LAN may take to answer a question to many. It is the longest wait in SSDP (UPnP
+ * Device Architecture 2.0, 1.3.2: MX), and one more.
  */
 const ANSWER_SECONDS = 6;
 
@@ -243,8 +243,8 @@ export function neighbours(base: Base, direction: 'in' | 'out'): readonly Rule[]
 
 /**
  * Accepts SSH sessions that were open when their person locked, by both ends and both ports. Not by
- * conntrack: on a machine that had no rules before, it has never seen the connection, and treats
- * the next packet as a new one.
+ * conntrack: on a machine that had no rules before, it has never seen the connection. It would
+ * treat the next packet as a new one.
  */
 export function sshSession(base: Base, direction: 'in' | 'out'): readonly Rule[] {
   return base.sessions.flatMap(({ here, herePort, there, therePort }) => {
@@ -560,8 +560,8 @@ function untaken(addresses: readonly Address[], live: readonly Tunnel[]): readon
 }
 
 /**
- * Refuses packets from the address of a tunnel that is not live: they may repeat packets sent
- * inside it, or programs are bound to its address.
+ * Refuses packets from the address of a tunnel that is not live. They may repeat packets sent
+ * inside it, or come from programs bound to its address.
  */
 export function formerSource(
   base: Base,
