@@ -6,6 +6,7 @@ import { until } from '../../src/proof/until.ts';
 import { DIST } from '../e2e/stage.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { ASK, IMAGE, SETTINGS } from './neighbours.ts';
+import { PATIENT_SERVER } from './open-lab.ts';
 
 const ROOT = 'compose-12';
 
@@ -89,7 +90,7 @@ export function dockerNetworkWith(backend: BackendName): void {
     await until('the services', async () => (await inside(ASK_DB)) === 'rows', 30_000);
     expect(await heard()).toEqual({ db: 'rows', internet: LAN.client4 });
 
-    const server = await world.startServer();
+    const server = await world.startServer(PATIENT_SERVER);
     await machine.writeProfile('/etc/openvpn/client/lab.conf', true);
     await product.must('lock');
     await world.capture.tally();

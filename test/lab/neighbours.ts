@@ -17,6 +17,7 @@ import {
   PHASES,
   type Phase,
 } from './neighbour-table.ts';
+import { PATIENT_SERVER } from './open-lab.ts';
 
 /** What the product promises of "watch", and what a busy machine may add to it. */
 const PROMISED_MILLISECONDS = 1_000;
@@ -194,7 +195,7 @@ export async function expectTunnelAlone(
 ): Promise<void> {
   const { world } = machine;
   expect(await page()).toBe(LAN.client4);
-  const server = await world.startServer();
+  const server = await world.startServer(PATIENT_SERVER);
   await machine.writeProfile('/etc/openvpn/client/lab.conf', true);
   await product.must('lock');
   await machine.sh('systemctl start openvpn-client@lab');
@@ -455,7 +456,7 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     const { machine, product } = it;
     const { world } = machine;
     await clean(it);
-    const server = await world.startServer();
+    const server = await world.startServer(PATIENT_SERVER);
     await machine.writeProfile('/etc/openvpn/client/lab.conf', true);
     await product.must('lock');
     // What a reboot without "boot enable" forgets; the hook loads it again.

@@ -1,6 +1,6 @@
 import type { BackendName } from '../../src/policy/settings.ts';
 import type { Tally } from '../../src/proof/capture.ts';
-import { type ClientPlan, CONNECTED, type ServerPlan } from '../../src/proof/openvpn.ts';
+import { type ClientPlan, CONNECTED, PUSHES, type ServerPlan } from '../../src/proof/openvpn.ts';
 import type { Probe, ProberOrders } from '../../src/proof/probes.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
 import type { Service } from '../../src/proof/service.ts';
@@ -16,6 +16,9 @@ const RATE = { payloads: 1200, connects: 20 } as const;
  * either end.
  */
 export const PATIENT = 'ping-restart 30';
+
+/** A server whose clients outlast a busy machine. */
+export const PATIENT_SERVER: ServerPlan = { pushes: [...PUSHES, PATIENT], more: [PATIENT] };
 
 /** A world for many servers and clients, one after the other, with a prober that never stops. */
 export interface Lab extends Watched {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { INTERNET, VPN_NAME } from '../../src/proof/addresses.ts';
 import { proofObstacle } from '../../src/proof/obstacle.ts';
-import { CONNECTED, PROFILE } from '../../src/proof/openvpn.ts';
+import { CONNECTED, PROFILE, PUSHES } from '../../src/proof/openvpn.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
 import type { Service } from '../../src/proof/service.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
@@ -23,6 +23,8 @@ interface Scene {
 /** No profile of this test lies there. */
 const ELSEWHERE = 'KILLSWITCH_PROFILES=/etc/openvpn/elsewhere/*.conf';
 const USER = 1000;
+/** On a busy machine hooks hold up pings for longer than the usual timers allow. */
+const PATIENT = 'ping-restart 30';
 
 async function open(backend: string, remote: string, owner: number): Promise<Scene> {
   const world = await openWorld({ dist: DIST, transport: 'udp' });
@@ -39,7 +41,7 @@ async function open(backend: string, remote: string, owner: number): Promise<Sce
       '-c',
       `echo 127.0.0.1 localhost >/etc/hosts; ${resolver}; chown ${owner} ${PROFILE}`,
     ]);
-    await world.startServer();
+    await world.startServer({ pushes: [...PUSHES, PATIENT], more: [PATIENT] });
     const client = world.startClient();
     await client.says(CONNECTED);
     return { world, product, client };
