@@ -9,8 +9,7 @@ import type { Processes } from './processes.ts';
 export function callerInTurn({ extend }: Deadline, umask: number): Processes['callInTurn'] {
   return ([program = '', ...args], env, account) => {
     const ours = process.umask(umask);
-    // execve(2), by which OpenVPN would start it, takes a bare name for a file in this folder and
-    // looks nowhere else.
+    // execve(2), by which OpenVPN would start it, looks for a bare name only in this folder.
     const path = program.includes('/') ? program : `./${program}`;
     const begun = monotonic();
     const { status, signal, error } = spawnSync(path, args, {
@@ -20,7 +19,7 @@ export function callerInTurn({ extend }: Deadline, umask: number): Processes['ca
       ...(account !== undefined && { uid: account, gid: account }),
     });
     process.umask(ours);
-    // It has all the time it needs, and what comes after it still has its own.
+    // Its time does not count: extends the deadline for the work after it.
     extend(monotonic() - begun);
     if (error !== undefined)
       return { status: errno(error) === 'ENOENT' ? 127 : 126, why: error.message };

@@ -3,12 +3,12 @@ import type { LogLevel } from '../policy/settings.ts';
 import type { Say } from './log.ts';
 import { paceOf } from './pace.ts';
 
-/** A child that takes longer is stopped. */
+/** Time limit of a child. */
 export const CHILD_MILLISECONDS = 10_000;
 
 /**
- * Milliseconds of a clock that nobody sets. `performance` says the same, but the first use of it
- * loads a module.
+ * Returns milliseconds of a clock that no program sets. `performance` does the same, but its first
+ * use loads a module.
  */
 export function monotonic(): number {
   return process.uptime() * 1000;
@@ -16,16 +16,16 @@ export function monotonic(): number {
 
 /** Limits of one run. */
 export interface Limits {
-  /** Who is running, for the log: a hook's or a command's name. */
+  /** The hook's or command's name, for the log. */
   readonly name: string;
   /**
-   * Milliseconds the whole process may take on a usual machine; see `paceOf`. OpenVPN stands still
-   * while a hook runs.
+   * Milliseconds that the whole process may take on a usual machine; see `paceOf`. OpenVPN stands
+   * still while a hook runs.
    */
   readonly milliseconds: number;
-  /** Least important level of what is said on stderr. */
+  /** Least important level that is printed on stderr. */
   readonly shown: LogLevel;
-  /** Says one line on stderr; without it the line goes there as it is. */
+  /** Prints one line on stderr; by default unchanged. */
   readonly say?: Say;
 }
 
@@ -53,7 +53,7 @@ export function deadlineOf({
   let deadline = monotonic() + limit;
   return {
     pace,
-    // What runs without an end waits for its turn no longer than for a child.
+    // A program without a deadline waits for its turn no longer than for a child.
     turn: Number.isFinite(limit) ? limit : CHILD_MILLISECONDS * pace,
     timeLeft: (most = CHILD_MILLISECONDS * pace) => {
       const left = deadline - monotonic();
@@ -63,7 +63,7 @@ export function deadlineOf({
           `${name} took longer than ${Math.round(limit / 1000)} s`,
           'Look for a program that holds the firewall: run "ovpn-killswitch status".',
         );
-      // node:child_process takes whole milliseconds alone.
+      // node:child_process takes only whole milliseconds.
       return Math.floor(Math.min(most, left));
     },
     extend: (more) => {

@@ -10,7 +10,7 @@ import type { Processes } from './processes.ts';
 import type { Locate } from './run-program.ts';
 
 /**
- * Locks an open file for as long as it stays open, by flock(1), which inherits it; its exit status.
+ * Locks an open file until it is closed, by flock(1), which inherits it. Returns the exit status.
  */
 export function flocked(
   flock: string,
@@ -21,7 +21,7 @@ export function flocked(
   return spawnSync(flock, [...args, '3'], {
     cwd: '/',
     env: {},
-    // As long as flock itself waits.
+    // As long as flock's own wait.
     timeout: timeLeft(turn),
     stdio: ['ignore', 'ignore', 'ignore', descriptor],
   });
@@ -32,10 +32,10 @@ export function flocked(
  * @throws KillswitchError BUSY when somebody else keeps it, COMMAND when nobody can ask.
  */
 function awaitLock(flock: string, descriptor: number, deadline: Deadline): void {
-  // flock(1) locks the open file it inherits, and so for us: the lock stays when flock has ended
-  // and goes when we end, however we do. execa passes no descriptors above 2 to a synchronous
-  // child, hence node:child_process.
-  // In turn for as long as the deadline allows; a fifth of it is left for the work.
+  // flock(1) locks the open file that it inherits, and so for this process. The lock stays when
+  // flock has ended, and goes when this process ends in any way. execa passes no descriptors above
+  // 2 to a synchronous child, hence node:child_process.
+  // Waits for its turn as long as the deadline allows, and leaves a fifth of it for the work.
   const seconds = Math.ceil(deadline.timeLeft(deadline.turn) / 1250);
   const { status, error } = flocked(flock, ['-w', String(seconds)], descriptor, deadline);
   if (error !== undefined && errno(error) !== 'ETIMEDOUT')
@@ -61,7 +61,8 @@ export function lockHolder(locate: Locate, deadline: Deadline): Processes['exclu
         const flock = locate('flock');
         if (flock === undefined) return work();
         awaitLock(flock, descriptor, deadline);
-        // Somebody may have replaced it while we waited, as "recover" and "uninstall" do.
+        // Another program, such as "recover" or "uninstall", may have replaced the file during
+        // the wait.
         if (files('look at', PATHS.lock, () => isLockAt(PATHS.lock, descriptor))) return work();
       } finally {
         closeSync(descriptor);

@@ -9,7 +9,7 @@ import { type KeepAttributes, rewriteDoor } from './rewrite-door.ts';
 import type { RunProgram } from './run-program.ts';
 import { writeDoor } from './write-door.ts';
 
-/** Files of one run whose attributes are copied by a process of its own. */
+/** Limit of files in one run whose attributes a process of its own copies. */
 const MOST_COPIES = 50;
 
 function unlessMissing<Result>(work: () => Result): Result | undefined {
@@ -22,12 +22,12 @@ function unlessMissing<Result>(work: () => Result): Result | undefined {
 }
 
 /**
- * What the kernel itself shows: nobody can put a file there. Through these entries a path leads out
- * of it again.
+ * Paths of files that the kernel itself makes: no account can put a file there. Excludes the
+ * entries through which a path leads out again.
  */
 const KERNEL = /^\/(proc|sys)(\/|$)(?!.*\/(cwd|root|exe|fd|map_files|task|\.\.)(\/|$))/;
 
-/** Folders whose files root alone has made, each with one name. */
+/** Folders whose files only root has made, each with one name. */
 const OWN = [`${PATHS.runtime}/`, `${PATHS.state}/`] as const;
 
 function kindOf(stat: Stats): Owned['kind'] {
@@ -41,11 +41,14 @@ function ownerOf(path: string): Owned | undefined {
   return found && { uid: found.uid, mode: found.mode & 0o7777, kind: kindOf(found) };
 }
 
-/** By cp(1) of GNU coreutils: Node has no calls for attributes. Others' cp ends with an error. */
+/**
+ * Uses cp(1) of GNU coreutils: Node has no calls for attributes. Any other cp fails with an
+ * error.
+ */
 function attributeKeeper(run: RunProgram): KeepAttributes {
   let copied = 0;
   return (from, to) => {
-    // Thousands of profiles are written in place instead, which keeps all of it too.
+    // Thousands of profiles are written in place instead, which also keeps the attributes.
     if (++copied > MOST_COPIES) return false;
     const [source, target] = [from, to].map(
       (descriptor) => `/proc/${process.pid}/fd/${descriptor}`,

@@ -10,8 +10,8 @@ export function linuxNetwork(timeLeft: () => number): Network {
   return {
     resolve: (names, servers, seconds, sources = []) => {
       if (names.length === 0) return new Map();
-      // Its own process, because only Node's asynchronous resolver leaves /etc/hosts out, which
-      // holds our pins.
+      // A process of its own: only Node's asynchronous resolver ignores /etc/hosts, which holds our
+      // pins.
       const program = join(ownFolder(), 'resolver.js');
       const { stdout } = execaSync(process.execPath, ['--v8-pool-size=0', program], {
         cwd: '/',

@@ -20,8 +20,8 @@ function mayChangeRules(): boolean {
 
 /** The real system. */
 export function linuxHost(limits: Limits): Host {
-  // OpenVPN's unit may say UMask=0077: hooks that run as another user must still read what root's
-  // hooks wrote.
+  // OpenVPN's unit may set UMask=0077: hooks that run as another user must still read files of
+  // root's hooks.
   const inheritedUmask = process.umask(0o022);
   const deadline = deadlineOf(limits);
   const log = openLog(limits.name, limits.shown, limits.say);

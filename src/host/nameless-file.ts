@@ -11,7 +11,7 @@ import { dirname } from 'node:path';
 import type { SyncOptions } from 'execa';
 import { PATHS } from './paths.ts';
 
-/** Bytes: more than any tool here ever says. */
+/** Bytes: more than any tool here prints. */
 const OUTPUT_ROOM = 16 * 1024 * 1024;
 /**
  * O_TMPFILE on top of O_DIRECTORY: one number on every architecture that Node runs on
@@ -19,13 +19,13 @@ const OUTPUT_ROOM = 16 * 1024 * 1024;
  */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 
-/** execa takes any descriptor; its types name the first ones alone. */
+/** execa takes any descriptor, but its types name only the first ones. */
 type Descriptor = Extract<SyncOptions['stdout'], number>;
 type InputDescriptor = Extract<SyncOptions['stdin'], number>;
 
 /**
- * A file without a name, for what a child says; undefined where none can be had. Through a pipe
- * Node would wake up for each of the hundreds of words that nft writes one by one.
+ * Opens a file without a name for a child's output; undefined where that is impossible. Through a
+ * pipe Node would wake up for each of the hundreds of words that nft writes one by one.
  */
 export function outputFile(): Descriptor | undefined {
   try {
@@ -39,8 +39,8 @@ export function outputFile(): Descriptor | undefined {
 }
 
 /**
- * A file without a name that a child reads this text from as its stdin; undefined where none can be
- * had. Through node:child_process it would be a socket, which nft before 0.9.9 cannot open as
+ * Opens a file without a name with this text, as a child's stdin; undefined where that is
+ * impossible. node:child_process would pass a socket, which nft before 0.9.9 cannot open as
  * /dev/stdin.
  */
 export function inputFile(text: string): InputDescriptor | undefined {
@@ -48,23 +48,23 @@ export function inputFile(text: string): InputDescriptor | undefined {
   try {
     descriptor = openSync(dirname(PATHS.runtime), O_TMPFILE | constants.O_RDWR, 0o600);
     const bytes = Buffer.from(text);
-    // At a place of its own (pwrite(2)): the position, which the child shares, stays at the
+    // Written at an offset (pwrite(2)): the file position, which the child shares, stays at the
     // beginning.
     for (let written = 0; written < bytes.length; )
       written += writeSync(descriptor, bytes, written, bytes.length - written, written);
     return descriptor as InputDescriptor;
   } catch {
-    // No such files here, or no room for it.
+    // The file system has no such files, or no room.
     if (descriptor !== undefined) closeSync(descriptor);
     return undefined;
   }
 }
 
-/** All that was written to it; closes it. */
+/** Returns everything written to it, and closes it. */
 export function takeText(descriptor: number): string {
   try {
     const bytes = Buffer.alloc(fstatSync(descriptor).size);
-    // The child has moved the position, which both share, to the end.
+    // The child's writes have moved the shared position to the end.
     return bytes.toString('utf8', 0, readSync(descriptor, bytes, 0, bytes.length, 0));
   } finally {
     closeSync(descriptor);

@@ -6,7 +6,7 @@ import { inputFile, outputFile, takeText } from './nameless-file.ts';
 import { PROGRAM_FOLDERS } from './paths.ts';
 import { programPath } from './program-path.ts';
 
-/** The recover script itself waits for a lock, and runs many programs. */
+/** Time limit of the recover script, which waits for a lock and runs many programs. */
 const SCRIPT_MILLISECONDS = 60_000;
 
 /** Where a program lies; undefined when it is not installed. */
@@ -18,7 +18,7 @@ export function locator(): Locate {
   const found = new Map<string, string>();
   return (program) => {
     const path = found.get(program) ?? programPath(program);
-    // What is not there may be installed while "watch" runs.
+    // Does not cache misses: the tool may be installed while "watch" runs.
     if (path !== undefined) found.set(program, path);
     return path;
   };

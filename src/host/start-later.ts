@@ -8,7 +8,10 @@ import { PATHS } from './paths.ts';
 import type { Processes } from './processes.ts';
 import type { Locate } from './run-program.ts';
 
-/** systemd answers at once, or is busy with something that may wait for OpenVPN itself. */
+/**
+ * Time limit of systemd, which answers at once, or is busy with a job that may wait for OpenVPN
+ * itself.
+ */
 const SYSTEMD_MILLISECONDS = 2_000;
 /**
  * Waits until the machine has run for $1 seconds, sleep included: /proc/uptime is CLOCK_BOOTTIME
@@ -21,9 +24,9 @@ done
 exec "$@"`;
 
 /**
- * Has systemd run a command as a unit of its own, where systemd runs the machine. In OpenVPN's
- * unit it would need the tasks of the next hook, which TasksMax counts, and end when OpenVPN is
- * stopped.
+ * Has systemd run a command as a unit of its own, where systemd runs the machine. Inside
+ * OpenVPN's unit it would use up tasks that the next hook needs (TasksMax), and end when OpenVPN
+ * is stopped.
  */
 function runsAsUnit(
   locate: Locate,
@@ -41,7 +44,7 @@ function runsAsUnit(
       '--no-block',
       ...options,
       '--',
-      // It expands variables in what it runs (systemd.service(5), COMMAND LINES).
+      // systemd expands variables in the command (systemd.service(5), COMMAND LINES).
       ...command.map((word) => word.replaceAll('$', '$$$$')),
     ],
     {
@@ -69,10 +72,10 @@ export function starter(
       const flock = locate('flock');
       if (flock === undefined) return;
       files('open', PATHS.refreshLock, () => {
-        // Held until we end. One flock(1) waits for that, a single task where another Node would be
-        // five more under TasksMax.
+        // Held until this process ends. One flock(1) waits for that: a single task, where another
+        // Node would add five more under TasksMax.
         const { status } = flocked(flock, ['-n'], openLockDoor(PATHS.refreshLock), deadline);
-        // Somebody else's is under way.
+        // Another refresh is under way.
         if (status !== 0) return;
         const command = [flock, '-w', '60', PATHS.refreshLock, path, ...args];
         if (runsAsUnit(locate, deadline, command)) return;
