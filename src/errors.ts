@@ -17,7 +17,7 @@ const UNCHANGED = 'Nothing was changed.';
 const STILL_LOADED = 'The rules that were loaded stay loaded.';
 
 /**
- * Every code an error of ours can carry, with its exit status and what is still safe when it is
+ * Lists every error code of this product, with its exit status and what is still safe when it is
  * raised.
  */
 export const ERRORS = {
@@ -57,8 +57,8 @@ export type ErrorCode = keyof typeof ERRORS;
 
 /**
  * An error a person can act on: what happened (`message`), what is still safe (from the table) and
- * what to do next. `detail` holds further lines, such as the command and its stderr, already
- * escaped.
+ * what to do next. `detail` holds further lines, already escaped, such as the command and its
+ * stderr.
  */
 export class KillswitchError extends Error {
   override readonly name = 'KillswitchError';
@@ -89,8 +89,8 @@ export class KillswitchError extends Error {
 }
 
 /**
- * What `work` returns, or what `otherwise` makes of an error of ours: of any, or of one with these
- * codes. Every other error is a bug, and is thrown on.
+ * Returns the result of `work`, or `otherwise` of a KillswitchError: of any, or of one with these
+ * codes. Throws every other error on: it is a bug.
  */
 export function orElse<Result, Otherwise>(
   work: () => Result,
@@ -106,7 +106,7 @@ export function orElse<Result, Otherwise>(
   }
 }
 
-/** Anything thrown, as an error a person can act on. */
+/** Returns anything thrown as an error a person can act on. */
 export function asKillswitchError(thrown: unknown): KillswitchError {
   if (thrown instanceof KillswitchError) return thrown;
   const cause = thrown instanceof Error ? thrown : new Error(String(thrown));
@@ -122,9 +122,9 @@ export function asKillswitchError(thrown: unknown): KillswitchError {
 }
 
 /**
- * The error as lines for a terminal: what happened, details, what is safe, what to do. `now` is
- * what the kernel holds at that moment, where somebody has looked: it takes the place of what is
- * safe in general.
+ * Renders the error as lines for a terminal: what happened, details, what is safe, what to do.
+ * `now` is what the kernel holds at that moment, if the caller read it. It replaces the table's
+ * general line.
  */
 export function explainError(error: KillswitchError, now?: string): readonly string[] {
   return [

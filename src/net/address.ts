@@ -11,8 +11,8 @@ const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 const IPV6_GROUP = /^[\da-f]{1,4}$/i;
 
 /**
- * How many 16-bit groups stand here with colons between them; NaN when something else does. Only
- * the last may be an IPv4 address, which is two.
+ * Counts the 16-bit groups between colons; returns NaN for any other text. Only the last may be an
+ * IPv4 address, which counts as two.
  */
 function groups(text: string, mayEndInIpv4: boolean): number {
   if (text === '') return 0;
@@ -23,8 +23,8 @@ function groups(text: string, mayEndInIpv4: boolean): number {
 }
 
 /**
- * The family of an address as inet_pton(3) reads it. `isIP` of node:net says the same, but its
- * first answer takes milliseconds.
+ * Returns the family of an address as inet_pton(3) reads it. `isIP` of node:net answers the same,
+ * but its first call takes milliseconds.
  */
 export function familyOf(text: string): Family | undefined {
   if (IPV4.test(text)) return 'ipv4';
@@ -36,9 +36,9 @@ export function familyOf(text: string): Family | undefined {
 }
 
 /**
- * Accepts what inet_pton(3) accepts: no octal, no short forms. Zone identifiers (`fe80::1%eth0`)
- * and IPv6 addresses that hold an IPv4 one (`::ffff:192.0.2.1`, `::192.0.2.1`) are refused: neither
- * can stand in a rule for what it seems to name.
+ * Accepts the addresses that inet_pton(3) accepts: no octal, no short forms. Refuses zone
+ * identifiers (`fe80::1%eth0`) and IPv6 addresses that hold an IPv4 one (`::ffff:192.0.2.1`,
+ * `::192.0.2.1`): neither can stand in a rule for the address it seems to name.
  */
 export function parseAddress(text: string): Address | undefined {
   if (text.includes('%')) return undefined;
@@ -60,15 +60,15 @@ export function parseAddress(text: string): Address | undefined {
 }
 
 /**
- * An address as the library reads it. Its own `parse` reads a text twice, to learn the family
- * first.
+ * Parses an address of a known family. The library's own `parse` reads a text twice, to learn the
+ * family first.
  */
 export function readAs(family: Family, text: string): ipaddr.IPv4 | ipaddr.IPv6 {
   return family === 'ipv4' ? ipaddr.IPv4.parse(text) : ipaddr.IPv6.parse(text);
 }
 
 /**
- * Whether packets to this address can go to one host on a network: not unspecified, loopback,
+ * Tells whether packets to this address can go to one host on a network: not unspecified, loopback,
  * multicast or broadcast (RFC 6890, RFC 4291).
  */
 export function isUnicast({ family, text }: Address): boolean {

@@ -8,7 +8,7 @@ export interface Endpoint {
   readonly transport: Transport;
 }
 
-/** `203.0.113.10:1194/udp` or `[2001:db8::1]:443/tcp`. */
+/** Parses `203.0.113.10:1194/udp` or `[2001:db8::1]:443/tcp`. */
 export function parseEndpoint(text: string): Endpoint | undefined {
   const [, bracketed, bare, portText = '', transport] =
     /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d+)\/(tcp|udp)$/.exec(text) ?? [];
@@ -19,14 +19,14 @@ export function parseEndpoint(text: string): Endpoint | undefined {
   return { address, port, transport: transport === 'tcp' ? 'tcp' : 'udp' };
 }
 
-/** The text `parseEndpoint` reads. */
+/** Writes the text that `parseEndpoint` reads. */
 export function endpointText({ address, port, transport }: Endpoint): string {
   return address.family === 'ipv6'
     ? `[${address.text}]:${port}/${transport}`
     : `${address.text}:${port}/${transport}`;
 }
 
-/** Each endpoint once, in a stable order. */
+/** Returns each endpoint once, in a stable order. */
 export function distinctEndpoints(endpoints: readonly Endpoint[]): readonly Endpoint[] {
   const byText = new Map(endpoints.map((endpoint) => [endpointText(endpoint), endpoint]));
   return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, endpoint]) => endpoint);

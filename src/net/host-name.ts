@@ -4,9 +4,9 @@ import type { Branded } from './brand.ts';
 export type HostName = Branded<string, 'HostName'>;
 
 /**
- * What the resolver asks for: letters, digits, hyphens and, as it does not mind them, underscores;
- * labels of at most 63, 253 in all (RFC 1035 2.3.4, RFC 2181 11). A name of numbers alone is
- * refused: inet_aton(3) would read it as an address.
+ * Accepts the names that the resolver asks for: letters, digits, hyphens and, since it does not
+ * mind them, underscores. Labels have at most 63 characters, the name 253 (RFC 1035 2.3.4, RFC 2181
+ * 11). Refuses a name of numbers alone: inet_aton(3) would read it as an address.
  */
 export function parseHostName(text: string): HostName | undefined {
   const name = text.toLowerCase().replace(/\.$/, '');

@@ -4,8 +4,8 @@ import type { Branded } from './brand.ts';
 export type InterfaceName = Branded<string, 'InterfaceName'>;
 
 /**
- * At most 15 bytes (IFNAMSIZ, linux/if.h). Stricter than the kernel: `+` and `*` are wildcards in
- * iptables and nft, and a leading sign would read as an option.
+ * Accepts at most 15 bytes (IFNAMSIZ, linux/if.h). Stricter than the kernel: `+` and `*` are
+ * wildcards in iptables and nft, and a leading sign would read as an option.
  */
 export function parseInterfaceName(text: string): InterfaceName | undefined {
   return /^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/.test(text) ? (text as InterfaceName) : undefined;

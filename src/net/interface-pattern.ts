@@ -2,28 +2,28 @@ import type { Branded } from './brand.ts';
 import { type InterfaceName, parseInterfaceName } from './interface-name.ts';
 import { LOOPBACK } from './well-known.ts';
 
-/** The beginning of interface names, with a star behind it. */
+/** The beginning of interface names, followed by a star. */
 export type InterfacePattern = Branded<string, 'InterfacePattern'>;
 
 /** Which interfaces a rule means: one by its name, or all whose names begin alike. */
 export type Interfaces = InterfaceName | InterfacePattern;
 
-/** What OpenVPN calls its devices (openvpn(8), --dev). */
+/** How OpenVPN names its devices (openvpn(8), --dev). */
 const TUNNELS = ['tun', 'tap'];
 
-/** Whether a text is a pattern, not a name: no name holds a star. */
+/** Tells whether a text is a pattern, not a name: no name holds a star. */
 export function isPattern(interfaces: Interfaces): interfaces is InterfacePattern {
   return interfaces.endsWith('*');
 }
 
-/** Whether an interface is meant. */
+/** Tells whether the name or pattern covers an interface. */
 export function means(interfaces: Interfaces, name: string): boolean {
   return isPattern(interfaces) ? name.startsWith(interfaces.slice(0, -1)) : name === interfaces;
 }
 
 /**
- * The name of an interface, or a pattern such as `br-*`: two characters or more and one star, the
- * last. A pattern that may mean loopback or a tunnel of OpenVPN is none.
+ * Parses the name of an interface, or a pattern such as `br-*`: at least two characters and one
+ * star, the last. Returns undefined for a pattern that may cover loopback or a tunnel of OpenVPN.
  */
 export function parseInterfaces(text: string): Interfaces | undefined {
   if (!text.endsWith('*')) return parseInterfaceName(text);

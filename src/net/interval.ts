@@ -1,8 +1,8 @@
 import ipaddr from 'ipaddr.js';
 
 /**
- * The first and last address of `192.0.2.1`, `192.0.2.0/24` or `192.0.2.1-192.0.2.9`; undefined for
- * other text.
+ * Returns the first and last address of `192.0.2.1`, `192.0.2.0/24` or `192.0.2.1-192.0.2.9`;
+ * undefined for other text.
  */
 function bounds(text: string): readonly [bigint, bigint] | undefined {
   const [head = '', tail] = text.split('-');
@@ -28,9 +28,9 @@ function addressText(number: bigint, digits: number): string {
 }
 
 /**
- * Addresses, prefixes and ranges of one family as the fewest ranges, `FIRST-LAST`, or `FIRST` where
- * that is all: the same text whether a kernel lists neighbouring prefixes one by one or as a range.
- * Undefined when one of them is none of these.
+ * Merges addresses, prefixes and ranges of one family into the fewest ranges: `FIRST-LAST`, or
+ * `FIRST` for one address. The text is the same whether a kernel lists neighbouring prefixes one by
+ * one or as a range. Returns undefined when one of the texts is none of these.
  */
 export function mergedIntervals(texts: readonly string[]): readonly string[] | undefined {
   const intervals = texts.map(bounds);

@@ -1,17 +1,17 @@
 /**
- * How a block of ours begins in a file that is shared with its owner: a line that starts with these
- * words.
+ * Opens this product's block in a file that it shares with the file's owner: the line starts with
+ * these words.
  */
 export const BLOCK_OPENS = '# >>> ovpn-killswitch';
-/** How it ends: exactly this line. */
+/** Closes the block: exactly this line. */
 export const BLOCK_CLOSES = '# <<< ovpn-killswitch';
 
 type Place = 'outside' | 'inside';
 
 /**
- * What a marker leads to, by where it is met. A file whose markers do not fit this, or that ends
- * inside, is damaged: nobody can tell which lines are ours, so all of them stay. The script
- * `recover` is built from the same table.
+ * Maps a marker to the next place, by the place it stands in. A file that breaks this table, or
+ * ends inside a block, is damaged. Nobody can then tell which lines are this product's, so all of
+ * them stay. The script `recover` is built from the same table.
  */
 export const MARKER_RULE: Readonly<
   Record<Place, Readonly<Record<'opens' | 'closes', Place | 'damaged'>>>
@@ -20,19 +20,19 @@ export const MARKER_RULE: Readonly<
   inside: { opens: 'damaged', closes: 'outside' },
 };
 
-/** A line without its line break, whichever kind it is. */
+/** Returns a line without its line break, whichever kind it is. */
 export function bareLine(line: string): string {
   return line.replace(/\r?\n$|\r$/, '');
 }
 
-/** Which marker a line is; undefined when it is none. */
+/** Tells which marker a line is; undefined when it is none. */
 export function markerOf(line: string): 'opens' | 'closes' | undefined {
   const text = bareLine(line);
   if (text.startsWith(BLOCK_OPENS)) return 'opens';
   return text === BLOCK_CLOSES ? 'closes' : undefined;
 }
 
-/** Why the markers cannot be trusted to tell which lines are ours; undefined when they can. */
+/** Tells why the markers do not show which lines are this product's; undefined when they do. */
 export function markerDamage(text: string): string | undefined {
   let place: Place = 'outside';
   let opened = 0;

@@ -11,12 +11,12 @@ export type Network = Branded<
   'Network'
 >;
 
-/** Bits in an address of the family. */
+/** Returns the bits in an address of the family. */
 export function width(family: Family): 32 | 128 {
   return family === 'ipv4' ? 32 : 128;
 }
 
-/** The byte of the network mask for this prefix. */
+/** Returns the byte of the network mask for this prefix. */
 function maskByte(prefix: number, index: number): number {
   return (0xff00 >> Math.min(8, Math.max(0, prefix - index * 8))) & 0xff;
 }
@@ -30,8 +30,8 @@ function masked(address: Address, prefix: number): Network {
 }
 
 /**
- * The network of this length around an address. Throws RangeError when the length does not fit the
- * family: a bug of ours.
+ * Returns the network of this length around an address. Throws RangeError when the length does not
+ * fit the family: a bug.
  */
 export function networkOf(address: Address, prefix: number = width(address.family)): Network {
   if (!Number.isInteger(prefix) || prefix < 0 || prefix > width(address.family))
@@ -39,7 +39,7 @@ export function networkOf(address: Address, prefix: number = width(address.famil
   return masked(address, prefix);
 }
 
-/** `10.8.0.0/24`, `fd00::/64`, or one address. Host bits are cleared, as iptables(8) does. */
+/** Parses `10.8.0.0/24`, `fd00::/64`, or one address. Clears host bits, as iptables(8) does. */
 export function parseNetwork(text: string): Network | undefined {
   const [head = '', length, ...more] = text.split('/');
   const address = parseAddress(head);
@@ -51,7 +51,8 @@ export function parseNetwork(text: string): Network | undefined {
 }
 
 /**
- * The length of a dotted mask (`255.255.255.0` is 24); undefined when its ones are not contiguous.
+ * Returns the length of a dotted mask (`255.255.255.0` is 24); undefined when its ones are not
+ * contiguous.
  */
 export function parseNetmask(text: string): number | undefined {
   const address = parseAddress(text);
@@ -59,10 +60,10 @@ export function parseNetmask(text: string): number | undefined {
   return ipaddr.IPv4.parse(address.text).prefixLengthFromSubnetMask() ?? undefined;
 }
 
-/** What was read before: the same few networks are compared with one another again and again. */
+/** Caches parsed bytes: the same few networks are compared with one another again and again. */
 const starts = new WeakMap<Network, readonly number[]>();
 
-/** The bytes of the first address. */
+/** Returns the bytes of the first address. */
 function start(network: Network): readonly number[] {
   const { family, text } = network;
   const known =
@@ -71,7 +72,7 @@ function start(network: Network): readonly number[] {
   return known;
 }
 
-/** Whether every address of `inner` lies in `outer`. */
+/** Tells whether every address of `inner` lies in `outer`. */
 export function contains(outer: Network, inner: Network): boolean {
   if (outer.family !== inner.family || outer.prefix > inner.prefix) return false;
   const bytes = start(inner);
@@ -81,8 +82,8 @@ export function contains(outer: Network, inner: Network): boolean {
 }
 
 /**
- * The same addresses without a network that lies inside another: what a kernel interval set
- * accepts, in a stable order.
+ * Drops each network that lies inside another. Returns the same addresses in a stable order, as a
+ * kernel interval set accepts them.
  */
 export function disjoint(networks: readonly Network[]): readonly Network[] {
   const unique = [...new Map(networks.map((network) => [network.text, network])).values()];

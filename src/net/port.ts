@@ -23,7 +23,7 @@ export interface Service {
   readonly transport: Transport;
 }
 
-/** `443/tcp` or `6881-6889/udp`. */
+/** Parses `443/tcp` or `6881-6889/udp`. */
 export function parseService(text: string): Service | undefined {
   const [, first = '', last = first, transport] = /^(\d+)(?:-(\d+))?\/(tcp|udp)$/.exec(text) ?? [];
   const range = { first: parsePort(first), last: parsePort(last) };
@@ -35,7 +35,7 @@ export function parseService(text: string): Service | undefined {
   };
 }
 
-/** One port as a range. */
+/** Returns one port as a range. */
 export function onlyPort(port: Port): PortRange {
   return { first: port, last: port };
 }

@@ -1,6 +1,6 @@
 /**
- * Foreign text made safe for one line of a log or terminal: printable ASCII stays, the rest is
- * `\xNN`, at most 120 characters.
+ * Makes foreign text safe for one line of a log or terminal: keeps printable ASCII, writes the rest
+ * as `\xNN`, and cuts at 120 characters.
  */
 export function printable(text: string): string {
   const characters = [...Buffer.from(text.slice(0, 480), 'utf8')].map((byte) =>
@@ -12,7 +12,7 @@ export function printable(text: string): string {
   return line.length > 120 ? `${line.slice(0, 117)}...` : line;
 }
 
-/** The first line of what a tool said, escaped. */
+/** Returns the first line of a tool's output, escaped. */
 export function firstPrintableLine(text: string): string {
   return printable(text.trim().split('\n')[0] ?? '');
 }

@@ -10,8 +10,8 @@ export interface Session {
 }
 
 /**
- * The client's address and port, then the server's, which is this machine: `198.51.100.7 50022
- * 203.0.113.5 22`, as SSH_CONNECTION has it (ssh(1)).
+ * Writes the client's address and port, then the server's, which is this machine: `198.51.100.7
+ * 50022 203.0.113.5 22`, like SSH_CONNECTION (ssh(1)).
  */
 export function sessionText({ here, herePort, there, therePort }: Session): string {
   return `${there.text} ${therePort} ${here.text} ${herePort}`;

@@ -1,10 +1,10 @@
-/** In single quotes, as sh(1) takes any text without NUL as one word. */
+/** Quotes a text as one word for sh(1), in single quotes. The text must not hold NUL. */
 export function singleQuoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /**
- * The bytes of a text as `printf %b` reads them: three octal digits after `\0`, but for letters and
+ * Writes the bytes of a text for `printf %b`: three octal digits after `\0`, except for letters and
  * digits.
  */
 function octal(text: string): string {
@@ -20,9 +20,9 @@ function octal(text: string): string {
 }
 
 /**
- * A text as one word of a command that a person pastes into sh(1), without a character that a
- * terminal would act on. What ends in a line break cannot be written so, because $() takes that
- * away: it becomes the empty word, which names no file.
+ * Writes a text as one word of a command that a person pastes into sh(1), without a character that
+ * a terminal would act on. A text that ends in a line break becomes the empty word, which names no
+ * file: $() would drop that line break.
  */
 export function shellWord(text: string): string {
   if (/^[\w./@+:,=-]+$/.test(text)) return text;
@@ -30,7 +30,7 @@ export function shellWord(text: string): string {
   return text.endsWith('\n') || text.includes('\0') ? "''" : `"$(printf %b '${octal(text)}')"`;
 }
 
-/** The same for the name of a file: no program takes it for an option. */
+/** Like `shellWord`, for the name of a file: no program takes it for an option. */
 export function shellFile(path: string): string {
   return shellWord(path.startsWith('-') ? `./${path}` : path);
 }

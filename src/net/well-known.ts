@@ -4,7 +4,8 @@ import type { Network } from './network.ts';
 import { type Port, parsePort } from './port.ts';
 
 /**
- * Of canonical text, as it stands: parsing it would take a hook longer than all it does with it.
+ * Builds networks from canonical text without parsing: parsing would take a hook longer than the
+ * rest of its work with them.
  */
 function networks(...texts: readonly string[]): readonly Network[] {
   return texts.map((text) => {
@@ -50,8 +51,8 @@ export const LOCAL_MULTICAST: readonly Network[] = networks(
 );
 
 /**
- * DNS (RFC 1035), DNS over TLS and QUIC (RFC 7858, RFC 9250), LLMNR, which asks the whole LAN for
- * names (RFC 4795).
+ * DNS (RFC 1035), DNS over TLS and QUIC (RFC 7858, RFC 9250), and LLMNR, which asks the whole LAN
+ * for names (RFC 4795).
  */
 export const DNS_PORT: Port = port(53);
 export const ENCRYPTED_DNS_PORT: Port = port(853);
@@ -64,8 +65,8 @@ export const WEB_PORTS: readonly Port[] = [port(80), port(443)];
 export const SHARED_NETWORK: readonly Network[] = networks('100.64.0.0/10');
 
 /**
- * DHCP (RFC 2131 4.1, RFC 8415 7.2) and where its clients may send: broadcast, servers on private
- * or shared space, RFC 8415 7.1.
+ * DHCP ports (RFC 2131 4.1, RFC 8415 7.2) and where its clients may send: broadcast, servers on
+ * private or shared space, RFC 8415 7.1.
  */
 export const DHCP: Readonly<
   Record<Family, { readonly client: Port; readonly server: Port; readonly to: readonly Network[] }>
@@ -90,7 +91,7 @@ export const DHCP: Readonly<
 };
 export const LINK_LOCAL_IPV6: readonly Network[] = networks('fe80::/10');
 /**
- * Where neighbour discovery has business: the link, and addresses that no router takes off the site
+ * Where neighbour discovery may send: the link, and addresses that no router takes off the site
  * (RFC 4291, RFC 4193).
  */
 export const NEIGHBOUR_NETWORKS: readonly Network[] = networks(
@@ -103,7 +104,7 @@ export const LINK_MULTICAST_IPV6: readonly Network[] = networks('ff02::/16');
 /** ICMP echo request: RFC 792, RFC 4443. */
 export const ECHO_REQUEST: Readonly<Record<Family, number>> = { ipv4: 8, ipv6: 128 };
 
-/** The errors that belong to a packet sent before: RFC 792, RFC 4443 3. */
+/** ICMP errors about a packet sent earlier: RFC 792, RFC 4443 3. */
 export const ICMP_ERRORS: Readonly<Record<Family, readonly number[]>> = {
   ipv4: [3, 11, 12],
   ipv6: [1, 2, 3, 4],

@@ -5,10 +5,10 @@ import { type Address, parseAddress } from './address.ts';
 const SHORT_IPV4 = /^(?:0x[\da-f]+|\d+)(?:\.(?:0x[\da-f]+|\d+)){0,3}$/i;
 
 /**
- * The address that a person wrote into a profile, as getaddrinfo(3) reads it for OpenVPN: also
- * short, hexadecimal and octal IPv4, an IPv4 address inside `::ffff:0:0/96`, which leaves as IPv4,
- * and an address with its zone (RFC 4007 11). `undefined` for a name, and for the IPv6 addresses of
- * RFC 4291 2.5.5.1, which nobody has.
+ * Parses the address that a person wrote into a profile, as getaddrinfo(3) reads it for OpenVPN.
+ * Accepts short, hexadecimal and octal IPv4, an IPv4 address inside `::ffff:0:0/96`, which leaves
+ * as IPv4, and an address with its zone (RFC 4007 11). Returns `undefined` for a name, and for the
+ * IPv6 addresses of RFC 4291 2.5.5.1, which no host has.
  */
 export function writtenAddress(text: string): Address | undefined {
   const [bare = ''] = text.split('%');

@@ -1,8 +1,8 @@
 import { type Port, parsePort } from './port.ts';
 
 /**
- * Services that a VPN or its proxy may be found at, by their names in services(5) (IANA's registry
- * of service names).
+ * Services that a VPN or its proxy may listen as, by their names in services(5) (IANA's registry of
+ * service names).
  */
 const SERVICES: ReadonlyMap<string, string> = new Map([
   ['domain', '53'],
@@ -30,9 +30,9 @@ const SERVICES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The port that a person wrote into a profile, as getaddrinfo(3) of glibc reads it for OpenVPN: the
- * name of a service, or what strtoul(3) takes, with spaces, a plus or zeros before it, of which 16
- * bits count. `undefined` where it comes to no port.
+ * Parses the port that a person wrote into a profile, as glibc's getaddrinfo(3) reads it for
+ * OpenVPN. Accepts the name of a service, or a number as strtoul(3) reads it, with spaces, a plus
+ * or zeros before it. Keeps its lowest 16 bits. Returns `undefined` when the result is no port.
  */
 export function writtenPort(text: string): Port | undefined {
   if (/^\s*\+?\d{1,10}$/.test(text)) return parsePort(String(Number(text.trim()) % 65536));

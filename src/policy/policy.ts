@@ -10,24 +10,24 @@ import { describePortal, type Portal } from './portal.ts';
 import type { LanEntry, LogLimit, Refuse, Settings } from './settings.ts';
 
 /**
- * Whose packets: those of sockets opened by a user, or those with a firewall mark (`--mark` in
+ * Whose packets: those of sockets that a user opened, or those with a firewall mark (`--mark` in
  * OpenVPN).
  */
 export type Owner =
   | { readonly kind: 'uid'; readonly uid: number }
   | { readonly kind: 'mark'; readonly mark: number };
 
-/** What holds in every state: the settings with everything in them looked up. */
+/** What holds in every state: the settings, with every name in them looked up. */
 export interface Base {
   readonly endpoints: readonly Endpoint[];
-  /** undefined: anybody's packets. */
+  /** undefined: packets of any account. */
   readonly owners: readonly Owner[] | undefined;
   /** User ids of the DHCP clients that do not run as root. */
   readonly dhcpUids: readonly number[];
   readonly lan: readonly LanEntry[];
   /**
    * Whether the networks of earlier connections stay shut. A LAN that the settings list network by
-   * network wins over them; one that is "every private address" does not.
+   * network wins over them. The LAN "every private address" does not.
    */
   readonly remembers: boolean;
   readonly lanInbound: readonly Service[];
@@ -39,7 +39,7 @@ export interface Base {
   readonly forward: readonly Interfaces[];
   readonly refuse: Refuse;
   readonly logDrops: LogLimit | undefined;
-  /** SSH sessions that were open when a person locked from one of them. */
+  /** SSH sessions that were open when a person ran `lock` in one of them. */
   readonly sessions: readonly Session[];
 }
 
@@ -50,8 +50,8 @@ interface EveryPolicy {
 }
 
 /**
- * What may pass: a closed set of states. There is no open one: opening is the human's command
- * `unlock`, which removes the rules.
+ * What may pass: a closed set of states. No state is open: the human's command `unlock` opens the
+ * machine by removing the rules.
  */
 export type Policy =
   | (EveryPolicy & { readonly state: 'blocked' })
@@ -61,7 +61,7 @@ export type Policy =
       readonly tunnels: readonly [Tunnel, ...Tunnel[]];
     });
 
-/** What the settings name but do not hold themselves. */
+/** Facts that the settings name but do not hold. */
 export interface Known {
   /** Endpoints of the profiles. */
   readonly endpoints: readonly Endpoint[];
@@ -102,7 +102,7 @@ function lanOf({ lan }: Settings): readonly LanEntry[] {
   }
 }
 
-/** The base that settings describe. */
+/** Builds the base that settings describe. */
 export function baseOf(settings: Settings, known: Known, sessions: readonly Session[] = []): Base {
   const { lanInbound, lanDns, tunnelPorts, tunnelInbound, dns, ipv6, forward, refuse, logDrops } =
     settings;
@@ -129,8 +129,8 @@ export function baseOf(settings: Settings, known: Known, sessions: readonly Sess
 }
 
 /**
- * The state that a base and the live tunnels make. Tunnels are ordered, so that the same facts give
- * the same policy. Beside a tunnel there is no portal.
+ * Decides the state that a base and the live tunnels make. Sorts tunnels, so that the same facts
+ * give the same policy. Beside a tunnel there is no portal.
  */
 export function decide(
   base: Base,
@@ -152,12 +152,12 @@ function ordered<Item>(items: readonly Item[], nameOf: (item: Item) => string): 
   return [...items].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
 }
 
-/** The tunnels of a policy; none while it is blocked. */
+/** Returns the tunnels of a policy: none while it is blocked. */
 export function tunnelsOf(policy: Policy): readonly Tunnel[] {
   return policy.state === 'connected' ? policy.tunnels : [];
 }
 
-/** The devices that reconnect, and how many networks they keep shut. */
+/** Names the devices that reconnect, and counts the networks they keep shut. */
 function reconnectingTexts({ former }: Policy): readonly string[] {
   return former.flatMap(({ kind, device, networks: { length } }) =>
     kind === 'reconnecting' && device !== undefined
@@ -180,12 +180,12 @@ function stateTexts(policy: Policy): readonly string[] {
   });
 }
 
-/** The state and its tunnels as one line for the log. */
+/** Describes the state and its tunnels in one line for the log. */
 export function describeTunnels(policy: Policy): string {
   return [policy.state, ...tunnelTexts(policy)].join('; ');
 }
 
-/** The policy as one line for people. */
+/** Describes the policy in one line for people. */
 export function describe(policy: Policy): string {
   const { length } = policy.base.endpoints;
   return [

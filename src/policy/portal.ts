@@ -3,26 +3,26 @@ import type { InterfaceName } from '../net/interface-name.ts';
 import type { Network } from '../net/network.ts';
 
 /**
- * A hole for a captive portal, IPv4 alone: one user's web to a few networks by one interface, and
- * names.
+ * A hole for a captive portal, IPv4 alone: it lets one user reach the web on a few networks by one
+ * interface, and ask resolvers.
  */
 export interface Portal {
-  /** Whose programs may reach the web there. */
+  /** The user whose programs may reach the web there. */
   readonly uid: number;
-  /** Where the packets leave. */
+  /** The interface that the packets leave by. */
   readonly uplink: InterfaceName;
-  /** What may be reached: each is counted apart. */
+  /** The networks that may be reached; the rules count each apart. */
   readonly networks: readonly Network[];
-  /** Who may be asked for names. */
+  /** The resolvers that may be asked for names. */
   readonly resolvers: readonly Address[];
-  /** Accounts that may ask them. */
+  /** The accounts that may ask them. */
   readonly askers: readonly number[];
-  /** Seconds since 1970: before and after them the kernel itself lets nothing through. */
+  /** Seconds since 1970. The kernel itself lets nothing through before `from` and after `until`. */
   readonly from: number;
   readonly until: number;
 }
 
-/** Where a portal is open to, as a phrase. */
+/** Describes, as a phrase, what a portal is open to. */
 export function describePortal({ uid, uplink, networks, resolvers }: Portal): string {
   const list = (all: readonly { readonly text: string }[]) =>
     all.map(({ text }) => text.replace(/\/32$/, '')).join(', ');

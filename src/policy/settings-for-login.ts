@@ -3,7 +3,7 @@ import { onlyPort, type Port, type PortRange, type Service } from '../net/port.t
 import { LOCAL_MULTICAST, PRIVATE_NETWORKS } from '../net/well-known.ts';
 import type { LanEntry, LanSetting, Settings } from './settings.ts';
 
-/** Where somebody wants to log in from: an address off the tunnel, or the other end of a tunnel. */
+/** Where a login comes from: an address off the tunnel, or the other end of a tunnel. */
 export type LoginFrom =
   | { readonly kind: 'network'; readonly network: Network }
   | { readonly kind: 'tunnel' };
@@ -16,7 +16,7 @@ function serviceText({ ports, transport }: Service): string {
   return `${rangeText(ports)}/${transport}`;
 }
 
-/** An entry of `KILLSWITCH_LAN`; a network of one host stands as its address. */
+/** Writes an entry of `KILLSWITCH_LAN`; writes a network of one host as its address. */
 function entryText({ network: { family, prefix, text }, service }: LanEntry): string {
   const bare = prefix === width(family) ? text.slice(0, text.indexOf('/')) : text;
   if (service === undefined) return bare;
@@ -42,14 +42,14 @@ function lanNetworks(lan: LanSetting): readonly Network[] {
   }
 }
 
-/** Whether a network lies in the LAN that the settings mean. */
+/** Tells whether a network lies in the LAN that the settings mean. */
 export function isInLan({ lan }: Pick<Settings, 'lan'>, network: Network): boolean {
   return lanNetworks(lan).some((each) => contains(each, network));
 }
 
 /**
- * The LAN with one service of a network more. A list takes the place of "private", so it names the
- * private networks that this machine is connected to.
+ * Adds one service of a network to the LAN. A list replaces "private", so it names the private
+ * networks that this machine is connected to.
  */
 function widened(lan: LanSetting, entry: LanEntry, connected: readonly Network[]): LanSetting {
   const own = connected.filter((each) => PRIVATE_NETWORKS.some((known) => contains(known, each)));
@@ -62,7 +62,7 @@ function widened(lan: LanSetting, entry: LanEntry, connected: readonly Network[]
   return { kind: 'list', entries: [...before, entry] };
 }
 
-/** The settings that also let somebody log in at a TCP port, and nothing else. */
+/** Returns the settings that also allow logins at one TCP port, and nothing else. */
 export function settingsForLogin(
   settings: Settings,
   from: LoginFrom,
@@ -88,7 +88,7 @@ function lanText(lan: LanSetting): string {
   return lan.kind === 'list' ? lan.entries.map(entryText).join(',') : lan.kind;
 }
 
-/** The lines of the settings file that turn one into the other, as far as logins go. */
+/** Returns the lines of the settings file that turn `before` into `after`, as far as logins go. */
 export function loginLines(before: Settings, after: Settings): readonly string[] {
   const texts = ({ lan, lanInbound, tunnelInbound, ipv6 }: Settings) => ({
     KILLSWITCH_LAN: lanText(lan),
@@ -102,10 +102,10 @@ export function loginLines(before: Settings, after: Settings): readonly string[]
   );
 }
 
-/** Stands for the place that somebody comes from, where nobody knows it. */
+/** Stands for the address that a login comes from, while it is unknown. */
 export const UNNAMED = 'ADDRESS';
 
-/** The lines that let somebody log in from a place that is still to be named. */
+/** Returns the lines that allow a login from an address still to be named. */
 export function unnamedLines(settings: Settings, port: Port): readonly string[] {
   const { lan, lanInbound } = settings;
   const before = lan.kind === 'list' ? `${lanText(lan)},` : '';

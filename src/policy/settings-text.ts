@@ -4,9 +4,9 @@ import type { SettingsText } from './settings.ts';
 const LINE_END = /\r\n?|\n/;
 
 /**
- * Cuts a settings file with dotenv, and notes on which line each key stands: dotenv itself keeps
- * neither lines nor repeated keys. A line that dotenv passes over (`KEY:value`) is none of a key's,
- * so that no value a person wrote is replaced by a default without a word.
+ * Parses a settings file with dotenv, and notes the line of each key: dotenv keeps neither lines
+ * nor repeated keys. A line that dotenv skips (`KEY:value`) counts for no key, so that no default
+ * silently replaces a value that a person wrote.
  */
 export function settingsText(text: string): SettingsText {
   const values = parse(text);
@@ -21,7 +21,7 @@ export function settingsText(text: string): SettingsText {
     ];
   });
   const found = new Set(lines.map(({ key }) => key));
-  // dotenv takes "KEY", a line break and "=value" for one.
+  // dotenv reads "KEY", a line break and "=value" as one assignment.
   const spread = Object.keys(values).filter((key) => !found.has(key));
   return {
     values,

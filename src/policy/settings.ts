@@ -8,7 +8,7 @@ import { PRIVATE_NETWORKS } from '../net/well-known.ts';
 export type BackendName = 'iptables' | 'nftables';
 export type Refuse = 'drop' | 'reject';
 
-/** Whose packets may go to an endpoint, as the settings say it. */
+/** Whose packets may go to an endpoint, as the settings name the owner. */
 export type OwnerSetting =
   | { readonly kind: 'auto' | 'root' | 'any' }
   | { readonly kind: 'user'; readonly name: string }
@@ -107,7 +107,7 @@ function lanEntry(text: string): LanEntry | undefined {
   const network = parseNetwork(head.replace(/^\[(.*)\]$/, '$1'));
   if (network === undefined || network.prefix < 8) return undefined;
   if (ports === undefined) return { network, service: undefined };
-  // A service that does not parse must not stand for the whole network.
+  // Drop a service that does not parse: it must not stand for the whole network.
   const service = parseService(`${ports}/${transport}`);
   return service === undefined ? undefined : { network, service };
 }
@@ -146,8 +146,8 @@ const absolutePattern = (text: string) =>
   /^\/[^*?]*\/[^/]+\.(conf|ovpn|\*)$/.test(text) && !text.includes('..') ? text : undefined;
 
 /**
- * Every key of `/etc/ovpn-killswitch/killswitch.env`: its default, what is allowed and how it is
- * read.
+ * Lists every key of `/etc/ovpn-killswitch/killswitch.env`: its default, the allowed values and its
+ * parser.
  */
 export const KEYS = {
   KILLSWITCH_BACKEND: key(
@@ -216,8 +216,7 @@ function wrapAddresses(
 }
 
 /**
- * The keys and values of a settings file with the line each stands on; a line that is neither has
- * no key.
+ * The keys and values of a settings file, and the line of each. A line that is neither has no key.
  */
 export interface SettingsText {
   readonly values: Readonly<Record<string, string>>;
@@ -227,8 +226,8 @@ export interface SettingsText {
 const isKey = (name: string): name is SettingsKey => Object.hasOwn(KEYS, name);
 
 /**
- * Settings from the text of a settings file, or every problem of it at once. An empty value means
- * the default.
+ * Parses the text of a settings file. Returns the settings, or every problem at once. An empty
+ * value means the default.
  */
 export function readSettings({
   values,
@@ -292,7 +291,7 @@ export function readSettings({
   return issues.length > 0 ? { issues: issues.sort((a, b) => a.line - b.line) } : { settings };
 }
 
-/** Settings as they are without a settings file. */
+/** Returns the settings of a machine without a settings file. */
 export function defaultSettings(): Settings {
   const read = readSettings({ values: {}, lines: [] });
   if ('issues' in read) throw new TypeError('the defaults do not parse');
