@@ -4,7 +4,7 @@ import type { Settings } from '../policy/settings.ts';
 import type { LiveTunnel } from '../record/live-tunnels.ts';
 import type { Resolver } from '../tunnel/resolvers.ts';
 
-/** Whom the system is to ask while a tunnel is live. There is at least one resolver. */
+/** The resolvers that the system must ask while a tunnel is live. There is at least one. */
 export interface Demand {
   readonly device: InterfaceName;
   readonly resolvers: readonly Resolver[];
@@ -12,9 +12,9 @@ export interface Demand {
 }
 
 /**
- * What the live tunnels demand of the system's DNS, the newest first. `KILLSWITCH_DNS` takes the
- * place of what was pushed. Resolvers that the rules keep from being asked are left out: of IPv6,
- * in a tunnel that has none. So are tunnels without any.
+ * Returns what the live tunnels demand of the system's DNS, the newest first. `KILLSWITCH_DNS`
+ * replaces the pushed resolvers. Leaves out resolvers that the rules block: IPv6 ones, in a tunnel
+ * without IPv6. Leaves out tunnels without a resolver.
  */
 export function demandsOf(
   { dns, ipv6 }: Pick<Settings, 'dns' | 'ipv6'>,

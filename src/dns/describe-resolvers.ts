@@ -1,6 +1,6 @@
 import type { FollowedResolvers } from './follow-resolvers.ts';
 
-/** What was done with the system's resolvers, as one line. */
+/** Describes, in one line, what `followResolvers` did with the system's resolvers. */
 export function describeResolvers(followed: FollowedResolvers): string {
   switch (followed.kind) {
     case 'unchanged':

@@ -11,24 +11,30 @@ import { readBefore } from './resolv-conf-before.ts';
 import { giveBack } from './resolv-conf-file.ts';
 import { readWorld, strategiesInUse } from './world.ts';
 
-/** What following the resolvers came to. */
+/** The result of following the resolvers. */
 export type FollowedResolvers =
   | { readonly kind: 'unchanged' | 'given-back' }
   | { readonly kind: 'set'; readonly choice: Choice; readonly demands: readonly Demand[] };
 
-/** What the system's DNS should be now, and who holds something of ours. */
+/**
+ * The resolvers that the system should have now, and the strategies that hold any set by this
+ * product.
+ */
 export interface ResolverState {
   readonly setting: Settings['resolver'];
-  /** None while the machine is unlocked: nothing is guarded then, and nothing of ours is left. */
+  /**
+   * Empty while the machine is unlocked: nothing is guarded then, and this product's resolvers are
+   * removed.
+   */
   readonly demands: readonly Demand[];
   readonly inUse: readonly StrategyName[];
-  /** What is not as it should be. */
+  /** One line for each difference between the system's DNS and the demands. */
   readonly differences: readonly string[];
 }
 
 /**
- * The live tunnels whose resolvers we set: NetworkManager itself sets what its own connections
- * bring.
+ * Returns the live tunnels whose resolvers this product sets. NetworkManager itself sets those of
+ * its own connections.
  */
 function demanding(host: Host): readonly LiveTunnel[] {
   const live = readLiveTunnels(host);
@@ -36,9 +42,12 @@ function demanding(host: Host): readonly LiveTunnel[] {
   return live.filter((each) => !stale.has(each) && each.connection === undefined);
 }
 
-/** With `asks` it also asks the programs that hold the resolvers; without, it reads files only. */
+/**
+ * Reads the state of the resolvers. With `asks` it also asks the programs that hold them; without,
+ * it reads files only.
+ */
 export function readResolvers(host: Host, asks: boolean): ResolverState {
-  // Whatever the settings say, an unlocked machine gets its own resolvers back.
+  // Whatever the settings say, restore an unlocked machine's own resolvers.
   const record = readLockRecord(host);
   const settings = record?.locked === true ? settingsInForce(host, record) : undefined;
   const demands =
@@ -51,7 +60,7 @@ export function readResolvers(host: Host, asks: boolean): ResolverState {
       ? inUse.length > 0
         ? inUse.flatMap((name) => STRATEGIES[name].differences(host, demands, asks))
         : ['the resolvers of the tunnel are not set']
-      : // Without anybody in use, what was kept is from before a reboot.
+      : // Without a strategy in use, a kept file dates from before a reboot.
         inUse.length > 0 || readBefore(host) !== undefined
         ? ['the resolvers of a tunnel that is gone are still set']
         : [];
@@ -64,7 +73,8 @@ function restoreAll(host: Host, names: readonly StrategyName[]): void {
 }
 
 /**
- * Who generates /etc/resolv.conf may not run, or not do as told: it then is a file like any other.
+ * Sets by one strategy, or falls back to the file: the program that generates /etc/resolv.conf may
+ * not run, or may ignore the call.
  */
 function setOr(host: Host, name: StrategyName, demands: readonly Demand[]): void {
   try {
@@ -95,7 +105,7 @@ function bring(host: Host, asks: boolean): FollowedResolvers {
   for (const name of others) STRATEGIES[name].restore(host);
   for (const name of choice.names) {
     const strategy = STRATEGIES[name];
-    // A program that has forgotten what it was told must be told anew, as if it never had been.
+    // A program may have lost its resolvers: restore first, so that `set` starts afresh.
     if (asks && strategy.inUse(host) && strategy.differences(host, demands, false).length === 0)
       strategy.restore(host);
     setOr(host, name, demands);
@@ -104,10 +114,9 @@ function bring(host: Host, asks: boolean): FollowedResolvers {
 }
 
 /**
- * Brings the system's DNS to exactly what the live tunnels demand; with none left, to what was
- * there before. Tunnels that are gone without a word demand nothing. With `asks` it also looks
- * behind what files tell, for a human's command. It takes the lock only when there is something to
- * do.
+ * Sets the system's DNS to exactly what the live tunnels demand; with none left, restores the
+ * previous resolvers. Stale tunnels demand nothing. With `asks`, for a human's command, it also
+ * asks the programs behind the files. Takes the lock only when there is something to do.
  * @throws KillswitchError RESOLVERS or FILES when it cannot; the rules are in force all the same.
  */
 export function followResolvers(host: Host, asks = false): FollowedResolvers {
@@ -117,7 +126,7 @@ export function followResolvers(host: Host, asks = false): FollowedResolvers {
   return host.exclusively(() => bring(host, asks));
 }
 
-/** The same; what goes wrong is logged and given back, because the rules come first. */
+/** Like `followResolvers`, but logs a failure and returns it, because the rules come first. */
 export function followResolversOrSay(
   host: Host,
   asks = false,

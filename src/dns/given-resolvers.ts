@@ -5,18 +5,21 @@ import { readAnybodys } from '../machine/read-anybodys.ts';
 import { type Address, isUnicast, parseAddress } from '../net/address.ts';
 import { nameservers } from './resolv-conf-text.ts';
 
-/** Whom a local resolver asks: systemd-resolved's, and NetworkManager's where it runs dnsmasq. */
+/**
+ * Files that name the servers behind a local resolver: systemd-resolved's, and NetworkManager's
+ * where it runs dnsmasq.
+ */
 const BEHIND_LOCAL = [
   '/run/systemd/resolve/resolv.conf',
   '/run/NetworkManager/no-stub-resolv.conf',
 ];
 
-/** Whom the network has named for names, IPv4. */
+/** The resolvers that the network has named, IPv4. */
 export interface GivenResolvers {
   readonly addresses: readonly Address[];
   /**
-   * The resolver on this machine that asks them for everybody, and its account where the kernel
-   * says; undefined when programs ask by themselves.
+   * The resolver on this machine that asks them for all programs, and its account if the kernel
+   * shows it; undefined when programs ask them directly.
    */
   readonly local: { readonly address: Address; readonly uid: number | undefined } | undefined;
 }

@@ -8,10 +8,13 @@ import { giveBack } from './resolv-conf-file.ts';
 import { nameserverDifferences, nameserversOf } from './resolv-conf-text.ts';
 import { mustRun, type Strategy } from './strategy.ts';
 
-/** NetworkManager.conf(5) reads this folder after its own, and a reboot empties it. */
+/** NetworkManager.conf(5) reads this folder after its own; a reboot empties it. */
 const DROP_IN = '/run/NetworkManager/conf.d/90-ovpn-killswitch.conf';
 
-/** Global DNS takes the place of what every connection brings, whatever connects meanwhile. */
+/**
+ * Renders global DNS, which replaces the resolvers of every connection, whatever connects
+ * meanwhile.
+ */
 function dropIn(demands: readonly Demand[]): string {
   const domains = [...new Set(demands.flatMap(({ searchDomains }) => searchDomains))];
   return [
@@ -25,7 +28,9 @@ function dropIn(demands: readonly Demand[]): string {
 
 const RELOAD: Command = { program: 'nmcli', args: ['general', 'reload', 'conf'] };
 
-/** NetworkManager, where it writes /etc/resolv.conf: it would write over any file of ours. */
+/**
+ * NetworkManager, where it writes /etc/resolv.conf: it would overwrite any file of this product's.
+ */
 export const networkmanager: Strategy = {
   title: 'NetworkManager',
   inUse: (host) => readNote(host, 'networkmanager') !== undefined,
@@ -42,7 +47,7 @@ export const networkmanager: Strategy = {
     }),
   restore: (host) => {
     host.remove(DROP_IN);
-    // When it does not run any more, the file is as it left it.
+    // If NetworkManager does not run any more, the file stays as it left it.
     host.run(RELOAD);
     removeNote(host, 'networkmanager');
     giveBack(host);

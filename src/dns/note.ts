@@ -2,8 +2,8 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 
 /**
- * What we told a program that forgets it with a reboot, as we do then: a file of lines, which the
- * recover script reads too.
+ * What this product told a program that loses it at a reboot, as the note itself is lost: a file of
+ * lines, which the recover script reads too.
  */
 export type NoteName = 'resolved' | 'openresolv' | 'resolvconf' | 'networkmanager';
 
@@ -16,8 +16,8 @@ export function readNote(host: Host, name: NoteName): string | undefined {
 }
 
 /**
- * Written before the program is told: if we die in between, too much is taken back, and that does
- * no harm.
+ * Call before the program is told: after a crash in between, `restore` takes back too much, which
+ * does no harm.
  */
 export function writeNote(host: Host, name: NoteName, text: string): void {
   host.write(pathOf(name), text);

@@ -20,7 +20,7 @@ export const openresolv: Strategy = {
   set: (host, demands) =>
     generated(host, () => addRecord(host, 'openresolv', ['-m', '0', '-x'], demands)),
   restore: (host) => {
-    // When it does not work any more, the file is as it left it.
+    // If resolvconf does not work any more, the file stays as resolvconf left it.
     host.run({ program: 'resolvconf', args: ['-d', RECORD] });
     removeNote(host, 'openresolv');
     giveBack(host);

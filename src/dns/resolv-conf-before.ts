@@ -4,9 +4,9 @@ import { readAnybodys } from '../machine/read-anybodys.ts';
 import { isOurs } from './resolv-conf-text.ts';
 
 /**
- * What /etc/resolv.conf was before us: where it lies, its bytes, and what a generator made of it
- * for us, as plain files that the recover script reads too. Kept where it lasts as long as the
- * change: a resolv.conf below /run is gone after a reboot, and so is what was kept of it.
+ * Where the previous /etc/resolv.conf is kept: its place, its bytes, and the text that a generator
+ * wrote for this product. The files are plain: the recover script reads them too. Each copy lasts
+ * as long as the change: a resolv.conf below /run is gone after a reboot, and so is its copy.
  */
 export const FOLDERS = [`${PATHS.state}/dns`, `${PATHS.runtime}/dns`] as const;
 export const FILES = ['place', 'before', 'written'] as const;
@@ -16,17 +16,18 @@ function folderOf(place: string): string {
 }
 
 export interface Before {
-  /** The file itself, behind every link. */
+  /** The path of the file itself, behind every link. */
   readonly place: string;
   /** undefined: there was no file. */
   readonly bytes: Uint8Array | undefined;
   /**
-   * What somebody who generates the file made of it for us; undefined when we wrote it ourselves.
+   * The text that a generator of the file wrote for this product; undefined when this product wrote
+   * the file itself.
    */
   readonly written: string | undefined;
 }
 
-/** What was kept; undefined when nothing was. */
+/** Reads the kept file; undefined when none is kept. */
 export function readBefore(host: Host): Before | undefined {
   for (const folder of FOLDERS) {
     const place = host.read(`${folder}/place`);
@@ -41,20 +42,21 @@ export function readBefore(host: Host): Before | undefined {
 }
 
 /**
- * Keeps the file at `place` as it is now. One of ours, of which nothing was kept, counts as none.
+ * Keeps the file at `place` as it is now. Keeps a resolv.conf of this product's as "no file" when
+ * no earlier one is kept.
  */
 export function keepBefore(host: Host, place: string): void {
   forgetBefore(host);
   const bytes = isOurs(readAnybodys(host, place)) ? undefined : host.readUntrusted(place);
   const folder = folderOf(place);
   if (bytes !== undefined) host.write(`${folder}/before`, bytes);
-  // The last: without a place nothing counts as kept.
+  // Write `place` last: without it nothing counts as kept.
   host.write(`${folder}/place`, `${place}\n`);
 }
 
 /**
- * Lets a program generate /etc/resolv.conf, and keeps what it was and what it becomes: after a
- * reboot it may be left as it became.
+ * Lets a program generate /etc/resolv.conf, and keeps the file's previous and its new text: a
+ * reboot may leave the new one behind.
  */
 export function generated(host: Host, generate: () => void): void {
   const place = host.place(PATHS.resolvConf) ?? PATHS.resolvConf;

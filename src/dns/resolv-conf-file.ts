@@ -7,8 +7,9 @@ import { isOurs, resolvConfText } from './resolv-conf-text.ts';
 import type { Strategy } from './strategy.ts';
 
 /**
- * Where /etc/resolv.conf leads.
- * @throws KillswitchError RESOLVERS when that is nowhere: a link's target is its owner's to make.
+ * Returns the file that /etc/resolv.conf leads to.
+ * @throws KillswitchError RESOLVERS when the link leads nowhere: only the link's owner may create
+ * its target.
  */
 function placeOf(host: Host): string {
   const place = host.place(PATHS.resolvConf) ?? PATHS.resolvConf;
@@ -21,8 +22,8 @@ function placeOf(host: Host): string {
 }
 
 /**
- * Writes a file that is there or is not. Root is refused (EPERM) only by a flag of the file, or by
- * a security module.
+ * Writes a file, new or not. Root is refused (EPERM) only by a flag of the file, or by a security
+ * module.
  */
 function put(host: Host, place: string, content: string | Uint8Array): void {
   try {
@@ -43,7 +44,10 @@ function put(host: Host, place: string, content: string | Uint8Array): void {
   }
 }
 
-/** Puts back what was kept, unless somebody else has written there since: then theirs stays. */
+/**
+ * Restores the kept file, unless another program or person has written there since: then that text
+ * stays.
+ */
 export function giveBack(host: Host): void {
   const before = readBefore(host);
   if (before === undefined) return;
@@ -56,8 +60,8 @@ export function giveBack(host: Host): void {
 }
 
 /**
- * /etc/resolv.conf as a file that nobody else generates. What was there is kept before the first
- * change.
+ * Writes /etc/resolv.conf as a file that no program generates. Keeps the previous file before the
+ * first change.
  */
 export const resolvConfFile: Strategy = {
   title: PATHS.resolvConf,
@@ -71,7 +75,7 @@ export const resolvConfFile: Strategy = {
       : [`${PATHS.resolvConf} is not as it was written for the tunnel`],
   set: (host, demands) => {
     const place = placeOf(host);
-    // Somebody has led it elsewhere since.
+    // The link leads elsewhere now: restore the file at the old place.
     if (readBefore(host)?.place !== place) giveBack(host);
     if (readBefore(host) === undefined || !isOurs(readAnybodys(host, place)))
       keepBefore(host, place);

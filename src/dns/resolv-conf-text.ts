@@ -1,14 +1,16 @@
 import type { Demand } from './demand.ts';
 
-/** The first line of a resolv.conf of ours: by it we know it again. */
+/**
+ * The first line of every resolv.conf that this product writes; `isOurs` recognizes the file by it.
+ */
 export const OURS = '# ovpn-killswitch: while a tunnel is up; what stood here before comes back';
 
 /** glibc and musl ask no more than three servers (resolv.conf(5), MAXNS). */
 const MOST_NAMESERVERS = 3;
 
 /**
- * The addresses that a resolv.conf can name: those asked in plain first, for it cannot say that TLS
- * is wanted.
+ * Returns the addresses that a resolv.conf can name. Those asked in plain come first: the file
+ * cannot say that TLS is wanted.
  */
 export function nameserversOf(demands: readonly Demand[]): readonly string[] {
   const all = demands.flatMap(({ resolvers }) => resolvers);
@@ -19,7 +21,7 @@ export function nameserversOf(demands: readonly Demand[]): readonly string[] {
   return [...new Set(plainFirst.map(({ text }) => text))].slice(0, MOST_NAMESERVERS);
 }
 
-/** The lines of resolv.conf(5) that the demands make. */
+/** Renders the demands as lines of resolv.conf(5). */
 export function resolvConfLines(demands: readonly Demand[]): string {
   const domains = [...new Set(demands.flatMap(({ searchDomains }) => searchDomains))];
   const lines = [
@@ -29,24 +31,22 @@ export function resolvConfLines(demands: readonly Demand[]): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** The whole file, where it is ours to write. */
+/** Renders the whole file, for a resolv.conf that this product writes itself. */
 export function resolvConfText(demands: readonly Demand[]): string {
   return `${OURS}\n${resolvConfLines(demands)}`;
 }
 
-/** Whether a resolv.conf is one that we wrote. */
+/** Tells whether this product wrote a resolv.conf. */
 export function isOurs(text: string): boolean {
   return text.startsWith(`${OURS}\n`);
 }
 
-/** The servers that a resolv.conf names, in their order. */
+/** Returns the servers that a resolv.conf names, in their order. */
 export function nameservers(text: string): readonly string[] {
   return text.split('\n').flatMap((line) => /^\s*nameserver\s+(\S+)/.exec(line)?.[1] ?? []);
 }
 
-/**
- * How a resolv.conf differs from what the demands ask; `alone` when nobody else may stand in it.
- */
+/** Compares a resolv.conf with the demands. With `alone`, the file may name no other server. */
 export function nameserverDifferences(
   text: string | undefined,
   demands: readonly Demand[],

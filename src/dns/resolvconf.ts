@@ -7,12 +7,12 @@ import { nameserverDifferences, resolvConfLines } from './resolv-conf-text.ts';
 import { mustRun, type Strategy } from './strategy.ts';
 
 /**
- * The one record for all tunnels. By its first letters Debian's resolvconf puts it before every
+ * The one record for all tunnels. Its first letters make Debian's resolvconf put it before every
  * network card (interface-order(5)).
  */
 export const RECORD = 'tun.ovpn-killswitch';
 
-/** Whether the record is what these demands make; a reader of files sees only what we noted. */
+/** Compares the record with the demands; a reader of files sees only this product's note. */
 export function recordDifferences(
   host: Host,
   name: NoteName,
@@ -36,8 +36,8 @@ export function addRecord(
 }
 
 /**
- * Debian's resolvconf. It cannot leave others out: ours come first, and who comes after them is
- * asked only when they do not answer.
+ * Debian's resolvconf. It cannot exclude other records: this product's come first, and the next are
+ * asked only when those do not answer.
  */
 export const resolvconf: Strategy = {
   title: 'resolvconf',

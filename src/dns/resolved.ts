@@ -11,7 +11,7 @@ const DNSSEC: Readonly<Record<Dnssec, string>> = {
   no: 'no',
 };
 
-/** One interface of its own number: a device of the same name that comes later has another. */
+/** Returns the interface's number: a later device of the same name has another. */
 function linkOf(host: Host, device: string): string | undefined {
   return host.read(`/sys/class/net/${device}/ifindex`)?.trim();
 }
@@ -20,7 +20,7 @@ function serverText({ text, serverName }: Resolver): string {
   return serverName === undefined ? text : `${text}#${serverName}`;
 }
 
-/** What every resolver of the link wants alike; a link has one answer for all of them. */
+/** Returns a value that all resolvers of the link share: a link has one value for all of them. */
 function agreed<Value>(
   resolvers: readonly Resolver[],
   of: (resolver: Resolver) => Value | undefined,
@@ -29,7 +29,7 @@ function agreed<Value>(
   return others.every((other) => other === first) ? first : undefined;
 }
 
-/** The calls of resolvectl for a link. With the routing domain `~.` it is asked for every name. */
+/** Builds the resolvectl calls for a link. The routing domain `~.` sends it every name. */
 function calls({ device, resolvers, searchDomains }: Demand): readonly (readonly string[])[] {
   const dnssec = agreed(resolvers, (each) => each.dnssec);
   const overTls = agreed(resolvers, (each) => each.transport) === 'tls';
@@ -42,7 +42,9 @@ function calls({ device, resolvers, searchDomains }: Demand): readonly (readonly
   ];
 }
 
-/** A line for each link: its device, its number, and what it was told. */
+/**
+ * Writes the note's line for a link: its device, its number, and what systemd-resolved was told.
+ */
 function noteLine(host: Host, demand: Demand): string {
   return [
     demand.device,
@@ -51,7 +53,7 @@ function noteLine(host: Host, demand: Demand): string {
   ].join('\t');
 }
 
-/** Stands in the note until it has been told everything. */
+/** Marks the note until systemd-resolved has been told everything. */
 const UNFINISHED = '-\t-';
 
 function notedLines(host: Host): readonly string[] {
@@ -62,9 +64,7 @@ function resolvectl(host: Host, ...args: readonly string[]): void {
   mustRun(host, { program: 'resolvectl', args });
 }
 
-/**
- * Forgets what it was told of links that are still there: those that are gone took it with them.
- */
+/** Reverts links that still exist: a link that is gone took its resolvers with it. */
 function revert(host: Host, lines: readonly string[]): void {
   for (const line of lines) {
     const [device = '', link = ''] = line.split('\t');
@@ -72,9 +72,9 @@ function revert(host: Host, lines: readonly string[]): void {
   }
 }
 
-/** Whether it still has for a link what it was told. */
+/** Tells whether systemd-resolved still has a link's resolvers and domain. */
 function linkDifferences(host: Host, { device, resolvers }: Demand): readonly string[] {
-  // What it says after the link's name; nothing when it does not answer.
+  // Returns the text after the link's name; nothing when resolvectl does not answer.
   const held = (what: 'dns' | 'domain') => {
     const { stdout } = host.run({ program: 'resolvectl', args: [what, device] });
     return stdout

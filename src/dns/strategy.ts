@@ -4,29 +4,29 @@ import type { Host } from '../host/host.ts';
 import { printable } from '../net/printable.ts';
 import type { Demand } from './demand.ts';
 
-/** One way to tell the system whom to ask. Each does everything twice without harm. */
+/** One way to set the system's resolvers. Each function may run twice without harm. */
 export interface Strategy {
-  /** What it is called for people. */
+  /** Its name for people. */
   readonly title: string;
-  /** Whether anything set by it is still there to be given back. Reads files only. */
+  /** Tells whether anything that it set is still to be restored. Reads files only. */
   inUse(host: Host): boolean;
   /**
-   * What is not as the demands ask, as lines. Reads files only; with `asks` it also asks the
-   * program that holds the truth.
+   * Returns one line for each difference from the demands. Reads files only; with `asks` it also
+   * asks the program that holds the resolvers.
    */
   differences(host: Host, demands: readonly Demand[], asks: boolean): readonly string[];
   /**
-   * Sets what at least one demand asks.
-   * @throws KillswitchError RESOLVERS or FILES when it cannot be set.
+   * Sets the resolvers that the demands name; there is at least one demand.
+   * @throws KillswitchError RESOLVERS or FILES when it cannot.
    */
   set(host: Host, demands: readonly Demand[]): void;
-  /** Puts back what was there before. @throws KillswitchError RESOLVERS or FILES when it cannot. */
+  /** Restores the previous resolvers. @throws KillswitchError RESOLVERS or FILES when it cannot. */
   restore(host: Host): void;
 }
 
 /**
  * Runs a program that sets resolvers.
- * @throws KillswitchError RESOLVERS with what it said when it fails.
+ * @throws KillswitchError RESOLVERS with the program's message when it fails.
  */
 export function mustRun(host: Host, command: Command): void {
   const { status, stderr } = host.run(command);

@@ -8,7 +8,7 @@ import { type ConnectionUuid, parseConnectionUuid } from '../tunnel/networkmanag
 const FILE = `${PATHS.state}/networkmanager.json`;
 const KEYS = ['ipv4.dns-priority', 'ipv6.dns-priority'] as const;
 /**
- * Below zero the resolvers of all connections with a higher value are not asked
+ * A value below zero excludes the resolvers of all connections with a higher value
  * (nm-settings-nmcli(5)).
  */
 const EXCLUSIVE = '-50';
@@ -23,7 +23,7 @@ function isPriorities(texts: readonly (string | undefined)[]): texts is Prioriti
   );
 }
 
-/** @throws KillswitchError PROFILE with what NetworkManager said. */
+/** Runs nmcli and returns its output. @throws KillswitchError PROFILE with nmcli's message. */
 function nmcli(host: Host, args: readonly string[]): string {
   const { status, stdout, stderr } = host.run({ program: 'nmcli', args });
   if (status === 0) return stdout;
@@ -59,7 +59,7 @@ function setPriorities(host: Host, connection: ConnectionUuid, values: Prioritie
   ]);
 }
 
-/** What connections had before `makeDnsExclusive`. */
+/** Reads the priorities that connections had before `makeDnsExclusive`. */
 function readBefore(host: Host): ReadonlyMap<ConnectionUuid, Priorities> {
   const json = parseJson(host.read(FILE) ?? '');
   if (typeof json !== 'object' || json === null) return new Map();
@@ -87,23 +87,24 @@ function writeBefore(host: Host, before: ReadonlyMap<ConnectionUuid, Priorities>
 }
 
 /**
- * Has NetworkManager ask only this connection's resolvers while it is up, and keeps what it had.
- * Whether that changed anything.
- * @throws KillswitchError PROFILE when NetworkManager will not.
+ * Makes NetworkManager ask only this connection's resolvers while it is up, and keeps the previous
+ * priorities. Returns whether that changed anything.
+ * @throws KillswitchError PROFILE when NetworkManager refuses.
  */
 export function makeDnsExclusive(host: Host, connection: ConnectionUuid): boolean {
   const now = priorities(host, connection);
   if (now.every((each) => Number(each) < 0)) return false;
-  // Kept before the change: if we die in between, it can still be put back.
+  // Keep the previous values before the change: after a crash in between they can still be
+  // restored.
   writeBefore(host, new Map([...readBefore(host), [connection, now]]));
   setPriorities(host, connection, [EXCLUSIVE, EXCLUSIVE]);
   return true;
 }
 
 /**
- * Puts back what `makeDnsExclusive` found, unless somebody has changed it since. Whether that
- * changed anything.
- * @throws KillswitchError PROFILE when NetworkManager will not.
+ * Restores the priorities that `makeDnsExclusive` found, unless another program or person has
+ * changed them since. Returns whether that changed anything.
+ * @throws KillswitchError PROFILE when NetworkManager refuses.
  */
 export function restoreDns(host: Host, connection: ConnectionUuid): boolean {
   const before = new Map(readBefore(host));
@@ -116,7 +117,7 @@ export function restoreDns(host: Host, connection: ConnectionUuid): boolean {
   return ours;
 }
 
-/** Connections whose resolvers are exclusive because of us. */
+/** Lists the connections whose resolvers this product made exclusive. */
 export function exclusiveConnections(host: Host): readonly ConnectionUuid[] {
   return [...readBefore(host).keys()];
 }

@@ -6,14 +6,14 @@ import { isOfResolvconf, STRATEGIES, type StrategyName, type World } from './cho
 
 const NAMES = Object.keys(STRATEGIES) as readonly StrategyName[];
 
-/** The strategies that hold resolvers of ours now. */
+/** Returns the strategies that now hold resolvers set by this product. */
 export function strategiesInUse(host: Host): readonly StrategyName[] {
   return NAMES.filter((name) => STRATEGIES[name].inUse(host));
 }
 
 /**
- * One more program to run, so it is asked only where it counts. Debian's refuses the question,
- * openresolv and systemd's name themselves.
+ * Runs `resolvconf` to learn its kind: one more program, so only where the kind counts. Debian's
+ * refuses the question; openresolv and systemd's name themselves.
  */
 function resolvconfKind(host: Host): World['resolvconf'] {
   if (!host.has('resolvconf')) return undefined;
@@ -22,7 +22,7 @@ function resolvconfKind(host: Host): World['resolvconf'] {
   return /^systemd\b/.test(stdout) ? 'resolved' : 'debian';
 }
 
-/** What the choice may look at, on this machine. */
+/** Reads from this machine all that the choice may look at. */
 export function readWorld(host: Host, setting: Settings['resolver']): World {
   const [, sources = ''] =
     /^\s*hosts:([^#\n]*)/m.exec(readAnybodys(host, '/etc/nsswitch.conf')) ?? [];
