@@ -13,8 +13,8 @@ import { endsInside, quoted, words } from './profile-options.ts';
 const HOOK_LINES: readonly HookName[] = ['up', 'route-up', 'down'];
 
 /**
- * What a server may push and a client need not take, because it hides something or ends the client
- * for good; openvpn(8), "--pull-filter".
+ * Options that a server may push and a client need not accept, because they hide something or end
+ * the client for good; openvpn(8), "--pull-filter".
  */
 export const PULL_FILTERS: readonly string[] = [
   'setenv-safe',
@@ -30,39 +30,44 @@ export const PULL_FILTERS: readonly string[] = [
 ];
 
 /**
- * `up` is told the resolvers only when OpenVPN 2.7 sets them by no program of its own; clients
- * before it do not know the option (options.c).
+ * OpenVPN 2.7 tells `up` the resolvers only when no program of its own sets them. Earlier clients
+ * do not know the option (options.c).
  */
 const NO_DNS_UPDOWN = 'setenv opt dns-updown disable';
 
-/** Between the path of a hook and the command that it calls in turn. */
+/** Stands between the path of a hook and the command that it calls in turn. */
 export const THEN = '--then';
 
 const OPENS = `${BLOCK_OPENS}: "ovpn-killswitch detach" takes these lines out`;
-/** The profile's last line had no line break: `detach` takes away the one that we gave it. */
+/**
+ * Marks a profile whose last line had no line break: `detach` removes the one that `attach` added.
+ */
 const OPENS_JOINED = `${OPENS}, and the line break before them`;
 
 /** OpenVPN refuses a line of 256 bytes, its line break included (options.h, OPTION_LINE_SIZE). */
 const LONGEST_LINE = 254;
-/** OpenVPN takes so many words of a command, and leaves out what follows (options.h, MAX_PARMS). */
+/** OpenVPN takes this many words of a command, and drops the rest (options.h, MAX_PARMS). */
 const MOST_WORDS = 16;
 
 export interface AttachOptions {
-  /** Where the hooks lie. */
+  /** The folder of the hooks. */
   readonly folder: string;
-  /** Whether what `PULL_FILTERS` names is refused. */
+  /** Whether to refuse the options in `PULL_FILTERS`. */
   readonly harden: boolean;
 }
 
-/** A profile with our lines, or why it can have none: one line for each reason. */
+/** A profile with this product's lines, or why it can have none: one line for each reason. */
 export type Attached = { readonly text: string } | { readonly problems: readonly string[] };
 
-/** The lines of a text, each with its line break. */
+/** Splits a text into lines, each with its line break. */
 function linesOf(text: string): readonly string[] {
   return text.split(/(?<=\n)/);
 }
 
-/** Whether `attach` may have written a line: what somebody put between our markers is theirs. */
+/**
+ * Tells whether `attach` may have written a line: other lines between the markers belong to the
+ * person who put them there.
+ */
 function isOurs(line: string): boolean {
   const text = bareLine(line);
   return (
@@ -77,7 +82,8 @@ function isOurs(line: string): boolean {
 }
 
 /**
- * A profile without our lines: every byte that was there before `attach`, and what was added since.
+ * Removes this product's lines from a profile. Keeps every byte that was there before `attach`, and
+ * every line added since.
  */
 export function detach(text: string): string {
   if (markerDamage(text) !== undefined) return text;
@@ -95,14 +101,17 @@ export function detach(text: string): string {
     const joined = bareLine(opening) === OPENS_JOINED;
     const end = opening.endsWith('\r\n') ? /\r\n$/ : /\n$/;
     opening = undefined;
-    // Where something was added, the line break separates it from what stood above.
+    // After an added line, the line break stays: it separates that line from the text above.
     const nothingAdded = kept.length === before && index === lines.length - 1;
     if (joined && nothingAdded) kept.push((kept.pop() ?? '').replace(end, ''));
   }
   return kept.join('');
 }
 
-/** What a hook's line calls besides our hook; undefined when that is nothing. */
+/**
+ * Returns the command that a hook's line calls besides this product's hook; undefined when there is
+ * none.
+ */
 function others(hook: HookName, command: string | undefined, folder: string): string | undefined {
   if (command === undefined) return undefined;
   const [program, then, ...rest] = words(command);
@@ -110,7 +119,10 @@ function others(hook: HookName, command: string | undefined, folder: string): st
   return then === THEN && rest.length > 0 ? rest.map(quoted).join(' ') : undefined;
 }
 
-/** Our line for a hook, which calls in turn what the profile's own line calls. */
+/**
+ * Writes this product's line for a hook; the hook calls in turn the command of the profile's own
+ * line.
+ */
 function hookLine(
   hook: HookName,
   folder: string,
@@ -136,8 +148,8 @@ function hookLine(
 }
 
 /**
- * `down` at each restart is only worth it where nothing else tells of one, and where it still runs
- * with root and finds its files.
+ * Tells whether to run `down` at each restart: only where nothing else reports a restart, and where
+ * the hook still runs as root and finds its files.
  */
 function wantsUpRestart({ persistTun, upRestart, user, group, chroot }: ProfileFacts): boolean {
   return (
@@ -146,15 +158,16 @@ function wantsUpRestart({ persistTun, upRestart, user, group, chroot }: ProfileF
 }
 
 /**
- * A profile with our lines at its end, where they win over earlier ones; what the profile's own up,
- * down or route-up calls is called in turn. Attaching twice changes nothing. Without `down` in a
- * profile with `chroot`: OpenVPN would look for it in that folder and not start.
+ * Adds this product's lines at the end of a profile, where they win over earlier ones. The hooks
+ * call in turn the commands of the profile's own up, down or route-up. Attaching twice changes
+ * nothing. Writes no `down` into a profile with `chroot`: OpenVPN would look for it in that folder
+ * and not start.
  */
 export function attach(text: string, { folder, harden }: AttachOptions): Attached {
   const damage = markerDamage(text);
   if (damage !== undefined) return { problems: [`${damage}: take that line out by hand`] };
   const before = detach(text);
-  // It would swallow what follows it.
+  // An open block would swallow the lines after it.
   if (endsInside(before))
     return {
       problems: ['it ends inside an inline file or a <connection> block, and OpenVPN refuses it'],

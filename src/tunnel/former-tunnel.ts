@@ -12,7 +12,7 @@ export const FORMER_KINDS = ['reconnecting', 'ended', 'remembered'] as const;
 export type FormerKind = (typeof FORMER_KINDS)[number];
 
 /**
- * A tunnel that is not live: nothing passes through it, and what belonged to it stays shut
+ * A tunnel that is not live: nothing passes through it, and its networks and addresses stay shut
  * elsewhere.
  */
 export interface FormerTunnel {

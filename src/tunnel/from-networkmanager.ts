@@ -13,21 +13,23 @@ import { numbered } from './numbered.ts';
 import type { Refusal, Tunnel } from './tunnel.ts';
 
 /**
- * A route shorter than this stands for the default route and says nothing about which networks
- * belong to the tunnel.
+ * A shorter route stands for the default route and says nothing about which networks belong to the
+ * tunnel.
  */
 const SHORTEST_NETWORK = 8;
 
 type Refuse = (variable: string, value: string, why: string) => void;
 
-/** Every device has such an address by itself: it says nothing about where packets belong. */
+/**
+ * Tells whether a network is link-local: every device has such an address by itself, so it says
+ * nothing about where packets belong.
+ */
 function isLinkLocal(network: Network): boolean {
   return LINK_LOCAL_IPV6.some((each) => contains(each, network));
 }
 
 /**
- * What an address configuration (`VPN_IP4_…`, `IP6_…`) says; nm-dispatcher-utils.c,
- * construct_ip_items.
+ * Reads an address configuration (`VPN_IP4_…`, `IP6_…`); nm-dispatcher-utils.c, construct_ip_items.
  */
 function configuration(
   env: HookInput['env'],
@@ -71,8 +73,8 @@ function configuration(
 }
 
 /**
- * The VPN's own device. `vpn-down` after a crash names the uplink instead, and a VPN without a
- * device has none.
+ * Returns the VPN's own device. `vpn-down` after a crash names the uplink instead, and some VPNs
+ * have no device.
  */
 function vpnDevice({
   argv,
@@ -116,9 +118,9 @@ function refusals(): { readonly refused: readonly Refusal[]; readonly refuse: Re
 }
 
 /**
- * A call of NetworkManager's dispatcher as an event (NetworkManager-dispatcher(8)). A connection's
- * name is free text and is not looked at. What the VPN's server can set is taken only as far as it
- * parses; the rest is reported in `refused`.
+ * Parses a call of NetworkManager's dispatcher as an event (NetworkManager-dispatcher(8)). Ignores
+ * the connection's name, which is free text. Keeps a value that the VPN's server can set only if it
+ * parses, and reports the others in `refused`.
  */
 export function readNetworkManagerCall(input: HookInput): NetworkManagerEvent {
   const { argv, env } = input;
@@ -138,7 +140,7 @@ export function readNetworkManagerCall(input: HookInput): NetworkManagerEvent {
     case 'up':
     case 'down': {
       const device = parseInterfaceName(name);
-      // A VPN's device is not NetworkManager's own: it was made outside, by the plugin.
+      // NetworkManager counts a VPN's device as external: its plugin made it.
       if (device === undefined || env['CONNECTION_EXTERNAL'] !== '1') return { kind: 'other' };
       if (action === 'down') return { kind: 'device-down', device };
       const { refused, refuse } = refusals();

@@ -8,22 +8,22 @@ import { numbered } from './numbered.ts';
 import { pushedResolvers } from './pushed-resolvers.ts';
 import type { Refusal, Refuse } from './tunnel.ts';
 
-/** What OpenVPN gives a hook: its arguments after `$0`, and its environment. */
+/** The input that OpenVPN gives a hook: its arguments after `$0`, and its environment. */
 export interface HookInput {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /**
- * A pushed route shorter than this stands for the default route (`0.0.0.0/1`, `::/3`, `fc00::/7`:
- * OpenVPN's redirect-gateway, route.c) and says nothing about which networks belong to the tunnel.
+ * A shorter pushed route stands for the default route (`0.0.0.0/1`, `::/3`, `fc00::/7`: OpenVPN's
+ * redirect-gateway, route.c). It says nothing about which networks belong to the tunnel.
  */
 const SHORTEST_NETWORK = 8;
 
 /**
  * The reasons for which OpenVPN always ends, as `down` has them in `signal`: all of them raise
- * SIGTERM or SIGINT (sig.c, forward.c, ping.c, push.c). Others, of which there are many, restart
- * it, or may, as `auth-failure` with auth-retry; the end of the process then tells.
+ * SIGTERM or SIGINT (sig.c, forward.c, ping.c, push.c). The many others restart it, or may, like
+ * `auth-failure` with auth-retry; there the end of the process tells.
  */
 const ENDINGS: ReadonlySet<string> = new Set([
   'sigterm',
@@ -36,8 +36,8 @@ const ENDINGS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * `dev` is set in up, route-up and down (options.c); the arguments name it too, and both must
- * agree.
+ * Reads the device from `dev`, set in up, route-up and down (options.c). The arguments name it too,
+ * and both must agree.
  */
 function deviceOf(
   { argv, env }: HookInput,
@@ -62,12 +62,12 @@ function transportOf(proto: string): Transport | undefined {
 }
 
 /**
- * `trusted_ip`, `trusted_ip6` and `trusted_port` come from the socket (socket.c); with a static key
- * they are missing and the only remote tells. The transport in use is in no variable: it is known
- * when every entry on this port has the same one, and never since OpenVPN 2.7, whose `proto_1`
- * belongs to the local address and stays "udp" for `remote HOST 443 tcp` (options.c,
- * setenv_local_entry). 2.7 always says `local_port_1`; an older client says it only without
- * `nobind`.
+ * Reads the peer. `trusted_ip`, `trusted_ip6` and `trusted_port` come from the socket (socket.c).
+ * With a static key they are missing, and the only remote tells.
+ * No variable holds the transport in use. It is known when every entry on this port has the same
+ * one. Since OpenVPN 2.7 it never is: there `proto_1` belongs to the local address and stays "udp"
+ * for `remote HOST 443 tcp` (options.c, setenv_local_entry). 2.7 always sets `local_port_1`; an
+ * older client sets it only without `nobind`.
  */
 function peerOf(env: HookInput['env'], refuse: Refuse): Peer | undefined {
   const protoIsLocal = env['local_port_1'] !== undefined;
@@ -84,7 +84,7 @@ function peerOf(env: HookInput['env'], refuse: Refuse): Peer | undefined {
   const address = parseAddress(hostText);
   const port = parsePort(portText);
   if (address === undefined || !isUnicast(address) || port === undefined) {
-    // A host name is no mistake: without `trusted_ip` there is just nothing to learn from it.
+    // A host name is no mistake: without `trusted_ip` it just tells nothing.
     if (trusted !== undefined)
       refuse('trusted_ip', `${hostText} ${portText}`, 'not the address and port of a host');
     return undefined;
@@ -119,8 +119,8 @@ function addressesOf(env: HookInput['env'], refuse: Refuse): readonly Address[] 
 }
 
 /**
- * The networks of the tunnel's own addresses, and the routes into it: not those through the LAN's
- * gateway.
+ * Reads the networks of the tunnel's own addresses, and the routes into it. Leaves out routes
+ * through the LAN's gateway.
  */
 function networksOf(env: HookInput['env'], refuse: Refuse): readonly Network[] {
   const networks: Network[] = [];
@@ -161,9 +161,9 @@ function networksOf(env: HookInput['env'], refuse: Refuse): readonly Network[] {
 }
 
 /**
- * OpenVPN's arguments and environment as a HookEvent (openvpn(8), "Script and environmental
- * variables"). Nothing the server can set is trusted: a value that does not parse is left out and
- * reported in `refused`; without a usable device the event is `unreadable`.
+ * Parses OpenVPN's arguments and environment as a HookEvent (openvpn(8), "Script and environmental
+ * variables"). Trusts no value that the server can set: leaves out a value that does not parse, and
+ * reports it in `refused`. Without a usable device the event is `unreadable`.
  */
 export function readOpenvpnHook(hook: HookName, input: HookInput): HookEvent {
   const named = deviceOf(input, hook);

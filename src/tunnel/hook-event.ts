@@ -10,8 +10,8 @@ export type HookName = 'up' | 'down' | 'route-up';
 export type DaemonPid = number;
 
 /**
- * Who OpenVPN really talks to. `transports` is empty when its environment does not tell which one
- * it uses.
+ * The peer that OpenVPN really talks to. `transports` is empty when its environment does not tell
+ * which one it uses.
  */
 export interface Peer {
   readonly address: Address;
@@ -19,7 +19,7 @@ export interface Peer {
   readonly transports: readonly Transport[];
 }
 
-/** What a hook was told, as a value. */
+/** A call of a hook, as a value. */
 export type HookEvent =
   | {
       readonly kind: 'tunnel-up';
@@ -27,14 +27,13 @@ export type HookEvent =
       readonly peer: Peer | undefined;
       readonly daemon: DaemonPid | undefined;
       /**
-       * OpenVPN's first `--config`, as it was given: mostly relative to the folder that OpenVPN
-       * runs in.
+       * OpenVPN's first `--config`, as given: mostly relative to the folder that OpenVPN runs in.
        */
       readonly config?: string;
       readonly refused: readonly Refusal[];
       /**
-       * OpenVPN has connected again over a device that it never closed. The routes into it are
-       * still there, and it names none of them.
+       * OpenVPN has reconnected over a device that it never closed. The routes into it still exist,
+       * and OpenVPN names none of them.
        */
       readonly kept: boolean;
     }
@@ -44,12 +43,16 @@ export type HookEvent =
    */
   | { readonly kind: 'tunnel-waiting'; readonly device: InterfaceName }
   /**
-   * It is closed. `reconnects` unless OpenVPN said that it ends: then it makes the tunnel again.
+   * The tunnel is closed. `reconnects` unless OpenVPN said that it ends: then OpenVPN makes the
+   * tunnel again.
    */
   | { readonly kind: 'tunnel-down'; readonly device: InterfaceName; readonly reconnects: boolean }
   | { readonly kind: 'unreadable'; readonly why: string };
 
-/** The endpoints of a peer; when OpenVPN told no transport, those already `known`, else both. */
+/**
+ * Returns the endpoints of a peer; when OpenVPN told no transport, those already `known`, else
+ * both.
+ */
 export function peerEndpoints(
   peer: Peer | undefined,
   known: readonly Endpoint[],

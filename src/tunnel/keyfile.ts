@@ -1,12 +1,12 @@
-/** Groups of a keyfile: their keys and values. */
+/** The groups of a keyfile, with their keys and values. */
 export type Keyfile = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
 const ESCAPES: Readonly<Record<string, string>> = { s: ' ', n: '\n', t: '\t', r: '\r', '\\': '\\' };
 
 /**
- * A keyfile as GLib reads it (Desktop Entry Specification; nm-settings-keyfile(5)): `[group]`,
- * `key=value`, `#` comments. Groups of one name are one, and of two equal keys the last counts. A
- * line that is none of these is left out.
+ * Parses a keyfile as GLib does (Desktop Entry Specification; nm-settings-keyfile(5)): `[group]`,
+ * `key=value`, `#` comments. Merges groups of one name; of two equal keys the last counts. Skips
+ * any other line.
  */
 export function readKeyfile(text: string): Keyfile {
   const groups = new Map<string, Map<string, string>>();

@@ -2,10 +2,13 @@ import type { Branded } from '../net/brand.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import type { Refusal, Tunnel } from './tunnel.ts';
 
-/** What NetworkManager knows a connection by, whatever its name and its device are. */
+/** NetworkManager's identifier of a connection, whatever its name and its device are. */
 export type ConnectionUuid = Branded<string, 'ConnectionUuid'>;
 
-/** RFC 9562, in lower case; without hyphens and longer as old versions made them. */
+/**
+ * Accepts RFC 9562 in either case and returns it in lower case; also the longer form without
+ * hyphens that old versions made.
+ */
 export function parseConnectionUuid(text: string): ConnectionUuid | undefined {
   return /^[0-9a-f-]{32,40}$/i.test(text) ? (text.toLowerCase() as ConnectionUuid) : undefined;
 }
@@ -15,11 +18,11 @@ interface VpnUp {
   readonly connection: ConnectionUuid;
   /** The connection's keyfile; undefined where NetworkManager does not name it. */
   readonly file: string | undefined;
-  /** `vpn-up`, which says again what `vpn-pre-up` said. */
+  /** True for `vpn-up`, which repeats `vpn-pre-up`. */
   readonly again: boolean;
 }
 
-/** What a call of NetworkManager's dispatcher says, as a value. */
+/** A call of NetworkManager's dispatcher, as a value. */
 export type NetworkManagerEvent =
   /**
    * A VPN's device is there, with its addresses: `vpn-pre-up`, for which NetworkManager waits, and
@@ -32,10 +35,10 @@ export type NetworkManagerEvent =
     })
   /** A VPN without a device that a rule could match: some kinds have none. */
   | (VpnUp & { readonly kind: 'vpn-without-device'; readonly why: string })
-  /** It ends: `vpn-pre-down`, `vpn-down`. Its device is not told reliably. */
+  /** It ends: `vpn-pre-down`, `vpn-down`. NetworkManager does not name its device reliably. */
   | { readonly kind: 'vpn-down'; readonly connection: ConnectionUuid }
   /**
-   * A device that NetworkManager did not make has its addresses: also a VPN's that comes back by
+   * A device that NetworkManager did not make has its addresses: also a VPN's that reconnects by
    * itself.
    */
   | {

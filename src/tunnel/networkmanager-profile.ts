@@ -13,9 +13,9 @@ const DEFAULT_PORT = '1194';
 /** A VPN connection that NetworkManager keeps. */
 export interface VpnConnection {
   readonly uuid: ConnectionUuid;
-  /** What people call it: free text. */
+  /** Its name for people: free text. */
   readonly name: string;
-  /** Where it connects to; undefined when another plugin than OpenVPN's runs it. */
+  /** The servers it connects to; undefined when another plugin than OpenVPN's runs it. */
   readonly profile: Profile | undefined;
 }
 
@@ -26,18 +26,18 @@ interface RemoteText {
 }
 
 const isIpv6 = (text: string) => parseAddress(text)?.family === 'ipv6';
-/** An address may stand in brackets. */
+/** Takes the brackets off an IPv6 address. */
 const bare = (host: string) =>
   host.replace(/^\[(.*)\]$/, (all, inner: string) => (isIpv6(inner) ? inner : all));
 
-/** Takes what stands behind the last colon away, unless that colon is part of an IPv6 address. */
+/** Splits a text at its last colon; undefined when that colon is part of an IPv6 address. */
 function split(text: string): readonly [head: string, tail: string] | undefined {
   const at = text.lastIndexOf(':');
   return at < 0 || isIpv6(bare(text)) ? undefined : [text.slice(0, at), text.slice(at + 1)];
 }
 
 /**
- * `HOST[:PORT[:PROTO]]`; an empty part is as if it were not there (shared/utils.c,
+ * Parses `HOST[:PORT[:PROTO]]`; an empty part counts as missing (shared/utils.c,
  * nmovpn_remote_parse).
  */
 function remoteText(text: string): RemoteText {
@@ -50,7 +50,8 @@ function remoteText(text: string): RemoteText {
 }
 
 /**
- * The remotes of a connection's `vpn.data` (shared/nm-service-defines.h); with a proxy, the proxy.
+ * Reads the remotes of a connection's `vpn.data` (shared/nm-service-defines.h); with a proxy, the
+ * proxy.
  */
 function remotesOf(data: ReadonlyMap<string, string>): readonly Remote[] {
   const value = (key: string) => data.get(key) || undefined;
@@ -82,8 +83,8 @@ function profileOf(keyfile: Keyfile): Profile | undefined {
 }
 
 /**
- * The VPN connection that a keyfile describes (nm-settings-keyfile(5)); undefined when it describes
- * something else.
+ * Parses the VPN connection that a keyfile describes (nm-settings-keyfile(5)); undefined when it
+ * describes another kind of connection.
  */
 export function readVpnConnection(text: string): VpnConnection | undefined {
   const keyfile = readKeyfile(text);

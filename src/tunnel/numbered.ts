@@ -1,7 +1,7 @@
 /**
- * Values of `PREFIX1`, `PREFIX2`, … of an environment: OpenVPN counts from 1 without gaps. What a
- * PUSH_UPDATE of 2.7 brings it counts from 0 (seen with 2.7.8: foreign_option_0), and so does
- * NetworkManager all of its own.
+ * Yields the values of `PREFIX1`, `PREFIX2`, … of an environment: OpenVPN counts from 1 without
+ * gaps. It counts the values of a 2.7 PUSH_UPDATE from 0 (seen with 2.7.8: foreign_option_0), and
+ * NetworkManager counts all of its own from 0.
  */
 export function* numbered(
   env: Readonly<Record<string, string | undefined>>,

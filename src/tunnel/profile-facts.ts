@@ -2,30 +2,31 @@ import type { HookName } from './hook-event.ts';
 import { options } from './profile-options.ts';
 
 /**
- * What decides how a profile's hooks run and when. Of an option given twice OpenVPN takes the last.
+ * The options that decide how and when a profile's hooks run. Of an option given twice OpenVPN
+ * takes the last.
  */
 export interface ProfileFacts {
-  /** The commands of hooks that are there, each as one text, as the line gives it. */
+  /** The commands of the hooks that the profile names, each as one text, as its line gives it. */
   readonly commands: Readonly<Partial<Record<HookName, string>>>;
   /** 1 when the profile does not say. */
   readonly scriptSecurity: number;
   /** The accounts OpenVPN changes to after it has started. */
   readonly user: string | undefined;
   readonly group: string | undefined;
-  /** The folder OpenVPN takes for its root after it has started. */
+  /** The folder that OpenVPN takes for its root after it has started. */
   readonly chroot: string | undefined;
   readonly persistTun: boolean;
-  /** What OpenVPN 2.7 sets resolvers by: `force`, `disable` or a program. */
+  /** How OpenVPN 2.7 sets resolvers: `force`, `disable` or a program. */
   readonly dnsUpdown: string | undefined;
   readonly upRestart: boolean;
   /** Commands that a plugin which keeps root runs when the tunnel ends. */
   readonly downRoot: readonly string[];
   readonly remoteRandom: boolean;
-  /** Whether a new word is put before the host name at each connect. */
+  /** Whether OpenVPN puts a new label before the host name at each connect. */
   readonly remoteRandomHostname: boolean;
-  /** Whether the server's options are taken: `client` or `pull`. */
+  /** Whether the client takes the server's options: `client` or `pull`. */
   readonly pulls: boolean;
-  /** What the server's options must not begin with. */
+  /** Beginnings of server options that the profile refuses. */
   readonly filtered: readonly string[];
   /** Other files whose options belong to the profile. */
   readonly configs: readonly string[];
@@ -45,8 +46,8 @@ export function readProfileFacts(text: string): ProfileFacts {
     const [name = '', first = ''] = option;
     if (name === '<connection>' || name === '</connection>') block = name === '<connection>';
     if (name === 'socks-proxy') socksProxy = true;
-    // What a <connection> block may hold says where to connect to, and nothing about hooks
-    // (options.c, OPT_P_CONNECTION).
+    // A <connection> block says where to connect to, and nothing about hooks (options.c,
+    // OPT_P_CONNECTION).
     if (block) continue;
     last.set(name, first);
     all.push(option);

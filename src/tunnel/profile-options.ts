@@ -1,12 +1,12 @@
-/** What isspace(3) calls a blank; JavaScript's own class has more. */
+/** The blanks of isspace(3); JavaScript's own class has more. */
 const BLANK = /[ \t\n\v\f\r]/;
 
 /**
- * The words of one line, as OpenVPN's `parse_line` cuts them (options_parse.c): blanks separate,
- * `#` and `;` at the start of a word end the line, a quote at the start of a word groups up to the
- * next one, and a backslash takes a blank, a quotation mark or a backslash as it is, except within
- * single quotes. A line that OpenVPN refuses (quotes that do not close, another character after a
- * backslash) yields nothing.
+ * Cuts one line into words, as OpenVPN's `parse_line` does (options_parse.c). Blanks separate
+ * words, and `#` or `;` at the start of a word ends the line. A quote at the start of a word groups
+ * up to the next one. Outside single quotes, a backslash escapes a blank, a quotation mark or a
+ * backslash. Returns nothing for a line that OpenVPN refuses: unclosed quotes, or another character
+ * after a backslash.
  */
 export function words(line: string): readonly string[] {
   const found: string[] = [];
@@ -43,15 +43,15 @@ export function words(line: string): readonly string[] {
   return word === undefined ? found : [...found, word];
 }
 
-/** A word that `words` reads back as it is. */
+/** Quotes a word so that `words` reads it back unchanged. */
 export function quoted(word: string): string {
   if (/^[^\s"'\\#;][^\s\\]*$/.test(word)) return word;
   return word.includes("'") ? `"${word.replace(/["\\]/g, '\\$&')}"` : `'${word}'`;
 }
 
 /**
- * `setenv opt OPTION …` is the option, except that OpenVPN goes on without one that it does not
- * know (options.c, add_option).
+ * Unwraps `setenv opt OPTION …`: the same as the option, except that OpenVPN goes on without one
+ * that it does not know (options.c, add_option).
  */
 function withoutOpt(option: readonly string[]): readonly string[] {
   const [name, first, ...rest] = option;
@@ -59,9 +59,9 @@ function withoutOpt(option: readonly string[]): readonly string[] {
 }
 
 /**
- * The options of a profile in order, without inline files (`<ca>…</ca>`); a `<connection>` block
- * opens and closes with its tags. As in OpenVPN (read_inline_file) a closing tag need only be how a
- * line starts.
+ * Yields the options of a profile in order, without inline files (`<ca>…</ca>`). Yields the tags
+ * that open and close a `<connection>` block. As in OpenVPN (read_inline_file), a line that only
+ * starts with a closing tag closes too.
  */
 export function* options(text: string): Generator<readonly string[]> {
   let block = false;
@@ -90,7 +90,7 @@ export function* options(text: string): Generator<readonly string[]> {
   }
 }
 
-/** Whether a profile ends in an inline file or a block that is not closed. */
+/** Tells whether a profile ends inside an inline file or a block. */
 export function endsInside(text: string): boolean {
   const mark = 'end-of-profile';
   let block = false;

@@ -3,7 +3,7 @@ import { type Profile, remoteName } from './profile.ts';
 import type { ProfileFacts } from './profile-facts.ts';
 import { words } from './profile-options.ts';
 
-/** Something in a profile that would hurt: what happens, and what to write or take out. */
+/** A problem in a profile: what happens, and what to write or take out. */
 export interface Warning {
   readonly what: string;
   readonly fix: string;
@@ -12,10 +12,10 @@ export interface Warning {
 export interface WarnedProfile {
   readonly profile: Profile;
   readonly facts: ProfileFacts;
-  /** Where the hooks lie. */
+  /** The folder of the hooks. */
   readonly folder: string;
   readonly harden: boolean;
-  /** How many addresses are known for a name; without it none is. */
+  /** How many addresses are known for each name; missing when none is known. */
   readonly addresses?: ReadonlyMap<string, number>;
 }
 
@@ -59,7 +59,7 @@ function deadLoopWarning({
   addresses,
 }: WarnedProfile): readonly Warning[] {
   const hosts = new Set(remotes.map(({ host }) => host));
-  // Each address behind a name is a server to OpenVPN.
+  // OpenVPN counts each address behind a name as a server.
   const servers = [...hosts].reduce(
     (count, host) => count + Math.max(1, addresses?.get(host.toLowerCase()) ?? 1),
     0,
@@ -120,7 +120,9 @@ function socksWarning({
   ];
 }
 
-/** Scripts that Debian and others ship to set resolvers, which ours does by itself. */
+/**
+ * Scripts that Debian and others ship to set resolvers; this product's hook sets them by itself.
+ */
 const DNS_SCRIPTS = /\/(update-resolv-conf|update-systemd-resolved)(\.sh)?$/;
 
 function dnsScriptWarning({ facts: { commands } }: WarnedProfile): readonly Warning[] {
@@ -147,7 +149,7 @@ function pushWarning({ facts: { pulls, filtered }, harden }: WarnedProfile): rea
   ];
 }
 
-/** What in a profile would hurt once it is attached, the worst first. */
+/** Lists the problems that a profile has once it is attached, the worst first. */
 export function warningsOf(warned: WarnedProfile): readonly Warning[] {
   return [
     chrootWarning,

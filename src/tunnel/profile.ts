@@ -8,20 +8,18 @@ import { writtenPort } from '../net/written-port.ts';
 import { options } from './profile-options.ts';
 
 /**
- * One place a profile may connect to: with a proxy, the proxy. `host` is as written: an address or
- * a name.
+ * One server that a profile may connect to: with a proxy, the proxy. `host` is as written: an
+ * address or a name.
  */
 export interface Remote {
   readonly host: string;
   readonly port: string;
   readonly transport: Transport;
-  /**
-   * The only family whose addresses OpenVPN takes for it (`udp4`, `tcp6`, …); without it either.
-   */
+  /** The only family whose addresses OpenVPN uses for it (`udp4`, `tcp6`, …); without it either. */
   readonly family?: Family;
 }
 
-/** What the kill switch needs to know of a profile (.ovpn, .conf). */
+/** The facts that the kill switch needs from a profile (.ovpn, .conf). */
 export interface Profile {
   readonly remotes: readonly Remote[];
   /** The account OpenVPN changes to after it has started: `user`. */
@@ -33,7 +31,7 @@ interface Proxy {
   readonly port: string;
 }
 
-/** What applies to a connection (OpenVPN's struct connection_entry). */
+/** The options of one connection (OpenVPN's struct connection_entry). */
 interface Connection {
   readonly host: string | undefined;
   readonly port: string;
@@ -46,7 +44,7 @@ function transportOf(proto: string): Transport {
   return proto.startsWith('tcp') ? 'tcp' : 'udp';
 }
 
-/** The family that `udp4`, `tcp6-client` and the like name. */
+/** Returns the family that `udp4`, `tcp6-client` and the like name. */
 export function familyOf(proto: string): Pick<Remote, 'family'> {
   const [, digit] = /^(?:udp|tcp)([46])/.exec(proto) ?? [];
   if (digit === undefined) return {};
@@ -56,7 +54,7 @@ export function familyOf(proto: string): Pick<Remote, 'family'> {
 function remoteOf({ host, port, proto, httpProxy, socksProxy }: Connection): readonly Remote[] {
   if (host === undefined) return [];
   const proxy = httpProxy ?? socksProxy;
-  // The family counts for the server alone: OpenVPN reaches a proxy by either.
+  // The family applies to the server alone: OpenVPN reaches a proxy by either.
   return [
     proxy === undefined
       ? { host, port, transport: transportOf(proto), ...familyOf(proto) }
@@ -65,7 +63,7 @@ function remoteOf({ host, port, proto, httpProxy, socksProxy }: Connection): rea
 }
 
 /**
- * With `http-proxy-override` the TCP remotes alone are left, by that proxy, if there is one
+ * Applies `http-proxy-override`: keeps the TCP remotes alone, by that proxy, if there is one
  * (options.c, options_postprocess_http_proxy_override).
  */
 function overridden(
@@ -78,11 +76,11 @@ function overridden(
 }
 
 /**
- * Reads the options that say where OpenVPN connects to and as whom it runs. `remote HOST [PORT]
- * [PROTO]`; port 1194 and UDP by default. Precedence as in options.c: outside of blocks the words
- * of `remote` win over `port` and `proto`, wherever these stand; a `<connection>` block starts with
- * what stood above it, and in it the last word wins. `proto-force` leaves out the remotes of the
- * other transport.
+ * Reads the options that say where OpenVPN connects to and which account it runs as. `remote HOST
+ * [PORT] [PROTO]`; port 1194 and UDP by default. Precedence as in options.c: outside of blocks the
+ * words of `remote` win over `port` and `proto`, wherever these stand. A `<connection>` block
+ * starts with the options above it; inside, the last word wins. `proto-force` leaves out the
+ * remotes of the other transport.
  */
 export function readProfile(text: string): Profile {
   const remotes: {
@@ -166,8 +164,8 @@ export function readProfile(text: string): Profile {
 }
 
 /**
- * The endpoint of a remote that is a literal address of the family that counts; an IPv4 address
- * written as IPv6 leaves as IPv4.
+ * Returns the endpoint of a remote that is a literal address of its required family. An IPv4
+ * address written as IPv6 leaves as IPv4.
  */
 function literalEndpoint({
   host,
@@ -185,13 +183,13 @@ function literalEndpoint({
 }
 
 /**
- * The endpoints of remotes that are literal addresses; `unreachedRemotes` says what is left out.
+ * Returns the endpoints of remotes that are literal addresses; `unreachedRemotes` lists the others.
  */
 export function literalEndpoints(profile: Profile): readonly Endpoint[] {
   return distinctEndpoints(profile.remotes.flatMap((remote) => literalEndpoint(remote) ?? []));
 }
 
-/** A remote that is a host's name, and its port; undefined for any other. */
+/** Returns the name and port of a remote that is a host's name; undefined for any other. */
 export function remoteName({
   host,
   port: portText,
@@ -202,7 +200,7 @@ export function remoteName({
     : { name, port };
 }
 
-/** A remote that the rules let nobody reach, and why. */
+/** A remote that the rules let no packet reach, and why. */
 export interface UnreachedRemote {
   readonly remote: Remote;
   readonly why: string;
@@ -223,8 +221,8 @@ function unreachedWhy(remote: Remote): string | undefined {
 }
 
 /**
- * The remotes of a profile that come to no endpoint and no name: OpenVPN does not reach them while
- * the machine is locked.
+ * Lists the remotes of a profile that give neither an endpoint nor a name: OpenVPN cannot reach
+ * them while the machine is locked.
  */
 export function unreachedRemotes({ remotes }: Profile): readonly UnreachedRemote[] {
   return remotes.flatMap((remote) => {
@@ -233,7 +231,7 @@ export function unreachedRemotes({ remotes }: Profile): readonly UnreachedRemote
   });
 }
 
-/** A remote that nobody reaches while the machine is locked, in one line. */
+/** Describes, in one line, a remote that OpenVPN cannot reach while the machine is locked. */
 export function unreachedText(
   path: string,
   { remote: { host, port, transport }, why }: UnreachedRemote,

@@ -6,15 +6,15 @@ import type { Refuse } from './tunnel.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** No client asks more than a few, and each is a rule: a server can push thousands. */
+/** No client asks more than a few, and each needs a rule: a server can push thousands. */
 const MOST_RESOLVERS = 8;
-/** Each one is asked for when a short name is not found. */
+/** The system asks for each domain when a short name is not found. */
 const MOST_DOMAINS = 32;
 
-/** What one resolver is besides its address. */
+/** The properties of a resolver besides its address. */
 type Asking = Pick<Resolver, 'transport' | 'dnssec' | 'serverName'>;
 
-/** Keeps what is new until there are `most`, and refuses the rest in one line. */
+/** Keeps new items until there are `most`, and refuses the rest in one line. */
 function collect<Item>(most: number, what: string, refuse: Refuse) {
   const kept = new Map<string, Item>();
   let first: string | undefined;
@@ -62,11 +62,11 @@ function askingOf(env: Environment, server: number, refuse: Refuse): Asking | un
 }
 
 /**
- * What the server pushed about DNS: `dns_server_N_*` and `dns_search_domain_N` (since OpenVPN 2.6),
- * and `foreign_option_N`. Where a `dns server` is named OpenVPN takes no `dhcp-option DNS`
- * (options.c, dhcp_options_postprocess_dns): it then holds the same addresses without their ports.
- * Servers that answer for certain domains alone come last. Each value that does not parse is
- * refused by itself.
+ * Reads the DNS servers and domains that the server pushed: `dns_server_N_*` and
+ * `dns_search_domain_N` (since OpenVPN 2.6), and `foreign_option_N`. Where a `dns server` is named,
+ * OpenVPN takes no `dhcp-option DNS` (options.c, dhcp_options_postprocess_dns): it then holds the
+ * same addresses without their ports. Puts servers for certain domains alone last. Refuses each
+ * value that does not parse by itself.
  */
 export function pushedResolvers(env: Environment, refuse: Refuse): Resolvers {
   const general = collect<Resolver>(MOST_RESOLVERS, 'resolvers', refuse);
@@ -101,7 +101,7 @@ export function pushedResolvers(env: Environment, refuse: Refuse): Resolvers {
         variable: `dns_server_${n}_port_${index}`,
         value: env[`dns_server_${n}_port_${index}`],
       };
-      // The rules know DNS by its ports.
+      // The rules recognize DNS by its ports.
       const usual = asking.transport === 'tls' ? '853' : '53';
       if (port.value !== undefined && port.value !== usual)
         refuse(port.variable, `${value} ${port.value}`, `not port ${usual}`);

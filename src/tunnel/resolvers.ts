@@ -5,8 +5,8 @@ import type { HostName } from '../net/host-name.ts';
 export type Dnssec = 'yes' | 'optional' | 'no';
 
 /**
- * A DNS server, and how it is to be asked where its pusher said so: in plain when `transport` is
- * missing.
+ * A DNS server, and how to ask it where the server that pushed it said so: in plain when
+ * `transport` is missing.
  */
 export type Resolver = Address & {
   /** DNS over TLS (RFC 7858). */
@@ -16,10 +16,10 @@ export type Resolver = Address & {
   readonly serverName?: HostName;
 };
 
-/** Who answers names through a tunnel. */
+/** The resolvers that answer names through a tunnel. */
 export interface Resolvers {
-  /** The preferred first. */
+  /** In order of preference. */
   readonly resolvers: readonly Resolver[];
-  /** Domains in which short names are looked for. */
+  /** Domains in which short names are looked up. */
   readonly searchDomains: readonly HostName[];
 }

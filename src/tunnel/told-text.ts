@@ -1,15 +1,16 @@
 import type { HookInput } from './from-openvpn.ts';
 
 /**
- * How the names of all variables begin that a rule depends on; others may hold secrets. For RegExp
- * and for the extended expressions of grep(1) alike.
+ * Matches the beginning of each variable that a rule depends on; others may hold secrets. RegExp
+ * and the extended expressions of grep(1) read it alike.
  */
 export const TOLD =
   '^(dev|config|daemon_pid|local_port|script_context|trusted|remote|proto|ifconfig|route|net_gateway|foreign|dns)';
 
 /**
- * What rules depend on of all that OpenVPN tells a hook, as proc(5) has it in `environ`: the same
- * for `up` and `route-up` of one connection. src/launch/route-up.sh makes the same text.
+ * Returns, of all that OpenVPN tells a hook, the variables that rules depend on, in the form of
+ * `environ` in proc(5). The text is the same for `up` and `route-up` of one connection.
+ * src/launch/route-up.sh makes the same text.
  */
 export function toldText(env: HookInput['env']): string {
   let text = '';

@@ -10,26 +10,26 @@ export interface Tunnel {
   /** The tunnel's interface. */
   readonly device: InterfaceName;
   /**
-   * Where its encrypted packets go now; several when OpenVPN does not say which transport it uses,
+   * Where its encrypted packets go now. Several when OpenVPN does not say which transport it uses;
    * none when it does not say the peer.
    */
   readonly endpoints: readonly Endpoint[];
-  /** Our own addresses inside. */
+  /** This machine's addresses inside the tunnel. */
   readonly addresses: readonly Address[];
-  /** The DNS servers that the server pushed, the preferred first. */
+  /** The DNS servers that the server pushed, in order of preference. */
   readonly resolvers: readonly Resolver[];
-  /** Domains in which short names are looked for; none when it is missing. */
+  /** Domains in which short names are looked up; none when it is missing. */
   readonly searchDomains?: readonly HostName[];
-  /** Networks the server routed into it, without what stands for the default route. */
+  /** Networks that the server routed into it, without routes that stand for the default route. */
   readonly networks: readonly Network[];
   /**
-   * Whether the kernel itself makes the encrypted packets (data channel offload): they then carry
+   * Whether the kernel itself makes the encrypted packets (data channel offload). They then carry
    * the account of the program whose packet they hold, or none.
    */
   readonly offloaded?: boolean;
 }
 
-/** What a person is told of a tunnel whose packets the kernel makes. */
+/** Tells a person that the kernel makes a tunnel's packets. */
 export function offloadText({ device }: Pick<Tunnel, 'device'>): string {
   return `${device}: data channel offload is in use: the kernel sends the VPN's packets, and the rules know them by the device`;
 }
