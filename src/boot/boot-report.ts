@@ -8,7 +8,7 @@ import { enabledStrategy } from './enabled-strategy.ts';
 import { planBoot } from './plan-boot.ts';
 import { parseSysctls, SYSCTL_FILE } from './sysctl.ts';
 
-/** What loads the base rules at boot, and what is wrong with that. */
+/** Which strategy loads the base rules at boot, and its problems. */
 export interface BootReport {
   /** undefined: nothing. */
   readonly strategy: BootStrategy | undefined;
@@ -32,7 +32,10 @@ export function readBoot(host: Host): BootReport {
   };
 }
 
-/** A network manager that is told to use IPv6 on a card switches it on there. */
+/**
+ * Lists kernel settings whose value changed: a network manager told to use IPv6 on a card switches
+ * it on there.
+ */
 function changedSysctls(host: Host, text: string): readonly string[] {
   return parseSysctls(text).flatMap(({ key, value }) => {
     const now = host.read(`/proc/sys/${key}`)?.trim();

@@ -6,7 +6,10 @@ import type { BootMachine } from './boot-strategy.ts';
 import type { BootWorld } from './choose.ts';
 import { PLUGINS } from './netfilter-persistent.ts';
 
-/** What will run an image or a chroot; nobody knows of a container that no init system runs. */
+/**
+ * Tells which init system will run an image or a chroot; undefined in a container that no init
+ * system runs.
+ */
 function initOfImage(host: Host): BootWorld['init'] {
   if (!isApart(host)) return undefined;
   if (host.place('/sbin/init')?.endsWith('/systemd') === true) return 'systemd';
@@ -14,8 +17,8 @@ function initOfImage(host: Host): BootWorld['init'] {
 }
 
 /**
- * What the choice may look at, on this machine. The two folders are how systemd and OpenRC tell
- * themselves (sd_booted(3)).
+ * Reads from this machine all that the choice may look at. systemd and OpenRC recognize themselves
+ * by the same two folders (sd_booted(3)).
  */
 export function readBootWorld(host: Host): BootWorld {
   return {

@@ -8,13 +8,13 @@ import { systemd } from './systemd.ts';
 
 /** All the choice may look at. */
 export interface BootWorld {
-  /** What started this machine. */
+  /** The init system that started this machine. */
   readonly init: 'systemd' | 'openrc' | undefined;
-  /** What is installed, whether it runs or not. */
+  /** Whether each is installed, running or not. */
   readonly has: Readonly<Record<Exclude<StrategyName, 'plain'>, boolean>>;
 }
 
-/** The strategy, and how it was found. */
+/** The strategy, and each step that led to it. */
 export interface BootChoice {
   readonly strategy: BootStrategy;
   readonly trace: readonly string[];
@@ -55,8 +55,8 @@ function auto({ init, has }: BootWorld): { readonly name: StrategyName; readonly
 }
 
 /**
- * What shall load the base rules at boot, and why.
- * @throws KillswitchError NO_BOOT when what is wanted is not installed.
+ * Chooses the strategy that loads the base rules at boot, and says why.
+ * @throws KillswitchError NO_BOOT when the wanted strategy is not installed.
  */
 export function chooseBoot(world: BootWorld, wanted: 'auto' | StrategyName): BootChoice {
   if (wanted === 'auto') {

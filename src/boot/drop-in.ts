@@ -1,12 +1,13 @@
 import type { Command } from '../host/command.ts';
 
 /**
- * The name of every drop-in of ours for a unit of systemd: the script `recover` knows them by it.
+ * Names every drop-in of this product for a systemd unit: the script `recover` recognizes them by
+ * it.
  */
 export const DROP_IN = 'ovpn-killswitch-boot.conf';
 
 /**
- * Has systemd read its units and drop-ins again. A busy one takes its time, at boot half a minute.
+ * Makes systemd reload its units and drop-ins. A busy systemd takes long: half a minute at boot.
  */
 export const DAEMON_RELOAD: Command = {
   program: 'systemctl',

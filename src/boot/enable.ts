@@ -35,8 +35,8 @@ import { keepValues, keptText, SYSCTL_FILE, type Sysctl, sysctlsOf, sysctlText }
 import { runScript, takeAway } from './take-away.ts';
 
 /**
- * Somebody else's file is kept as they left it last; lines of ours that a save of theirs has caught
- * are no part of that.
+ * Keeps a shared file as its owner last left it, without lines of this product's that a save
+ * caught.
  */
 function keepShared(host: Host, { path, text }: BootFile): void {
   const ours = `${SYSCONFIG_KEPT}/${basename(path)}.ours`;
@@ -69,7 +69,10 @@ export function carryOut(host: Host, plan: BootPlan): void {
   }
 }
 
-/** Strategies whose files are no part of a plan: systemd's has netfilter-persistent's plugin. */
+/**
+ * Lists the strategies whose files are no part of a plan: systemd's includes netfilter-persistent's
+ * plugin.
+ */
 function othersThan({ files }: BootPlan, chosen: StrategyName): readonly StrategyName[] {
   const hasPlugin = files.some(({ path }) => path === PLUGIN_FILE);
   return STRATEGY_NAMES.filter(
@@ -84,8 +87,8 @@ interface Chosen {
 }
 
 /**
- * Takes away what a failed `boot enable` wrote, and what it said of itself.
- * @throws KillswitchError NO_BOOT, with the name still kept
+ * Removes the files of a failed `boot enable`, and restores the previous name.
+ * @throws KillswitchError NO_BOOT, with the new name still kept
  */
 function takeBack(host: Host, { name, plan }: Chosen, before: StrategyName | undefined): void {
   const others = othersThan(plan, name);
@@ -98,9 +101,9 @@ function takeBack(host: Host, { name, plan }: Chosen, before: StrategyName | und
 }
 
 /**
- * Carries a plan out, or leaves what was there. The name is kept first: whoever stops us in
- * between, `status` says what is missing and `boot disable` takes it back. @throws KillswitchError
- * NO_BOOT or FILES, saying which of the two is so.
+ * Carries a plan out, or restores the previous state. Keeps the name first: after an interruption,
+ * `status` says what is missing and `boot disable` takes it back.
+ * @throws KillswitchError NO_BOOT or FILES, saying which of the two happened
  */
 function carryOutWhole(host: Host, chosen: Chosen): void {
   const { name, plan } = chosen;
@@ -110,7 +113,7 @@ function carryOutWhole(host: Host, chosen: Chosen): void {
     carryOut(host, plan);
   } catch (thrown) {
     const error = asKillswitchError(thrown);
-    // Its files were there before and are there now.
+    // Its files were there before and still are.
     if (before === name) throw error;
     try {
       takeBack(host, chosen, before);
@@ -136,7 +139,7 @@ function carryOutWhole(host: Host, chosen: Chosen): void {
 }
 
 /**
- * Has the base rules loaded at each boot from now on. Changes no rule now.
+ * Makes the machine load the base rules at each boot from now on. Changes no rule now.
  * @throws KillswitchError NO_BOOT or FILES
  */
 export function enableBoot(
@@ -148,7 +151,8 @@ export function enableBoot(
   const choice = chooseBoot(readBootWorld(host), wanted);
   const machine = readBootMachine(host);
   const plan = planBoot(choice.strategy, machine);
-  // Without it the script would take an open machine for one whose record is lost, and shut it.
+  // Without the plain record, the script would take an open machine for one whose record is lost,
+  // and shut it.
   if (!hasPlainRecord(host)) writePlainRecord(host, machine.locked);
   carryOutWhole(host, { name: choice.strategy.name, plan });
   takeAway(host, othersThan(plan, choice.strategy.name));
@@ -161,7 +165,7 @@ export function enableSysctls(host: Host, settings: Settings): readonly Sysctl[]
   const live = new Set<string>(readLiveTunnels(host).map(({ tunnel }) => tunnel.device));
   const cards = [...devices(host)].filter((device) => !live.has(device)).sort();
   const sysctls = sysctlsOf(settings, cards).filter(({ key }) => host.exists(`/proc/sys/${key}`));
-  // Kernel settings of an earlier run that do not fit any more go back first.
+  // First restore kernel settings of an earlier run that no longer fit.
   takeAway(host, ['sysctl']);
   const kept = keepValues(sysctls, host.read(SYSCTL_BEFORE) ?? '', (key) =>
     host.read(`/proc/sys/${key}`)?.trim(),
@@ -173,12 +177,12 @@ export function enableSysctls(host: Host, settings: Settings): readonly Sysctl[]
 }
 
 /**
- * Nothing of ours happens at boot any more; the kernel settings are what they were. The rules of
- * now stay.
+ * Removes everything that this product does at boot, and restores the kernel settings. Keeps the
+ * rules loaded now. Returns the strategy that was enabled.
  */
 export function disableBoot(host: Host): BootStrategy | undefined {
   const strategy = enabledStrategy(host);
-  // Before the lasting drop-in goes: a locked machine is not without one for a moment.
+  // Call before the lasting drop-in goes: a locked machine must always have one.
   followNftables(host);
   takeAway(host, [...STRATEGY_NAMES.filter((name) => name !== 'plain'), 'nftables', 'sysctl']);
   host.remove(BOOT_FOLDER);
@@ -186,8 +190,8 @@ export function disableBoot(host: Host): BootStrategy | undefined {
 }
 
 /**
- * Brings what loads the base in step after `lock` and `unlock`, where it is not the kept text
- * itself; opens what the boot script shut.
+ * Updates the loader of the base after `lock` and `unlock`, where it is not the kept text itself.
+ * Opens the machine again where the boot script shut it.
  */
 export function followBoot(host: Host): void {
   followNftables(host);

@@ -3,7 +3,7 @@ import type { BootStrategy } from './boot-strategy.ts';
 import { strategyOf } from './choose.ts';
 import { enabledStrategyName } from './enabled-strategy-name.ts';
 
-/** The strategy that is on; undefined when none is. */
+/** Returns the enabled strategy; undefined when none is. */
 export function enabledStrategy(host: Host): BootStrategy | undefined {
   const name = enabledStrategyName(host);
   return name === undefined ? undefined : strategyOf(name);

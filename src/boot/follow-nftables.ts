@@ -9,13 +9,13 @@ import { besideNftables, NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW } from './nftabl
 import { takeAway } from './take-away.ts';
 
 /**
- * How long systemd may take to read its units when somebody waits: OpenVPN for a hook, the rules
- * for `watch`.
+ * How long systemd may take to reload its units when a caller waits: OpenVPN for a hook, `watch`
+ * for its next look at the rules.
  */
 export const HASTE_MILLISECONDS = 5_000;
 const PATIENCE_MILLISECONDS = 60_000;
 
-/** @throws KillswitchError NO_BOOT or FILES */
+/** Writes a drop-in and makes systemd read it. @throws KillswitchError NO_BOOT or FILES */
 function tell(host: Host, path: string, text: string, milliseconds: number): void {
   host.write(path, text, 0o644);
   const { status, stderr } = host.exists(PATHS.systemd)
@@ -29,8 +29,8 @@ function tell(host: Host, path: string, text: string, milliseconds: number): voi
     });
     return;
   }
-  // What systemd has refused to read does not hold: without the file "status" says so, and the next
-  // "lock" tries again. One that is late reads it.
+  // Remove a file that systemd refused to read, since it has no effect: then "status" reports it,
+  // and the next "lock" tries again. Keep it after a timeout: systemd reads it later.
   if (status !== null) host.remove(path);
   throw new KillswitchError(
     'NO_BOOT',
@@ -42,14 +42,15 @@ function tell(host: Host, path: string, text: string, milliseconds: number): voi
 
 interface Place {
   readonly path: string;
-  /** What the script `recover` calls it. */
+  /** Its name in the script `recover`. */
   readonly name: 'nftables' | 'nftables-now';
   readonly isWanted: boolean;
 }
 
 /**
- * For now while this machine is locked; for each boot when that is to be locked: after a lock that
- * nobody confirmed the service opens again.
+ * Returns the drop-ins and whether each is wanted: until the next boot while this machine is
+ * locked, and for each boot that is to be locked. After a lock that nobody confirmed, the service
+ * opens again.
  */
 function placesOf(host: Host): readonly Place[] {
   const [record, strategy] = [readLockRecord(host), enabledStrategyName(host)];
@@ -72,8 +73,8 @@ function placesOf(host: Host): readonly Place[] {
 function follow(host: Host, { path, name, isWanted }: Place, milliseconds: number): void {
   const beside = isWanted ? besideNftables(host) : 'none';
   const there = host.read(path);
-  // One for commands that the service had before keeps it shut: an owner's new ones count once this
-  // machine is unlocked.
+  // A drop-in for the service's previous commands keeps it shut: the owner's new commands count
+  // once this machine is unlocked.
   if (beside === 'unknown') return;
   if (beside === 'none') {
     if (there !== undefined) takeAway(host, [name], milliseconds);
@@ -81,14 +82,15 @@ function follow(host: Host, { path, name, isWanted }: Place, milliseconds: numbe
 }
 
 /**
- * Has nftables.service load the base with its own rules while this machine is locked, and at each
- * boot that is; that of an open machine does what it did. For after each change of the lock, and
- * each load of the whole ruleset. What fails is logged: the rules hold all the same.
+ * Makes nftables.service load the base with its own rules while this machine is locked, and at each
+ * boot that is. The service of an open machine keeps its own commands. Call after each change of
+ * the lock, and after each load of the whole ruleset. Logs a failure and carries on: the rules are
+ * loaded.
  */
 export function followNftables(host: Host, milliseconds = PATIENCE_MILLISECONDS): void {
   try {
     for (const place of placesOf(host)) follow(host, place, milliseconds);
-    // Somebody may have unlocked while the file was written, and have seen none to take away.
+    // An `unlock` may have run while the file was written, and have found none to remove.
     for (const place of placesOf(host)) if (!place.isWanted) follow(host, place, milliseconds);
   } catch (thrown) {
     const message = `nftables.service was not told: ${explainError(asKillswitchError(thrown)).join(' ')}`;

@@ -6,7 +6,7 @@ export const PLUGINS = '/usr/share/netfilter-persistent/plugins.d';
 export const PLUGIN_FILE = `${PLUGINS}/50-ovpn-killswitch`;
 
 /**
- * Plugins run in the order of their names: this one after those that restore what was saved
+ * Plugins run in the order of their names: this one runs after those that restore saved rules
  * (15-ip4tables, 25-ip6tables).
  */
 const PLUGIN = `#!/bin/sh
@@ -18,11 +18,11 @@ esac
 exit 0
 `;
 
-/** The plugin as a file of a plan, of this strategy and of those that run beside it. */
+/** The plugin as a file of a plan: of this strategy, and of those that run beside it. */
 export const PLUGIN_PLACED: BootFile = { path: PLUGIN_FILE, text: PLUGIN, mode: 0o755 };
 
 /**
- * Its unit of systemd comes before the network; its script for other init systems after it
+ * Its systemd unit starts before the network; its script for other init systems starts after it
  * (docs/decisions/0032).
  */
 const LATE =

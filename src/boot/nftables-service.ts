@@ -6,16 +6,16 @@ import { DROP_IN } from './drop-in.ts';
 const UNIT = 'nftables.service';
 
 /**
- * Where the service is told to load the base with its own rules: for each boot, and until the next
- * one. Of two files of one name the first counts.
+ * Drop-ins that make the service load the base with its own rules: for each boot, and until the
+ * next one. Of two files of one name systemd reads the first.
  */
 export const NFTABLES_DROP_IN = `/etc/systemd/system/${UNIT}.d/${DROP_IN}`;
 export const NFTABLES_DROP_IN_NOW = `${PATHS.systemd}/${UNIT}.d/${DROP_IN}`;
 
-/** What has to be looked at: files alone. */
+/** The facts to look at: files alone. */
 type Files = Pick<BootMachine, 'read' | 'list'>;
 
-/** Where systemd looks, the first one counts (systemd.unit(5)). */
+/** The folders where systemd looks for units, in order of precedence (systemd.unit(5)). */
 const FOLDERS = [
   '/etc/systemd/system',
   '/run/systemd/system',
@@ -25,12 +25,15 @@ const FOLDERS = [
 ];
 
 /**
- * The base of this moment: of nftables, or what stands for that of iptables. An unlocked machine
- * has neither, unless `unlock --for` waits, and a pattern may match nothing.
+ * Includes the base of this moment: of nftables, or the hold that stands for that of iptables. An
+ * unlocked machine has neither, unless `unlock --for` waits, and a pattern may match nothing.
  */
 const BASE = ['*.nft', '*.hold'].map((files) => `include "${PATHS.state}/${files}";`).join(' ');
 
-/** What nft is told by a command line, as a script; undefined for one that is not known. */
+/**
+ * Returns the commands of an nft command line as a script; undefined for a command line that is not
+ * known.
+ */
 function scriptOf(words: string): string | undefined {
   const [, file] = /^-f ([\w./-]+)$/.exec(words) ?? [];
   if (file !== undefined) return `include "${file}"`;
@@ -40,9 +43,9 @@ function scriptOf(words: string): string | undefined {
 }
 
 /**
- * One command of the unit that loads our base too, in the same transaction; undefined for one that
- * is not known. Of two semicolons the first ends the include, and the second the last line of a
- * file that ends without a newline.
+ * Rewrites one command of the unit so that it loads the base too, in the same transaction;
+ * undefined for a command that is not known. Of two semicolons the first ends the include, and the
+ * second the last line of a file that ends without a newline.
  */
 function besides(key: string, command: string): readonly string[] | undefined {
   const [, nft, words = ''] = /^(\/\S*\/nft) (.+)$/.exec(command.trim()) ?? [];
@@ -56,7 +59,7 @@ function unitText({ read }: Files): string | undefined {
   return FOLDERS.map((folder) => read(`${folder}/${UNIT}`)).find((text) => text !== undefined);
 }
 
-/** Whether a person has given the unit other commands. */
+/** Tells whether a person has given the unit other commands. */
 function isOverridden({ read, list }: Files): boolean {
   return FOLDERS.map((folder) => `${folder}/${UNIT}.d`).some((folder) =>
     list(folder).some((name) => name !== DROP_IN && /^Exec/m.test(read(`${folder}/${name}`) ?? '')),
@@ -64,9 +67,9 @@ function isOverridden({ read, list }: Files): boolean {
 }
 
 /**
- * A drop-in by which nftables.service never opens: what it does flushes every ruleset, of
- * iptables-nft too. `none` without the service, or with one that is masked; `unknown` when its
- * commands are not those that packages give it.
+ * Returns a drop-in that keeps nftables.service from opening the machine: the service flushes every
+ * ruleset, of iptables-nft too. Returns `none` without the service, or with a masked one. Returns
+ * `unknown` when its commands are not those that packages give it.
  */
 export function besideNftables(machine: Files): { readonly text: string } | 'none' | 'unknown' {
   const unit = unitText(machine);
@@ -87,8 +90,8 @@ export function besideNftables(machine: Files): { readonly text: string } | 'non
 }
 
 /**
- * Whether the service can be started here and flushes every rule without loading the base:
- * `unknown` when nobody can tell what it does.
+ * Tells whether the service can start here and flush every rule without loading the base; `unknown`
+ * when its commands are not known.
  */
 export function nftablesOpens(machine: Files): boolean | 'unknown' {
   const beside = besideNftables(machine);

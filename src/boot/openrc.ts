@@ -5,8 +5,8 @@ import type { BootMachine, BootStrategy } from './boot-strategy.ts';
 export const SERVICE = 'ovpn-killswitch';
 
 /**
- * `localmount` is what Gentoo and Alpine have, `mountall` what Debian has; a service that is not
- * there is no hindrance to `after`. Debian's `networking` does not say that it provides `net`.
+ * Gentoo and Alpine have `localmount`, Debian has `mountall`; `after` ignores a service that does
+ * not exist. Debian's `networking` does not say that it provides `net`.
  */
 const SCRIPT = `#!/sbin/openrc-run
 
@@ -31,8 +31,8 @@ stop() {
 `;
 
 /**
- * Debian starts it after its network, where what it loads would stand in place of ours
- * (docs/decisions/0032).
+ * Refuses netfilter-persistent: Debian starts it after its network, where the rules it loads would
+ * replace this product's (docs/decisions/0032).
  */
 function refusePersistentRules({ base, exists }: BootMachine): void {
   const there = ['sysinit', 'boot', 'default'].some((runlevel) =>
@@ -47,8 +47,8 @@ function refusePersistentRules({ base, exists }: BootMachine): void {
 }
 
 /**
- * Services of OpenRC that load saved rules in place of those that are there, and what of ours that
- * takes: nftables flushes every rule.
+ * Services of OpenRC that replace the loaded rules with saved ones, and the base of this product
+ * that each removes: nftables flushes every rule.
  */
 const RESTORES = [
   { service: 'iptables', base: 'base.v4' },
@@ -58,8 +58,8 @@ const RESTORES = [
 ] as const;
 
 /**
- * In the runlevel `default` it starts after us, whatever our `after` says, and after the network;
- * in ours it comes before us.
+ * Refuses such a service in the runlevel `default`: there it starts after this product's, whatever
+ * `after` says, and after the network. In this product's runlevel it comes first.
  */
 function refuseLaterRestores({ base, exists }: BootMachine, ours: string): void {
   const found = RESTORES.find(
@@ -79,7 +79,7 @@ export const openrc: BootStrategy = {
   loader: `OpenRC (the service ${SERVICE}), before net`,
   plan: (machine) => {
     refusePersistentRules(machine);
-    // Debian's own wiring enters the runlevels sysinit and default alone.
+    // Debian's own scripts enter the runlevels sysinit and default alone.
     const runlevel = machine.exists('/etc/debian_version') ? 'sysinit' : 'boot';
     refuseLaterRestores(machine, runlevel);
     return {

@@ -4,9 +4,9 @@ import { DAEMON_RELOAD } from './drop-in.ts';
 import { besideNftables, NFTABLES_DROP_IN } from './nftables-service.ts';
 
 /**
- * The plan of a strategy, and beside it, where systemd starts services, what keeps nftables.service
- * from opening a machine that boots locked.
- * @throws KillswitchError NO_BOOT when this machine's rules cannot be loaded like that.
+ * Plans a strategy and, where systemd starts services, the drop-in that keeps nftables.service from
+ * opening a machine that boots locked.
+ * @throws KillswitchError NO_BOOT when the strategy cannot load this machine's rules.
  */
 export function planBoot(strategy: BootStrategy, machine: BootMachine): BootPlan {
   const plan = strategy.plan(machine);

@@ -10,7 +10,10 @@ const RULES: readonly { readonly name: string; readonly base: BaseFile }[] = [
   { name: 'iptables', base: 'base.v4' },
 ];
 
-/** The files of the service that are written: rules, and what keeps it from saving others. */
+/**
+ * The files of the service that are written: rules, and the settings that keep it from saving
+ * others.
+ */
 export const SYSCONFIG_FILES: readonly string[] = RULES.flatMap(({ name }) => [
   name,
   `${name}-config`,
@@ -18,7 +21,7 @@ export const SYSCONFIG_FILES: readonly string[] = RULES.flatMap(({ name }) => [
 
 const BUILTIN_POLICY = /^:(INPUT|FORWARD|OUTPUT) \S+/;
 
-/** `section`: a table's lines from its heading to the one before its COMMIT. */
+/** Merges one table. `section` holds its lines from its heading to the one before its COMMIT. */
 function withSection(saved: string, section: string): string {
   const [heading = '', ...ours] = section.split('\n');
   const chains = ours.filter((line) => line.startsWith(':'));
@@ -38,9 +41,9 @@ function withSection(saved: string, section: string): string {
 }
 
 /**
- * A saved rule file that loads the base rules too: `iptables-restore` empties a table at its
- * heading, so ours go into the tables that are there, with our jumps at the top. Its other tables
- * stay; lines of ours that a save has caught go.
+ * Adds the base rules to a saved rule file. `iptables-restore` empties a table at its heading, so
+ * the rules go into the tables that are there, with their jumps at the top. Keeps its other tables;
+ * drops lines of this product's that a save caught.
  */
 export function withRules(saved: string | undefined, base: string): string {
   return base
@@ -49,7 +52,7 @@ export function withRules(saved: string | undefined, base: string): string {
     .reduce(withSection, withoutRules(saved ?? ''));
 }
 
-/** The service's settings with both of its saves switched off. */
+/** Returns the service's settings with both of its saves switched off. */
 export function withoutSaves(config: string): string {
   return config.replace(/^(IP6?TABLES_SAVE_ON_(?:STOP|RESTART))=.*$/gm, '$1="no"');
 }

@@ -4,7 +4,8 @@ import type { Settings } from '../policy/settings.ts';
 export const SYSCTL_FILE = '/etc/sysctl.d/99-ovpn-killswitch.conf';
 
 /**
- * One kernel setting: its path below /proc/sys, as sysctl.d(5) takes it for names with dots too.
+ * One kernel setting. `key` is its path below /proc/sys, which sysctl.d(5) also takes for names
+ * with dots.
  */
 export interface Sysctl {
   readonly key: string;
@@ -12,10 +13,10 @@ export interface Sysctl {
 }
 
 /**
- * The kernel settings that fit these settings on a machine with these interfaces. There is no IPv6
- * switch for `KILLSWITCH_IPV6=tunnel`: `all` and `default` would take IPv6 from the tunnel's device
- * too, and one on a network card would take its servers and its LAN; there the rules alone keep
- * IPv6 in (docs/decisions/0031).
+ * Returns the kernel settings that fit these settings on a machine with these interfaces. There is
+ * no IPv6 switch for `KILLSWITCH_IPV6=tunnel`: `all` and `default` would take IPv6 from the
+ * tunnel's device too. One on a network card would cut it off from its servers and its LAN. There
+ * the rules alone keep IPv6 in (docs/decisions/0031).
  */
 export function sysctlsOf(settings: Settings, devices: readonly string[]): readonly Sysctl[] {
   const cards = devices.filter((device) => device !== 'lo');
@@ -26,10 +27,10 @@ export function sysctlsOf(settings: Settings, devices: readonly string[]): reado
           value: '1',
         }))
       : []),
-    // No answer on the LAN for an address of the tunnel: nobody there shall learn it
+    // No answer on the LAN for an address of the tunnel: a neighbour must not learn it
     // (CVE-2019-14899).
     { key: 'net/ipv4/conf/all/arp_ignore', value: '1' },
-    // A mark can lead the client's packets by another route than their answers come: a strict
+    // A mark can lead the client's packets by another route than their answers take: a strict
     // reverse path filter would drop those.
     ...(settings.endpointOwner.kind === 'mark'
       ? [
@@ -42,15 +43,15 @@ export function sysctlsOf(settings: Settings, devices: readonly string[]): reado
 }
 
 /**
- * The file for sysctl.d(5). Without the leading `-` a setting of an interface that is gone would be
- * an error at each boot.
+ * Renders the file for sysctl.d(5). Without the leading `-`, a setting of an interface that is gone
+ * would be an error at each boot.
  */
 export function sysctlText(sysctls: readonly Sysctl[]): string {
   const lines = sysctls.map(({ key, value }) => `-${key} = ${value}\n`);
   return `# Written by "ovpn-killswitch boot enable --sysctl"; "ovpn-killswitch boot disable" takes it away and gives the old values back.\n${lines.join('')}`;
 }
 
-/** What such a file sets. */
+/** Reads the kernel settings that such a file sets. */
 export function parseSysctls(text: string): readonly Sysctl[] {
   return [...text.matchAll(/^-(net\/\S+) = (\S+)$/gm)].map(([, key = '', value = '']) => ({
     key,
@@ -58,12 +59,12 @@ export function parseSysctls(text: string): readonly Sysctl[] {
   }));
 }
 
-/** A setting's value before ours. */
+/** A kernel setting with its previous value. */
 export interface Kept extends Sysctl {
   readonly before: string;
 }
 
-/** Lines of `KEY OURS BEFORE`, as the script `recover` reads them. */
+/** Writes lines of `KEY OURS BEFORE`, as the script `recover` reads them. */
 export function keptText(kept: readonly Kept[]): string {
   return kept.map(({ key, value, before }) => `${key} ${value} ${before}\n`).join('');
 }
@@ -83,8 +84,8 @@ function parseKept(text: string): readonly Kept[] {
 const FOLLOWS_FORWARDING: Sysctl = { key: 'net/ipv4/conf/all/accept_redirects', value: '0' };
 
 /**
- * What must be given back: values of `now`, unless an earlier run has changed them already, then
- * those that it found (`earlier`).
+ * Returns the values that must be restored: those of `now`, or those that an earlier run found
+ * (`earlier`) before it changed them.
  */
 export function keepValues(
   sysctls: readonly Sysctl[],

@@ -43,9 +43,8 @@ const NETWORKS = [
 ].map((name) => `${name}.service`);
 
 /**
- * What the units can do without, as far as no sandbox has to be made for it (decision 0141):
- * systemd.exec(5) of a kernel without one of these leaves it out, and the rules are loaded all the
- * same.
+ * Hardening that needs no sandbox around the units (decision 0141): a kernel without one of these
+ * options skips it (systemd.exec(5)), and the rules are loaded all the same.
  */
 const HARDENING = `NoNewPrivileges=yes
 # Netfilter; files of whoever owns them, as resolv.conf(5); modules that iptables asks for.
@@ -66,8 +65,8 @@ SystemCallErrorNumber=EPERM
 `;
 
 /**
- * Before any service that waits for the start of the system, as nearly all do. Firewalls that start
- * later load their rules over it.
+ * Starts before any service that waits for the start of the system, as nearly all do. Firewalls
+ * that start later load their rules over it.
  */
 const EARLY = `[Unit]
 Description=Base rules of the VPN kill switch, as soon as their text can be read
@@ -82,7 +81,7 @@ TimeoutStartSec=60
 ExecStart=${BOOT_SCRIPT}
 ${HARDENING}`;
 
-/** What the script does when it fails, for when there is no script. */
+/** Does what the script does when it fails, for when the script is missing. */
 const NO_NETWORK =
   'for each in /sys/class/net/*; do test "$${each##*/}" = lo || ip link set dev "$${each##*/}" down; done; exit 1';
 
@@ -103,9 +102,9 @@ ExecStart=/bin/sh -c '${BOOT_SCRIPT} || { ${NO_NETWORK}; }'
 ${HARDENING}`;
 
 /**
- * A manager that requires the unit does not start when that fails. That it is masked systemd
- * forgives while it boots, and where orders go in a circle it drops one; so what the script leaves
- * when nothing can get out must be there too.
+ * A manager that requires the unit does not start when the unit fails. But systemd ignores a masked
+ * unit at boot, and drops one of a cycle of orders. So the manager also requires the file that the
+ * script leaves when nothing can get out.
  */
 const REQUIRES = `[Unit]
 Requires=${UNIT}
@@ -118,8 +117,8 @@ function dropIn(unit: string, text: string): BootFile {
 }
 
 /**
- * Units without links: what pulls them in are files too, so that presets and `systemctl disable`
- * leave them alone.
+ * Enables units without links: files pull them in, so that presets and `systemctl disable` leave
+ * them alone.
  */
 export const systemd: BootStrategy = {
   name: 'systemd',

@@ -3,7 +3,7 @@ import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 
-/** @throws KillswitchError NO_BOOT with what the script said. */
+/** Runs a script. @throws KillswitchError NO_BOOT with the script's message. */
 export function runScript(
   host: Host,
   path: string,
@@ -25,7 +25,8 @@ export function runScript(
 }
 
 /**
- * Ways back live in the script `recover` alone, so that they work without us.
+ * Takes strategies away with the script `recover`. The ways back live there alone, so that they
+ * work without this program.
  * @throws KillswitchError NO_BOOT
  */
 export function takeAway(host: Host, names: readonly string[], milliseconds?: number): void {
