@@ -3,13 +3,16 @@ import type { Listen, Listener } from '../host/listener.ts';
 import { endsChange } from './author.ts';
 import { listenOn } from './lasting-listener.ts';
 
-/** What hears of changes: of rules where nft is installed, and of interfaces. */
+/** Listeners for changes: of rules where nft is installed, and of interfaces. */
 export interface ChangeListeners extends Listener {
-  /** Whether every change since the last look was told. */
+  /** Tells whether every change since the last look was reported. */
   hear(): boolean;
 }
 
-/** `changed` and `linkChanged` are called for each change, `deaf` when a listener has ended. */
+/**
+ * Opens the listeners. They call `changed` and `linkChanged` for each change, and `deaf` when a
+ * listener has ended.
+ */
 export function openListeners(
   host: Host,
   listen: Listen,

@@ -30,7 +30,7 @@ import { followAlone } from '../transaction/follow.ts';
 import { intend } from '../transaction/intend.ts';
 
 /**
- * What a look at the machine came to. `busy`: a hook has written its tunnel and not yet loaded its
+ * The result of a look at the machine. `busy`: a hook has written its tunnel and not yet loaded its
  * rules.
  */
 export type Guarded =
@@ -40,14 +40,14 @@ export type Guarded =
       readonly differences: readonly Difference[];
       /** Devices of tunnels that were gone. */
       readonly gone: readonly string[];
-      /** What differs even now in words alone: those of a newer tool, see `apply`. */
+      /** Differences that remain in wording alone: those of a newer tool, see `apply`. */
       readonly spelling: readonly Difference[];
     };
 
 export interface GuardOptions {
-  /** Whether a hook that is in the middle of its own change is let finish. */
+  /** Whether to let a hook in the middle of its own change finish. */
   readonly patient: boolean;
-  /** What differed in words alone after the last time everything was put right. */
+  /** Differences in wording alone that remained after the last complete fix. */
   readonly spelling: readonly Difference[];
 }
 
@@ -71,8 +71,8 @@ function isExact({ expected, found }: Images): boolean {
 }
 
 /**
- * Somebody may have changed rules again meanwhile: such a difference must not pass for one of
- * words.
+ * Reads the differences in wording that remain. Another program may have changed rules meanwhile:
+ * such a difference must not count as wording.
  */
 function spellingNow(host: Host): readonly Difference[] {
   const { expected, found } = readImages(host, readLockRecord(host));
@@ -88,16 +88,18 @@ function hookAtWork(host: Host): boolean {
   );
 }
 
-/** OpenVPN closes its device and then calls `down`: while it runs, that hook is on its way. */
+/**
+ * Tells whether `down` is still to run: OpenVPN closes its device and then calls it, as long as
+ * OpenVPN lives.
+ */
 function isEnding(host: Host, { daemon }: LiveTunnel): boolean {
   return daemon !== undefined && !hasEnded(host, daemon);
 }
 
 /**
- * Looks whether the kernel holds what it should, and puts it right when it does not: rules that
- * somebody took away, added or moved, and those of tunnels that are gone. A machine that is not
- * locked is left alone.
- * @throws KillswitchError when the rules could not be read or put right.
+ * Compares the kernel's rules with the intended ones, and fixes them: rules that were removed,
+ * added or moved, and those of tunnels that are gone. Leaves an unlocked machine alone.
+ * @throws KillswitchError when the rules could not be read or fixed.
  */
 export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded {
   const refused = refusedRecord(host);
@@ -133,10 +135,10 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
   if (patient && (hookAtWork(host) || stale.some((each) => isEnding(host, each))))
     return { kind: 'busy' };
   return host.exclusively((): Guarded => {
-    // Somebody may have unlocked while we waited.
+    // An `unlock` may have run while this waited.
     const record = readLockRecord(host);
     if (record?.locked !== true) return { kind: 'unlocked' };
-    // Or have opened a portal, which following would end.
+    // Or a `portal` may have opened, which following would end.
     if (
       openPortalOf(host, record) !== undefined &&
       gone.length === 0 &&
@@ -144,7 +146,7 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
     )
       return { kind: 'exact' };
     const { applied } = followAlone(host, record).converged;
-    // Somebody else was faster.
+    // Another process fixed it first.
     if (applied === 'unchanged' && gone.length === 0) return { kind: 'exact' };
     endOffloaded(host);
     return { kind: 'restored', differences, gone, spelling: spellingNow(host) };
@@ -152,7 +154,7 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
 }
 
 /**
- * Gives the resolvers of tunnels that are gone back, and sets those of live ones; says when it did
+ * Restores the resolvers of tunnels that are gone, and sets those of live ones. Logs when it did
  * something.
  */
 export function guardResolvers(host: Host): void {

@@ -1,12 +1,15 @@
 import { type Author, mayBeOurs, readAuthor } from './author.ts';
 
-/** At most so many are kept between two looks. */
+/** The most authors kept between two looks. */
 const MOST_KEPT = 20;
 
-/** Who has changed rules since the last look, as "nft monitor" tells it; we ourselves left out. */
+/**
+ * The authors of rule changes since the last look, as "nft monitor" reports them, without this
+ * process.
+ */
 export interface HeardAuthors {
   hear(line: string): void;
-  /** So many changes of our own are still to be heard. */
+  /** Announces this many changes of this process, still to be heard. */
   expectOwn(changes: number): void;
   list(): readonly Author[];
   forget(): void;
@@ -14,7 +17,7 @@ export interface HeardAuthors {
 
 export function heardAuthors(): HeardAuthors {
   let authors: readonly Author[] = [];
-  // Changes of our own whose news is still to come.
+  // Counts this process's changes that "nft monitor" has yet to report.
   let echoes = 0;
   return {
     hear: (line) => {

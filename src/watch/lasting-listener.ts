@@ -2,13 +2,13 @@ import type { Listener } from '../host/listener.ts';
 import { PACE } from './pace.ts';
 
 export interface Lasting extends Listener {
-  /** Whether it has been there for long enough to have told of every change since the last look. */
+  /** Tells whether it has run for long enough to have reported every change since the last look. */
   hears(): boolean;
 }
 
 /**
- * A listener that is started again whenever it ends. `start` calls `line` for each line it hears,
- * and `ended` is told why it ended.
+ * Opens a listener that starts again whenever it ends. `start` calls `line` for each line it hears,
+ * and `ended` with the reason when it ends.
  */
 export function listenOn(
   start: (line: () => void, ended: (why: string) => void) => Listener,

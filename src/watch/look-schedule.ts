@@ -1,23 +1,23 @@
 import type { Listener } from '../host/listener.ts';
 import { PACE } from './pace.ts';
 
-/** What follows a look, in milliseconds. */
+/** The limits after a look, in milliseconds. */
 export interface AfterLook {
-  /** Nothing looks sooner, whatever happens. */
+  /** No look comes sooner, whatever happens. */
   readonly rest: number;
-  /** Somebody looks again by then. */
+  /** Another look comes by then. */
   readonly within: number;
 }
 
-/** When the next look is due: the earliest that anybody has asked for, after a rest. */
+/** The time of the next look: the earliest that a caller has asked for, after a rest. */
 export interface LookSchedule extends Listener {
-  /** Asks for a look in so many milliseconds at the latest. */
+  /** Asks for a look in this many milliseconds at the latest. */
   lookIn(milliseconds: number): void;
 }
 
 /**
- * Calls `look` when it is due. After a look that throws, as while another program goes on changing
- * the firewall, `failed` is told, and each pause is twice as long.
+ * Calls `look` when it is due. After a look that throws, for example while another program goes on
+ * changing the firewall, calls `failed` and doubles each pause.
  */
 export function lookSchedule(
   look: () => AfterLook,

@@ -2,8 +2,8 @@ import type { Host } from '../host/host.ts';
 import type { LogEntry, LogEvent } from '../host/log-entry.ts';
 
 /**
- * How many entries of an event a minute takes: two programs that undo each other's work must not
- * fill the disk.
+ * The most entries of one event in a minute: two programs that undo each other's work must not fill
+ * the disk.
  */
 const MOST_ENTRIES = 10;
 const MINUTE_SECONDS = 60;
@@ -14,8 +14,8 @@ interface Count {
 }
 
 /**
- * Logs entries, but of each event no more of them than that; the first of a later minute says how
- * many were left out.
+ * Returns a log function that writes at most MOST_ENTRIES of each event a minute. The first entry
+ * of a later minute says how many were left out.
  */
 export function quota(host: Host): (entry: LogEntry) => void {
   const counts = new Map<LogEvent, Count>();
@@ -23,7 +23,8 @@ export function quota(host: Host): (entry: LogEntry) => void {
     const now = host.now();
     const count = counts.get(entry.event) ?? { since: now, entries: 0 };
     counts.set(entry.event, count);
-    // A clock that was set back must not silence us until it comes there again.
+    // After the clock was set back, start a new minute: do not stay silent until the old time
+    // returns.
     if (now - count.since >= MINUTE_SECONDS || now < count.since) {
       const left = Math.max(0, count.entries - MOST_ENTRIES);
       if (left > 0)

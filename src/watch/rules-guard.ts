@@ -15,13 +15,16 @@ function restoredText({ differences, gone }: Restored, heard: HeardAuthors): str
   return `put back what was changed by ${authorsText(heard.list())}: ${differenceLines(differences, 3).join('; ')}`;
 }
 
-/** Changes that one transaction makes: iptables commits each table of each family by itself. */
+/**
+ * Counts the changes that one transaction makes: iptables commits each table of each family by
+ * itself.
+ */
 function commits(record: LockRecord | undefined): number {
   if (record?.backend === 'nftables') return 1;
   return record?.wall === true ? 4 : 2;
 }
 
-/** Says what was put right, and has nftables.service follow. */
+/** Logs what was fixed, and updates nftables.service. */
 function sayRestored(host: Host, restored: Restored, heard: HeardAuthors): void {
   const { differences, gone } = restored;
   host.log({
@@ -34,8 +37,8 @@ function sayRestored(host: Host, restored: Restored, heard: HeardAuthors): void 
 }
 
 /**
- * Looks at the rules and puts them right. A hook at work is let finish, but not for ever: then the
- * look is `busy`, and nothing was done.
+ * Returns a function that looks at the rules and fixes them. It lets a hook at work finish, within
+ * a limit: meanwhile the look is `busy`, and changes nothing.
  */
 export function rulesGuard(host: Host, heard: HeardAuthors): () => Guarded['kind'] {
   let spelling: readonly Difference[] = [];

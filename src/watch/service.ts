@@ -5,13 +5,13 @@ export const WATCH_SERVICE = 'ovpn-killswitch-watch';
 const UNIT = `/etc/systemd/system/${WATCH_SERVICE}.service`;
 const OPENRC_SCRIPT = `/etc/init.d/${WATCH_SERVICE}`;
 
-/** One of these is there where the service is set up. */
+/** One of these files exists where the service is set up. */
 export const SERVICE_FILES: readonly string[] = [UNIT, OPENRC_SCRIPT];
 
 /**
- * What the service can do without (systemd.exec(5)). What stays open, and why, is in decision 0088:
- * the network and user namespaces, /etc, every process in /proc, memory that Node compiles into,
- * and modules.
+ * Hardening that the service works under (systemd.exec(5)). Decision 0088 says what stays open, and
+ * why: the network and user namespaces, /etc, every process in /proc, memory that Node compiles
+ * into, and modules.
  */
 const HARDENING = `NoNewPrivileges=yes
 # Netfilter; files of whoever owns them, as hosts(5); modules that iptables asks for.
@@ -40,8 +40,8 @@ SystemCallErrorNumber=EPERM
 `;
 
 /**
- * Twice what was measured, and then some: Node, "nft monitor" with a copy of every rule of the
- * machine, "ip monitor", and what it runs.
+ * More than twice the measured need of Node, "nft monitor" with a copy of every rule of the
+ * machine, "ip monitor", and the programs it runs.
  */
 const SYSTEMD = `[Unit]
 Description=Puts the rules of the VPN kill switch back when somebody changes them
@@ -73,8 +73,8 @@ depend() {
 `;
 
 /**
- * The service under what runs this machine; started now, and at each boot. The way back is in the
- * script `recover`.
+ * Plans the service for this machine's init system: started now, and at each boot. The script
+ * `recover` takes it back.
  */
 export function watchService(init: 'systemd' | 'openrc'): BootPlan {
   switch (init) {

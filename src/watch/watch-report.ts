@@ -4,7 +4,7 @@ import { startOf } from '../machine/daemon.ts';
 import { field, parseJson } from '../machine/json.ts';
 import { SERVICE_FILES } from './service.ts';
 
-/** Whether somebody puts the rules back. */
+/** Whether `watch` guards the rules. */
 export interface WatchReport {
   /** Whether a service is set up for it. */
   readonly enabled: boolean;

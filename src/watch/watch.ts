@@ -12,7 +12,7 @@ import { PACE } from './pace.ts';
 import { quota } from './quota.ts';
 import { rulesGuard } from './rules-guard.ts';
 
-/** Whether changes of iptables rules are told by "nft monitor": not those of iptables-legacy. */
+/** Tells whether "nft monitor" reports changes of iptables rules: not those of iptables-legacy. */
 function toldByNft(host: Host): boolean {
   return (
     host.has('nft') &&
@@ -30,9 +30,9 @@ function sayFailed(host: Host, thrown: unknown, heard: HeardAuthors): void {
   });
 }
 
-/** Has the resolvers follow when something may have changed, and from time to time. */
+/** Updates the resolvers after events that may have changed them, and from time to time. */
 interface ResolversGuard {
-  /** An interface has changed since the last look. */
+  /** Call when an interface has changed since the last look. */
   linkChanged(): void;
   followAfter(restored: boolean): void;
 }
@@ -54,19 +54,19 @@ function resolversGuard(host: Host): ResolversGuard {
   };
 }
 
-/** Keeps who watches where `status` finds it. */
+/** Writes the pid of the watcher where `status` finds it. */
 function writeWatcher(host: Host, pid: number): void {
   const json = { version: 1, pid, start: startOf(host, pid) ?? null };
   host.write(PATHS.watch, `${JSON.stringify(json)}\n`);
 }
 
 /**
- * Watches until it is stopped: looks at the rules whenever packet filters or interfaces change, and
- * from time to time without being told; puts right what is not as it should be, and says who
- * changed rules just before. However much changes, two looks have a rest between them.
+ * Watches until it is stopped. Looks at the rules whenever packet filters or interfaces change, and
+ * from time to time without an event. Fixes what differs, and logs who changed rules just before.
+ * However much changes, there is a rest between two looks.
  */
 export function watch(unbounded: Host, listen: Listen, pid: number): Listener {
-  // Whatever is said on the way to putting rules right, is said as often.
+  // The quota also covers messages logged while rules are fixed.
   const host: Host = { ...unbounded, log: quota(unbounded) };
   const told = toldByNft(host);
   const heard = heardAuthors();
