@@ -12,7 +12,7 @@ import { parseDuration } from './duration.ts';
 const QUESTION =
   'Lock all the same? Type "yes", or the time until it is taken back unless you confirm (60s, 5m): ';
 
-/** Whether the lock that is in force drops the same login: then nothing gets worse. */
+/** Tells whether the lock in force already drops the same login: then nothing gets worse. */
 function isShutNow(host: Host): boolean {
   const record = readLockRecord(host);
   return record?.locked === true && shutLogin(host, settingsInForce(host, record)) !== undefined;
@@ -28,8 +28,8 @@ function refused(shut: ShutLogin, why: string): KillswitchError {
 }
 
 /**
- * Warns before a lock that lets nobody log in by SSH anew. Over SSH it asks whether to lock all the
- * same, unless the caller has agreed by a flag or the lock in force is as strict already.
+ * Warns before a lock that drops every new SSH login. Over SSH it asks whether to lock all the
+ * same, unless the caller has agreed by a flag, or the lock in force is as strict already.
  * @returns the seconds of a lock on trial, where the answer named a time
  * @throws KillswitchError NO_LOGIN without a terminal, and when the answer is no
  */

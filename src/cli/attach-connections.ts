@@ -8,19 +8,19 @@ import { forgetRemembered } from '../record/remembered-networks.ts';
 import type { ConnectionUuid } from '../tunnel/networkmanager-event.ts';
 import type { Context } from './command.ts';
 
-/** Words besides the flags: profiles, or with `--networkmanager` none. */
+/** Bounds for words besides the flags: profiles, or with `--networkmanager` none. */
 export const FILES = { least: 1, most: Number.POSITIVE_INFINITY };
 export const CONNECTIONS = { least: 0, most: 0 };
 
 interface Named {
   readonly uuid: ConnectionUuid;
-  /** Fit for a terminal. */
+  /** Escaped for a terminal. */
   readonly name: string;
 }
 
 /**
- * The connections that these names or uuids mean, each one alone.
- * @throws KillswitchError PROFILE with everything that is wrong.
+ * Finds the connection that each name or uuid means; a name must mean exactly one.
+ * @throws KillswitchError PROFILE with every problem.
  */
 function find(host: Host, names: readonly string[]): readonly Named[] {
   const all = [...new Map(vpnConnections(host).map((each) => [each.uuid, each])).values()];
@@ -77,7 +77,7 @@ export function attachConnections(
   }
 }
 
-/** Puts back what `attachConnections` changed. @throws KillswitchError PROFILE */
+/** Restores what `attachConnections` changed. @throws KillswitchError PROFILE */
 export function detachConnections(
   { host, print }: Context,
   names: readonly string[],

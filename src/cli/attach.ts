@@ -51,7 +51,7 @@ function printWarnings(print: Context['print'], warnings: readonly Warning[]): v
   }
 }
 
-/** What only the addresses of its names tell of a profile. */
+/** Prints warnings that need the addresses of a profile's names. */
 function printNewWarnings(
   print: Context['print'],
   change: ProfileChange,
@@ -64,7 +64,7 @@ function printNewWarnings(
   printWarnings(print, fresh);
 }
 
-/** From now on the copy counts alone: what is changed in the original changes nothing. */
+/** Says that the copy alone counts from now on: changes to the original have no effect. */
 function printCopy(print: Context['print'], copy: ProfileCopy, dryRun: boolean): void {
   print(
     `${printable(copy.from)}: ${dryRun ? 'would be copied' : 'copied'} to ${printable(copy.to)}; start OpenVPN from there`,

@@ -19,7 +19,10 @@ function strategyName(text: string): 'auto' | StrategyName {
   return known;
 }
 
-/** Settings that cannot be read are told elsewhere, and keep nothing from being loaded at boot. */
+/**
+ * Ignores settings that cannot be read: another check reports them, and they keep nothing from
+ * being loaded at boot.
+ */
 function shutLoginOrNothing(host: Context['host']): ShutLogin | undefined {
   try {
     return shutLogin(host, settingsInForce(host, readLockRecord(host)));
@@ -29,7 +32,7 @@ function shutLoginOrNothing(host: Context['host']): ShutLogin | undefined {
   }
 }
 
-/** A machine that boots locked may have nobody at its console. */
+/** Warns because a machine that boots locked may have no one at its console. */
 function warnOfLogin({ host, print }: Context): void {
   const shut = shutLoginOrNothing(host);
   if (shut === undefined) return;
@@ -40,10 +43,10 @@ function warnOfLogin({ host, print }: Context): void {
 
 function enable(context: Context, wanted: 'auto' | StrategyName, sysctl: boolean): void {
   const { host, print } = context;
-  // They are those of the kernel that runs.
+  // Kernel settings belong to the kernel that runs, not to the chroot.
   if (sysctl) refuseChroot(host);
   warnOfLogin(context);
-  // A mistake in the settings is said before anything is written.
+  // Read the settings first: report a mistake before any file is written.
   const settings = sysctl ? loadSettings(host) : undefined;
   const { strategy, trace, plan } = enableBoot(host, wanted);
   print(`The base rules are loaded at boot by ${strategy.loader}.`);

@@ -3,43 +3,43 @@ import type { Asker } from '../host/ask-terminal.ts';
 import type { Host } from '../host/host.ts';
 import type { Screen } from './screen.ts';
 
-/** What a command works with. */
+/** The tools and facts that a command works with. */
 export interface Context {
   readonly host: Host;
-  /** What the caller's environment has, for a command that runs something of the caller's. */
+  /** The caller's environment, for a command that runs a program of the caller's. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Arguments after the command's name. */
   readonly args: readonly string[];
   /**
-   * One line of the answer for people, on stdout: it fits the screen, and what a terminal would act
-   * on is escaped.
+   * Prints one line of the answer for people, on stdout. Fits it to the screen, and escapes
+   * characters that a terminal would act on.
    */
   print(line: string): void;
   /**
-   * Text for programs and files, on stdout: of any width. What a terminal would act on is escaped
-   * but for tabs.
+   * Prints text for programs and files, on stdout, in any width. Escapes characters that a terminal
+   * would act on, except tabs.
    */
   printExactly(text: string): void;
-  /** What `drawn` made, control sequences of our own included. */
+  /** Prints the output of `drawn`, this product's own control sequences included. */
   draw(text: string): void;
-  /** Says what takes its time from now on: on a terminal, once it has taken half a second. */
+  /** Names the work that takes time from now on: a terminal shows it after half a second. */
   progress(text: string): void;
-  /** Asks the person at the terminal. Before `progress`: two cannot write there. */
+  /** Asks the person at the terminal. Call before `progress`: two cannot write there. */
   readonly ask: Asker;
   /** Every command of the program. */
   readonly commands: readonly CliCommand[];
   readonly screen: Screen;
-  /** Whether the reader of stdout has gone. */
+  /** Tells whether the reader of stdout has gone. */
   nobodyReads(): boolean;
 }
 
-/** A flag of a command: as parseArgs of Node takes it, and as people are told of it. */
+/** A flag of a command: for Node's parseArgs, and as the help describes it. */
 export interface Flag {
   readonly type: 'boolean' | 'string';
   readonly multiple?: true;
-  /** What stands for its value in the usage: TIME. */
+  /** The placeholder of its value in the usage: TIME. */
   readonly value?: string;
-  /** All the values that it takes. */
+  /** All the values that it accepts. */
   readonly choices?: readonly string[];
   /** What it does, without a subject: "show the change and write nothing". */
   readonly what: string;
@@ -70,29 +70,29 @@ export type Group = keyof typeof GROUPS;
 /** One command of the program. */
 export interface CliCommand {
   readonly name: string;
-  /** How it is called, without the program's name. */
+  /** Its usage, without the program's name. */
   readonly usage: string;
   readonly group: Group;
-  /** What it does, in some words that fit a line of 80 columns beside its name. */
+  /** Its purpose, short enough for a line of 80 columns beside its name. */
   readonly brief: string;
-  /** What it does, in one sentence. */
+  /** Its purpose, in one sentence. */
   readonly summary: string;
   /** Its flags, without their dashes. */
   readonly flags: Flags;
-  /** What may stand after its name, by place. */
+  /** The words after its name, by place. */
   readonly words: readonly Word[];
-  /** What its exit statuses mean beyond what they mean of every command. */
+  /** Meanings of its exit statuses beyond those that every command shares. */
   readonly exits?: readonly (readonly [status: ExitStatus, meaning: string])[];
-  /** Calls to show, each with what it does. */
+  /** Example calls, each with its effect. */
   readonly examples: readonly (readonly [call: string, what: string])[];
   /**
-   * Whether it changes packet filters or files of the system. `account`: root's account will do,
-   * also without CAP_NET_ADMIN.
+   * Whether it changes packet filters or files of the system. With `account`, root's account is
+   * enough, also without CAP_NET_ADMIN.
    */
   readonly needsRoot: boolean | 'account';
   /**
-   * Whether a call may last as long as it likes: until it is interrupted, or as long as its steps
-   * take. Without it every call has an end.
+   * Tells whether a call may last without limit: until it is interrupted, or as long as its steps
+   * take. Without it every call has a deadline.
    */
   endless?(args: readonly string[]): boolean;
   run(context: Context): ExitStatus | Promise<ExitStatus>;

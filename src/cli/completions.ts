@@ -21,7 +21,7 @@ function flagsOf({ flags }: CliCommand): readonly (readonly [name: string, flag:
   return [...Object.entries(flags), HELP];
 }
 
-/** Flags that a value follows, as `command:--flag`. */
+/** Lists flags that a value follows, as `command:--flag`. */
 function valued(
   commands: readonly CliCommand[],
 ): readonly (readonly [pattern: string, flag: Flag])[] {
@@ -33,8 +33,8 @@ function valued(
 }
 
 /**
- * Words are counted without flags and their values; where a file may stand, the shell itself
- * completes.
+ * Renders completion for bash. It counts words without flags and their values; where a file may
+ * stand, the shell itself completes.
  */
 function bash(commands: readonly CliCommand[]): string {
   const values = valued(commands);
@@ -99,7 +99,7 @@ complete -o default -F _ovpn_killswitch ovpn-killswitch
 `;
 }
 
-/** Text inside brackets of zsh's _arguments: brackets and colons mean something there. */
+/** Escapes text inside brackets of zsh's _arguments: brackets and colons mean something there. */
 function described(text: string): string {
   return text.replace(/[[\]:\\]/g, '\\$&');
 }
@@ -179,9 +179,9 @@ function fish(commands: readonly CliCommand[]): string {
     .join('\n')}\n`;
 }
 
-/** The text of a shell's completion, from the same table as the help. */
+/** Renders a shell's completion, from the same table as the help. */
 export function completionText(shell: Shell, every: readonly CliCommand[]): string {
-  // Those that other programs call are for nobody to type.
+  // Nobody types the commands that other programs call.
   const commands = every.filter(({ group }) => group !== 'internal');
   switch (shell) {
     case 'bash':

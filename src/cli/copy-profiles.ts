@@ -4,7 +4,7 @@ import type { Host } from '../host/host.ts';
 import { printable } from '../net/printable.ts';
 import { options } from '../tunnel/profile-options.ts';
 
-/** Where OpenVPN's own unit for clients looks, and only root can write. */
+/** The folder of OpenVPN's own unit for clients; only root can write there. */
 const CLIENT = '/etc/openvpn/client';
 const KEYS = 0o600;
 /** Options that name a file, in OpenVPN's manual. */
@@ -22,7 +22,7 @@ const FILES = [
   'extra-certs',
 ];
 
-/** A profile of anybody's, and the copy of root's that takes its place. */
+/** A profile that any user may own, and root's copy that replaces it. */
 export interface ProfileCopy {
   readonly from: string;
   readonly to: string;
@@ -30,8 +30,8 @@ export interface ProfileCopy {
 }
 
 /**
- * Files that a profile names by a path relative to where it lies: the copy looks for them beside
- * itself.
+ * Lists files that a profile names by a path relative to its own folder: the copy looks for them
+ * beside itself.
  */
 export function filesBeside({ bytes }: ProfileCopy): readonly string[] {
   const text = Buffer.from(bytes).toString('utf8');
@@ -59,8 +59,8 @@ function copyOf(host: Host, from: string): ProfileCopy | string {
 }
 
 /**
- * What `attach --copy` would copy; nothing is written.
- * @throws KillswitchError PROFILE with everything that is wrong.
+ * Plans the copies of `attach --copy`; writes nothing.
+ * @throws KillswitchError PROFILE with every problem.
  */
 export function planCopies(host: Host, files: readonly string[]): readonly ProfileCopy[] {
   const planned = [...new Set(files.map((file) => resolve(file)))].map((from) =>
@@ -80,7 +80,7 @@ export function planCopies(host: Host, files: readonly string[]): readonly Profi
   );
 }
 
-/** Writes the copies: root's, and for root alone, because they may hold keys. */
+/** Writes the copies. They belong to root and only root may read them: they may hold keys. */
 export function writeCopies(host: Host, copies: readonly ProfileCopy[]): void {
   for (const { to, bytes } of copies) if (!host.exists(to)) host.write(to, bytes, KEYS);
 }

@@ -6,12 +6,14 @@ import type { Packet } from '../ruleset/packet.ts';
 import type { Hook } from '../ruleset/ruleset.ts';
 import { misused } from './parse-arguments.ts';
 
-/** A packet as a person describes it: the words of `explain`, its flags without their dashes. */
+/** A packet in a person's words: the words of `explain`, its flags without their dashes. */
 export interface PacketWords {
   readonly words: readonly string[];
   readonly device?: string;
   readonly in?: string;
-  /** The interface that it really leaves by, where another rule of this machine routes it anew. */
+  /**
+   * The interface that the packet really leaves by, where another rule of this machine reroutes it.
+   */
   readonly 'leaves-by'?: string;
   readonly as?: string;
   readonly mark?: string;
@@ -21,20 +23,20 @@ export interface PacketWords {
   readonly 'from-lan'?: boolean;
   /** A frame between two ports of one bridge, which br_netfilter shows to IP rules. */
   readonly bridged?: boolean;
-  /** An answer to a question that a local program sent to many on the LAN a moment ago. */
+  /** An answer to a question that a local program just sent to many hosts on the LAN. */
   readonly asked?: boolean;
 }
 
 const HOOK_OF: Readonly<Record<string, Hook>> = { out: 'output', in: 'input', forward: 'forward' };
 const STATES = ['new', 'established', 'related'] as const;
-/** An interface that is no tunnel, where none is named: no rule asks which. */
+/** Stands for any interface that is no tunnel, where none is named: no rule names it. */
 const UPLINK = 'uplink';
 /** A user that is not root, and a port that no rule names. */
 const [SOMEBODY, SOME_PORT] = [1000, '40000'];
 
 /**
- * The packet that is meant. `usage` is how to call the command; `uidOf` knows the users of this
- * machine.
+ * Builds the packet that the words mean. `usage` is the command's usage; `uidOf` returns the uid of
+ * a user of this machine.
  * @throws KillswitchError USAGE
  */
 export function describedPacket(
@@ -123,8 +125,8 @@ function parseMark(text: string): number | undefined {
 }
 
 /**
- * An address that stands for this machine: rules look at the far end, except those for a tunnel's
- * own address.
+ * Returns an address that stands for this machine: rules look at the far end, except those for a
+ * tunnel's own address.
  */
 function ownAddress({ family, ...rest }: Address): Address {
   return parseAddress(family === 'ipv4' ? '192.0.2.1' : '2001:db8::1') ?? { family, ...rest };

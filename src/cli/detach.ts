@@ -50,7 +50,7 @@ export const detach: CliCommand = {
       return EXIT.ok;
     }
     const attached = attachedProfiles(host);
-    // A profile that is gone has no lines left to take out; what is known of it goes all the same.
+    // A profile that is gone has no lines to remove; the record of it goes all the same.
     const gone = positionals
       .map((file) => resolve(file))
       .filter((path) => attached.includes(path) && !host.exists(path));

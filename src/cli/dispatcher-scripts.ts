@@ -6,7 +6,7 @@ import { makeFolder, placeLink, placeText } from '../host/program-files.ts';
 
 const FOLDER = dirname(PATHS.dispatcher);
 const NAME = basename(PATHS.dispatcher);
-/** Where NetworkManager looks for scripts that it waits for (NetworkManager-dispatcher(8)). */
+/** Folders of scripts that NetworkManager waits for (NetworkManager-dispatcher(8)). */
 const WAITED_FOR = ['pre-up.d', 'pre-down.d'].map((folder) => join(FOLDER, folder));
 
 export const DISPATCHER_PATHS: readonly string[] = [
@@ -15,8 +15,8 @@ export const DISPATCHER_PATHS: readonly string[] = [
 ];
 
 /**
- * Puts the script where NetworkManager's dispatcher runs it: as a file of root's that only root may
- * write, which is all that it takes.
+ * Places the script where NetworkManager's dispatcher runs it. The file belongs to root and only
+ * root may write it: the dispatcher accepts no other.
  * @throws KillswitchError FILES when there is no NetworkManager.
  */
 export function placeDispatcher(host: Host, text: string): void {

@@ -49,7 +49,7 @@ export const doctor: CliCommand = {
     }
     const lines = found.flatMap(({ title, findings }): readonly PictureLine[] => {
       if (findings.length === 0) return [{ text: `ok       ${title}`, tone: 'good' }];
-      // The title says how it should be: what was found is said in its place.
+      // The title states the good case: print the finding instead.
       return findings.flatMap(({ weight, what, fix }): readonly PictureLine[] => [
         weight === 'problem'
           ? { text: `PROBLEM  ${what}`, tone: 'bad' }

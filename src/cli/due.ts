@@ -29,7 +29,7 @@ export const due: CliCommand = {
       print('Nothing is due.');
       return EXIT.ok;
     }
-    // The log has what went through it.
+    // The log already lists what passed the portal.
     if (done === 'portal-closed') return EXIT.ok;
     followBoot(host);
     host.log({ level: 'warn', event: `due-${done}`, message: MESSAGES[done] });

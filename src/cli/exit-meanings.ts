@@ -1,6 +1,8 @@
 import { EXIT, type ExitStatus } from '../errors.ts';
 
-/** What each exit status means. docs/reference/commands.md and the manual page have this table. */
+/**
+ * The meaning of each exit status. docs/reference/commands.md and the manual page have this table.
+ */
 export const EXIT_MEANINGS: readonly (readonly [status: ExitStatus, meaning: string])[] = [
   [EXIT.ok, 'done; of `status`: locked, and exactly as it should be'],
   [

@@ -13,7 +13,7 @@ import { describedPacket } from './described-packet.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { drawn } from './screen.ts';
 
-/** What the answer was compared with. */
+/** Says which rules the answer was compared with. */
 function loadedLine({ state, exact, unread }: Report): PictureLine {
   const label = 'loaded';
   if (unread !== undefined) return { label, text: `nobody knows: ${unread}`, tone: 'bad' };
@@ -31,7 +31,7 @@ function loadedLine({ state, exact, unread }: Report): PictureLine {
   };
 }
 
-/** That two interfaces are meant, and which of them counts. */
+/** Says that the packet has two interfaces, and which of them counts. */
 function reroutedLines(
   first: string | undefined,
   final: string | undefined,
@@ -47,8 +47,8 @@ function reroutedLines(
 }
 
 /**
- * Where the backend in use asks: iptables at every hook it has a table for, nftables early only to
- * refuse with an answer.
+ * Tells which hooks the backend in use looks at: iptables has a table at every hook; nftables looks
+ * early only to refuse with an answer.
  */
 function looksOf({ choice, intended }: Report): Looks {
   const { frames } = choice;

@@ -1,25 +1,28 @@
 import { type CliCommand, type Flag, GROUPS, type Group } from './command.ts';
 
-/** A line of help, and how far in its second line goes. */
+/** A line of help, and the indent of its continuation lines. */
 export interface HelpLine {
   readonly text: string;
   readonly indent?: number;
 }
 
-/** How far in a line of usage goes on: further than what stands below it. */
+/** The indent of a continued usage line: more than that of the lines below it. */
 const USAGE_INDENT = 10;
-/** Where what a command or a flag does begins. */
+/** The columns where descriptions of commands and of flags begin. */
 const COMMAND_COLUMN = 14;
 const FLAG_COLUMN = 24;
 
 const isShown = (group: Group): boolean => group !== 'internal';
 
-/** A flag as it is written: `--for TIME`. */
+/** Writes a flag as a person types it: `--for TIME`. */
 export function flagText(name: string, { type, value = 'VALUE', choices }: Flag): string {
   return type === 'boolean' ? `--${name}` : `--${name} ${choices?.join('|') ?? value}`;
 }
 
-/** A name, and from a column on what it does; a name that is longer has a line of its own. */
+/**
+ * Writes a name, and its description from a column on. A name that is too long gets a line of its
+ * own.
+ */
 function entry(name: string, what: string, column: number): readonly HelpLine[] {
   const head = `  ${name}`;
   if (head.length + 2 > column)
@@ -30,7 +33,7 @@ function entry(name: string, what: string, column: number): readonly HelpLine[] 
   return [{ text: `${head.padEnd(column)}${what}`, indent: column }];
 }
 
-/** Every command in its group, on one screen. */
+/** Returns the help of the program: every command in its group, on one screen. */
 export function programHelp(commands: readonly CliCommand[]): readonly HelpLine[] {
   const groups = (Object.entries(GROUPS) as [Group, string][]).filter(([group]) => isShown(group));
   return [
@@ -45,7 +48,7 @@ export function programHelp(commands: readonly CliCommand[]): readonly HelpLine[
   ];
 }
 
-/** All about one command. */
+/** Returns the help of one command. */
 export function commandHelp({
   usage,
   summary,

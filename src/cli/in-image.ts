@@ -8,13 +8,13 @@ import { misused } from './parse-arguments.ts';
 
 /** Where systemd keeps images (machinectl(1)). */
 const IMAGES = '/var/lib/machines';
-/** Where the program lies inside: below the image's own /run, which is memory meanwhile. */
+/** Where the program lies inside: below the image's own /run, which is a tmpfs for that time. */
 const PROGRAM = '/run/ovpn-killswitch-program';
 
 /**
- * Arguments: the image, the folder of the program, then what to run inside. All that it mounts is
- * gone when it ends: its mount namespace is its own. So is its network namespace, in which nothing
- * that it changed would be anybody's.
+ * Arguments: the image, the folder of the program, then the command to run inside. It has a mount
+ * namespace of its own, so all its mounts end with it. It also has a network namespace of its own,
+ * so that it changes no network of the running system.
  */
 const ENTER = `set -e
 image=$1 program=$2; shift 2
@@ -26,8 +26,8 @@ mount --bind "$program" "$image${PROGRAM}"
 exec chroot "$image" "$@"`;
 
 /**
- * Runs a command of ours in the image at a folder, with the image's own Node: nothing outside of it
- * is changed, and no program of the running system is asked.
+ * Runs a command of this product in the image at a folder, with the image's own Node. Changes
+ * nothing outside of it, and asks no program of the running system.
  * @throws KillswitchError USAGE where there is no such image, OWNER where others than root could
  * change it, NO_IMAGE where it has no Node
  */
@@ -40,7 +40,7 @@ export function runInImage(
   const place = image.startsWith('/') ? host.place(image) : undefined;
   if (place === undefined || place === '/' || host.owner(place)?.kind !== 'folder')
     throw misused({ usage }, `"${printable(image)}" is not the absolute path of an image's folder`);
-  // Its programs are run as root, and nothing keeps them in the image.
+  // Its programs run as root, and nothing confines them to the image.
   const unsafe = replaceableByOthers(place);
   if (unsafe !== undefined)
     throw new KillswitchError(

@@ -25,7 +25,7 @@ import { parseArguments } from './parse-arguments.ts';
 import { settingsTemplate } from './settings-template.ts';
 
 const HOOKS = ['up', 'down', 'route-up'] as const;
-/** What of the build is installed as it is, but for its first line. */
+/** Files of the build that are installed unchanged, except for their first line. */
 export const PROGRAMS = [
   'cli.js',
   'resolver.js',
@@ -40,8 +40,8 @@ export const PROGRAMS = [
 export const SCRIPTS = ['boot', 'recover', 'nm-dispatcher'] as const;
 
 /**
- * The interpreter the hooks will name, copied into our own folder when it must not be used where it
- * lies.
+ * Returns the interpreter that the hooks will name. Copies it into this product's own folder when
+ * its place is not safe to use.
  */
 function interpreter(print: (line: string) => void): string {
   const running = runningInterpreter();
@@ -56,7 +56,7 @@ function interpreter(print: (line: string) => void): string {
 function hookFiles(node: string): HookFiles {
   const at = (name: string) => join(PATHS.library, name);
   const hooks = Object.fromEntries(
-    // OpenVPN starts a plain script in its place, which starts it when there is something to do.
+    // OpenVPN starts a plain script instead, which starts the hook when there is work to do.
     [...HOOKS, 'nm-dispatcher'].map((hook) => [
       hook,
       at(hook === 'route-up' ? 'route-up.js' : `hooks/${hook}`),
@@ -95,10 +95,10 @@ function installFiles(host: Host, print: (line: string) => void, networkManager:
   const node = interpreter(print);
   const first = firstLine(node);
   if (networkManager) placeDispatcher(host, source(from, 'nm-dispatcher'));
-  // A package has placed all that is the same on each machine.
+  // A package has placed every file that is the same on each machine.
   if (packageRemoval(host) === undefined) {
-    // Node reads a file without an ending by the nearest package.json: this one keeps a stranger's
-    // from changing how ours are read.
+    // Node reads a file without an extension by the nearest package.json. This one keeps another
+    // from changing how the programs are read.
     placeText(join(PATHS.library, 'package.json'), '{ "type": "commonjs" }\n', 0o644);
     for (const { to, text } of programs)
       placeText(join(PATHS.library, to), text.replace(/^#!.*/, first), 0o755);
@@ -112,7 +112,7 @@ function installFiles(host: Host, print: (line: string) => void, networkManager:
   }
   const why = placeHooks(hookFiles(node), first, start, hooks);
   placeText(join(PATHS.library, 'hooks/route-up'), routeUp, 0o755);
-  // This version may want other rules than those that are loaded.
+  // This version may want other rules than the loaded ones.
   forgetLastTransaction(host);
   if (why !== undefined) print(`The hooks start without a code cache, a little slower: ${why}`);
 }
@@ -126,7 +126,7 @@ const FLAGS = {
   },
 } as const satisfies Flags;
 
-/** The installation locks nothing, and an update leaves a lock as it is. */
+/** Says that installing locks nothing, and that an update keeps a lock. */
 function lockedText(host: Host): string {
   return readLockRecord(host)?.locked === true
     ? 'The machine stays locked: "ovpn-killswitch status" says how.'
@@ -159,7 +159,7 @@ export const install: CliCommand = {
       ]);
     refuseOtherInstallation(host, PREFIX, ownFolder());
     progress('placing files and compiling the hooks');
-    // Once there, it is kept like the hooks.
+    // Once it is installed, an update keeps it like the hooks.
     const networkManager = values.networkmanager === true || host.exists(PATHS.dispatcher);
     try {
       installFiles(host, print, networkManager);

@@ -16,7 +16,7 @@ import type { CliCommand, Flags } from './command.ts';
 import { parseDuration } from './duration.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
 
-/** @throws KillswitchError USAGE when it is no time. */
+/** Parses a time. @throws KillswitchError USAGE when it is none. */
 function confirmSeconds(text: string): number {
   const seconds = parseDuration(text);
   if (seconds === undefined) throw misused(lock, `"${text}" is not a time from 1 s to 24 h`);

@@ -63,7 +63,7 @@ export const COMMANDS: readonly CliCommand[] = [
   uninstall,
 ];
 
-/** A command waits for nobody longer than this. */
+/** The deadline of a command. */
 const COMMAND_MILLISECONDS = 90_000;
 
 function printExactly(text: string): void {
@@ -82,12 +82,15 @@ function printHelp(lines: readonly HelpLine[]): void {
   for (const { text, indent } of lines) print(text, indent);
 }
 
-/** How root calls this program for a command. An installation is always that of this very copy. */
+/**
+ * Returns the way for root to call a command of this program. `install` always installs this very
+ * copy.
+ */
 function ownName(command: string): string {
   return command === 'install' ? runningCommand() : ownCommand();
 }
 
-/** A text whose commands can be called here. */
+/** Returns a text with commands that work here. */
 function callable(text: string): string {
   return withOwnCommand(
     text,
@@ -95,7 +98,7 @@ function callable(text: string): string {
   );
 }
 
-/** `asRoot` is told the door to the machine once a command of root's has it. */
+/** Runs a command. Calls `asRoot` with the host once a command that needs root has it. */
 async function run(
   argv: readonly string[],
   nobodyReads: () => boolean,
@@ -159,12 +162,12 @@ async function run(
   }
 }
 
-/** The program `ovpn-killswitch`. */
+/** Runs the program `ovpn-killswitch`, and returns its exit status. */
 export async function main(argv: readonly string[]): Promise<ExitStatus> {
   let gone = false;
   let host: Host | undefined;
-  // A reader that has seen enough, such as head(1), is no failure: the exit status stays the
-  // command's own.
+  // A reader that has seen enough, such as head(1), is no failure: keep the command's own exit
+  // status.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
     gone = true;

@@ -7,8 +7,8 @@ import { MEANING } from './settings-template.ts';
 import { VERSION } from './version.ts';
 
 /**
- * Text as roff takes it: a backslash, a hyphen and quotes that stay what they are, and a control
- * character at the start of a line (groff_char(7)).
+ * Escapes text for roff: backslashes, hyphens, quotes, and a control character at the start of a
+ * line (groff_char(7)).
  */
 function roff(text: string): string {
   return text
@@ -49,7 +49,7 @@ function commandLines({
   return [...entry(usage, summary), '.RS', ...inner, '.RE'];
 }
 
-/** The manual page of section 8, from the same table as the help. */
+/** Renders the manual page of section 8, from the same table as the help. */
 export function manPage(commands: readonly CliCommand[]): string {
   return `${[
     `.TH OVPN\\-KILLSWITCH 8 "" "ovpn\\-killswitch ${VERSION}"`,
@@ -85,7 +85,10 @@ export function manPage(commands: readonly CliCommand[]): string {
   ].join('\n')}\n`;
 }
 
-/** The manual page of section 5: the settings, from the table that the settings file is made from. */
+/**
+ * Renders the manual page of section 5: the settings, from the table that the settings file is made
+ * from.
+ */
 export function settingsPage(): string {
   return `${[
     `.TH KILLSWITCH.ENV 5 "" "ovpn\\-killswitch ${VERSION}"`,

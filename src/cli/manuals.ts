@@ -16,12 +16,12 @@ export const MANUAL_PATHS: readonly string[] = [
   ...Object.values(COMPLETION_PATHS),
 ];
 
-/** Folders that a machine has without us (hier(7)). */
+/** Folders that a machine has without this product (hier(7)). */
 const SHARED = [SHARE, `${SHARE}/man`];
 
 /**
- * Puts the manual page and the shells' completions in their places. Returns why they are not there;
- * without them everything works.
+ * Installs the manual page and the shells' completions. Returns why it could not; everything works
+ * without them.
  */
 export function placeManuals(host: Host, commands: readonly CliCommand[]): string | undefined {
   try {
@@ -36,7 +36,7 @@ export function placeManuals(host: Host, commands: readonly CliCommand[]): strin
   }
 }
 
-/** Takes them away, and the folders that nothing else is in. */
+/** Removes them, and the folders that are then empty. */
 export function removeManuals(host: Host): void {
   for (const path of MANUAL_PATHS) {
     host.remove(path);

@@ -1,6 +1,6 @@
 /**
- * How many letters must be put in, taken out, changed or swapped with the next to make one word of
- * another (optimal string alignment).
+ * Counts the letters to insert, remove, change or swap with the next to turn one word into another
+ * (optimal string alignment).
  */
 function distance(a: string, b: string): number {
   let above: readonly number[] = [];
@@ -24,7 +24,10 @@ function distance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
-/** The word that somebody may have meant: the nearest, when no more than a third of it is wrong. */
+/**
+ * Returns the known word that the caller may have meant: the nearest, when at most a third of it is
+ * wrong.
+ */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const [best] = known
     .map((each) => ({ each, letters: distance(word, each) }))
@@ -34,7 +37,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
     : undefined;
 }
 
-/** `: did you mean "…"?`, or nothing. */
+/** Returns `: did you mean "…"?`, or nothing. */
 export function didYouMean(word: string, known: readonly string[]): string {
   const meant = nearest(word, known);
   return meant === undefined ? '' : `: did you mean "${meant}"?`;

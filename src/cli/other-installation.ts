@@ -2,20 +2,20 @@ import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import type { Prefix } from '../host/paths.ts';
 
-/** The folder of the programs under a prefix. */
+/** Returns the folder of the programs under a prefix. */
 export const libraryOf = (prefix: Prefix) => `${prefix}/lib/ovpn-killswitch`;
 
-/** Shipped by a package beside its programs: the word for the kind of package it is. */
+/** A package ships this file beside its programs: it names the kind of package. */
 export const PACKAGE_MARKER = `${libraryOf('/usr')}/package`;
 
-/** By the word in the marker. */
+/** Keyed by the word in the marker. */
 const REMOVAL: ReadonlyMap<string, string> = new Map([
   ['deb', 'sudo apt remove ovpn-killswitch'],
   ['rpm', 'sudo rpm -e ovpn-killswitch'],
   ['arch', 'sudo pacman -R ovpn-killswitch'],
 ]);
 
-/** How the package that is installed here is removed; undefined where none is. */
+/** Returns the command that removes the installed package; undefined where none is installed. */
 export function packageRemoval(host: Host): string | undefined {
   const kind = host.read(PACKAGE_MARKER)?.trim();
   if (kind === undefined) return undefined;
@@ -24,10 +24,10 @@ export function packageRemoval(host: Host): string | undefined {
 
 /**
  * Refuses a second copy: each would have hooks, a boot script and a way back of its own.
- * @param prefix Where the program that installs belongs.
- * @param from The folder that it lies in.
- * @throws KillswitchError FILES where a package is installed that this program is not of, or where
- * an installation from source is in the way of a package.
+ * @param prefix The prefix of the installing program.
+ * @param from The folder of the installing program.
+ * @throws KillswitchError FILES where another package is installed, or where an installation from
+ * source is in the way of a package.
  */
 export function refuseOtherInstallation(host: Host, prefix: Prefix, from: string): void {
   const removal = packageRemoval(host);

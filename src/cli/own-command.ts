@@ -2,7 +2,7 @@ import { PATHS } from '../host/paths.ts';
 import { firstFile, ownProgram, runningInterpreter } from '../host/program-files.ts';
 import { shellWord } from '../net/shell-word.ts';
 
-/** This very program, as a shell calls it: by the Node that runs it. */
+/** Returns the shell command of this very program, with the Node that runs it. */
 export function runningCommand(): string {
   return [runningInterpreter(), ownProgram()].map(shellWord).join(' ');
 }
@@ -10,8 +10,8 @@ export function runningCommand(): string {
 let own: string | undefined;
 
 /**
- * How this product is called here: by its name once that is installed, else as it runs now. Found
- * out once: `uninstall` removes both.
+ * Returns the command of this product: its name once that is installed, else the running program.
+ * Computed once: `uninstall` removes both.
  */
 export function ownCommand(): string {
   own ??= firstFile([PATHS.command]) === undefined ? runningCommand() : 'ovpn-killswitch';
@@ -19,7 +19,7 @@ export function ownCommand(): string {
 }
 
 /**
- * A text whose commands can be called here.
+ * Rewrites the commands in a text so that they work here.
  * @param names The names of all commands: other sentences name the product too.
  */
 export function withOwnCommand(text: string, names: readonly string[]): string {

@@ -5,7 +5,7 @@ import { didYouMean } from './nearest.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 
-/** A command that was called as it cannot be: with how it is called. */
+/** Returns the error of a wrong call, with the command's usage. */
 export function misused(
   { usage }: Pick<CliCommand, 'usage'>,
   message: string,
@@ -17,8 +17,8 @@ export function misused(
 }
 
 /**
- * A command's arguments, strictly: an unknown flag or one word too many is an error, never a guess.
- * @throws KillswitchError USAGE
+ * Parses a command's arguments strictly: an unknown flag or an extra word is an error, never a
+ * guess.
  */
 export function parseArguments<const Flags extends Options>(
   command: Pick<CliCommand, 'name' | 'usage'>,
@@ -56,7 +56,7 @@ export function parseArguments<const Flags extends Options>(
   return parsed;
 }
 
-/** For a first word that a command does not know: what it is called with instead. */
+/** Returns the error for a first word that a command does not know, with the words it knows. */
 export function wrongWord(
   command: Pick<CliCommand, 'name' | 'usage'>,
   word: string,

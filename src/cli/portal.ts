@@ -16,7 +16,7 @@ import type { CliCommand, Context, Flags } from './command.ts';
 import { parseDuration } from './duration.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
 
-/** Seconds that a login takes, and the most that anybody may ask for. */
+/** Seconds that a login takes, and the most that a caller may ask for. */
 const [USUAL_SECONDS, MOST_SECONDS] = [300, 1800];
 /** The largest network that a person may name. */
 const SHORTEST_PREFIX = 16;
@@ -55,8 +55,8 @@ function secondsOf(text: string | undefined): number {
 }
 
 /**
- * Whose programs: those of the user that is named, or of who called sudo. Never root's: half the
- * system is root.
+ * Returns the user whose programs the portal serves: the named one, or the caller of sudo. Never
+ * root: half the system runs as root.
  */
 function userOf(host: Host, named: string | undefined, caller: string | undefined): number {
   const text = named ?? caller;
@@ -91,8 +91,8 @@ function namedResolver(text: string): Address | undefined {
 }
 
 /**
- * What the user may reach: the gateway and its network, as long as the LAN cannot have made that
- * network up to catch the internet's addresses.
+ * Returns the networks that the user may reach: the gateway and its network. Refuses a public
+ * network: the LAN may have chosen it to catch the internet's addresses.
  */
 function gatewaysNetworks(gateway: Address, network: Network | undefined): readonly Network[] {
   if (network === undefined)
@@ -109,11 +109,11 @@ function gatewaysNetworks(gateway: Address, network: Network | undefined): reado
 }
 
 interface Names extends Pick<Portal, 'resolvers' | 'askers'> {
-  /** Given by the network, and not asked. */
+  /** Resolvers that the network named and the portal does not ask. */
   readonly leftOut: readonly Address[];
 }
 
-/** Who is asked for names, and by whom. */
+/** Returns the resolvers to ask, and the accounts that may ask them. */
 function namesOf(
   host: Host,
   uid: number,
@@ -144,7 +144,7 @@ function namesOf(
   };
 }
 
-/** The environment of the user's own session, as far as the caller's has it. */
+/** Returns the environment of the user's own session, as far as the caller's holds it. */
 function environmentOf({ host, env }: Context, { name, uid, home }: Account): Context['env'] {
   const session = `/run/user/${uid}`;
   return {
@@ -161,7 +161,7 @@ function tell({ print }: Context, passed: readonly Passed[]): void {
   for (const each of passed) print(`  ${passedText(each)}`);
 }
 
-/** What starts a command as that user. */
+/** Returns the command line that starts a command as that user. */
 function becoming(host: Host, { uid, gid }: Account): readonly string[] {
   const setpriv = PROGRAM_FOLDERS.map((folder) => `${folder}/setpriv`).find((path) =>
     host.exists(path),
@@ -182,7 +182,7 @@ function runInPortal(
   command: readonly string[],
 ): ExitStatus {
   const { host, print } = context;
-  // Ctrl-C is for the command: what closes the portal comes after it.
+  // Ctrl-C is for the command: this process must live to close the portal.
   const stay = () => undefined;
   process.on('SIGINT', stay);
   const { status, why } = host.callInTurn([...become, ...command], environmentOf(context, account));

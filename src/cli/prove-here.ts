@@ -15,12 +15,15 @@ import type { Context } from './command.ts';
 import { drawn } from './screen.ts';
 
 const ROUNDS = 5;
-/** A packet that gets no answer is sent again after a second: longer would count one twice. */
+/** TCP sends an unanswered packet again after a second: a longer timeout would count one twice. */
 const BOUND_SECONDS = '0.8';
-/** OpenVPN needs some seconds to connect; a reconnect that OpenVPN gives up is not waited for. */
+/**
+ * OpenVPN needs some seconds to connect; `most` bounds the wait for a reconnect that OpenVPN gives
+ * up.
+ */
 const RECONNECT_SECONDS = { least: 5, most: 30 } as const;
 
-/** A live tunnel whose OpenVPN can be told something. */
+/** A live tunnel whose OpenVPN can receive a signal. */
 interface Told {
   readonly device: string;
   readonly daemon: Daemon;
@@ -31,7 +34,7 @@ function isUp(host: Host, device: string): boolean {
   return (flags & 1) === 1;
 }
 
-/** Interfaces that are up and are neither loopback nor a live tunnel. */
+/** Lists interfaces that are up and are neither loopback nor a live tunnel. */
 function uplinksOf(host: Host): readonly string[] {
   const tunnels = readLiveTunnels(host).map(({ tunnel }): string => tunnel.device);
   return [...devices(host)]
@@ -43,7 +46,7 @@ function runs(host: Host, { pid, start }: Daemon): boolean {
   return startOf(host, pid) === start && host.read(`/proc/${pid}/comm`)?.trim() === 'openvpn';
 }
 
-/** @throws KillswitchError NO_PROOF when there is nobody to tell. */
+/** Lists the tunnels whose OpenVPN runs. @throws KillswitchError NO_PROOF when there is none. */
 function whomToTell(host: Host): readonly Told[] {
   const told = readLiveTunnels(host).flatMap(({ tunnel: { device }, daemon }) =>
     daemon !== undefined && runs(host, daemon) ? [{ device, daemon }] : [],
@@ -66,8 +69,8 @@ function isBack(host: Host, { device, daemon }: Told): boolean {
 }
 
 /**
- * Whether probes over UDP and TCP can be bound to an interface here: Node cannot do so itself
- * (SO_BINDTODEVICE, socket(7)).
+ * Tells whether curl and setpriv here can bind UDP and TCP probes to an interface: Node itself
+ * cannot (SO_BINDTODEVICE, socket(7)).
  */
 function canBind(host: Host): boolean {
   return (
@@ -114,8 +117,8 @@ function sendBound(host: Host, device: string): boolean {
       ],
     ],
   });
-  // Of setpriv: 1, 126, 127. Of curl: an option that it does not know (2), an interface it could
-  // not bind to (45).
+  // Statuses of setpriv: 1, 126, 127. Of curl: an unknown option (2), an interface it could not
+  // bind to (45).
   return status !== null && ![1, 2, 45, 126, 127].includes(status);
 }
 
@@ -143,7 +146,7 @@ function sendUnbound(host: Host, sources: readonly string[]): void {
 }
 
 /**
- * What was tried: as the routes will and from each address of an uplink; bound to an interface;
+ * Counts of the attempts: by the routes and from each address of an uplink; bound to an interface;
  * pings.
  */
 interface Tries {
@@ -152,7 +155,7 @@ interface Tries {
   readonly pings: number;
 }
 
-/** Tells OpenVPN to connect again, and sends for as long as that takes. */
+/** Makes OpenVPN reconnect, and sends for as long as that takes. */
 async function sendThroughReconnect(
   { host, progress, print }: Context,
   told: readonly Told[],
@@ -191,7 +194,7 @@ async function sendAll(
     sendUnbound(host, sources);
     rounds += ROUNDS;
     if (bind) bound += uplinks.filter((device) => sendBound(host, device)).length;
-    // Signals are looked at here: nothing else lets them in.
+    // Lets Node handle signals: nothing else here yields to them.
     await setImmediate();
   };
   progress('sending');
@@ -209,7 +212,7 @@ async function sendAll(
   return { rounds, bound, pings: 1 + uplinks.length };
 }
 
-/** How many packets of each class were tried. */
+/** Counts the attempted packets of each class. */
 function triesOf({ rounds, bound, pings }: Tries, sources: readonly string[]): readonly number[] {
   return HERE_CLASSES.map(({ transport, address }) => {
     if (transport === 'icmp') return pings;
@@ -219,10 +222,11 @@ function triesOf({ rounds, bound, pings }: Tries, sources: readonly string[]): r
 }
 
 /**
- * Sends what must not leave this machine, as it is now, and says what left; with `reconnect` also
- * while OpenVPN connects again.
+ * Sends packets that must not leave this machine, as it is now, and says which left; with
+ * `reconnect` also while OpenVPN reconnects.
  * @returns whether nothing left.
- * @throws KillswitchError NO_PROOF when nothing can count here, or nobody can be told to reconnect.
+ * @throws KillswitchError NO_PROOF when no counter works here, or no OpenVPN can be told to
+ * reconnect.
  */
 export async function proveHere(context: Context, reconnect: boolean): Promise<boolean> {
   const { host, print, draw, screen } = context;

@@ -33,7 +33,7 @@ function line(start: string, title: string, cells: readonly string[]): string {
   return `${start.padStart(6)}  ${title.padEnd(28)}${cells.join('')}`.trimEnd();
 }
 
-/** What was proven, in lines; the last says how much left. */
+/** Renders the result in lines; the last says how much left. */
 export function conclusion(
   played: readonly Played[],
   backends: readonly BackendName[],
@@ -58,7 +58,7 @@ export function conclusion(
       ...doubts.map((text): PictureLine => ({ tone: 'bad', text: `Not proven: ${text}.` })),
       {
         tone: proven ? 'good' : 'bad',
-        // One probe may be several packets: only none is a share of the probes.
+        // One probe may be several packets: only zero is a valid share of the probes.
         text:
           clear === 0
             ? `0 of ${number(tried)} probes left in clear`
@@ -69,8 +69,9 @@ export function conclusion(
 }
 
 /**
- * Plays every fault with each backend that is installed, side by side, and says what left in clear.
- * @returns whether nothing did, and the proof is worth something.
+ * Plays every fault with each installed backend, side by side, and says which packets left in
+ * clear.
+ * @returns whether none did, and the proof is valid.
  * @throws KillswitchError NO_PROOF when it cannot be played here.
  */
 export async function proveInNamespaces(context: Context): Promise<boolean> {

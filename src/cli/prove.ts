@@ -31,8 +31,7 @@ export const prove: CliCommand = {
     ['prove --here --reconnect', 'the same while your OpenVPN is made to connect again (SIGUSR1)'],
   ],
   needsRoot: false,
-  // Each step has a bound of its own, and what counts must be taken away however many interfaces
-  // there are.
+  // Each step has its own timeout. The counters must be removed however many interfaces there are.
   endless: () => true,
   run: async (context) => {
     const { values } = parseArguments(prove, context.args, FLAGS);

@@ -3,12 +3,12 @@ import { PATHS } from '../host/paths.ts';
 import type { CliCommand } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
 
-/** Each tool is bounded by the script itself. */
+/** The script itself sets a timeout for each tool. */
 const SCRIPT_MILLISECONDS = 85_000;
 
 /**
- * How the script ends: nothing is left, rules are left, nobody knows, files are left, and without
- * rights.
+ * The script's exit statuses: nothing is left, rules are left, unknown, files are left, no
+ * permission.
  */
 const ENDS = [EXIT.ok, EXIT.failed, EXIT.kernel, EXIT.files, EXIT.permission] as const;
 

@@ -9,7 +9,7 @@ import { shellWord } from '../net/shell-word.ts';
 import { detach } from '../tunnel/attachment.ts';
 
 /**
- * A profile as it is and as it will be. Bytes that are not UTF-8 stand for themselves, so that
+ * A profile's current text and its new text. Bytes that are not UTF-8 stand for themselves, so that
  * every one of them comes back.
  */
 export interface ProfileChange {
@@ -23,12 +23,12 @@ export interface ProfileChange {
 export type Changed = { readonly text: string } | { readonly problems: readonly string[] };
 
 /**
- * Reads a profile: `host.readBytes` where servers are taken from it, `host.readUntrusted` where
- * lines are only taken out.
+ * Reads a profile: `host.readBytes` where the caller takes servers from it, `host.readUntrusted`
+ * where it only takes lines out.
  */
 export type ReadProfile = (path: string) => Uint8Array | undefined;
 
-/** A file, or why it cannot be read. */
+/** Reads a file, or returns why it cannot be read. */
 function bytesOf(read: ReadProfile, path: string): Uint8Array | KillswitchError | string {
   try {
     return read(path) ?? 'there is no such file';
@@ -41,8 +41,8 @@ function bytesOf(read: ReadProfile, path: string): Uint8Array | KillswitchError 
 }
 
 /**
- * What `change` would make of each file; nothing is written.
- * @throws KillswitchError PROFILE with everything that is wrong in any of them.
+ * Plans `change` for each file; writes nothing.
+ * @throws KillswitchError PROFILE with every problem in any of them.
  */
 export function planProfiles(
   read: ReadProfile,
@@ -79,7 +79,7 @@ export function planProfiles(
   throw new KillswitchError('PROFILE', `${many} cannot be changed like this`, next, problems);
 }
 
-/** Where a profile's original is kept: one file for each content it ever had. */
+/** Returns the path of a profile's backup: one file for each content it ever had. */
 function backupOf({ path, encoding }: ProfileChange, original: string): string {
   const hash = createHash('sha256')
     .update(path)
@@ -90,8 +90,8 @@ function backupOf({ path, encoding }: ProfileChange, original: string): string {
 }
 
 /**
- * Keeps the profile as it is without our lines, and says where. It may hold keys: only root may
- * read it.
+ * Keeps the profile without this product's lines, and returns the path of the copy. Only root may
+ * read the copy: it may hold keys.
  */
 export function keepOriginal(host: Host, change: ProfileChange): string {
   const original = detach(change.before);
@@ -100,13 +100,13 @@ export function keepOriginal(host: Host, change: ProfileChange): string {
   return backup;
 }
 
-/** Forgets the backup of a profile that is that original again. */
+/** Removes the backup of a profile that equals its original again. */
 export function forgetOriginal(host: Host, change: ProfileChange): void {
   host.remove(backupOf(change, change.after));
 }
 
 /**
- * Writes all of them or none: when one cannot be written, those before it are put back.
+ * Writes all of them or none: when one write fails, restores the profiles written before it.
  * @throws KillswitchError FILES
  */
 export function writeProfiles(host: Host, changes: readonly ProfileChange[]): void {
@@ -123,7 +123,7 @@ export function writeProfiles(host: Host, changes: readonly ProfileChange[]): vo
   }
 }
 
-/** @throws KillswitchError NOT_ROOT */
+/** Refuses a caller that may not change rules. @throws KillswitchError NOT_ROOT */
 export function needRoot(host: Host, call: string): void {
   if (!host.mayChangeRules())
     throw new KillswitchError(

@@ -1,7 +1,7 @@
 import { visibleLine } from '../net/visible.ts';
 import { fitted, screenOf } from './screen.ts';
 
-/** One line for people, on stderr: it fits the screen that stderr is. */
+/** Prints one line for people on stderr, fitted to the screen. */
 export function say(line: string): void {
   const start = /^ovpn-killswitch: */.exec(line)?.[0] ?? '';
   for (const each of fitted(visibleLine(line), screenOf(process.stderr, undefined), start.length))

@@ -1,9 +1,9 @@
 import { visibleLine } from '../net/visible.ts';
 import type { PictureLine, Tone } from '../view/picture.ts';
 
-/** Where the answer of a command is shown. */
+/** The screen that shows a command's answer. */
 export interface Screen {
-  /** Characters in a line; undefined where lines may have any length: in a pipe or a file. */
+  /** Characters in a line; undefined where a line may have any length: in a pipe or a file. */
   readonly columns: number | undefined;
   readonly colour: boolean;
 }
@@ -20,15 +20,15 @@ const SGR: Readonly<Record<Tone, string>> = {
 const LABEL_WIDTH = 12;
 
 /**
- * The screen that a stream is. Colour is for terminals, and only while NO_COLOR is unset or empty
- * (no-color.org).
+ * Returns the screen of a stream. Colour is for terminals, and only while NO_COLOR is unset or
+ * empty (no-color.org).
  */
 export function screenOf(
   { isTTY, columns }: { readonly isTTY?: boolean; readonly columns?: number },
   noColour: string | undefined,
 ): Screen {
   if (isTTY !== true) return { columns: undefined, colour: false };
-  // A serial line has a width of 0 until somebody sets one.
+  // A serial line reports a width of 0 until a program sets one.
   return {
     columns: columns === undefined || columns === 0 ? 80 : columns,
     colour: (noColour ?? '') === '',
@@ -36,8 +36,7 @@ export function screenOf(
 }
 
 /**
- * A text in lines of a width, the first of another where that is given, cut at spaces where it can
- * be.
+ * Wraps a text to a width, cut at spaces where possible. `first` is the width of the first line.
  */
 function wrapped(text: string, width: number, first: number = width): readonly string[] {
   const lines: string[] = [];
@@ -52,8 +51,8 @@ function wrapped(text: string, width: number, first: number = width): readonly s
 }
 
 /**
- * A text in the width of a screen. Where one of its lines goes on, it stands below its own start,
- * or `indent` characters in. Lines with control sequences were fitted when these were put in.
+ * Fits a text to the width of a screen. A continued line starts below its own start, or `indent`
+ * characters in. Leaves lines with control sequences alone: they were fitted before.
  */
 export function fitted(
   text: string,
@@ -73,7 +72,7 @@ export function fitted(
   });
 }
 
-/** One line of a picture as lines of a screen. */
+/** Draws one line of a picture as lines of a screen. */
 export function drawn(
   { label, text: given, tone }: PictureLine,
   { columns, colour }: Screen,

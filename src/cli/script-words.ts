@@ -27,7 +27,7 @@ import { KEPT } from '../record/trial.ts';
 import { TOLD } from '../tunnel/told-text.ts';
 import { WATCH_SERVICE } from '../watch/service.ts';
 
-/** The rule for markers as lines of awk: `rule["outside opens"] = "inside"`. */
+/** The marker rule as lines of awk: `rule["outside opens"] = "inside"`. */
 const RULE = Object.entries(MARKER_RULE)
   .flatMap(([place, next]) =>
     Object.entries(next).map(([marker, to]) => `rule["${place} ${marker}"] = "${to}"`),
@@ -35,8 +35,8 @@ const RULE = Object.entries(MARKER_RULE)
   .join('; ');
 
 /**
- * What the plain scripts share with this code. The build puts each in place of `@NAME@`, and
- * refuses a name that is not here.
+ * Values that the plain scripts share with this code. The build puts each in place of `@NAME@`, and
+ * refuses a name that is missing here.
  */
 export const SCRIPT_WORDS: Readonly<Record<string, string>> = {
   PROGRAMS: PROGRAM_FOLDERS.join(':'),
@@ -60,7 +60,7 @@ export const SCRIPT_WORDS: Readonly<Record<string, string>> = {
   POLICIES_BEFORE,
   CHAINS_MADE,
   BASE_FILES: BASE_FILES.join(' '),
-  // With the texts of the base, which are named above.
+  // Includes the texts of the base, which are named above.
   KEPT_FILES: Object.keys(KEPT).join(' '),
   BOOT_DONE,
   BOOT_PROBLEM,

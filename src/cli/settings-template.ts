@@ -1,6 +1,6 @@
 import { KEYS, type SettingsKey } from '../policy/settings.ts';
 
-/** What each key means, for the settings file that `install` writes and for its manual page. */
+/** The meaning of each key, for the settings file that `install` writes and for its manual page. */
 export const MEANING: Readonly<Record<SettingsKey, string>> = {
   KILLSWITCH_BACKEND:
     'Which packet filter loads the rules; "ovpn-killswitch status" says which auto has chosen, and why.',
@@ -27,7 +27,7 @@ export const MEANING: Readonly<Record<SettingsKey, string>> = {
   KILLSWITCH_LOG_LEVEL: 'How much goes to /var/log/ovpn-killswitch.log and to stderr.',
 };
 
-/** A settings file in which every key stands with its default, commented out. */
+/** Renders a settings file with every key at its default, commented out. */
 export function settingsTemplate(): string {
   const keys = Object.keys(KEYS) as SettingsKey[];
   const entries = keys.map(

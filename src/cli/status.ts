@@ -19,13 +19,13 @@ const ERASE_LINE_END = '\x1b[K';
 
 function exitOf({ report: { state, exact }, refused }: View): ExitStatus {
   if (state === 'unlocked') return EXIT.failed;
-  // Hooks and the boot would do as if nobody had locked.
+  // Hooks and the boot would act as if the machine had never been locked.
   return exact && refused.every(({ path }) => path !== LOCK_RECORD) ? EXIT.ok : EXIT.degraded;
 }
 
 /**
- * Without a tool that loads rules there is no view, but the boot has shut the network for that very
- * reason: it is said beside the error.
+ * Reads the view. Without a tool that loads rules there is none, but the boot has shut the network
+ * for that very reason: adds that to the error.
  */
 function readViewOrSay(host: Host): View {
   try {
@@ -52,8 +52,8 @@ function drawnPicture(view: View, { screen }: Context): readonly string[] {
 }
 
 /**
- * Redraws until it is interrupted, or nobody reads any more. In a pipe each picture follows the
- * last after an empty line.
+ * Redraws until it is interrupted, or the reader of stdout has gone. In a pipe an empty line
+ * separates the pictures.
  */
 async function watch(context: Context): Promise<ExitStatus> {
   const { host, draw, screen } = context;

@@ -1,12 +1,12 @@
 import { formatPatch, OMIT_HEADERS, structuredPatch } from 'diff';
 import { visibleLine } from '../net/visible.ts';
 
-/** Lines of a hunk around what has changed. */
+/** Unchanged lines around each change in a hunk. */
 const CONTEXT = 3;
 
 /**
- * The change from one text to another as patch(1) takes it, line by line. Nothing when they are the
- * same.
+ * Returns the change from one text to another as patch(1) reads it, line by line. Returns nothing
+ * when the texts are equal.
  */
 export function unifiedDiff(path: string, before: string, after: string): readonly string[] {
   if (before === after) return [];

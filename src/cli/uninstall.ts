@@ -19,7 +19,7 @@ import { packageRemoval } from './other-installation.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { planProfiles, writeProfiles } from './rewrite-profiles.ts';
 
-/** Everything of ours that is a file or a folder, in the order in which it goes. */
+/** Every file and folder of this product, in the order of removal. */
 const OWN_PATHS: readonly string[] = [
   ...DISPATCHER_PATHS,
   NFTABLES_DROP_IN,
@@ -32,12 +32,12 @@ const OWN_PATHS: readonly string[] = [
   PATHS.log,
 ];
 
-/** What a package has placed is for the package manager to remove. */
+/** Paths that a package placed: the package manager removes them. */
 const PACKAGED: readonly string[] = [PATHS.command, PATHS.library, dirname(PATHS.settings)];
 
 /**
- * Our lines in the profiles that the settings name go first: a profile that names missing hooks
- * does not start.
+ * Detaches the profiles that the settings name. Call first: a profile that names missing hooks does
+ * not start.
  */
 function detachAll(host: Host, print: (line: string) => void): void {
   const paths = profilePaths(host, settingsOrDefaults(host));
@@ -51,12 +51,12 @@ function detachAll(host: Host, print: (line: string) => void): void {
     });
 }
 
-/** What cannot be given back must not keep anybody from getting out. */
+/** Reports a failure and carries on: `uninstall` must still open the machine. */
 function attempt(print: (line: string) => void, work: () => void): void {
   try {
     work();
   } catch (thrown) {
-    // The state is told at the end: it changes until then.
+    // The state is printed at the end: it changes until then.
     for (const line of explainError(asKillswitchError(thrown), '')) if (line !== '') print(line);
   }
 }
@@ -104,7 +104,7 @@ export const uninstall: CliCommand = {
           next,
           said,
         );
-      // The machine is open then, and everything of ours goes below.
+      // The machine is open then, and the code below removes every file of this product.
       if (status === EXIT.files) for (const line of said) print(line);
     } else {
       unlockMachine(host);

@@ -11,7 +11,10 @@ import type { CliCommand, Flags } from './command.ts';
 import { parseDuration } from './duration.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
 
-/** @throws KillswitchError USAGE when it is no time, or there is nothing to lock again. */
+/**
+ * Parses a time. @throws KillswitchError USAGE when it is none, or when there is no lock to
+ * restore.
+ */
 function openSeconds(host: Host, text: string): number {
   const seconds = parseDuration(text);
   if (seconds === undefined) throw misused(unlock, `"${text}" is not a time from 1 s to 24 h`);

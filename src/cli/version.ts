@@ -1,2 +1,2 @@
-/** The version in package.json: what is bundled has none beside it. */
+/** The version in package.json: a bundle has no package.json beside it. */
 export const VERSION = '0.1.0';

@@ -59,8 +59,8 @@ export const watch: CliCommand = {
     const { positionals } = parseArguments(watch, args, {}, { least: 0, most: 1 });
     switch (positionals[0]) {
       case undefined: {
-        // Without an end: what holds for one command, such as how long it may take, does not hold
-        // for it.
+        // A host without a deadline: the limits of one command, such as how long it may take, do
+        // not apply to `watch`.
         const listener = startWatch(
           linuxHost({ name: 'watch', milliseconds: Number.POSITIVE_INFINITY, shown: 'info', say }),
           listen,
