@@ -16,7 +16,7 @@ export const LAN = {
 /** Hosts beyond the router (RFC 5737, RFC 3849). */
 export const INTERNET = {
   vpn4: '203.0.113.10',
-  /** Where the VPN server can be reached too; its own resolvers give this address for its name. */
+  /** Another address of the VPN server; its own resolvers give this one for its name. */
   moved4: '203.0.113.11',
   vpn6: '2001:db8:ffff::10',
   resolver4: '203.0.113.53',
@@ -60,7 +60,7 @@ export const UPLINK = 'up0';
 export const ROUTER_SIDE = 'lan0';
 export const DEVICE = 'tun0';
 
-/** Where the proof keeps its files inside the sandbox, whose /run is memory that ends with it. */
+/** The folder of the proof's files inside the sandbox, whose /run is a tmpfs that ends with it. */
 export const FOLDER = '/run/proof';
 /** The built programs as the world's machines see them, wherever they lie. */
 export const PROGRAMS = `${FOLDER}/programs`;

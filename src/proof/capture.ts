@@ -7,16 +7,16 @@ import { type Service, startService } from './service.ts';
 import { type Sorted, sortPacket } from './sort-packet.ts';
 import { until } from './until.ts';
 
-/** What left the client in one stretch of time, in packets. */
+/** The packets that left the client in one stretch of time. */
 export interface Tally {
-  /** Everything that neither the VPN client nor a host on a LAN has to send. */
+  /** Every packet but those that the VPN client or a host on a LAN must send. */
   readonly clear: number;
-  /** The same by probe, or by protocol and destination for what is none. */
+  /** The same by probe; by protocol and destination for a packet of no probe. */
   readonly byName: Readonly<Record<string, number>>;
   readonly vpn: number;
   readonly lan: number;
   readonly neighbour: number;
-  /** The same by what was said. */
+  /** The same by the kind of message. */
   readonly neighbourWords: Readonly<Record<string, number>>;
 }
 
@@ -24,19 +24,19 @@ export interface Tally {
 export interface Capture {
   /** Waits until tcpdump listens. */
   ready(): Promise<void>;
-  /** Which hardware address is the client's. Only what comes from it is counted. */
+  /** Names the client's hardware address. Only packets from it are counted. */
   watch(client: string): void;
-  /** Which transport the VPN takes from now on. */
+  /** Names the VPN's transport from now on. */
   expect(transport: Transport): void;
-  /** What left since the last call, up to this moment. The uplink must be up. */
+  /** Counts the packets that left since the last call, up to this moment. The uplink must be up. */
   tally(): Promise<Tally>;
-  /** What left so far, as far as it has been read. */
+  /** Counts the packets that left so far, as far as they have been read. */
   soFar(): Tally;
-  /** Ends it. @returns packets that tcpdump says it lost. */
+  /** Ends it. @returns packets that tcpdump reports as lost. */
   end(): Promise<number>;
 }
 
-/** Enough for every header and a marker after it. */
+/** Room for every header and a marker after it. */
 const SNAPLEN = 512;
 
 /** Network namespaces are made by their own process here, so that `at` can be its name. */
@@ -51,7 +51,7 @@ function empty() {
 /**
  * Starts the router's network namespace with tcpdump in it, which listens as soon as the router's
  * side is up. tcpdump as root insists on changing its user, which a user namespace with a single
- * user refuses: there it is another user, of a namespace within, that owns the router.
+ * user refuses. There another user, of a nested namespace, owns the router.
  */
 export function startCapture(sandbox: Sandbox): Capture & { readonly service: Service } {
   const owner = sandbox.hasOtherUsers
@@ -67,7 +67,7 @@ export function startCapture(sandbox: Sandbox): Capture & { readonly service: Se
   const whole = empty();
   let failure: Error | undefined;
 
-  // A later fragment belongs to what the first one was; without that it is sorted as it is.
+  // Sort a later fragment like its first one; without that, by itself.
   const firsts = new Map<string, Sorted>();
   const sortOf = (packet: Packet): Sorted => {
     const { datagram, later } = packet;
@@ -86,8 +86,8 @@ export function startCapture(sandbox: Sandbox): Capture & { readonly service: Se
         tally.neighbourWords[sorted.name] = (tally.neighbourWords[sorted.name] ?? 0) + 1;
     }
   };
-  // Frames come in order: once the router's own packet number n is seen, all that went before it
-  // is.
+  // Frames come in order: after the router's own packet number n, all earlier frames have been
+  // read.
   const sync = ({ protocol, icmpType, bytes }: Packet) => {
     if (protocol !== PROTOCOL.icmp || icmpType !== 8) return;
     const at = bytes.indexOf('SYNC');

@@ -5,7 +5,7 @@ import { startService } from './service.ts';
 import type { Visited, VisitorOrders } from './services.ts';
 import { until } from './until.ts';
 
-/** The built programs as a machine has them. Every user may run and read them. */
+/** The built programs in a machine. Every user may run and read them. */
 export interface Programs {
   /** The interpreter's path. */
   readonly node: string;
@@ -13,7 +13,7 @@ export interface Programs {
   readonly folder: string;
 }
 
-/** The user that a program of the proof is. */
+/** The user that a program of the proof runs as. */
 export interface ProgramUser {
   /** Its account and group; undefined for the user of the sandbox. */
   readonly uid: number | undefined;
@@ -22,8 +22,8 @@ export interface ProgramUser {
 }
 
 /**
- * The command line of one of the proof's own programs. It is its user from its start: a running
- * Node refuses to become another one where io_uring may be on (node/src/node_credentials.cc).
+ * Returns the command line of one of the proof's own programs. It has its user from its start: a
+ * running Node refuses to change user where io_uring may be on (node/src/node_credentials.cc).
  */
 export function proofProgram(
   { node, folder }: Programs,
@@ -44,9 +44,9 @@ export function proofProgram(
   ];
 }
 
-/** What a prober does, and as whom. */
+/** A prober's orders and user. */
 export type ProberPlan = ProberOrders & Pick<ProgramUser, 'uid'>;
-/** What a visitor asks for, and as whom. */
+/** A visitor's orders and user. */
 export type VisitorPlan = VisitorOrders & Pick<ProgramUser, 'uid'>;
 
 /**
@@ -73,7 +73,7 @@ export async function startProberIn(
   return proberRun(service, report);
 }
 
-/** Asks for something from a machine, and waits so long for each answer as the orders say. */
+/** Makes visits from a machine, and waits for each answer as long as the orders say. */
 export async function visitFrom(
   sandbox: Sandbox,
   programs: Programs,

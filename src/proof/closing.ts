@@ -2,8 +2,8 @@
 const ENDINGS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * Does work, and closes what it uses when it ends, however it does: a signal closes it first, and
- * then ends this process as signals do.
+ * Runs work, and calls `close` when it ends, however it does. A signal closes first, and then ends
+ * this process as signals do.
  */
 export async function closing<Result>(
   close: () => void,

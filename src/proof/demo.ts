@@ -20,7 +20,7 @@ function print(line = ''): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** What the packets in clear were; the first that fits counts. */
+/** The kinds of packets in clear; the first that fits counts. */
 const KINDS: readonly { readonly kind: string; readonly of: (name: string) => boolean }[] = [
   {
     kind: "of DNS (even while connected: the router's resolver)",

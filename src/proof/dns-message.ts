@@ -3,7 +3,7 @@
 const TYPES = { A: 1, AAAA: 28 } as const;
 export type QuestionType = keyof typeof TYPES;
 
-/** A query for a name whose first label is `label`. */
+/** Builds a query for a name whose first label is `label`. */
 export function query(label: string, type: QuestionType = 'A', id = 1): Buffer {
   const header = Buffer.from([id >> 8, id & 0xff, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
   const labels = [label, 'test'].map((each) =>
@@ -12,7 +12,7 @@ export function query(label: string, type: QuestionType = 'A', id = 1): Buffer {
   return Buffer.concat([header, ...labels, Buffer.from([0, 0, TYPES[type], 0, 1])]);
 }
 
-/** Where the question of a message ends; undefined when there is no whole one. */
+/** Returns the offset where the question of a message ends; undefined without a whole question. */
 function endOfQuestion(message: Buffer): number | undefined {
   let at = 12;
   while (at < message.length) {
@@ -23,7 +23,7 @@ function endOfQuestion(message: Buffer): number | undefined {
   return undefined;
 }
 
-/** The name a message asks for, in lower case; undefined when there is no whole question. */
+/** Returns the name that a message asks for, in lower case; undefined without a whole question. */
 export function questionName(message: Buffer): string | undefined {
   const end = endOfQuestion(message);
   if (end === undefined) return undefined;
@@ -34,8 +34,8 @@ export function questionName(message: Buffer): string | undefined {
 }
 
 /**
- * The answer to a query: the address of its type, 4 or 16 bytes, or none of that type. Undefined
- * for what is no query of ours.
+ * Builds the answer to a query: the address of its type, 4 or 16 bytes, or none of that type.
+ * Returns undefined for a message that is no query of the proof's.
  */
 export function answer(
   message: Buffer,
@@ -55,7 +55,7 @@ export function answer(
   return Buffer.concat([header, message.subarray(12, end), record, address]);
 }
 
-/** The address bytes of an answer made by `answer`. */
+/** Returns the address bytes of an answer made by `answer`. */
 export function answeredAddress(message: Buffer): Buffer | undefined {
   const end = endOfQuestion(message);
   return end === undefined || message.length < end + 16 ? undefined : message.subarray(end + 12);

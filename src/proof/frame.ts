@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 
-/** What a frame carries, as far as the proof asks. Ports are undefined for what has none. */
+/** The parts of a frame that the proof needs. Ports are undefined for a packet without ports. */
 export interface Packet {
   /** Source hardware address: `02:00:…`. */
   readonly from: string;
@@ -11,7 +11,7 @@ export interface Packet {
   readonly sourcePort: number | undefined;
   readonly destinationPort: number | undefined;
   readonly icmpType: number | undefined;
-  /** What all fragments of a datagram have in common; undefined for what is whole. */
+  /** The same for all fragments of a datagram; undefined for a whole packet. */
   readonly datagram?: string;
   /** A fragment but the first: it has no header of its own, and so no ports. */
   readonly later?: true;
@@ -50,7 +50,7 @@ function payloadOf(
 
 type Payload = ReturnType<typeof payloadOf> & Pick<Packet, 'datagram' | 'later'>;
 
-/** The payload of a fragment that begins at `offset`, in units of eight bytes. */
+/** Reads the payload of a fragment that begins at `offset`, in units of eight bytes. */
 function fragment(protocol: number, offset: number, datagram: string, bytes: Buffer): Payload {
   if (offset === 0) return { ...payloadOf(protocol, bytes), datagram };
   return { ...payloadOf(protocol, Buffer.alloc(0)), datagram, later: true };
@@ -88,7 +88,7 @@ function ipv6Payload(bytes: Buffer): Payload {
 }
 
 /**
- * Reads an Ethernet frame. What is cut off or unknown becomes `other`, never nothing: a leak must
+ * Reads an Ethernet frame. A truncated or unknown one becomes `other`, never nothing: a leak must
  * not hide in a strange frame.
  */
 export function readFrame(frame: Buffer): Packet {

@@ -6,14 +6,14 @@ import { field, type Json, parseJson } from '../machine/json.ts';
 import { printable } from '../net/printable.ts';
 import { HERE_ADDRESSES, HERE_CLASSES, type HereClass } from './here-probes.ts';
 
-/** What counts packets behind every rule, where they leave by an uplink; it decides nothing. */
+/** Counts packets behind every rule, where they leave by an uplink; decides nothing. */
 export interface HereCounters {
   /**
-   * How many packets of each class have left, in the end.
-   * @throws KillswitchError NO_PROOF when that is not known.
+   * Returns how many packets of each class have left, in the end.
+   * @throws KillswitchError NO_PROOF when the counts cannot be read.
    */
   read(): Promise<readonly number[]>;
-  /** Leaves nothing of it behind. */
+  /** Removes the counters. */
   close(): void;
 }
 
@@ -33,13 +33,13 @@ function nftMatch(each: HereClass): string {
   return `${ip} daddr ${each.address} ${what}`;
 }
 
-/** How a line of `tcpdump -nn -q` about such a packet goes on after its source. */
+/** Returns how a line of `tcpdump -nn -q` about such a packet goes on after its source. */
 function tapMatch(each: HereClass): string {
   if (each.transport === 'icmp') return `> ${each.address}: ICMP`;
   return `> ${each.address}.${each.port}: ${each.transport === 'udp' ? 'UDP' : 'tcp'}`;
 }
 
-/** A table at the very end of a packet's way (nft(8), egress). */
+/** Renders a table at the very end of a packet's way (nft(8), egress). */
 function tableText(uplinks: readonly string[]): string {
   const rules = HERE_CLASSES.map(
     (each, index) => `    ${nftMatch(each)} counter comment "${index}"\n`,
@@ -51,7 +51,7 @@ function tableText(uplinks: readonly string[]): string {
   return `table netdev ${TABLE}\ndelete table netdev ${TABLE}\ntable netdev ${TABLE} {\n${chains.join('')}}\n`;
 }
 
-/** What each class's counters have seen, over all uplinks. */
+/** Reads the counters of each class, summed over all uplinks. */
 function readTable(host: Host): readonly number[] {
   const seen = HERE_CLASSES.map(() => 0);
   const { status, stdout, stderr } = host.run(nft('-j', 'list', 'table', 'netdev', TABLE));
@@ -132,8 +132,8 @@ async function openTaps(
 }
 
 /**
- * Starts counting what leaves by these interfaces, by counters of nftables or, where the kernel has
- * no place for them, by tcpdump.
+ * Starts to count packets that leave by these interfaces: by counters of nftables, or by tcpdump
+ * where the kernel has no place for them.
  * @throws KillswitchError NO_PROOF when neither works.
  */
 export async function openCounters(host: Host, uplinks: readonly string[]): Promise<HereCounters> {

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { HERE_PROBES, type HereOrders, type HereProbe } from './here-probes.ts';
 
 const PAUSE_MILLISECONDS = 20;
-/** A SYN is sent again after a second: longer would count one connection twice. */
+/** TCP sends a SYN again after a second: a longer timeout would count one connection twice. */
 const CONNECTION_MILLISECONDS = 200;
 
 const { rounds, sources }: HereOrders = JSON.parse(process.argv[2] ?? '');

@@ -1,6 +1,6 @@
 import type { Transport } from './probes.ts';
 
-/** What a program on this machine tries to send past the tunnel. */
+/** A packet that a program on this machine tries to send past the tunnel. */
 export interface HereProbe {
   readonly name: string;
   readonly transport: Transport;
@@ -19,8 +19,8 @@ const KINDS: readonly (readonly [name: string, transport: Transport, port: numbe
 ];
 
 /**
- * Addresses of documentation, which belong to nobody (RFC 5737, RFC 3849): what does leave is
- * dropped by the first router.
+ * Documentation addresses, which belong to no host (RFC 5737, RFC 3849): the first router drops a
+ * packet that does leave.
  */
 export const HERE_ADDRESSES = { ipv4: '192.0.2.77', ipv6: '2001:db8::4d' } as const;
 
@@ -51,11 +51,11 @@ export const HERE_PINGS: readonly HerePing[] = FAMILIES.map(([family, address]) 
   address,
 }));
 
-/** The classes, each with the packets it is known by. */
+/** The classes, each with the packets that identify it. */
 export type HereClass = HereProbe | HerePing;
 export const HERE_CLASSES: readonly HereClass[] = [...HERE_PROBES, ...HERE_PINGS];
 
-/** What the prober is told, as JSON in its first argument. */
+/** The prober's orders, as JSON in its first argument. */
 export interface HereOrders {
   /** How often each probe is sent from each source. */
   readonly rounds: number;

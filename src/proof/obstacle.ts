@@ -19,7 +19,7 @@ const FILTERS: Readonly<Record<BackendName, string>> = {
   iptables: 'iptables-restore',
 };
 
-/** The backends that can be proven here: those that are installed. */
+/** Lists the backends that can be proven here: the installed ones. */
 export function provableBackends(): readonly BackendName[] {
   return (['nftables', 'iptables'] as const).filter(
     (backend) => programPath(FILTERS[backend]) !== undefined,
@@ -27,7 +27,8 @@ export function provableBackends(): readonly BackendName[] {
 }
 
 /**
- * Why nothing can be proven on this machine, with what to do about it; undefined when all is there.
+ * Tells why nothing can be proven on this machine, and what to do about it; undefined when all
+ * requirements are met.
  */
 export function proofObstacle(): string | undefined {
   const missing = Object.entries(NEEDED).filter(([program]) => programPath(program) === undefined);

@@ -7,23 +7,23 @@ import type { Transport } from './probes.ts';
 
 export const PROFILE = '/etc/openvpn/client/proof.conf';
 export const CONNECTED = 'Initialization Sequence Completed';
-/** Said by a server, and by a peer that waits for the other: it can be connected to. */
+/** Logged by a server, and by a peer that waits for the other: it accepts connections. */
 export const LISTENING = 'link remote: [AF_UNSPEC]';
 /**
- * Said when it has noticed that the server is gone: by silence over UDP, by the closed connection
+ * Logged when it has noticed that the server is gone: by silence over UDP, by the closed connection
  * over TCP.
  */
 export const RESTARTING = 'received, process restarting';
 
 /**
- * Seconds between pings, and after which silence each end starts over: short, so that nobody has to
+ * Seconds between pings, and of silence before each end starts over: short, so that tests need not
  * wait. `keepalive` would make the server wait twice as long as the client.
  */
 const TIMERS = { ping: 1, restart: 3 } as const;
 
 /**
- * Kernel offload came with 2.6 and differs in what it leaves behind; before, the option that
- * switches it off is unknown.
+ * Returns the option that switches kernel offload off. Offload came with 2.6 and differs in what it
+ * leaves behind; earlier versions do not know the option.
  */
 async function offloadOff(sandbox: Sandbox): Promise<readonly string[]> {
   const { stdout } = await sandbox.ask(['openvpn', '--version']);
@@ -40,7 +40,7 @@ function keys(name: 'server' | 'client'): readonly string[] {
   ];
 }
 
-/** What both ends must agree on; where a part is missing, the proof's own VPN has it. */
+/** The settings that both ends must agree on; a missing part is that of the proof's own VPN. */
 interface Plan {
   readonly transport?: Transport;
   /** Between client and server, outside the tunnel. */
@@ -59,12 +59,12 @@ interface Plan {
 export interface ServerPlan extends Plan {
   /** Lines for the server's device and the addresses in the tunnel. */
   readonly tunnel?: readonly string[];
-  /** What clients are told, each in the words of a profile. */
+  /** Options pushed to clients, each in the words of a profile. */
   readonly pushes?: readonly string[];
 }
 
 export interface ClientPlan extends Plan {
-  /** Lines for the client's device, and where its addresses in the tunnel come from. */
+  /** Lines for the client's device, and the source of its addresses in the tunnel. */
   readonly tunnel?: readonly string[];
 }
 
@@ -78,7 +78,7 @@ const SERVER_TUNNEL: readonly string[] = [
   `server-ipv6 ${VPN.network6}`,
 ];
 
-/** Without its timers a client would not notice soon that the server is gone. */
+/** Without the server's timers a client would not soon notice that the server is gone. */
 export const PUSHED_TIMERS: readonly string[] = [
   `ping ${TIMERS.ping}`,
   `ping-restart ${TIMERS.restart}`,
@@ -97,7 +97,7 @@ function proto({ transport, family = 'ipv4' }: Planned<Plan>, end: 'server' | 'c
   return `proto ${transport === 'udp' ? `udp${version}` : `tcp${version}-${end}`}`;
 }
 
-/** The server's configuration. */
+/** Renders the server's configuration. */
 export async function serverConfig(sandbox: Sandbox, plan: Planned<ServerPlan>): Promise<string> {
   const {
     transport,
@@ -109,7 +109,7 @@ export async function serverConfig(sandbox: Sandbox, plan: Planned<ServerPlan>):
   } = plan;
   return [
     ...tunnel,
-    // It answers from whichever of its addresses it was asked at.
+    // It answers from the address at which it was asked.
     ...(transport === 'udp' ? ['multihome'] : []),
     `port ${PORTS.vpn}`,
     proto(plan, 'server'),
@@ -124,7 +124,7 @@ export async function serverConfig(sandbox: Sandbox, plan: Planned<ServerPlan>):
   ].join('\n');
 }
 
-/** The client's profile, as a user has it; with the switch's three hooks, or without. */
+/** Renders the client's profile, as a user has it; with the switch's three hooks, or without. */
 export async function clientProfile(
   sandbox: Sandbox,
   hooks: boolean,

@@ -2,7 +2,7 @@
 export interface Frame {
   /** Milliseconds since 1970. */
   readonly at: number;
-  /** What was kept of it, from the Ethernet header on. */
+  /** The captured part, from the Ethernet header on. */
   readonly bytes: Buffer;
 }
 
@@ -11,8 +11,8 @@ const RECORD = 16;
 /** LINKTYPE_ETHERNET */
 const ETHERNET = 1;
 /**
- * The magic number as it stands in the file, and how to read what follows: times in micro- or
- * nanoseconds, either byte order.
+ * The magic number in the file, and how to read the rest: times in micro- or nanoseconds, either
+ * byte order.
  */
 const FORMATS = [
   { magic: 'd4c3b2a1', little: true, unit: 1e3 },
@@ -22,7 +22,7 @@ const FORMATS = [
 ] as const;
 
 /**
- * Reads a capture as it grows (draft-ietf-opsawg-pcap): give it the bytes as they come.
+ * Reads a capture as it grows (draft-ietf-opsawg-pcap): pass it the bytes as they come.
  * @throws Error when they are no capture of an Ethernet interface.
  */
 export function pcapReader(onFrame: (frame: Frame) => void): (chunk: Buffer) => void {

@@ -20,7 +20,7 @@ openvpn --genkey secret tc.key
 
 /**
  * Makes a CA, a server and a client, valid for two days.
- * @throws Error with what openssl or openvpn said.
+ * @throws Error with the output of openssl or openvpn.
  */
 export async function makePki(sandbox: Sandbox): Promise<void> {
   const { status, stderr } = await sandbox.ask(['sh', '-eu'], { stdin: SCRIPT });

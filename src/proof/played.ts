@@ -8,8 +8,8 @@ export interface Played {
 }
 
 /**
- * Plays stories at the same time. `onRow` gets the chapters of all of them as soon as the slowest
- * has it, in the order of the stories.
+ * Plays stories at the same time. Calls `onRow` with a chapter of each story, in the order of the
+ * stories, as soon as the slowest has it.
  */
 export function playTogether(
   stories: readonly Omit<StoryOptions, 'onChapter'>[],
@@ -53,12 +53,12 @@ export function triedOf(played: Played): number {
   return sum(played, ({ tried }) => tried);
 }
 
-/** Why the count of a capture is worth nothing, if it is. */
+/** Tells why the count of a capture is worth nothing; empty when it is sound. */
 export function lossesOf({ end }: Played): readonly string[] {
   return end.lost > 0 ? [`tcpdump lost ${number(end.lost)} packets`] : [];
 }
 
-/** What makes the count of a story with the switch worth nothing, if anything. */
+/** Tells what makes the count of a story with the switch worth nothing; empty when it is sound. */
 export function doubtsOf(guarded: Played): readonly string[] {
   return [
     ...lossesOf(guarded),
@@ -69,7 +69,7 @@ export function doubtsOf(guarded: Played): readonly string[] {
   ];
 }
 
-/** What left in clear, by chapter and kind, a line each. */
+/** Lists the packets that left in clear, by chapter and kind, one line each. */
 export function leaksOf({ chapters }: Played): readonly string[] {
   return chapters.flatMap(({ title, tally }) =>
     Object.entries(tally.byName).map(([name, count]) => `${title}: ${name}: ${number(count)}`),

@@ -4,13 +4,13 @@ import { until } from './until.ts';
 
 /** A prober at work. */
 export interface ProberRun {
-  /** What it has tried so far, at most 50 ms old. */
+  /** Returns its counts so far, at most 50 ms old. */
   report(): ProberReport;
-  /** How many payloads and connects it has tried so far. */
+  /** Counts the payloads and connects tried so far. */
   tried(): number;
-  /** Waits until it has tried so many more. */
+  /** Waits until it has tried this many more. */
   more(count: number): Promise<void>;
-  /** Ends it and gives its last report. */
+  /** Ends it and returns its last report. */
   end(): Promise<ProberReport>;
 }
 
@@ -36,7 +36,7 @@ export function reportReader(): {
   };
 }
 
-/** A started prober as something that can be asked. */
+/** Wraps a started prober, so that its report can be read. */
 export function proberRun(service: Service, latest: () => ProberReport | undefined): ProberRun {
   const report = (): ProberReport => {
     const last = latest();

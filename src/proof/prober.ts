@@ -9,14 +9,14 @@ import {
   type ProberReport,
 } from './probes.ts';
 
-/** The longest a probe's connection waits for an answer. */
+/** Timeout of a probe's connection. */
 const CONNECTION_MILLISECONDS = 250;
 const REPORT_MILLISECONDS = 50;
-/** At most so many payloads at once when the clock has run ahead. */
+/** The most payloads sent at once when the clock has run ahead. */
 const BURST = 200;
 
 const { probes, payloads, connects, seconds }: ProberOrders = JSON.parse(process.argv[2] ?? '');
-// Refusals are counted by the thousand: nobody reads where they were raised.
+// Skip stack traces: refusals come by the thousand, and nobody reads where they were raised.
 Error.stackTraceLimit = 0;
 
 const started = performance.now();
@@ -39,7 +39,7 @@ function report(): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-// A lookup of its own spares the event loop one turn for each payload. Unconnected sockets look the
+// An own lookup saves one turn of the event loop for each payload. Unconnected sockets look the
 // route up anew for each one.
 function open(type: 'udp4' | 'udp6', family: number): DatagramSocket {
   const socket = createSocket({ type, lookup: (host, _options, done) => done(null, host, family) });

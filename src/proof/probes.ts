@@ -12,11 +12,14 @@ export interface Probe {
 
 export type Transport = Probe['transport'];
 
-/** Who owns the packets that may go to the endpoint; any other user's must not. */
+/**
+ * The account that probes run as: only the endpoint's owner may send packets there, and this is
+ * another account.
+ */
 export const NOBODY = 65534;
 
 /**
- * The prober connects from these ports alone, so that its SYN to the VPN server is never taken for
+ * The only source ports of the prober, so that its SYN to the VPN server is never taken for
  * OpenVPN's own.
  */
 export const PROBER_PORTS = { first: 10_000, last: 29_999 } as const;
@@ -33,7 +36,7 @@ function probe(
   return { name, transport, address, port, question };
 }
 
-/** The kinds that everybody can send. */
+/** The kinds that every user can send. */
 export const PROBES: readonly Probe[] = [
   probe('web-udp4', 'udp', INTERNET.web4, PORTS.echo),
   probe('web-udp6', 'udp', INTERNET.web6, PORTS.echo),
@@ -49,20 +52,22 @@ export const PROBES: readonly Probe[] = [
 ];
 
 /**
- * Payloads to the VPN server's own address and port: only another user than OpenVPN's can send what
- * must be dropped there.
+ * Payloads to the VPN server's own address and port: only a user other than OpenVPN's can send
+ * packets that must be dropped there.
  */
 export const ENDPOINT_PROBES: readonly Probe[] = [
   probe('endpoint-udp', 'udp', INTERNET.vpn4, PORTS.vpn),
   probe('endpoint-tcp', 'tcp', INTERNET.vpn4, PORTS.vpn),
 ];
 
-/** A marker: unique in its run, and short enough for a label of a DNS name (RFC 1035 2.3.4). */
+/**
+ * Makes a marker: unique in its run, and short enough for a label of a DNS name (RFC 1035 2.3.4).
+ */
 export function marker(name: string, sequence: number): string {
   return `${MARK}-${name}-${String(sequence).padStart(8, '0')}`;
 }
 
-/** The name of the probe whose marker stands anywhere in these bytes. */
+/** Returns the name of the probe whose marker stands anywhere in these bytes. */
 export function markedName(bytes: Buffer): string | undefined {
   const at = bytes.indexOf(MARK);
   if (at < 0) return undefined;
@@ -74,23 +79,23 @@ export function markedName(bytes: Buffer): string | undefined {
 }
 
 /**
- * What the prober is told. Rates are per second: payloads over UDP, all kinds in turn, and connects
- * for each TCP kind.
+ * The prober's orders. Rates are per second: payloads over UDP, all kinds in turn, and connects for
+ * each TCP kind.
  */
 export interface ProberOrders {
   readonly probes: readonly Probe[];
   readonly payloads: number;
   readonly connects: number;
-  /** It ends by itself after so many seconds. */
+  /** Seconds until it ends by itself. */
   readonly seconds: number;
 }
 
-/** What the prober says about itself, as lines of JSON: counts so far by the probe's name. */
+/** The prober's report, as lines of JSON: counts so far by the probe's name. */
 export interface ProberReport {
   readonly uid: number;
   /** Milliseconds since it started. */
   readonly elapsed: number;
   readonly tried: Readonly<Record<string, number>>;
-  /** Of these, what send(2) or connect(2) refused. */
+  /** Of these, the ones that send(2) or connect(2) refused. */
   readonly refused: Readonly<Record<string, number>>;
 }

@@ -5,8 +5,8 @@ import { NODE } from './addresses.ts';
 import { patiently } from './until.ts';
 
 /**
- * Folders of the product and of OpenVPN: a machine that has them already must not be seen through
- * the sandbox.
+ * Folders of the product and of OpenVPN. The sandbox covers them, so that it never shows those of a
+ * machine that has them already.
  */
 export const PRODUCT_FOLDERS: readonly string[] = [
   PATHS.state,
@@ -17,9 +17,9 @@ export const PRODUCT_FOLDERS: readonly string[] = [
 
 /** The installed product inside a sandbox. */
 export interface Product {
-  /** Runs `ovpn-killswitch …`, as a user at a root shell does. */
+  /** Runs `ovpn-killswitch …`, like a user at a root shell. */
   command(...args: readonly string[]): Promise<Ran>;
-  /** The same. @throws Error with what it said when its exit status is not 0. */
+  /** Does the same. @throws Error with the command's output when its exit status is not 0. */
   must(...args: readonly string[]): Promise<string>;
 }
 
@@ -35,8 +35,8 @@ export async function writeSettings(sandbox: Sandbox, settings: string): Promise
 }
 
 /**
- * Installs what `dist` holds, with these settings, for a Node.
- * @throws Error with what the command said.
+ * Installs the programs in `dist`, with these settings, for a Node.
+ * @throws Error with the command's output.
  */
 export async function installProduct(
   sandbox: Sandbox,

@@ -20,7 +20,7 @@ function listen({ service, address, port }: Listener): Promise<void> {
                 message,
                 questionName(message) === VPN_NAME ? vpnAddresses(address) : WEB_ADDRESSES,
               );
-        // Whoever asked may be gone, or behind a firewall that has just closed.
+        // The asker may be gone, or behind a firewall that has just closed.
         if (reply !== undefined) socket.send(reply, toPort, to, () => undefined);
       });
       return new Promise((resolve) => socket.bind(port, address, resolve));

@@ -4,15 +4,15 @@ import { until } from './until.ts';
 
 export type Signal = 'TERM' | 'KILL' | 'HUP' | 'USR1' | 'STOP' | 'CONT';
 
-/** A program that runs in the sandbox until it is told to end. */
+/** A program that runs in the sandbox until `end`. */
 export interface Service {
-  /** Everything it has said so far on stdout (unless that is given to `onOutput`) and stderr. */
+  /** Returns its output so far on stdout (unless `onOutput` gets that) and stderr. */
   said(): string;
-  /** How often it has said this. */
+  /** Counts how often a phrase stands in its output. */
   times(phrase: string): number;
   /**
-   * Waits until it has said this `times` times.
-   * @throws Error with its last words when it ends or takes too long.
+   * Waits until its output holds the phrase this many `times`.
+   * @throws Error with its last output when it ends or the wait times out.
    */
   says(phrase: string, times?: number, milliseconds?: number): Promise<void>;
   running(): boolean;
@@ -35,7 +35,8 @@ export function startService(
   { at, onOutput }: ServiceOptions = {},
 ): Service {
   const file = `${FOLDER}/${name}.pid`;
-  // nsenter stands between us and the program: only inside do we learn its number.
+  // nsenter stands between this process and the program: only the shell inside knows the program's
+  // pid.
   const child = sandbox.start(
     ['sh', '-c', `echo $$ >${file}; exec "$@"`, name, ...argv],
     at === undefined ? {} : { at },

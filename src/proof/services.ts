@@ -1,8 +1,8 @@
 import { INTERNET, LAN, OTHER_VPN, PORTS, VPN } from './addresses.ts';
 
 /**
- * What a responder answers: a datagram with itself, a DNS query with the web host, a request with
- * the visitor's address.
+ * The answers of a responder: to a datagram itself, to a DNS query the web host, to a request the
+ * visitor's address.
  */
 export type Service = 'echo' | 'dns' | 'web';
 
@@ -46,14 +46,15 @@ export const WEB_ADDRESSES = {
 } as const;
 
 /**
- * What a resolver says of the VPN server's name: the VPN's own resolvers know that it has moved.
+ * Returns a resolver's answer for the VPN server's name: the VPN's own resolvers know that it has
+ * moved.
  */
 export function vpnAddresses(resolver: string): { readonly A: Buffer } {
   const moved = resolver === VPN.resolver4 || resolver === VPN.resolver6;
   return { A: Buffer.from((moved ? INTERNET.moved4 : INTERNET.vpn4).split('.').map(Number)) };
 }
 
-/** One thing an unprivileged program asks for once. */
+/** One request that an unprivileged program makes once. */
 export interface Visit {
   readonly name: string;
   readonly service: Service;
@@ -64,17 +65,19 @@ export interface Visit {
 
 export interface VisitorOrders {
   readonly visits: readonly Visit[];
-  /** How long to wait for each answer. */
+  /** Timeout of each answer. */
   readonly milliseconds: number;
 }
 
 /**
- * What came of the visits, by name: the answer as text, or null without one. A page's text is the
+ * The results of the visits, by name: the answer as text, or null without one. A page's text is the
  * visitor's address as the web sees it.
  */
 export type Visited = Readonly<Record<string, string | null>>;
 
-/** What a user does with a VPN: pages and echoes on the web, names from the VPN's resolver. */
+/**
+ * The things a user does with a VPN: pages and echoes on the web, names from the VPN's resolver.
+ */
 export const WEB_VISITS: readonly Visit[] = [
   { name: 'page4', service: 'web', address: INTERNET.web4, port: PORTS.web },
   { name: 'page6', service: 'web', address: INTERNET.web6, port: PORTS.web },
@@ -84,7 +87,7 @@ export const WEB_VISITS: readonly Visit[] = [
   { name: 'dns6', service: 'dns', address: VPN.resolver6, port: PORTS.dns, type: 'AAAA' },
 ];
 
-/** What a user does on the LAN. */
+/** The things a user does on the LAN. */
 export const LAN_VISITS: readonly Visit[] = [
   { name: 'page4', service: 'web', address: LAN.host4, port: PORTS.web },
   { name: 'page6', service: 'web', address: LAN.host6, port: PORTS.web },

@@ -5,15 +5,15 @@ import { type Packet, PROTOCOL } from './frame.ts';
 import { ENDPOINT_PROBES, markedName, PROBER_PORTS, PROBES, type Transport } from './probes.ts';
 
 /**
- * What a host must say on its link: ARP, neighbour and router discovery (RFC 4861), multicast
- * listeners (RFC 2710, RFC 3810), DHCP.
+ * The messages that a host must send on its link: ARP, neighbour and router discovery (RFC 4861),
+ * multicast listeners (RFC 2710, RFC 3810), DHCP.
  */
 export type NeighbourWord = 'ARP' | 'NDP' | 'MLD' | 'DHCP';
 
 /**
- * What a packet that left the client is: what any host must say to its neighbours, OpenVPN's own
- * packet, what a user may send to the LAN, or anything else, in clear. `name` is the probe it
- * belongs to, or its protocol and destination.
+ * The kind of a packet that left the client: a message that any host must send to its neighbours,
+ * OpenVPN's own packet, one that a user may send to the LAN, or any other, in clear. `name` is the
+ * probe it belongs to, or its protocol and destination.
  */
 export type Sorted =
   | { readonly sort: 'neighbour'; readonly name: NeighbourWord }

@@ -8,7 +8,7 @@ import { WEB_VISITS } from './services.ts';
 import { until } from './until.ts';
 import { openWorld, type World } from './world.ts';
 
-/** What one chapter came to. */
+/** The result of one chapter. */
 export interface Chapter {
   readonly title: string;
   /** Seconds since the story began, at the chapter's end. */
@@ -16,10 +16,7 @@ export interface Chapter {
   readonly tally: Tally;
   /** Probes tried in it. */
   readonly tried: number;
-  /**
-   * Of the things a user does with a VPN, how many worked; undefined where the chapter asks for
-   * none.
-   */
+  /** How many of the visits worked; undefined where the chapter makes none. */
   readonly worked: number | undefined;
 }
 
@@ -32,11 +29,11 @@ interface Scene {
 
 export interface Act {
   readonly title: string;
-  /** Whether the demo leaves it out, so that it is over sooner. */
+  /** Whether the demo leaves it out, to end sooner. */
   readonly proofOnly?: true;
-  /** What happens; it gives what has changed. */
+  /** Plays it, and returns the changed parts of the scene. */
   readonly play: (scene: Scene) => Promise<Partial<Pick<Scene, 'client' | 'server'>>>;
-  /** Whether the tunnel is there at its end, for a user to use. */
+  /** Whether the tunnel is up at its end, for a user's visits. */
   readonly visits?: true;
 }
 
@@ -63,7 +60,7 @@ const PAUSE = 1200;
 /** How often a user asks again: a busy machine loses packets. */
 const TRIES = 3;
 
-/** How many of the things that a user does work. */
+/** Counts how many of a user's visits work. */
 async function worksIn(world: World): Promise<number> {
   let left = WEB_VISITS;
   for (let tries = 0; tries < TRIES && left.length > 0; tries++) {
@@ -83,7 +80,7 @@ const RECONNECT: Act = {
   visits: true,
 };
 
-/** The story with every fault: each act while the prober sends all the time. */
+/** The story with every fault: the prober sends throughout each act. */
 export const ACTS: readonly Act[] = [
   { title: 'not connected yet', play: async () => ({}) },
   { title: 'openvpn connects', play: connect },
@@ -167,31 +164,34 @@ export const ACTS: readonly Act[] = [
 
 export const DEMO_ACTS: readonly Act[] = ACTS.filter(({ proofOnly }) => proofOnly !== true);
 
-/** How many things a user does in an act with visits. */
+/** How many visits a user makes in an act with visits. */
 export const THINGS = WEB_VISITS.length;
 
 export interface StoryOptions {
   readonly dist: string;
   readonly acts: readonly Act[];
-  /** The settings of the switch; undefined: without it. */
+  /** The settings of the switch; undefined to play without it. */
   readonly settings: string | undefined;
-  /** Called with the world as soon as it is there, so that it can be closed early. */
+  /** Called with the world as soon as it exists, so that it can be closed early. */
   readonly onWorld: (world: World) => void;
   readonly onChapter: (chapter: Chapter) => void;
 }
 
-/** What a story came to beyond its chapters. */
+/** The result of a story beyond its chapters. */
 export interface StoryEnd {
   /** How many kinds of probes there are. Each was seen in clear before the lock. */
   readonly kinds: number;
   readonly missing: string | undefined;
-  /** Packets tcpdump lost: a count is only worth something without any. */
+  /** Packets that tcpdump lost: a count is only sound at zero. */
   readonly lost: number;
-  /** What `status` said at the end; undefined without the switch. */
+  /** The output of `status` at the end; undefined without the switch. */
   readonly status: string | undefined;
 }
 
-/** The control, while nothing is locked: what the capture does not see now proves nothing later. */
+/**
+ * Checks the control, while nothing is locked: a probe that the capture misses now proves nothing
+ * later.
+ */
 async function everyProbeIsSeen({ capture, probes }: World): Promise<void> {
   const missing = () =>
     probes.map(({ name }) => name).filter((name) => !((capture.soFar().byName[name] ?? 0) > 0));
@@ -202,8 +202,8 @@ async function everyProbeIsSeen({ capture, probes }: World): Promise<void> {
 }
 
 /**
- * Plays it once, in a world of its own.
- * @throws Error when a part of the world does not do what it should.
+ * Plays the story once, in a world of its own.
+ * @throws Error when a part of the world does not work as it should.
  */
 export async function playStory({
   dist,

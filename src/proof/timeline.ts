@@ -1,6 +1,6 @@
 import { type Chapter, THINGS } from './story.ts';
 
-/** How the terminal is written to: with colours, or plain. */
+/** The terminal's style: with colours, or plain. */
 export interface Style {
   readonly colour: boolean;
 }
@@ -18,7 +18,10 @@ export function number(count: number): string {
   return count.toLocaleString('en');
 }
 
-/** The share of what was sent that left in clear, as a bar: something is never drawn as nothing. */
+/**
+ * Draws the share of sent packets that left in clear as a bar: a share above zero never looks
+ * empty.
+ */
 function side({ tally, tried, worked }: Chapter, style: Style): string {
   const share = Math.min(1, tally.clear / Math.max(1, tried));
   const length = tally.clear === 0 ? 0 : Math.max(1, Math.round(share * BAR));
@@ -33,15 +36,15 @@ export function heading(style: Style): readonly string[] {
 }
 
 /**
- * One line of the timeline, at most 80 columns: when, what, and on each side the packets that left
- * in clear and what worked.
+ * Renders one line of the timeline, at most 80 columns: when, what, and on each side the packets
+ * that left in clear and the visits that worked.
  */
 export function row(without: Chapter, guarded: Chapter, style: Style): string {
   const at = `${Math.max(without.at, guarded.at).toFixed(0)} s`.padStart(5);
   return `${ink(at, 'dim', style)}  ${without.title.padEnd(TITLE)}${side(without, style)} ${side(guarded, style)}`.trimEnd();
 }
 
-/** A text as lines of at most 80 columns. */
+/** Wraps a text into lines of at most 80 columns. */
 export function wrap(text: string): string {
   return text.replace(/(?![^\n]{1,80}$)([^\n]{1,80})\s/g, '$1\n');
 }

@@ -4,23 +4,20 @@ const STEP_MILLISECONDS = 10;
 
 let patience = 1;
 
-/**
- * Every wait from now on takes so many times as long before it gives up: for a machine that is slow
- * as a whole.
- */
+/** Multiplies the timeout of every later wait: for a machine that is slow as a whole. */
 export function setPatience(times: number): void {
   patience = times;
 }
 
-/** So many milliseconds, as long as they take here. */
+/** Scales milliseconds to this machine's speed. */
 export function patiently(milliseconds: number): number {
   return milliseconds * patience;
 }
 
 /**
- * Waits until a condition holds, asking again and again.
- * @throws Error that says what was waited for, when it does not hold within `milliseconds` times
- * the patience.
+ * Polls until a condition holds.
+ * @throws Error that names the condition, when it does not hold within `milliseconds` times the
+ * patience.
  */
 export async function until(
   what: string | (() => string),

@@ -40,14 +40,14 @@ export interface WorldOptions {
 }
 
 /**
- * A small internet: the client, which is the sandbox itself; its LAN with a router and another
- * host; beyond the router the VPN server, the ISP's resolver and a web host. IPv4 and IPv6
- * everywhere; client and VPN server speak IPv4 unless their plans say otherwise.
+ * A small internet. The client is the sandbox itself; its LAN has a router and another host. Beyond
+ * the router are the VPN server, the ISP's resolver and a web host. IPv4 and IPv6 everywhere;
+ * client and VPN server speak IPv4 unless their plans say otherwise.
  */
 export interface World {
   readonly sandbox: Sandbox;
   readonly capture: Capture;
-  /** What can be sent here: all probes, or those that need no second user. */
+  /** The probes that can be sent here: all, or those that need no second user. */
   readonly probes: readonly Probe[];
   /** Why some probes cannot be sent; undefined when all can. */
   readonly missing: string | undefined;
@@ -55,27 +55,30 @@ export interface World {
   /** Writes the client's profile, for `lock` to read. */
   writeProfile(hooks: boolean, remote?: string, plan?: ClientPlan): Promise<void>;
   startClient(): Service;
-  /** Its user is nobody, where the sandbox has one, unless `uid` says another. */
+  /**
+   * Starts a prober. It runs as nobody, where the sandbox has that user, unless `uid` names
+   * another.
+   */
   startProber(
     orders: Omit<ProberPlan, 'uid'> & Partial<Pick<ProberPlan, 'uid'>>,
   ): Promise<ProberRun>;
-  /** Asks for something as an unprivileged user, and waits so long for each answer. */
+  /** Makes visits as an unprivileged user, and waits up to `milliseconds` for each answer. */
   visit(visits: readonly Visit[], milliseconds?: number): Promise<Visited>;
-  /** Whether the client gets an answer to a ping. */
+  /** Tells whether the client gets an answer to a ping. */
   ping(address: string): Promise<boolean>;
   /** Takes the uplink down: its routes and IPv6 addresses go with it. */
   uplinkDown(): Promise<void>;
-  /** Puts it up again, as a network manager does. */
+  /** Puts it up again, like a network manager. */
   uplinkUp(): Promise<void>;
   close(): void;
 }
 
 const INTERNET_SPACE = 'internet';
 
-/** The programs and their interpreter, where every user of the sandbox reaches them. */
+/** The programs and their interpreter, in a place that every user of the sandbox can reach. */
 const EVERYBODYS: Programs = { node: `${FOLDER}/node`, folder: PROGRAMS };
 
-/** Nothing waits for duplicate address detection, and nothing configures itself. */
+/** Turns off duplicate address detection, which would delay, and autoconfiguration. */
 const QUIET =
   'for each in all default; do echo 0 >/proc/sys/net/ipv6/conf/$each/accept_dad; echo 0 >/proc/sys/net/ipv6/conf/$each/accept_ra; done';
 const FORWARDING =
@@ -139,8 +142,8 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
   const uid = sandbox.hasOtherUsers ? NOBODY : undefined;
   await script(
     sandbox,
-    // The programs may lie in one of the folders that are covered: installed ones do. And they may
-    // lie in a home that other users cannot enter.
+    // Copy the programs: installed ones may lie in a folder that the sandbox covers. Others may lie
+    // in a home that other users cannot enter.
     [
       `mkdir -p ${PROGRAMS}`,
       `mount --rbind "$1" ${PROGRAMS}`,
@@ -158,7 +161,7 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
     'the router',
     async () => (await sandbox.ask(['test', '-s', `${FOLDER}/${ROUTER}.pid`])).status === 0,
   );
-  // The namespace is the router's own once the program that makes it has started the next one.
+  // The router has its own namespace once the program that makes it has started the next one.
   await until('the router to have its network', async () => {
     if (!router.running()) throw new Error(`no router: ${router.said()}`);
     const { status } = await sandbox.ask([
@@ -229,8 +232,8 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
 }
 
 /**
- * Builds it in a sandbox of its own; `close` ends all of it.
- * @throws Error with what failed; then nothing is left.
+ * Builds the world in a sandbox of its own; `close` ends all of it.
+ * @throws Error with the failure; then nothing is left.
  */
 export async function openWorld(options: WorldOptions): Promise<World> {
   const sandbox = await openSandbox(options.plan);

@@ -2,8 +2,8 @@ import { closing } from './closing.ts';
 import type { World } from './world.ts';
 
 /**
- * Does work with worlds that it reports as soon as they are there. All of them are closed when it
- * ends, however it does.
+ * Runs work with worlds that it reports as soon as they exist. Closes all of them when it ends,
+ * however it does.
  */
 export function withWorlds<Result>(
   work: (onWorld: (world: World) => void) => Promise<Result>,
@@ -16,7 +16,7 @@ export function withWorlds<Result>(
   };
   const onWorld = (world: World) => {
     worlds.push(world);
-    // One that was still being made when another failed.
+    // One world may have been starting while another failed.
     if (closed) world.close();
   };
   return closing(close, () => work(onWorld));
