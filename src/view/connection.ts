@@ -16,8 +16,8 @@ export const CONNECTIONS = [
 ] as const;
 
 /**
- * Whether this machine is connected, whatever its rules say: a client's tunnel and what goes
- * through it, a server's tunnel alone, a client that has none yet, or nothing of it.
+ * Whether this machine is connected, whatever its rules are: a client's tunnel and its traffic, a
+ * server's tunnel alone, a client that has no tunnel yet, or none of these.
  */
 export interface Connection {
   readonly kind: (typeof CONNECTIONS)[number];
@@ -28,8 +28,8 @@ export interface Connection {
 export const NO_CONNECTION: Connection = { kind: 'unknown', traffic: new Map() };
 
 /**
- * OpenVPN names no peer in the environment of a server's hooks; NetworkManager, which starts
- * clients alone, may name none either.
+ * Tells whether the tunnel is a server's: OpenVPN names no peer in the environment of a server's
+ * hooks. NetworkManager, which starts clients alone, may name none either.
  */
 export function isServers({ tunnel, connection }: LiveTunnel): boolean {
   return tunnel.endpoints.length === 0 && connection === undefined;

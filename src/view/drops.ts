@@ -5,10 +5,10 @@ import { PATHS } from '../host/paths.ts';
 import { field, type Json, parseJson } from '../machine/json.ts';
 import { RULE_IDS, type RuleId } from '../ruleset/ruleset.ts';
 
-/** Packets by the reason for which they were dropped. */
+/** Dropped packets by the rule that dropped them. */
 export type DropCounts = Readonly<Partial<Record<RuleId, number>>>;
 
-/** What was dropped of late. */
+/** The recent drops. */
 export interface Drops {
   /**
    * How many seconds back `packets` counts from; undefined without an earlier reading: then since
@@ -30,13 +30,13 @@ const FILE = `${PATHS.runtime}/drops`;
 const MINUTE = 60;
 /** Readings older than this say nothing about the last minute. */
 const LONGEST = 2 * MINUTE;
-/** Whoever asks more often than this leaves no reading. */
+/** Readings closer together than this are not kept. */
 const SHORTEST = 5;
 
 /** The ends of rules that refuse a packet, as iptables-save and nft list them. */
 const REFUSES = /(-j (DROP|REJECT)\b|(^| )(drop$|reject with ))/;
 
-/** What the rules of an image have dropped since they were loaded. */
+/** Counts the packets that the rules of an image have dropped since they were loaded. */
 export function dropCounts(image: Image): DropCounts {
   const counts: Partial<Record<RuleId, number>> = {};
   for (const { rules } of image)
@@ -55,7 +55,10 @@ function parseCounts(json: Json | undefined): DropCounts {
   );
 }
 
-/** A full or read-only /run leaves no reading behind, and takes nothing from the answer. */
+/**
+ * Keeps readings for the next call. A full or read-only /run keeps none, and the answer stays
+ * complete.
+ */
 function keepSamples(host: Host, samples: readonly Sample[]): void {
   try {
     host.write(FILE, `${JSON.stringify(samples)}\n`, 0o600);
@@ -64,7 +67,7 @@ function keepSamples(host: Host, samples: readonly Sample[]): void {
   }
 }
 
-/** The text of the earlier readings; others may have written it: then there are none. */
+/** Returns the text of the earlier readings; none where another user may have written it. */
 function sampleText(host: Host): string {
   try {
     return host.read(FILE) ?? '';
@@ -84,8 +87,8 @@ function readSamples(host: Host): readonly Sample[] {
 }
 
 /**
- * A rule that was loaded anew counts from zero: then all that it has counted came after the earlier
- * reading.
+ * Counts the packets between two readings. A reloaded rule counts from zero: then its whole count
+ * came after the earlier reading.
  */
 function grown(before: DropCounts, after: DropCounts): DropCounts {
   return Object.fromEntries(
@@ -98,8 +101,8 @@ function grown(before: DropCounts, after: DropCounts): DropCounts {
 }
 
 /**
- * What was dropped in the last minute, by the reading that was left nearest to a minute ago; leaves
- * a reading for the next time, where that can be written.
+ * Reads the packets dropped in the last minute, from the kept reading nearest to a minute ago.
+ * Keeps a reading for the next call, where that can be written.
  */
 export function readDrops(host: Host, image: Image): Drops {
   const now = host.now();

@@ -11,9 +11,9 @@ import { readLockRecord } from '../record/lock-record.ts';
 /** Another program of this machine that sets packet filters. */
 export interface Neighbour {
   readonly name: string;
-  /** What it may do to our rules. */
+  /** Its possible effect on this product's rules. */
   readonly does: string;
-  /** What to do about it: a command. */
+  /** The command that fixes it. */
   readonly fix: string;
 }
 
@@ -22,16 +22,18 @@ interface KnownNeighbour extends Neighbour {
   readonly iptablesOnly?: boolean;
   /** Names of its processes (proc(5), comm: at most 15 characters). */
   readonly processes?: readonly string[];
-  /** For what has no process of its own: whether it is switched on. */
+  /** For a neighbour without a process: tells whether it is switched on. */
   readonly isOn?: (host: Host) => boolean;
 }
 
 const REPLACES = 'replaces all iptables rules when it starts or reloads';
 const SECOND = 'is a kill switch too, and its rules may lock out this VPN';
-/** Whatever the file says of it by now: a key that stands in it twice is a mistake. */
+/** Removes the key whatever its value: a key that stands in the file twice is a mistake. */
 const USE_NFTABLES = `sudo sed -i '/^[[:space:]]*\\(export[[:space:]]\\)*[[:space:]]*KILLSWITCH_BACKEND[[:space:]]*=/d' ${PATHS.settings}; echo KILLSWITCH_BACKEND=nftables | sudo tee -a ${PATHS.settings}; sudo ovpn-killswitch lock`;
 const stop = (unit: string) => `sudo systemctl disable --now ${unit}`;
-/** On an open machine nobody needs to hear of what a lock will have it load. */
+/**
+ * On an open machine, do not report a service that matters only once a lock makes it load the base.
+ */
 const mayStart = (host: Host) =>
   host.exists(PATHS.systemd) && readLockRecord(host)?.locked === true;
 const isEnabled = (unit: string) => (host: Host) => isUnitEnabled(host, unit);
@@ -101,7 +103,10 @@ const KNOWN: readonly KnownNeighbour[] = [
   { name: 'Private Internet Access', does: SECOND, processes: ['pia-daemon'], fix: stop('piavpn') },
 ];
 
-/** The programs that are switched on or run here, and may interfere with rules in this backend. */
+/**
+ * Reads the programs that are switched on or run here, and may interfere with rules in this
+ * backend.
+ */
 export function readNeighbours(host: Host, backend: BackendName): readonly Neighbour[] {
   const running = runningPrograms(host);
   return KNOWN.filter(

@@ -24,23 +24,26 @@ import { letsIn, type NewLogin } from '../ruleset/new-login.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 import type { Tunnel } from '../tunnel/tunnel.ts';
 
-/** A login by SSH that a lock would not let in. */
+/** An SSH login that a lock would drop. */
 export interface ShutLogin {
   readonly port: Port;
-  /** Who would log in: the client of the caller's own SSH session. Undefined: nobody could. */
+  /**
+   * The address of the login: the client of the caller's own SSH session. undefined: no address
+   * could log in.
+   */
   readonly from: Address | undefined;
   /** Lines of the settings file that let it in; none where no setting does. */
   readonly lines: readonly string[];
 }
 
-/** An interface that is no tunnel: no rule asks which. */
+/** Stands for any interface that is no tunnel: no rule names it. */
 const UPLINK = 'uplink';
-/** What stands for an address of this machine: rules ask for those of tunnels alone. */
+/** Stands for an address of this machine: rules name only those of tunnels. */
 const HERE = { ipv4: parseAddress('192.0.2.1'), ipv6: parseAddress('2001:db8::1') } as const;
-/** Somebody at the other end of a tunnel. */
+/** A host at the other end of a tunnel. */
 const BEYOND = parseAddress('198.18.0.1');
 
-/** A tunnel such as the next connection brings. */
+/** Builds a tunnel such as the next connection brings. */
 function nextTunnel(): Tunnel | undefined {
   const [device, address] = [parseInterfaceName('tun0'), parseAddress('10.8.0.2')];
   return device && address
@@ -54,14 +57,14 @@ interface Way {
   readonly from: LoginFrom;
 }
 
-/** Where such rules come from: the settings, and what is connected now or will be. */
+/** Where such rules come from: the settings, and the current or next connections. */
 interface Place {
   readonly tunnels: readonly Tunnel[];
   readonly former: KeptShut['former'];
   readonly connected: readonly Network[];
 }
 
-/** Networks that nobody logs in from: IPv4's link-local ones, loopback and multicast. */
+/** Networks that no login comes from: IPv4's link-local ones, loopback and multicast. */
 const NEVER_ROUTED: readonly Network[] = [
   '169.254.0.0/16',
   '127.0.0.0/8',
@@ -95,7 +98,9 @@ function firstOf({ text }: Network): Address | undefined {
   return parseAddress(text.slice(0, text.indexOf('/')));
 }
 
-/** Where the settings could let somebody in from: attached networks, a list, and the tunnel. */
+/**
+ * Lists where the settings could let a login in from: attached networks, a list, and the tunnel.
+ */
 function waysTo(door: Door, settings: Settings, { connected, tunnels }: Place): readonly Way[] {
   const listed =
     settings.lan.kind === 'list' ? settings.lan.entries.map(({ network }) => network) : [];
@@ -117,24 +122,25 @@ function waysTo(door: Door, settings: Settings, { connected, tunnels }: Place): 
   return [...near, ...beyond];
 }
 
-/** The lines that let a login in; none where no setting does, as from a network of the VPN's. */
+/**
+ * Returns the lines that let a login in; none where no setting does, for example from a network of
+ * the VPN's.
+ */
 function linesFor(settings: Settings, place: Place, { login, from }: Way): readonly string[] {
   const wider = settingsForLogin(settings, from, login.port, place.connected);
   return letsIn(rulesOf(wider, place), login) ? loginLines(settings, wider) : [];
 }
 
-/**
- * The device of a live tunnel that has this address of ours; else any interface.
- */
+/** Returns the device of a live tunnel with this local address; else any interface. */
 function deviceOf(address: Address, { tunnels }: Place): InterfaceName | undefined {
   return tunnels.find(({ addresses }) => addresses.some(({ text }) => text === address.text))
     ?.device;
 }
 
 /**
- * Whether nobody could log in by SSH anew under these settings: the client of the caller's own SSH
- * session, when there is one, else anybody at all. Undefined where somebody could, and where no
- * sshd listens.
+ * Finds a new SSH login that these settings would drop: from the client of the caller's own SSH
+ * session, when there is one, else from every address. Returns undefined where a login would pass,
+ * and where no sshd listens.
  */
 export function shutLogin(host: Host, settings: Settings): ShutLogin | undefined {
   const doors = sshDoors(host);
@@ -163,7 +169,7 @@ export function shutLogin(host: Host, settings: Settings): ShutLogin | undefined
   if (ways.some(({ login }) => letsIn(rules, login))) return undefined;
   const [door] = doors;
   if (door === undefined) return undefined;
-  // Neighbours of a public address are strangers: only a private network is opened as a whole.
+  // Neighbours of a public address are strangers: open only a private network as a whole.
   const near = ways.filter(
     ({ from }) =>
       from.kind === 'network' && PRIVATE_NETWORKS.some((each) => contains(each, from.network)),

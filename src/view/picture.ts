@@ -14,7 +14,7 @@ import { pinLines } from './pin-lines.ts';
 import type { Report } from './report.ts';
 import type { View } from './view.ts';
 
-/** What a line says about the machine: a terminal may show it as a colour. */
+/** The meaning of a line for the machine: a terminal may show it as a colour. */
 export type Tone = 'good' | 'warning' | 'bad' | 'plain' | 'waiting' | 'idle';
 
 /** One line of the picture; without a label it stands at the margin. */
@@ -24,7 +24,7 @@ export interface PictureLine {
   readonly tone: Tone;
 }
 
-/** Seconds as one unit, the largest that is full. */
+/** Writes seconds in one unit, the largest that is full. */
 export function ago(seconds: number): string {
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
@@ -33,7 +33,7 @@ export function ago(seconds: number): string {
     : `${Math.floor(seconds / 86400)} days`;
 }
 
-/** The seconds since a packet came in through the tunnel that got one last. */
+/** Returns the time since the last packet that came in through any tunnel. */
 function sinceLast({ traffic }: Connection): string {
   return ago(Math.min(...[...traffic.values()].map(({ seconds }) => seconds)));
 }
@@ -60,7 +60,7 @@ function connectionLine(connection: Connection): PictureLine {
   }
 }
 
-/** The state in one line. */
+/** Writes the state in one line. */
 export function headline({ report: { state, exact }, connection }: View): PictureLine {
   if (state === 'unlocked') return { text: 'UNLOCKED: nothing is guarded', tone: 'bad' };
   if (state === 'unknown')
@@ -145,7 +145,7 @@ function* formerLines({ intended: { kept, policy } }: Report, now: number): Gene
       );
 }
 
-/** The command that forgets what is remembered. */
+/** Returns the command that forgets the remembered networks. */
 function endsRemembered({ profile, connection }: Maker): string {
   const whose =
     connection === undefined ? printable(profile ?? '') : `--networkmanager ${connection}`;
@@ -194,7 +194,7 @@ function countsText(counts: DropCounts): string {
     .join(', ');
 }
 
-/** The drops as one phrase: what, and since when. */
+/** Writes the drops as one phrase: how many, and since when. */
 function dropsText({ seconds, packets }: Drops): string {
   const when =
     seconds === undefined
@@ -218,7 +218,7 @@ function* watchLines(watch: View['watch']): Generator<PictureLine> {
         );
 }
 
-/** The state and its tunnels in one line, for a status bar. */
+/** Writes the state and its tunnels in one line, for a status bar. */
 export function shortText(view: View): string {
   const tunnels = view.report.intended.live.map(
     ({

@@ -1,6 +1,6 @@
 import { originText, type Pin } from '../record/pins.ts';
 
-/** Names, and addresses of each, that fit a screen. */
+/** How many names, and addresses of each, fit a screen. */
 const [MOST_NAMES, MOST_ADDRESSES] = [5, 3];
 
 function pinLine({ name, addresses }: Pin): string {
@@ -12,7 +12,7 @@ function pinLine({ name, addresses }: Pin): string {
   return `${name}: ${[...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('; ')}`;
 }
 
-/** A line for each of the first names: its addresses, and who said so. */
+/** Writes a line for each of the first names: its addresses, and their source. */
 export function pinLines(pins: readonly Pin[]): readonly string[] {
   const more = pins.length - MOST_NAMES;
   const rest =

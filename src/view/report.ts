@@ -15,25 +15,25 @@ import type { Ruleset } from '../ruleset/ruleset.ts';
 import { type Intended, intend } from '../transaction/intend.ts';
 import type { Look, Unread } from '../transaction/look-or-say.ts';
 
-/** The machine's state, read from the kernel a moment ago. */
+/** The machine's state, just read from the kernel. */
 export interface Report {
   /**
-   * `open`: somebody locked it, but no rule of ours is loaded. `unknown`: the tool that could tell
-   * does not.
+   * `open`: the machine was locked, but no rule of this product is loaded. `unknown`: the tool that
+   * reads the rules fails.
    */
   readonly state: 'unlocked' | 'open' | 'unknown' | Policy['state'];
-  /** Whether the kernel holds exactly what it should. */
+  /** Whether the kernel holds exactly the intended rules. */
   readonly exact: boolean;
   readonly record: LockRecord | undefined;
   readonly choice: Choice;
-  /** What of ours is in the kernel, in the backend of the choice. */
+  /** This product's rules in the kernel, in the backend of the choice. */
   readonly found: Survey;
   readonly intended: Intended;
   readonly stale: readonly LiveTunnel[];
   readonly differences: readonly Difference[];
   /** Why the rules could not be read, escaped; undefined when they were. */
   readonly unread: string | undefined;
-  /** Whether the settings file says something else than what is in force. */
+  /** Whether the settings file differs from the settings in force. */
   readonly settingsChanged: boolean;
 }
 
@@ -44,9 +44,9 @@ function isPresent(found: Survey | Unread): boolean {
 }
 
 /**
- * Why nobody can tell whether rules are loaded; undefined where somebody can. A backend that does
- * not work here holds nothing of ours, unless the record names it, no other one works, or its tool
- * was stopped.
+ * Tells why it is unknown whether rules are loaded; undefined where it is known. A backend that
+ * does not work here holds none of this product's rules, unless the record names it, no other one
+ * works, or its tool was stopped.
  */
 function unreadWhy(
   record: LockRecord | undefined,
@@ -67,7 +67,10 @@ function unreadWhy(
   return counting.length === 0 ? undefined : counting.map(({ why }) => why).join('; ');
 }
 
-/** The backend to compare with: without a record that says so, whichever has rules of ours. */
+/**
+ * Chooses the backend to compare with: the record's, or without a record the one that holds this
+ * product's rules.
+ */
 function chosen(
   host: Host,
   settings: Settings,
@@ -87,13 +90,16 @@ function chosen(
       };
 }
 
-/** For readers to whom state that cannot be read is an error. */
+/** For readers that treat unreadable state as an error. */
 const STRICT: Learner = { learn: (read) => read(), unknown: [] };
 
-/** What stands for the servers where they cannot be read: none, and root's own packets. */
+/** Stands for the servers where they cannot be read: none, and root's own packets. */
 const NO_KNOWN: Known = { endpoints: [], uids: [0] };
 
-/** Where nobody knows what should be loaded, one difference stands for all others. */
+/**
+ * Lists the differences. Where the intended rules are unknown, one difference stands for all
+ * others.
+ */
 function differencesFrom(
   backend: Backend,
   ruleset: Ruleset,
@@ -112,9 +118,9 @@ function differencesFrom(
 }
 
 /**
- * `look` reads the kernel; it is given so that reading a report stays free of how rules are
- * applied. `learner` goes on where state cannot be read, and has said so of the settings before;
- * without it that is an error.
+ * Reads the report. `look` reads the kernel; it is a parameter so that reading a report stays free
+ * of how rules are applied. `learner` goes on where state cannot be read, and has already reported
+ * the settings. Without it unreadable state is an error.
  */
 export function readReport(
   host: Host,
@@ -154,7 +160,7 @@ export function readReport(
       what: 'connections from before the lock may pass through it in clear, and conntrack is not installed to end them',
     })),
   ];
-  // Chains that somebody flushed leave the policies behind: then nothing at all passes.
+  // Flushed chains leave their policies behind: then nothing at all passes.
   const shut = found.policies.length > 0 && found.policies.every(({ policy }) => policy === 'DROP');
   const nothing = !found.present && left.length === 0 && !shut;
   return {

@@ -4,8 +4,8 @@ import { pinnedJson } from '../record/pins.ts';
 import type { View } from './view.ts';
 
 /**
- * Version 1 of the machine-readable status, as docs/reference/status.md describes it. New fields do not
- * change the version.
+ * Renders version 1 of the machine-readable status, as docs/reference/status.md describes it. New
+ * fields do not change the version.
  */
 export function statusJson({
   report,

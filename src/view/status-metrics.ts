@@ -89,7 +89,7 @@ function labelText(labels: Labels): string {
   return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
 }
 
-/** The status for the textfile collector of Prometheus' node_exporter. */
+/** Renders the status for the textfile collector of Prometheus' node_exporter. */
 export function statusMetrics(view: View): string {
   return metrics(view)
     .filter(({ values }) => values.length > 0)

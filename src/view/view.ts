@@ -29,42 +29,40 @@ import { type Drops, readDrops } from './drops.ts';
 import { type Neighbour, readNeighbours } from './neighbours.ts';
 import { type Report, readReport } from './report.ts';
 
-/** All that `status` shows, however it shows it. */
+/** All that `status` shows, in any form. */
 export interface View {
   /** Seconds since 1970. */
   readonly now: number;
   readonly report: Report;
-  /** Seconds until the opposite holds, of a timed lock or unlock; undefined when it lasts. */
+  /** Seconds until a timed lock or unlock expires; undefined when it lasts. */
   readonly turnsIn: number | undefined;
-  /** Seconds until a lock on trial goes back to the one before; undefined when none is. */
+  /** Seconds until a lock on trial reverts to the previous one; undefined when none is on trial. */
   readonly goesBackIn: number | undefined;
   /**
-   * The portal that is open, the seconds until it closes, and what has passed it; undefined when
-   * none is.
+   * The open portal, the seconds until it closes, and the packets that have passed it; undefined
+   * when none is open.
    */
   readonly portal:
     | { readonly portal: Portal; readonly closesIn: number; readonly passed: readonly Passed[] }
     | undefined;
-  /** The names of VPN servers and what they stand for. */
+  /** The names of VPN servers and their addresses. */
   readonly pins: readonly Pin[];
-  /** Undefined where it could not be read, as the two below. */
+  /** Undefined where it could not be read, like the two below. */
   readonly resolvers: ResolverState | undefined;
-  /** What was given back of DNS while this was read; undefined when nothing was. */
+  /** How DNS was restored while this was read; undefined when it was not. */
   readonly givenBack: string | undefined;
   readonly boot: BootReport | undefined;
   readonly watch: WatchReport | undefined;
   readonly drops: Drops;
   readonly connection: Connection;
   readonly neighbours: readonly Neighbour[];
-  /** State that is not believed, and why. */
+  /** Files of state that are not believed, and why. */
   readonly refused: readonly RefusedFile[];
-  /** What could not be learnt, and why: a line each, escaped. */
+  /** One line for each part that could not be read, and why, escaped. */
   readonly unknown: readonly string[];
 }
 
-/**
- * Reads all that can be read: what is full, damaged or hangs takes nothing else from the answer.
- */
+/** Reads every part that can be read: a full, damaged or hanging one hides no other. */
 export function readView(host: Host): View {
   const { report, unknown: uncompared } = readSettled(host);
   const { learn, unknown } = learner();
@@ -112,7 +110,7 @@ function secondsLeft(
 
 interface Learnt {
   readonly report: Report;
-  /** Why the rules could not be compared with what should be loaded. */
+  /** Why the rules could not be compared with the intended ones. */
   readonly unknown: readonly string[];
 }
 
@@ -138,23 +136,23 @@ function readPortal(
 }
 
 /**
- * A hook may be in the middle of its change: what is not as it should be is read again when nobody
- * changes anything.
+ * Reads the report, and reads differences again while no other process changes anything: a hook may
+ * be in the middle of its change.
  */
 function readSettled(host: Host): Learnt {
   const learnt = read(host);
-  // What could not be read once may have hung.
+  // A part that could not be read once may have hung.
   if (learnt.report.exact || learnt.report.unread !== undefined) return learnt;
   try {
     return host.exclusively(() => read(host));
   } catch (thrown) {
-    // Somebody else has the lock, or there is no place for its file.
+    // Another process has the lock, or its file cannot be written.
     if (thrown instanceof KillswitchError) return learnt;
     throw thrown;
   }
 }
 
-/** What tunnels that are gone left behind of DNS is given back; nothing else is repaired here. */
+/** Restores the resolvers that tunnels left behind when they went; repairs nothing else here. */
 function giveBackResolvers(host: Host, { stale, intended }: Report): string | undefined {
   if (stale.length < intended.live.length) return undefined;
   const followed = followResolversOrSay(host);

@@ -15,9 +15,9 @@ import type { Check, Finding } from './finding.ts';
 import type { DoctorWorld, Guarded } from './world.ts';
 
 const LOCK = 'sudo ovpn-killswitch lock';
-/** What OpenVPN and one hook need together, at the least. */
+/** The fewest tasks that OpenVPN and one hook need together. */
 const TASKS = 10;
-/** What a unit with ProtectHome= or PrivateTmp= cannot see (systemd.exec(5)). */
+/** Folders that a unit with ProtectHome= or PrivateTmp= cannot see (systemd.exec(5)). */
 const HIDDEN = ['/home/', '/root/', '/run/user/', '/tmp/', '/var/tmp/'];
 const HOOKS = ['up', 'down', 'route-up'] as const;
 
@@ -34,8 +34,8 @@ function ownershipOf({ path, uid, mode, kind }: Guarded): readonly Finding[] {
         `sudo chown root:root ${shellFile(path)}`,
       ),
     ];
-  // In a folder with the sticky bit nobody can replace what belongs to root; a link has no mode of
-  // its own.
+  // In a folder with the sticky bit only root can replace root's files; a link has no mode of its
+  // own.
   const open =
     (mode & 0o022) !== 0 && kind !== 'link' && !(kind === 'folder' && (mode & 0o1000) !== 0);
   return open
@@ -44,8 +44,8 @@ function ownershipOf({ path, uid, mode, kind }: Guarded): readonly Finding[] {
 }
 
 /**
- * A hook of an OpenVPN that gave root up must reach the interpreter and itself through every folder
- * above them.
+ * Checks one folder or file for a hook whose OpenVPN gave root up: it must reach the interpreter
+ * and itself through every folder above them.
  */
 function closedTo(interpreter: string, { path, mode, kind }: Guarded): readonly Finding[] {
   const needed = [interpreter, `${PATHS.library}/hooks/down`].some(
@@ -69,7 +69,7 @@ function modulesFix({ hasModules, report }: DoctorWorld): string {
     : 'sudo modprobe -a nf_tables nft_ct nft_counter nft_reject_inet nft_limit nf_log_syslog';
 }
 
-/** The command that writes a drop-in of a unit. */
+/** Returns the command that writes a drop-in of a unit. */
 function dropIn(unit: string, file: string, lines: readonly string[]): string {
   const folder = shellWord(`/etc/systemd/system/${unit}.d`);
   const text = ['[Service]', ...lines].map((line) => ` ${shellWord(line)}`).join('');
@@ -77,8 +77,8 @@ function dropIn(unit: string, file: string, lines: readonly string[]): string {
 }
 
 /**
- * nft(8) joins its arguments and reads them as one line of its language: a name that is more than a
- * name is not given to it.
+ * Returns the command that lists a chain. nft(8) joins its arguments and reads them as one line of
+ * its language: a name with other characters is not passed to it.
  */
 function listChain(chain: string): string {
   return /^[a-z0-9]+( [A-Za-z][\w./-]*){2}$/.test(chain)
@@ -108,7 +108,7 @@ function denialsOf(
   ];
 }
 
-/** Every check, in the order in which a person should fix what they find. */
+/** Every check, in the order in which a person should fix the findings. */
 export const CHECKS: readonly Check[] = [
   {
     title: 'settings and kernel can be read',
@@ -411,7 +411,7 @@ export const CHECKS: readonly Check[] = [
     find: ({ resolvers, report }) => {
       if (!(resolvers instanceof KillswitchError))
         return resolvers.differences.map((each) => problem(each, LOCK));
-      // What the settings or the kernel keep from being read is said above.
+      // Another finding reports settings or a kernel that keep this from being read.
       return report instanceof KillswitchError ? [] : [problemOf(resolvers)];
     },
   },

@@ -3,25 +3,25 @@ import { openvpnUnits, unitValues } from '../../machine/openvpn-units.ts';
 import { readAnybodys } from '../../machine/read-anybodys.ts';
 
 /**
- * What a service that starts OpenVPN lets a hook do (systemd.exec(5)); undefined where it does not
- * say.
+ * The limits that a service which starts OpenVPN puts on a hook (systemd.exec(5)); undefined where
+ * it sets none.
  */
 export interface OpenvpnUnit {
   readonly name: string;
   readonly tasks: number | undefined;
   readonly processes: number | undefined;
   /**
-   * Whether it refuses memory that is written and then executed, as Node does with what it
-   * compiles.
+   * Whether it refuses memory that is written and then executed, which Node needs for compiled
+   * code.
    */
   readonly refusesCompilers: boolean;
-  /** The account that it starts OpenVPN as, where that is not root. */
+  /** The account that it starts OpenVPN as, unless that is root. */
   readonly account: string | undefined;
   /** Folders that a hook writes to and that are read-only there. */
   readonly readOnly: readonly string[];
 }
 
-/** What of a hook's folders ProtectSystem= makes read-only. */
+/** The folders of a hook that ProtectSystem= makes read-only. */
 const PROTECTED: Readonly<Record<string, readonly string[]>> = {
   full: ['/etc'],
   strict: ['/etc', '/run', '/var'],

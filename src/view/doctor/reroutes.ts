@@ -5,18 +5,18 @@ import { fullName, listChains } from '../../machine/kernel-state.ts';
 import { hasLegacyTables } from '../../machine/world.ts';
 import { firstPrintableLine, printable } from '../../net/printable.ts';
 
-/** Something that leads packets of this machine to another way after their first route. */
+/** A rule that leads packets of this machine another way after their first route. */
 export interface Reroute {
-  /** What does, escaped: the routing rule, or the chain and its rule. */
+  /** The rule, escaped: a routing rule, or the chain and its rule. */
   readonly what: string;
   /** The command that shows it. */
   readonly show: string;
 }
 
-/** So many of a kind are named. */
+/** The most that are named of a kind. */
 const MOST = 3;
 
-/** Routing rules by mark or by account (ip-rule(8)). */
+/** Reads routing rules by mark or by account (ip-rule(8)). */
 function routingRules(host: Host): readonly Reroute[] {
   return (['-4', '-6'] as const).flatMap((family) => {
     const show = `ip ${family} rule show`;
@@ -33,8 +33,8 @@ function routingRules(host: Host): readonly Reroute[] {
 }
 
 /**
- * Rules in chains of nft that route anew what they change, and destinations that are changed on the
- * way out. Those of iptables-nft are among them.
+ * Reads rules in nft chains that reroute the packets they change, and rules that change
+ * destinations on the way out. Includes those of iptables-nft.
  */
 function nftRules(host: Host): readonly Reroute[] {
   const chains = host.has('nft') ? listChains(host) : '';
@@ -64,7 +64,7 @@ const LEGACY = [
   { table: 'nat', changes: /^-A OUTPUT .*-j (DNAT|REDIRECT)/ },
 ] as const;
 
-/** The same in iptables-legacy. */
+/** Reads the same in iptables-legacy. */
 function legacyRules(host: Host): readonly Reroute[] {
   if (!hasLegacyTables(host)) return [];
   return (['iptables', 'ip6tables'] as const).flatMap((tool) => {
@@ -84,12 +84,12 @@ function legacyRules(host: Host): readonly Reroute[] {
   });
 }
 
-/** What leads packets of this machine elsewhere after their first route. */
+/** Reads all rules that lead packets of this machine elsewhere after their first route. */
 export function readReroutes(host: Host): readonly Reroute[] {
   return [...routingRules(host), ...nftRules(host), ...legacyRules(host)];
 }
 
-/** Tools of iptables that cannot read their own tables, and what they say, escaped. */
+/** Lists tools of iptables that cannot read their own tables, with their messages, escaped. */
 export function readUnreadable(host: Host): readonly string[] {
   return (['iptables-save', 'ip6tables-save'] as const)
     .filter((program) => host.has(program))

@@ -41,27 +41,23 @@ export interface Guarded extends Owned {
   readonly path: string;
 }
 
-/** A certificate that a profile names, and when it begins to hold, in seconds since 1970. */
+/** A certificate that a profile names, and its start of validity, in seconds since 1970. */
 export interface Certificate {
   readonly profile: string;
   readonly from: number;
 }
 
-/** All that the checks may look at. What could not be read is the error that says why. */
+/** All that the checks may look at. A part that could not be read is the error that says why. */
 export interface DoctorWorld {
   /** Seconds since 1970. */
   readonly now: number;
   readonly guarded: readonly Guarded[];
-  /** What the installed hooks name in their first line; undefined without hooks. */
+  /** The interpreter in the first line of the installed hooks; undefined without hooks. */
   readonly interpreter: { readonly path: string; readonly isThere: boolean } | undefined;
-  /**
-   * What is wrong with the settings file: with a mistake there `up` fails, whatever is in force.
-   */
+  /** The mistake in the settings file: with one `up` fails, whatever is in force. */
   readonly settingsError: KillswitchError | undefined;
   readonly report: Report | KillswitchError;
-  /**
-   * What the kernel said to our rules when it only checked them; undefined when it would take them.
-   */
+  /** The kernel's refusal when it only checked the rules; undefined when it would accept them. */
   readonly refusal: string | undefined;
   /**
    * Whether the modules of the running kernel are installed: after an update they may be gone until
@@ -75,38 +71,40 @@ export interface DoctorWorld {
   readonly iptables: { readonly legacy: boolean; readonly nft: boolean };
   readonly neighbours: readonly Neighbour[];
   /**
-   * Chains of others that drop what leaves unless a rule of theirs accepts it: table and chain, as
-   * nft names them.
+   * Chains of other programs that drop a leaving packet unless one of their rules accepts it: table
+   * and chain, as nft names them.
    */
   readonly otherDrops: readonly string[];
   /** The Node that runs, and this program's file. */
   readonly program: readonly [node: string, file: string];
-  /** What leads packets of this machine elsewhere after their first route. */
+  /** Rules that lead packets of this machine elsewhere after their first route. */
   readonly reroutes: readonly Reroute[];
-  /** What a pattern of `KILLSWITCH_FORWARD` means by accident. */
+  /** Cards that a pattern of `KILLSWITCH_FORWARD` covers by accident. */
   readonly forwardedCards: readonly ForwardedCard[];
   /** Tools of iptables that cannot read their own tables, and why. */
   readonly unreadable: readonly string[];
-  /** Flowtables of others whose connections `lock` could not end: family, table and name. */
+  /**
+   * Flowtables of other programs whose connections `lock` could not end: family, table and name.
+   */
   readonly flowtables: readonly string[];
   /** Whether the kernel shows the frames of a bridge to IP rules now. */
   readonly showsFrames: boolean;
   /** Devices of data channel offload whose OpenVPN is gone. */
   readonly leftDevices: readonly string[];
   readonly profiles: readonly { readonly path: string; readonly text: string }[];
-  /** Profiles that are not read, and why. */
+  /** Profiles that could not be read, and why. */
   readonly unreadProfiles: readonly { readonly path: string; readonly error: KillswitchError }[];
   readonly certificates: readonly Certificate[];
   readonly units: readonly OpenvpnUnit[];
   /**
-   * Lines of the kernel's and the audit daemon's log about what SELinux or AppArmor kept OpenVPN or
-   * our script from.
+   * Lines of the kernel's and the audit daemon's log about what SELinux or AppArmor denied OpenVPN
+   * or this product's script.
    */
   readonly denials: readonly string[];
   readonly resolvers: ResolverState | KillswitchError;
-  /** How many addresses are known for the name of a server. */
+  /** How many addresses are known for each name of a server. */
   readonly addresses: ReadonlyMap<string, number>;
-  /** Undefined where somebody can log in by SSH anew on a locked machine, or no sshd listens. */
+  /** Undefined where a new SSH login can reach a locked machine, or no sshd listens. */
   readonly shutLogin: ShutLogin | undefined;
   readonly boot: BootReport;
   readonly watch: WatchReport;
@@ -132,7 +130,7 @@ function readAnybodysOrNothing(host: Host, path: string): string | undefined {
     : orNothing(() => readAnybodys(host, path));
 }
 
-/** A folder with all that is in it. */
+/** Lists a folder with all that is in it. */
 function treeOf(host: Host, folder: string): readonly string[] {
   const below = host.list(folder).flatMap((name) => {
     const path = `${folder}/${name}`;
@@ -141,7 +139,7 @@ function treeOf(host: Host, folder: string): readonly string[] {
   return [folder, ...below];
 }
 
-/** Files of ours, what root reads, and every folder above them. */
+/** Reads this product's files, the files that root reads, and every folder above them. */
 function readGuarded(host: Host, interpreter: string | undefined): readonly Guarded[] {
   const files = [
     ...[PATHS.library, PATHS.state, PATHS.runtime].flatMap((folder) => treeOf(host, folder)),
@@ -163,7 +161,7 @@ function readGuarded(host: Host, interpreter: string | undefined): readonly Guar
   });
 }
 
-/** The interpreter in the first line of a hook: the last absolute path there. */
+/** Reads the interpreter in the first line of a hook: the last absolute path there. */
 function readInterpreter(host: Host): DoctorWorld['interpreter'] {
   const [line = ''] = readAnybodys(host, `${PATHS.library}/hooks/up`).split('\n');
   const path = line
@@ -173,7 +171,7 @@ function readInterpreter(host: Host): DoctorWorld['interpreter'] {
   return path === undefined ? undefined : { path, isThere: host.exists(path) };
 }
 
-/** Has the tools check what is intended; nothing is loaded. */
+/** Makes the tools check the intended rules; loads nothing. */
 function readRefusal(host: Host, report: Report | KillswitchError): string | undefined {
   if (report instanceof KillswitchError) return undefined;
   const { choice, intended, found } = report;
@@ -200,8 +198,8 @@ function readIptables(host: Host): DoctorWorld['iptables'] {
 }
 
 /**
- * A second switch may be any program, or rules that somebody wrote by hand: what they have in
- * common is such a chain.
+ * Reads chains that drop leaving packets. A second kill switch may be any program, or rules written
+ * by hand: all have such a chain.
  */
 function readOtherDrops(host: Host, backend: BackendName): DoctorWorld['otherDrops'] {
   if (!host.has('nft')) return [];
@@ -215,7 +213,7 @@ function readOtherDrops(host: Host, backend: BackendName): DoctorWorld['otherDro
     const [family, table, name] = ['family', 'table', 'name'].map((key) =>
       printable(String(field(chain, key))),
     );
-    // With iptables the policy of its table is ours too.
+    // With iptables the policy of its table is this product's too.
     if (table === TABLE || (backend === 'iptables' && table === 'filter' && name === 'OUTPUT'))
       return [];
     return field(chain, 'hook') === 'output' && field(chain, 'policy') === 'drop'
@@ -224,7 +222,7 @@ function readOtherDrops(host: Host, backend: BackendName): DoctorWorld['otherDro
   });
 }
 
-/** The resolvers as they are, and whether the next tunnel's can be set. */
+/** Reads the state of the resolvers, and whether the next tunnel's can be set. */
 function readResolverState(
   host: Host,
   settings: Settings | KillswitchError,
@@ -236,7 +234,7 @@ function readResolverState(
   });
 }
 
-/** A container has none, and needs none. */
+/** Tells whether the modules exist. A container has none, and needs none. */
 function readHasModules(host: Host): boolean {
   const release = (host.read('/proc/sys/kernel/osrelease') ?? '').trim();
   return !host.exists('/lib/modules') || host.exists(`/lib/modules/${release}`);
@@ -264,9 +262,12 @@ function startOf(pem: string): number {
 }
 
 const DENIED = /avc:\s+denied|apparmor="DENIED"/;
-/** OpenVPN, what it starts, and NetworkManager's dispatcher, which starts our script. */
+/**
+ * OpenVPN, the programs it starts, and NetworkManager's dispatcher, which starts this product's
+ * script.
+ */
 const CONCERNS_US = /openvpn|ovpn-killswi|NetworkManager_dispatcher/i;
-/** The last megabyte: what was denied long ago may have been fixed since. */
+/** The last megabyte: an old denial may have been fixed since. */
 const LOG_END: Command = { program: 'tail', args: ['-c', '1000000', '/var/log/audit/audit.log'] };
 
 function readDenials(host: Host): readonly string[] {
@@ -282,15 +283,15 @@ function readDenials(host: Host): readonly string[] {
   );
 }
 
-/** None where they cannot be read. */
+/** Counts the addresses of names; returns none where they cannot be read. */
 function readAddresses(host: Host): DoctorWorld['addresses'] {
   const pins = orError(() => savedPins(host, readLockRecord(host)));
   return pins instanceof KillswitchError ? new Map() : addressCounts(pins);
 }
 
 /**
- * Whether OpenVPN would connect with it: a server's configuration, in the same folder, is not ours
- * to attach.
+ * Tells whether OpenVPN would connect with it: a server's configuration in the same folder need not
+ * be attached.
  */
 function isClients(text: string): boolean {
   return readProfile(text).remotes.length > 0 || readProfileFacts(text).pulls;
@@ -317,8 +318,8 @@ export function readDoctorWorld(host: Host, program: DoctorWorld['program']): Do
     text instanceof KillswitchError ? [{ path, error: text }] : [],
   );
   const interpreter = readInterpreter(host);
-  // Only to show: a folder that is not as it must be is told above, and keeps nothing from being
-  // looked at.
+  // Only to show: another check reports a folder with wrong permissions, which must not hide the
+  // rest.
   const looking: Host = {
     ...host,
     read: (path) => (host.exists(path) ? readAnybodysOrNothing(host, path) : undefined),
