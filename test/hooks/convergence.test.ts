@@ -70,6 +70,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
       'former',
       'last-transaction',
       'lock',
+      'told',
       'traffic',
       'tunnels',
     ]);
