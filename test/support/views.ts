@@ -137,3 +137,11 @@ export function viewOf(name: PolicyName, change: (image: Image) => Image = (imag
     ],
   };
 }
+
+const CONNECTED = viewOf('connected, another tunnel reconnects', (image) => image.slice(1));
+/** A view of a machine where every field and metric has a value. */
+export const FULL_VIEW: View = {
+  ...CONNECTED,
+  portal: viewOf('portal, LAN off').portal,
+  watch: { enabled: true, running: true },
+};

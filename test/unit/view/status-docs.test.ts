@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { statusJson } from '../../../src/view/status-json.ts';
 import { statusMetrics } from '../../../src/view/status-metrics.ts';
-import type { View } from '../../../src/view/view.ts';
-import { viewOf } from '../../support/views.ts';
+import { FULL_VIEW } from '../../support/views.ts';
 
 const TEXT = readFileSync(new URL('../../../docs/reference/status.md', import.meta.url), 'utf8');
 
@@ -29,22 +28,14 @@ function fieldsOf(value: unknown, path = ''): readonly string[] {
   );
 }
 
-const CONNECTED: View = viewOf('connected, another tunnel reconnects', (image) => image.slice(1));
-/** A machine where every metric has a value. */
-const FULL: View = {
-  ...CONNECTED,
-  portal: viewOf('portal, LAN off').portal,
-  watch: { enabled: true, running: true },
-};
-
 test('docs/reference/status.md lists every field of the JSON, and no other', () => {
-  const fields = [...new Set(fieldsOf(JSON.parse(statusJson(FULL))))].filter(
+  const fields = [...new Set(fieldsOf(JSON.parse(statusJson(FULL_VIEW))))].filter(
     (field) => field !== '',
   );
   expect([...firstCells('For programs')].sort()).toEqual(fields.sort());
 });
 
 test('docs/reference/status.md lists every metric, and no other', () => {
-  const metrics = [...statusMetrics(FULL).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
+  const metrics = [...statusMetrics(FULL_VIEW).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
   expect(firstCells('For Prometheus')).toEqual(metrics);
 });
