@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'v
 import type { BackendName } from '../../src/policy/settings.ts';
 import { DEVICE, INTERNET, LAN } from '../../src/proof/addresses.ts';
 import { startProberIn } from '../../src/proof/client-programs.ts';
+import { CONNECTED } from '../../src/proof/openvpn.ts';
 import type { ProberRun } from '../../src/proof/prober-run.ts';
 import { marker, NOBODY } from '../../src/proof/probes.ts';
 import { installProduct, type Product, writeSettings } from '../../src/proof/product.ts';
@@ -470,7 +471,10 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
       async () => (await report()).exact === true && (await report()).state === 'connected',
       60_000,
     );
-    // It would put right what the next lines take away.
+    // A late route-up or refresh would put right what the next lines take away.
+    await until('the end of the connect', async () =>
+      (await machine.sh('journalctl -b --no-pager -u openvpn-client@lab')).includes(CONNECTED),
+    );
     await until(
       'the refresh to end',
       async () =>
