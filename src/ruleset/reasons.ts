@@ -82,7 +82,7 @@ export const REASONS: Readonly<Record<RuleId, Reason>> = {
     settings: ['KILLSWITCH_FORWARD'],
   },
   'ssh-session': {
-    why: 'whoever locks a machine from afar would otherwise cut themselves off. Only packets of that very connection pass: both addresses and both ports.',
+    why: 'an admin who locks a machine over SSH would otherwise be cut off. Only packets of that very connection pass: both addresses and both ports.',
     settings: [],
   },
   'endpoint-others': {
