@@ -1,5 +1,5 @@
 import { KillswitchError } from '../errors.ts';
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
 import { BOOT_PROBLEM, BOOT_SCRIPT } from './boot-script.ts';
 import type { BootPlan, BootStrategy } from './boot-strategy.ts';
@@ -17,17 +17,17 @@ export interface BootReport {
   readonly problems: readonly string[];
 }
 
-export function readBoot(host: Host): BootReport {
-  const strategy = enabledStrategy(host);
-  const last = host.read(BOOT_PROBLEM)?.trim();
-  const sysctls = host.read(SYSCTL_FILE);
+export function readBoot(files: Files): BootReport {
+  const strategy = enabledStrategy(files);
+  const last = files.read(BOOT_PROBLEM)?.trim();
+  const sysctls = files.read(SYSCTL_FILE);
   return {
     strategy,
     sysctl: sysctls !== undefined,
     problems: [
       ...(last === undefined ? [] : [last]),
-      ...(strategy === undefined ? [] : problemsOf(host, strategy)),
-      ...changedSysctls(host, sysctls ?? ''),
+      ...(strategy === undefined ? [] : problemsOf(files, strategy)),
+      ...changedSysctls(files, sysctls ?? ''),
     ],
   };
 }
@@ -36,9 +36,9 @@ export function readBoot(host: Host): BootReport {
  * Lists kernel settings whose value changed: a network manager told to use IPv6 on a card switches
  * it on there.
  */
-function changedSysctls(host: Host, text: string): readonly string[] {
+function changedSysctls(files: Files, text: string): readonly string[] {
   return parseSysctls(text).flatMap(({ key, value }) => {
-    const now = host.read(`/proc/sys/${key}`)?.trim();
+    const now = files.read(`/proc/sys/${key}`)?.trim();
     return now === undefined || now === value
       ? []
       : [
@@ -47,8 +47,8 @@ function changedSysctls(host: Host, text: string): readonly string[] {
   });
 }
 
-function problemsOf(host: Host, strategy: BootStrategy): readonly string[] {
-  const machine = readBootMachine(host);
+function problemsOf(files: Files, strategy: BootStrategy): readonly string[] {
+  const machine = readBootMachine(files);
   const damaged = Object.entries(machine.base).flatMap(([file, text]) =>
     text === 'damaged' ? [`${PATHS.state}/${file} is damaged`] : [],
   );
@@ -56,23 +56,23 @@ function problemsOf(host: Host, strategy: BootStrategy): readonly string[] {
     machine.locked && Object.keys(machine.base).length === 0
       ? [`${PATHS.state} holds no base rules`]
       : [];
-  const script = host.exists(BOOT_SCRIPT) ? [] : [`${BOOT_SCRIPT} is missing`];
+  const script = files.exists(BOOT_SCRIPT) ? [] : [`${BOOT_SCRIPT} is missing`];
   return [
     ...damaged,
     ...missing,
     ...script,
-    ...planProblems(host, () => planBoot(strategy, machine)),
+    ...planProblems(files, () => planBoot(strategy, machine)),
   ];
 }
 
-function planProblems(host: Host, plan: () => BootPlan): readonly string[] {
+function planProblems(files: Files, plan: () => BootPlan): readonly string[] {
   try {
-    const { files, links } = plan();
+    const { files: planned, links } = plan();
     return [
-      ...files
-        .filter(({ path, text }) => host.read(path) !== text)
+      ...planned
+        .filter(({ path, text }) => files.read(path) !== text)
         .map(({ path }) => `${path} is not what it should be`),
-      ...links.filter((path) => !host.exists(path)).map((path) => `${path} is missing`),
+      ...links.filter((path) => !files.exists(path)).map((path) => `${path} is missing`),
     ];
   } catch (thrown) {
     if (thrown instanceof KillswitchError) return [thrown.message];

@@ -1,3 +1,4 @@
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { isApart } from '../machine/chroot.ts';
 import { readBaseTexts } from '../record/base-texts.ts';
@@ -36,12 +37,12 @@ export function readBootWorld(host: Host): BootWorld {
   };
 }
 
-export function readBootMachine(host: Host): BootMachine {
+export function readBootMachine(files: Files): BootMachine {
   return {
-    read: host.read,
-    exists: host.exists,
-    list: host.list,
-    locked: bootsLocked(readLockRecord(host)),
-    base: readBaseTexts(host),
+    read: files.read,
+    exists: files.exists,
+    list: files.list,
+    locked: bootsLocked(readLockRecord(files)),
+    base: readBaseTexts(files),
   };
 }

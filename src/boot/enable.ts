@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { asKillswitchError, KillswitchError } from '../errors.ts';
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { devices } from '../machine/tunnel-device.ts';
 import type { Settings } from '../policy/settings.ts';
@@ -38,19 +39,19 @@ import { runScript, takeAway } from './take-away.ts';
  * Keeps a shared file as its owner last left it, without lines of this product's that a save
  * caught.
  */
-function keepShared(host: Host, { path, text }: BootFile): void {
+function keepShared(files: Files, { path, text }: BootFile): void {
   const ours = `${SYSCONFIG_KEPT}/${basename(path)}.ours`;
-  const now = host.read(path);
-  if (now !== undefined && now !== host.read(ours))
-    host.write(`${ours}.before`, withoutRules(now), 0o600);
-  host.write(ours, text, 0o600);
+  const now = files.read(path);
+  if (now !== undefined && now !== files.read(ours))
+    files.write(`${ours}.before`, withoutRules(now), 0o600);
+  files.write(ours, text, 0o600);
 }
 
-function writeFiles(host: Host, { files }: BootPlan): void {
-  for (const file of files) {
-    if (file.shared === true) keepShared(host, file);
-    if (file.shared === true && host.exists(file.path)) host.rewrite(file.path, file.text);
-    else host.write(file.path, file.text, file.mode);
+function writeFiles(files: Files, plan: BootPlan): void {
+  for (const file of plan.files) {
+    if (file.shared === true) keepShared(files, file);
+    if (file.shared === true && files.exists(file.path)) files.rewrite(file.path, file.text);
+    else files.write(file.path, file.text, file.mode);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
 import { STRATEGY_NAMES, type StrategyName } from './boot-strategy.ts';
 
@@ -13,11 +13,11 @@ export const SYSCTL_BEFORE: string = `${BOOT_FOLDER}/sysctl`;
 export const SYSCONFIG_KEPT: string = `${BOOT_FOLDER}/sysconfig`;
 
 /** Returns the name of the enabled strategy; undefined when none is. */
-export function enabledStrategyName(host: Host): StrategyName | undefined {
-  const name = (host.read(FILE) ?? '').trim();
+export function enabledStrategyName(files: Files): StrategyName | undefined {
+  const name = (files.read(FILE) ?? '').trim();
   return STRATEGY_NAMES.find((each) => each === name);
 }
 
-export function keepStrategyName(host: Host, name: StrategyName): void {
-  host.write(FILE, `${name}\n`);
+export function keepStrategyName(files: Files, name: StrategyName): void {
+  files.write(FILE, `${name}\n`);
 }

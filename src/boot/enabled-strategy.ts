@@ -1,10 +1,10 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import type { BootStrategy } from './boot-strategy.ts';
 import { strategyOf } from './choose.ts';
 import { enabledStrategyName } from './enabled-strategy-name.ts';
 
 /** Returns the enabled strategy; undefined when none is. */
-export function enabledStrategy(host: Host): BootStrategy | undefined {
-  const name = enabledStrategyName(host);
+export function enabledStrategy(files: Files): BootStrategy | undefined {
+  const name = enabledStrategyName(files);
   return name === undefined ? undefined : strategyOf(name);
 }

@@ -1,4 +1,5 @@
 import { asKillswitchError, explainError, KillswitchError } from '../errors.ts';
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { bootsLocked, readLockRecord } from '../record/lock-record.ts';
@@ -52,9 +53,9 @@ interface Place {
  * locked, and for each boot that is to be locked. After a lock that nobody confirmed, the service
  * opens again.
  */
-function placesOf(host: Host): readonly Place[] {
-  const [record, strategy] = [readLockRecord(host), enabledStrategyName(host)];
-  const [installed, runs] = [host.exists(BOOT_SCRIPT), host.exists(PATHS.systemd)];
+function placesOf(files: Files): readonly Place[] {
+  const [record, strategy] = [readLockRecord(files), enabledStrategyName(files)];
+  const [installed, runs] = [files.exists(BOOT_SCRIPT), files.exists(PATHS.systemd)];
   const boots = strategy !== undefined && (runs || strategy === 'systemd');
   return [
     {

@@ -1,16 +1,16 @@
 import { basename } from 'node:path';
 import { KillswitchError } from '../errors.ts';
-import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import type { Processes } from '../host/processes.ts';
 
 /** Runs a script. @throws KillswitchError NO_BOOT with the script's message. */
 export function runScript(
-  host: Host,
+  processes: Processes,
   path: string,
   args: readonly string[],
   milliseconds?: number,
 ): void {
-  const { status, stderr } = host.run({
+  const { status, stderr } = processes.run({
     program: 'sh',
     args: [path, ...args],
     ...(milliseconds !== undefined && { milliseconds }),
@@ -29,7 +29,11 @@ export function runScript(
  * work without this program.
  * @throws KillswitchError NO_BOOT
  */
-export function takeAway(host: Host, names: readonly string[], milliseconds?: number): void {
+export function takeAway(
+  processes: Processes,
+  names: readonly string[],
+  milliseconds?: number,
+): void {
   if (names.length > 0)
-    runScript(host, `${PATHS.library}/recover`, ['--boot-off', ...names], milliseconds);
+    runScript(processes, `${PATHS.library}/recover`, ['--boot-off', ...names], milliseconds);
 }

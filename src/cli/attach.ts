@@ -3,7 +3,7 @@ import { EXIT, KillswitchError } from '../errors.ts';
 import { PATHS } from '../host/paths.ts';
 import { printable } from '../net/printable.ts';
 import { keepAttached } from '../record/attached-profiles.ts';
-import { gaps } from '../record/known-endpoints.ts';
+import { gaps } from '../record/gaps.ts';
 import { readLiveTunnels } from '../record/live-tunnels.ts';
 import { readLockRecord } from '../record/lock-record.ts';
 import { addressCounts, type Pin } from '../record/pins.ts';

@@ -1,5 +1,5 @@
 import { EXIT, KillswitchError } from '../errors.ts';
-import { uidOf } from '../record/known-endpoints.ts';
+import { uidOf } from '../machine/account.ts';
 import { readLockRecord } from '../record/lock-record.ts';
 import { settingsInForce } from '../record/settings-in-force.ts';
 import { judge, type Looks } from '../ruleset/evaluate.ts';

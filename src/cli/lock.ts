@@ -6,7 +6,7 @@ import { refuseChroot } from '../machine/chroot.ts';
 import { ownSshSession } from '../machine/own-ssh-session.ts';
 import { endpointText } from '../net/endpoint.ts';
 import { describe } from '../policy/policy.ts';
-import { gaps } from '../record/known-endpoints.ts';
+import { gaps } from '../record/gaps.ts';
 import { GET_CONNTRACK } from '../transaction/end-offloaded.ts';
 import { lockMachine } from '../transaction/lock.ts';
 import { readNeighbours } from '../view/neighbours.ts';

@@ -1,7 +1,7 @@
 import { followNftables } from '../boot/follow-nftables.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
-import { gaps } from '../record/known-endpoints.ts';
+import { gaps } from '../record/gaps.ts';
 import { refreshMachine } from '../transaction/refresh.ts';
 import type { CliCommand } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';

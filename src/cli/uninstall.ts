@@ -9,7 +9,7 @@ import { otherDropLines, readKernelState } from '../machine/kernel-state.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { markerDamage } from '../net/marked-block.ts';
 import { defaultSettings, type Settings } from '../policy/settings.ts';
-import { profilePaths } from '../record/known-endpoints.ts';
+import { profilePaths } from '../record/profile-paths.ts';
 import { unlockMachine } from '../transaction/lock.ts';
 import { detach } from '../tunnel/attachment.ts';
 import type { CliCommand } from './command.ts';

@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
 import { procSockets } from '../machine/proc-address.ts';
 import { readAnybodys } from '../machine/read-anybodys.ts';
@@ -24,21 +24,21 @@ export interface GivenResolvers {
   readonly local: { readonly address: Address; readonly uid: number | undefined } | undefined;
 }
 
-function namedIn(host: Host, path: string): readonly Address[] {
-  return nameservers(readAnybodys(host, path)).flatMap((text) => parseAddress(text) ?? []);
+function namedIn(files: Files, path: string): readonly Address[] {
+  return nameservers(readAnybodys(files, path)).flatMap((text) => parseAddress(text) ?? []);
 }
 
-export function readGivenResolvers(host: Host): GivenResolvers {
-  const asked = namedIn(host, PATHS.resolvConf);
+export function readGivenResolvers(files: Files): GivenResolvers {
+  const asked = namedIn(files, PATHS.resolvConf);
   const local = asked.find(({ text }) => text.startsWith('127.') || text === '::1');
-  const behind = local === undefined ? asked : BEHIND_LOCAL.flatMap((path) => namedIn(host, path));
+  const behind = local === undefined ? asked : BEHIND_LOCAL.flatMap((path) => namedIn(files, path));
   const addresses = [...new Map(behind.map((address) => [address.text, address])).values()].filter(
     (address) => address.family === 'ipv4' && isUnicast(address),
   );
   if (local === undefined) return { addresses, local };
   const places = [local.text, '0.0.0.0', '::'].map((text) => `${text} 53`);
   const sockets = ['/proc/net/udp', '/proc/net/udp6'].flatMap((path) =>
-    procSockets(host.read(path) ?? ''),
+    procSockets(files.read(path) ?? ''),
   );
   return {
     addresses,

@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
 
 /**
@@ -11,18 +11,18 @@ export function pathOf(name: NoteName): string {
   return `${PATHS.runtime}/dns/${name}`;
 }
 
-export function readNote(host: Host, name: NoteName): string | undefined {
-  return host.read(pathOf(name));
+export function readNote(files: Files, name: NoteName): string | undefined {
+  return files.read(pathOf(name));
 }
 
 /**
  * Call before the program is told: after a crash in between, `restore` takes back too much, which
  * does no harm.
  */
-export function writeNote(host: Host, name: NoteName, text: string): void {
-  host.write(pathOf(name), text);
+export function writeNote(files: Files, name: NoteName, text: string): void {
+  files.write(pathOf(name), text);
 }
 
-export function removeNote(host: Host, name: NoteName): void {
-  host.remove(pathOf(name));
+export function removeNote(files: Files, name: NoteName): void {
+  files.remove(pathOf(name));
 }

@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
 import { readAnybodys } from '../machine/read-anybodys.ts';
 import { isOurs } from './resolv-conf-text.ts';
@@ -28,14 +28,14 @@ export interface Before {
 }
 
 /** Reads the kept file; undefined when none is kept. */
-export function readBefore(host: Host): Before | undefined {
+export function readBefore(files: Files): Before | undefined {
   for (const folder of FOLDERS) {
-    const place = host.read(`${folder}/place`);
+    const place = files.read(`${folder}/place`);
     if (place !== undefined)
       return {
         place: place.trimEnd(),
-        bytes: host.readBytes(`${folder}/before`),
-        written: host.read(`${folder}/written`),
+        bytes: files.readBytes(`${folder}/before`),
+        written: files.read(`${folder}/written`),
       };
   }
   return undefined;
@@ -45,29 +45,29 @@ export function readBefore(host: Host): Before | undefined {
  * Keeps the file at `place` as it is now. Keeps a resolv.conf of this product's as "no file" when
  * no earlier one is kept.
  */
-export function keepBefore(host: Host, place: string): void {
-  forgetBefore(host);
-  const bytes = isOurs(readAnybodys(host, place)) ? undefined : host.readUntrusted(place);
+export function keepBefore(files: Files, place: string): void {
+  forgetBefore(files);
+  const bytes = isOurs(readAnybodys(files, place)) ? undefined : files.readUntrusted(place);
   const folder = folderOf(place);
-  if (bytes !== undefined) host.write(`${folder}/before`, bytes);
+  if (bytes !== undefined) files.write(`${folder}/before`, bytes);
   // Write `place` last: without it nothing counts as kept.
-  host.write(`${folder}/place`, `${place}\n`);
+  files.write(`${folder}/place`, `${place}\n`);
 }
 
 /**
  * Lets a program generate /etc/resolv.conf, and keeps the file's previous and its new text: a
  * reboot may leave the new one behind.
  */
-export function generated(host: Host, generate: () => void): void {
-  const place = host.place(PATHS.resolvConf) ?? PATHS.resolvConf;
-  if (readBefore(host)?.place !== place) keepBefore(host, place);
+export function generated(files: Files, generate: () => void): void {
+  const place = files.place(PATHS.resolvConf) ?? PATHS.resolvConf;
+  if (readBefore(files)?.place !== place) keepBefore(files, place);
   generate();
-  const text = host.readUntrusted(place);
-  if (text !== undefined) host.write(`${folderOf(place)}/written`, text);
+  const text = files.readUntrusted(place);
+  if (text !== undefined) files.write(`${folderOf(place)}/written`, text);
 }
 
-export function forgetBefore(host: Host): void {
+export function forgetBefore(files: Files): void {
   for (const folder of FOLDERS)
     for (const file of FILES)
-      if (host.exists(`${folder}/${file}`)) host.remove(`${folder}/${file}`);
+      if (files.exists(`${folder}/${file}`)) files.remove(`${folder}/${file}`);
 }

@@ -1,5 +1,5 @@
 import { KillswitchError } from '../errors.ts';
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
 import { readAnybodys } from '../machine/read-anybodys.ts';
 import { forgetBefore, keepBefore, readBefore } from './resolv-conf-before.ts';
@@ -11,9 +11,9 @@ import type { Strategy } from './strategy.ts';
  * @throws KillswitchError RESOLVERS when the link leads nowhere: only the link's owner may create
  * its target.
  */
-function placeOf(host: Host): string {
-  const place = host.place(PATHS.resolvConf) ?? PATHS.resolvConf;
-  if (place === PATHS.resolvConf || host.exists(place)) return place;
+function placeOf(files: Files): string {
+  const place = files.place(PATHS.resolvConf) ?? PATHS.resolvConf;
+  if (place === PATHS.resolvConf || files.exists(place)) return place;
   throw new KillswitchError(
     'RESOLVERS',
     `${PATHS.resolvConf} leads to ${place}, which is not there`,
@@ -25,9 +25,9 @@ function placeOf(host: Host): string {
  * Writes a file, new or not. Root is refused (EPERM) only by a flag of the file, or by a security
  * module.
  */
-function put(host: Host, place: string, content: string | Uint8Array): void {
+function put(files: Files, place: string, content: string | Uint8Array): void {
   try {
-    host.rewrite(place, content);
+    files.rewrite(place, content);
   } catch (thrown) {
     if (
       !(thrown instanceof KillswitchError) ||
@@ -48,15 +48,15 @@ function put(host: Host, place: string, content: string | Uint8Array): void {
  * Restores the kept file, unless another program or person has written there since: then that text
  * stays.
  */
-export function giveBack(host: Host): void {
-  const before = readBefore(host);
+export function giveBack(files: Files): void {
+  const before = readBefore(files);
   if (before === undefined) return;
-  const text = readAnybodys(host, before.place);
+  const text = readAnybodys(files, before.place);
   if (isOurs(text) || text === before.written) {
-    if (before.bytes === undefined) host.remove(before.place);
-    else put(host, before.place, before.bytes);
+    if (before.bytes === undefined) files.remove(before.place);
+    else put(files, before.place, before.bytes);
   }
-  forgetBefore(host);
+  forgetBefore(files);
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { readAnybodys } from '../machine/read-anybodys.ts';
@@ -14,11 +15,11 @@ export const RECORD = 'tun.ovpn-killswitch';
 
 /** Compares the record with the demands; a reader of files sees only this product's note. */
 export function recordDifferences(
-  host: Host,
+  files: Files,
   name: NoteName,
   demands: readonly Demand[],
 ): readonly string[] {
-  return readNote(host, name) === resolvConfLines(demands)
+  return readNote(files, name) === resolvConfLines(demands)
     ? []
     : ['resolvconf holds another record, or none'];
 }

@@ -1,4 +1,6 @@
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
+import type { Processes } from '../host/processes.ts';
 import type { Dnssec, Resolver } from '../tunnel/resolvers.ts';
 import type { Demand } from './demand.ts';
 import { readNote, removeNote, writeNote } from './note.ts';
@@ -12,8 +14,8 @@ const DNSSEC: Readonly<Record<Dnssec, string>> = {
 };
 
 /** Returns the interface's number: a later device of the same name has another. */
-function linkOf(host: Host, device: string): string | undefined {
-  return host.read(`/sys/class/net/${device}/ifindex`)?.trim();
+function linkOf(files: Files, device: string): string | undefined {
+  return files.read(`/sys/class/net/${device}/ifindex`)?.trim();
 }
 
 function serverText({ text, serverName }: Resolver): string {
@@ -45,10 +47,10 @@ function calls({ device, resolvers, searchDomains }: Demand): readonly (readonly
 /**
  * Writes the note's line for a link: its device, its number, and what systemd-resolved was told.
  */
-function noteLine(host: Host, demand: Demand): string {
+function noteLine(files: Files, demand: Demand): string {
   return [
     demand.device,
-    linkOf(host, demand.device) ?? '-',
+    linkOf(files, demand.device) ?? '-',
     ...calls(demand).map((call) => call.join(' ')),
   ].join('\t');
 }
@@ -56,12 +58,12 @@ function noteLine(host: Host, demand: Demand): string {
 /** Marks the note until systemd-resolved has been told everything. */
 const UNFINISHED = '-\t-';
 
-function notedLines(host: Host): readonly string[] {
-  return (readNote(host, 'resolved') ?? '').split('\n').filter((line) => line !== '');
+function notedLines(files: Files): readonly string[] {
+  return (readNote(files, 'resolved') ?? '').split('\n').filter((line) => line !== '');
 }
 
-function resolvectl(host: Host, ...args: readonly string[]): void {
-  mustRun(host, { program: 'resolvectl', args });
+function resolvectl(processes: Processes, ...args: readonly string[]): void {
+  mustRun(processes, { program: 'resolvectl', args });
 }
 
 /** Reverts links that still exist: a link that is gone took its resolvers with it. */
@@ -73,10 +75,10 @@ function revert(host: Host, lines: readonly string[]): void {
 }
 
 /** Tells whether systemd-resolved still has a link's resolvers and domain. */
-function linkDifferences(host: Host, { device, resolvers }: Demand): readonly string[] {
+function linkDifferences(processes: Processes, { device, resolvers }: Demand): readonly string[] {
   // Returns the text after the link's name; nothing when resolvectl does not answer.
   const held = (what: 'dns' | 'domain') => {
-    const { stdout } = host.run({ program: 'resolvectl', args: [what, device] });
+    const { stdout } = processes.run({ program: 'resolvectl', args: [what, device] });
     return stdout
       .slice(stdout.indexOf('):') + 2)
       .trim()

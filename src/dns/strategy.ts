@@ -1,6 +1,7 @@
 import { KillswitchError } from '../errors.ts';
 import type { Command } from '../host/command.ts';
 import type { Host } from '../host/host.ts';
+import type { Processes } from '../host/processes.ts';
 import { printable } from '../net/printable.ts';
 import type { Demand } from './demand.ts';
 
@@ -28,8 +29,8 @@ export interface Strategy {
  * Runs a program that sets resolvers.
  * @throws KillswitchError RESOLVERS with the program's message when it fails.
  */
-export function mustRun(host: Host, command: Command): void {
-  const { status, stderr } = host.run(command);
+export function mustRun(processes: Processes, command: Command): void {
+  const { status, stderr } = processes.run(command);
   if (status === 0) return;
   const how = status === null ? 'did not end by itself' : `ended with status ${status}`;
   throw new KillswitchError(

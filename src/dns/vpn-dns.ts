@@ -1,6 +1,8 @@
 import { KillswitchError } from '../errors.ts';
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import type { Processes } from '../host/processes.ts';
 import { field, parseJson } from '../machine/json.ts';
 import { printable } from '../net/printable.ts';
 import { type ConnectionUuid, parseConnectionUuid } from '../tunnel/networkmanager-event.ts';
@@ -24,8 +26,8 @@ function isPriorities(texts: readonly (string | undefined)[]): texts is Prioriti
 }
 
 /** Runs nmcli and returns its output. @throws KillswitchError PROFILE with nmcli's message. */
-function nmcli(host: Host, args: readonly string[]): string {
-  const { status, stdout, stderr } = host.run({ program: 'nmcli', args });
+function nmcli(processes: Processes, args: readonly string[]): string {
+  const { status, stdout, stderr } = processes.run({ program: 'nmcli', args });
   if (status === 0) return stdout;
   const said = stderr.trim().split('\n').map(printable);
   throw new KillswitchError(
@@ -36,8 +38,8 @@ function nmcli(host: Host, args: readonly string[]): string {
   );
 }
 
-function priorities(host: Host, connection: ConnectionUuid): Priorities {
-  const texts = nmcli(host, ['-g', KEYS.join(','), 'connection', 'show', 'uuid', connection])
+function priorities(processes: Processes, connection: ConnectionUuid): Priorities {
+  const texts = nmcli(processes, ['-g', KEYS.join(','), 'connection', 'show', 'uuid', connection])
     .trim()
     .split('\n');
   if (isPriorities(texts)) return texts;
@@ -49,8 +51,8 @@ function priorities(host: Host, connection: ConnectionUuid): Priorities {
   );
 }
 
-function setPriorities(host: Host, connection: ConnectionUuid, values: Priorities): void {
-  nmcli(host, [
+function setPriorities(processes: Processes, connection: ConnectionUuid, values: Priorities): void {
+  nmcli(processes, [
     'connection',
     'modify',
     'uuid',
@@ -60,8 +62,8 @@ function setPriorities(host: Host, connection: ConnectionUuid, values: Prioritie
 }
 
 /** Reads the priorities that connections had before `makeDnsExclusive`. */
-function readBefore(host: Host): ReadonlyMap<ConnectionUuid, Priorities> {
-  const json = parseJson(host.read(FILE) ?? '');
+function readBefore(files: Files): ReadonlyMap<ConnectionUuid, Priorities> {
+  const json = parseJson(files.read(FILE) ?? '');
   if (typeof json !== 'object' || json === null) return new Map();
   return new Map(
     Object.keys(json).flatMap((key) => {
@@ -74,16 +76,16 @@ function readBefore(host: Host): ReadonlyMap<ConnectionUuid, Priorities> {
   );
 }
 
-function writeBefore(host: Host, before: ReadonlyMap<ConnectionUuid, Priorities>): void {
+function writeBefore(files: Files, before: ReadonlyMap<ConnectionUuid, Priorities>): void {
   if (before.size === 0) {
-    host.remove(FILE);
+    files.remove(FILE);
     return;
   }
   const json = [...before].map(([uuid, values]) => [
     uuid,
     Object.fromEntries(KEYS.map((key, index) => [key, values[index]])),
   ]);
-  host.write(FILE, `${JSON.stringify(Object.fromEntries(json), null, 1)}\n`);
+  files.write(FILE, `${JSON.stringify(Object.fromEntries(json), null, 1)}\n`);
 }
 
 /**
@@ -118,6 +120,6 @@ export function restoreDns(host: Host, connection: ConnectionUuid): boolean {
 }
 
 /** Lists the connections whose resolvers this product made exclusive. */
-export function exclusiveConnections(host: Host): readonly ConnectionUuid[] {
-  return [...readBefore(host).keys()];
+export function exclusiveConnections(files: Files): readonly ConnectionUuid[] {
+  return [...readBefore(files).keys()];
 }

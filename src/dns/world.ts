@@ -1,5 +1,6 @@
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import type { Processes } from '../host/processes.ts';
 import { readAnybodys } from '../machine/read-anybodys.ts';
 import type { Settings } from '../policy/settings.ts';
 import { isOfResolvconf, STRATEGIES, type StrategyName, type World } from './choose.ts';
@@ -15,9 +16,9 @@ export function strategiesInUse(host: Host): readonly StrategyName[] {
  * Runs `resolvconf` to learn its kind: one more program, so only where the kind counts. Debian's
  * refuses the question; openresolv and systemd's name themselves.
  */
-function resolvconfKind(host: Host): World['resolvconf'] {
-  if (!host.has('resolvconf')) return undefined;
-  const { stdout } = host.run({ program: 'resolvconf', args: ['--version'] });
+function resolvconfKind(processes: Processes): World['resolvconf'] {
+  if (!processes.has('resolvconf')) return undefined;
+  const { stdout } = processes.run({ program: 'resolvconf', args: ['--version'] });
   if (/^openresolv\b/.test(stdout)) return 'openresolv';
   return /^systemd\b/.test(stdout) ? 'resolved' : 'debian';
 }

@@ -9,7 +9,7 @@ import type { InterfaceName } from '../net/interface-name.ts';
 import { LOOPBACK } from '../net/well-known.ts';
 import { baseOf } from '../policy/policy.ts';
 import { forgetReplaced } from '../record/former-tunnels.ts';
-import { gatherKnown, hasNames, savedKnown } from '../record/known-endpoints.ts';
+import { gatherKnown } from '../record/gather-known.ts';
 import {
   type LiveTunnel,
   removeLiveTunnel,
@@ -18,6 +18,7 @@ import {
 } from '../record/live-tunnels.ts';
 import { type LockRecord, readLockRecord } from '../record/lock-record.ts';
 import { rememberNetworks } from '../record/remembered-networks.ts';
+import { hasNames, savedKnown } from '../record/saved-known.ts';
 import { settingsInForce } from '../record/settings-in-force.ts';
 import { removeLeftDevices } from '../transaction/remove-left-devices.ts';
 import { loadRules, setResolvers } from './load-rules.ts';

@@ -15,7 +15,7 @@ import {
   retireTunnel,
   settleTunnels,
 } from '../record/former-tunnels.ts';
-import { profileEndpoints, savedKnown } from '../record/known-endpoints.ts';
+import { profileEndpoints } from '../record/known-endpoints.ts';
 import {
   type LiveTunnel,
   liveText,
@@ -25,6 +25,7 @@ import {
 } from '../record/live-tunnels.ts';
 import { readLockRecord } from '../record/lock-record.ts';
 import { offloadedOf } from '../record/offloaded.ts';
+import { savedKnown } from '../record/saved-known.ts';
 import { lockMachine } from '../transaction/lock.ts';
 import { readNetworkManagerCall } from '../tunnel/from-networkmanager.ts';
 import type { HookInput } from '../tunnel/from-openvpn.ts';

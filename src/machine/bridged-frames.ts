@@ -1,3 +1,4 @@
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 
@@ -10,14 +11,14 @@ const SWITCHES = '/proc/sys/net/bridge';
 const TRIAL = '*filter\n-A FORWARD -m physdev --physdev-is-bridged -j ACCEPT\nCOMMIT\n';
 
 /** Whether the kernel can hand a bridge's frames to IP rules. */
-export function handsOverFrames(host: Host): boolean {
-  return host.exists(SWITCHES);
+export function handsOverFrames(files: Files): boolean {
+  return files.exists(SWITCHES);
 }
 
 /** Whether the kernel hands them over now, for either family. */
-export function showsFrames(host: Host): boolean {
+export function showsFrames(files: Files): boolean {
   return ['iptables', 'ip6tables'].some(
-    (name) => host.read(`${SWITCHES}/bridge-nf-call-${name}`)?.trim() === '1',
+    (name) => files.read(`${SWITCHES}/bridge-nf-call-${name}`)?.trim() === '1',
   );
 }
 

@@ -1,5 +1,5 @@
 import { KillswitchError } from '../errors.ts';
-import type { Host } from '../host/host.ts';
+import type { Processes } from '../host/processes.ts';
 
 /** Our root folder and our network namespace, each below that of process 1 (proc(5)). */
 const PATHS_COMPARED = ['/proc/1/root/', '/', '/proc/1/ns/net', '/proc/self/ns/net'];
@@ -12,8 +12,8 @@ interface Places {
 }
 
 /** Compares by device and inode. Claims nothing about a process 1 that cannot be read. */
-function readPlaces(host: Host): Places {
-  const { status, stdout } = host.run({
+function readPlaces(processes: Processes): Places {
+  const { status, stdout } = processes.run({
     program: 'stat',
     args: ['-L', '-c', '%d:%i', ...PATHS_COMPARED],
   });
@@ -25,8 +25,8 @@ function readPlaces(host: Host): Places {
  * Whether this is a chroot or an image under construction, and another system runs. A container is
  * neither: its process 1 is inside it.
  */
-export function isApart(host: Host): boolean {
-  return readPlaces(host).apart;
+export function isApart(processes: Processes): boolean {
+  return readPlaces(processes).apart;
 }
 
 /**
@@ -34,8 +34,8 @@ export function isApart(host: Host): boolean {
  * system, which could not find its lock.
  * @throws KillswitchError CHROOT
  */
-export function refuseChroot(host: Host): void {
-  const { apart, sameNetwork } = readPlaces(host);
+export function refuseChroot(processes: Processes): void {
+  const { apart, sameNetwork } = readPlaces(processes);
   if (!apart || !sameNetwork) return;
   throw new KillswitchError(
     'CHROOT',

@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { type Network, parseNetwork } from '../net/network.ts';
 import { routes } from './uplink.ts';
 
@@ -27,11 +27,11 @@ function ipv6Networks(text: string): readonly Network[] {
 /**
  * Returns the networks that this machine reaches without a gateway: those of its own interfaces.
  */
-export function connectedNetworks(host: Host): readonly Network[] {
-  const ipv4 = routes(host.read('/proc/net/route') ?? '').flatMap(({ gateway, network }) =>
+export function connectedNetworks(files: Files): readonly Network[] {
+  const ipv4 = routes(files.read('/proc/net/route') ?? '').flatMap(({ gateway, network }) =>
     gateway === undefined ? [network] : [],
   );
-  return [...ipv4, ...ipv6Networks(host.read(IPV6_ROUTES) ?? '')].filter(
+  return [...ipv4, ...ipv6Networks(files.read(IPV6_ROUTES) ?? '')].filter(
     ({ family, prefix }) => prefix >= SHORTEST[family],
   );
 }

@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { made, object, optional, type Schema, text, whole } from './schema.ts';
 
 /**
@@ -32,8 +32,8 @@ export const DAEMON: Schema<Daemon> = made(
  * Returns a process's start time; undefined when it does not exist, or has died and its parent has
  * not reaped it.
  */
-export function startOf(host: Host, pid: number): string | undefined {
-  const stat = host.read(`/proc/${pid}/stat`);
+export function startOf(files: Files, pid: number): string | undefined {
+  const stat = files.read(`/proc/${pid}/stat`);
   // The second field is the program's name in parentheses and may hold anything. The state follows
   // it, and starttime 19 fields later.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -43,13 +43,13 @@ export function startOf(host: Host, pid: number): string | undefined {
 /**
  * Returns our own pid namespace as its link in /proc names it; undefined where that is unreadable.
  */
-function pidNamespace(host: Host): string | undefined {
-  return host.place('/proc/self/ns/pid')?.replace(/^.*\//, '');
+function pidNamespace(files: Files): string | undefined {
+  return files.place('/proc/self/ns/pid')?.replace(/^.*\//, '');
 }
 
 /** Returns the identity of a process in our own pid namespace; undefined when it does not exist. */
-export function daemonOf(host: Host, pid: number): Daemon | undefined {
-  const [start, namespace] = [startOf(host, pid), pidNamespace(host)];
+export function daemonOf(files: Files, pid: number): Daemon | undefined {
+  const [start, namespace] = [startOf(files, pid), pidNamespace(files)];
   return start === undefined
     ? undefined
     : { pid, start, ...(namespace !== undefined && { namespace }) };
@@ -59,8 +59,8 @@ export function daemonOf(host: Host, pid: number): Daemon | undefined {
  * Whether a process has ended. False for a process in another pid namespace, which cannot be seen
  * from here.
  */
-export function hasEnded(host: Host, { pid, start, namespace }: Daemon): boolean {
+export function hasEnded(files: Files, { pid, start, namespace }: Daemon): boolean {
   return (
-    startOf(host, pid) !== start && (namespace === undefined || namespace === pidNamespace(host))
+    startOf(files, pid) !== start && (namespace === undefined || namespace === pidNamespace(files))
   );
 }

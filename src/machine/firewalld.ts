@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { isUnitEnabled } from './enabled-unit.ts';
 import { readAnybodys } from './read-anybodys.ts';
 import { runningPrograms } from './running-programs.ts';
@@ -7,9 +7,9 @@ import { runningPrograms } from './running-programs.ts';
  * Whether firewalld runs here and flushes every table of iptables at each start, reload and stop
  * (firewalld.conf(5), FirewallBackend).
  */
-export function firewalldFlushesIptables(host: Host): boolean {
+export function firewalldFlushesIptables(files: Files): boolean {
   const isSet = /^\s*FirewallBackend\s*=\s*iptables\s*$/m.test(
-    readAnybodys(host, '/etc/firewalld/firewalld.conf'),
+    readAnybodys(files, '/etc/firewalld/firewalld.conf'),
   );
-  return isSet && (isUnitEnabled(host, 'firewalld') || runningPrograms(host).has('firewalld'));
+  return isSet && (isUnitEnabled(files, 'firewalld') || runningPrograms(files).has('firewalld'));
 }

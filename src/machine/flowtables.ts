@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Processes } from '../host/processes.ts';
 import { printable } from '../net/printable.ts';
 import { field, items, parseJson } from './json.ts';
 
@@ -7,9 +7,9 @@ import { field, items, parseJson } from './json.ts';
  * passes neither the forward chain nor any other (nft(8), FLOWTABLES). Returns undefined when nft
  * is missing or fails.
  */
-export function readFlowtables(host: Host): readonly string[] | undefined {
-  if (!host.has('nft')) return undefined;
-  const { status, stdout } = host.run({ program: 'nft', args: ['-j', 'list', 'flowtables'] });
+export function readFlowtables(processes: Processes): readonly string[] | undefined {
+  if (!processes.has('nft')) return undefined;
+  const { status, stdout } = processes.run({ program: 'nft', args: ['-j', 'list', 'flowtables'] });
   const list =
     status === 0
       ? items(field(parseJson(stdout), 'nftables'), (each) => ({
@@ -31,6 +31,6 @@ export function readFlowtables(host: Host): readonly string[] | undefined {
  * Returns the flowtables whose connections cannot be ended here. Checks for the conntrack tool
  * first: with it the list is empty.
  */
-export function unendableFlowtables(host: Host): readonly string[] {
-  return host.has('conntrack') ? [] : (readFlowtables(host) ?? []);
+export function unendableFlowtables(processes: Processes): readonly string[] {
+  return processes.has('conntrack') ? [] : (readFlowtables(processes) ?? []);
 }

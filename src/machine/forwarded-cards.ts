@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { type InterfacePattern, isPattern, means } from '../net/interface-pattern.ts';
 import type { Settings } from '../policy/settings.ts';
 import { defaultDevices } from './uplink.ts';
@@ -16,17 +16,17 @@ export interface ForwardedCard {
 
 /** Says why an interface is no guest's; undefined when nothing rules it out. */
 function whatItIs(
-  host: Host,
+  files: Files,
   device: string,
   uplinks: readonly string[],
   tunnels: readonly string[],
 ): string | undefined {
   if (uplinks.includes(device)) return 'an uplink';
   if (tunnels.includes(device)) return 'a tunnel';
-  if (host.exists(`${CLASS}/${device}/device`)) return 'a network card';
-  const card = host
+  if (files.exists(`${CLASS}/${device}/device`)) return 'a network card';
+  const card = files
     .list(`${CLASS}/${device}/brif`)
-    .find((port) => host.exists(`${CLASS}/${port}/device`));
+    .find((port) => files.exists(`${CLASS}/${port}/device`));
   return card === undefined ? undefined : `a bridge with the network card ${card}`;
 }
 
@@ -35,19 +35,19 @@ function whatItIs(
  * counts as a choice, as on a gateway with one card. `tunnels` are the devices of live tunnels.
  */
 export function forwardedCards(
-  host: Host,
+  files: Files,
   { forward }: Pick<Settings, 'forward'>,
   tunnels: readonly string[],
 ): readonly ForwardedCard[] {
   const patterns = forward.filter(isPattern);
   if (patterns.length === 0) return [];
-  const uplinks = defaultDevices(host);
+  const uplinks = defaultDevices(files);
   return patterns.flatMap((pattern) =>
-    host
+    files
       .list(CLASS)
       .filter((device) => means(pattern, device))
       .flatMap((device) => {
-        const what = whatItIs(host, device, uplinks, tunnels);
+        const what = whatItIs(files, device, uplinks, tunnels);
         return what === undefined ? [] : [{ pattern, device, what }];
       }),
   );

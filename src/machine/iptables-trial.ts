@@ -1,6 +1,6 @@
 import { type IptablesKind, iptables } from '../backend/iptables.ts';
 import { unreadable } from '../backend/iptables-survey.ts';
-import type { Host } from '../host/host.ts';
+import type { Processes } from '../host/processes.ts';
 import type { Family } from '../net/address.ts';
 import { parseEndpoint } from '../net/endpoint.ts';
 import { firstPrintableLine } from '../net/printable.ts';
@@ -20,14 +20,14 @@ const ENDPOINTS = ['192.0.2.1:1194/udp', '[2001:db8::1]:1194/udp'].flatMap(
  * trial. A kernel may have no tables for iptables-legacy, as from 6.17 on, or lack a match.
  */
 export function iptablesFails(
-  host: Host,
+  processes: Processes,
   families: readonly Family[],
   kind: IptablesKind = '',
 ): string | undefined {
-  if (!host.mayChangeRules()) return undefined;
+  if (!processes.mayChangeRules()) return undefined;
   const backend = iptables(families, kind, false);
   for (const command of backend.look) {
-    const why = unreadable(host.run(command));
+    const why = unreadable(processes.run(command));
     if (why !== undefined)
       return `${command.program} cannot read the rules that are here (${firstPrintableLine(why)})`;
   }
@@ -37,5 +37,5 @@ export function iptablesFails(
     policies: [],
     present: false,
   });
-  return failsInNamespace(host, commit);
+  return failsInNamespace(processes, commit);
 }

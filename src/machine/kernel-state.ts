@@ -4,6 +4,7 @@ import { TABLE } from '../backend/nftables-survey.ts';
 import { KillswitchError, orElse } from '../errors.ts';
 import type { Output } from '../host/command.ts';
 import type { Host } from '../host/host.ts';
+import type { Processes } from '../host/processes.ts';
 import { FAMILIES } from '../net/address.ts';
 import { firstPrintableLine, printable } from '../net/printable.ts';
 import { field, type Json, parseJson } from './json.ts';
@@ -38,8 +39,8 @@ export function placeOf(chain: Json): string {
   return ['family', 'table'].map((key) => printable(String(field(chain, key)))).join(' ');
 }
 
-function runNft(host: Host, ...args: readonly string[]): Output {
-  return host.run({ program: 'nft', args, milliseconds: LOOK_MILLISECONDS });
+function runNft(processes: Processes, ...args: readonly string[]): Output {
+  return processes.run({ program: 'nft', args, milliseconds: LOOK_MILLISECONDS });
 }
 
 /** Returns a chain in nft's words: `ip filter OUTPUT`. */
@@ -48,8 +49,8 @@ export function fullName(chain: Json): string {
 }
 
 /** Whether a chain has rules. Reads only that chain. */
-export function hasRules(host: Host, chain: Json): boolean {
-  const { stdout } = runNft(host, 'list', 'chain', ...fullName(chain).split(' '));
+export function hasRules(processes: Processes, chain: Json): boolean {
+  const { stdout } = runNft(processes, 'list', 'chain', ...fullName(chain).split(' '));
   // A base chain's first line names its hook.
   return /^\t\t(?!type )\S/m.test(stdout);
 }
@@ -63,20 +64,22 @@ export function nameOf(chain: Json): string {
  * it fails. Its time does not grow with others' rules. It also shows iptables-nft's chains that
  * iptables cannot read because of a native rule.
  */
-export function listChains(host: Host): readonly Json[] | string {
-  const { status, stdout, stderr } = runNft(host, '-j', 'list', 'chains');
+export function listChains(processes: Processes): readonly Json[] | string {
+  const { status, stdout, stderr } = runNft(processes, '-j', 'list', 'chains');
   const list = status === 0 ? field(parseJson(stdout), 'nftables') : undefined;
   return Array.isArray(list) ? list.flatMap((each: Json) => field(each, 'chain') ?? []) : stderr;
 }
 
-function readNft(host: Host): KernelState {
-  const chains = listChains(host);
+function readNft(processes: Processes): KernelState {
+  const chains = listChains(processes);
   if (typeof chains === 'string')
     return NO_NF_TABLES.test(chains)
       ? NOTHING
       : { ...NOTHING, unread: [`nft: ${firstPrintableLine(chains)}`] };
   const own = chains.filter((chain) => field(chain, 'table') === TABLE);
-  const ofIptables = chains.filter((chain) => ENTRY.test(nameOf(chain)) && hasRules(host, chain));
+  const ofIptables = chains.filter(
+    (chain) => ENTRY.test(nameOf(chain)) && hasRules(processes, chain),
+  );
   return {
     ours: [...new Set([...own, ...ofIptables].map(placeOf))],
     drops: chains
@@ -87,12 +90,12 @@ function readNft(host: Host): KernelState {
 }
 
 /** Reads the listing of iptables, of either kind, or of its legacy kind. */
-function readIptables(host: Host, kind: '' | '-legacy'): KernelState {
-  const families = host.has(`ip6tables${kind}-save`) ? FAMILIES : (['ipv4'] as const);
+function readIptables(processes: Processes, kind: '' | '-legacy'): KernelState {
+  const families = processes.has(`ip6tables${kind}-save`) ? FAMILIES : (['ipv4'] as const);
   const { look, survey } = iptables(families, kind);
   try {
     const { image, policies } = survey(
-      look.map((command) => host.run({ ...command, milliseconds: LOOK_MILLISECONDS })),
+      look.map((command) => processes.run({ ...command, milliseconds: LOOK_MILLISECONDS })),
     );
     return {
       ours: image

@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { object, type Schema, seconds, text } from './schema.ts';
 
 /**
@@ -10,22 +10,22 @@ export interface Moment {
   readonly uptime: number;
 }
 
-function bootId(host: Host): string {
-  return (host.read('/proc/sys/kernel/random/boot_id') ?? '').trim();
+function bootId(files: Files): string {
+  return (files.read('/proc/sys/kernel/random/boot_id') ?? '').trim();
 }
 
-function uptime(host: Host): number {
-  const [seconds = ''] = (host.read('/proc/uptime') ?? '').split(' ');
+function uptime(files: Files): number {
+  const [seconds = ''] = (files.read('/proc/uptime') ?? '').split(' ');
   return Number(seconds) || 0;
 }
 
-export function momentIn(host: Host, seconds: number): Moment {
-  return { boot: bootId(host), uptime: uptime(host) + seconds };
+export function momentIn(files: Files, seconds: number): Moment {
+  return { boot: bootId(files), uptime: uptime(files) + seconds };
 }
 
 /** Returns the seconds until a moment; 0 once it has passed. */
-export function secondsUntil(host: Host, moment: Moment): number {
-  return moment.boot === bootId(host) ? Math.max(0, moment.uptime - uptime(host)) : 0;
+export function secondsUntil(files: Files, moment: Moment): number {
+  return moment.boot === bootId(files) ? Math.max(0, moment.uptime - uptime(files)) : 0;
 }
 
 export const moment: Schema<Moment> = object({ boot: text((id) => id, 'a boot'), uptime: seconds });

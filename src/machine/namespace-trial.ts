@@ -1,14 +1,17 @@
 import type { Command } from '../host/command.ts';
-import type { Host } from '../host/host.ts';
+import type { Processes } from '../host/processes.ts';
 import { firstPrintableLine } from '../net/printable.ts';
 
 /**
  * Says why the kernel or a tool refuses commands, each run in a network namespace that ends with
  * it. Undefined when it accepts them, or when this process cannot make such a namespace.
  */
-export function failsInNamespace(host: Host, commands: readonly Command[]): string | undefined {
+export function failsInNamespace(
+  processes: Processes,
+  commands: readonly Command[],
+): string | undefined {
   const run = (command: readonly string[], stdin?: string) =>
-    host.run({
+    processes.run({
       program: 'unshare',
       args: ['--net', '--', ...command],
       ...(stdin !== undefined && { stdin }),

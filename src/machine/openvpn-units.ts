@@ -1,5 +1,5 @@
 import { orElse } from '../errors.ts';
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 
 /** From the lowest precedence to the highest (systemd.unit(5)). */
 const FOLDERS = [
@@ -13,8 +13,8 @@ const FOLDERS = [
  * Lists the units that start OpenVPN with a profile, enabled or not: templates, and instances with
  * files of their own.
  */
-export function openvpnUnits(host: Host): readonly string[] {
-  const named = FOLDERS.flatMap((folder) => host.list(folder)).map((name) =>
+export function openvpnUnits(files: Files): readonly string[] {
+  const named = FOLDERS.flatMap((folder) => files.list(folder)).map((name) =>
     name.replace(/\.d$/, ''),
   );
   return [...new Set(named)].filter((name) => /^openvpn(-client)?@.*\.service$/.test(name)).sort();
@@ -27,15 +27,15 @@ export type UnitValues = (key: string) => readonly string[];
  * Reads a unit as systemd composes it: one file, an instance's before its template's, and drop-ins
  * by name. `read` returns a file's text, empty for an untrusted file.
  */
-export function unitValues(host: Host, name: string, read: (path: string) => string): UnitValues {
+export function unitValues(files: Files, name: string, read: (path: string) => string): UnitValues {
   const paths = [...new Set([name.replace(/@.*/, '@.service'), name])].flatMap((unit) =>
     FOLDERS.map((folder) => `${folder}/${unit}`),
   );
   const dropIns = new Map(
-    paths.flatMap((path) => host.list(`${path}.d`).map((each) => [each, `${path}.d/${each}`])),
+    paths.flatMap((path) => files.list(`${path}.d`).map((each) => [each, `${path}.d/${each}`])),
   );
   const texts = [
-    ...paths.filter((path) => host.exists(path)).slice(-1),
+    ...paths.filter((path) => files.exists(path)).slice(-1),
     ...[...dropIns].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, path]) => path),
   ].map(read);
   return (key) =>
@@ -48,14 +48,14 @@ export function unitValues(host: Host, name: string, read: (path: string) => str
  * Returns the accounts that units start OpenVPN as (systemd.exec(5), User=): Arch's units use
  * `openvpn` with capabilities. Ignores files that others than root can change.
  */
-export function unitAccounts(host: Host): readonly string[] {
+export function unitAccounts(files: Files): readonly string[] {
   const rootsText = (path: string) =>
     orElse(
-      () => host.read(path) ?? '',
+      () => files.read(path) ?? '',
       () => '',
     );
-  return openvpnUnits(host).flatMap((name) => {
-    const account = unitValues(host, name, rootsText)('User').at(-1);
+  return openvpnUnits(files).flatMap((name) => {
+    const account = unitValues(files, name, rootsText)('User').at(-1);
     return account === undefined || account === '' ? [] : [account];
   });
 }

@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { parseSession, type Session, sessionText } from '../net/session.ts';
 import type { ProcSocket } from './proc-address.ts';
 import { processText } from './process-text.ts';
@@ -8,10 +8,10 @@ import { openConnections, portOf, rootsListeners, SSH_SERVERS, tcpSockets } from
 const MOST_ANCESTORS = 64;
 
 /** Returns this process and its ancestors, by their numbers in /proc. */
-function ancestors(host: Host): readonly string[] {
+function ancestors(files: Files): readonly string[] {
   const pids = ['self'];
   for (let depth = 0; depth < MOST_ANCESTORS; depth++) {
-    const stat = processText(host, pids.at(-1) ?? '', 'stat');
+    const stat = processText(files, pids.at(-1) ?? '', 'stat');
     const parent = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1] ?? '0';
     if (!/^[1-9]\d*$/.test(parent)) break;
     pids.push(parent);
@@ -20,14 +20,14 @@ function ancestors(host: Host): readonly string[] {
 }
 
 /** Whether a process is root's SSH server and has this socket open. */
-function serves(host: Host, pid: string, inode: number): boolean {
-  if (!SSH_SERVERS.includes(processText(host, pid, 'comm').trim())) return false;
-  if (!/^Uid:\t0\t0\t0\t0$/m.test(processText(host, pid, 'status'))) return false;
+function serves(files: Files, pid: string, inode: number): boolean {
+  if (!SSH_SERVERS.includes(processText(files, pid, 'comm').trim())) return false;
+  if (!/^Uid:\t0\t0\t0\t0$/m.test(processText(files, pid, 'status'))) return false;
   const folder = `/proc/${pid}/fd`;
   // The link's target is no path: only its last part is meaningful.
-  return host
+  return files
     .list(folder)
-    .some((name) => host.place(`${folder}/${name}`)?.endsWith(`/socket:[${inode}]`) === true);
+    .some((name) => files.place(`${folder}/${name}`)?.endsWith(`/socket:[${inode}]`) === true);
 }
 
 /** Whether root listens on the connection's port. */
@@ -46,16 +46,16 @@ export interface OwnSession {
  * Returns the session in `SSH_CONNECTION` of the nearest of these processes that has it. sudo(8)
  * removes it from our own environment. Any user can write that variable.
  */
-function sessionAbove(host: Host, pids: readonly string[]): Session | undefined {
+function sessionAbove(files: Files, pids: readonly string[]): Session | undefined {
   const [said] = pids.flatMap(
-    (pid) => /(?:^|\0)SSH_CONNECTION=([^\0]*)/.exec(processText(host, pid, 'environ'))?.[1] ?? [],
+    (pid) => /(?:^|\0)SSH_CONNECTION=([^\0]*)/.exec(processText(files, pid, 'environ'))?.[1] ?? [],
   );
   return said === undefined ? undefined : parseSession(said);
 }
 
 /** Returns the SSH session that the environment names, open or not. */
-export function saidSession(host: Host): Session | undefined {
-  return sessionAbove(host, ancestors(host));
+export function saidSession(files: Files): Session | undefined {
+  return sessionAbove(files, ancestors(files));
 }
 
 /**
@@ -64,15 +64,15 @@ export function saidSession(host: Host): Session | undefined {
  * so the kernel must confirm it. Root has accepted the connection and listens on its port, and an
  * sshd of root's above us has it open.
  */
-export function ownSshSession(host: Host): OwnSession | undefined {
-  const pids = ancestors(host);
-  const session = sessionAbove(host, pids);
+export function ownSshSession(files: Files): OwnSession | undefined {
+  const pids = ancestors(files);
+  const session = sessionAbove(files, pids);
   if (session === undefined) return undefined;
-  const all = tcpSockets(host);
+  const all = tcpSockets(files);
   const socket = openConnections(all).get(sessionText(session));
   if (socket === undefined) return undefined;
   return {
     session,
-    served: isListenedFor(all, socket) && pids.some((pid) => serves(host, pid, socket.inode)),
+    served: isListenedFor(all, socket) && pids.some((pid) => serves(files, pid, socket.inode)),
   };
 }

@@ -1,10 +1,10 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { processText } from './process-text.ts';
 
 /** Returns the names of all processes (proc(5), comm: at most 15 characters). */
-export function runningPrograms(host: Host): ReadonlySet<string> {
-  const names = host
+export function runningPrograms(files: Files): ReadonlySet<string> {
+  const names = files
     .list('/proc')
-    .flatMap((pid) => (/^\d+$/.test(pid) ? [processText(host, pid, 'comm').trim()] : []));
+    .flatMap((pid) => (/^\d+$/.test(pid) ? [processText(files, pid, 'comm').trim()] : []));
   return new Set(names);
 }

@@ -1,12 +1,12 @@
 import { KillswitchError } from '../errors.ts';
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { readProfile } from '../tunnel/profile.ts';
 import { processText } from './process-text.ts';
 
 /** Returns the target of a link in /proc. It is no path: only its last part is meaningful. */
-function linkOf(host: Host, path: string): string | undefined {
+function linkOf(files: Files, path: string): string | undefined {
   try {
-    return host.place(path)?.replace(/^.*\//, '');
+    return files.place(path)?.replace(/^.*\//, '');
   } catch (thrown) {
     if (thrown instanceof KillswitchError) return undefined;
     throw thrown;
@@ -14,9 +14,9 @@ function linkOf(host: Host, path: string): string | undefined {
 }
 
 /** Whether a profile that root owns names a server. */
-function namesServer(host: Host, path: string): boolean {
+function namesServer(files: Files, path: string): boolean {
   try {
-    return readProfile(host.read(path) ?? '').remotes.length > 0;
+    return readProfile(files.read(path) ?? '').remotes.length > 0;
   } catch (thrown) {
     // Another account owns it: only that client claims it, and the claim is not trusted.
     if (thrown instanceof KillswitchError) return false;
@@ -28,8 +28,8 @@ function namesServer(host: Host, path: string): boolean {
  * Whether a process of OpenVPN was started as a client: its command line, or its profile, has a
  * `remote`.
  */
-function isClient(host: Host, pid: string): boolean {
-  const words = processText(host, pid, 'cmdline')
+function isClient(files: Files, pid: string): boolean {
+  const words = processText(files, pid, 'cmdline')
     .split('\0')
     .filter((word) => word !== '');
   if (words.includes('--remote')) return true;
@@ -38,15 +38,15 @@ function isClient(host: Host, pid: string): boolean {
   );
   const profiles = words.length === 2 ? words.slice(1) : named;
   return profiles.some((path) =>
-    namesServer(host, path.startsWith('/') ? path : `/proc/${pid}/cwd/${path}`),
+    namesServer(files, path.startsWith('/') ? path : `/proc/${pid}/cwd/${path}`),
   );
 }
 
 /** Whether an OpenVPN client runs in our network namespace, connected or not. */
-export function runsClient(host: Host): boolean {
-  const own = linkOf(host, '/proc/self/ns/net');
-  return host
+export function runsClient(files: Files): boolean {
+  const own = linkOf(files, '/proc/self/ns/net');
+  return files
     .list('/proc')
-    .filter((pid) => /^\d+$/.test(pid) && processText(host, pid, 'comm').trim() === 'openvpn')
-    .some((pid) => linkOf(host, `/proc/${pid}/ns/net`) === own && isClient(host, pid));
+    .filter((pid) => /^\d+$/.test(pid) && processText(files, pid, 'comm').trim() === 'openvpn')
+    .some((pid) => linkOf(files, `/proc/${pid}/ns/net`) === own && isClient(files, pid));
 }

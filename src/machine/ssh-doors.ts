@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { type Address, type Family, parseAddress } from '../net/address.ts';
 import { type Port, parsePort } from '../net/port.ts';
 import type { ProcSocket } from './proc-address.ts';
@@ -24,25 +24,25 @@ export interface Door {
 }
 
 /** Returns the ports at which systemd starts an sshd per connection (systemd.socket(5)). */
-function activatedPorts(host: Host): readonly number[] {
+function activatedPorts(files: Files): readonly number[] {
   return SOCKET_UNITS.flatMap((unit) =>
     UNIT_FOLDERS.flatMap((folder) => [
       `${folder}/${unit}`,
-      ...host.list(`${folder}/${unit}.d`).map((name) => `${folder}/${unit}.d/${name}`),
+      ...files.list(`${folder}/${unit}.d`).map((name) => `${folder}/${unit}.d/${name}`),
     ]),
   ).flatMap((path) =>
-    [...readAnybodys(host, path).matchAll(/^ListenStream=(?:\S*:)?(\d+)\s*$/gm)].map(([, port]) =>
+    [...readAnybodys(files, path).matchAll(/^ListenStream=(?:\S*:)?(\d+)\s*$/gm)].map(([, port]) =>
       Number(port),
     ),
   );
 }
 
 /** Returns the sockets of a process, by inode. */
-function inodesOf(host: Host, pid: string): readonly number[] {
+function inodesOf(files: Files, pid: string): readonly number[] {
   const folder = `/proc/${pid}/fd`;
   // The link's target is no path: only its last part is meaningful.
-  return host.list(folder).flatMap((name) => {
-    const [, inode] = /\/socket:\[(\d+)\]$/.exec(host.place(`${folder}/${name}`) ?? '') ?? [];
+  return files.list(folder).flatMap((name) => {
+    const [, inode] = /\/socket:\[(\d+)\]$/.exec(files.place(`${folder}/${name}`) ?? '') ?? [];
     return inode === undefined ? [] : [Number(inode)];
   });
 }
@@ -51,15 +51,17 @@ function inodesOf(host: Host, pid: string): readonly number[] {
  * Returns the listening places of every sshd of root's in our network namespace, without those on
  * loopback.
  */
-export function sshDoors(host: Host): readonly Door[] {
-  const listeners = rootsListeners(tcpSockets(host));
+export function sshDoors(files: Files): readonly Door[] {
+  const listeners = rootsListeners(tcpSockets(files));
   if (listeners.length === 0) return [];
-  const pids = host.list('/proc').filter((name) => /^\d+$/.test(name));
-  const servers = pids.filter((pid) => SSH_SERVERS.includes(processText(host, pid, 'comm').trim()));
-  const served = new Set(servers.flatMap((pid) => inodesOf(host, pid)));
-  const isSystemd = processText(host, 1, 'comm').trim() === 'systemd';
-  const activated = isSystemd ? activatedPorts(host) : [];
-  const waiting = new Set(activated.length > 0 ? inodesOf(host, '1') : []);
+  const pids = files.list('/proc').filter((name) => /^\d+$/.test(name));
+  const servers = pids.filter((pid) =>
+    SSH_SERVERS.includes(processText(files, pid, 'comm').trim()),
+  );
+  const served = new Set(servers.flatMap((pid) => inodesOf(files, pid)));
+  const isSystemd = processText(files, 1, 'comm').trim() === 'systemd';
+  const activated = isSystemd ? activatedPorts(files) : [];
+  const waiting = new Set(activated.length > 0 ? inodesOf(files, '1') : []);
   return listeners
     .filter(
       (each) =>

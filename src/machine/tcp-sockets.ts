@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { type ProcSocket, procSockets } from './proc-address.ts';
 
 /** TCP_ESTABLISHED and TCP_LISTEN (net/tcp_states.h). */
@@ -8,8 +8,8 @@ const [ESTABLISHED, LISTEN] = ['01', '0A'];
  */
 export const SSH_SERVERS: readonly string[] = ['sshd', 'sshd-session', 'dropbear'];
 
-export function tcpSockets(host: Host): readonly ProcSocket[] {
-  return ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((path) => procSockets(host.read(path) ?? ''));
+export function tcpSockets(files: Files): readonly ProcSocket[] {
+  return ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((path) => procSockets(files.read(path) ?? ''));
 }
 
 /** Returns the port of this machine's end. */

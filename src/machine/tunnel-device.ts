@@ -1,5 +1,7 @@
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import type { Processes } from '../host/processes.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { list, object, optional, parseState, text } from './schema.ts';
 
@@ -15,8 +17,8 @@ const NO_LINK_LAYER = '65534';
 const KINDS: readonly string[] = ['tun', 'ovpn', 'ovpn-dco'];
 
 /** Returns the interfaces of our network namespace. */
-export function devices(host: Host): ReadonlySet<string> {
-  const names = (host.read(PATHS.devices) ?? '')
+export function devices(files: Files): ReadonlySet<string> {
+  const names = (files.read(PATHS.devices) ?? '')
     .split('\n')
     .flatMap((line) => /^\s*([^:\s]+):/.exec(line)?.[1] ?? []);
   return new Set(names);
@@ -30,18 +32,18 @@ export function devices(host: Host): ReadonlySet<string> {
 export type DeviceKind = 'tunnel' | 'other' | 'absent';
 
 /** /sys belongs to the network namespace of the process that mounted it, /proc/net to ours. */
-function sysIsOurs(host: Host, present: ReadonlySet<string>): boolean {
-  const shown = host.list(CLASS).filter((name) => name !== BONDING);
+function sysIsOurs(files: Files, present: ReadonlySet<string>): boolean {
+  const shown = files.list(CLASS).filter((name) => name !== BONDING);
   return shown.length === present.size && shown.every((name) => present.has(name));
 }
 
 /** Reads the kind from /sys; undefined where only ip(8) can tell, as for the module ovpn-dco. */
-function kindBySys(host: Host, device: InterfaceName): DeviceKind | undefined {
+function kindBySys(files: Files, device: InterfaceName): DeviceKind | undefined {
   const path = `${CLASS}/${device}`;
-  if (host.exists(`${path}/tun_flags`)) return 'tunnel';
-  if (host.read(`${path}/type`)?.trim() !== NO_LINK_LAYER || host.exists(`${path}/device`))
+  if (files.exists(`${path}/tun_flags`)) return 'tunnel';
+  if (files.read(`${path}/type`)?.trim() !== NO_LINK_LAYER || files.exists(`${path}/device`))
     return 'other';
-  const [, kind] = /^DEVTYPE=(.*)$/m.exec(host.read(`${path}/uevent`) ?? '') ?? [];
+  const [, kind] = /^DEVTYPE=(.*)$/m.exec(files.read(`${path}/uevent`) ?? '') ?? [];
   return kind === undefined ? undefined : kind === 'ovpn' ? 'tunnel' : 'other';
 }
 
@@ -50,8 +52,8 @@ const LINKS = list(
 );
 
 /** Returns an interface's driver by ip(8); undefined for hardware, and where ip shows none. */
-function driverByIp(host: Host, device: string): string | undefined {
-  const { status, stdout } = host.run({
+function driverByIp(processes: Processes, device: string): string | undefined {
+  const { status, stdout } = processes.run({
     program: 'ip',
     args: ['-json', '-details', 'link', 'show', 'dev', device],
   });
@@ -79,15 +81,15 @@ export function isOvpnDevice(
  * another network namespace.
  */
 export function isDownDevice(
-  host: Host,
+  files: Files,
   device: string,
-  present: ReadonlySet<string> = devices(host),
+  present: ReadonlySet<string> = devices(files),
 ): boolean {
-  return sysIsOurs(host, present) && host.read(`${CLASS}/${device}/operstate`)?.trim() === 'down';
+  return sysIsOurs(files, present) && files.read(`${CLASS}/${device}/operstate`)?.trim() === 'down';
 }
 
-function kindByDriver(host: Host, device: InterfaceName): DeviceKind {
-  return KINDS.includes(driverByIp(host, device) ?? '') ? 'tunnel' : 'other';
+function kindByDriver(processes: Processes, device: InterfaceName): DeviceKind {
+  return KINDS.includes(driverByIp(processes, device) ?? '') ? 'tunnel' : 'other';
 }
 
 /** `present` are the interfaces of our network namespace. */

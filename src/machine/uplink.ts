@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import type { Address } from '../net/address.ts';
 import { type InterfaceName, parseInterfaceName } from '../net/interface-name.ts';
 import { contains, type Network, networkOf, parseNetmask } from '../net/network.ts';
@@ -56,8 +56,8 @@ export interface Uplink {
 }
 
 /** Returns the default route that the kernel uses, if it has a gateway; undefined otherwise. */
-export function readUplink(host: Host): Uplink | undefined {
-  const all = routes(host.read(FILE) ?? '');
+export function readUplink(files: Files): Uplink | undefined {
+  const all = routes(files.read(FILE) ?? '');
   const [first] = all
     .filter(({ network }) => network.prefix === 0)
     .sort((a, b) => a.metric - b.metric);
@@ -73,8 +73,8 @@ export function readUplink(host: Host): Uplink | undefined {
 }
 
 /** Returns every interface with an IPv4 default route, a second uplink among them. */
-export function defaultDevices(host: Host): readonly InterfaceName[] {
-  return routes(host.read(FILE) ?? '').flatMap(({ network, device }) =>
+export function defaultDevices(files: Files): readonly InterfaceName[] {
+  return routes(files.read(FILE) ?? '').flatMap(({ network, device }) =>
     network.prefix === 0 ? [device] : [],
   );
 }

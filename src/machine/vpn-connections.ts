@@ -1,5 +1,5 @@
 import { orElse } from '../errors.ts';
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
 import type { ConnectionUuid } from '../tunnel/networkmanager-event.ts';
 import { readVpnConnection, type VpnConnection } from '../tunnel/networkmanager-profile.ts';
@@ -19,9 +19,9 @@ const FOLDERS = [
  * Reads a connection. Skips a keyfile that vanished, is no regular file, or is not root's alone:
  * NetworkManager also refuses another owner's.
  */
-function read(host: Host, file: string): VpnConnection | undefined {
+function read(files: Files, file: string): VpnConnection | undefined {
   return orElse(
-    () => readVpnConnection(host.read(file) ?? ''),
+    () => readVpnConnection(files.read(file) ?? ''),
     () => undefined,
     'FILES',
     'OWNER',
@@ -32,20 +32,20 @@ function read(host: Host, file: string): VpnConnection | undefined {
  * Lists every VPN connection of NetworkManager, of any plugin. Two files of one connection both
  * count: either may be in use.
  */
-export function vpnConnections(host: Host): readonly VpnConnection[] {
+export function vpnConnections(files: Files): readonly VpnConnection[] {
   return FOLDERS.flatMap((folder) =>
-    host.list(folder).flatMap((name) => read(host, `${folder}/${name}`) ?? []),
+    files.list(folder).flatMap((name) => read(files, `${folder}/${name}`) ?? []),
   );
 }
 
 /** Returns an event's connection, from the file that NetworkManager named, else from any folder. */
 export function vpnConnection(
-  host: Host,
+  files: Files,
   uuid: ConnectionUuid,
   file: string | undefined,
 ): VpnConnection | undefined {
-  const named = file === undefined ? undefined : read(host, file);
-  return named?.uuid === uuid ? named : vpnConnections(host).find((each) => each.uuid === uuid);
+  const named = file === undefined ? undefined : read(files, file);
+  return named?.uuid === uuid ? named : vpnConnections(files).find((each) => each.uuid === uuid);
 }
 
 /** An OpenVPN connection. */
@@ -55,9 +55,9 @@ export type GuardedConnection = VpnConnection & { readonly profile: Profile };
  * Lists the OpenVPN connections whose tunnels our dispatcher script reports; none where it is not
  * installed.
  */
-export function guardedConnections(host: Host): readonly GuardedConnection[] {
-  if (!host.exists(PATHS.dispatcher)) return [];
-  return vpnConnections(host).flatMap(({ uuid, name, profile }) =>
+export function guardedConnections(files: Files): readonly GuardedConnection[] {
+  if (!files.exists(PATHS.dispatcher)) return [];
+  return vpnConnections(files).flatMap(({ uuid, name, profile }) =>
     profile === undefined ? [] : [{ uuid, name, profile }],
   );
 }

@@ -3,6 +3,7 @@ import type { World } from '../backend/choose.ts';
 import { iptables } from '../backend/iptables.ts';
 import { nftables } from '../backend/nftables.ts';
 import { orElse } from '../errors.ts';
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { FAMILIES } from '../net/address.ts';
@@ -90,10 +91,10 @@ export function readWorld(
  * missing table creates it. Where an unprivileged container may not read their names,
  * iptables-legacy may not either.
  */
-export function hasLegacyTables(host: Host): boolean {
+export function hasLegacyTables(files: Files): boolean {
   return ['/proc/net/ip_tables_names', '/proc/net/ip6_tables_names'].some((path) =>
     orElse(
-      () => (host.read(path) ?? '') !== '',
+      () => (files.read(path) ?? '') !== '',
       () => false,
     ),
   );

@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
 import { field, parseJson, texts } from '../machine/json.ts';
 
@@ -7,22 +7,22 @@ const FILE = `${PATHS.state}/attached.json`;
 /**
  * Reads the paths of the profiles that `attach` has written to: the rules may open their servers.
  */
-export function attachedProfiles(host: Host): readonly string[] {
-  return texts(field(parseJson(host.read(FILE) ?? ''), 'profiles'), (text) => text) ?? [];
+export function attachedProfiles(files: Files): readonly string[] {
+  return texts(field(parseJson(files.read(FILE) ?? ''), 'profiles'), (text) => text) ?? [];
 }
 
-function write(host: Host, profiles: readonly string[]): void {
-  if (profiles.length === 0) host.remove(FILE);
-  else host.write(FILE, `${JSON.stringify({ version: 1, profiles }, null, 1)}\n`);
+function write(files: Files, profiles: readonly string[]): void {
+  if (profiles.length === 0) files.remove(FILE);
+  else files.write(FILE, `${JSON.stringify({ version: 1, profiles }, null, 1)}\n`);
 }
 
-export function keepAttached(host: Host, paths: readonly string[]): void {
-  write(host, [...new Set([...attachedProfiles(host), ...paths])].sort());
+export function keepAttached(files: Files, paths: readonly string[]): void {
+  write(files, [...new Set([...attachedProfiles(files), ...paths])].sort());
 }
 
-export function forgetAttached(host: Host, paths: readonly string[]): void {
+export function forgetAttached(files: Files, paths: readonly string[]): void {
   write(
-    host,
-    attachedProfiles(host).filter((path) => !paths.includes(path)),
+    files,
+    attachedProfiles(files).filter((path) => !paths.includes(path)),
   );
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { type KeptFolder, lastingPath } from './trial.ts';
 
 /**
@@ -30,29 +30,31 @@ export function unsealed(text: string): string | undefined {
 
 /** Keeps the base rules for the boot, then removes those of another backend. */
 export function keepBaseTexts(
-  host: Host,
+  files: Files,
   texts: Readonly<Partial<Record<BaseFile, string>>>,
   folder: KeptFolder,
 ): void {
   for (const file of BASE_FILES) {
     const text = texts[file];
-    if (text === undefined || host.read(`${folder}/${file}`) === sealed(text)) continue;
-    host.write(`${folder}/${file}`, sealed(text), 0o600);
+    if (text === undefined || files.read(`${folder}/${file}`) === sealed(text)) continue;
+    files.write(`${folder}/${file}`, sealed(text), 0o600);
   }
-  for (const file of BASE_FILES) if (texts[file] === undefined) host.remove(`${folder}/${file}`);
+  for (const file of BASE_FILES) if (texts[file] === undefined) files.remove(`${folder}/${file}`);
 }
 
-export function forgetBaseTexts(host: Host): void {
-  for (const file of BASE_FILES) host.remove(lastingPath(file));
+export function forgetBaseTexts(files: Files): void {
+  for (const file of BASE_FILES) files.remove(lastingPath(file));
 }
 
 /**
  * Reads the rules that the machine boots with: `damaged` where a file's checksum does not match.
  */
-export function readBaseTexts(host: Host): Readonly<Partial<Record<BaseFile, string | 'damaged'>>> {
+export function readBaseTexts(
+  files: Files,
+): Readonly<Partial<Record<BaseFile, string | 'damaged'>>> {
   return Object.fromEntries(
     BASE_FILES.flatMap((file) => {
-      const text = host.read(lastingPath(file));
+      const text = files.read(lastingPath(file));
       return text === undefined ? [] : [[file, unsealed(text) ?? 'damaged']];
     }),
   );

@@ -1,3 +1,4 @@
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { DAEMON, hasEnded } from '../machine/daemon.ts';
@@ -87,14 +88,14 @@ export function readFormerText(text: string): FormerTunnel | undefined {
 }
 
 /** Reads the tunnels that reconnect or have ended. Skips a file that does not parse. */
-export function readFormerRecords(host: Host): readonly FormerRecord[] {
-  return host.list(PATHS.former).flatMap((name) => {
-    const record = parseRecord(host.read(`${PATHS.former}/${name}`) ?? '');
+export function readFormerRecords(files: Files): readonly FormerRecord[] {
+  return files.list(PATHS.former).flatMap((name) => {
+    const record = parseRecord(files.read(`${PATHS.former}/${name}`) ?? '');
     return record !== undefined && nameOf(record) === name ? [record] : [];
   });
 }
 
-function write(host: Host, record: FormerRecord): void {
+function write(files: Files, record: FormerRecord): void {
   const { kind, tunnel, since, daemon = null, connection = null, profile = null } = record;
   const facts = {
     version: 1,
@@ -104,7 +105,7 @@ function write(host: Host, record: FormerRecord): void {
     connection,
     profile,
   };
-  host.write(`${PATHS.former}/${nameOf(record)}`, `${JSON.stringify(facts, null, 1)}\n`);
+  files.write(`${PATHS.former}/${nameOf(record)}`, `${JSON.stringify(facts, null, 1)}\n`);
 }
 
 /**
@@ -135,16 +136,16 @@ export function endFormer(host: Host, record: FormerRecord): void {
 }
 
 /** Whether the OpenVPN that made the tunnel has ended. An unknown process proves nothing. */
-function processGone(host: Host, { daemon }: Pick<FormerRecord, 'daemon'>): boolean {
-  return daemon !== undefined && hasEnded(host, daemon);
+function processGone(files: Files, { daemon }: Pick<FormerRecord, 'daemon'>): boolean {
+  return daemon !== undefined && hasEnded(files, daemon);
 }
 
 /** Returns the records that still say `reconnecting` although their OpenVPN has ended. */
 export function staleFormers(
-  host: Host,
+  files: Files,
   records: readonly FormerRecord[],
 ): readonly FormerRecord[] {
-  return records.filter((record) => record.kind === 'reconnecting' && processGone(host, record));
+  return records.filter((record) => record.kind === 'reconnecting' && processGone(files, record));
 }
 
 /**
@@ -180,8 +181,8 @@ export function forgetReplaced(host: Host): void {
 }
 
 /** Forgets every tunnel that reconnects or has ended, by a person's decision. */
-export function forgetFormers(host: Host): void {
-  host.remove(PATHS.former);
+export function forgetFormers(files: Files): void {
+  files.remove(PATHS.former);
 }
 
 /** Devices of tunnels that ended without a report. */
@@ -196,9 +197,9 @@ export interface Ended {
  * Whether a tunnel without a device may come back: its OpenVPN, or its connection in
  * NetworkManager, is not known to have ended.
  */
-function mayReturn(host: Host, { daemon, connection, tunnel }: LiveTunnel): boolean {
-  if (connection !== undefined) return host.exists(`${PATHS.connections}/${tunnel.device}`);
-  return !processGone(host, { daemon });
+function mayReturn(files: Files, { daemon, connection, tunnel }: LiveTunnel): boolean {
+  if (connection !== undefined) return files.exists(`${PATHS.connections}/${tunnel.device}`);
+  return !processGone(files, { daemon });
 }
 
 /**

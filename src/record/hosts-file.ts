@@ -1,5 +1,6 @@
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
+import type { Journal } from '../host/log-entry.ts';
 import { PATHS } from '../host/paths.ts';
 import { type Address, parseAddress } from '../net/address.ts';
 import { parseHostName } from '../net/host-name.ts';
@@ -74,7 +75,7 @@ export function ownEntries(text: string): ReadonlyMap<string, readonly Address[]
  * Writes the file, or logs why not. It may be immutable, read-only or a container's mount, and the
  * rules matter more.
  */
-function writeOrSay(host: Host, pins: readonly Pin[], write: () => void): void {
+function writeOrSay(journal: Journal, pins: readonly Pin[], write: () => void): void {
   try {
     write();
   } catch (thrown) {
@@ -85,7 +86,7 @@ function writeOrSay(host: Host, pins: readonly Pin[], write: () => void): void {
         ? 'the names of VPN servers stay pinned there. Take the lines of ovpn-killswitch out by hand'
         : `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''} will not resolve while DNS is shut. Put addresses into the remote lines of the profiles, or make the file writable and run "ovpn-killswitch lock"`;
     const message = `${PATHS.hosts} could not be written (${thrown.detail.join('; ')}): ${without}`;
-    host.log({ level: 'warn', event: 'left-alone', message });
+    journal.log({ level: 'warn', event: 'left-alone', message });
   }
 }
 

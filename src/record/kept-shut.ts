@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import type { FormerTunnel } from '../tunnel/former-tunnel.ts';
 import { type FormerRecord, formerTunnel, readFormerRecords, standing } from './former-tunnels.ts';
 import type { LiveTunnel } from './live-tunnels.ts';
@@ -14,15 +14,15 @@ export interface KeptShut {
   readonly former: readonly FormerTunnel[];
 }
 
-export function readKeptShut(host: Host, live: readonly LiveTunnel[]): KeptShut {
-  return keptShut(live, readFormerRecords(host), readRemembered(host));
+export function readKeptShut(files: Files, live: readonly LiveTunnel[]): KeptShut {
+  return keptShut(live, readFormerRecords(files), readRemembered(files));
 }
 
 /**
  * Reads the networks that stay shut once every tunnel that reconnects or has ended is forgotten.
  */
-export function readAfterLock(host: Host, live: readonly LiveTunnel[]): KeptShut {
-  return keptShut(live, [], readRemembered(host));
+export function readAfterLock(files: Files, live: readonly LiveTunnel[]): KeptShut {
+  return keptShut(live, [], readRemembered(files));
 }
 
 function keptShut(

@@ -1,5 +1,5 @@
 import { KillswitchError } from '../errors.ts';
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
 import { field, parseJson, texts } from '../machine/json.ts';
 import type { BackendName } from '../policy/settings.ts';
@@ -21,8 +21,8 @@ export interface LastTransaction {
 /**
  * Reads the last transaction; undefined when it is unknown, and then the caller reads all rules.
  */
-export function readLastTransaction(host: Host): LastTransaction | undefined {
-  const json = parseJson(host.read(PATHS.last) ?? '');
+export function readLastTransaction(files: Files): LastTransaction | undefined {
+  const json = parseJson(files.read(PATHS.last) ?? '');
   const [backend, fingerprint] = [field(json, 'backend'), field(json, 'fingerprint')];
   const [tunnels, former] = ['tunnels', 'former'].map((name) =>
     texts(field(json, name), (text) => text),
@@ -33,9 +33,9 @@ export function readLastTransaction(host: Host): LastTransaction | undefined {
 }
 
 /** Writes a text, and ignores a failure: the next hook only does more work. */
-function keep(host: Host, path: string, text: string): void {
+function keep(files: Files, path: string, text: string): void {
   try {
-    host.write(path, text, 0o600);
+    files.write(path, text, 0o600);
   } catch (thrown) {
     if (!(thrown instanceof KillswitchError)) throw thrown;
   }
@@ -45,20 +45,20 @@ function keep(host: Host, path: string, text: string): void {
  * Writes the last transaction. After a failed write the next hook reads all rules: an older
  * fingerprint matches none of them.
  */
-export function writeLastTransaction(host: Host, last: LastTransaction): void {
-  keep(host, PATHS.last, `${JSON.stringify({ version: 1, ...last })}\n`);
+export function writeLastTransaction(files: Files, last: LastTransaction): void {
+  keep(files, PATHS.last, `${JSON.stringify({ version: 1, ...last })}\n`);
 }
 
 /**
  * Keeps `up`'s input with the last transaction, so that `route-up` of the same connection ends at
  * once (src/launch/route-up.sh).
  */
-export function keepTold(host: Host, told: string): void {
-  const last = host.read(PATHS.last);
-  if (last !== undefined) keep(host, PATHS.told, told + last);
+export function keepTold(files: Files, told: string): void {
+  const last = files.read(PATHS.last);
+  if (last !== undefined) keep(files, PATHS.told, told + last);
 }
 
 /** Call before any other change, so that a crash leaves no stale fingerprint. */
-export function forgetLastTransaction(host: Host): void {
-  host.remove(PATHS.last);
+export function forgetLastTransaction(files: Files): void {
+  files.remove(PATHS.last);
 }

@@ -1,4 +1,5 @@
 import { orElse } from '../errors.ts';
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { DAEMON, type Daemon, hasEnded } from '../machine/daemon.ts';
@@ -189,8 +190,8 @@ export function liveText({
   return `${JSON.stringify(facts, null, 1)}\n`;
 }
 
-export function writeLiveTunnel(host: Host, live: LiveTunnel): void {
-  host.write(pathOf(live.tunnel.device), liveText(live));
+export function writeLiveTunnel(files: Files, live: LiveTunnel): void {
+  files.write(pathOf(live.tunnel.device), liveText(live));
 }
 
 /** Returns the same key for two equal reports of a tunnel, whatever their time. */
@@ -202,19 +203,19 @@ export function sameLiveTunnel(a: LiveTunnel, b: LiveTunnel): boolean {
   return liveTunnelKey(a) === liveTunnelKey(b);
 }
 
-export function removeLiveTunnel(host: Host, device: InterfaceName): void {
-  host.remove(pathOf(device));
+export function removeLiveTunnel(files: Files, device: InterfaceName): void {
+  files.remove(pathOf(device));
 }
 
 /**
  * Returns tunnels that ended without a report: `up` saw the device or the daemon, and it is gone.
  * One that `up` never saw proves nothing.
  */
-export function staleTunnels(host: Host, live: readonly LiveTunnel[]): readonly LiveTunnel[] {
-  const present = devices(host);
+export function staleTunnels(files: Files, live: readonly LiveTunnel[]): readonly LiveTunnel[] {
+  const present = devices(files);
   return live.filter(({ tunnel, deviceSeen, daemon }) => {
     const deviceGone = deviceSeen && !present.has(tunnel.device);
-    const daemonGone = daemon !== undefined && hasEnded(host, daemon);
+    const daemonGone = daemon !== undefined && hasEnded(files, daemon);
     return deviceGone || daemonGone;
   });
 }

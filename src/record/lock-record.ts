@@ -5,7 +5,7 @@ import {
   KNOWN_TABLES,
   type Table,
 } from '../backend/iptables-tables.ts';
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
 import { type Moment, moment, secondsUntil } from '../machine/moment.ts';
 import {
@@ -168,8 +168,8 @@ const RECORD = made(
 /** Cached: a hook reads the record several times, and its text seldom changes. */
 let readBefore: { readonly text: string; readonly read: Parsed<LockRecord> } | undefined;
 
-function read(host: Host): Parsed<LockRecord> | undefined {
-  const text = stateText(host, LOCK_RECORD);
+function read(files: Files): Parsed<LockRecord> | undefined {
+  const text = stateText(files, LOCK_RECORD);
   if (text === undefined || 'refused' in text) return text;
   if (readBefore?.text !== text.value)
     readBefore = { text: text.value, read: parseState(text.value, RECORD) };
@@ -180,8 +180,8 @@ function read(host: Host): Parsed<LockRecord> | undefined {
  * Reads the record as written; undefined when it is refused, or no person has locked or unlocked
  * this machine.
  */
-export function readWrittenRecord(host: Host): LockRecord | undefined {
-  const found = read(host);
+export function readWrittenRecord(files: Files): LockRecord | undefined {
+  const found = read(files);
   return found !== undefined && 'value' in found ? found.value : undefined;
 }
 
@@ -189,8 +189,8 @@ export function readWrittenRecord(host: Host): LockRecord | undefined {
  * Says why the record is refused; undefined when it is valid or missing. With a refused record
  * nobody has decided, and the next `up` locks the machine.
  */
-export function refusedRecord(host: Host): string | undefined {
-  const found = read(host);
+export function refusedRecord(files: Files): string | undefined {
+  const found = read(files);
   return found !== undefined && 'refused' in found ? found.refused : undefined;
 }
 
@@ -205,24 +205,24 @@ export function opposite({ term: _, portal: __, ...record }: LockRecord): LockRe
 }
 
 /** Whether the record has a term that has expired. */
-export function isTermOver(host: Host, { term }: LockRecord): boolean {
-  return term !== undefined && secondsUntil(host, term.ends) === 0;
+export function isTermOver(files: Files, { term }: LockRecord): boolean {
+  return term !== undefined && secondsUntil(files, term.ends) === 0;
 }
 
 /**
  * Reads the record in force. An expired timed record means its opposite, and an expired trial means
  * no record.
  */
-export function readLockRecord(host: Host): LockRecord | undefined {
-  const written = readWrittenRecord(host);
-  if (written === undefined || !isTermOver(host, written)) return written;
+export function readLockRecord(files: Files): LockRecord | undefined {
+  const written = readWrittenRecord(files);
+  if (written === undefined || !isTermOver(files, written)) return written;
   return written.term?.kind === 'timed' ? opposite(written) : lasting(written);
 }
 
 /** Returns the open portal; undefined once it expires. */
-export function openPortalOf(host: Host, record: LockRecord | undefined): Portal | undefined {
+export function openPortalOf(files: Files, record: LockRecord | undefined): Portal | undefined {
   const opened = record?.portal;
-  return opened !== undefined && secondsUntil(host, opened.ends) > 0 ? opened.portal : undefined;
+  return opened !== undefined && secondsUntil(files, opened.ends) > 0 ? opened.portal : undefined;
 }
 
 /** Whether a machine with this record boots locked. A boot ends every term. */
@@ -234,12 +234,12 @@ export function bootsLocked(record: LockRecord | undefined): boolean {
  * Whether the file for the script `boot` exists. Without it the script takes the machine for
  * locked.
  */
-export function hasPlainRecord(host: Host): boolean {
-  return host.exists(PLAIN_FILE);
+export function hasPlainRecord(files: Files): boolean {
+  return files.exists(PLAIN_FILE);
 }
 
-export function writePlainRecord(host: Host, locked: boolean): void {
-  host.write(PLAIN_FILE, locked ? 'locked\n' : 'unlocked\n');
+export function writePlainRecord(files: Files, locked: boolean): void {
+  files.write(PLAIN_FILE, locked ? 'locked\n' : 'unlocked\n');
 }
 
 /**
@@ -247,15 +247,15 @@ export function writePlainRecord(host: Host, locked: boolean): void {
  * parser. Forgets the last transaction first, so that a crash before the load leaves no stale
  * fingerprint.
  */
-export function writeLockRecord(host: Host, record: LockRecord): void {
-  forgetLastTransaction(host);
+export function writeLockRecord(files: Files, record: LockRecord): void {
+  forgetLastTransaction(files);
   const policies = record.before.map(
     ({ family, chain, policy }) => `${family} ${chain} ${policy}\n`,
   );
   const made = record.made.map(({ family, chain, table }) => `${family} ${chain} ${table}\n`);
-  host.write(POLICIES_BEFORE, policies.join(''));
-  host.write(CHAINS_MADE, made.join(''));
-  writePlainRecord(host, bootsLocked(record));
+  files.write(POLICIES_BEFORE, policies.join(''));
+  files.write(CHAINS_MADE, made.join(''));
+  writePlainRecord(files, bootsLocked(record));
   const { portal, term, ...facts } = record;
   const json = {
     version: 1,
@@ -263,5 +263,5 @@ export function writeLockRecord(host: Host, record: LockRecord): void {
     ...(term && { [FIELD_OF[term.kind]]: term.ends }),
     ...(portal && { portal: openedPortalJson(portal) }),
   };
-  host.write(LOCK_RECORD, `${JSON.stringify(json, null, 1)}\n`);
+  files.write(LOCK_RECORD, `${JSON.stringify(json, null, 1)}\n`);
 }

@@ -1,3 +1,4 @@
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { hasEnded } from '../machine/daemon.ts';
 import { devices, isDownDevice, isOvpnDevice } from '../machine/tunnel-device.ts';
@@ -17,8 +18,8 @@ function isIdle(host: Host, device: string): boolean {
   return isOvpnDevice(host, device) && isDownDevice(host, device);
 }
 
-function hasOwner(host: Host, { daemon }: LiveTunnel): boolean {
-  return daemon === undefined || !hasEnded(host, daemon);
+function hasOwner(files: Files, { daemon }: LiveTunnel): boolean {
+  return daemon === undefined || !hasEnded(files, daemon);
 }
 
 /**

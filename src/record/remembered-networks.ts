@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
 import { field, parseJson, texts } from '../machine/json.ts';
 import { guardedConnections } from '../machine/vpn-connections.ts';
@@ -37,10 +37,10 @@ function pathOf(maker: string): string {
  * Whether the profile is attached. A connection is attached while NetworkManager has it and the
  * dispatcher reports it.
  */
-function isAttached(host: Host, { profile, connection }: Maker): boolean {
+function isAttached(files: Files, { profile, connection }: Maker): boolean {
   if (connection !== undefined)
-    return guardedConnections(host).some(({ uuid }) => uuid === connection);
-  return attachedProfiles(host).some((path) => path === profile || host.place(path) === profile);
+    return guardedConnections(files).some(({ uuid }) => uuid === connection);
+  return attachedProfiles(files).some((path) => path === profile || files.place(path) === profile);
 }
 
 function parse(text: string): Remembered | undefined {
@@ -54,10 +54,10 @@ function parse(text: string): Remembered | undefined {
 }
 
 /** Reads the remembered networks of every attached profile. Skips a file that does not parse. */
-export function readRemembered(host: Host): readonly Remembered[] {
-  return host.list(PATHS.networks).flatMap((name) => {
-    const remembered = parse(host.read(`${PATHS.networks}/${name}`) ?? '');
-    return remembered !== undefined && isAttached(host, remembered.maker) ? [remembered] : [];
+export function readRemembered(files: Files): readonly Remembered[] {
+  return files.list(PATHS.networks).flatMap((name) => {
+    const remembered = parse(files.read(`${PATHS.networks}/${name}`) ?? '');
+    return remembered !== undefined && isAttached(files, remembered.maker) ? [remembered] : [];
   });
 }
 
@@ -65,7 +65,7 @@ const networkTexts = (networks: readonly Network[]) => networks.map(({ text }) =
 
 /** Remembers the networks of a tunnel that came up. @returns whether they are new. */
 export function rememberNetworks(
-  host: Host,
+  files: Files,
   { tunnel, profile, connection, since }: LiveTunnel,
 ): boolean {
   const whose = {
@@ -73,9 +73,9 @@ export function rememberNetworks(
     ...(connection !== undefined && { connection }),
   };
   const maker = makerText(whose);
-  if (maker === undefined || !isAttached(host, whose)) return false;
+  if (maker === undefined || !isAttached(files, whose)) return false;
   const networks = networkTexts(tunnel.networks);
-  const before = parse(host.read(pathOf(maker)) ?? '');
+  const before = parse(files.read(pathOf(maker)) ?? '');
   const isKnown = before !== undefined && makerText(before.maker) === maker;
   if (isKnown && JSON.stringify(networkTexts(before.networks)) === JSON.stringify(networks))
     return false;
@@ -86,12 +86,12 @@ export function rememberNetworks(
     networks,
     since,
   };
-  host.write(pathOf(maker), `${JSON.stringify(facts, null, 1)}\n`);
+  files.write(pathOf(maker), `${JSON.stringify(facts, null, 1)}\n`);
   return true;
 }
 
 /** Forgets the networks of a maker. */
-export function forgetRemembered(host: Host, maker: Maker): void {
+export function forgetRemembered(files: Files, maker: Maker): void {
   const text = makerText(maker);
-  if (text !== undefined) host.remove(pathOf(text));
+  if (text !== undefined) files.remove(pathOf(text));
 }

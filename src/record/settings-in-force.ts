@@ -1,3 +1,4 @@
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { loadSettings, readSettingsFile } from '../machine/load-settings.ts';
@@ -12,21 +13,21 @@ const FILE = 'settings.env';
  * Keeps the settings that `lock` loads: editing or losing the file changes nothing before the next
  * `lock`.
  */
-export function keepSettings(host: Host, folder: KeptFolder): void {
-  host.write(`${folder}/${FILE}`, host.read(PATHS.settings) ?? '', 0o600);
+export function keepSettings(files: Files, folder: KeptFolder): void {
+  files.write(`${folder}/${FILE}`, files.read(PATHS.settings) ?? '', 0o600);
 }
 
-export function forgetSettings(host: Host): void {
-  host.remove(lastingPath(FILE));
+export function forgetSettings(files: Files): void {
+  files.remove(lastingPath(FILE));
 }
 
 /** Returns a locked machine's kept settings, and their path. */
 function keptSettings(
-  host: Host,
+  files: Files,
   record: LockRecord | undefined,
 ): { readonly path: string; readonly text: string } | undefined {
-  const path = keptPath(host, record, FILE);
-  const text = record?.locked === true ? host.read(path) : undefined;
+  const path = keptPath(files, record, FILE);
+  const text = record?.locked === true ? files.read(path) : undefined;
   return text === undefined ? undefined : { path, text };
 }
 
@@ -41,14 +42,14 @@ export function settingsInForce(host: Host, record: LockRecord | undefined): Set
 }
 
 /** Whether the settings file differs from the settings in force. */
-export function settingsChanged(host: Host, record: LockRecord | undefined): boolean {
-  const kept = keptSettings(host, record);
-  return kept !== undefined && kept.text !== (host.read(PATHS.settings) ?? '');
+export function settingsChanged(files: Files, record: LockRecord | undefined): boolean {
+  const kept = keptSettings(files, record);
+  return kept !== undefined && kept.text !== (files.read(PATHS.settings) ?? '');
 }
 
 /** Returns the lock in force as a comparable text: another may replace it during a DNS query. */
-export function lockInForce(host: Host, record: LockRecord | undefined): string {
+export function lockInForce(files: Files, record: LockRecord | undefined): string {
   const { term, locked } = record ?? {};
-  const kept = keptSettings(host, record)?.text;
+  const kept = keptSettings(files, record)?.text;
   return JSON.stringify([locked, term?.kind === 'trial' && term.ends, kept]);
 }

@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
 import { list, object, type Schema, text, whole } from '../machine/schema.ts';
 import { openConnections, tcpSockets } from '../machine/tcp-sockets.ts';
@@ -20,15 +20,18 @@ const kept: Schema<KeptSession> = (json, at) =>
   typeof json === 'string' ? { session: ends(json, at), inode: undefined } : detailed(json, at);
 const FILE = list(kept);
 
-function readKept(host: Host): readonly KeptSession[] {
-  return stateOrNothing(host, SSH_SESSIONS, FILE) ?? [];
+function readKept(files: Files): readonly KeptSession[] {
+  return stateOrNothing(files, SSH_SESSIONS, FILE) ?? [];
 }
 
 /** Returns the kept sessions that are still open. */
-function openKept(host: Host): { readonly open: readonly KeptSession[]; readonly ended: boolean } {
-  const all = readKept(host);
+function openKept(files: Files): {
+  readonly open: readonly KeptSession[];
+  readonly ended: boolean;
+} {
+  const all = readKept(files);
   if (all.length === 0) return { open: [], ended: false };
-  const connections = openConnections(tcpSockets(host));
+  const connections = openConnections(tcpSockets(files));
   const open = all.filter(({ session, inode }) => {
     const socket = connections.get(sessionText(session));
     return socket !== undefined && (inode === undefined || socket.inode === inode);
@@ -37,49 +40,49 @@ function openKept(host: Host): { readonly open: readonly KeptSession[]; readonly
 }
 
 /** Reads the open sessions that the rules let through. */
-export function readSshSessions(host: Host): readonly Session[] {
-  return openKept(host).open.map(({ session }) => session);
+export function readSshSessions(files: Files): readonly Session[] {
+  return openKept(files).open.map(({ session }) => session);
 }
 
 /** Whether a session has ended whose rule may still be loaded. */
-export function hasEndedSession(host: Host): boolean {
-  return openKept(host).ended;
+export function hasEndedSession(files: Files): boolean {
+  return openKept(files).ended;
 }
 
-function write(host: Host, sessions: readonly KeptSession[]): void {
+function write(files: Files, sessions: readonly KeptSession[]): void {
   if (sessions.length === 0) {
-    forgetSshSessions(host);
+    forgetSshSessions(files);
     return;
   }
   const json = sessions.map(({ session, inode }) =>
     inode === undefined ? sessionText(session) : { session: sessionText(session), inode },
   );
-  host.write(SSH_SESSIONS, `${JSON.stringify(json)}\n`, 0o600);
+  files.write(SSH_SESSIONS, `${JSON.stringify(json)}\n`, 0o600);
 }
 
 /** Forgets the ended sessions. The caller holds the lock and has loaded rules without them. */
-export function forgetEndedSessions(host: Host): void {
-  const { open, ended } = openKept(host);
-  if (ended) write(host, open);
+export function forgetEndedSessions(files: Files): void {
+  const { open, ended } = openKept(files);
+  if (ended) write(files, open);
 }
 
 /** Keeps the open ones of these and of the previously kept sessions. */
-export function keepSshSessions(host: Host, added: readonly Session[]): readonly Session[] {
-  const connections = openConnections(tcpSockets(host));
+export function keepSshSessions(files: Files, added: readonly Session[]): readonly Session[] {
+  const connections = openConnections(tcpSockets(files));
   const fresh = added.flatMap((session) => {
     const inode = connections.get(sessionText(session))?.inode;
     return inode === undefined ? [] : [{ session, inode }];
   });
   const all = new Map(
-    [...openKept(host).open, ...fresh].map((each) => [sessionText(each.session), each]),
+    [...openKept(files).open, ...fresh].map((each) => [sessionText(each.session), each]),
   );
   write(
-    host,
+    files,
     [...all].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each),
   );
-  return readSshSessions(host);
+  return readSshSessions(files);
 }
 
-export function forgetSshSessions(host: Host): void {
-  host.remove(SSH_SESSIONS);
+export function forgetSshSessions(files: Files): void {
+  files.remove(SSH_SESSIONS);
 }

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { KillswitchError } from '../errors.ts';
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { type Parsed, parseState, type Schema } from '../machine/schema.ts';
 import { printable } from '../net/printable.ts';
 
@@ -8,8 +8,8 @@ import { printable } from '../net/printable.ts';
  * Says why a state file is refused: another account wrote it, or could. Undefined when only root
  * could.
  */
-function distrust(host: Host, path: string): string | undefined {
-  const owned = host.owner(path);
+function distrust(files: Files, path: string): string | undefined {
+  const owned = files.owner(path);
   if (owned === undefined) return undefined;
   if (owned.kind !== 'file') return 'it is no regular file';
   if (owned.uid !== 0) return `uid ${owned.uid} wrote it, not root`;
@@ -22,8 +22,8 @@ function distrust(host: Host, path: string): string | undefined {
  * Whether only root can write to a folder. Otherwise the file door's error names the folder to
  * close.
  */
-export function isRoots(host: Host, folder: string): boolean {
-  const owned = host.owner(folder);
+export function isRoots(files: Files, folder: string): boolean {
+  const owned = files.owner(folder);
   return owned === undefined || (owned.uid === 0 && (owned.mode & 0o022) === 0);
 }
 
@@ -33,11 +33,11 @@ export function isRoots(host: Host, folder: string): boolean {
  * @throws KillswitchError FILES when it cannot be read, OWNER when others can write to a folder
  * above it.
  */
-export function stateText(host: Host, path: string): Parsed<string> | undefined {
-  const refused = distrust(host, path);
-  if (refused !== undefined && isRoots(host, dirname(path))) return { refused };
+export function stateText(files: Files, path: string): Parsed<string> | undefined {
+  const refused = distrust(files, path);
+  if (refused !== undefined && isRoots(files, dirname(path))) return { refused };
   try {
-    const value = host.read(path);
+    const value = files.read(path);
     return value === undefined ? undefined : { value };
   } catch (thrown) {
     // A failed read, as with a full file table, may succeed later, so it is no refusal. A folder
@@ -50,11 +50,11 @@ export function stateText(host: Host, path: string): Parsed<string> | undefined 
 
 /** Reads a state file by its schema; undefined when there is none. */
 export function readState<Value>(
-  host: Host,
+  files: Files,
   path: string,
   schema: Schema<Value>,
 ): Parsed<Value> | undefined {
-  const text = stateText(host, path);
+  const text = stateText(files, path);
   return text === undefined || 'refused' in text ? text : parseState(text.value, schema);
 }
 
@@ -63,10 +63,10 @@ export function readState<Value>(
  * less passes.
  */
 export function stateOrNothing<Value>(
-  host: Host,
+  files: Files,
   path: string,
   schema: Schema<Value>,
 ): Value | undefined {
-  const read = readState(host, path, schema);
+  const read = readState(files, path, schema);
   return read !== undefined && 'value' in read ? read.value : undefined;
 }

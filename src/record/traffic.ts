@@ -1,4 +1,5 @@
 import { KillswitchError } from '../errors.ts';
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { field, type Json, parseJson } from '../machine/json.ts';
@@ -38,9 +39,9 @@ const UNANSWERED = 10;
 
 /** Returns packets received and sent by device (proc(5), /proc/net/dev). */
 function countersOf(
-  host: Host,
+  files: Files,
 ): ReadonlyMap<string, { readonly received: number; readonly sent: number }> {
-  const lines = (host.read(PATHS.devices) ?? '').split('\n').flatMap((line) => {
+  const lines = (files.read(PATHS.devices) ?? '').split('\n').flatMap((line) => {
     const [, device, counts = ''] = /^\s*([^:\s]+):(.*)$/.exec(line) ?? [];
     const numbers = counts.trim().split(/\s+/).map(Number);
     return device === undefined
@@ -68,18 +69,18 @@ function parseReading(json: Json | undefined): Reading | undefined {
 }
 
 /** Reads the previous look's file; undefined when others may have written it, or it is damaged. */
-function earlier(host: Host): Json | undefined {
+function earlier(files: Files): Json | undefined {
   try {
-    return parseJson(host.read(FILE) ?? '');
+    return parseJson(files.read(FILE) ?? '');
   } catch (thrown) {
     if (thrown instanceof KillswitchError) return undefined;
     throw thrown;
   }
 }
 
-function keep(host: Host, readings: Readonly<Record<string, Reading>>): void {
+function keep(files: Files, readings: Readonly<Record<string, Reading>>): void {
   try {
-    host.write(FILE, `${JSON.stringify(readings)}\n`, 0o600);
+    files.write(FILE, `${JSON.stringify(readings)}\n`, 0o600);
   } catch (thrown) {
     // The answer does not need the file: /run may be full or read-only.
     if (!(thrown instanceof KillswitchError)) throw thrown;

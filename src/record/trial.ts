@@ -1,5 +1,5 @@
 import { KillswitchError } from '../errors.ts';
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
 import type { LockRecord } from './lock-record.ts';
 import { SSH_SESSIONS } from './ssh-sessions.ts';
@@ -29,9 +29,9 @@ export function keptFolder(record: LockRecord | undefined): KeptFolder {
  * Returns the path of a file of the lock in force. On trial, a missing file falls back to the
  * previous lock's.
  */
-export function keptPath(host: Host, record: LockRecord | undefined, file: Kept): string {
+export function keptPath(files: Files, record: LockRecord | undefined, file: Kept): string {
   const path = `${keptFolder(record)}/${file}`;
-  return host.exists(path) ? path : lastingPath(file);
+  return files.exists(path) ? path : lastingPath(file);
 }
 
 /** Returns the file's path for the lock that lasts, with which the machine boots. */
@@ -42,27 +42,27 @@ export function lastingPath(file: Kept): string {
 const SESSIONS_BEFORE = `${PATHS.trial}/ssh-sessions`;
 
 /** Saves the files outside the trial's folder that a trial changes. */
-export function beginTrial(host: Host): void {
-  forgetTrial(host);
-  host.write(SESSIONS_BEFORE, host.read(SSH_SESSIONS) ?? '', 0o600);
+export function beginTrial(files: Files): void {
+  forgetTrial(files);
+  files.write(SESSIONS_BEFORE, files.read(SSH_SESSIONS) ?? '', 0o600);
 }
 
 /** Restores the files that `beginTrial` saved. */
-export function endTrial(host: Host): void {
-  const sessions = host.read(SESSIONS_BEFORE);
-  if (sessions === '') host.remove(SSH_SESSIONS);
-  else if (sessions !== undefined) host.write(SSH_SESSIONS, sessions, 0o600);
+export function endTrial(files: Files): void {
+  const sessions = files.read(SESSIONS_BEFORE);
+  if (sessions === '') files.remove(SSH_SESSIONS);
+  else if (sessions !== undefined) files.write(SSH_SESSIONS, sessions, 0o600);
 }
 
 /**
  * Makes the lock on trial last.
  * @throws KillswitchError FILES when it is incomplete; nothing is changed then.
  */
-export function adoptTrial(host: Host): void {
+export function adoptTrial(files: Files): void {
   const texts = new Map(
-    Object.keys(KEPT).map((file) => [file, host.read(`${PATHS.trial}/${file}`)]),
+    Object.keys(KEPT).map((file) => [file, files.read(`${PATHS.trial}/${file}`)]),
   );
-  const has = (...files: readonly Kept[]) => files.some((file) => texts.get(file) !== undefined);
+  const has = (...kept: readonly Kept[]) => kept.some((file) => texts.get(file) !== undefined);
   if (!has('settings.env') || !has('endpoints.json') || !has('base.nft', 'base.v4'))
     throw new KillswitchError(
       'FILES',
@@ -71,11 +71,11 @@ export function adoptTrial(host: Host): void {
     );
   for (const [file, mode] of Object.entries(KEPT) as readonly [Kept, number][]) {
     const text = texts.get(file);
-    if (text === undefined) host.remove(lastingPath(file));
-    else host.write(lastingPath(file), text, mode);
+    if (text === undefined) files.remove(lastingPath(file));
+    else files.write(lastingPath(file), text, mode);
   }
 }
 
-export function forgetTrial(host: Host): void {
-  host.remove(PATHS.trial);
+export function forgetTrial(files: Files): void {
+  files.remove(PATHS.trial);
 }

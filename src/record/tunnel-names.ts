@@ -3,10 +3,11 @@ import type { Host } from '../host/host.ts';
 import { guardedConnections } from '../machine/vpn-connections.ts';
 import type { HostName } from '../net/host-name.ts';
 import type { Settings } from '../policy/settings.ts';
+import { namedRemotes } from '../tunnel/named-remote.ts';
 import { type Profile, readProfile, remoteName } from '../tunnel/profile.ts';
-import { namedRemotes, profilePaths } from './known-endpoints.ts';
 import type { LiveTunnel } from './live-tunnels.ts';
 import type { Answer } from './pins.ts';
+import { profilePaths } from './profile-paths.ts';
 
 /** Returns the profile that made a tunnel, if `lock` reads it; undefined when it is unknown. */
 function profileOf(

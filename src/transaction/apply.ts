@@ -5,6 +5,7 @@ import { KillswitchError, orElse } from '../errors.ts';
 import type { Command, Output } from '../host/command.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import type { Processes } from '../host/processes.ts';
 import { fullName, listChains } from '../machine/kernel-state.ts';
 import { hasLegacyTables } from '../machine/world.ts';
 import { printable } from '../net/printable.ts';
@@ -85,24 +86,24 @@ interface Failure {
  * Runs a commit. One that cannot start, as after the deadline, counts as failed: the error must
  * still report the earlier commits.
  */
-function runOrSay(host: Host, command: Command): Output {
+function runOrSay(processes: Processes, command: Command): Output {
   return orElse(
-    () => host.run(command),
+    () => processes.run(command),
     ({ message }) => ({ status: null, stdout: '', stderr: message }),
   );
 }
 
 /** Runs every check, then every commit. A failed commit does not stop the next family's lock. */
-function attempt(host: Host, { check, commit }: Transaction): Failure | undefined {
+function attempt(processes: Processes, { check, commit }: Transaction): Failure | undefined {
   for (const command of check) {
-    const output = host.run(command);
+    const output = processes.run(command);
     if (output.status !== 0)
       return { stage: 'check', committed: 0, detail: transcript(command, output) };
   }
   // A throw at the first commit needs no report: nothing has changed yet.
   const outputs = commit.map((command, index) => ({
     command,
-    output: index === 0 ? host.run(command) : runOrSay(host, command),
+    output: index === 0 ? processes.run(command) : runOrSay(processes, command),
   }));
   const failed = outputs.filter(({ output }) => output.status !== 0);
   if (failed.length === 0) return undefined;

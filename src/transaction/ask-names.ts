@@ -1,3 +1,4 @@
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { connectedNetworks } from '../machine/connected-networks.ts';
@@ -6,8 +7,8 @@ import { parseAddress } from '../net/address.ts';
 import type { HostName } from '../net/host-name.ts';
 import { publicAddresses } from '../net/public-address.ts';
 import type { Settings } from '../policy/settings.ts';
+import type { Ask } from '../record/gather-known.ts';
 import { ownEntries } from '../record/hosts-file.ts';
-import type { Ask } from '../record/known-endpoints.ts';
 import { type LiveTunnel, readLiveTunnels, staleTunnels } from '../record/live-tunnels.ts';
 import { readLockRecord } from '../record/lock-record.ts';
 import { type Answer, isRootsOwn, type Origin } from '../record/pins.ts';
@@ -24,8 +25,8 @@ function presentTunnels(host: Host): readonly LiveTunnel[] {
 }
 
 /** Reads the resolvers of resolv.conf(5). */
-function systemResolvers(host: Host): readonly string[] {
-  return readAnybodys(host, PATHS.resolvConf)
+function systemResolvers(files: Files): readonly string[] {
+  return readAnybodys(files, PATHS.resolvConf)
     .split('\n')
     .flatMap((line) => {
       const [key, value = ''] = line.trim().split(/\s+/);
@@ -38,12 +39,12 @@ function systemResolvers(host: Host): readonly string[] {
  * machine, its LAN and private networks.
  */
 function answersOf(
-  host: Host,
+  files: Files,
   found: ReadonlyMap<string, readonly string[]>,
   names: readonly HostName[],
   from: Origin,
 ): readonly (readonly [string, Answer])[] {
-  const local = isRootsOwn(from) ? [] : connectedNetworks(host);
+  const local = isRootsOwn(from) ? [] : connectedNetworks(files);
   return [...found].flatMap(([name, texts]) => {
     if (!names.some((each) => each === name)) return [];
     const addresses = texts.flatMap((text) => parseAddress(text) ?? []);

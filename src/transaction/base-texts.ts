@@ -1,12 +1,14 @@
 import type { Backend } from '../backend/backend.ts';
 import { choose } from '../backend/choose.ts';
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { readWorld } from '../machine/world.ts';
 import { type Base, baseOf, decide } from '../policy/policy.ts';
 import { keepBaseTexts } from '../record/base-texts.ts';
+import { gatherKnown } from '../record/gather-known.ts';
 import { readAfterLock } from '../record/kept-shut.ts';
-import { gatherKnown, savedKnown } from '../record/known-endpoints.ts';
 import { readLockRecord } from '../record/lock-record.ts';
+import { savedKnown } from '../record/saved-known.ts';
 import { settingsInForce } from '../record/settings-in-force.ts';
 import { keptFolder } from '../record/trial.ts';
 import { compile } from '../ruleset/compile.ts';
@@ -16,11 +18,11 @@ import { compile } from '../ruleset/compile.ts';
  * connections' networks shut.
  */
 export function baseTexts(
-  host: Host,
+  files: Files,
   backend: Backend,
   base: Base,
 ): Readonly<Record<string, string>> {
-  const { former } = readAfterLock(host, []);
+  const { former } = readAfterLock(files, []);
   return backend.bootText(compile(decide({ ...base, sessions: [] }, [], undefined, former)));
 }
 

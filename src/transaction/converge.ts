@@ -1,4 +1,5 @@
 import type { Backend } from '../backend/backend.ts';
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { type Base, decide, type Policy } from '../policy/policy.ts';
@@ -117,11 +118,11 @@ const tunnelOf = ({ tunnel }: LiveTunnel) => tunnel;
 
 /** Returns the policy without one device's tunnel: the one that was loaded before it came. */
 function withoutTunnel(
-  host: Host,
+  files: Files,
   base: Base,
   live: readonly LiveTunnel[],
   device: InterfaceName,
 ): Policy {
   const others = live.filter(({ tunnel }) => tunnel.device !== device);
-  return decide(base, others.map(tunnelOf), undefined, readKeptShut(host, others).former);
+  return decide(base, others.map(tunnelOf), undefined, readKeptShut(files, others).former);
 }

@@ -3,7 +3,6 @@ import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { secondsUntil } from '../machine/moment.ts';
 import { pinHosts } from '../record/hosts-file.ts';
-import { savedKnown } from '../record/known-endpoints.ts';
 import {
   isTermOver,
   type LockRecord,
@@ -13,6 +12,7 @@ import {
   readWrittenRecord,
   writeLockRecord,
 } from '../record/lock-record.ts';
+import { savedKnown } from '../record/saved-known.ts';
 import { adoptTrial, endTrial, forgetTrial } from '../record/trial.ts';
 import { dueIn } from './due-in.ts';
 import { endOffloaded } from './end-offloaded.ts';

@@ -1,5 +1,6 @@
 import type { Command } from '../host/command.ts';
 import type { Host } from '../host/host.ts';
+import type { Journal } from '../host/log-entry.ts';
 import { readFlowtables } from '../machine/flowtables.ts';
 import { printable } from '../net/printable.ts';
 
@@ -43,8 +44,8 @@ export function endOffloaded(host: Host): Ended {
   );
 }
 
-function mayGoOn(host: Host, flowtables: readonly string[], why: string): Ended {
+function mayGoOn(journal: Journal, flowtables: readonly string[], why: string): Ended {
   const message = `connections in the flowtable ${flowtables.join(', ')} may go on past the rules: ${why}`;
-  host.log({ level: 'warn', event: 'offloaded', message });
+  journal.log({ level: 'warn', event: 'offloaded', message });
   return { kind: 'may-go-on', flowtables, why };
 }

@@ -5,7 +5,7 @@ import type { InterfaceName } from '../net/interface-name.ts';
 import { baseOf } from '../policy/policy.ts';
 import type { Portal } from '../policy/portal.ts';
 import type { BackendName } from '../policy/settings.ts';
-import { gatherKnown, savedAccounts, savedKnown } from '../record/known-endpoints.ts';
+import { gatherKnown } from '../record/gather-known.ts';
 import { forgetLastTransaction } from '../record/last-transaction.ts';
 import {
   type LockRecord,
@@ -13,6 +13,7 @@ import {
   readWrittenRecord,
   refusedRecord,
 } from '../record/lock-record.ts';
+import { savedAccounts, savedKnown } from '../record/saved-known.ts';
 import { settingsInForce } from '../record/settings-in-force.ts';
 import { forgetEndedSessions, hasEndedSession, readSshSessions } from '../record/ssh-sessions.ts';
 import { amendRules, type Change } from './amend.ts';

@@ -4,8 +4,10 @@ import { type IptablesKind, iptables } from '../backend/iptables.ts';
 import { nftables } from '../backend/nftables.ts';
 import { KillswitchError, orElse } from '../errors.ts';
 import type { Command } from '../host/command.ts';
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import type { Processes } from '../host/processes.ts';
 import { forwardedCards } from '../machine/forwarded-cards.ts';
 import { type KernelState, readKernelState } from '../machine/kernel-state.ts';
 import { loadSettings } from '../machine/load-settings.ts';
@@ -18,17 +20,10 @@ import { type Base, baseOf } from '../policy/policy.ts';
 import type { BackendName, Settings } from '../policy/settings.ts';
 import { forgetBaseTexts, keepBaseTexts } from '../record/base-texts.ts';
 import { forgetFormers } from '../record/former-tunnels.ts';
+import { gaps } from '../record/gaps.ts';
+import { type Ask, gatherKnown } from '../record/gather-known.ts';
 import { pinHosts } from '../record/hosts-file.ts';
-import {
-  type Ask,
-  forgetKnown,
-  type Gathered,
-  gaps,
-  gatherKnown,
-  hostPins,
-  profilePaths,
-  saveKnown,
-} from '../record/known-endpoints.ts';
+import type { KnownEndpoints } from '../record/known-endpoints.ts';
 import { forgetLastTransaction } from '../record/last-transaction.ts';
 import { type LiveTunnel, readLiveTunnels } from '../record/live-tunnels.ts';
 import {
@@ -39,6 +34,8 @@ import {
   readWrittenRecord,
   writeLockRecord,
 } from '../record/lock-record.ts';
+import { profilePaths } from '../record/profile-paths.ts';
+import { forgetKnown, hostPins, saveKnown } from '../record/saved-known.ts';
 import { forgetSettings, keepSettings } from '../record/settings-in-force.ts';
 import { forgetSshSessions, keepSshSessions } from '../record/ssh-sessions.ts';
 import { beginTrial, forgetTrial, keptFolder } from '../record/trial.ts';
@@ -82,7 +79,7 @@ export interface LockOptions {
 /** The result of `lock`. */
 export interface Locked extends Converged {
   readonly base: Base;
-  readonly known: Gathered;
+  readonly known: KnownEndpoints;
   readonly choice: Choice;
   /** Whether it is on trial: an earlier lock returns unless it is confirmed. */
   readonly onTrial: boolean;
@@ -125,15 +122,15 @@ function policiesBefore(
  * missing before its first rule. A lock without a second wall may gain one.
  */
 function madeHere(
-  host: Host,
+  processes: Processes,
   record: LockRecord | undefined,
   firstRules: boolean,
   wall: boolean,
 ): LockRecord['made'] {
   if (record?.locked !== true || record.made.length === 0)
-    return firstRules ? missingChains(host) : [];
+    return firstRules ? missingChains(processes) : [];
   return wall && !record.wall
-    ? [...record.made, ...missingChains(host).filter(({ table }) => table === 'mangle')]
+    ? [...record.made, ...missingChains(processes).filter(({ table }) => table === 'mangle')]
     : record.made;
 }
 
@@ -187,7 +184,7 @@ function refuseCards(host: Host, settings: Settings): void {
 }
 
 /** Refuses with NO_ENDPOINT unless a live tunnel has one: its owner would be locked out. */
-function refuseWithoutEndpoint(host: Host, settings: Settings, known: Gathered): void {
+function refuseWithoutEndpoint(host: Host, settings: Settings, known: KnownEndpoints): void {
   if (readLiveTunnels(host).some(({ tunnel }) => tunnel.endpoints.length > 0)) return;
   const profiles = [
     ...profilePaths(host, settings),
@@ -324,7 +321,7 @@ function unlessUnused<Result>(
  * another program in its tables is enough for that.
  */
 function orByNft(
-  host: Host,
+  processes: Processes,
   kind: IptablesKind,
   recorded: readonly ChainPolicy[] | undefined,
   remove: () => 'unchanged' | 'removed',
@@ -332,11 +329,11 @@ function orByNft(
   try {
     return remove();
   } catch (thrown) {
-    if (!(thrown instanceof KillswitchError) || thrown.code !== 'COMMAND' || !host.has('nft'))
+    if (!(thrown instanceof KillswitchError) || thrown.code !== 'COMMAND' || !processes.has('nft'))
       throw thrown;
-    const version = host.run({ program: `iptables${kind}-save`, args: ['--version'] });
+    const version = processes.run({ program: `iptables${kind}-save`, args: ['--version'] });
     if (!version.stdout.includes('nf_tables')) throw thrown;
-    return removeByNft(host, recorded);
+    return removeByNft(processes, recorded);
   }
 }
 
@@ -367,9 +364,9 @@ function removeIptables(
  * Returns the record of the loaded rules: also that of an expired timed lock, and of a timed unlock
  * that a boot has ended.
  */
-function loadedRecord(host: Host): LockRecord | undefined {
-  const written = readWrittenRecord(host);
-  return written?.locked === true ? written : readLockRecord(host);
+function loadedRecord(files: Files): LockRecord | undefined {
+  const written = readWrittenRecord(files);
+  return written?.locked === true ? written : readLockRecord(files);
 }
 
 /** The result of `unlock`. */

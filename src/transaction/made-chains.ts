@@ -1,5 +1,5 @@
 import { BUILTINS, KNOWN_TABLES, type Table } from '../backend/iptables-tables.ts';
-import type { Host } from '../host/host.ts';
+import type { Processes } from '../host/processes.ts';
 import { field, type Json } from '../machine/json.ts';
 import { fullName, hasRules, listChains, nameOf, placeOf } from '../machine/kernel-state.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
@@ -13,8 +13,8 @@ function textOf(family: Family, table: Table): string {
 const EVERY_TABLE = FAMILIES.flatMap((family) => KNOWN_TABLES.map((table) => ({ family, table })));
 
 /** Lists every program's chains; undefined without nft, the only tool that shows them. */
-function chainsHere(host: Host): readonly Json[] | undefined {
-  const chains = host.has('nft') ? listChains(host) : '';
+function chainsHere(processes: Processes): readonly Json[] | undefined {
+  const chains = processes.has('nft') ? listChains(processes) : '';
   return typeof chains === 'string' ? undefined : chains;
 }
 
@@ -22,8 +22,8 @@ function chainsHere(host: Host): readonly Json[] | undefined {
  * Returns the missing builtin chains: iptables-nft creates them, and their table, with the first
  * rule. None without nft, the only tool that shows them.
  */
-export function missingChains(host: Host): readonly BuiltinChain[] {
-  const found = chainsHere(host);
+export function missingChains(processes: Processes): readonly BuiltinChain[] {
+  const found = chainsHere(processes);
   if (found === undefined) return [];
   const there = new Set(found.map(fullName));
   return EVERY_TABLE.flatMap(({ family, table }) =>
@@ -34,11 +34,11 @@ export function missingChains(host: Host): readonly BuiltinChain[] {
 }
 
 /** Removes those of these chains that no rule uses now, and their table with its last chain. */
-export function removeMadeChains(host: Host, made: readonly BuiltinChain[]): void {
-  const found = made.length === 0 ? undefined : chainsHere(host);
+export function removeMadeChains(processes: Processes, made: readonly BuiltinChain[]): void {
+  const found = made.length === 0 ? undefined : chainsHere(processes);
   if (found === undefined) return;
   const nft = (script: string) =>
-    host.run({ program: 'nft', args: ['-f', '-'], stdin: `${script}\n` });
+    processes.run({ program: 'nft', args: ['-f', '-'], stdin: `${script}\n` });
   for (const { family, table } of EVERY_TABLE) {
     const where = textOf(family, table);
     const own = made.filter((each) => each.family === family && each.table === table);
@@ -47,7 +47,7 @@ export function removeMadeChains(host: Host, made: readonly BuiltinChain[]): voi
       (chain) =>
         own.some((each) => each.chain === nameOf(chain)) &&
         field(chain, 'policy') === 'accept' &&
-        !hasRules(host, chain),
+        !hasRules(processes, chain),
     );
     if (gone.length === 0) continue;
     // After a failure the chains that stay are empty and accept everything, as if they were

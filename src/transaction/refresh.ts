@@ -1,17 +1,10 @@
 import type { Host } from '../host/host.ts';
+import { gatherKnown, renewKnown, withNewConnections } from '../record/gather-known.ts';
 import { pinHosts } from '../record/hosts-file.ts';
-import {
-  forgetKnown,
-  type Gathered,
-  gatherKnown,
-  hostPins,
-  renewKnown,
-  savedKnown,
-  saveKnown,
-  withNewConnections,
-} from '../record/known-endpoints.ts';
+import type { KnownEndpoints } from '../record/known-endpoints.ts';
 import { readLiveTunnels } from '../record/live-tunnels.ts';
 import { readLockRecord } from '../record/lock-record.ts';
+import { forgetKnown, hostPins, savedKnown, saveKnown } from '../record/saved-known.ts';
 import { lockInForce, settingsInForce } from '../record/settings-in-force.ts';
 import { keptFolder } from '../record/trial.ts';
 import { usedAddresses } from '../record/tunnel-names.ts';
@@ -26,7 +19,7 @@ const TUNNEL_SECONDS = 30;
 
 /** The result of `refresh`: nothing to resolve, or the pins and rules as they are now. */
 export interface Refreshed {
-  readonly known: Gathered | undefined;
+  readonly known: KnownEndpoints | undefined;
   readonly converged: Converged | undefined;
 }
 
@@ -35,7 +28,7 @@ export interface Refreshed {
  * rules to them. Returns undefined when it is not locked. Facts gathered under another lock, such
  * as one on trial, serve only that lock.
  */
-function followKnown(host: Host, asked: Gathered, lock: string): Converged | undefined {
+function followKnown(host: Host, asked: KnownEndpoints, lock: string): Converged | undefined {
   return host.exclusively(() => {
     // A person may have unlocked during the DNS query.
     const record = readLockRecord(host);
@@ -78,7 +71,7 @@ export function refreshMachine(host: Host): Refreshed {
  * Reads the profiles again after an `attach`, and resolves names where a resolver can be reached. A
  * locked machine's rules follow. An open one keeps the answers for its next lock.
  */
-export function learnProfiles(host: Host): Gathered {
+export function learnProfiles(host: Host): KnownEndpoints {
   const record = readLockRecord(host);
   const lock = lockInForce(host, record);
   const settings = settingsInForce(host, record);

@@ -1,8 +1,8 @@
 import type { ChainPolicy } from '../backend/backend.ts';
 import { KNOWN_TABLES } from '../backend/iptables-tables.ts';
 import { KillswitchError } from '../errors.ts';
-import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
+import type { Processes } from '../host/processes.ts';
 import { field, type Json, parseJson } from '../machine/json.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
 import { printable } from '../net/printable.ts';
@@ -63,11 +63,11 @@ function nativeTable(family: Family, table: string, objects: readonly Json[]): N
  * Reads the rules of iptables-nft in our tables.
  * @throws KillswitchError COMMAND when nft cannot read them either.
  */
-function readTables(host: Host): readonly NativeTable[] {
+function readTables(processes: Processes): readonly NativeTable[] {
   return FAMILIES.flatMap((family) =>
     KNOWN_TABLES.flatMap((table) => {
       const args = ['-j', 'list', 'table', family === 'ipv6' ? 'ip6' : 'ip', table];
-      const { status, stdout, stderr } = host.run({ program: 'nft', args });
+      const { status, stdout, stderr } = processes.run({ program: 'nft', args });
       if (status !== 0 && stderr.includes('No such file or directory')) return [];
       const objects = field(status === 0 ? parseJson(stdout) : undefined, 'nftables');
       if (!Array.isArray(objects))
@@ -129,10 +129,10 @@ function leftovers(
  * remaining thing.
  */
 export function removeByNft(
-  host: Host,
+  processes: Processes,
   recorded: readonly ChainPolicy[] | undefined,
 ): 'unchanged' | 'removed' {
-  const found = readTables(host);
+  const found = readTables(processes);
   const isPresent = found.some(({ chains, jumps }) => chains.length + jumps.length > 0);
   const accepted = FAMILIES.flatMap((family) =>
     (['INPUT', 'FORWARD', 'OUTPUT'] as const).map((chain) => ({
@@ -144,12 +144,12 @@ export function removeByNft(
   const before = recorded ?? (isPresent ? accepted : []);
   const script = found.flatMap((table) => removal(table, before));
   if (script.length === 0) return 'unchanged';
-  const { stderr } = host.run({
+  const { stderr } = processes.run({
     program: 'nft',
     args: ['-f', '-'],
     stdin: `${script.join('\n')}\n`,
   });
-  const left = leftovers(readTables(host), before);
+  const left = leftovers(readTables(processes), before);
   if (left.length === 0) return 'removed';
   throw new KillswitchError(
     'VERIFY',

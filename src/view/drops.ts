@@ -1,5 +1,6 @@
 import type { Image } from '../backend/image.ts';
 import { KillswitchError } from '../errors.ts';
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { field, type Json, parseJson } from '../machine/json.ts';
@@ -59,26 +60,26 @@ function parseCounts(json: Json | undefined): DropCounts {
  * Keeps readings for the next call. A full or read-only /run keeps none, and the answer stays
  * complete.
  */
-function keepSamples(host: Host, samples: readonly Sample[]): void {
+function keepSamples(files: Files, samples: readonly Sample[]): void {
   try {
-    host.write(FILE, `${JSON.stringify(samples)}\n`, 0o600);
+    files.write(FILE, `${JSON.stringify(samples)}\n`, 0o600);
   } catch (thrown) {
     if (!(thrown instanceof KillswitchError)) throw thrown;
   }
 }
 
 /** Returns the text of the earlier readings; none where another user may have written it. */
-function sampleText(host: Host): string {
+function sampleText(files: Files): string {
   try {
-    return host.read(FILE) ?? '';
+    return files.read(FILE) ?? '';
   } catch (thrown) {
     if (thrown instanceof KillswitchError) return '';
     throw thrown;
   }
 }
 
-function readSamples(host: Host): readonly Sample[] {
-  const json = parseJson(sampleText(host));
+function readSamples(files: Files): readonly Sample[] {
+  const json = parseJson(sampleText(files));
   if (!Array.isArray(json)) return [];
   return json.flatMap((each: Json) => {
     const at = field(each, 'at');

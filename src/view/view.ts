@@ -6,12 +6,12 @@ import {
   readResolvers,
 } from '../dns/follow-resolvers.ts';
 import { KillswitchError } from '../errors.ts';
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { type Learner, learner } from '../machine/learner.ts';
 import { secondsUntil } from '../machine/moment.ts';
 import type { Portal } from '../policy/portal.ts';
 import { defaultSettings } from '../policy/settings.ts';
-import { savedPins } from '../record/known-endpoints.ts';
 import { type RefusedFile, refusedTunnels } from '../record/live-tunnels.ts';
 import {
   LOCK_RECORD,
@@ -20,6 +20,7 @@ import {
   refusedRecord,
 } from '../record/lock-record.ts';
 import type { Pin } from '../record/pins.ts';
+import { savedPins } from '../record/saved-known.ts';
 import { settingsInForce } from '../record/settings-in-force.ts';
 import { type Passed, passedOf } from '../transaction/end-portal.ts';
 import { lookOrSay } from '../transaction/look-or-say.ts';
@@ -101,11 +102,11 @@ function readRefused(host: Host): readonly RefusedFile[] {
 }
 
 function secondsLeft(
-  host: Host,
+  files: Files,
   record: LockRecord | undefined,
   kind: 'timed' | 'trial',
 ): number | undefined {
-  return record?.term?.kind === kind ? Math.ceil(secondsUntil(host, record.term.ends)) : undefined;
+  return record?.term?.kind === kind ? Math.ceil(secondsUntil(files, record.term.ends)) : undefined;
 }
 
 interface Learnt {
@@ -123,14 +124,14 @@ function read(host: Host): Learnt {
 }
 
 function readPortal(
-  host: Host,
+  files: Files,
   { intended: { policy }, record, choice, found }: Report,
 ): View['portal'] {
   if (policy.state !== 'portal' || record?.portal === undefined) return undefined;
   const { portal } = policy;
   return {
     portal,
-    closesIn: Math.ceil(secondsUntil(host, record.portal.ends)),
+    closesIn: Math.ceil(secondsUntil(files, record.portal.ends)),
     passed: passedOf(choice.backend, found.image, portal),
   };
 }

@@ -3,11 +3,12 @@ import { type Difference, differencesOf, type Image, sameReasons } from '../back
 import { describeResolvers } from '../dns/describe-resolvers.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { KillswitchError } from '../errors.ts';
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { hasEnded } from '../machine/daemon.ts';
 import { readWorld } from '../machine/world.ts';
 import { readFormerRecords, staleFormers } from '../record/former-tunnels.ts';
-import { gatherKnown, savedKnown } from '../record/known-endpoints.ts';
+import { gatherKnown } from '../record/gather-known.ts';
 import { readLastTransaction } from '../record/last-transaction.ts';
 import {
   type LiveTunnel,
@@ -22,6 +23,7 @@ import {
   readLockRecord,
   refusedRecord,
 } from '../record/lock-record.ts';
+import { savedKnown } from '../record/saved-known.ts';
 import { settingsInForce } from '../record/settings-in-force.ts';
 import { hasEndedSession } from '../record/ssh-sessions.ts';
 import { look } from '../transaction/apply.ts';
@@ -92,8 +94,8 @@ function hookAtWork(host: Host): boolean {
  * Tells whether `down` is still to run: OpenVPN closes its device and then calls it, as long as
  * OpenVPN lives.
  */
-function isEnding(host: Host, { daemon }: LiveTunnel): boolean {
-  return daemon !== undefined && !hasEnded(host, daemon);
+function isEnding(files: Files, { daemon }: LiveTunnel): boolean {
+  return daemon !== undefined && !hasEnded(files, daemon);
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Host } from '../host/host.ts';
+import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
 import { startOf } from '../machine/daemon.ts';
 import { field, parseJson } from '../machine/json.ts';
@@ -11,11 +11,11 @@ export interface WatchReport {
   readonly running: boolean;
 }
 
-export function readWatch(host: Host): WatchReport {
-  const json = parseJson(host.read(PATHS.watch) ?? '');
+export function readWatch(files: Files): WatchReport {
+  const json = parseJson(files.read(PATHS.watch) ?? '');
   const [pid, start] = [field(json, 'pid'), field(json, 'start')];
   return {
-    enabled: SERVICE_FILES.some((path) => host.exists(path)),
-    running: typeof pid === 'number' && typeof start === 'string' && startOf(host, pid) === start,
+    enabled: SERVICE_FILES.some((path) => files.exists(path)),
+    running: typeof pid === 'number' && typeof start === 'string' && startOf(files, pid) === start,
   };
 }

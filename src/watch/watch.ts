@@ -1,7 +1,10 @@
 import { asKillswitchError, explainError } from '../errors.ts';
+import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import type { Listen, Listener } from '../host/listener.ts';
+import type { Journal } from '../host/log-entry.ts';
 import { PATHS } from '../host/paths.ts';
+import type { Processes } from '../host/processes.ts';
 import { startOf } from '../machine/daemon.ts';
 import { readLockRecord } from '../record/lock-record.ts';
 import { openListeners } from './change-listeners.ts';
@@ -13,16 +16,16 @@ import { quota } from './quota.ts';
 import { rulesGuard } from './rules-guard.ts';
 
 /** Tells whether "nft monitor" reports changes of iptables rules: not those of iptables-legacy. */
-function toldByNft(host: Host): boolean {
+function toldByNft(processes: Processes): boolean {
   return (
-    host.has('nft') &&
-    host.run({ program: 'iptables-save', args: ['--version'] }).stdout.includes('nf_tables')
+    processes.has('nft') &&
+    processes.run({ program: 'iptables-save', args: ['--version'] }).stdout.includes('nf_tables')
   );
 }
 
-function sayFailed(host: Host, thrown: unknown, heard: HeardAuthors): void {
+function sayFailed(journal: Journal, thrown: unknown, heard: HeardAuthors): void {
   const error = asKillswitchError(thrown);
-  host.log({
+  journal.log({
     level: 'error',
     event: 'failed',
     message: explainError(error).join(' '),
@@ -55,9 +58,9 @@ function resolversGuard(host: Host): ResolversGuard {
 }
 
 /** Writes the pid of the watcher where `status` finds it. */
-function writeWatcher(host: Host, pid: number): void {
-  const json = { version: 1, pid, start: startOf(host, pid) ?? null };
-  host.write(PATHS.watch, `${JSON.stringify(json)}\n`);
+function writeWatcher(files: Files, pid: number): void {
+  const json = { version: 1, pid, start: startOf(files, pid) ?? null };
+  files.write(PATHS.watch, `${JSON.stringify(json)}\n`);
 }
 
 /**

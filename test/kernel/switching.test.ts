@@ -10,7 +10,7 @@ import { tellsFrames } from '../../src/machine/bridged-frames.ts';
 import { FAMILIES } from '../../src/net/address.ts';
 import { baseOf, decide } from '../../src/policy/policy.ts';
 import type { BackendName } from '../../src/policy/settings.ts';
-import { gatherKnown } from '../../src/record/known-endpoints.ts';
+import { gatherKnown } from '../../src/record/gather-known.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import { look } from '../../src/transaction/apply.ts';
 import { type Locked, lockMachine, unlockMachine } from '../../src/transaction/lock.ts';

@@ -1,4 +1,4 @@
-import type { Host } from '../../host/host.ts';
+import type { Files } from '../../host/files.ts';
 import { openvpnUnits, unitValues } from '../../machine/openvpn-units.ts';
 import { readAnybodys } from '../../machine/read-anybodys.ts';
 
@@ -27,9 +27,9 @@ const PROTECTED: Readonly<Record<string, readonly string[]>> = {
   strict: ['/etc', '/run', '/var'],
 };
 
-export function readOpenvpnUnits(host: Host): readonly OpenvpnUnit[] {
-  return openvpnUnits(host).map((name) => {
-    const all = unitValues(host, name, (path) => readAnybodys(host, path));
+export function readOpenvpnUnits(files: Files): readonly OpenvpnUnit[] {
+  return openvpnUnits(files).map((name) => {
+    const all = unitValues(files, name, (path) => readAnybodys(files, path));
     const limit = (key: string) => {
       const last = all(key).at(-1);
       return last !== undefined && /^\d+$/.test(last) ? Number(last) : undefined;

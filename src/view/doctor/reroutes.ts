@@ -1,5 +1,6 @@
 import { unreadable } from '../../backend/iptables-survey.ts';
 import type { Host } from '../../host/host.ts';
+import type { Processes } from '../../host/processes.ts';
 import { field } from '../../machine/json.ts';
 import { fullName, listChains } from '../../machine/kernel-state.ts';
 import { hasLegacyTables } from '../../machine/world.ts';
@@ -17,10 +18,10 @@ export interface Reroute {
 const MOST = 3;
 
 /** Reads routing rules by mark or by account (ip-rule(8)). */
-function routingRules(host: Host): readonly Reroute[] {
+function routingRules(processes: Processes): readonly Reroute[] {
   return (['-4', '-6'] as const).flatMap((family) => {
     const show = `ip ${family} rule show`;
-    return host
+    return processes
       .run({ program: 'ip', args: [family, 'rule', 'show'] })
       .stdout.split('\n')
       .filter((line) => /\b(fwmark|uidrange)\b/.test(line))
@@ -36,8 +37,8 @@ function routingRules(host: Host): readonly Reroute[] {
  * Reads rules in nft chains that reroute the packets they change, and rules that change
  * destinations on the way out. Includes those of iptables-nft.
  */
-function nftRules(host: Host): readonly Reroute[] {
-  const chains = host.has('nft') ? listChains(host) : '';
+function nftRules(processes: Processes): readonly Reroute[] {
+  const chains = processes.has('nft') ? listChains(processes) : '';
   if (typeof chains === 'string') return [];
   return chains.flatMap((chain) => {
     const type = field(chain, 'type');
@@ -47,7 +48,7 @@ function nftRules(host: Host): readonly Reroute[] {
       type === 'route'
         ? /\bset\b|target "?(CONN)?MARK/
         : /\b(dnat|redirect)\b|target "?(DNAT|REDIRECT)/i;
-    return host
+    return processes
       .run({ program: 'nft', args })
       .stdout.split('\n')
       .filter((line) => /^\t\t(?!type )/.test(line) && changes.test(line))
@@ -90,11 +91,11 @@ export function readReroutes(host: Host): readonly Reroute[] {
 }
 
 /** Lists tools of iptables that cannot read their own tables, with their messages, escaped. */
-export function readUnreadable(host: Host): readonly string[] {
+export function readUnreadable(processes: Processes): readonly string[] {
   return (['iptables-save', 'ip6tables-save'] as const)
-    .filter((program) => host.has(program))
+    .filter((program) => processes.has(program))
     .flatMap((program) => {
-      const why = unreadable(host.run({ program, args: [] }));
+      const why = unreadable(processes.run({ program, args: [] }));
       return why === undefined
         ? []
         : [`${program} cannot read its tables: ${firstPrintableLine(why)}`];

@@ -7,9 +7,10 @@ import { type ResolverState, readResolvers } from '../../dns/follow-resolvers.ts
 import { readWorld as readResolverWorld } from '../../dns/world.ts';
 import { KillswitchError } from '../../errors.ts';
 import type { Command } from '../../host/command.ts';
-import type { Owned } from '../../host/files.ts';
+import type { Files, Owned } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
 import { PATHS } from '../../host/paths.ts';
+import type { Processes } from '../../host/processes.ts';
 import { showsFrames } from '../../machine/bridged-frames.ts';
 import { unendableFlowtables } from '../../machine/flowtables.ts';
 import { type ForwardedCard, forwardedCards } from '../../machine/forwarded-cards.ts';
@@ -19,11 +20,12 @@ import { readAnybodys } from '../../machine/read-anybodys.ts';
 import { hasLegacyTables } from '../../machine/world.ts';
 import { printable } from '../../net/printable.ts';
 import type { BackendName, Settings } from '../../policy/settings.ts';
-import { profilePaths, savedPins } from '../../record/known-endpoints.ts';
 import { readLiveTunnels } from '../../record/live-tunnels.ts';
 import { readLockRecord } from '../../record/lock-record.ts';
 import { ownerlessDevices } from '../../record/offloaded.ts';
 import { addressCounts } from '../../record/pins.ts';
+import { profilePaths } from '../../record/profile-paths.ts';
+import { savedPins } from '../../record/saved-known.ts';
 import { settingsInForce } from '../../record/settings-in-force.ts';
 import { lookOrSay } from '../../transaction/look-or-say.ts';
 import { readProfile } from '../../tunnel/profile.ts';
@@ -124,69 +126,69 @@ function orNothing<Result>(work: () => Result): Result | undefined {
   return result instanceof KillswitchError ? undefined : result;
 }
 
-function readAnybodysOrNothing(host: Host, path: string): string | undefined {
+function readAnybodysOrNothing(files: Files, path: string): string | undefined {
   return path.startsWith('/proc/')
-    ? orNothing(() => host.read(path))
-    : orNothing(() => readAnybodys(host, path));
+    ? orNothing(() => files.read(path))
+    : orNothing(() => readAnybodys(files, path));
 }
 
 /** Lists a folder with all that is in it. */
-function treeOf(host: Host, folder: string): readonly string[] {
-  const below = host.list(folder).flatMap((name) => {
+function treeOf(files: Files, folder: string): readonly string[] {
+  const below = files.list(folder).flatMap((name) => {
     const path = `${folder}/${name}`;
-    return host.owner(path)?.kind === 'folder' ? treeOf(host, path) : [path];
+    return files.owner(path)?.kind === 'folder' ? treeOf(files, path) : [path];
   });
   return [folder, ...below];
 }
 
 /** Reads this product's files, the files that root reads, and every folder above them. */
-function readGuarded(host: Host, interpreter: string | undefined): readonly Guarded[] {
-  const files = [
-    ...[PATHS.library, PATHS.state, PATHS.runtime].flatMap((folder) => treeOf(host, folder)),
+function readGuarded(files: Files, interpreter: string | undefined): readonly Guarded[] {
+  const guarded = [
+    ...[PATHS.library, PATHS.state, PATHS.runtime].flatMap((folder) => treeOf(files, folder)),
     PATHS.command,
     PATHS.settings,
     PATHS.dispatcher,
     ...(interpreter === undefined ? [] : [interpreter]),
   ];
   const paths = new Set(
-    files.flatMap((file) => {
+    guarded.flatMap((file) => {
       const all = [file];
       for (let at = file; at !== '/'; at = dirname(at)) all.push(dirname(at));
       return all;
     }),
   );
   return [...paths].sort().flatMap((path) => {
-    const owned = host.owner(path);
+    const owned = files.owner(path);
     return owned === undefined ? [] : [{ path, ...owned }];
   });
 }
 
 /** Reads the interpreter in the first line of a hook: the last absolute path there. */
-function readInterpreter(host: Host): DoctorWorld['interpreter'] {
-  const [line = ''] = readAnybodys(host, `${PATHS.library}/hooks/up`).split('\n');
+function readInterpreter(files: Files): DoctorWorld['interpreter'] {
+  const [line = ''] = readAnybodys(files, `${PATHS.library}/hooks/up`).split('\n');
   const path = line
     .replace(/^#!/, '')
     .split(' ')
     .findLast((word) => word.startsWith('/'));
-  return path === undefined ? undefined : { path, isThere: host.exists(path) };
+  return path === undefined ? undefined : { path, isThere: files.exists(path) };
 }
 
 /** Makes the tools check the intended rules; loads nothing. */
-function readRefusal(host: Host, report: Report | KillswitchError): string | undefined {
+function readRefusal(processes: Processes, report: Report | KillswitchError): string | undefined {
   if (report instanceof KillswitchError) return undefined;
   const { choice, intended, found } = report;
   for (const command of choice.backend.replace(intended.ruleset, found).check) {
-    const { status, stderr } = host.run(command);
+    const { status, stderr } = processes.run(command);
     if (status !== 0) return `${command.program}: ${printable(stderr.trim().split('\n')[0] ?? '')}`;
   }
   return undefined;
 }
 
-function holdsRules(host: Host, kind: 'nft' | 'legacy'): boolean {
+function holdsRules(processes: Processes, kind: 'nft' | 'legacy'): boolean {
   return (['iptables', 'ip6tables'] as const).some((tool) => {
     const command: Command = { program: `${tool}-${kind}-save`, args: ['-t', 'filter'] };
-    if (!host.has(command.program)) return false;
-    return /^(-A |:(INPUT|FORWARD|OUTPUT) DROP)/m.test(host.run(command).stdout);
+    if (!processes.has(command.program)) return false;
+    return /^(-A |:(INPUT|FORWARD|OUTPUT) DROP)/m.test(processes.run(command).stdout);
   });
 }
 
@@ -201,10 +203,10 @@ function readIptables(host: Host): DoctorWorld['iptables'] {
  * Reads chains that drop leaving packets. A second kill switch may be any program, or rules written
  * by hand: all have such a chain.
  */
-function readOtherDrops(host: Host, backend: BackendName): DoctorWorld['otherDrops'] {
-  if (!host.has('nft')) return [];
+function readOtherDrops(processes: Processes, backend: BackendName): DoctorWorld['otherDrops'] {
+  if (!processes.has('nft')) return [];
   const list = field(
-    parseJson(host.run({ program: 'nft', args: ['-j', 'list', 'chains'] }).stdout),
+    parseJson(processes.run({ program: 'nft', args: ['-j', 'list', 'chains'] }).stdout),
     'nftables',
   );
   if (!Array.isArray(list)) return [];
@@ -235,16 +237,16 @@ function readResolverState(
 }
 
 /** Tells whether the modules exist. A container has none, and needs none. */
-function readHasModules(host: Host): boolean {
-  const release = (host.read('/proc/sys/kernel/osrelease') ?? '').trim();
-  return !host.exists('/lib/modules') || host.exists(`/lib/modules/${release}`);
+function readHasModules(files: Files): boolean {
+  const release = (files.read('/proc/sys/kernel/osrelease') ?? '').trim();
+  return !files.exists('/lib/modules') || files.exists(`/lib/modules/${release}`);
 }
 
-function readCertificates(host: Host, path: string, text: string): readonly Certificate[] {
+function readCertificates(files: Files, path: string, text: string): readonly Certificate[] {
   const inline = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   const named = [...options(text)].flatMap(([option, file]) =>
     (option === 'ca' || option === 'cert') && file !== undefined && file !== '[inline]'
-      ? [orNothing(() => host.read(resolve(dirname(path), file)))]
+      ? [orNothing(() => files.read(resolve(dirname(path), file)))]
       : [],
   );
   return [...inline, ...named].flatMap((pem) => {
@@ -284,8 +286,8 @@ function readDenials(host: Host): readonly string[] {
 }
 
 /** Counts the addresses of names; returns none where they cannot be read. */
-function readAddresses(host: Host): DoctorWorld['addresses'] {
-  const pins = orError(() => savedPins(host, readLockRecord(host)));
+function readAddresses(files: Files): DoctorWorld['addresses'] {
+  const pins = orError(() => savedPins(files, readLockRecord(files)));
   return pins instanceof KillswitchError ? new Map() : addressCounts(pins);
 }
 

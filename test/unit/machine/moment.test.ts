@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { momentIn, secondsUntil } from '../../../src/machine/moment.ts';
 import { keepBaseTexts, readBaseTexts } from '../../../src/record/base-texts.ts';
-import { savedAccounts, saveKnown } from '../../../src/record/known-endpoints.ts';
 import {
   bootsLocked,
   type LockRecord,
   readLockRecord,
   writeLockRecord,
 } from '../../../src/record/lock-record.ts';
+import { savedAccounts, saveKnown } from '../../../src/record/saved-known.ts';
 import {
   keepSettings,
   settingsChanged,

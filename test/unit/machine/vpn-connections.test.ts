@@ -7,12 +7,9 @@ import {
   vpnConnections,
 } from '../../../src/machine/vpn-connections.ts';
 import { endpointText } from '../../../src/net/endpoint.ts';
-import {
-  gaps,
-  gatherKnown,
-  profileEndpoints,
-  withNewConnections,
-} from '../../../src/record/known-endpoints.ts';
+import { gaps } from '../../../src/record/gaps.ts';
+import { gatherKnown, withNewConnections } from '../../../src/record/gather-known.ts';
+import { profileEndpoints } from '../../../src/record/known-endpoints.ts';
 import { parseConnectionUuid } from '../../../src/tunnel/networkmanager-event.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 import { settingsOf } from '../../support/policies.ts';

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { defaultSettings } from '../../../src/policy/settings.ts';
-import { gaps, gatherKnown } from '../../../src/record/known-endpoints.ts';
+import { gaps } from '../../../src/record/gaps.ts';
+import { gatherKnown } from '../../../src/record/gather-known.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 
 /** What of a profile with so many names has no address. */

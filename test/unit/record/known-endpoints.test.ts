@@ -2,16 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { PATHS } from '../../../src/host/paths.ts';
 import { parseAddress } from '../../../src/net/address.ts';
 import { endpointText } from '../../../src/net/endpoint.ts';
-import {
-  type Ask,
-  forgetKnown,
-  gaps,
-  gatherKnown,
-  renewKnown,
-  savedKnown,
-  saveKnown,
-} from '../../../src/record/known-endpoints.ts';
+import { gaps } from '../../../src/record/gaps.ts';
+import { type Ask, gatherKnown, renewKnown } from '../../../src/record/gather-known.ts';
 import type { Origin } from '../../../src/record/pins.ts';
+import { forgetKnown, savedKnown, saveKnown } from '../../../src/record/saved-known.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 import { settingsOf } from '../../support/policies.ts';
 

@@ -3,7 +3,6 @@ import { KillswitchError } from '../../../src/errors.ts';
 import { PATHS } from '../../../src/host/paths.ts';
 import { endpointText } from '../../../src/net/endpoint.ts';
 import { sessionText } from '../../../src/net/session.ts';
-import { savedKnown } from '../../../src/record/known-endpoints.ts';
 import { readLiveTunnels, writeLiveTunnel } from '../../../src/record/live-tunnels.ts';
 import {
   openPortalOf,
@@ -11,6 +10,7 @@ import {
   refusedRecord,
   writeLockRecord,
 } from '../../../src/record/lock-record.ts';
+import { savedKnown } from '../../../src/record/saved-known.ts';
 import { readSshSessions, SSH_SESSIONS } from '../../../src/record/ssh-sessions.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 import { POLICIES, TUN0 } from '../../support/policies.ts';
