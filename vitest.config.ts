@@ -20,8 +20,9 @@ export default defineConfig({
         exclude: isNamed ? [] : [...HEAVY],
         // What is pure keeps no state that another file could meet.
         isolate: name !== 'unit' && name !== 'text',
-        testTimeout: name === 'unit' ? 20_000 : 120_000,
-        hookTimeout: 60_000,
+        // Not a measure of speed: under load a test may take ten times as long.
+        testTimeout: 180_000,
+        hookTimeout: 180_000,
       },
     })),
   },

@@ -14,8 +14,9 @@ export default defineConfig({
     // Most tests wait for a process: more of them than processors.
     maxWorkers: 5,
     sequence: { sequencer: LongestFirst },
-    testTimeout: 120_000,
-    hookTimeout: 60_000,
+    // Not a measure of speed: under load a test may take ten times as long.
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     reporters: ['default', './test/support/closing-line.ts'],
   },
 });

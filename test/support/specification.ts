@@ -14,6 +14,8 @@ import { addressNumber, prefixBounds } from './address-number.ts';
 
 const numbers = new Map<string, bigint>();
 const bounds = new Map<string, readonly [bigint, bigint]>();
+const groups = new Map<string, boolean>();
+const endpoints = new WeakMap<Policy, readonly Endpoint[]>();
 
 function numberOf(text: string): bigint {
   const known = numbers.get(text) ?? addressNumber(text);
@@ -21,11 +23,16 @@ function numberOf(text: string): bigint {
   return known;
 }
 
+function boundsOf(prefix: string): readonly [bigint, bigint] {
+  const known = bounds.get(prefix) ?? prefixBounds(prefix);
+  bounds.set(prefix, known);
+  return known;
+}
+
 /** Whether an address lies in a prefix such as `10.8.0.0/24`. */
 export function liesIn(address: Address, prefix: string): boolean {
   if ((address.family === 'ipv6') !== prefix.includes(':')) return false;
-  const [first, last] = bounds.get(prefix) ?? prefixBounds(prefix);
-  bounds.set(prefix, [first, last]);
+  const [first, last] = boundsOf(prefix);
   const number = numberOf(address.text);
   return first <= number && number <= last;
 }
@@ -82,7 +89,12 @@ export function goesTo(endpoints: readonly Endpoint[], packet: Packet): boolean 
 }
 
 export function endpointsOf(policy: Policy): readonly Endpoint[] {
-  return [...policy.base.endpoints, ...tunnelsOf(policy).flatMap(({ endpoints }) => endpoints)];
+  const known = endpoints.get(policy) ?? [
+    ...policy.base.endpoints,
+    ...tunnelsOf(policy).flatMap((tunnel) => tunnel.endpoints),
+  ];
+  endpoints.set(policy, known);
+  return known;
 }
 
 /** Whether a packet is the VPN client's own. */
@@ -373,11 +385,15 @@ function answersQuestion({ base }: Policy, packet: Packet): boolean {
 }
 
 function isGroupPrefix(prefix: string): boolean {
-  const [first, last] = prefixBounds(prefix);
-  return GROUPS.some((group) => {
-    const [from, to] = prefixBounds(group);
+  const known = groups.get(prefix);
+  if (known !== undefined) return known;
+  const [first, last] = boundsOf(prefix);
+  const found = GROUPS.some((group) => {
+    const [from, to] = boundsOf(group);
     return group.includes(':') === prefix.includes(':') && from <= first && last <= to;
   });
+  groups.set(prefix, found);
+  return found;
 }
 
 function mayBeForwarded(policy: Policy, packet: Packet): boolean {
