@@ -45,7 +45,7 @@ interface Story {
 async function storyOf({ machine, product }: Scene, { make }: Disk): Promise<Story> {
   await product.must('lock');
   await machine.sh(make);
-  const seen = await seenAtBoot({ machine, product }, machine.powerCut, SECONDS);
+  const seen = await seenAtBoot({ machine }, machine.powerCut, SECONDS);
   return {
     seen,
     up: (await machine.sh(`ip -br address show dev ${UPLINK}`)).includes(LAN.client4),

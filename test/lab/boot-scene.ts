@@ -36,7 +36,7 @@ const mayJoin = (root: string) =>
  * A service that sends to the internet and to the LAN and joins a multicast group (IGMP) from the
  * first moment there is anything to send with, counts its rounds, and slows down.
  */
-const PROBER = (root: string) => `
+export const PROBER = (root: string) => `
 cat >/usr/local/bin/prober <<'END'
 #!/bin/bash
 exec 2>/dev/null
@@ -62,8 +62,12 @@ const SLOW_ROUNDS = 8;
 /** What is heard of it in clear: three hosts, and IGMP. */
 export const HEARD = 4;
 
-export interface Scene {
+/** A booted machine whose prober runs. */
+export interface ProbedMachine {
   readonly machine: Booted;
+}
+
+export interface Scene extends ProbedMachine {
   readonly product: Product;
 }
 
@@ -102,7 +106,7 @@ export interface Seen extends Pick<Tally, 'lan' | 'vpn'> {
 }
 
 /** Waits until the prober is heard everywhere in clear. */
-export async function heard({ machine }: Scene): Promise<void> {
+export async function heard({ machine }: ProbedMachine): Promise<void> {
   const { capture } = machine.world;
   const before = { ...capture.soFar().byName };
   await until(
@@ -112,9 +116,14 @@ export async function heard({ machine }: Scene): Promise<void> {
 }
 
 /** What leaves from now on while the prober goes some rounds. */
-export async function seenFromNow(scene: Scene): Promise<Seen> {
+export function seenFromNow(scene: ProbedMachine): Promise<Seen> {
+  return seenDuring(scene, async () => undefined);
+}
+
+/** What leaves while something is done, and while the prober goes some rounds afterwards. */
+export async function seenDuring(scene: ProbedMachine, act: () => Promise<unknown>): Promise<Seen> {
   await scene.machine.world.capture.tally();
-  return seenSince(scene, async () => undefined, SLOW_ROUNDS, 0);
+  return seenSince(scene, act, SLOW_ROUNDS, 0);
 }
 
 /** What was counted since then, by name. */
@@ -133,7 +142,7 @@ function since(
  * What left from power-on until the prober has gone its rounds, and goes on after so many seconds.
  */
 export async function seenAtBoot(
-  scene: Scene,
+  scene: ProbedMachine,
   switchOn: () => Promise<void>,
   seconds = 0,
 ): Promise<Seen> {
@@ -141,8 +150,8 @@ export async function seenAtBoot(
 }
 
 async function seenSince(
-  { machine }: Scene,
-  act: () => Promise<void>,
+  { machine }: ProbedMachine,
+  act: () => Promise<unknown>,
   most: number,
   seconds: number,
 ): Promise<Seen> {

@@ -23,6 +23,11 @@ export interface BootPlan {
   readonly prepare?: string;
   /** The VPN's. */
   readonly transport?: Transport;
+  /**
+   * What of this machine is shown in it; this repository and Node without it. A root with a Node
+   * of its own needs its own list.
+   */
+  readonly show?: readonly string[];
 }
 
 /**
@@ -181,7 +186,8 @@ interface Boot {
 }
 
 async function build(world: World, plan: BootPlan): Promise<Booted> {
-  const { root = '', show = [] } = builtRoot(plan.root);
+  const { root = '', show: usual = [] } = builtRoot(plan.root);
+  const show = plan.show ?? usual;
   const { sandbox } = world;
   const cgroups = makeCgroups();
   const disk = '/mnt/disk';

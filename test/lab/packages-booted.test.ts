@@ -1,0 +1,189 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
+import { VPN } from '../../src/proof/addresses.ts';
+import { PUSHED_TIMERS } from '../../src/proof/openvpn.ts';
+import { patiently, until } from '../../src/proof/until.ts';
+import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
+import { differences, TRACES } from '../support/traces.ts';
+import { heard, PROBER, seenAtBoot, seenDuring } from './boot-scene.ts';
+import { PATIENT } from './open-lab.ts';
+import { buildPackages, type PackageBuilds } from './package-builds.ts';
+
+const CI = resolve(import.meta.dirname, '../../.ci');
+const LIBRARY = '/usr/lib/ovpn-killswitch';
+const COMMAND = '/usr/sbin/ovpn-killswitch';
+const PROFILE = '/etc/openvpn/client/my-vpn.conf';
+/** What dpkg(1), apt(8), systemd(1) and Node's package write of themselves. */
+const OTHERS =
+  /\/var\/(lib\/(dpkg|apt|systemd)|log|cache)\/|\/run\/|\/etc\/(ld\.so\.cache|openvpn|alternatives)|\/usr\/.*(node|acorn|corepack)|(nf_conntrack|random)/;
+
+/** What apt(8) is run with: nobody is asked; what it needs is there. */
+const APT =
+  'DEBIAN_FRONTEND=noninteractive apt-get -qy -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root -o Dpkg::Options::=--force-confold';
+
+const folder = mkdtempSync('/var/tmp/killswitch-booted-');
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+let packages: PackageBuilds | undefined;
+const built = (): PackageBuilds => {
+  packages ??= buildPackages(folder);
+  return packages;
+};
+
+const ROOTS = [
+  { root: 'packages-booted-12', newer: [] },
+  { root: 'packages-13', newer: ['22', '24'] },
+] as const;
+
+/** One story: each test goes on from the one before. */
+describe.each(ROOTS)('on $root, booted for real, with its own Node,', ({ root, newer }) => {
+  let obstacle: string | undefined;
+  let machine: Booted | undefined;
+  let before = '';
+  beforeAll(async () => {
+    obstacle = bootObstacle({ root });
+    if (obstacle !== undefined) return;
+    built();
+    machine = await bootMachine({ root, prepare: PROBER(root), show: [folder] });
+    const pushes = [...PUSHED_TIMERS, 'redirect-gateway def1', `dhcp-option DNS ${VPN.resolver4}`];
+    await machine.world.startServer({ pushes, more: [PATIENT] });
+    await machine.writeProfile(PROFILE, false, undefined, { more: [PATIENT] });
+  });
+  afterAll(() => machine?.close());
+  const on = (context: TestContext): Booted => {
+    if (obstacle !== undefined) context.skip(obstacle);
+    if (machine === undefined) throw new Error('the machine was not booted');
+    return machine;
+  };
+  const sh = (it: Booted, script: string) =>
+    it.ask(['sh', '-c', script], { milliseconds: patiently(120_000) });
+  const must = async (it: Booted, script: string): Promise<string> => {
+    const { status, stdout, stderr } = await sh(it, script);
+    if (status !== 0) throw new Error(`${script}: ${status}\n${stdout}${stderr}`);
+    return stdout;
+  };
+  const traces = async (it: Booted) =>
+    (await must(it, `${TRACES}\nfind /usr -xdev -printf 'file %p %u:%g %m %l\\n' | sort`))
+      .split('\n')
+      .filter((line) => /killswitch/.test(line) || !OTHERS.test(line))
+      .join('\n');
+  const rules = (it: Booted) => must(it, 'nft -s list ruleset');
+  const statusOf = async (it: Booted) =>
+    JSON.parse((await it.ask([COMMAND, 'status', '--json'])).stdout);
+  const connected = async (it: Booted) => {
+    let said: unknown;
+    await until(
+      () => `the tunnel: ${JSON.stringify(said)}`,
+      async () => {
+        said = await statusOf(it);
+        return (said as { state: string }).state === 'connected';
+      },
+      60_000,
+    );
+    expect(await statusOf(it)).toMatchObject({ exact: true });
+  };
+  /** Does something to the package; nothing leaves but the VPN, and no rule changes. */
+  const unseen = async (it: Booted, script: string, fails = false) => {
+    const loaded = await rules(it);
+    let ended: Awaited<ReturnType<typeof sh>> | undefined;
+    const seen = await seenDuring({ machine: it }, async () => {
+      ended = await sh(it, script);
+    });
+    const said = `${script}: ${ended?.status}\n${ended?.stdout}${ended?.stderr}`;
+    expect(ended?.status !== 0, said).toBe(fails);
+    expect(seen, said).toMatchObject({ clear: [], lan: 0 });
+    expect(await rules(it), said).toBe(loaded);
+    return said;
+  };
+
+  test('apt installs it, and six commands later it is locked and connected', async (context) => {
+    const it = on(context);
+    await heard({ machine: it });
+    before = await traces(it);
+    await must(it, `${APT} install ${built().deb}`);
+    expect(await must(it, `ls ${LIBRARY}/hooks-nftables.cache`)).not.toBe('');
+    await must(it, 'echo KILLSWITCH_LAN=off >>/etc/ovpn-killswitch/killswitch.env');
+    for (const line of [`attach ${PROFILE}`, 'lock --yes', 'boot enable'])
+      await must(it, `${COMMAND} ${line}`);
+    await must(it, 'systemctl enable --now openvpn-client@my-vpn');
+    await connected(it);
+    expect(await seenDuring({ machine: it }, async () => undefined)).toMatchObject({
+      clear: [],
+      lan: 0,
+    });
+  });
+
+  test('connected, a reinstallation, an upgrade and a downgrade let nothing out and change no rule', async (context) => {
+    const it = on(context);
+    const next = built().variant('0.9.0', 'preinst', ':');
+    await unseen(it, `${APT} --reinstall install ${built().deb}`);
+    await unseen(it, `${APT} install ${next}`);
+    expect(await must(it, 'dpkg -s ovpn-killswitch')).toContain('Version: 0.9.0');
+    await unseen(it, `${APT} --allow-downgrades install ${built().deb}`);
+    await must(it, 'systemctl restart openvpn-client@my-vpn');
+    await connected(it);
+  });
+
+  test('connected, an upgrade that is aborted, or finds no space, lets nothing out and leaves what was there', async (context) => {
+    const it = on(context);
+    const broken = built().variant('0.9.1', 'preinst', 'exit 1');
+    const next = built().variant('0.9.2', 'preinst', ':');
+    await unseen(it, `${APT} install ${broken}`, true);
+    await must(
+      it,
+      `rm ${LIBRARY}/hooks-*.cache
+       cp -a ${LIBRARY} /run/kept
+       mount -t tmpfs -o mode=755,size=$(($(du -sk ${LIBRARY} | cut -f1) + 64))k full ${LIBRARY}
+       cp -a /run/kept/. ${LIBRARY}/`,
+    );
+    const said = await unseen(it, `${APT} install ${next}`, true);
+    expect(said).toContain('No space left on device');
+    await must(it, `umount ${LIBRARY}; rm -r /run/kept; dpkg --configure -a`);
+    await must(it, `${APT} --reinstall --allow-downgrades install ${built().deb}`);
+    await must(it, 'systemctl restart openvpn-client@my-vpn');
+    await connected(it);
+  });
+
+  test.for(newer)(
+    'connected, Node %s comes as an upgrade: hooks go on, compiled anew',
+    async (major, context) => {
+      const it = on(context);
+      const program = execFileSync(`${CI}/node`, [major], { encoding: 'utf8' }).trim();
+      const version = execFileSync(program, ['--version'], { encoding: 'utf8' }).trim().slice(1);
+      await unseen(it, `${APT} install ${built().nodejs(version, program)}`);
+      expect(await must(it, 'node --version')).toBe(`v${version}\n`);
+      expect(await must(it, `cat ${LIBRARY}/hooks/up`)).toContain(`"v${version}"`);
+      await must(it, 'systemctl restart openvpn-client@my-vpn');
+      await connected(it);
+    },
+  );
+
+  test('boots locked, and connects again', async (context) => {
+    const it = on(context);
+    const seen = await seenAtBoot({ machine: it }, it.reboot);
+    expect(seen).toMatchObject({ clear: [], lan: 0 });
+    expect(await it.failedUnits()).toEqual([]);
+    await connected(it);
+  });
+
+  test('removed while it is connected, the machine stays locked, now and after a boot', async (context) => {
+    const it = on(context);
+    expect(await unseen(it, `${APT} remove ovpn-killswitch`)).toContain('stays LOCKED');
+    // On the way down OpenVPN may still say goodbye.
+    expect(await seenAtBoot({ machine: it }, it.reboot)).toMatchObject({ clear: [], lan: 0 });
+    expect(await rules(it)).toContain('hook postrouting priority 200; policy drop;');
+  });
+
+  test('installed again it knows its state; purged after unlock it leaves nothing', async (context) => {
+    const it = on(context);
+    await unseen(it, `${APT} install ${built().deb}`);
+    expect(await statusOf(it)).toMatchObject({ state: 'blocked' });
+    await must(it, 'systemctl disable --now openvpn-client@my-vpn');
+    for (const line of [`detach ${PROFILE}`, 'boot disable', 'unlock'])
+      await must(it, `${COMMAND} ${line}`);
+    await heard({ machine: it });
+    await must(it, `${APT} purge ovpn-killswitch`);
+    expect(differences(before, await traces(it))).toEqual([]);
+  });
+});
