@@ -1,8 +1,8 @@
 import { describe } from 'vitest';
+import { coveringPolicies } from '../support/covering-policies.ts';
 import { debianRoot, OPENVPNS } from '../support/debian-root.ts';
 import { KINDS } from '../support/kinds.ts';
 import { describeLoads } from '../support/loads.ts';
-import { POLICY_NAMES } from '../support/policies.ts';
 
 // nft 0.9.8, 1.0.6 and 1.1.3; iptables 1.8.7, 1.8.9 and 1.8.11, each over nf_tables and legacy.
 describe.each(OPENVPNS)(
@@ -11,7 +11,7 @@ describe.each(OPENVPNS)(
     describe.each(KINDS)('%s', (kind) => {
       const old = version === '2.5' && kind === 'nftables';
       describeLoads(kind, {
-        policies: POLICY_NAMES,
+        policies: coveringPolicies(kind),
         plan: debianRoot(version),
         ...(old && {
           noShortWay:
