@@ -10,9 +10,7 @@ import { compile } from '../ruleset/compile.ts';
 import { failsInNamespace } from './namespace-trial.ts';
 
 /** Documentation addresses (RFC 5737): the trial loads them where no packet is sent. */
-const ENDPOINTS = ['192.0.2.1:1194/udp', '[2001:db8::1]:1194/udp'].flatMap(
-  (text) => parseEndpoint(text) ?? [],
-);
+const SERVERS = ['192.0.2.1:1194/udp', '[2001:db8::1]:1194/udp'];
 
 /**
  * Says why iptables cannot hold our rules here; undefined when it can, or when this process may not
@@ -31,7 +29,10 @@ export function iptablesFails(
     if (why !== undefined)
       return `${command.program} cannot read the rules that are here (${firstPrintableLine(why)})`;
   }
-  const base = baseOf(defaultSettings(), { endpoints: ENDPOINTS, uids: [0] });
+  const base = baseOf(defaultSettings(), {
+    endpoints: SERVERS.flatMap((text) => parseEndpoint(text) ?? []),
+    uids: [0],
+  });
   const { commit } = backend.replace(compile(decide(base, [])), {
     image: [],
     policies: [],
