@@ -1,5 +1,5 @@
+import { multisetDifference } from '../ruleset/multiset-difference.ts';
 import { RULE_IDS, type RuleId } from '../ruleset/ruleset.ts';
-import { without } from '../ruleset/without.ts';
 
 /**
  * One rule as the kernel lists it, in one spelling. `id` is undefined for other programs' rules.
@@ -57,9 +57,9 @@ function chainDifferences(expected: ImageChain, found: ImageChain): readonly Dif
       id: undefined,
       what: `its policy is ${found.policy ?? 'missing'} and should be ${expected.policy ?? 'none'}`,
     });
-  for (const rule of without(expected.rules, found.rules, textOf))
+  for (const rule of multisetDifference(expected.rules, found.rules, textOf))
     differences.push({ family, chain, id: rule.id, what: `missing: ${rule.text}` });
-  for (const rule of without(found.rules, expected.rules, textOf))
+  for (const rule of multisetDifference(found.rules, expected.rules, textOf))
     differences.push({ family, chain, id: rule.id, what: `not ours: ${rule.text}` });
   const moved = expected.rules.findIndex((rule, index) => rule.text !== found.rules[index]?.text);
   if (differences.length === 0 && expected.ordered && moved >= 0)

@@ -4,6 +4,7 @@ import type { Interfaces } from '../net/interface-pattern.ts';
 import type { PortRange } from '../net/port.ts';
 import { type Addition, additions } from '../ruleset/additions.ts';
 import { isEmpty } from '../ruleset/amendment.ts';
+import { multisetDifference } from '../ruleset/multiset-difference.ts';
 import {
   type ChainName,
   HOOKS,
@@ -15,8 +16,7 @@ import {
   type Ruleset,
   SHARED_CHAINS,
 } from '../ruleset/ruleset.ts';
-import { splitRefusal } from '../ruleset/split-refusal.ts';
-import { without } from '../ruleset/without.ts';
+import { splitReject } from '../ruleset/split-reject.ts';
 import type { Backend, ChainPolicy, Survey, Transaction } from './backend.ts';
 import { differencesOf, type Image } from './image.ts';
 import { comparable, imageName, readIptablesSave, surveyed } from './iptables-survey.ts';
@@ -198,7 +198,7 @@ function verdictLines({ id, match, verdict }: Rule, family: Family): readonly st
     case 'drop':
       return all('DROP');
     case 'reject': {
-      const { tcp, others } = splitRefusal(match);
+      const { tcp, others } = splitReject(match);
       const refused = (parts: readonly Match[], how: string) =>
         parts.flatMap((part) =>
           matchLines(part, family).map((line) =>
@@ -516,7 +516,11 @@ export function iptables(
       if (!isEmpty(change)) {
         const asked = readQuestions(fingerprint);
         return fingerprintText(families, tables, (table, family) => [
-          ...without(asked(table, family), questions(table, change.removed, family), asItIs),
+          ...multisetDifference(
+            asked(table, family),
+            questions(table, change.removed, family),
+            asItIs,
+          ),
           ...questions(table, change.added, family),
         ]);
       }

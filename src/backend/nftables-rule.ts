@@ -2,7 +2,7 @@ import type { Family } from '../net/address.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { PortRange } from '../net/port.ts';
 import type { ChainName, Match, Rule } from '../ruleset/ruleset.ts';
-import { splitRefusal } from '../ruleset/split-refusal.ts';
+import { splitReject } from '../ruleset/split-reject.ts';
 
 /** Returns one value as it is, several as an anonymous set in a stable order. */
 function anyOf(values: readonly string[]): string {
@@ -167,7 +167,7 @@ export function ruleTexts({ id, match, verdict }: Rule, named = false): readonly
   }
   if (typeof verdict !== 'string') return [line('counter', `jump ${verdict.jump}`)];
   if (verdict !== 'reject') return [line('counter', verdict)];
-  const { tcp, others } = splitRefusal(match);
+  const { tcp, others } = splitReject(match);
   const refused = (part: Match, how: string) =>
     [...matchText(part), 'counter', `reject with ${how}`, `comment "${id}"`].join(' ');
   return [

@@ -1,9 +1,9 @@
 import { KillswitchError } from '../errors.ts';
 import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
+import { readBootMachine } from './boot-facts.ts';
 import { BOOT_PROBLEM, BOOT_SCRIPT } from './boot-script.ts';
 import type { BootPlan, BootStrategy } from './boot-strategy.ts';
-import { readBootMachine } from './boot-world.ts';
 import { enabledStrategy } from './enabled-strategy.ts';
 import { planBoot } from './plan-boot.ts';
 import { parseSysctls, SYSCTL_FILE } from './sysctl.ts';

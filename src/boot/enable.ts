@@ -11,6 +11,7 @@ import {
   readLockRecord,
   writePlainRecord,
 } from '../record/lock-record.ts';
+import { readBootFacts, readBootMachine } from './boot-facts.ts';
 import { BOOT_PROBLEM, BOOT_SCRIPT } from './boot-script.ts';
 import {
   type BootFile,
@@ -19,8 +20,7 @@ import {
   STRATEGY_NAMES,
   type StrategyName,
 } from './boot-strategy.ts';
-import { readBootMachine, readBootWorld } from './boot-world.ts';
-import { type BootChoice, chooseBoot } from './choose.ts';
+import { type BootChoice, chooseBoot } from './choose-boot.ts';
 import { enabledStrategy } from './enabled-strategy.ts';
 import {
   BOOT_FOLDER,
@@ -31,9 +31,9 @@ import {
 import { followNftables } from './follow-nftables.ts';
 import { PLUGIN_FILE } from './netfilter-persistent.ts';
 import { planBoot } from './plan-boot.ts';
+import { recoverStrategies, runScript } from './recover-script.ts';
 import { withoutRules } from './saved-rules.ts';
 import { keepValues, keptText, SYSCTL_FILE, type Sysctl, sysctlsOf, sysctlText } from './sysctl.ts';
-import { runScript, takeAway } from './take-away.ts';
 
 /**
  * Keeps a shared file as its owner last left it, without lines of this product's that a save
@@ -93,7 +93,7 @@ interface Chosen {
  */
 function takeBack(host: Host, { name, plan }: Chosen, before: StrategyName | undefined): void {
   const others = othersThan(plan, name);
-  takeAway(
+  recoverStrategies(
     host,
     STRATEGY_NAMES.filter((each) => each !== 'plain' && each !== before && !others.includes(each)),
   );
@@ -149,14 +149,14 @@ export function enableBoot(
 ): BootChoice & { readonly plan: BootPlan } {
   if (!host.exists(BOOT_SCRIPT))
     throw new KillswitchError('FILES', `${BOOT_SCRIPT} is missing`, 'Install first: see README.md');
-  const choice = chooseBoot(readBootWorld(host), wanted);
+  const choice = chooseBoot(readBootFacts(host), wanted);
   const machine = readBootMachine(host);
   const plan = planBoot(choice.strategy, machine);
   // Without the plain record, the script would take an open machine for one whose record is lost,
   // and shut it.
   if (!hasPlainRecord(host)) writePlainRecord(host, machine.locked);
   carryOutWhole(host, { name: choice.strategy.name, plan });
-  takeAway(host, othersThan(plan, choice.strategy.name));
+  recoverStrategies(host, othersThan(plan, choice.strategy.name));
   followNftables(host);
   return { ...choice, plan };
 }
@@ -167,7 +167,7 @@ export function enableSysctls(host: Host, settings: Settings): readonly Sysctl[]
   const cards = [...devices(host)].filter((device) => !live.has(device)).sort();
   const sysctls = sysctlsOf(settings, cards).filter(({ key }) => host.exists(`/proc/sys/${key}`));
   // First restore kernel settings of an earlier run that no longer fit.
-  takeAway(host, ['sysctl']);
+  recoverStrategies(host, ['sysctl']);
   const kept = keepValues(sysctls, host.read(SYSCTL_BEFORE) ?? '', (key) =>
     host.read(`/proc/sys/${key}`)?.trim(),
   );
@@ -185,7 +185,11 @@ export function disableBoot(host: Host): BootStrategy | undefined {
   const strategy = enabledStrategy(host);
   // Call before the lasting drop-in goes: a locked machine must always have one.
   followNftables(host);
-  takeAway(host, [...STRATEGY_NAMES.filter((name) => name !== 'plain'), 'nftables', 'sysctl']);
+  recoverStrategies(host, [
+    ...STRATEGY_NAMES.filter((name) => name !== 'plain'),
+    'nftables',
+    'sysctl',
+  ]);
   host.remove(BOOT_FOLDER);
   return strategy;
 }
@@ -199,7 +203,7 @@ export function followBoot(host: Host): void {
   const strategy = enabledStrategy(host);
   if (strategy?.name === 'sysconfig') {
     if (bootsLocked(readLockRecord(host))) carryOut(host, strategy.plan(readBootMachine(host)));
-    else takeAway(host, ['sysconfig']);
+    else recoverStrategies(host, ['sysconfig']);
   }
   if (host.exists(BOOT_PROBLEM)) runScript(host, BOOT_SCRIPT, ['--reopen']);
 }

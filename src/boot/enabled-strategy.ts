@@ -1,6 +1,6 @@
 import type { Files } from '../host/files.ts';
 import type { BootStrategy } from './boot-strategy.ts';
-import { strategyOf } from './choose.ts';
+import { strategyOf } from './choose-boot.ts';
 import { enabledStrategyName } from './enabled-strategy-name.ts';
 
 /** Returns the enabled strategy; undefined when none is. */

@@ -7,7 +7,7 @@ import { BOOT_SCRIPT } from './boot-script.ts';
 import { DAEMON_RELOAD } from './drop-in.ts';
 import { enabledStrategyName } from './enabled-strategy-name.ts';
 import { besideNftables, NFTABLES_DROP_IN, NFTABLES_DROP_IN_NOW } from './nftables-service.ts';
-import { takeAway } from './take-away.ts';
+import { recoverStrategies } from './recover-script.ts';
 
 /**
  * How long systemd may take to reload its units when a caller waits: OpenVPN for a hook, `watch`
@@ -78,7 +78,7 @@ function follow(host: Host, { path, name, isWanted }: Place, milliseconds: numbe
   // once this machine is unlocked.
   if (beside === 'unknown') return;
   if (beside === 'none') {
-    if (there !== undefined) takeAway(host, [name], milliseconds);
+    if (there !== undefined) recoverStrategies(host, [name], milliseconds);
   } else if (there !== beside.text) tell(host, path, beside.text, milliseconds);
 }
 

@@ -2,13 +2,13 @@ import { EXIT, KillswitchError } from '../errors.ts';
 import { ownProgram, runningInterpreter } from '../host/program-files.ts';
 import { offloadText } from '../tunnel/tunnel.ts';
 import { CHECKS } from '../view/doctor/checks.ts';
-import { type DoctorWorld, readDoctorWorld } from '../view/doctor/world.ts';
+import { type DoctorFacts, readDoctorFacts } from '../view/doctor/facts.ts';
 import type { PictureLine } from '../view/picture.ts';
 import type { CliCommand, Flags } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { drawn } from './screen.ts';
 
-function offloadLines(report: DoctorWorld['report']): readonly string[] {
+function offloadLines(report: DoctorFacts['report']): readonly string[] {
   if (report instanceof KillswitchError) return [];
   return report.intended.live.flatMap(({ tunnel }) =>
     tunnel.offloaded === true ? [offloadText(tunnel)] : [],
@@ -36,8 +36,8 @@ export const doctor: CliCommand = {
   needsRoot: true,
   run: ({ host, args, print, printExactly, draw, screen }) => {
     const { values } = parseArguments(doctor, args, FLAGS);
-    const world = readDoctorWorld(host, [runningInterpreter(), ownProgram()]);
-    const found = CHECKS.map(({ title, find }) => ({ title, findings: find(world) }));
+    const facts = readDoctorFacts(host, [runningInterpreter(), ownProgram()]);
+    const found = CHECKS.map(({ title, find }) => ({ title, findings: find(facts) }));
     const all = found.flatMap(({ title, findings }) =>
       findings.map((finding) => ({ check: title, ...finding })),
     );
@@ -58,7 +58,7 @@ export const doctor: CliCommand = {
       ]);
     });
     for (const line of lines.flatMap((each) => drawn(each, screen))) draw(line);
-    for (const line of offloadLines(world.report)) print(line);
+    for (const line of offloadLines(facts.report)) print(line);
     print(
       all.length === 0
         ? 'Nothing to fix.'

@@ -3,10 +3,10 @@ import { setImmediate } from 'node:timers/promises';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { ownFolder } from '../host/program-files.ts';
-import { tellProcess } from '../host/tell-process.ts';
+import { sendSignal } from '../host/send-signal.ts';
 import { type Daemon, startOf } from '../machine/daemon.ts';
 import { devices } from '../machine/tunnel-device.ts';
-import { closing } from '../proof/closing.ts';
+import { closeOnExit } from '../proof/close-on-exit.ts';
 import { openCounters } from '../proof/here-counters.ts';
 import { HERE_CLASSES, HERE_PINGS, HERE_PROBES, type HereOrders } from '../proof/here-probes.ts';
 import { NOBODY } from '../proof/probes.ts';
@@ -163,7 +163,7 @@ async function sendThroughReconnect(
 ): Promise<void> {
   progress('sending while OpenVPN reconnects');
   const start = host.now();
-  for (const { daemon } of told) if (runs(host, daemon)) tellProcess(daemon.pid, 'SIGUSR1');
+  for (const { daemon } of told) if (runs(host, daemon)) sendSignal(daemon.pid, 'SIGUSR1');
   for (;;) {
     await send();
     const seconds = host.now() - start;
@@ -238,7 +238,7 @@ export async function proveHere(context: Context, reconnect: boolean): Promise<b
   const told = reconnect ? whomToTell(host) : [];
   const sources = host.ownAddresses(uplinks);
   const counters = await openCounters(host, uplinks);
-  const [tries, left] = await closing(
+  const [tries, left] = await closeOnExit(
     () => counters.close(),
     async () => {
       print(`Sending over ${uplinks.join(', ')} …`);

@@ -2,16 +2,16 @@ import { KillswitchError } from '../errors.ts';
 import { ownFolder } from '../host/program-files.ts';
 import { printable } from '../net/printable.ts';
 import type { BackendName } from '../policy/settings.ts';
-import { proofObstacle, provableBackends } from '../proof/obstacle.ts';
+import { missingRequirements, provableBackends } from '../proof/missing-requirements.ts';
 import {
   clearOf,
   doubtsOf,
   leaksOf,
   type Played,
-  playTogether,
+  playStories,
   triedOf,
   vpnOf,
-} from '../proof/played.ts';
+} from '../proof/play-stories.ts';
 import { ACTS, type Chapter, THINGS } from '../proof/story.ts';
 import { number } from '../proof/timeline.ts';
 import { withWorlds } from '../proof/worlds.ts';
@@ -76,7 +76,7 @@ export function conclusion(
  */
 export async function proveInNamespaces(context: Context): Promise<boolean> {
   const { print, draw, progress, screen } = context;
-  const why = proofObstacle();
+  const why = missingRequirements();
   if (why !== undefined)
     throw new KillswitchError(
       'NO_PROOF',
@@ -99,7 +99,7 @@ export async function proveInNamespaces(context: Context): Promise<boolean> {
   let rows = 0;
   try {
     const played = await withWorlds((onWorld) =>
-      playTogether(
+      playStories(
         backends.map((each) => ({
           dist: ownFolder(),
           acts: ACTS,

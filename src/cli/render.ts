@@ -1,10 +1,10 @@
-import { choose } from '../backend/choose.ts';
+import { chooseBackend } from '../backend/choose-backend.ts';
 import { iptables } from '../backend/iptables.ts';
 import { nftables } from '../backend/nftables.ts';
 import { EXIT } from '../errors.ts';
 import { PATHS } from '../host/paths.ts';
+import { readBackendFacts } from '../machine/backend-facts.ts';
 import { loadSettings } from '../machine/load-settings.ts';
-import { readWorld } from '../machine/world.ts';
 import { FAMILIES } from '../net/address.ts';
 import { decide, tunnelsOf } from '../policy/policy.ts';
 import { gatherKnown } from '../record/gather-known.ts';
@@ -46,7 +46,7 @@ export const render: CliCommand = {
     const families = host.exists(PATHS.ipv6) ? FAMILIES : (['ipv4'] as const);
     const backend =
       named === undefined
-        ? choose(readWorld(host, settings.backend, 'anew')).backend
+        ? chooseBackend(readBackendFacts(host, settings.backend, 'anew')).backend
         : named === 'nftables'
           ? nftables
           : iptables(families);

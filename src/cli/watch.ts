@@ -1,6 +1,6 @@
-import { readBootWorld } from '../boot/boot-world.ts';
+import { readBootFacts } from '../boot/boot-facts.ts';
 import { carryOut } from '../boot/enable.ts';
-import { takeAway } from '../boot/take-away.ts';
+import { recoverStrategies } from '../boot/recover-script.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import { linuxHost } from '../host/linux.ts';
 import { listen } from '../host/listen.ts';
@@ -20,7 +20,7 @@ function enable({ host, print }: Context): void {
       `${PATHS.command} is missing`,
       'Install first: see README.md',
     );
-  const { init } = readBootWorld(host);
+  const { init } = readBootFacts(host);
   if (init === undefined)
     throw new KillswitchError(
       'NO_BOOT',
@@ -75,7 +75,7 @@ export const watch: CliCommand = {
         return EXIT.ok;
       case 'disable': {
         const { enabled } = readWatch(host);
-        takeAway(host, ['watch']);
+        recoverStrategies(host, ['watch']);
         print(
           enabled
             ? 'Nobody puts the rules back any more. They stay as they are.'

@@ -5,16 +5,21 @@ import type { Settings } from '../policy/settings.ts';
 import { type LiveTunnel, readLiveTunnels, staleTunnels } from '../record/live-tunnels.ts';
 import { readLockRecord } from '../record/lock-record.ts';
 import { settingsInForce } from '../record/settings-in-force.ts';
-import { type Choice, choose, STRATEGIES, type StrategyName } from './choose.ts';
+import {
+  chooseStrategies,
+  STRATEGIES,
+  type StrategyChoice,
+  type StrategyName,
+} from './choose-strategies.ts';
 import { type Demand, demandsOf } from './demand.ts';
 import { readBefore } from './resolv-conf-before.ts';
 import { giveBack } from './resolv-conf-file.ts';
-import { readWorld, strategiesInUse } from './world.ts';
+import { readResolverFacts, strategiesInUse } from './resolver-facts.ts';
 
 /** The result of following the resolvers. */
 export type FollowedResolvers =
   | { readonly kind: 'unchanged' | 'given-back' }
-  | { readonly kind: 'set'; readonly choice: Choice; readonly demands: readonly Demand[] };
+  | { readonly kind: 'set'; readonly choice: StrategyChoice; readonly demands: readonly Demand[] };
 
 /**
  * The resolvers that the system should have now, and the strategies that hold any set by this
@@ -99,7 +104,7 @@ function bring(host: Host, asks: boolean): FollowedResolvers {
     return { kind: differences.length > 0 ? 'given-back' : 'unchanged' };
   }
   if (inUse.length === 0) giveBack(host);
-  const choice = choose(readWorld(host, setting));
+  const choice = chooseStrategies(readResolverFacts(host, setting));
   const others = inUse.filter((name) => !choice.names.includes(name));
   if (differences.length === 0 && others.length === 0) return { kind: 'unchanged' };
   for (const name of others) STRATEGIES[name].restore(host);

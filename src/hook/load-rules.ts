@@ -3,7 +3,7 @@ import { describeResolvers } from '../dns/describe-resolvers.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { installedBackends } from '../machine/world.ts';
+import { installedBackends } from '../machine/backend-facts.ts';
 import { describe, describeTunnels } from '../policy/policy.ts';
 import type { LiveTunnel } from '../record/live-tunnels.ts';
 import { readLockRecord } from '../record/lock-record.ts';

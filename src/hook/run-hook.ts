@@ -1,4 +1,4 @@
-import { strategiesInUse } from '../dns/world.ts';
+import { strategiesInUse } from '../dns/resolver-facts.ts';
 import { EXIT, KillswitchError, orElse } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { linuxHost } from '../host/linux.ts';

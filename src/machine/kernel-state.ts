@@ -7,8 +7,8 @@ import type { Host } from '../host/host.ts';
 import type { Processes } from '../host/processes.ts';
 import { FAMILIES } from '../net/address.ts';
 import { firstPrintableLine, printable } from '../net/printable.ts';
+import { hasLegacyTables } from './backend-facts.ts';
 import { field, type Json, parseJson } from './json.ts';
-import { hasLegacyTables } from './world.ts';
 
 /**
  * The kernel's rules as far as they concern this product, whichever tool loaded them and whatever

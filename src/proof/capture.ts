@@ -5,7 +5,7 @@ import { pcapReader } from './pcap.ts';
 import type { Transport } from './probes.ts';
 import { type Service, startService } from './service.ts';
 import { type Sorted, sortPacket } from './sort-packet.ts';
-import { until } from './until.ts';
+import { waitUntil } from './wait-until.ts';
 
 /** The packets that left the client in one stretch of time. */
 export interface Tally {
@@ -125,7 +125,7 @@ export function startCapture(sandbox: Sandbox): Capture & { readonly service: Se
     tally: async () => {
       const number = ++syncs;
       const pattern = Buffer.from(`SYNC${String(number).padStart(8, '0')}end.`).toString('hex');
-      await until('the capture to catch up', async () => {
+      await waitUntil('the capture to catch up', async () => {
         if (failure !== undefined) throw failure;
         if (synced < number)
           await sandbox.ask(['ping', '-n', '-q', '-c1', '-W0.02', '-p', pattern, LAN.client4], {

@@ -3,7 +3,7 @@ import { type ProberRun, proberRun, reportReader } from './prober-run.ts';
 import type { ProberOrders } from './probes.ts';
 import { startService } from './service.ts';
 import type { Visited, VisitorOrders } from './services.ts';
-import { until } from './until.ts';
+import { waitUntil } from './wait-until.ts';
 
 /** The built programs in a machine. Every user may run and read them. */
 export interface Programs {
@@ -66,7 +66,7 @@ export async function startProberIn(
     proofProgram(programs, 'prober', orders satisfies ProberOrders, { uid }),
     { onOutput },
   );
-  await until(
+  await waitUntil(
     () => `the prober: ${service.said()}`,
     () => report() !== undefined,
   );

@@ -1,15 +1,15 @@
 import { ownFolder } from '../host/program-files.ts';
-import { proofObstacle } from './obstacle.ts';
+import { missingRequirements } from './missing-requirements.ts';
 import {
   clearOf,
   doubtsOf,
   leaksOf,
   lossesOf,
   type Played,
-  playTogether,
+  playStories,
   triedOf,
   vpnOf,
-} from './played.ts';
+} from './play-stories.ts';
 import { DEMO_ACTS } from './story.ts';
 import { heading, ink, number, row, type Style, wrap } from './timeline.ts';
 import { withWorlds } from './worlds.ts';
@@ -72,7 +72,7 @@ function conclude(without: Played, guarded: Played, style: Style): number {
 
 async function main(): Promise<number> {
   const style: Style = { colour: process.stdout.isTTY === true && !process.env['NO_COLOR'] };
-  const why = proofObstacle();
+  const why = missingRequirements();
   if (why !== undefined) {
     process.stderr.write(`demo: ${why}\n`);
     return 1;
@@ -83,7 +83,7 @@ async function main(): Promise<number> {
   try {
     const [without, guarded] = await withWorlds((onWorld) => {
       const story = { dist: ownFolder(), acts: DEMO_ACTS, onWorld };
-      return playTogether(
+      return playStories(
         [
           { ...story, settings: undefined },
           { ...story, settings: '' },

@@ -1,6 +1,6 @@
 import type { ProberReport } from './probes.ts';
 import type { Service } from './service.ts';
-import { until } from './until.ts';
+import { waitUntil } from './wait-until.ts';
 
 /** A prober at work. */
 export interface ProberRun {
@@ -49,7 +49,7 @@ export function proberRun(service: Service, latest: () => ProberReport | undefin
     tried,
     more: async (count) => {
       const least = tried() + count;
-      await until(`${count} more probes`, () => {
+      await waitUntil(`${count} more probes`, () => {
         if (!service.running()) throw new Error(`the prober ended: ${service.said()}`);
         return tried() >= least;
       });

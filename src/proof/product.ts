@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { PATHS } from '../host/paths.ts';
 import type { Ran, Sandbox } from '../host/sandbox.ts';
 import { NODE } from './addresses.ts';
-import { patiently } from './until.ts';
+import { patiently } from './wait-until.ts';
 
 /**
  * Folders of the product and of OpenVPN. The sandbox covers them, so that it never shows those of a

@@ -1,6 +1,6 @@
 import type { Sandbox } from '../host/sandbox.ts';
 import { FOLDER } from './addresses.ts';
-import { until } from './until.ts';
+import { waitUntil } from './wait-until.ts';
 
 export type Signal = 'TERM' | 'KILL' | 'HUP' | 'USR1' | 'STOP' | 'CONT';
 
@@ -64,7 +64,7 @@ export function startService(
     said: () => text,
     times,
     says: async (phrase, count = 1, milliseconds = 40_000) => {
-      await until(
+      await waitUntil(
         () => `${name} to say "${phrase}"; it said last:\n${lastWords()}`,
         () => {
           if (times(phrase) >= count) return true;
@@ -79,7 +79,7 @@ export function startService(
     signal,
     end: async (which = 'TERM') => {
       signal(which);
-      await until(`the end of ${name}`, () => !running);
+      await waitUntil(`the end of ${name}`, () => !running);
     },
   };
 }

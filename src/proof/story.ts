@@ -5,7 +5,7 @@ import type { ProberRun } from './prober-run.ts';
 import { installProduct, type Product } from './product.ts';
 import type { Service } from './service.ts';
 import { WEB_VISITS } from './services.ts';
-import { until } from './until.ts';
+import { waitUntil } from './wait-until.ts';
 import { openWorld, type World } from './world.ts';
 
 /** The result of one chapter. */
@@ -195,7 +195,7 @@ export interface StoryEnd {
 async function everyProbeIsSeen({ capture, probes }: World): Promise<void> {
   const missing = () =>
     probes.map(({ name }) => name).filter((name) => !((capture.soFar().byName[name] ?? 0) > 0));
-  await until(
+  await waitUntil(
     () => `the capture to see what leaves while nothing is locked: ${missing().join(', ')}`,
     () => missing().length === 0,
   );

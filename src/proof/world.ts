@@ -29,7 +29,7 @@ import {
   type Visit,
   type Visited,
 } from './services.ts';
-import { patiently, until } from './until.ts';
+import { patiently, waitUntil } from './wait-until.ts';
 
 export interface WorldOptions {
   /** The folder of the built programs. */
@@ -157,12 +157,12 @@ async function build(sandbox: Sandbox, { dist, transport }: WorldOptions): Promi
     process.execPath,
   );
   const { service: router, ...capture } = startCapture(sandbox);
-  await until(
+  await waitUntil(
     'the router',
     async () => (await sandbox.ask(['test', '-s', `${FOLDER}/${ROUTER}.pid`])).status === 0,
   );
   // The router has its own namespace once the program that makes it has started the next one.
-  await until('the router to have its network', async () => {
+  await waitUntil('the router to have its network', async () => {
     if (!router.running()) throw new Error(`no router: ${router.said()}`);
     const { status } = await sandbox.ask([
       'sh',

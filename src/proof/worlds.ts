@@ -1,4 +1,4 @@
-import { closing } from './closing.ts';
+import { closeOnExit } from './close-on-exit.ts';
 import type { World } from './world.ts';
 
 /**
@@ -19,5 +19,5 @@ export function withWorlds<Result>(
     // One world may have been starting while another failed.
     if (closed) world.close();
   };
-  return closing(close, () => work(onWorld));
+  return closeOnExit(close, () => work(onWorld));
 }

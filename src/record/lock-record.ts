@@ -7,7 +7,7 @@ import {
 } from '../backend/iptables-tables.ts';
 import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
-import { type Moment, moment, secondsUntil } from '../machine/moment.ts';
+import { type BootTime, bootTime, secondsUntil } from '../machine/boot-time.ts';
 import {
   fitting,
   flag,
@@ -63,7 +63,7 @@ interface RecordFacts {
 /** At `ends` the record reverts to its opposite: an unconfirmed lock, or an `unlock --for`. */
 interface Timed {
   readonly kind: 'timed';
-  readonly ends: Moment;
+  readonly ends: BootTime;
 }
 
 /**
@@ -72,7 +72,7 @@ interface Timed {
  */
 interface Trial {
   readonly kind: 'trial';
-  readonly ends: Moment;
+  readonly ends: BootTime;
 }
 
 /** Hooks leave the kernel alone. */
@@ -129,8 +129,8 @@ const RECORD = made(
     before: listOfFitting(object({ ...CHAIN, policy: oneOf('ACCEPT', 'DROP') })),
     // The script `recover` leaves these out.
     made: optional(listOfFitting(MADE)),
-    until: optional(moment),
-    trial: optional(moment),
+    until: optional(bootTime),
+    trial: optional(bootTime),
     // A damaged portal counts as none, and the lock around it holds.
     portal: fitting(openedPortal),
   }),

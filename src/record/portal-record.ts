@@ -1,5 +1,5 @@
+import { type BootTime, bootTime } from '../machine/boot-time.ts';
 import type { Json } from '../machine/json.ts';
-import { type Moment, moment } from '../machine/moment.ts';
 import { list, made, object, type Schema, text, whole } from '../machine/schema.ts';
 import { parseAddress } from '../net/address.ts';
 import { parseInterfaceName } from '../net/interface-name.ts';
@@ -9,7 +9,7 @@ import type { Portal } from '../policy/portal.ts';
 /** An opened portal, and its expiry. */
 export interface OpenedPortal {
   readonly portal: Portal;
-  readonly ends: Moment;
+  readonly ends: BootTime;
 }
 
 export function openedPortalJson({ portal, ends }: OpenedPortal): Json {
@@ -35,7 +35,7 @@ export const openedPortal: Schema<OpenedPortal> = made(
     askers: list(uid),
     from: whole(0),
     until: whole(0),
-    ends: moment,
+    ends: bootTime,
   }),
   ({ ends, ...portal }) => ({ portal, ends }),
 );

@@ -1,6 +1,6 @@
+import { multisetDifference } from './multiset-difference.ts';
 import type { Chain, Rule, Ruleset } from './ruleset.ts';
 import { isFixed } from './ruleset.ts';
-import { without } from './without.ts';
 
 /** Rules to append to a chain. `created`: the chain is new. */
 export interface Addition extends Chain {
@@ -25,8 +25,8 @@ export function additions(from: Ruleset, to: Ruleset): readonly Addition[] | und
     }
     if (before === chain) continue;
     // Two tunnels to one endpoint add the same rule twice.
-    const fresh = without(chain.rules, before.rules, text);
-    if (without(before.rules, chain.rules, text).length > 0) return undefined;
+    const fresh = multisetDifference(chain.rules, before.rules, text);
+    if (multisetDifference(before.rules, chain.rules, text).length > 0) return undefined;
     if (fresh.length > 0 && isFixed(chain.name)) return undefined;
     if (fresh.length > 0) added.push({ name: chain.name, rules: fresh, created: false });
   }

@@ -1,6 +1,6 @@
 import type { Addition } from './additions.ts';
+import { multisetDifference } from './multiset-difference.ts';
 import { type Chain, isOrdered, type Rule, type Ruleset } from './ruleset.ts';
-import { without } from './without.ts';
 
 /**
  * A change to chains whose order does not matter, and whole chains that come or go. In `removed`,
@@ -28,7 +28,7 @@ function chainsWithout(ruleset: Ruleset, other: Ruleset): readonly Addition[] {
 /** Returns the rules that each chain has beyond its namesake. */
 function rulesWithout(pairs: readonly (readonly [Chain, Chain])[]): readonly Addition[] {
   return pairs.flatMap(([{ name, rules }, other]) => {
-    const fresh = without(rules, other.rules, text);
+    const fresh = multisetDifference(rules, other.rules, text);
     return fresh.length === 0 ? [] : [{ name, rules: fresh, created: false }];
   });
 }

@@ -26,7 +26,7 @@ export type Change = { readonly came: LiveTunnel } | { readonly went: LiveTunnel
  * The hooks' short way: adds or removes one live tunnel's rules on top of the last transaction. It
  * takes no lock, and neither reads nor compares every rule. The run that commits also checks that
  * the rules are still the last transaction's. Returns undefined on anything unexpected; then
- * `convergeAlone` corrects the rules. `base` may lack the profiles' endpoints: no tunnel changes
+ * `convergeHoldingLock` corrects the rules. `base` may lack the profiles' endpoints: no tunnel changes
  * them.
  */
 export function amendRules(

@@ -6,8 +6,8 @@ import type { Command, Output } from '../host/command.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import type { Processes } from '../host/processes.ts';
+import { hasLegacyTables } from '../machine/backend-facts.ts';
 import { fullName, listChains } from '../machine/kernel-state.ts';
-import { hasLegacyTables } from '../machine/world.ts';
 import { printable } from '../net/printable.ts';
 import type { Ruleset } from '../ruleset/ruleset.ts';
 

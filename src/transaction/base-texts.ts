@@ -1,8 +1,8 @@
 import type { Backend } from '../backend/backend.ts';
-import { choose } from '../backend/choose.ts';
+import { chooseBackend } from '../backend/choose-backend.ts';
 import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
-import { readWorld } from '../machine/world.ts';
+import { readBackendFacts } from '../machine/backend-facts.ts';
 import { type Base, baseOf, decide } from '../policy/policy.ts';
 import { keepBaseTexts } from '../record/base-texts.ts';
 import { gatherKnown } from '../record/gather-known.ts';
@@ -35,7 +35,7 @@ export function renewBaseTexts(host: Host): void {
     const record = readLockRecord(host);
     if (record?.locked !== true) return;
     const settings = settingsInForce(host, record);
-    const { backend } = choose(readWorld(host, settings.backend, record));
+    const { backend } = chooseBackend(readBackendFacts(host, settings.backend, record));
     const known = savedKnown(host, record) ?? gatherKnown(host, settings, record);
     const base = baseOf(settings, known);
     keepBaseTexts(host, baseTexts(host, backend, base), keptFolder(record));

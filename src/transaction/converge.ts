@@ -77,7 +77,7 @@ function prune(host: Host, except: InterfaceName | undefined): void {
  * the kernel. `added` names a device whose rules may be added without a reload. `portal` is opened
  * unless a tunnel is live.
  */
-export function convergeAlone(
+export function convergeHoldingLock(
   host: Host,
   backend: Backend,
   base: Base,

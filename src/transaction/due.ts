@@ -1,7 +1,7 @@
 import { asKillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
-import { secondsUntil } from '../machine/moment.ts';
+import { secondsUntil } from '../machine/boot-time.ts';
 import { pinHosts } from '../record/hosts-file.ts';
 import {
   isTermOver,
@@ -14,10 +14,10 @@ import {
 } from '../record/lock-record.ts';
 import { savedKnown } from '../record/saved-known.ts';
 import { adoptTrial, endTrial, forgetTrial } from '../record/trial.ts';
-import { dueIn } from './due-in.ts';
 import { endOffloaded } from './end-offloaded.ts';
-import { followAlone } from './follow.ts';
-import { unlockAlone } from './lock.ts';
+import { followHoldingLock } from './follow.ts';
+import { unlockHoldingLock } from './lock.ts';
+import { scheduleDue } from './schedule-due.ts';
 
 /** The result of `due`. */
 export type Due = 'nothing' | 'waits' | 'locked' | 'unlocked' | 'went-back' | 'portal-closed';
@@ -34,7 +34,7 @@ const ADOPT_SECONDS = 60;
  */
 export function carryOutDue(host: Host): Due {
   try {
-    return host.exclusively(() => dueAlone(host));
+    return host.exclusively(() => dueHoldingLock(host));
   } catch (thrown) {
     const why = asKillswitchError(thrown).message;
     host.log({
@@ -47,25 +47,25 @@ export function carryOutDue(host: Host): Due {
   }
 }
 
-function dueAlone(host: Host): Due {
+function dueHoldingLock(host: Host): Due {
   const written = readWrittenRecord(host);
   if (written === undefined) return 'nothing';
   if (!isTermOver(host, written)) {
     if (written.portal === undefined || secondsUntil(host, written.portal.ends) > 0)
       return written.term === undefined && written.portal === undefined ? 'nothing' : 'waits';
-    followAlone(host, written);
+    followHoldingLock(host, written);
     return 'portal-closed';
   }
   if (written.term?.kind === 'trial') return goBack(host, written);
   if (written.locked) {
-    unlockAlone(host);
+    unlockHoldingLock(host);
     return 'unlocked';
   }
   // Uses the previous settings, endpoints and backend: no person is there to fix a mistake in the
   // file. Loads the rules before it writes the record, which a full disk refuses. Until that write
   // the next `due` starts over.
   const locked = opposite(written);
-  followAlone(host, locked);
+  followHoldingLock(host, locked);
   endOffloaded(host);
   writeLockRecord(host, { ...locked, since: host.now() });
   return 'locked';
@@ -78,7 +78,7 @@ function dueAlone(host: Host): Due {
 function goBack(host: Host, written: LockRecord): Due {
   const previous = lasting(written);
   endTrial(host);
-  followAlone(host, previous);
+  followHoldingLock(host, previous);
   pinHosts(host, savedKnown(host, previous)?.pins ?? []);
   writeLockRecord(host, lasting(readWrittenRecord(host) ?? written));
   forgetTrial(host);
@@ -96,10 +96,10 @@ export function confirmLock(host: Host): boolean {
       // between.
       const longer: LockRecord = {
         ...record,
-        term: { kind: 'trial', ends: dueIn(host, ADOPT_SECONDS) },
+        term: { kind: 'trial', ends: scheduleDue(host, ADOPT_SECONDS) },
       };
       writeLockRecord(host, longer);
-      followAlone(host, longer);
+      followHoldingLock(host, longer);
       adoptTrial(host);
     }
     const confirmed = lasting(readWrittenRecord(host) ?? record);

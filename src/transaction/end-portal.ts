@@ -1,7 +1,7 @@
 import type { Backend } from '../backend/backend.ts';
 import type { Image } from '../backend/image.ts';
 import type { Host } from '../host/host.ts';
-import { installedBackends } from '../machine/world.ts';
+import { installedBackends } from '../machine/backend-facts.ts';
 import type { Portal } from '../policy/portal.ts';
 import { readWrittenRecord, writeLockRecord } from '../record/lock-record.ts';
 import { throughPortal } from '../ruleset/sections.ts';

@@ -1,6 +1,6 @@
-import { choose } from '../backend/choose.ts';
+import { chooseBackend } from '../backend/choose-backend.ts';
 import type { Host } from '../host/host.ts';
-import { readWorld } from '../machine/world.ts';
+import { readBackendFacts } from '../machine/backend-facts.ts';
 import type { InterfaceName } from '../net/interface-name.ts';
 import { baseOf } from '../policy/policy.ts';
 import type { Portal } from '../policy/portal.ts';
@@ -17,9 +17,9 @@ import { savedAccounts, savedKnown } from '../record/saved-known.ts';
 import { settingsInForce } from '../record/settings-in-force.ts';
 import { forgetEndedSessions, hasEndedSession, readSshSessions } from '../record/ssh-sessions.ts';
 import { amendRules, type Change } from './amend.ts';
-import { type Converged, convergeAlone } from './converge.ts';
+import { type Converged, convergeHoldingLock } from './converge.ts';
 import { endingPortal, forgetPortal, type Passed } from './end-portal.ts';
-import { type Locked, lockAlone } from './lock.ts';
+import { type Locked, lockHoldingLock } from './lock.ts';
 
 /** The result of following the live tunnels. */
 export type Followed =
@@ -43,29 +43,29 @@ export function follow(host: Host, change?: Change): Followed {
       const undecided = refusedRecord(host) === undefined;
       const connected =
         undecided && change !== undefined && 'came' in change ? change.came : undefined;
-      return { kind: 'locked-now', locked: lockAlone(host, { connected }) };
+      return { kind: 'locked-now', locked: lockHoldingLock(host, { connected }) };
     }
     if (!record.locked) return { kind: 'unlocked' };
     // The previous holder of the lock has often loaded this tunnel too: then nothing is left to do.
-    return (change && amend(host, change)) ?? followAlone(host, record, change);
+    return (change && amend(host, change)) ?? followHoldingLock(host, record, change);
   });
 }
 
 /** The result of the long way on a locked machine. */
-type FollowedAlone = Extract<Followed, { kind: 'followed' }>;
+type FollowedRecord = Extract<Followed, { kind: 'followed' }>;
 
 /**
  * The long way on a machine that this record locks. The caller holds the lock. Ends a portal:
  * `passed` is its traffic.
  */
-export function followAlone(
+export function followHoldingLock(
   host: Host,
   record: LockRecord | undefined,
   change?: Change,
-): FollowedAlone & { readonly passed: readonly Passed[] | undefined } {
+): FollowedRecord & { readonly passed: readonly Passed[] | undefined } {
   const added = change !== undefined && 'came' in change ? change.came.tunnel.device : undefined;
   const portal = endingPortal(host);
-  const followed = loadAlone(host, record, { added });
+  const followed = loadHoldingLock(host, record, { added });
   forgetPortal(host, portal);
   return { ...followed, passed: portal?.passed };
 }
@@ -74,18 +74,18 @@ export function followAlone(
  * Loads the rules in force by this record. The caller holds the lock. `added` names a device whose
  * rules may be added without a reload.
  */
-export function loadAlone(
+export function loadHoldingLock(
   host: Host,
   record: LockRecord | undefined,
   options: { readonly added?: InterfaceName | undefined; readonly portal?: Portal | undefined },
-): FollowedAlone {
+): FollowedRecord {
   if (hasEndedSession(host)) {
     // First, so that no hook takes the short way on rules that still hold the session's.
     forgetLastTransaction(host);
     forgetEndedSessions(host);
   }
   const settings = settingsInForce(host, record);
-  const { backend } = choose(readWorld(host, settings.backend, record));
+  const { backend } = chooseBackend(readBackendFacts(host, settings.backend, record));
   const base = baseOf(
     settings,
     savedKnown(host, record) ?? gatherKnown(host, settings, record),
@@ -93,7 +93,7 @@ export function loadAlone(
   );
   return {
     kind: 'followed',
-    converged: convergeAlone(host, backend, base, options),
+    converged: convergeHoldingLock(host, backend, base, options),
     backend: backend.name,
   };
 }
@@ -107,7 +107,7 @@ function amend(host: Host, change: Change): Followed | undefined {
   // The short way changes only tunnels. An ended session's rule needs the long way.
   if (hasEndedSession(host)) return undefined;
   const settings = settingsInForce(host, record);
-  const { backend } = choose(readWorld(host, settings.backend, record));
+  const { backend } = chooseBackend(readBackendFacts(host, settings.backend, record));
   const converged = amendRules(
     host,
     backend,

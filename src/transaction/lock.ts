@@ -1,5 +1,5 @@
 import type { ChainPolicy } from '../backend/backend.ts';
-import { type Choice, choose } from '../backend/choose.ts';
+import { type BackendChoice, chooseBackend } from '../backend/choose-backend.ts';
 import { type IptablesKind, iptables } from '../backend/iptables.ts';
 import { nftables } from '../backend/nftables.ts';
 import { KillswitchError, orElse } from '../errors.ts';
@@ -8,11 +8,16 @@ import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import type { Processes } from '../host/processes.ts';
+import {
+  hasLegacyTables,
+  installedBackends,
+  readBackendFacts,
+  readTools,
+} from '../machine/backend-facts.ts';
 import { forwardedCards } from '../machine/forwarded-cards.ts';
 import { type KernelState, readKernelState } from '../machine/kernel-state.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { guardedConnections } from '../machine/vpn-connections.ts';
-import { hasLegacyTables, installedBackends, readTools, readWorld } from '../machine/world.ts';
 import { FAMILIES, type Family } from '../net/address.ts';
 import { printable } from '../net/printable.ts';
 import type { Session } from '../net/session.ts';
@@ -43,12 +48,12 @@ import { connectionAnswers } from '../record/tunnel-names.ts';
 import { look, removeRules } from './apply.ts';
 import { askNow } from './ask-names.ts';
 import { baseTexts } from './base-texts.ts';
-import { type Converged, convergeAlone } from './converge.ts';
-import { dueIn } from './due-in.ts';
+import { type Converged, convergeHoldingLock } from './converge.ts';
 import { type Ended, endOffloaded } from './end-offloaded.ts';
 import { endingPortal, forgetPortal } from './end-portal.ts';
 import { missingChains, removeMadeChains } from './made-chains.ts';
 import { removeByNft } from './remove-by-nft.ts';
+import { scheduleDue } from './schedule-due.ts';
 
 /** Seconds that `lock` waits for DNS. */
 export const LOCK_SECONDS = 8;
@@ -80,7 +85,7 @@ export interface LockOptions {
 export interface Locked extends Converged {
   readonly base: Base;
   readonly known: KnownEndpoints;
-  readonly choice: Choice;
+  readonly choice: BackendChoice;
   /** Whether it is on trial: an earlier lock returns unless it is confirmed. */
   readonly onTrial: boolean;
   /** The fate of connections that passed no rule before. */
@@ -154,7 +159,7 @@ export function lockMachine(host: Host, options: LockOptions = {}): Locked {
   // Asks DNS before it takes the lock: DNS may be slow, and hooks must not wait for it.
   const answers = options.asks === true ? askFirst(host) : undefined;
   return host.exclusively(() =>
-    lockAlone(host, { ...options, ...(answers && { ask: () => answers }) }),
+    lockHoldingLock(host, { ...options, ...(answers && { ask: () => answers }) }),
   );
 }
 
@@ -207,7 +212,7 @@ function refuseWithoutEndpoint(host: Host, settings: Settings, known: KnownEndpo
  * Refuses a trial with another packet filter or second wall. Its revert must not need a switch,
  * since no person is there when that fails.
  */
-function refuseOtherBackend(record: LockRecord, { backend: { name }, wall }: Choice): void {
+function refuseOtherBackend(record: LockRecord, { backend: { name }, wall }: BackendChoice): void {
   const text = (backend: BackendName, second: boolean) =>
     `${backend}${backend === 'iptables' ? ` ${second ? 'with' : 'without'} a second wall` : ''}`;
   if (record.backend === name && record.wall === wall) return;
@@ -219,7 +224,7 @@ function refuseOtherBackend(record: LockRecord, { backend: { name }, wall }: Cho
 }
 
 /** Locks the machine. The caller holds the lock already. */
-export function lockAlone(
+export function lockHoldingLock(
   host: Host,
   {
     ask,
@@ -234,7 +239,7 @@ export function lockAlone(
   const settings = loadSettings(host);
   refuseCards(host, settings);
   const record = readLockRecord(host);
-  const choice = choose(readWorld(host, settings.backend, 'anew'));
+  const choice = chooseBackend(readBackendFacts(host, settings.backend, 'anew'));
   const { backend } = choice;
   const onTrial = seconds !== undefined && record?.locked === true && record.term?.kind !== 'timed';
   if (onTrial) refuseOtherBackend(record, choice);
@@ -255,7 +260,7 @@ export function lockAlone(
   if (forgetsSessions) forgetSshSessions(host);
   const base = baseOf(settings, known, keepSshSessions(host, sessions));
   // Starts the timer before the first change, so that the lock reverts even if this process dies.
-  const ends = seconds === undefined ? undefined : dueIn(host, seconds);
+  const ends = seconds === undefined ? undefined : scheduleDue(host, seconds);
   // Recorded before the first change, so that after a crash `unlock` and `recover` still know the
   // previous state.
   const now: LockRecord = {
@@ -278,7 +283,7 @@ export function lockAlone(
   keepSettings(host, folder);
   if (!onTrial) forgetTrial(host);
   if (forgetsFormers) forgetFormers(host);
-  const converged = convergeAlone(host, backend, base);
+  const converged = convergeHoldingLock(host, backend, base);
   const offloaded = endOffloaded(host);
   forgetPortal(host, portal);
   removeOther(host, backend.name, before);
@@ -399,11 +404,11 @@ function refuseLeftRules(now: KernelState): void {
  * locked.
  */
 export function unlockMachine(host: Host, seconds?: number): Unlocked {
-  return host.exclusively(() => unlockAlone(host, seconds));
+  return host.exclusively(() => unlockHoldingLock(host, seconds));
 }
 
 /** Opens the machine. The caller holds the lock already. */
-export function unlockAlone(host: Host, seconds?: number): Unlocked {
+export function unlockHoldingLock(host: Host, seconds?: number): Unlocked {
   const tools = readTools(host);
   if (!tools.has.nft && !tools.has.iptables)
     throw new KillswitchError(
@@ -414,7 +419,7 @@ export function unlockAlone(host: Host, seconds?: number): Unlocked {
   const record = loadedRecord(host);
   const portal = endingPortal(host);
   // Starts the timer first, so that the machine locks again even if this process dies.
-  const ends = seconds === undefined ? undefined : dueIn(host, seconds);
+  const ends = seconds === undefined ? undefined : scheduleDue(host, seconds);
   forgetLastTransaction(host);
   const families = tools.ipv6 && tools.has.ip6tables ? FAMILIES : (['ipv4'] as const);
   const results = [

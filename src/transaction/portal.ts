@@ -4,9 +4,9 @@ import type { Policy } from '../policy/policy.ts';
 import type { Portal } from '../policy/portal.ts';
 import { readLiveTunnels, staleTunnels } from '../record/live-tunnels.ts';
 import { type LockRecord, readLockRecord, writeLockRecord } from '../record/lock-record.ts';
-import { dueIn } from './due-in.ts';
 import type { Passed } from './end-portal.ts';
-import { followAlone, loadAlone } from './follow.ts';
+import { followHoldingLock, loadHoldingLock } from './follow.ts';
+import { scheduleDue } from './schedule-due.ts';
 
 /** @throws KillswitchError NO_PORTAL unless this machine is locked and no tunnel is live. */
 export function refuseUnlessBlocked(host: Host): void {
@@ -33,10 +33,10 @@ export function refuseUnlessBlocked(host: Host): void {
  */
 function loadOrClose(host: Host, record: LockRecord, portal: Portal): Policy['state'] {
   try {
-    return loadAlone(host, record, { portal }).converged.policy.state;
+    return loadHoldingLock(host, record, { portal }).converged.policy.state;
   } catch (thrown) {
     try {
-      followAlone(host, record);
+      followHoldingLock(host, record);
     } catch {
       // The first failure says more. `due` tries again.
     }
@@ -57,11 +57,11 @@ export function openPortal(
 ): Portal {
   return host.exclusively(() => {
     refuseUnlessBlocked(host);
-    const ends = dueIn(host, seconds);
+    const ends = scheduleDue(host, seconds);
     const from = host.now();
     const portal: Portal = { ...place, from, until: from + seconds };
     const before = readLockRecord(host);
-    if (before?.portal !== undefined) followAlone(host, before);
+    if (before?.portal !== undefined) followHoldingLock(host, before);
     const record = readLockRecord(host);
     if (record?.locked !== true)
       throw new KillswitchError(
@@ -72,7 +72,7 @@ export function openPortal(
     const opened: LockRecord = { ...record, portal: { portal, ends } };
     writeLockRecord(host, opened);
     if (loadOrClose(host, opened, portal) !== 'portal') {
-      followAlone(host, opened);
+      followHoldingLock(host, opened);
       throw new KillswitchError(
         'NO_PORTAL',
         'a tunnel came up meanwhile: beside it there is no portal',
@@ -87,6 +87,6 @@ export function openPortal(
 export function closePortal(host: Host): readonly Passed[] | undefined {
   return host.exclusively(() => {
     const record = readLockRecord(host);
-    return record?.portal === undefined ? undefined : followAlone(host, record).passed;
+    return record?.portal === undefined ? undefined : followHoldingLock(host, record).passed;
   });
 }

@@ -11,7 +11,7 @@ import { usedAddresses } from '../record/tunnel-names.ts';
 import { askNow } from './ask-names.ts';
 import { renewBaseTexts } from './base-texts.ts';
 import type { Converged } from './converge.ts';
-import { followAlone } from './follow.ts';
+import { followHoldingLock } from './follow.ts';
 import { LOCK_SECONDS } from './lock.ts';
 
 /** Seconds to wait for DNS through a tunnel that may have come up a moment ago. */
@@ -39,7 +39,7 @@ function followKnown(host: Host, asked: KnownEndpoints, lock: string): Converged
         : gatherKnown(host, settingsInForce(host, record), record);
     saveKnown(host, known, keptFolder(record));
     pinHosts(host, hostPins(host, record, known));
-    return followAlone(host, record).converged;
+    return followHoldingLock(host, record).converged;
   });
 }
 
@@ -87,7 +87,7 @@ export function learnProfiles(host: Host): KnownEndpoints {
 export function followForgotten(host: Host): void {
   host.exclusively(() => {
     const record = readLockRecord(host);
-    if (record?.locked === true) followAlone(host, record);
+    if (record?.locked === true) followHoldingLock(host, record);
   });
   renewBaseTexts(host);
 }

@@ -9,7 +9,7 @@ import {
   type NetworkManagerEvent,
   parseConnectionUuid,
 } from './networkmanager-event.ts';
-import { numbered } from './numbered.ts';
+import { numberedVariables } from './numbered-variables.ts';
 import type { Refusal, Tunnel } from './tunnel.ts';
 
 /**
@@ -43,7 +43,7 @@ function configuration(
   for (const family of ['IP4', 'IP6']) {
     // `ADDRESS/LENGTH GATEWAY`
     const held = `${prefix}${family}_ADDRESS_`;
-    for (const [n, value] of numbered(env, held)) {
+    for (const [n, value] of numberedVariables(env, held)) {
       const [place = ''] = value.split(' ');
       const [address, network] = [parseAddress(place.split('/')[0] ?? ''), parseNetwork(place)];
       if (address === undefined || network === undefined || !isUnicast(address))
@@ -55,7 +55,7 @@ function configuration(
     }
     // `NETWORK/LENGTH NEXTHOP METRIC`
     const routed = `${prefix}${family}_ROUTE_`;
-    for (const [n, value] of numbered(env, routed)) {
+    for (const [n, value] of numberedVariables(env, routed)) {
       const network = parseNetwork(value.split(' ')[0] ?? '');
       if (network === undefined) refuse(`${routed}${n}`, value, 'not a network');
       else if (network.prefix >= SHORTEST_NETWORK && !isLinkLocal(network)) networks.push(network);

@@ -4,7 +4,7 @@ import { disjoint, type Network, parseNetmask, parseNetwork } from '../net/netwo
 import { parsePort, type Transport } from '../net/port.ts';
 import { printable } from '../net/printable.ts';
 import type { HookEvent, HookName, Peer } from './hook-event.ts';
-import { numbered } from './numbered.ts';
+import { numberedVariables } from './numbered-variables.ts';
 import { pushedResolvers } from './pushed-resolvers.ts';
 import type { Refusal, Refuse } from './tunnel.ts';
 
@@ -71,7 +71,7 @@ function transportOf(proto: string): Transport | undefined {
  */
 function peerOf(env: HookInput['env'], refuse: Refuse): Peer | undefined {
   const protoIsLocal = env['local_port_1'] !== undefined;
-  const remotes = [...numbered(env, 'remote_')].map(([n, host]) => ({
+  const remotes = [...numberedVariables(env, 'remote_')].map(([n, host]) => ({
     host,
     port: env[`remote_port_${n}`] ?? '',
     proto: protoIsLocal ? undefined : env[`proto_${n}`],
@@ -140,7 +140,7 @@ function networksOf(env: HookInput['env'], refuse: Refuse): readonly Network[] {
   const { ifconfig_ipv6_local: local6, ifconfig_ipv6_netbits: bits6 } = env;
   if (local6 !== undefined && bits6 !== undefined)
     add('ifconfig_ipv6_netbits', `${local6}/${bits6}`, parseNetwork(`${local6}/${bits6}`));
-  for (const [n, network] of numbered(env, 'route_network_')) {
+  for (const [n, network] of numberedVariables(env, 'route_network_')) {
     if (
       env[`route_gateway_${n}`] !== undefined &&
       env[`route_gateway_${n}`] === env['route_net_gateway']
@@ -149,7 +149,7 @@ function networksOf(env: HookInput['env'], refuse: Refuse): readonly Network[] {
     const netmask = env[`route_netmask_${n}`] ?? '255.255.255.255';
     add(`route_network_${n}`, `${network} ${netmask}`, masked(network, netmask));
   }
-  for (const [n, network] of numbered(env, 'route_ipv6_network_')) {
+  for (const [n, network] of numberedVariables(env, 'route_ipv6_network_')) {
     if (
       env[`route_ipv6_gateway_${n}`] !== undefined &&
       env[`route_ipv6_gateway_${n}`] === env['net_gateway_ipv6']

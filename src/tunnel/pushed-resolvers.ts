@@ -1,6 +1,6 @@
 import { isUnicast, parseAddress } from '../net/address.ts';
 import { type HostName, parseHostName } from '../net/host-name.ts';
-import { numbered } from './numbered.ts';
+import { numberedVariables } from './numbered-variables.ts';
 import type { Dnssec, Resolver, Resolvers } from './resolvers.ts';
 import type { Refuse } from './tunnel.ts';
 
@@ -96,7 +96,7 @@ export function pushedResolvers(env: Environment, refuse: Refuse): Resolvers {
   for (const n of [...servers.filter((each) => !special(each)), ...servers.filter(special)]) {
     const asking = askingOf(env, n, refuse);
     if (asking === undefined) continue;
-    for (const [index, value] of numbered(env, `dns_server_${n}_address_`)) {
+    for (const [index, value] of numberedVariables(env, `dns_server_${n}_address_`)) {
       const port = {
         variable: `dns_server_${n}_port_${index}`,
         value: env[`dns_server_${n}_port_${index}`],
@@ -108,9 +108,9 @@ export function pushedResolvers(env: Environment, refuse: Refuse): Resolvers {
       else resolver(`dns_server_${n}_address_${index}`, value, value, asking);
     }
   }
-  for (const [n, value] of numbered(env, 'dns_search_domain_'))
+  for (const [n, value] of numberedVariables(env, 'dns_search_domain_'))
     domain(`dns_search_domain_${n}`, value, value);
-  for (const [n, value] of numbered(env, 'foreign_option_')) {
+  for (const [n, value] of numberedVariables(env, 'foreign_option_')) {
     const variable = `foreign_option_${n}`;
     const [, type = '', text = ''] = /^dhcp-option (\S+) (.*)$/s.exec(value) ?? [];
     switch (type) {

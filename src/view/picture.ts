@@ -1,5 +1,5 @@
 import type { BootReport } from '../boot/boot-report.ts';
-import { STRATEGIES } from '../dns/choose.ts';
+import { STRATEGIES } from '../dns/choose-strategies.ts';
 import type { ResolverState } from '../dns/follow-resolvers.ts';
 import { endpointText } from '../net/endpoint.ts';
 import { printable } from '../net/printable.ts';

@@ -1,10 +1,10 @@
 import type { Backend, Survey } from '../backend/backend.ts';
-import { type Choice, choose } from '../backend/choose.ts';
+import { type BackendChoice, chooseBackend } from '../backend/choose-backend.ts';
 import { type Difference, differencesOf } from '../backend/image.ts';
 import type { Host } from '../host/host.ts';
+import { installedBackends, readBackendFacts } from '../machine/backend-facts.ts';
 import { unendableFlowtables } from '../machine/flowtables.ts';
 import type { Learner } from '../machine/learner.ts';
-import { installedBackends, readWorld } from '../machine/world.ts';
 import type { Known, Policy } from '../policy/policy.ts';
 import type { Settings } from '../policy/settings.ts';
 import { gatherKnown } from '../record/gather-known.ts';
@@ -26,7 +26,7 @@ export interface Report {
   /** Whether the kernel holds exactly the intended rules. */
   readonly exact: boolean;
   readonly record: LockRecord | undefined;
-  readonly choice: Choice;
+  readonly choice: BackendChoice;
   /** This product's rules in the kernel, in the backend of the choice. */
   readonly found: Survey;
   readonly intended: Intended;
@@ -77,8 +77,8 @@ function chosen(
   settings: Settings,
   record: LockRecord | undefined,
   look: Look,
-): Choice {
-  const choice = choose(readWorld(host, settings.backend, record));
+): BackendChoice {
+  const choice = chooseBackend(readBackendFacts(host, settings.backend, record));
   if (record !== undefined || isPresent(look(choice.backend))) return choice;
   const loaded = installedBackends(host).find((backend) => isPresent(look(backend)));
   return loaded === undefined

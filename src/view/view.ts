@@ -8,8 +8,8 @@ import {
 import { KillswitchError } from '../errors.ts';
 import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
+import { secondsUntil } from '../machine/boot-time.ts';
 import { type Learner, learner } from '../machine/learner.ts';
-import { secondsUntil } from '../machine/moment.ts';
 import type { Portal } from '../policy/portal.ts';
 import { defaultSettings } from '../policy/settings.ts';
 import { type RefusedFile, refusedTunnels } from '../record/live-tunnels.ts';

@@ -1,12 +1,12 @@
-import { choose } from '../backend/choose.ts';
+import { chooseBackend } from '../backend/choose-backend.ts';
 import { type Difference, differencesOf, type Image, sameReasons } from '../backend/image.ts';
 import { describeResolvers } from '../dns/describe-resolvers.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
+import { readBackendFacts } from '../machine/backend-facts.ts';
 import { hasEnded } from '../machine/daemon.ts';
-import { readWorld } from '../machine/world.ts';
 import { readFormerRecords, staleFormers } from '../record/former-tunnels.ts';
 import { gatherKnown } from '../record/gather-known.ts';
 import { readLastTransaction } from '../record/last-transaction.ts';
@@ -28,7 +28,7 @@ import { settingsInForce } from '../record/settings-in-force.ts';
 import { hasEndedSession } from '../record/ssh-sessions.ts';
 import { look } from '../transaction/apply.ts';
 import { endOffloaded } from '../transaction/end-offloaded.ts';
-import { followAlone } from '../transaction/follow.ts';
+import { followHoldingLock } from '../transaction/follow.ts';
 import { intend } from '../transaction/intend.ts';
 
 /**
@@ -60,7 +60,7 @@ interface Images {
 
 function readImages(host: Host, record: LockRecord | undefined): Images {
   const settings = settingsInForce(host, record);
-  const { backend } = choose(readWorld(host, settings.backend, record));
+  const { backend } = chooseBackend(readBackendFacts(host, settings.backend, record));
   const known = savedKnown(host, record) ?? gatherKnown(host, settings, record);
   return {
     expected: backend.image(intend(host, settings, known, record).ruleset),
@@ -117,7 +117,7 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
     return host.exclusively((): Guarded => {
       const record = readLockRecord(host);
       if (record?.locked !== true) return { kind: 'unlocked' };
-      followAlone(host, record);
+      followHoldingLock(host, record);
       return {
         kind: 'restored',
         differences: [],
@@ -147,7 +147,7 @@ export function guard(host: Host, { patient, spelling }: GuardOptions): Guarded 
       isExact(readImages(host, record))
     )
       return { kind: 'exact' };
-    const { applied } = followAlone(host, record).converged;
+    const { applied } = followHoldingLock(host, record).converged;
     // Another process fixed it first.
     if (applied === 'unchanged' && gone.length === 0) return { kind: 'exact' };
     endOffloaded(host);

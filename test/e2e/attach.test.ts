@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { CONNECTED, PROFILE } from '../../src/proof/openvpn.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
@@ -13,7 +13,7 @@ let world: World | undefined;
 let product: Product | undefined;
 
 beforeAll(async () => {
-  obstacle = proofObstacle();
+  obstacle = missingRequirements();
   if (obstacle !== undefined) return;
   world = await openWorld({ dist: DIST, transport: 'udp' });
   product = await installProduct(world.sandbox, DIST, '');

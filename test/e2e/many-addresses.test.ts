@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { DEVICE, NODE } from '../../src/proof/addresses.ts';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { CONNECTED, PUSHED_TIMERS } from '../../src/proof/openvpn.ts';
 import { installProduct } from '../../src/proof/product.ts';
 import { startService } from '../../src/proof/service.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { openWorld } from '../../src/proof/world.ts';
 import { DIST } from './stage.ts';
 
@@ -29,7 +29,7 @@ interface Status {
 describe.each(['nftables', 'iptables'] as const)(
   `a name with ${MANY} addresses, with %s`,
   (backend) => {
-    const obstacle = proofObstacle();
+    const obstacle = missingRequirements();
     test.skipIf(obstacle !== undefined)(
       `costs a choice among them and no connection, also when all of them move${obstacle === undefined ? '' : `: ${obstacle}`}`,
       { timeout: 240_000 },
@@ -79,7 +79,7 @@ describe.each(['nftables', 'iptables'] as const)(
           const connect = async (waits: number) => {
             const client = world.startClient();
             const { seconds } = await timed(() =>
-              until('the connection', () => client.said().includes(CONNECTED), waits),
+              waitUntil('the connection', () => client.said().includes(CONNECTED), waits),
             );
             const [, address = ''] =
               /Peer Connection Initiated with \[AF_INET\]([\d.]+):/.exec(client.said()) ?? [];
@@ -87,7 +87,7 @@ describe.each(['nftables', 'iptables'] as const)(
           };
           const end = async (client: { readonly end: () => Promise<void> }) => {
             await client.end();
-            await until(
+            await waitUntil(
               'the end',
               async () => (await sandbox.ask(['ip', 'link', 'show', DEVICE])).status !== 0,
             );
@@ -111,7 +111,7 @@ describe.each(['nftables', 'iptables'] as const)(
           const open = await asked();
           expect(open).toBeGreaterThan(0);
           const random = world.startClient();
-          await until(
+          await waitUntil(
             'its tries',
             () => (random.said().match(/Cannot resolve host address|RESOLVE:/g) ?? []).length > 1,
             60_000,

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { INTERNET, VPN_NAME } from '../../src/proof/addresses.ts';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { CONNECTED } from '../../src/proof/openvpn.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
 import type { Service } from '../../src/proof/service.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
 import { DIST } from './stage.ts';
 
@@ -40,7 +40,7 @@ describe('a profile that names its server by a host name', () => {
   let opened: Scene | undefined;
   let obstacle: string | undefined;
   beforeAll(async () => {
-    obstacle = proofObstacle();
+    obstacle = missingRequirements();
     if (obstacle === undefined) opened = await open();
   });
   afterAll(() => opened?.world.close());
@@ -80,7 +80,7 @@ describe('a profile that names its server by a host name', () => {
 
   test('is asked for again through the tunnel, and keeps its old address as a fallback', async (context) => {
     const it = scene(context);
-    await until('the new address', async () => (await endpoints(it)).length === 2, 20_000);
+    await waitUntil('the new address', async () => (await endpoints(it)).length === 2, 20_000);
     expect(await endpoints(it)).toEqual([
       `${INTERNET.vpn4}:1194/udp`,
       `${INTERNET.moved4}:1194/udp`,

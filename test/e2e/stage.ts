@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { afterAll, beforeAll, type TestContext } from 'vitest';
 import type { BackendName } from '../../src/policy/settings.ts';
 import type { Tally } from '../../src/proof/capture.ts';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { CONNECTED } from '../../src/proof/openvpn.ts';
 import type { ProberRun } from '../../src/proof/prober-run.ts';
 import type { Transport } from '../../src/proof/probes.ts';
@@ -93,7 +93,7 @@ export function stageWith(setting: StageSetting): StageUse {
   let obstacle: string | undefined;
   const seen = { clear: 0, vpn: 0 };
   beforeAll(async () => {
-    obstacle = proofObstacle() ?? plan?.obstacle;
+    obstacle = missingRequirements() ?? plan?.obstacle;
     if (obstacle === undefined) opened = await open(setting);
   });
   afterAll(async () => {

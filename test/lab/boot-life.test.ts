@@ -4,7 +4,7 @@ import type { BackendName } from '../../src/policy/settings.ts';
 import { INTERNET, UPLINK, VPN } from '../../src/proof/addresses.ts';
 import { PUSHED_TIMERS } from '../../src/proof/openvpn.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { DIST } from '../e2e/stage.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { differences, TRACES } from '../support/traces.ts';
@@ -144,8 +144,10 @@ describe.each(DEBIANS)('on $root with $backend, booted for real,', (debian) => {
     expect(await valuesOf(machine)).toMatchObject(WANTED);
     await it.product.must('watch', 'enable');
     await machine.sh('systemctl start openvpn-client@vpn');
-    await until('the tunnel', async () => (await statusOf(it)).state === 'connected', 30_000);
-    await until('its resolvers', () => machine.file('/etc/resolv.conf').includes(VPN.resolver4));
+    await waitUntil('the tunnel', async () => (await statusOf(it)).state === 'connected', 30_000);
+    await waitUntil('its resolvers', () =>
+      machine.file('/etc/resolv.conf').includes(VPN.resolver4),
+    );
   });
 
   test('all of them hold after a restart, and so do lock and watch', async (context) => {
@@ -153,7 +155,7 @@ describe.each(DEBIANS)('on $root with $backend, booted for real,', (debian) => {
     await it.machine.reboot();
     expect(await valuesOf(it.machine)).toMatchObject(WANTED);
     expect(await it.machine.failedUnits()).toEqual([]);
-    await until('the watcher', async () => (await statusOf(it)).watch.running === true);
+    await waitUntil('the watcher', async () => (await statusOf(it)).watch.running === true);
     expect(await statusOf(it)).toMatchObject({
       state: 'blocked',
       exact: true,
@@ -168,7 +170,7 @@ describe.each(DEBIANS)('on $root with $backend, booted for real,', (debian) => {
       `sed -i s/LinkLocalAddressing=no/LinkLocalAddressing=ipv6/ ${config}; networkctl reload; networkctl reconfigure ${UPLINK}`,
     );
     const path = `/proc/sys/net/ipv6/conf/${UPLINK}/disable_ipv6`;
-    await until('IPv6', async () => (await it.machine.sh(`cat ${path}`)) === '0\n');
+    await waitUntil('IPv6', async () => (await it.machine.sh(`cat ${path}`)) === '0\n');
     expect((await statusOf(it)).boot.problems).toEqual([
       expect.stringContaining(`${path} is 0 instead of 1: another program has changed it`),
     ]);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { writeSettings } from '../../src/proof/product.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import { hookArgv } from '../hooks/installed-machine.ts';
 import {
@@ -90,10 +90,10 @@ describe('a machine that OpenRC boots', () => {
   test('keeps "watch" running: after a crash, and after a restart of the machine', async (context) => {
     const it = at(context);
     const runs = () =>
-      until('the watcher', async () => (await statusOf(it)).watch.running === true);
+      waitUntil('the watcher', async () => (await statusOf(it)).watch.running === true);
     const putsBack = async () => {
       await it.machine.sh('nft flush ruleset');
-      await until('the rules', async () => (await statusOf(it)).exact === true, 5_000);
+      await waitUntil('the rules', async () => (await statusOf(it)).exact === true, 5_000);
     };
     expect((await statusOf(it)).watch).toEqual({ enabled: false, running: false });
     await it.product.must('watch', 'enable');
@@ -101,7 +101,7 @@ describe('a machine that OpenRC boots', () => {
     await putsBack();
     const pid = JSON.parse(it.machine.file('/run/ovpn-killswitch/watch')).pid;
     await it.machine.sh(`kill -9 ${pid}`);
-    await until(
+    await waitUntil(
       'another watcher',
       async () =>
         (await statusOf(it)).watch.running &&

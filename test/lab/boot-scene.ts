@@ -4,7 +4,7 @@ import type { BackendName } from '../../src/policy/settings.ts';
 import { INTERNET, LAN, UPLINK } from '../../src/proof/addresses.ts';
 import type { Tally } from '../../src/proof/capture.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { DIST } from '../e2e/stage.ts';
 import type { Status } from '../hooks/installed-machine.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
@@ -84,7 +84,7 @@ export async function openScene({
     // Open, all of it is heard. What waits for the answer of a neighbour has passed the filter
     // already, and would be sent after the lock.
     const heardSoFar = () => Object.keys(machine.world.capture.soFar().byName);
-    await until(
+    await waitUntil(
       () => `the prober to be heard, not only: ${heardSoFar().join(', ')}`,
       () => heardSoFar().length === HEARD,
       30_000,
@@ -109,7 +109,7 @@ export interface Seen extends Pick<Tally, 'lan' | 'vpn'> {
 export async function heard({ machine }: ProbedMachine): Promise<void> {
   const { capture } = machine.world;
   const before = { ...capture.soFar().byName };
-  await until(
+  await waitUntil(
     'the prober to be heard',
     () => Object.keys(since(before, capture.soFar().byName)).length === HEARD,
   );
@@ -160,11 +160,11 @@ async function seenSince(
   await act();
   const rounds = async () => Number(await machine.sh('wc -l </run/probes'));
   const first = await rounds();
-  await until('the prober', async () => (await rounds()) >= first + most, 60_000);
+  await waitUntil('the prober', async () => (await rounds()) >= first + most, 60_000);
   if (seconds > 0) {
     await pause(seconds * 1000);
     const last = await rounds();
-    await until('the prober, still', async () => (await rounds()) > last);
+    await waitUntil('the prober, still', async () => (await rounds()) > last);
   }
   // With the link down nothing can leave; else the capture is asked whether it has seen all.
   const isUp = (await machine.sh(`ip -br -4 address show dev ${UPLINK} up`)).includes(LAN.client4);

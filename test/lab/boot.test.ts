@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { LAN, UPLINK } from '../../src/proof/addresses.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import { hookArgv } from '../hooks/installed-machine.ts';
 import { exposureIn } from '../support/exposure.ts';
@@ -189,7 +189,7 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
     await it.machine.sh(
       `read -r now rest </proc/uptime; echo "$((\${now%.*} + 3700)).00 $rest" >/run/uptime; mount --bind /run/uptime /proc/uptime`,
     );
-    await until('the lock', async () => (await statusOf(it)).state === 'blocked', 60_000);
+    await waitUntil('the lock', async () => (await statusOf(it)).state === 'blocked', 60_000);
     await it.machine.sh('umount /proc/uptime');
     expect(await seenFromNow(it)).toMatchObject(NOTHING);
     expect(await statusOf(it)).toMatchObject({ exact: true, until: null });
@@ -200,13 +200,13 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
     await it.product.must('unlock');
     const lock = 'ovpn-killswitch lock --confirm 20; sleep 1000';
     it.machine.start(['sh', '-c', `echo $$ >/run/terminal; exec script -qec '${lock}' /dev/null`]);
-    await until('the lock', async () => (await statusOf(it)).state === 'blocked');
+    await waitUntil('the lock', async () => (await statusOf(it)).state === 'blocked');
     expect(await seenFromNow(it)).toMatchObject(NOTHING);
     await it.machine.sh(
       'kill -9 $(cat /run/terminal); while [ -e /proc/$(cat /run/terminal) ]; do sleep 0.1; done',
     );
     expect(await statusOf(it)).toMatchObject({ state: 'blocked', until: expect.any(Number) });
-    await until(
+    await waitUntil(
       'the end of the lock',
       async () => (await statusOf(it)).state === 'unlocked',
       60_000,

@@ -7,7 +7,7 @@ import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { entrance } from '../../src/host/sandbox.ts';
 import { INTERNET, LAN } from '../../src/proof/addresses.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { cgroupObstacle, cgroupsOf } from '../support/cgroups.ts';
 
@@ -31,7 +31,7 @@ function namespaceOf(process: number | 'self'): string {
 
 /** Waits for the answer to a ping: the first ones may go before the neighbours know each other. */
 async function reaches(machine: Booted, address: string): Promise<void> {
-  await until(
+  await waitUntil(
     `an answer of ${address}`,
     async () => (await machine.ask(['ping', '-n', '-c1', '-W1', address])).status === 0,
   );
@@ -173,7 +173,7 @@ test('cgroups go when their owner was killed', async (context) => {
     expect(String(said)).toBe('made\n');
     expect(cgroupsOf(owner.pid ?? 0).length).toBeGreaterThan(0);
     owner.kill('SIGKILL');
-    await until('its cgroups to go', () => cgroupsOf(owner.pid ?? 0).length === 0);
+    await waitUntil('its cgroups to go', () => cgroupsOf(owner.pid ?? 0).length === 0);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { INTERNET, PORTS, UPLINK } from '../../src/proof/addresses.ts';
 import type { Tally } from '../../src/proof/capture.ts';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { CONNECTED } from '../../src/proof/openvpn.ts';
 import { marker } from '../../src/proof/probes.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
@@ -31,7 +31,7 @@ describe.each(['nftables', 'iptables'] as const)(
     let obstacle: string | undefined;
     const plan = builtRoot('bound-12');
     beforeAll(async () => {
-      obstacle = proofObstacle() ?? plan.obstacle;
+      obstacle = missingRequirements() ?? plan.obstacle;
       if (obstacle !== undefined) return;
       const world = await openWorld({ dist: DIST, transport: 'udp', plan });
       try {

@@ -4,7 +4,7 @@ import { CONNECTED } from '../../src/proof/openvpn.ts';
 import { PKI } from '../../src/proof/pki.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
 import { type Service, type Signal, startService } from '../../src/proof/service.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { openWorld } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
 import { builtRoot } from '../support/debian-root.ts';
@@ -185,7 +185,7 @@ export async function openDesk(debian: Debian, settings: string): Promise<Desk> 
     const product = await installProduct(sandbox, DIST, settings);
     await product.must('install', '--networkmanager');
     startService(sandbox, 'bus', ['dbus-daemon', '--system', '--nofork', '--nopidfile']);
-    await until(
+    await waitUntil(
       'the bus',
       async () => (await sandbox.ask(['test', '-S', '/run/dbus/system_bus_socket'])).status === 0,
     );
@@ -240,14 +240,14 @@ export async function openDesk(debian: Debian, settings: string): Promise<Desk> 
       disconnect: async (vpn) => void (await sh(`nmcli --wait 30 connection down uuid ${vpn}`)),
       active,
       isDown: (vpn) =>
-        until('the end of the VPN', async () => !(await active()).includes(vpn), 60_000),
+        waitUntil('the end of the VPN', async () => !(await active()).includes(vpn), 60_000),
       startManager: async () => {
         manager = startService(sandbox, 'manager', [
           'NetworkManager',
           '--no-daemon',
           '--log-level=INFO',
         ]);
-        await until(
+        await waitUntil(
           () => `the uplink: ${manager?.said()}`,
           async () => (await active()).includes(uplink),
           60_000,
@@ -263,7 +263,7 @@ export async function openDesk(debian: Debian, settings: string): Promise<Desk> 
       },
       rulesAreOf: async (...devices) => {
         let said = '';
-        await until(
+        await waitUntil(
           () => `the rules of ${devices.join(', ') || 'no tunnel'}: ${said}`,
           async () => {
             const { status, stdout } = await product.command('status', '--json');

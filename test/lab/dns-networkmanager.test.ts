@@ -1,5 +1,5 @@
 import type { Service } from '../../src/proof/service.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { type DnsWorld, ISP_RESOLVER } from '../support/dns-world.ts';
 import { specifyResolvers } from './resolvers.ts';
 
@@ -33,14 +33,14 @@ async function startNetworkManager(world: DnsWorld): Promise<void> {
   for (const service of running.splice(0)) await service.end('KILL');
   await world.sh(CONFIGURATION);
   running.push(world.start('bus', 'dbus-daemon', '--system', '--nofork', '--nopidfile'));
-  await until(
+  await waitUntil(
     'the bus',
     async () =>
       (await world.sandbox.ask(['test', '-S', '/run/dbus/system_bus_socket'])).status === 0,
   );
   const manager = world.start('manager', 'NetworkManager', '--no-daemon');
   running.push(manager);
-  await until(
+  await waitUntil(
     () => `NetworkManager: ${manager.said()}`,
     async () => (await world.sandbox.ask(['nmcli', 'connection', 'up', 'uplink'])).status === 0,
     30_000,

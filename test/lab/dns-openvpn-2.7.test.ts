@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { builtRoot } from '../support/debian-root.ts';
 import { ANSWERS, type DnsWorld, ISP_RESOLVER, openDnsWorld } from '../support/dns-world.ts';
 
@@ -14,7 +14,7 @@ describe('with OpenVPN 2.7, which sets resolvers by itself unless a profile has 
   let obstacle: string | undefined;
   const plan = builtRoot('dns-file-openvpn-2.7');
   beforeAll(async () => {
-    obstacle = proofObstacle() ?? plan.obstacle;
+    obstacle = missingRequirements() ?? plan.obstacle;
     if (obstacle !== undefined) return;
     opened = await openDnsWorld(plan, 'KILLSWITCH_BACKEND=nftables\n', [
       `dns server 1 address 10.8.0.1`,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { DEVICE, INTERNET, VPN } from '../../src/proof/addresses.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { DIST } from '../e2e/stage.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { PATIENT } from './open-lab.ts';
@@ -64,12 +64,12 @@ describe.each(HOLDERS)(
 
     async function connect({ machine, product }: Scene): Promise<void> {
       await machine.sh('systemctl start openvpn-client@vpn');
-      await until(
+      await waitUntil(
         'the tunnel',
         async () => (await product.command('status')).stdout.includes('LOCKED: connected'),
         30_000,
       );
-      await until(
+      await waitUntil(
         'the resolvers of the tunnel',
         async () => (await machine.sh(set)).includes(VPN.resolver4),
         30_000,
@@ -84,7 +84,7 @@ describe.each(HOLDERS)(
         await connect(it);
         expect(await machine.sh(shows)).not.toBe(before);
         await machine[how]();
-        await until(
+        await waitUntil(
           'the resolvers from before',
           async () => (await machine.sh(shows)) === before,
           60_000,

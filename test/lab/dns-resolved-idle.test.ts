@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import type { Service } from '../../src/proof/service.ts';
 import { builtRoot } from '../support/debian-root.ts';
 import { type DnsWorld, openDnsWorld } from '../support/dns-world.ts';
@@ -49,7 +49,7 @@ async function keepAsking(world: DnsWorld, seconds: number): Promise<void> {
 describe('systemd-resolved, whose uplink claims every name, while the machine is locked and nothing is connected', () => {
   const scenes = new Map<string, Scene>();
   const plan = builtRoot('dns-resolved');
-  const obstacle = proofObstacle() ?? plan.obstacle;
+  const obstacle = missingRequirements() ?? plan.obstacle;
   beforeAll(async () => {
     if (obstacle !== undefined) return;
     for (const refuse of ['drop', 'reject'] as const) scenes.set(refuse, await open(refuse));

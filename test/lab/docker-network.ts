@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
 import type { BackendName } from '../../src/policy/settings.ts';
 import { LAN } from '../../src/proof/addresses.ts';
 import { installProduct, type Product, writeSettings } from '../../src/proof/product.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { DIST } from '../e2e/stage.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { ASK, IMAGE, SETTINGS } from './neighbours.ts';
@@ -87,7 +87,7 @@ export function dockerNetworkWith(backend: BackendName): void {
       'cat /proc/sys/net/bridge/bridge-nf-call-iptables /proc/sys/net/bridge/bridge-nf-call-ip6tables',
     );
     expect(switches).toBe('1\n1\n');
-    await until('the services', async () => (await inside(ASK_DB)) === 'rows', 30_000);
+    await waitUntil('the services', async () => (await inside(ASK_DB)) === 'rows', 30_000);
     expect(await heard()).toEqual({ db: 'rows', internet: LAN.client4 });
 
     const server = await world.startServer(PATIENT_SERVER);
@@ -98,7 +98,7 @@ export function dockerNetworkWith(backend: BackendName): void {
     await machine.sh('systemctl start openvpn-client@lab');
     const connected = async () =>
       JSON.parse((await product.command('status', '--json')).stdout).state === 'connected';
-    await until('the tunnel', connected, 60_000);
+    await waitUntil('the tunnel', connected, 60_000);
     expect(await heard()).toEqual({ db: 'rows', internet: expect.stringMatching(/^10\.8\.0\./) });
     // A network that comes after the lock is forwarded, and its frames pass, without another one.
     await machine.sh(

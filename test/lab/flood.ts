@@ -2,10 +2,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PATHS } from '../../src/host/paths.ts';
 import type { BackendName } from '../../src/policy/settings.ts';
 import { INTERNET, PORTS } from '../../src/proof/addresses.ts';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { type ProberRun, total } from '../../src/proof/prober-run.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
 
@@ -68,7 +68,7 @@ export function specifyFlood(backend: BackendName): void {
   let flood: Flood | undefined;
   let obstacle: string | undefined;
   beforeAll(async () => {
-    obstacle = proofObstacle();
+    obstacle = missingRequirements();
     if (obstacle === undefined) flood = await open(backend);
   });
   afterAll(() => flood?.world.close());
@@ -101,7 +101,7 @@ export function specifyFlood(backend: BackendName): void {
       const seenOfHalfASecond = async () => {
         await capture.tally();
         const from = prober.report();
-        await until(
+        await waitUntil(
           'half a second of the flood',
           () => prober.report().elapsed > from.elapsed + 500,
         );

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { describe, expect, type TestContext, test } from 'vitest';
 import { DEVICE, INTERNET, LAN, PORTS, VPN } from '../../src/proof/addresses.ts';
 import { ROUTER } from '../../src/proof/capture.ts';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { CONNECTED } from '../../src/proof/openvpn.ts';
 import { installProduct } from '../../src/proof/product.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
@@ -89,7 +89,7 @@ export function specifyForged(version: OpenvpnVersion, backend: 'iptables' | 'nf
     test('forged packets of the LAN and of the server get no answer, connected and in reconnects', {
       timeout: 300_000,
     }, async (context: TestContext) => {
-      const obstacle = proofObstacle() ?? debianRoot(version).obstacle;
+      const obstacle = missingRequirements() ?? debianRoot(version).obstacle;
       if (obstacle !== undefined) context.skip(obstacle);
       const world = await openWorld({ dist: DIST, transport: 'udp', plan: debianRoot(version) });
       try {

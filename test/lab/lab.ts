@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, type TestContext } from 'vitest';
 import type { BackendName } from '../../src/policy/settings.ts';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import type { Probe } from '../../src/proof/probes.ts';
 import { DIST } from '../e2e/stage.ts';
 import { debianRoot, type OpenvpnVersion } from '../support/debian-root.ts';
@@ -23,7 +23,7 @@ export function labWith(setting: LabSetting): (context: TestContext) => Lab {
   let obstacle: string | undefined;
   const seen = { clear: 0, vpn: 0 };
   beforeAll(async () => {
-    obstacle = proofObstacle() ?? debianRoot(version).obstacle;
+    obstacle = missingRequirements() ?? debianRoot(version).obstacle;
     if (obstacle === undefined)
       opened = await openLab({ dist: DIST, plan: debianRoot(version), ...setting }, seen);
   });

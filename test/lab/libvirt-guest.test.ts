@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'v
 import { INTERNET, PORTS } from '../../src/proof/addresses.ts';
 import type { Tally } from '../../src/proof/capture.ts';
 import { installProduct, type Product, writeSettings } from '../../src/proof/product.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { DIST } from '../e2e/stage.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { LIBVIRT } from './neighbour-table.ts';
@@ -97,7 +97,7 @@ beforeAll(async () => {
     await product.must('lock');
     await machine.world.capture.tally();
     await machine.sh(`${LIBVIRT.start}; ${VIRSH} create /srv/guest/guest.xml`);
-    await until(
+    await waitUntil(
       () => `the guest to be started; its console:\n${machine.file(CONSOLE)}`,
       () => pages(machine).length > 0,
       90_000,
@@ -119,7 +119,7 @@ function at(context: TestContext): Scene {
 
 /** The guest's payload leaves the machine. */
 async function heard({ machine }: Scene): Promise<void> {
-  await until(
+  await waitUntil(
     () => `the guest to be heard; its console:\n${machine.file(CONSOLE).slice(-2_000)}`,
     async () => ((await machine.world.capture.tally()).byName['guest'] ?? 0) > 0,
     30_000,
@@ -164,7 +164,11 @@ describe.each(['nftables', 'iptables'] as const)(
       const page = async () => {
         // The first of them may have been asked for before.
         const enough = pages(it.machine).length + 2;
-        await until('the guest to ask the web', () => pages(it.machine).length >= enough, 90_000);
+        await waitUntil(
+          'the guest to ask the web',
+          () => pages(it.machine).length >= enough,
+          90_000,
+        );
         return pages(it.machine).at(-1);
       };
       await expectTunnelAlone(it, backend, LIBVIRT.bridge, page);

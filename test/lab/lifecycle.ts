@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import type { BackendName } from '../../src/policy/settings.ts';
 import { DEVICE, INTERNET, OTHER_VPN, PORTS, VPN } from '../../src/proof/addresses.ts';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import {
   CONNECTED,
   PROFILE,
@@ -12,7 +12,7 @@ import {
 import type { Transport } from '../../src/proof/probes.ts';
 import { installProduct, type Product, writeSettings } from '../../src/proof/product.ts';
 import type { Service, Signal } from '../../src/proof/service.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { openWorld } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
 import { debianRoot, type OpenvpnVersion } from '../support/debian-root.ts';
@@ -246,7 +246,7 @@ async function reconnect(stage: Stage, event: Reconnect): Promise<Outcome> {
     client.said().slice(from).split(`remote address: [AF_INET]${site.address}:${site.port}`)
       .length - 1;
   const back = () => client.times(CONNECTED) > before && isOn(client, site);
-  await until(
+  await waitUntil(
     () => `the client to come back or give up; it said last:\n${client.said().slice(-2000)}`,
     () => back() || !client.running() || tries() >= TRIES,
     60_000,
@@ -267,7 +267,7 @@ function stageFor(version: OpenvpnVersion, transport: Transport): StageUse {
   let stage: Stage | undefined;
   let obstacle: string | undefined;
   beforeAll(async () => {
-    obstacle = proofObstacle() ?? debianRoot(version).obstacle;
+    obstacle = missingRequirements() ?? debianRoot(version).obstacle;
     if (obstacle === undefined) stage = await openStage(version, transport);
   });
   afterAll(() => stage?.world.close());

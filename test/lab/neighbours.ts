@@ -6,7 +6,7 @@ import { CONNECTED } from '../../src/proof/openvpn.ts';
 import type { ProberRun } from '../../src/proof/prober-run.ts';
 import { marker, NOBODY } from '../../src/proof/probes.ts';
 import { installProduct, type Product, writeSettings } from '../../src/proof/product.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { DIST } from '../e2e/stage.ts';
 import { LOG } from '../hooks/installed-machine.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
@@ -171,7 +171,7 @@ async function seen(
   await work();
   const ended = performance.now();
   if (watched)
-    await until(
+    await waitUntil(
       () => `the rules to be whole again; ${machine.file(LOG).split('\n').slice(-12).join('\n')}`,
       async () => (await product.command('status')).status === 0,
       PROMISED_MILLISECONDS + GRACE_MILLISECONDS,
@@ -202,7 +202,7 @@ export async function expectTunnelAlone(
   await machine.sh('systemctl start openvpn-client@lab');
   const connected = async () =>
     JSON.parse((await product.command('status', '--json')).stdout).state === 'connected';
-  await until('the tunnel', connected, 60_000);
+  await waitUntil('the tunnel', connected, 60_000);
   await world.capture.tally();
   expect(await page()).toBe('');
   await writeSettings(machine, `${SETTINGS(backend)}KILLSWITCH_FORWARD=${bridge}\n`);
@@ -257,7 +257,7 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
   async function startGuest({ machine }: Scene, { bridge, network }: Neighbour): Promise<void> {
     if (bridge === undefined || network === undefined) return;
     await machine.sh(GUEST(bridge, network));
-    await until(
+    await waitUntil(
       'the guest',
       async () => (await machine.sh('wc -c </run/guest.sent 2>/dev/null || echo 0')) !== '0\n',
     );
@@ -285,7 +285,7 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     await product.must('lock');
     if (watched) {
       await product.must('watch', 'enable');
-      await until(
+      await waitUntil(
         'the watcher',
         async () => JSON.parse((await product.command('status', '--json')).stdout).watch.running,
       );
@@ -301,7 +301,9 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
         const effect = effectOf(neighbour, order, phase);
         // Some have not done everything when they say that they have.
         if (!watched && typeof effect === 'object')
-          await until(`what ${phase} changes`, async () => isNamed(effect, await told(product)));
+          await waitUntil(`what ${phase} changes`, async () =>
+            isNamed(effect, await told(product)),
+          );
       };
       outcomes[phase] = await seen(it, work, watched);
       if (watched) waits.push(outcomes[phase].milliseconds);
@@ -362,7 +364,7 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
         await it.machine.sh(neighbour.start);
         await it.machine.world.capture.tally();
         await startGuest(it, neighbour);
-        await until(
+        await waitUntil(
           'the guest to be heard',
           async () => ((await it.machine.world.capture.tally()).byName['guest'] ?? 0) > 0,
         );
@@ -449,7 +451,7 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     ]).toEqual([true, false]);
     await product.must('watch', 'enable');
     await machine.sh(`${forget}; nft flush ruleset`);
-    await until('the drop-in', told);
+    await waitUntil('the drop-in', told);
   });
 
   test(`with a tunnel up, nftables.service beside ${backend} lets nothing out in clear, also after a reboot, and the next hook brings the tunnel back`, async (context) => {
@@ -466,16 +468,16 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     );
     await machine.sh('systemctl start openvpn-client@lab');
     const report = async () => JSON.parse((await product.command('status', '--json')).stdout);
-    await until(
+    await waitUntil(
       'the tunnel',
       async () => (await report()).exact === true && (await report()).state === 'connected',
       60_000,
     );
     // A late route-up or refresh would put right what the next lines take away.
-    await until('the end of the connect', async () =>
+    await waitUntil('the end of the connect', async () =>
       (await machine.sh('journalctl -b --no-pager -u openvpn-client@lab')).includes(CONNECTED),
     );
-    await until(
+    await waitUntil(
       'the refresh to end',
       async () =>
         !(await machine.sh('systemctl list-units --all --plain')).includes(
@@ -494,7 +496,7 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
       differences.filter((each) => each.includes(': missing: ') && each.includes(DEVICE)),
     ).not.toEqual([]);
     await machine.sh('systemctl restart openvpn-client@lab');
-    await until(
+    await waitUntil(
       'the tunnel again',
       async () => (await report()).exact === true && (await report()).state === 'connected',
       60_000,

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import type { BackendName } from '../../src/policy/settings.ts';
 import { DEVICE, INTERNET, LAN, PORTS, UPLINK, VPN, VPN_NAME } from '../../src/proof/addresses.ts';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { CONNECTED } from '../../src/proof/openvpn.ts';
 import type { Service } from '../../src/proof/service.ts';
 import { WEB_VISITS } from '../../src/proof/services.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { everyProbeIsSeen, nothingLeaves } from '../support/watched.ts';
 import {
   type Debian,
@@ -106,7 +106,7 @@ export function specifyNetworkManager(debian: Debian, backend: BackendName): voi
     let opened: { readonly desk: Desk; readonly vpn: string; server: Service } | undefined;
     let obstacle: string | undefined;
     beforeAll(async () => {
-      obstacle = proofObstacle() ?? plan(debian).obstacle;
+      obstacle = missingRequirements() ?? plan(debian).obstacle;
       if (obstacle !== undefined) return;
       const desk = await openDesk(debian, settings);
       await desk.startManager();
@@ -227,7 +227,7 @@ export function specifyNetworkManager(debian: Debian, backend: BackendName): voi
         await scene.server.says('Peer Connection Initiated', 1, 30_000);
         await desk.rulesAreOf(DEVICE);
       });
-      await until(
+      await waitUntil(
         'the tunnel',
         async () => (await desk.world.visit(WEB_VISITS, 500))['page4'] !== null,
         60_000,
@@ -269,7 +269,7 @@ export function specifyNetworkManager(debian: Debian, backend: BackendName): voi
         await desk.rulesAreOf('tun1');
         // Two clients of one name drive each other from the server.
         await desk.sh(`kill -KILL ${orphan}`);
-        await until(
+        await waitUntil(
           'the new tunnel',
           async () => (await desk.world.visit(WEB_VISITS, 500))['page4'] !== null,
           60_000,

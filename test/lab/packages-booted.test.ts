@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { VPN } from '../../src/proof/addresses.ts';
 import { PUSHED_TIMERS } from '../../src/proof/openvpn.ts';
-import { patiently, until } from '../../src/proof/until.ts';
+import { patiently, waitUntil } from '../../src/proof/wait-until.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { differences, TRACES } from '../support/traces.ts';
 import { heard, PROBER, seenAtBoot, seenDuring } from './boot-scene.ts';
@@ -73,7 +73,7 @@ describe.each(ROOTS)('on $root, booted for real, with its own Node,', ({ root, n
     JSON.parse((await it.ask([COMMAND, 'status', '--json'])).stdout);
   const connected = async (it: Booted) => {
     let said: unknown;
-    await until(
+    await waitUntil(
       () => `the tunnel: ${JSON.stringify(said)}`,
       async () => {
         said = await statusOf(it);

@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { NODE, VPN } from '../../src/proof/addresses.ts';
 import { PUSHED_TIMERS } from '../../src/proof/openvpn.ts';
-import { patiently, until } from '../../src/proof/until.ts';
+import { patiently, waitUntil } from '../../src/proof/wait-until.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { PATIENT } from './open-lab.ts';
 
@@ -231,7 +231,7 @@ describe.each([
   };
   const connected = async (it: Booted) => {
     let said = '';
-    await until(
+    await waitUntil(
       () => `the tunnel: ${said}`,
       async () => {
         said = (await run(it, 'ovpn-killswitch status --json')).stdout;

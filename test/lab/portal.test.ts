@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline';
 import { describe, expect, type TestContext, test } from 'vitest';
 import type { Sandbox } from '../../src/host/sandbox.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { KINDS, type Kind } from '../support/kinds.ts';
 import { machineWith } from '../support/machine.ts';
 import { installProduct, type Product } from '../support/product.ts';
@@ -135,7 +135,7 @@ async function openCafe(sandbox: Sandbox): Promise<Cafe> {
       heard.add(Number(from ?? sync));
     });
   }
-  await until(
+  await waitUntil(
     () => `the café: ${said}`,
     () => said.includes('listening on') && said.split('ready').length > 2,
   );
@@ -160,7 +160,7 @@ async function openCafe(sandbox: Sandbox): Promise<Cafe> {
       if (stdout === '') throw new Error(stderr);
       const sync = used++;
       // Once a later packet is seen, all that went before it is.
-      await until('the capture to catch up', async () => {
+      await waitUntil('the capture to catch up', async () => {
         if (!heard.has(sync))
           await sandbox.ask(['bash', '-c', `echo sync >/dev/udp/192.168.77.2/${sync}`], {
             at: 'cafe',
@@ -302,12 +302,12 @@ describe.each(KINDS)('%s', (kind) => {
       sandbox
         .run(['sh', '-c', "grep -lz '^due$' /proc/[0-9]*/cmdline 2>/dev/null"])
         .stdout.match(/\d+/g) ?? [];
-    await until('a timer', () => timers().length > 0);
+    await waitUntil('a timer', () => timers().length > 0);
     // Only processes of the sandbox are seen there.
     for (const pid of timers()) sandbox.run(['kill', '-9', pid]);
-    await until('its end', () => timers().length === 0);
+    await waitUntil('its end', () => timers().length === 0);
     expect((await cafe.probe(GUEST)).answered).toEqual(PORTAL);
-    await until('its time', () => Date.now() > opened + (seconds + 1.5) * 1000);
+    await waitUntil('its time', () => Date.now() > opened + (seconds + 1.5) * 1000);
     expect(await cafe.probe(GUEST)).toEqual(NOTHING);
     // Its rules are still there, and let nothing through.
     const report = product.report();
@@ -339,7 +339,7 @@ describe.each(KINDS)('%s', (kind) => {
     const events = () => sandbox.run(['grep', '-c', '"event":"restored"', LOG]).stdout.trim();
     const before = events();
     const watch = sandbox.start(['/usr/local/sbin/ovpn-killswitch', 'watch']);
-    await until(
+    await waitUntil(
       'watch',
       () => JSON.parse(product.run('status', '--json').stdout).watch.running === true,
     );
@@ -462,7 +462,7 @@ describe.each(KINDS)('%s', (kind) => {
         "require('node:dgram').createSocket('udp4').bind(53, '127.0.0.53', () => console.log('ready'))",
       ],
     ]);
-    await until(
+    await waitUntil(
       'the local resolver',
       () => sandbox.run(['grep', '-c', '3500007F:0035', '/proc/net/udp']).stdout.trim() === '1',
     );

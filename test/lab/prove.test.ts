@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { PATHS } from '../../src/host/paths.ts';
 import { LAN } from '../../src/proof/addresses.ts';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
-import { leaksOf, playTogether } from '../../src/proof/played.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
+import { leaksOf, playStories } from '../../src/proof/play-stories.ts';
 import { ACTS } from '../../src/proof/story.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { withWorlds } from '../../src/proof/worlds.ts';
 import { DIST } from '../e2e/stage.ts';
 import { machineWith } from '../support/machine.ts';
@@ -15,7 +15,7 @@ const LONG = { milliseconds: 110_000 };
 describe('the installed prove', () => {
   const machine = machineWith('nftables', (sandbox) => void installProduct(sandbox));
   beforeEach((context) => {
-    const obstacle = proofObstacle();
+    const obstacle = missingRequirements();
     if (obstacle !== undefined) context.skip(obstacle);
   });
 
@@ -52,7 +52,7 @@ describe('the installed prove', () => {
     }
     expect(sandbox.run(['sh', '-c', LOOK]).stdout).toBe(before);
     // What the installation started may still have been ending when it was counted.
-    await until('the end of all processes of a proof', () => processes() <= running);
+    await waitUntil('the end of all processes of a proof', () => processes() <= running);
   });
 
   test('ends with everything it has started when it is interrupted', async (context) => {
@@ -65,7 +65,7 @@ describe('the installed prove', () => {
       said += String(chunk);
     });
     const ended = new Promise((resolve) => running.once('close', resolve));
-    await until('the first fault', () => said.includes('not connected yet'), 30_000);
+    await waitUntil('the first fault', () => said.includes('not connected yet'), 30_000);
     expect(count()).toBeGreaterThan(before + 10);
     sandbox.run([
       'sh',
@@ -73,7 +73,7 @@ describe('the installed prove', () => {
       `for each in $(grep -lz "^prove$" /proc/[0-9]*/cmdline); do kill -INT "$(echo "$each" | cut -d/ -f3)"; done`,
     ]);
     await ended;
-    await until('the end of all of it', () => count() <= before);
+    await waitUntil('the end of all of it', () => count() <= before);
   });
 
   test('names what is missing, and does nothing', (context) => {
@@ -90,10 +90,10 @@ describe('the installed prove', () => {
 });
 
 test('a hole in the rules is seen in the story', async (context) => {
-  const obstacle = proofObstacle();
+  const obstacle = missingRequirements();
   if (obstacle !== undefined) context.skip(obstacle);
   const [played] = await withWorlds((onWorld) =>
-    playTogether(
+    playStories(
       [
         {
           dist: DIST,

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { INTERNET, NODE, VPN } from '../../src/proof/addresses.ts';
 import { PUSHED_TIMERS } from '../../src/proof/openvpn.ts';
-import { patiently, until } from '../../src/proof/until.ts';
+import { patiently, waitUntil } from '../../src/proof/wait-until.ts';
 import { DIST } from '../e2e/stage.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { PATIENT } from './open-lab.ts';
@@ -97,7 +97,7 @@ describe.each(KINDS)('on $root, booted for real, README’s "$chapter"', (kind) 
     JSON.parse((await it.ask(['ovpn-killswitch', 'status', '--json'])).stdout);
   const connected = async (it: Booted) => {
     let said: unknown;
-    await until(
+    await waitUntil(
       () => `the tunnel: ${JSON.stringify(said)}`,
       async () => {
         said = await statusOf(it);

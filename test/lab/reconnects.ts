@@ -3,7 +3,7 @@ import { NODE, PORTS, VPN } from '../../src/proof/addresses.ts';
 import { PUSHES, RESTARTING, type ServerPlan } from '../../src/proof/openvpn.ts';
 import { marker, type Probe } from '../../src/proof/probes.ts';
 import { type Service, startService } from '../../src/proof/service.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import type { OpenvpnVersion } from '../support/debian-root.ts';
 import { everyProbeIsSeen } from '../support/watched.ts';
 import { factsAreTrue, statusOf } from './facts.ts';
@@ -130,7 +130,7 @@ export function specifyReconnects(version: OpenvpnVersion, backend: 'iptables' |
     // TCP waits for up to two minutes between two tries (TCP_RTO_MAX).
     const goesOn = async (held: Held) => {
       const before = held.answers();
-      await until('the held connection to go on', () => held.answers() > before, 150_000);
+      await waitUntil('the held connection to go on', () => held.answers() > before, 150_000);
     };
 
     test('every kind of probe is seen at the router while nothing is locked', async (context) => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { builtRoot } from '../support/debian-root.ts';
 import { ANSWERS, type DnsWorld, openDnsWorld } from '../support/dns-world.ts';
 
@@ -39,7 +39,7 @@ export function specifyResolvers(setting: ResolverSetting): void {
         `ls -ld /etc/resolv.conf | cut -c1-10; readlink -f /etc/resolv.conf; cat /etc/resolv.conf; ${setting.shows ?? ''}`,
       );
     beforeAll(async () => {
-      obstacle = proofObstacle() ?? plan.obstacle;
+      obstacle = missingRequirements() ?? plan.obstacle;
       if (obstacle !== undefined) return;
       opened = await openDnsWorld(plan, 'KILLSWITCH_BACKEND=nftables\n');
       await setting.start?.(opened);

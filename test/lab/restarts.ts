@@ -1,7 +1,7 @@
 import { describe, expect, type TestContext, test } from 'vitest';
 import { INTERNET, LAN, OTHER_VPN, PORTS, VPN, VPN_NAME } from '../../src/proof/addresses.ts';
 import { PUSHED_TIMERS, PUSHES, RESTARTING, type ServerPlan } from '../../src/proof/openvpn.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { everyProbeIsSeen } from '../support/watched.ts';
 import { endpointIn, factsAreTrue, factsOf, statusOf } from './facts.ts';
 import { type LabSetting, labWith } from './lab.ts';
@@ -184,7 +184,7 @@ export function specifyRestarts(setting: LabSetting): void {
       const lab = await connected(context);
       await lab.guarded(async () => {
         await kill(lab, 'HALT');
-        await until('the end of the client', () => !lab.client().running());
+        await waitUntil('the end of the client', () => !lab.client().running());
       });
       expect(await statusOf(lab.product)).toMatchObject({ exit: 0, state: 'blocked', tunnels: [] });
       await lab.guarded(async () => void (await lab.connect()));

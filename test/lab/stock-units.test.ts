@@ -5,7 +5,7 @@ import { startProberIn } from '../../src/proof/client-programs.ts';
 import { CONNECTED, PUSHED_TIMERS, PUSHES } from '../../src/proof/openvpn.ts';
 import { NOBODY } from '../../src/proof/probes.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { DIST } from '../e2e/stage.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { nothingLeaves, type Watched } from '../support/watched.ts';
@@ -137,7 +137,7 @@ describe.each(DEBIANS)('on $root, with OpenVPN $openvpn and $backend,', (debian)
     const before = await times();
     await work();
     let said = '';
-    await until(
+    await waitUntil(
       () => `${unit} to connect; it said:\n${said.slice(-3000)}`,
       async () => {
         said = await journal(it, unit);
@@ -151,12 +151,12 @@ describe.each(DEBIANS)('on $root, with OpenVPN $openvpn and $backend,', (debian)
       (await it.machine.sh('systemctl list-units --all --plain')).includes(
         'ovpn-killswitch refresh',
       );
-    await until('the refresh to end', async () => !(await isRefreshing()), 60_000);
+    await waitUntil('the refresh to end', async () => !(await isRefreshing()), 60_000);
   };
   /** While a hook or a refresh is at work, files and kernel may differ for a moment. */
   const comesTo = async ({ product }: Scene, headline: string) => {
     let last = '';
-    await until(
+    await waitUntil(
       () => `status 0 and "${headline}":\n${last}`,
       async () => {
         const { status, stdout, stderr } = await product.command('status');
@@ -173,7 +173,7 @@ describe.each(DEBIANS)('on $root, with OpenVPN $openvpn and $backend,', (debian)
       world.probes
         .map(({ name }) => name)
         .filter((name) => world.capture.soFar().byName[name] === undefined);
-    await until(
+    await waitUntil(
       () => `these at the router: ${unseen().join(', ')}`,
       () => unseen().length === 0,
       30_000,
@@ -218,7 +218,7 @@ rm -f ${Object.values(FOLDERS).join('/*.conf ')}/*.conf /var/log/ovpn-killswitch
 
     test("asks for its server's name again, in a unit of its own", async (context) => {
       const it = scene(context);
-      await until(
+      await waitUntil(
         'the new address',
         () => it.machine.file('/etc/hosts').includes(INTERNET.moved4),
         60_000,
@@ -299,7 +299,7 @@ rm -f ${Object.values(FOLDERS).join('/*.conf ')}/*.conf /var/log/ovpn-killswitch
         await nothingLeaves(it, async () => {
           // `down`, and then `up`, each within its deadline.
           await machine.sh(`systemctl kill -s USR1 --kill-who=main ${unit}`);
-          await until(
+          await waitUntil(
             'OpenVPN to give up',
             async () => (await journal(it, unit)).includes(FAILED_UP),
             100_000,

@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { PATHS } from '../../src/host/paths.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { INSIDE_WORD } from '../support/vm.ts';
 import type { Scene } from './vm-scene.ts';
 
@@ -113,9 +113,9 @@ export const BOOT: readonly Scene[] = [
       const rounds = () => readFileSync(ROUNDS, 'latin1').length;
       const route = () =>
         spawnSync('ip', ['route', 'show', 'default'], { encoding: 'utf8' }).stdout;
-      await until('the card to lead somewhere', () => route().includes('eth0'), 60_000);
+      await waitUntil('the card to lead somewhere', () => route().includes('eth0'), 60_000);
       const before = rounds();
-      await until('the talker to talk', () => rounds() > before + 30, 60_000);
+      await waitUntil('the talker to talk', () => rounds() > before + 30, 60_000);
       const { status, stdout } = command('status', '--json');
       const { state, differences, boot } = JSON.parse(stdout) as {
         readonly [key: string]: unknown;

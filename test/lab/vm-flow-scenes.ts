@@ -4,7 +4,7 @@ import type { BackendName } from '../../src/policy/settings.ts';
 import { INTERNET, LAN, NODE, UPLINK } from '../../src/proof/addresses.ts';
 import { writeSettings } from '../../src/proof/product.ts';
 import { startService } from '../../src/proof/service.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { statusOf } from './facts.ts';
 import { GUEST } from './guest.ts';
 import type { Lab } from './open-lab.ts';
@@ -81,7 +81,7 @@ export const flowtable = (backend: BackendName): Scene => ({
     await pause(3000);
     const guest = startService(world.sandbox, 'flow-guest', [NODE, '-e', TALK], { at: 'guest' });
     try {
-      await until(
+      await waitUntil(
         'both to be offloaded',
         async () => (await sh(it, 'conntrack -L -u OFFLOAD 2>/dev/null')).split('\n').length > 2,
         60_000,
@@ -92,7 +92,11 @@ export const flowtable = (backend: BackendName): Scene => ({
       expect(await statusOf(product)).toMatchObject({ exit: 0, state: 'blocked' });
       await product.must('unlock', '--for', '8s');
       expect(await heardOf(it, FLOWS)).not.toEqual({});
-      await until('the lock', async () => (await statusOf(product)).state === 'blocked', 60_000);
+      await waitUntil(
+        'the lock',
+        async () => (await statusOf(product)).state === 'blocked',
+        60_000,
+      );
       expect(await heardOf(it, FLOWS)).toEqual({});
     } finally {
       await Promise.all([guest.end('KILL'), web.end('KILL')]);

@@ -8,7 +8,7 @@ import type { Transport } from '../../src/proof/probes.ts';
 import { writeSettings } from '../../src/proof/product.ts';
 import { startService } from '../../src/proof/service.ts';
 import { WEB_VISITS } from '../../src/proof/services.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { statusOf } from './facts.ts';
 import type { Lab } from './open-lab.ts';
 import type { Scene } from './vm-scene.ts';
@@ -215,13 +215,13 @@ const leftBehind = (backend: BackendName): Scene => ({
     await it.connect();
     const watch = startService(world.sandbox, 'watch', [PATHS.command, 'watch']);
     await it.client().end('KILL');
-    await until('watch to remove the device', async () => !(await isThere(it, 'tun0')), 60_000);
+    await waitUntil('watch to remove the device', async () => !(await isThere(it, 'tun0')), 60_000);
     await watch.end('KILL');
 
     const settings = await world.sandbox.ask(['cat', PATHS.settings]);
     await writeSettings(world.sandbox, `${settings.stdout}KILLSWITCH_LAN=nonsense\n`);
     const client = world.startClient();
-    await until('the client to give up', () => !client.running(), 60_000);
+    await waitUntil('the client to give up', () => !client.running(), 60_000);
     expect(await isThere(it, 'tun0')).toBe(false);
   },
 });

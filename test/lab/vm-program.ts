@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { PATHS } from '../../src/host/paths.ts';
 import { INTERNET, PORTS } from '../../src/proof/addresses.ts';
 import type { Probe } from '../../src/proof/probes.ts';
-import { setPatience } from '../../src/proof/until.ts';
+import { setPatience } from '../../src/proof/wait-until.ts';
 import { SECOND_BOOT, VM_ROOTS } from '../support/vm.ts';
 import { addGuest } from './guest.ts';
 import { type Lab, openLab } from './open-lab.ts';

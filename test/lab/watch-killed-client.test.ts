@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { DEVICE } from '../../src/proof/addresses.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { LOG } from '../hooks/installed-machine.ts';
 import { withoutKeptShut } from '../support/rule-dump.ts';
 import { factsAreTrue, statusOf } from './facts.ts';
@@ -30,7 +30,7 @@ describe.each(['nftables', 'iptables'] as const)(
       const deviceStays = () => sh(`ip link show dev ${DEVICE}`);
       const log = () => readFileSync(`/proc/${sandbox.pid}/root${LOG}`, 'utf8');
       const hasPruned = () =>
-        until(
+        waitUntil(
           `the rules of ${DEVICE} to go`,
           async () => !(await rules()).includes(DEVICE),
           PROMISED_MILLISECONDS + GRACE_MILLISECONDS,

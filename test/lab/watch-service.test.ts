@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'v
 import type { BackendName } from '../../src/policy/settings.ts';
 import { INTERNET } from '../../src/proof/addresses.ts';
 import { installProduct, type Product, writeSettings } from '../../src/proof/product.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { DIST } from '../e2e/stage.ts';
 import { LOG } from '../hooks/installed-machine.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
@@ -75,10 +75,10 @@ describe('the service under systemd', () => {
   const watchOf = async (it: Product) =>
     JSON.parse((await it.command('status', '--json')).stdout).watch;
   const runs = (it: Product) =>
-    until('the watcher', async () => (await watchOf(it)).running === true);
+    waitUntil('the watcher', async () => (await watchOf(it)).running === true);
   const putsBack = async ({ machine, product }: ReturnType<typeof at>) => {
     await machine.sh('nft flush ruleset');
-    await until('the rules', async () => (await product.command('status')).status === 0, 2_000);
+    await waitUntil('the rules', async () => (await product.command('status')).status === 0, 2_000);
   };
 
   test('runs from "watch enable" on, and puts the rules back', async (context) => {
@@ -89,7 +89,7 @@ describe('the service under systemd', () => {
     await runs(it.product);
     // "nft monitor" may start later than the watcher, which then finds the first flush by itself
     // and knows nobody.
-    await until('who has flushed', async () => {
+    await waitUntil('who has flushed', async () => {
       await putsBack(it);
       const journal = await it.machine.sh('journalctl --no-pager -o cat -u ovpn-killswitch-watch');
       return /put back what was changed by nft \(process \d+\)/.test(journal);
@@ -100,7 +100,11 @@ describe('the service under systemd', () => {
     const it = at(context);
     await it.machine.sh('kill -9 $(systemctl show --value -p MainPID ovpn-killswitch-watch)');
     await it.machine.sh('nft flush ruleset');
-    await until('the rules', async () => (await it.product.command('status')).status === 0, 5_000);
+    await waitUntil(
+      'the rules',
+      async () => (await it.product.command('status')).status === 0,
+      5_000,
+    );
     expect(await watchOf(it.product)).toEqual({ enabled: true, running: true });
   });
 
@@ -138,7 +142,7 @@ describe('the service under systemd', () => {
       const storm = it.machine.ask(['sh', '-c', STORM(STORM_SECONDS, stormers)], {
         milliseconds: 60_000,
       });
-      await until(
+      await waitUntil(
         'the storm',
         async () => (await it.machine.ask(['sh', '-c', HAS_BEGUN])).status === 0,
       );
@@ -148,7 +152,7 @@ describe('the service under systemd', () => {
       for (let turn = 0; turn < TAMPERINGS; turn++) {
         await it.machine.sh(TAMPER[backend]);
         const tampered = performance.now();
-        await until(
+        await waitUntil(
           'ours in the storm',
           async () => (await it.machine.ask(['sh', '-c', IS_BACK[backend]])).status === 0,
         );
@@ -183,7 +187,7 @@ describe('the service under systemd', () => {
       expect(await it.machine.sh('systemctl show --value -p MainPID ovpn-killswitch-watch')).toBe(
         `${pid}\n`,
       );
-      await until(
+      await waitUntil(
         'the rules',
         async () => (await it.product.command('status')).status === 0,
         5_000,

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { PACE } from '../../src/watch/pace.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import {
@@ -64,7 +64,7 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
   };
   const restored = async (before: string) => {
     const started = performance.now();
-    await until(
+    await waitUntil(
       'the rules to be as before',
       () => read() === before,
       PROMISED_MILLISECONDS + GRACE_MILLISECONDS,
@@ -92,7 +92,7 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
     machine.settings(...SETTINGS(kind));
     must(machine.command('lock'));
     machine.sandbox.start(['/usr/local/sbin/ovpn-killswitch', 'watch']);
-    await until('the watcher', () => it().exists('/run/ovpn-killswitch/watch'));
+    await waitUntil('the watcher', () => it().exists('/run/ovpn-killswitch/watch'));
     pid = JSON.parse(machine.read('/run/ovpn-killswitch/watch')).pid;
     // Until then it also looks without being told, and may find a change before it hears of who.
     await pause(PACE.deaf + 500);
@@ -128,7 +128,7 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
         const milliseconds = await restored(before);
         seen.push(`${what}: ${Math.round(milliseconds)} ms`);
         expect(it().command('status').status).toBe(0);
-        await until('the log', () => log().some(({ event }) => event === 'restored'));
+        await waitUntil('the log', () => log().some(({ event }) => event === 'restored'));
         said = log().find(({ event }) => event === 'restored')?.msg ?? '';
       }
       expect(said).toMatch(who);
@@ -185,11 +185,15 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
         milliseconds: 30_000,
       },
     );
-    await until('the storm', () => it().sh(HAS_BEGUN).status === 0);
+    await waitUntil('the storm', () => it().sh(HAS_BEGUN).status === 0);
     must(it().sh(TAMPER[backend]));
     const ours = () => it().sh(IS_BACK[backend]).status === 0;
     const tampered = performance.now();
-    await until('ours to be back in the storm', ours, PROMISED_MILLISECONDS + GRACE_MILLISECONDS);
+    await waitUntil(
+      'ours to be back in the storm',
+      ours,
+      PROMISED_MILLISECONDS + GRACE_MILLISECONDS,
+    );
     const back = performance.now() - tampered;
     const { stdout, stderr } = await storm;
     const [ended = 0, memory = 0] = cost();
@@ -212,7 +216,7 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
 
   test('ends when it is told to, with all that it has started', async () => {
     must(it().sh(`kill ${pid}`));
-    await until('its end', () => it().sh(`kill -0 ${pid}`).status !== 0);
+    await waitUntil('its end', () => it().sh(`kill -0 ${pid}`).status !== 0);
     expect(it().sh('ps -eo args').stdout).not.toMatch(/monitor/);
     expect(JSON.parse(it().command('status', '--json').stdout)).toMatchObject({
       watch: { enabled: false, running: false },

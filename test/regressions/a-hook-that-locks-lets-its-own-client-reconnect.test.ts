@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { INTERNET, VPN_NAME } from '../../src/proof/addresses.ts';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { CONNECTED, PROFILE, PUSHES } from '../../src/proof/openvpn.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
 import type { Service } from '../../src/proof/service.ts';
@@ -56,7 +56,7 @@ function sceneWith(backend: string, remote: string, owner = 0): (context: TestCo
   let opened: Scene | undefined;
   let obstacle: string | undefined;
   beforeAll(async () => {
-    obstacle = proofObstacle();
+    obstacle = missingRequirements();
     if (obstacle === undefined) opened = await open(backend, remote, owner);
   });
   afterAll(() => opened?.world.close());

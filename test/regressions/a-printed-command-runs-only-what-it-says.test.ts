@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { visibleText } from '../../src/net/visible.ts';
 import { CHECKS } from '../../src/view/doctor/checks.ts';
-import type { DoctorWorld } from '../../src/view/doctor/world.ts';
+import type { DoctorFacts } from '../../src/view/doctor/facts.ts';
 
 /**
  * `doctor` prints commands to paste. Names of files, units, chains and AppArmor profiles are not
@@ -73,10 +73,10 @@ function pasted(command: string): Called {
   }
 }
 
-function fixes(title: RegExp, world: Partial<DoctorWorld>): readonly string[] {
+function fixes(title: RegExp, world: Partial<DoctorFacts>): readonly string[] {
   const check = CHECKS.find((each) => title.test(each.title));
   // A check looks at nothing but what it is given here.
-  return check?.find(world as DoctorWorld).map(({ fix }) => fix) ?? [];
+  return check?.find(world as DoctorFacts).map(({ fix }) => fix) ?? [];
 }
 
 describe.each(HOSTILE)('a command printed for the name %j', (name) => {

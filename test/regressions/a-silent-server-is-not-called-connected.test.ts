@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { INTERNET } from '../../src/proof/addresses.ts';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { CONNECTED, PROFILE } from '../../src/proof/openvpn.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
 import type { Service } from '../../src/proof/service.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
 import { tunnelCall } from '../hooks/captures.ts';
@@ -38,7 +38,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
   let opened: Scene | undefined;
   let obstacle: string | undefined;
   beforeAll(async () => {
-    obstacle = proofObstacle();
+    obstacle = missingRequirements();
     if (obstacle === undefined) opened = await open(backend);
   });
   afterAll(() => opened?.world.close());
@@ -95,7 +95,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     it.server = await it.world.startServer();
     const client = it.world.startClient();
     await client.says(CONNECTED);
-    await until('an answer through the tunnel', () => it.world.ping('10.8.0.1'));
+    await waitUntil('an answer through the tunnel', () => it.world.ping('10.8.0.1'));
     expect(await seen(it)).toMatchObject({
       exit: [0, 0],
       connection: 'flowing',
@@ -103,7 +103,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
       short: expect.stringMatching(/^LOCKED: connected; tun0 to 203\.0\.113\.10:1194\/udp/),
     });
     it.server.signal('STOP');
-    await until(
+    await waitUntil(
       'the silence to be said',
       async () => {
         it.world.sandbox.run(['ping', '-n', '-q', '-c5', '-i0.2', '-W1', '10.8.0.1']);

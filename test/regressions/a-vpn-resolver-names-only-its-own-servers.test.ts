@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { INTERNET, NODE, VPN_NAME } from '../../src/proof/addresses.ts';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { CONNECTED, PUSHED_TIMERS } from '../../src/proof/openvpn.ts';
 import { installProduct } from '../../src/proof/product.ts';
 import { startService } from '../../src/proof/service.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { openWorld } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
 
@@ -46,7 +46,7 @@ interface Status {
 describe.each(['nftables', 'iptables'] as const)(
   'a hostile resolver of a VPN, with %s',
   (backend) => {
-    const obstacle = proofObstacle();
+    const obstacle = missingRequirements();
     test.skipIf(obstacle !== undefined)(
       `adds a dozen addresses of its own name, and nothing else${obstacle === undefined ? '' : `: ${obstacle}`}`,
       { timeout: 120_000 },
@@ -81,7 +81,7 @@ describe.each(['nftables', 'iptables'] as const)(
           expect(before.endpoints).toContain(`${INTERNET.web4}:443/tcp`);
           const client = world.startClient();
           await client.says(CONNECTED);
-          await until(
+          await waitUntil(
             'the answers',
             async () => (await status()).endpoints.some((each) => each.startsWith('198.18.1.')),
             30_000,

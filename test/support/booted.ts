@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { assertPrivate, childOf, entrance, type Sandbox, SPACES } from '../../src/host/sandbox.ts';
 import { FOLDER, INTERNET, UPLINK } from '../../src/proof/addresses.ts';
-import { proofObstacle } from '../../src/proof/obstacle.ts';
+import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { type ClientPlan, clientProfile } from '../../src/proof/openvpn.ts';
 import type { Transport } from '../../src/proof/probes.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
 import { cgroupObstacle, makeCgroups } from './cgroups.ts';
@@ -69,7 +69,7 @@ export interface Booted extends Sandbox {
 
 /** Why this machine cannot be made here; undefined when it can. */
 export function bootObstacle({ root }: BootPlan): string | undefined {
-  return proofObstacle() ?? builtRoot(root).obstacle ?? cgroupObstacle();
+  return missingRequirements() ?? builtRoot(root).obstacle ?? cgroupObstacle();
 }
 
 /**
@@ -249,7 +249,7 @@ async function build(world: World, plan: BootPlan): Promise<Booted> {
         return undefined;
       }
     };
-    await until(
+    await waitUntil(
       () => `the first process: ${said}`,
       () =>
         alive() &&
@@ -267,7 +267,7 @@ async function build(world: World, plan: BootPlan): Promise<Booted> {
       return `the machine to be started; it is ${state}. Failed: ${failed.join(', ') || 'none'}. Left:\n${pending}${said}`;
     };
     try {
-      await until(
+      await waitUntil(
         'the machine to be started',
         async () => {
           alive();
@@ -361,7 +361,7 @@ async function build(world: World, plan: BootPlan): Promise<Booted> {
         throw new Error(`a machine of ${plan.root} is not shut down in order here`);
       const { holder } = now();
       await machine.ask(['sh', '-c', init.reboot]);
-      await until('the machine to shut down', () => hasEnded(holder), 100_000);
+      await waitUntil('the machine to shut down', () => hasEnded(holder), 100_000);
       await switchOff();
       await switchOn();
     },

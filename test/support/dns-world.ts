@@ -4,7 +4,7 @@ import { CONNECTED } from '../../src/proof/openvpn.ts';
 import { makePki, PKI } from '../../src/proof/pki.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
 import { type Service, startService } from '../../src/proof/service.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { DIST } from '../e2e/stage.ts';
 
 /** The uplink, and the provider's resolver beyond it. */
@@ -207,7 +207,7 @@ export async function openDnsWorld(
         await sh(
           `nsenter --net=/run/netns/isp -- ping -c1 -W0.05 -s ${size} 198.51.100.2 >/dev/null || true`,
         );
-        await until('the capture', () => capture.said().includes(`length ${size + 8}`));
+        await waitUntil('the capture', () => capture.said().includes(`length ${size + 8}`));
         return capture
           .said()
           .split('\n')

@@ -21,7 +21,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { readBootMachine } from '../../src/boot/boot-world.ts';
+import { readBootMachine } from '../../src/boot/boot-facts.ts';
 import { carryOut } from '../../src/boot/enable.ts';
 import { besideNftables } from '../../src/boot/nftables-service.ts';
 import { sysconfig } from '../../src/boot/sysconfig.ts';
@@ -29,7 +29,7 @@ import { planCopies, writeCopies } from '../../src/cli/copy-profiles.ts';
 import { planProfiles, writeProfiles } from '../../src/cli/rewrite-profiles.ts';
 import { readBefore } from '../../src/dns/resolv-conf-before.ts';
 import { giveBack, resolvConfFile } from '../../src/dns/resolv-conf-file.ts';
-import { readWorld } from '../../src/dns/world.ts';
+import { readResolverFacts } from '../../src/dns/resolver-facts.ts';
 import { KillswitchError } from '../../src/errors.ts';
 import type { Host } from '../../src/host/host.ts';
 import { linuxHost } from '../../src/host/linux.ts';
@@ -357,7 +357,7 @@ function worksOf(host: Host): Readonly<Record<string, () => unknown>> {
     setResolvers: () => resolvConfFile.set(host, [demand]),
     readBefore: () => readBefore(host)?.place,
     giveBack: () => giveBack(host),
-    readResolverWorld: () => readWorld(host, 'auto').inUse,
+    readResolverWorld: () => readResolverFacts(host, 'auto').inUse,
     readBaseTexts: () => readBaseTexts(host),
     readWatch: () => readWatch(host),
     forgetTrial: () => forgetTrial(host),

@@ -1,5 +1,5 @@
 import type { Service } from '../../src/proof/service.ts';
-import { until } from '../../src/proof/until.ts';
+import { waitUntil } from '../../src/proof/wait-until.ts';
 import { type DnsWorld, ISP_RESOLVER, UPLINK } from './dns-world.ts';
 
 /** The uplink's resolver, as a network manager would tell it: preferred for every name. */
@@ -17,14 +17,14 @@ export async function startResolved(world: DnsWorld, running: Service[]): Promis
     'mkdir -p /run/dbus; rm -f /run/dbus/pid; dbus-uuidgen --ensure; install -d -o systemd-resolve -g systemd-resolve /run/systemd/resolve',
   );
   running.push(world.start('bus', 'dbus-daemon', '--system', '--nofork', '--nopidfile'));
-  await until(
+  await waitUntil(
     'the bus',
     async () =>
       (await world.sandbox.ask(['test', '-S', '/run/dbus/system_bus_socket'])).status === 0,
   );
   const resolved = world.start('resolved', '/lib/systemd/systemd-resolved');
   running.push(resolved);
-  await until(
+  await waitUntil(
     () => `systemd-resolved: ${resolved.said()}`,
     async () => (await world.sandbox.ask(['resolvectl', 'status'])).status === 0,
   );

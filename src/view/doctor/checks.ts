@@ -11,8 +11,8 @@ import { readProfileFacts } from '../../tunnel/profile-facts.ts';
 import { words } from '../../tunnel/profile-options.ts';
 import { warningsOf } from '../../tunnel/profile-warnings.ts';
 import { shutLoginText } from '../shut-login-text.ts';
+import type { DoctorFacts, Guarded } from './facts.ts';
 import type { Check, Finding } from './finding.ts';
-import type { DoctorWorld, Guarded } from './world.ts';
 
 const LOCK = 'sudo ovpn-killswitch lock';
 /** The fewest tasks that OpenVPN and one hook need together. */
@@ -61,7 +61,7 @@ function closedTo(interpreter: string, { path, mode, kind }: Guarded): readonly 
   ];
 }
 
-function modulesFix({ hasModules, report }: DoctorWorld): string {
+function modulesFix({ hasModules, report }: DoctorFacts): string {
   if (!hasModules)
     return 'sudo reboot # the modules of the running kernel are gone, as after an update';
   return !(report instanceof KillswitchError) && report.choice.backend.name === 'iptables'
@@ -139,10 +139,10 @@ export const CHECKS: readonly Check[] = [
   },
   {
     title: 'the kernel takes the rules',
-    find: (world) =>
-      world.refusal === undefined
+    find: (facts) =>
+      facts.refusal === undefined
         ? []
-        : [problem(`the kernel would refuse the rules (${world.refusal})`, modulesFix(world))],
+        : [problem(`the kernel would refuse the rules (${facts.refusal})`, modulesFix(facts))],
   },
   {
     title: 'the kernel holds the rules that it should',

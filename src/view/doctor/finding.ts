@@ -1,4 +1,4 @@
-import type { DoctorWorld } from './world.ts';
+import type { DoctorFacts } from './facts.ts';
 
 /** A problem, now or to come, and the command that fixes it. */
 export interface Finding {
@@ -15,5 +15,5 @@ export interface Finding {
 export interface Check {
   /** The name of the check, as `doctor` lists it. */
   readonly title: string;
-  find(world: DoctorWorld): readonly Finding[];
+  find(facts: DoctorFacts): readonly Finding[];
 }

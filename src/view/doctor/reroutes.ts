@@ -1,9 +1,9 @@
 import { unreadable } from '../../backend/iptables-survey.ts';
 import type { Host } from '../../host/host.ts';
 import type { Processes } from '../../host/processes.ts';
+import { hasLegacyTables } from '../../machine/backend-facts.ts';
 import { field } from '../../machine/json.ts';
 import { fullName, listChains } from '../../machine/kernel-state.ts';
-import { hasLegacyTables } from '../../machine/world.ts';
 import { firstPrintableLine, printable } from '../../net/printable.ts';
 
 /** A rule that leads packets of this machine another way after their first route. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type BootMachine, STRATEGY_NAMES } from '../../../src/boot/boot-strategy.ts';
-import { strategyOf } from '../../../src/boot/choose.ts';
+import { strategyOf } from '../../../src/boot/choose-boot.ts';
 import { followNftables } from '../../../src/boot/follow-nftables.ts';
 import {
   NFTABLES_DROP_IN,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type BootMachine, STRATEGY_NAMES } from '../../../src/boot/boot-strategy.ts';
-import { strategyOf } from '../../../src/boot/choose.ts';
+import { strategyOf } from '../../../src/boot/choose-boot.ts';
 import { sealed, unsealed } from '../../../src/record/base-texts.ts';
 import { countsExposure, exposureOf } from '../../support/exposure.ts';
 

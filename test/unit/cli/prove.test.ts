@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { conclusion } from '../../../src/cli/prove-in-namespaces.ts';
-import type { Played } from '../../../src/proof/played.ts';
+import type { Played } from '../../../src/proof/play-stories.ts';
 import { type Chapter, THINGS } from '../../../src/proof/story.ts';
 
 const QUIET: Chapter = {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { KillswitchError } from '../../../src/errors.ts';
-import { hasLegacyTables } from '../../../src/machine/world.ts';
+import { hasLegacyTables } from '../../../src/machine/backend-facts.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 
 const NAMES = '/proc/net/ip_tables_names';

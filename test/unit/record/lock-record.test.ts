@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { PATHS } from '../../../src/host/paths.ts';
-import { readWorld } from '../../../src/machine/world.ts';
+import { readBackendFacts } from '../../../src/machine/backend-facts.ts';
 import {
   type LockRecord,
   readLockRecord,
@@ -115,13 +115,13 @@ describe('the record of what a human said last', () => {
   });
 });
 
-describe('the world that a backend is chosen in', () => {
+describe('the facts that choose a backend', () => {
   test('is what is installed here', () => {
     const host = fakeHost({
       programs: ['nft', 'iptables-restore', 'iptables-save', 'ip6tables-save'],
       files: { [`${PATHS.ipv6}/conf/all/forwarding`]: '0' },
     });
-    expect(readWorld(host, 'auto', undefined)).toEqual({
+    expect(readBackendFacts(host, 'auto', undefined)).toEqual({
       setting: 'auto',
       locked: undefined,
       has: { nft: true, iptables: true, ip6tables: false },
@@ -132,7 +132,7 @@ describe('the world that a backend is chosen in', () => {
       iptablesFails: expect.any(Function),
       nftablesFails: expect.any(Function),
     });
-    expect(readWorld(fakeHost({ programs: [] }), 'nftables', undefined)).toEqual({
+    expect(readBackendFacts(fakeHost({ programs: [] }), 'nftables', undefined)).toEqual({
       setting: 'nftables',
       locked: undefined,
       has: { nft: false, iptables: false, ip6tables: false },
@@ -153,7 +153,11 @@ describe('the world that a backend is chosen in', () => {
         answer: ({ program }) => (program === missing ? { status: 1 } : {}),
       });
       return {
-        wall: readWorld({ ...host, mayChangeRules: () => mayChangeRules }, 'auto', 'anew').wall(),
+        wall: readBackendFacts(
+          { ...host, mayChangeRules: () => mayChangeRules },
+          'auto',
+          'anew',
+        ).wall(),
         host,
       };
     };
@@ -164,7 +168,7 @@ describe('the world that a backend is chosen in', () => {
     for (const wall of [true, false]) {
       const host = fakeHost();
       writeLockRecord(host, { ...RECORD, wall });
-      expect(readWorld(host, 'auto', readLockRecord(host)).wall()).toBe(wall);
+      expect(readBackendFacts(host, 'auto', readLockRecord(host)).wall()).toBe(wall);
       expect(host.commands).toEqual([]);
     }
   });
@@ -174,17 +178,19 @@ describe('the world that a backend is chosen in', () => {
     const host = fakeHost({
       files: { [FILE]: JSON.stringify({ ...older, made: [{ family: 'ipv6', chain: 'OUTPUT' }] }) },
     });
-    expect(readWorld(host, 'auto', readLockRecord(host)).wall()).toBe(false);
+    expect(readBackendFacts(host, 'auto', readLockRecord(host)).wall()).toBe(false);
     expect(readLockRecord(host)?.made).toEqual([
       { family: 'ipv6', table: 'filter', chain: 'OUTPUT' },
     ]);
   });
 
   test('keeps the backend it is locked with, unless it is locked anew', () => {
-    expect(readWorld(recorded(), 'nftables', readLockRecord(recorded())).locked).toBe('iptables');
-    expect(readWorld(recorded(), 'nftables', 'anew').locked).toBeUndefined();
+    expect(readBackendFacts(recorded(), 'nftables', readLockRecord(recorded())).locked).toBe(
+      'iptables',
+    );
+    expect(readBackendFacts(recorded(), 'nftables', 'anew').locked).toBeUndefined();
     const host = fakeHost();
     writeLockRecord(host, { ...RECORD, locked: false });
-    expect(readWorld(host, 'nftables', readLockRecord(host)).locked).toBeUndefined();
+    expect(readBackendFacts(host, 'nftables', readLockRecord(host)).locked).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { PATHS } from '../../../src/host/paths.ts';
-import { momentIn } from '../../../src/machine/moment.ts';
+import { bootTimeIn } from '../../../src/machine/boot-time.ts';
 import { readLockRecord, writeLockRecord } from '../../../src/record/lock-record.ts';
 import { keepSettings } from '../../../src/record/settings-in-force.ts';
 import { lockMachine } from '../../../src/transaction/lock.ts';
@@ -139,7 +139,7 @@ describe('a lock on trial', () => {
         wall: false,
         before: [],
         made: [],
-        term: { kind: 'trial', ends: momentIn(it, 60) },
+        term: { kind: 'trial', ends: bootTimeIn(it, 60) },
       });
       keepSettings(it, PATHS.trial);
     });

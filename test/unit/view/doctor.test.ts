@@ -5,8 +5,8 @@ import { isPattern, parseInterfaces } from '../../../src/net/interface-pattern.t
 import type { Port } from '../../../src/net/port.ts';
 import { attach } from '../../../src/tunnel/attachment.ts';
 import { CHECKS } from '../../../src/view/doctor/checks.ts';
+import { type DoctorFacts, readDoctorFacts } from '../../../src/view/doctor/facts.ts';
 import type { OpenvpnUnit } from '../../../src/view/doctor/openvpn-units.ts';
-import { type DoctorWorld, readDoctorWorld } from '../../../src/view/doctor/world.ts';
 import { type FakeMachine, fakeHost } from '../../support/fake-host.ts';
 import { NOW, viewOf } from '../../support/views.ts';
 
@@ -49,7 +49,7 @@ const ROOMY: OpenvpnUnit = {
 };
 
 /** A machine on which nothing is wrong. */
-const HEALTHY: DoctorWorld = {
+const HEALTHY: DoctorFacts = {
   now: NOW,
   guarded: [
     { path: '/usr', uid: 0, mode: 0o755, kind: 'folder' },
@@ -87,8 +87,8 @@ const HEALTHY: DoctorWorld = {
   watch: { enabled: true, running: true },
 };
 
-const found = (world: DoctorWorld) =>
-  CHECKS.flatMap(({ title, find }) => find(world).map((finding) => ({ title, ...finding })));
+const found = (facts: DoctorFacts) =>
+  CHECKS.flatMap(({ title, find }) => find(facts).map((finding) => ({ title, ...finding })));
 
 test('on a healthy machine nothing is wrong', () => {
   expect(found(HEALTHY)).toEqual([]);
@@ -97,7 +97,7 @@ test('on a healthy machine nothing is wrong', () => {
 /** What is wrong, and what doctor must say to it. */
 const AILMENTS: readonly (readonly [
   ailment: string,
-  change: Partial<DoctorWorld>,
+  change: Partial<DoctorFacts>,
   what: RegExp,
   fix: RegExp,
 ])[] = [
@@ -477,7 +477,7 @@ describe('doctor finds', () => {
 
 describe('what doctor looks at', () => {
   const machine = (more: FakeMachine = {}) =>
-    readDoctorWorld(
+    readDoctorFacts(
       fakeHost({
         programs: ['nft', 'flock'],
         ...more,

@@ -6,7 +6,7 @@ import { iptables } from './iptables.ts';
 import { nftables } from './nftables.ts';
 
 /** Every fact that the choice may use. */
-export interface World {
+export interface BackendFacts {
   readonly setting: 'auto' | BackendName;
   /** The last `lock`'s backend, while the machine is locked. */
   readonly locked: BackendName | undefined;
@@ -36,7 +36,7 @@ export interface World {
 }
 
 /** The chosen backend, and each step of the choice. */
-export interface Choice {
+export interface BackendChoice {
   readonly backend: Backend;
   /** Whether it has a second wall; nftables needs none. */
   readonly wall: boolean;
@@ -51,7 +51,7 @@ const NO_WALL =
 const FLUSHED =
   'KILLSWITCH_BACKEND says iptables, but firewalld with FirewallBackend=iptables would flush all of it, and open this machine';
 
-function auto({ has, iptablesFails, nftablesFails }: World): {
+function auto({ has, iptablesFails, nftablesFails }: BackendFacts): {
   readonly name: BackendName;
   readonly why: string;
 } {
@@ -71,8 +71,8 @@ function auto({ has, iptablesFails, nftablesFails }: World): {
  * rules.
  * @throws KillswitchError NO_BACKEND, or NO_IPV6_BACKEND when IPv6 could leak.
  */
-export function choose(world: World): Choice {
-  const { has, ipv6, setting, locked, flushed } = world;
+export function chooseBackend(facts: BackendFacts): BackendChoice {
+  const { has, ipv6, setting, locked, flushed } = facts;
   const overruled = setting === 'iptables' && locked !== 'iptables' && has.nft && flushed();
   const chosen =
     locked !== undefined
@@ -81,7 +81,7 @@ export function choose(world: World): Choice {
         ? ({ name: 'nftables', why: FLUSHED } as const)
         : setting !== 'auto'
           ? { name: setting, why: `KILLSWITCH_BACKEND says ${setting}` }
-          : auto(world);
+          : auto(facts);
   const families: readonly Family[] = ipv6 ? FAMILIES : ['ipv4'];
   const trace = [
     `${chosen.name}: ${chosen.why}`,
@@ -111,7 +111,7 @@ export function choose(world: World): Choice {
       'Install ip6tables (Debian: apt install iptables; Alpine: apk add ip6tables), or set KILLSWITCH_BACKEND=nftables',
       trace,
     );
-  const [wall, frames] = [world.wall(), world.frames()];
+  const [wall, frames] = [facts.wall(), facts.frames()];
   return {
     backend: iptables(families, '', wall, frames),
     wall,

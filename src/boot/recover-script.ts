@@ -29,7 +29,7 @@ export function runScript(
  * work without this program.
  * @throws KillswitchError NO_BOOT
  */
-export function takeAway(
+export function recoverStrategies(
   processes: Processes,
   names: readonly string[],
   milliseconds?: number,

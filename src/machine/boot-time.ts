@@ -2,10 +2,10 @@ import type { Files } from '../host/files.ts';
 import { object, type Schema, seconds, text } from './schema.ts';
 
 /**
- * A moment of this boot, in seconds since the boot, sleep included (proc(5), uptime). No clock
+ * A time of this boot, in seconds since the boot, sleep included (proc(5), uptime). No clock
  * change by a person or a time server moves it. Any later boot is after it.
  */
-export interface Moment {
+export interface BootTime {
   readonly boot: string;
   readonly uptime: number;
 }
@@ -19,13 +19,16 @@ function uptime(files: Files): number {
   return Number(seconds) || 0;
 }
 
-export function momentIn(files: Files, seconds: number): Moment {
+export function bootTimeIn(files: Files, seconds: number): BootTime {
   return { boot: bootId(files), uptime: uptime(files) + seconds };
 }
 
-/** Returns the seconds until a moment; 0 once it has passed. */
-export function secondsUntil(files: Files, moment: Moment): number {
-  return moment.boot === bootId(files) ? Math.max(0, moment.uptime - uptime(files)) : 0;
+/** Returns the seconds until a time of this boot; 0 once it has passed. */
+export function secondsUntil(files: Files, time: BootTime): number {
+  return time.boot === bootId(files) ? Math.max(0, time.uptime - uptime(files)) : 0;
 }
 
-export const moment: Schema<Moment> = object({ boot: text((id) => id, 'a boot'), uptime: seconds });
+export const bootTime: Schema<BootTime> = object({
+  boot: text((id) => id, 'a boot'),
+  uptime: seconds,
+});

@@ -5,7 +5,7 @@ const ENDINGS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
  * Runs work, and calls `close` when it ends, however it does. A signal closes first, and then ends
  * this process as signals do.
  */
-export async function closing<Result>(
+export async function closeOnExit<Result>(
   close: () => void,
   work: () => Promise<Result>,
 ): Promise<Result> {

@@ -7,7 +7,7 @@ import { sysconfig } from './sysconfig.ts';
 import { systemd } from './systemd.ts';
 
 /** All the choice may look at. */
-export interface BootWorld {
+export interface BootFacts {
   /** The init system that started this machine. */
   readonly init: 'systemd' | 'openrc' | undefined;
   /** Whether each is installed, running or not. */
@@ -37,7 +37,7 @@ export function strategyOf(name: StrategyName): BootStrategy {
   }
 }
 
-function auto({ init, has }: BootWorld): { readonly name: StrategyName; readonly why: string } {
+function auto({ init, has }: BootFacts): { readonly name: StrategyName; readonly why: string } {
   if (init === 'systemd' && has.systemd)
     return { name: 'systemd', why: 'systemd runs this machine, and can keep the network shut' };
   if (init === 'openrc' && has.openrc) return { name: 'openrc', why: 'OpenRC runs this machine' };
@@ -58,12 +58,12 @@ function auto({ init, has }: BootWorld): { readonly name: StrategyName; readonly
  * Chooses the strategy that loads the base rules at boot, and says why.
  * @throws KillswitchError NO_BOOT when the wanted strategy is not installed.
  */
-export function chooseBoot(world: BootWorld, wanted: 'auto' | StrategyName): BootChoice {
+export function chooseBoot(facts: BootFacts, wanted: 'auto' | StrategyName): BootChoice {
   if (wanted === 'auto') {
-    const { name, why } = auto(world);
+    const { name, why } = auto(facts);
     return { strategy: strategyOf(name), trace: [`${name}: ${why}`] };
   }
-  if (wanted !== 'plain' && !world.has[wanted])
+  if (wanted !== 'plain' && !facts.has[wanted])
     throw new KillswitchError(
       'NO_BOOT',
       `${wanted} is not installed`,

@@ -1,5 +1,5 @@
 /** Sends a signal to a process. Ignores one that has ended. */
-export function tellProcess(pid: number, signal: 'SIGUSR1'): void {
+export function sendSignal(pid: number, signal: 'SIGUSR1'): void {
   try {
     process.kill(pid, signal);
   } catch {

@@ -19,7 +19,7 @@ export function patiently(milliseconds: number): number {
  * @throws Error that names the condition, when it does not hold within `milliseconds` times the
  * patience.
  */
-export async function until(
+export async function waitUntil(
   what: string | (() => string),
   holds: () => boolean | Promise<boolean>,
   milliseconds = 30_000,

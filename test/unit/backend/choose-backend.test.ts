@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { choose, type World } from '../../../src/backend/choose.ts';
+import { type BackendFacts, chooseBackend } from '../../../src/backend/choose-backend.ts';
 import { KillswitchError } from '../../../src/errors.ts';
 
-const WORLD: World = {
+const FACTS: BackendFacts = {
   setting: 'auto',
   locked: undefined,
   has: { nft: true, iptables: true, ip6tables: true },
@@ -13,8 +13,8 @@ const WORLD: World = {
   iptablesFails: () => undefined,
   nftablesFails: () => undefined,
 };
-const IPTABLES: World = { ...WORLD, setting: 'iptables' };
-const only = (...programs: readonly (keyof World['has'])[]): World['has'] => ({
+const IPTABLES: BackendFacts = { ...FACTS, setting: 'iptables' };
+const only = (...programs: readonly (keyof BackendFacts['has'])[]): BackendFacts['has'] => ({
   nft: programs.includes('nft'),
   iptables: programs.includes('iptables'),
   ip6tables: programs.includes('ip6tables'),
@@ -25,7 +25,7 @@ const FLUSHED =
 const NO_IPV6 = 'this kernel has no IPv6: only IPv4 is locked, and nothing else can leave';
 
 describe('the backend', () => {
-  test.each<readonly [string, Partial<World>, string, readonly string[]]>([
+  test.each<readonly [string, Partial<BackendFacts>, string, readonly string[]]>([
     ['all is there and nothing is in the way', {}, 'nftables', [OWN]],
     [
       'iptables is missing',
@@ -121,12 +121,12 @@ describe('the backend', () => {
       ['nftables: iptables is not installed', NO_IPV6],
     ],
   ])('when %s', (_, change, name, trace) => {
-    const choice = choose({ ...WORLD, ...change });
+    const choice = chooseBackend({ ...FACTS, ...change });
     expect(choice.backend.name).toBe(name);
     expect(choice.trace).toEqual(trace);
   });
 
-  test.each<Partial<World>>([
+  test.each<Partial<BackendFacts>>([
     { setting: 'auto' },
     { setting: 'nftables' },
     { setting: 'iptables', locked: 'iptables' },
@@ -134,28 +134,28 @@ describe('the backend', () => {
     const flushed = () => {
       throw new Error('looked');
     };
-    expect(() => choose({ ...WORLD, ...change, flushed })).not.toThrow();
+    expect(() => chooseBackend({ ...FACTS, ...change, flushed })).not.toThrow();
   });
 
   test('of iptables has a second wall, and says so when the kernel has no table for it', () => {
-    expect(choose(IPTABLES)).toMatchObject({ wall: true });
-    const { wall, trace, backend } = choose({ ...IPTABLES, wall: () => false });
+    expect(chooseBackend(IPTABLES)).toMatchObject({ wall: true });
+    const { wall, trace, backend } = chooseBackend({ ...IPTABLES, wall: () => false });
     expect(wall).toBe(false);
     expect(trace.at(-1)).toContain('no table "mangle"');
     expect(backend.image([]).filter(({ name }) => name.startsWith('mangle '))).toEqual([]);
   });
 
   test('of iptables reads and writes IPv6 only where the kernel has it', () => {
-    expect(choose(IPTABLES).backend.look.map(({ program }) => program)).toEqual([
+    expect(chooseBackend(IPTABLES).backend.look.map(({ program }) => program)).toEqual([
       'iptables-save',
       'ip6tables-save',
     ]);
-    expect(choose({ ...IPTABLES, ipv6: false }).backend.look.map(({ program }) => program)).toEqual(
-      ['iptables-save'],
-    );
+    expect(
+      chooseBackend({ ...IPTABLES, ipv6: false }).backend.look.map(({ program }) => program),
+    ).toEqual(['iptables-save']);
   });
 
-  test.each<readonly [string, Partial<World>, string, string]>([
+  test.each<readonly [string, Partial<BackendFacts>, string, string]>([
     ['nothing is installed', { has: only() }, 'NO_BACKEND', 'nft is not installed'],
     [
       'the settings name what is not installed',
@@ -183,7 +183,7 @@ describe('the backend', () => {
     ],
   ])('is an error that says what to install when %s', (_, change, code, what) => {
     try {
-      choose({ ...WORLD, ...change });
+      chooseBackend({ ...FACTS, ...change });
       expect.fail('no error');
     } catch (error) {
       if (!(error instanceof KillswitchError)) throw error;

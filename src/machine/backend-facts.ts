@@ -1,5 +1,5 @@
 import type { Backend } from '../backend/backend.ts';
-import type { World } from '../backend/choose.ts';
+import type { BackendFacts } from '../backend/choose-backend.ts';
 import { iptables } from '../backend/iptables.ts';
 import { nftables } from '../backend/nftables.ts';
 import { orElse } from '../errors.ts';
@@ -43,7 +43,7 @@ export interface Recorded {
 }
 
 /** Returns the installed tools, and whether the kernel has IPv6. */
-export function readTools(host: Host): Pick<World, 'has' | 'ipv6'> {
+export function readTools(host: Host): Pick<BackendFacts, 'has' | 'ipv6'> {
   return {
     has: {
       nft: host.has('nft'),
@@ -58,11 +58,11 @@ export function readTools(host: Host): Pick<World, 'has' | 'ipv6'> {
  * Reads the facts of this machine for the choice of a backend. `record` is the lock's: a locked
  * machine keeps its backend. With `anew` the setting decides even on a locked machine.
  */
-export function readWorld(
+export function readBackendFacts(
   host: Host,
   setting: Settings['backend'],
   record: Recorded | 'anew' | undefined,
-): World {
+): BackendFacts {
   const relock = record === 'anew';
   const loaded = !relock && record?.locked === true ? record : undefined;
   return {

@@ -1,18 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { type BootWorld, chooseBoot } from '../../../src/boot/choose.ts';
+import { type BootFacts, chooseBoot } from '../../../src/boot/choose-boot.ts';
 
-const NOTHING: BootWorld = {
+const NOTHING: BootFacts = {
   init: undefined,
   has: { systemd: false, openrc: false, 'netfilter-persistent': false, sysconfig: false },
 };
-const ALL: BootWorld['has'] = {
+const ALL: BootFacts['has'] = {
   systemd: true,
   openrc: true,
   'netfilter-persistent': true,
   sysconfig: true,
 };
-const chosen = (world: BootWorld, wanted: Parameters<typeof chooseBoot>[1] = 'auto') =>
-  chooseBoot(world, wanted).strategy.name;
+const chosen = (facts: BootFacts, wanted: Parameters<typeof chooseBoot>[1] = 'auto') =>
+  chooseBoot(facts, wanted).strategy.name;
 
 describe('what loads the rules at boot', () => {
   test('is systemd where it runs, whatever else is installed: it alone can keep the network shut', () => {

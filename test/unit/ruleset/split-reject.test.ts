@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compile } from '../../../src/ruleset/compile.ts';
 import { matches } from '../../../src/ruleset/evaluate.ts';
-import { splitRefusal } from '../../../src/ruleset/split-refusal.ts';
+import { splitReject } from '../../../src/ruleset/split-reject.ts';
 import { anyPolicy } from '../../support/arbitraries.ts';
 import { describePacket } from '../../support/packets.ts';
 import { POLICIES } from '../../support/policies.ts';
@@ -24,7 +24,7 @@ describe('a refusal', () => {
       { tcp: [], others: [{ family: 'ipv4', icmp: [8] }] },
     ],
   ])('%s is told TCP by a reset and the rest by ICMP', (_, match, parts) => {
-    expect(splitRefusal(match)).toEqual(parts);
+    expect(splitReject(match)).toEqual(parts);
   });
 
   test('of any rule tells every packet once, and a reset to TCP alone', () => {
@@ -35,7 +35,7 @@ describe('a refusal', () => {
         for (const { match } of ruleset
           .flatMap(({ rules }) => rules)
           .filter(({ verdict }) => verdict === 'reject')) {
-          const { tcp, others } = splitRefusal(match);
+          const { tcp, others } = splitReject(match);
           for (const packet of packets) {
             const isTcp = 'transport' in packet.payload && packet.payload.transport === 'tcp';
             const [byReset, byIcmp] = [tcp, others].map((parts) =>

@@ -11,7 +11,7 @@ export interface Played {
  * Plays stories at the same time. Calls `onRow` with a chapter of each story, in the order of the
  * stories, as soon as the slowest has it.
  */
-export function playTogether(
+export function playStories(
   stories: readonly Omit<StoryOptions, 'onChapter'>[],
   onRow: (chapters: readonly Chapter[]) => void,
 ): Promise<readonly Played[]> {

@@ -2,7 +2,7 @@
  * Returns `items` without one occurrence of each of `taken`. Two items are equal when their texts
  * are.
  */
-export function without<Item>(
+export function multisetDifference<Item>(
   items: readonly Item[],
   taken: readonly Item[],
   textOf: (item: Item) => string,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { momentIn, secondsUntil } from '../../../src/machine/moment.ts';
+import { bootTimeIn, secondsUntil } from '../../../src/machine/boot-time.ts';
 import { keepBaseTexts, readBaseTexts } from '../../../src/record/base-texts.ts';
 import {
   bootsLocked,
@@ -38,14 +38,14 @@ function record(host: FakeHost, locked: boolean): LockRecord {
     wall: false,
     before: [],
     made: [],
-    term: { kind: 'timed', ends: momentIn(host, 60) },
+    term: { kind: 'timed', ends: bootTimeIn(host, 60) },
   };
 }
 
 describe('a moment', () => {
   test('comes when its time has passed since the boot, whatever the clock says', () => {
     const host = machine();
-    const moment = momentIn(host, 60);
+    const moment = bootTimeIn(host, 60);
     expect(secondsUntil(host, moment)).toBe(60);
     wait(host, 59);
     expect(secondsUntil(host, moment)).toBe(1);
@@ -54,7 +54,7 @@ describe('a moment', () => {
   });
 
   test('is over after a reboot', () => {
-    expect(secondsUntil(machine('second'), momentIn(machine('first'), 60))).toBe(0);
+    expect(secondsUntil(machine('second'), bootTimeIn(machine('first'), 60))).toBe(0);
   });
 });
 
@@ -124,7 +124,7 @@ describe('a lock on trial', () => {
     writeLockRecord(host, {
       ...record(host, true),
       locked: true,
-      term: { kind: 'trial', ends: momentIn(host, 60) },
+      term: { kind: 'trial', ends: bootTimeIn(host, 60) },
     });
     keepBaseTexts(host, { 'base.nft': 'the base on trial\n' }, TRIAL);
     const known = {

@@ -2,22 +2,22 @@ import { X509Certificate } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { TABLE } from '../../backend/nftables-survey.ts';
 import { type BootReport, readBoot } from '../../boot/boot-report.ts';
-import { choose as chooseResolver } from '../../dns/choose.ts';
+import { chooseStrategies as chooseResolver } from '../../dns/choose-strategies.ts';
 import { type ResolverState, readResolvers } from '../../dns/follow-resolvers.ts';
-import { readWorld as readResolverWorld } from '../../dns/world.ts';
+import { readResolverFacts } from '../../dns/resolver-facts.ts';
 import { KillswitchError } from '../../errors.ts';
 import type { Command } from '../../host/command.ts';
 import type { Files, Owned } from '../../host/files.ts';
 import type { Host } from '../../host/host.ts';
 import { PATHS } from '../../host/paths.ts';
 import type { Processes } from '../../host/processes.ts';
+import { hasLegacyTables } from '../../machine/backend-facts.ts';
 import { showsFrames } from '../../machine/bridged-frames.ts';
 import { unendableFlowtables } from '../../machine/flowtables.ts';
 import { type ForwardedCard, forwardedCards } from '../../machine/forwarded-cards.ts';
 import { field, type Json, parseJson } from '../../machine/json.ts';
 import { loadSettings } from '../../machine/load-settings.ts';
 import { readAnybodys } from '../../machine/read-anybodys.ts';
-import { hasLegacyTables } from '../../machine/world.ts';
 import { printable } from '../../net/printable.ts';
 import type { BackendName, Settings } from '../../policy/settings.ts';
 import { readLiveTunnels } from '../../record/live-tunnels.ts';
@@ -50,7 +50,7 @@ export interface Certificate {
 }
 
 /** All that the checks may look at. A part that could not be read is the error that says why. */
-export interface DoctorWorld {
+export interface DoctorFacts {
   /** Seconds since 1970. */
   readonly now: number;
   readonly guarded: readonly Guarded[];
@@ -164,7 +164,7 @@ function readGuarded(files: Files, interpreter: string | undefined): readonly Gu
 }
 
 /** Reads the interpreter in the first line of a hook: the last absolute path there. */
-function readInterpreter(files: Files): DoctorWorld['interpreter'] {
+function readInterpreter(files: Files): DoctorFacts['interpreter'] {
   const [line = ''] = readAnybodys(files, `${PATHS.library}/hooks/up`).split('\n');
   const path = line
     .replace(/^#!/, '')
@@ -192,7 +192,7 @@ function holdsRules(processes: Processes, kind: 'nft' | 'legacy'): boolean {
   });
 }
 
-function readIptables(host: Host): DoctorWorld['iptables'] {
+function readIptables(host: Host): DoctorFacts['iptables'] {
   return {
     legacy: hasLegacyTables(host) && holdsRules(host, 'legacy'),
     nft: holdsRules(host, 'nft'),
@@ -203,7 +203,7 @@ function readIptables(host: Host): DoctorWorld['iptables'] {
  * Reads chains that drop leaving packets. A second kill switch may be any program, or rules written
  * by hand: all have such a chain.
  */
-function readOtherDrops(processes: Processes, backend: BackendName): DoctorWorld['otherDrops'] {
+function readOtherDrops(processes: Processes, backend: BackendName): DoctorFacts['otherDrops'] {
   if (!processes.has('nft')) return [];
   const list = field(
     parseJson(processes.run({ program: 'nft', args: ['-j', 'list', 'chains'] }).stdout),
@@ -228,10 +228,10 @@ function readOtherDrops(processes: Processes, backend: BackendName): DoctorWorld
 function readResolverState(
   host: Host,
   settings: Settings | KillswitchError,
-): DoctorWorld['resolvers'] {
+): DoctorFacts['resolvers'] {
   if (settings instanceof KillswitchError) return settings;
   return orError(() => {
-    chooseResolver(readResolverWorld(host, settings.resolver));
+    chooseResolver(readResolverFacts(host, settings.resolver));
     return readResolvers(host, true);
   });
 }
@@ -286,7 +286,7 @@ function readDenials(host: Host): readonly string[] {
 }
 
 /** Counts the addresses of names; returns none where they cannot be read. */
-function readAddresses(files: Files): DoctorWorld['addresses'] {
+function readAddresses(files: Files): DoctorFacts['addresses'] {
   const pins = orError(() => savedPins(files, readLockRecord(files)));
   return pins instanceof KillswitchError ? new Map() : addressCounts(pins);
 }
@@ -300,7 +300,7 @@ function isClients(text: string): boolean {
 }
 
 /** Reads this machine. Changes nothing, and loads nothing. */
-export function readDoctorWorld(host: Host, program: DoctorWorld['program']): DoctorWorld {
+export function readDoctorFacts(host: Host, program: DoctorFacts['program']): DoctorFacts {
   const file = orError(() => loadSettings(host));
   const record = orError(() => readLockRecord(host));
   const settings =

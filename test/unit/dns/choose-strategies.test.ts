@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { choose, type World } from '../../../src/dns/choose.ts';
+import { chooseStrategies, type ResolverFacts } from '../../../src/dns/choose-strategies.ts';
 
-const PLAIN: World = {
+const PLAIN: ResolverFacts = {
   setting: 'auto',
   inUse: [],
   resolvConf: { place: '/etc/resolv.conf', text: 'nameserver 192.0.2.1\n' },
@@ -12,7 +12,7 @@ const PLAIN: World = {
 const at = (place: string, text = 'nameserver 192.0.2.1\n') => ({ resolvConf: { place, text } });
 
 describe('who is told of the resolvers', () => {
-  test.each<readonly [string, Partial<World>, readonly string[]]>([
+  test.each<readonly [string, Partial<ResolverFacts>, readonly string[]]>([
     ['the file, when nobody has generated it', {}, ['file']],
     ['the file, when there is none', at('/etc/resolv.conf', ''), ['file']],
     [
@@ -109,13 +109,13 @@ describe('who is told of the resolvers', () => {
     ],
     ['nobody, when the settings say off', { setting: 'off', inUse: ['file'] }, []],
   ])('is %s', (_, change, names) => {
-    const choice = choose({ ...PLAIN, ...change });
+    const choice = chooseStrategies({ ...PLAIN, ...change });
     expect(choice.names).toEqual(names);
     expect(choice.trace.length).toBeGreaterThanOrEqual(Math.max(1, names.length));
   });
 
   test('is an error when the settings name a resolvconf that is not installed', () => {
-    expect(() => choose({ ...PLAIN, setting: 'resolvconf' })).toThrow(
+    expect(() => chooseStrategies({ ...PLAIN, setting: 'resolvconf' })).toThrow(
       expect.objectContaining({ code: 'RESOLVERS' }),
     );
   });

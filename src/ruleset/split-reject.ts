@@ -13,7 +13,7 @@ export interface Refusal {
  * Splits a refusal's match. TCP stops at once on a reset (RFC 9293 3.5.2), everything else on an
  * ICMP error (RFC 1122 3.2.2.1).
  */
-export function splitRefusal(match: Match): Refusal {
+export function splitReject(match: Match): Refusal {
   if (match.icmp !== undefined) return { tcp: [], others: [match] };
   if (match.endpoints !== undefined) {
     const { endpoints, ...where } = match;

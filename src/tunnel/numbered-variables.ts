@@ -3,7 +3,7 @@
  * gaps. It counts the values of a 2.7 PUSH_UPDATE from 0 (seen with 2.7.8: foreign_option_0), and
  * NetworkManager counts all of its own from 0.
  */
-export function* numbered(
+export function* numberedVariables(
   env: Readonly<Record<string, string | undefined>>,
   prefix: string,
 ): Generator<readonly [number, string]> {

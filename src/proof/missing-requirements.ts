@@ -30,7 +30,7 @@ export function provableBackends(): readonly BackendName[] {
  * Tells why nothing can be proven on this machine, and what to do about it; undefined when all
  * requirements are met.
  */
-export function proofObstacle(): string | undefined {
+export function missingRequirements(): string | undefined {
   const missing = Object.entries(NEEDED).filter(([program]) => programPath(program) === undefined);
   const packages = [
     ...new Set(missing.map(([, name]) => name)),

@@ -3,7 +3,12 @@ import { PATHS } from '../host/paths.ts';
 import type { Processes } from '../host/processes.ts';
 import { readAnybodys } from '../machine/read-anybodys.ts';
 import type { Settings } from '../policy/settings.ts';
-import { isOfResolvconf, STRATEGIES, type StrategyName, type World } from './choose.ts';
+import {
+  isOfResolvconf,
+  type ResolverFacts,
+  STRATEGIES,
+  type StrategyName,
+} from './choose-strategies.ts';
 
 const NAMES = Object.keys(STRATEGIES) as readonly StrategyName[];
 
@@ -16,7 +21,7 @@ export function strategiesInUse(host: Host): readonly StrategyName[] {
  * Runs `resolvconf` to learn its kind: one more program, so only where the kind counts. Debian's
  * refuses the question; openresolv and systemd's name themselves.
  */
-function resolvconfKind(processes: Processes): World['resolvconf'] {
+function resolvconfKind(processes: Processes): ResolverFacts['resolvconf'] {
   if (!processes.has('resolvconf')) return undefined;
   const { stdout } = processes.run({ program: 'resolvconf', args: ['--version'] });
   if (/^openresolv\b/.test(stdout)) return 'openresolv';
@@ -24,7 +29,7 @@ function resolvconfKind(processes: Processes): World['resolvconf'] {
 }
 
 /** Reads from this machine all that the choice may look at. */
-export function readWorld(host: Host, setting: Settings['resolver']): World {
+export function readResolverFacts(host: Host, setting: Settings['resolver']): ResolverFacts {
   const [, sources = ''] =
     /^\s*hosts:([^#\n]*)/m.exec(readAnybodys(host, '/etc/nsswitch.conf')) ?? [];
   const resolvConf = {
