@@ -3,6 +3,7 @@ import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { CONNECTED, PROFILE } from '../../src/proof/openvpn.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
+import { PATIENT_SERVER } from '../lab/open-lab.ts';
 import { DIST } from './stage.ts';
 
 const OWN = '/etc/openvpn/own-hook';
@@ -21,7 +22,7 @@ beforeAll(async () => {
     `cat >${OWN}; chmod 755 ${OWN}`,
     `#!/bin/sh\nprintf '[%s]' "$script_type" "$@" >>${RECORDED}\n`,
   );
-  await world.startServer();
+  await world.startServer(PATIENT_SERVER);
 });
 
 afterAll(() => world?.close());

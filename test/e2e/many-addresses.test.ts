@@ -7,6 +7,7 @@ import { installProduct } from '../../src/proof/product.ts';
 import { startService } from '../../src/proof/service.ts';
 import { waitUntil } from '../../src/proof/wait-until.ts';
 import { openWorld } from '../../src/proof/world.ts';
+import { PATIENT } from '../lab/open-lab.ts';
 import { DIST } from './stage.ts';
 
 /**
@@ -66,7 +67,13 @@ describe.each(['nftables', 'iptables'] as const)(
               { at: 'internet' },
             ).says('ready');
           await world.startServer({
-            pushes: [...PUSHED_TIMERS, 'redirect-gateway def1 ipv6', `dhcp-option DNS ${PUSHED}`],
+            pushes: [
+              ...PUSHED_TIMERS,
+              'redirect-gateway def1 ipv6',
+              `dhcp-option DNS ${PUSHED}`,
+              PATIENT,
+            ],
+            more: [PATIENT],
           });
           const product = await installProduct(sandbox, DIST, `KILLSWITCH_BACKEND=${backend}\n`);
           const endpoints = async () =>

@@ -6,6 +6,7 @@ import { installProduct, type Product } from '../../src/proof/product.ts';
 import type { Service } from '../../src/proof/service.ts';
 import { waitUntil } from '../../src/proof/wait-until.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
+import { PATIENT_SERVER } from '../lab/open-lab.ts';
 import { DIST } from './stage.ts';
 
 interface Scene {
@@ -27,7 +28,7 @@ async function open(): Promise<Scene> {
       '-c',
       `printf '${HOSTS.replace('\n', '\\n')}' > /etc/hosts; echo 'nameserver ${INTERNET.resolver4}' > /etc/resolv.conf`,
     ]);
-    await world.startServer();
+    await world.startServer(PATIENT_SERVER);
     return { world, product, hosts: HOSTS, client: {} };
   } catch (thrown) {
     world.close();

@@ -96,7 +96,12 @@ async function open({ root }: Debian): Promise<Scene> {
     ];
     await machine.world.startServer({
       tunnel,
-      pushes: [...PUSHED_TIMERS, 'redirect-gateway def1', `dhcp-option DNS ${VPN.resolver4}`],
+      pushes: [
+        ...PUSHED_TIMERS,
+        'redirect-gateway def1',
+        `dhcp-option DNS ${VPN.resolver4}`,
+        PATIENT,
+      ],
       more: [PATIENT],
     });
     await machine.writeProfile(PROFILE, false, undefined, { more: [PATIENT, `mark ${MARK}`] });

@@ -9,6 +9,7 @@ import { installProduct } from '../../src/proof/product.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
 import { debianRoot, type OpenvpnVersion } from '../support/debian-root.ts';
+import { PATIENT_SERVER } from './open-lab.ts';
 
 const PROGRAM = readFileSync(resolve(import.meta.dirname, '../support/forge.pl'), 'utf8');
 const PACKETS = [
@@ -96,7 +97,7 @@ export function specifyForged(version: OpenvpnVersion, backend: 'iptables' | 'nf
         const { sandbox } = world;
         const product = await installProduct(sandbox, DIST, `KILLSWITCH_BACKEND=${backend}\n`);
         await world.writeProfile(true, INTERNET.vpn4, { more: ['connect-retry 0 1'] });
-        await world.startServer();
+        await world.startServer(PATIENT_SERVER);
         await product.must('lock');
         const client = world.startClient();
         await client.says(CONNECTED);

@@ -190,7 +190,12 @@ test('every page of commands has its machine here, or says where else each is ru
 async function open(root: string): Promise<Booted> {
   const machine = await bootMachine({ root, prepare: PREPARE });
   try {
-    const pushes = [...PUSHED_TIMERS, 'redirect-gateway def1', `dhcp-option DNS ${VPN.resolver4}`];
+    const pushes = [
+      ...PUSHED_TIMERS,
+      'redirect-gateway def1',
+      `dhcp-option DNS ${VPN.resolver4}`,
+      PATIENT,
+    ];
     await machine.world.startServer({ pushes, more: [PATIENT] });
     await machine.writeProfile('/root/my-vpn.ovpn', false, undefined, { more: [PATIENT] });
     return machine;

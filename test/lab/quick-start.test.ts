@@ -60,7 +60,12 @@ const KINDS: readonly Kind[] = [
 async function open({ root, profile }: Kind): Promise<Booted> {
   const machine = await bootMachine({ root, prepare: PREPARE });
   try {
-    const pushes = [...PUSHED_TIMERS, 'redirect-gateway def1', `dhcp-option DNS ${VPN.resolver4}`];
+    const pushes = [
+      ...PUSHED_TIMERS,
+      'redirect-gateway def1',
+      `dhcp-option DNS ${VPN.resolver4}`,
+      PATIENT,
+    ];
     await machine.world.startServer({ pushes, more: [PATIENT] });
     await machine.writeProfile('/run/profile', false, undefined, { more: [PATIENT] });
     await machine.sh(`mkdir -p "${dirname(profile)}"; mv /run/profile "${profile}"`);

@@ -8,6 +8,7 @@ import { startService } from '../../src/proof/service.ts';
 import { waitUntil } from '../../src/proof/wait-until.ts';
 import { openWorld } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
+import { PATIENT } from '../lab/open-lab.ts';
 
 /**
  * `refresh` asked the resolver of whichever VPN was connected for the names of all, and took
@@ -73,7 +74,13 @@ describe.each(['nftables', 'iptables'] as const)(
           });
           await resolver.says('ready');
           await world.startServer({
-            pushes: [...PUSHED_TIMERS, 'redirect-gateway def1 ipv6', `dhcp-option DNS ${RESOLVER}`],
+            pushes: [
+              ...PUSHED_TIMERS,
+              'redirect-gateway def1 ipv6',
+              `dhcp-option DNS ${RESOLVER}`,
+              PATIENT,
+            ],
+            more: [PATIENT],
           });
 
           const locked = await product.must('lock');
