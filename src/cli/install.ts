@@ -23,6 +23,7 @@ import { placeManuals } from './manuals.ts';
 import { packageRemoval, refuseOtherInstallation } from './other-installation.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { settingsTemplate } from './settings-template.ts';
+import { takeOver } from './take-over.ts';
 
 const HOOKS = ['up', 'down', 'route-up'] as const;
 /** Files of the build that are installed unchanged, except for their first line. */
@@ -171,6 +172,8 @@ export const install: CliCommand = {
         cause,
       });
     }
+    for (const line of takeOver(host, print))
+      print(`Not moved to the package, and still in use by a link: ${line}`);
     print(`Installed in ${PATHS.library}. ${lockedText(host)}`);
     const missing = packageRemoval(host) === undefined ? placeManuals(host, commands) : undefined;
     if (missing !== undefined)

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
-import { PREFIX } from '../host/paths.ts';
+import { PREFIX, type Prefix } from '../host/paths.ts';
 import type { CliCommand } from './command.ts';
 import { COMPLETION_PATHS, completionText, SHELLS } from './completions.ts';
 import { manPage, settingsPage } from './man-page.ts';
@@ -36,13 +36,15 @@ export function placeManuals(host: Host, commands: readonly CliCommand[]): strin
   }
 }
 
-/** Removes them, and the folders that are then empty. */
-export function removeManuals(host: Host): void {
-  for (const path of MANUAL_PATHS) {
+/** Removes them below a prefix, and the folders that are then empty. */
+export function removeManuals(host: Host, prefix: Prefix = PREFIX): void {
+  const below = (path: string) => path.replace(PREFIX, prefix);
+  const shared = SHARED.map(below);
+  for (const path of MANUAL_PATHS.map(below)) {
     host.remove(path);
     for (
       let folder = dirname(path);
-      !SHARED.includes(folder) && host.list(folder).length === 0;
+      !shared.includes(folder) && host.list(folder).length === 0;
       folder = dirname(folder)
     )
       host.remove(folder);

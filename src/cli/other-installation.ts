@@ -22,12 +22,18 @@ export function packageRemoval(host: Host): string | undefined {
   return REMOVAL.get(kind) ?? 'remove ovpn-killswitch with your package manager';
 }
 
+/** Whether an installation from source is there; the link that a package left does not count. */
+export function hasSourceInstallation(host: Host): boolean {
+  const program = `${libraryOf('/usr/local')}/cli.js`;
+  return host.exists(program) && host.place(program) === program;
+}
+
 /**
  * Refuses a second copy: each would have hooks, a boot script and a way back of its own.
  * @param prefix The prefix of the installing program.
  * @param from The folder of the installing program.
  * @throws KillswitchError FILES where another package is installed, or where an installation from
- * source is in the way of a package.
+ * source is in the way of programs that no package has placed.
  */
 export function refuseOtherInstallation(host: Host, prefix: Prefix, from: string): void {
   const removal = packageRemoval(host);
@@ -37,7 +43,7 @@ export function refuseOtherInstallation(host: Host, prefix: Prefix, from: string
       `a package of ovpn-killswitch is installed in ${libraryOf('/usr')}: nothing was changed`,
       `Keep it, and upgrade it as a package. Or remove it, then install again: ${removal}`,
     );
-  if (prefix === '/usr' && host.exists(`${libraryOf('/usr/local')}/cli.js`))
+  if (prefix === '/usr' && from !== libraryOf('/usr') && hasSourceInstallation(host))
     throw new KillswitchError(
       'FILES',
       `ovpn-killswitch is installed from source in ${libraryOf('/usr/local')}: nothing was changed`,

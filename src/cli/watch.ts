@@ -1,17 +1,15 @@
-import { readBootFacts } from '../boot/boot-facts.ts';
-import { carryOut } from '../boot/enable.ts';
 import { recoverStrategies } from '../boot/recover-script.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import { linuxHost } from '../host/linux.ts';
 import { listen } from '../host/listen.ts';
 import { PATHS } from '../host/paths.ts';
 import { readLockRecord } from '../record/lock-record.ts';
-import { watchService } from '../watch/service.ts';
 import { watch as startWatch } from '../watch/watch.ts';
 import { readWatch } from '../watch/watch-report.ts';
 import type { CliCommand, Context } from './command.ts';
 import { parseArguments, wrongWord } from './parse-arguments.ts';
 import { say } from './say.ts';
+import { enableWatch } from './watch-enable.ts';
 
 function enable({ host, print }: Context): void {
   if (!host.exists(PATHS.command))
@@ -20,14 +18,7 @@ function enable({ host, print }: Context): void {
       `${PATHS.command} is missing`,
       'Install first: see README.md',
     );
-  const { init } = readBootFacts(host);
-  if (init === undefined)
-    throw new KillswitchError(
-      'NO_BOOT',
-      'neither systemd nor OpenRC runs this machine',
-      `Have your own supervisor keep this running: ${PATHS.command} watch`,
-    );
-  carryOut(host, watchService(init));
+  const init = enableWatch(host);
   print(
     `Watching, now and after each boot, by ${init === 'systemd' ? 'systemd' : 'OpenRC'} (ovpn-killswitch-watch).`,
   );

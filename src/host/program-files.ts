@@ -60,6 +60,17 @@ export function placeLink(path: string, target: string): void {
   renameSync(draft, path);
 }
 
+/**
+ * Replaces a file or a folder with all in it by a link. A folder cannot be replaced in one step:
+ * for a moment nothing is there.
+ */
+export function replaceByLink(path: string, target: string): void {
+  const old = `${path}.${process.pid}.old`;
+  renameSync(path, old);
+  placeLink(path, target);
+  rmSync(old, { recursive: true });
+}
+
 /** Returns the file of this very program, without symbolic links. */
 export function ownProgram(): string {
   return realpathSync(process.argv[1] ?? '');

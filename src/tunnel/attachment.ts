@@ -108,6 +108,19 @@ export function detach(text: string): string {
   return kept.join('');
 }
 
+/** Names the hooks of another folder in a profile's lines, also in those written by hand. */
+export function moveHooks(text: string, from: string, to: string): string {
+  return linesOf(text)
+    .map((line) => {
+      const [, start, hook] = /^(\s*(up|route-up|down)\s+["']?)/.exec(line) ?? [];
+      const own = `${start}${from}/${hook}`;
+      return start !== undefined && line.startsWith(own)
+        ? `${start}${to}/${hook}${line.slice(own.length)}`
+        : line;
+    })
+    .join('');
+}
+
 /**
  * Returns the command that a hook's line calls besides this product's hook; undefined when there is
  * none.

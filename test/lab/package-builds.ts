@@ -8,6 +8,8 @@ const ROOT = resolve(import.meta.dirname, '../..');
 export interface PackageBuilds {
   /** Of this version. */
   readonly deb: string;
+  /** The plain tarball of this version. */
+  readonly tarball: string;
   /** Ours as another version, with a line at the head of one of its maintainer scripts. */
   variant(version: string, script: string, line: string): string;
   /** Node's own program as a package `nodejs` of a version, as other archives have it. */
@@ -30,6 +32,7 @@ export function buildPackages(folder: string): PackageBuilds {
   };
   return {
     deb,
+    tarball: join(made, `ovpn-killswitch-${version}.tar.gz`),
     variant: (other, script, line) => {
       const tree = join(mkdtempSync(join(folder, 'tree-')), 'deb');
       execFileSync('dpkg-deb', ['-R', deb, tree]);

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import { VPN } from '../../src/proof/addresses.ts';
-import { PUSHED_TIMERS } from '../../src/proof/openvpn.ts';
+import { CONNECTED, PUSHED_TIMERS } from '../../src/proof/openvpn.ts';
 import { patiently, waitUntil } from '../../src/proof/wait-until.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { differences, TRACES } from '../support/traces.ts';
@@ -46,7 +46,12 @@ describe.each(ROOTS)('on $root, booted for real, with its own Node,', ({ root, n
     if (obstacle !== undefined) return;
     built();
     machine = await bootMachine({ root, prepare: PROBER(root), show: [folder] });
-    const pushes = [...PUSHED_TIMERS, 'redirect-gateway def1', `dhcp-option DNS ${VPN.resolver4}`];
+    const pushes = [
+      ...PUSHED_TIMERS,
+      'redirect-gateway def1',
+      `dhcp-option DNS ${VPN.resolver4}`,
+      PATIENT,
+    ];
     await machine.world.startServer({ pushes, more: [PATIENT] });
     await machine.writeProfile(PROFILE, false, undefined, { more: [PATIENT] });
   });
@@ -79,6 +84,16 @@ describe.each(ROOTS)('on $root, booted for real, with its own Node,', ({ root, n
         said = await statusOf(it);
         return (said as { state: string }).state === 'connected';
       },
+      60_000,
+    );
+    // The end of the connect and what its refresh learns may change a rule.
+    await waitUntil('the end of the connect', async () =>
+      (await must(it, 'journalctl -b --no-pager -u openvpn-client@my-vpn')).includes(CONNECTED),
+    );
+    await waitUntil(
+      'the refresh to end',
+      async () =>
+        !(await must(it, 'systemctl list-units --all --plain')).includes('ovpn-killswitch refresh'),
       60_000,
     );
     expect(await statusOf(it)).toMatchObject({ exact: true });
@@ -183,6 +198,46 @@ describe.each(ROOTS)('on $root, booted for real, with its own Node,', ({ root, n
     for (const line of [`detach ${PROFILE}`, 'boot disable', 'unlock'])
       await must(it, `${COMMAND} ${line}`);
     await heard({ machine: it });
+    await must(it, `${APT} purge ovpn-killswitch`);
+    expect(differences(before, await traces(it))).toEqual([]);
+  });
+
+  test('connected, an installation from source becomes part of the package; nothing leaves, and a purge after unlock leaves nothing', async (context) => {
+    const it = on(context);
+    const source = '/usr/local/sbin/ovpn-killswitch';
+    await must(
+      it,
+      `mkdir /run/source; tar -xzf ${built().tarball} -C /run/source; node /run/source/*/dist/cli.js install; rm -r /run/source`,
+    );
+    await must(it, 'echo KILLSWITCH_LAN=off >>/etc/ovpn-killswitch/killswitch.env');
+    for (const line of [`attach ${PROFILE}`, 'lock --yes', 'boot enable', 'watch enable'])
+      await must(it, `${source} ${line}`);
+    await must(it, 'systemctl enable --now openvpn-client@my-vpn');
+    await waitUntil('the tunnel', async () =>
+      (await must(it, `${source} status --short || :`)).includes('connected'),
+    );
+
+    await unseen(it, `${APT} install ${built().deb}`);
+    const files = await must(
+      it,
+      `cat ${PROFILE} /etc/systemd/system/ovpn-killswitch*; readlink /usr/local/lib/ovpn-killswitch ${source}`,
+    );
+    expect(files).not.toContain('/usr/local');
+    expect(files).toContain(`up ${LIBRARY}/hooks/up`);
+    expect(files.split('\n').slice(-3)).toEqual([LIBRARY, COMMAND, '']);
+    await connected(it);
+    // OpenVPN still calls the hook of the old place.
+    await must(it, 'systemctl stop openvpn-client@my-vpn');
+    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, tunnels: [] });
+    await must(it, 'systemctl start openvpn-client@my-vpn');
+    await connected(it);
+    expect(await seenAtBoot({ machine: it }, it.reboot)).toMatchObject({ clear: [], lan: 0 });
+    expect(await it.failedUnits()).toEqual([]);
+    await connected(it);
+
+    await must(it, 'systemctl disable --now openvpn-client@my-vpn');
+    for (const line of [`detach ${PROFILE}`, 'watch disable', 'boot disable', 'unlock'])
+      await must(it, `${COMMAND} ${line}`);
     await must(it, `${APT} purge ovpn-killswitch`);
     expect(differences(before, await traces(it))).toEqual([]);
   });

@@ -209,16 +209,14 @@ describe.each([
   );
 
   test(
-    'a package and an installation from source refuse each other, and say how to go on',
+    'a package takes over an installation from source, which refuses a package and says how to go on',
     async (context) => {
       if (obstacle !== undefined) context.skip(obstacle);
       const { sh, must } = tools(await machine());
       must(`node ${ROOT}/dist/cli.js install`);
-      const over = sh(`dpkg -i ${deb}`);
-      expect(over.status).not.toBe(0);
-      expect(over.stderr).toContain('sudo /usr/local/sbin/ovpn-killswitch uninstall');
-      must('/usr/local/sbin/ovpn-killswitch uninstall');
       must(`dpkg -i ${deb}`);
+      expect(must('readlink /usr/local/lib/ovpn-killswitch')).toBe(`${LIBRARY}\n`);
+      expect(must('/usr/local/sbin/ovpn-killswitch --version')).toBe('ovpn-killswitch 0.1.0\n');
       const beside = sh(`node ${ROOT}/dist/cli.js install`);
       expect(beside.status).toBe(73);
       expect(beside.stderr).toContain('sudo apt remove ovpn-killswitch');

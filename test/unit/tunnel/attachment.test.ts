@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { markerDamage } from '../../../src/net/marked-block.ts';
-import { attach, detach, PULL_FILTERS } from '../../../src/tunnel/attachment.ts';
+import { attach, detach, moveHooks, PULL_FILTERS } from '../../../src/tunnel/attachment.ts';
 import { readChainedCall } from '../../../src/tunnel/chained-call.ts';
 import { readProfileFacts } from '../../../src/tunnel/profile-facts.ts';
 import { options, quoted, words } from '../../../src/tunnel/profile-options.ts';
@@ -319,5 +319,28 @@ test('our lines never end up in the middle of an option: every line of ours is a
   withAttached((text, result) => {
     const before = [...options(text)].length;
     expect([...options(result)].length).toBeGreaterThanOrEqual(before + 3);
+  });
+});
+
+describe('moveHooks', () => {
+  const [from, to] = ['/usr/local/lib/ovpn-killswitch/hooks', '/usr/lib/ovpn-killswitch/hooks'];
+
+  test('names the hooks of the other folder as attach would, with the commands that they call in turn', () => {
+    for (const text of ['client\n', 'client\nup "/etc/own a"\ndown /etc/own', 'a\r\nup /x\r\n']) {
+      const [old, now] = [from, to].map((folder) => attach(text, { folder, harden: false }));
+      if (old === undefined || now === undefined || !('text' in old) || !('text' in now))
+        throw new Error(text);
+      expect(moveHooks(old.text, from, to)).toBe(now.text);
+    }
+  });
+
+  test.each([
+    `up ${from}/down`,
+    `# up ${from}/up`,
+    `up "/etc/own ${from}/up"`,
+    'up /usr/local/lib/other/hooks/up',
+    `plugin ${from}/up`,
+  ])('leaves %s', (line) => {
+    expect(moveHooks(`client\n${line}\n`, from, to)).toBe(`client\n${line}\n`);
   });
 });

@@ -1,0 +1,67 @@
+import { enableBoot } from '../boot/enable.ts';
+import { enabledStrategyName } from '../boot/enabled-strategy-name.ts';
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { PATHS, PREFIX } from '../host/paths.ts';
+import { replaceByLink } from '../host/program-files.ts';
+import { loadSettings } from '../machine/load-settings.ts';
+import { defaultSettings, type Settings } from '../policy/settings.ts';
+import { profilePaths } from '../record/profile-paths.ts';
+import { moveHooks } from '../tunnel/attachment.ts';
+import { readWatch } from '../watch/watch-report.ts';
+import { removeManuals } from './manuals.ts';
+import { hasSourceInstallation, libraryOf } from './other-installation.ts';
+import { planProfiles, writeProfiles } from './rewrite-profiles.ts';
+import { enableWatch } from './watch-enable.ts';
+
+const SOURCE = '/usr/local';
+
+function settingsOrDefaults(host: Host): Settings {
+  try {
+    return loadSettings(host);
+  } catch (thrown) {
+    if (thrown instanceof KillswitchError) return defaultSettings();
+    throw thrown;
+  }
+}
+
+/**
+ * Moves an installation from source to this package: profiles, what loads the rules at boot,
+ * `watch`, manuals. Changes no rule, and opens nothing. Links stay in the old places: an OpenVPN
+ * that runs calls `down` by the path that it read when it started, and a timer the command.
+ * Returns a line for each step that failed; the links keep what it left working.
+ */
+export function takeOver(host: Host, print: (line: string) => void): readonly string[] {
+  if (PREFIX === SOURCE || !hasSourceInstallation(host)) return [];
+  const failed: string[] = [];
+  const attempt = (what: string, work: () => void) => {
+    try {
+      work();
+    } catch (thrown) {
+      if (!(thrown instanceof KillswitchError)) throw thrown;
+      failed.push(`${what}: ${[thrown.message, ...thrown.detail].join(': ')}`);
+    }
+  };
+  const [from, to] = [libraryOf(SOURCE), PATHS.library].map((library) => `${library}/hooks`) as [
+    string,
+    string,
+  ];
+  for (const path of profilePaths(host, settingsOrDefaults(host)))
+    attempt(path, () => {
+      const changes = planProfiles(host.readUntrusted, [path], (text) => ({
+        text: moveHooks(text, from, to),
+      })).filter(({ before, after }) => before !== after);
+      writeProfiles(host, changes);
+      if (changes.length > 0) print(`${path}: its hooks are those of the package now`);
+    });
+  const strategy = enabledStrategyName(host);
+  if (strategy !== undefined) attempt('boot enable', () => void enableBoot(host, strategy));
+  if (readWatch(host).enabled) attempt('watch enable', () => enableWatch(host));
+  attempt('manual pages', () => removeManuals(host, SOURCE));
+  replaceByLink(libraryOf(SOURCE), PATHS.library);
+  replaceByLink(`${SOURCE}/sbin/ovpn-killswitch`, PATHS.command);
+  print(
+    `The installation from source is part of the package now: ${libraryOf(SOURCE)} leads to it.`,
+  );
+  return failed;
+}
