@@ -34,8 +34,8 @@ describe('an installation', () => {
     expect(refusal(PACKAGE, '/usr', '/root/clone/out')).toContain('upgrade it as a package');
   });
 
-  test('by a package beside one from source is refused, with the command that uninstalls it', () => {
-    expect(refusal({ ...PACKAGE, ...SOURCE }, '/usr', '/usr/lib/ovpn-killswitch')).toContain(
+  test('from a build for /usr beside one from source is refused, with the command that uninstalls it', () => {
+    expect(refusal(SOURCE, '/usr', '/root/clone/out')).toContain(
       'sudo /usr/local/sbin/ovpn-killswitch uninstall',
     );
   });
@@ -44,6 +44,12 @@ describe('an installation', () => {
     ['the first one', {}, '/usr/local', '/root/clone/dist'],
     ['over itself', SOURCE, '/usr/local', '/usr/local/lib/ovpn-killswitch'],
     ["a package's own", PACKAGE, '/usr', '/usr/lib/ovpn-killswitch'],
+    [
+      "a package's own, which takes one from source over",
+      { ...PACKAGE, ...SOURCE },
+      '/usr',
+      '/usr/lib/ovpn-killswitch',
+    ],
   ] as const)('goes on where it is %s', (_, files, prefix, from) => {
     expect(refusal(files, prefix, from)).toBeUndefined();
   });
