@@ -57,8 +57,8 @@ const STAND_IN = `const standIn = (get) => new Proxy(function () {}, {
 });`;
 
 /**
- * What libraries are not shown of a module: Node makes the three streams of a process, files and
- * sockets with all that belongs to them, when they are first asked for. execa asks when it is
+ * The parts of a module that libraries do not see. Node makes the three streams of a process, files
+ * and sockets with all that belongs to them, when they are first asked for. execa asks when it is
  * loaded, and needs them for children that it starts asynchronously.
  */
 const HIDDEN = new Map([['node:process', ['stdin', 'stdout', 'stderr']]]);
@@ -115,7 +115,7 @@ if (!['/usr', '/usr/local'].includes(prefix)) throw new Error('--prefix is /usr 
 const define = { KILLSWITCH_PREFIX: JSON.stringify(prefix) };
 const out = flag('out', 'dist');
 
-/** What the plain scripts share with the code: src/cli/script-words.ts, as it stands. */
+/** Returns the words that the plain scripts share with the code: src/cli/script-words.ts. */
 async function scriptWords() {
   const { outputFiles } = await build({
     entryPoints: ['src/cli/script-words.ts'],
@@ -158,8 +158,8 @@ const bundle = (entry) => ({
 });
 
 /**
- * What a part of the hooks is made of and asks Node for, as JSON for the test of the budget: `node
- * build.mjs --loads`; with `--all` of every program.
+ * Prints the packages and Node modules of the hooks' programs, as JSON for the test of the budget:
+ * `node build.mjs --loads`; with `--all` those of every program.
  */
 async function loads(file) {
   const { metafile } = await build({

@@ -18,7 +18,7 @@ export default defineConfig({
         name,
         include: [`test/${name}/**/*.test.ts`],
         exclude: isNamed ? [] : [...HEAVY],
-        // What is pure keeps no state that another file could meet.
+        // Pure code keeps no state that another file could meet.
         isolate: name !== 'unit' && name !== 'text',
         // Not a measure of speed: under load a test may take ten times as long.
         testTimeout: 180_000,

@@ -7,7 +7,7 @@ import { zipped } from './tree.mjs';
 
 const SCRIPTS = ['preinst', 'postinst', 'prerm', 'postrm'];
 const SOURCE = 'packaging/deb';
-/** Who answers for the package, as Debian's own tools let it be named. */
+/** The package's maintainer, as Debian's own tools let it be named. */
 const MAINTAINER = `${process.env.DEBFULLNAME ?? 'ovpn-killswitch authors'} <${process.env.DEBEMAIL ?? 'authors@ovpn-killswitch.invalid'}>`;
 
 /** A maintainer script: plain sh, with the words of the code and what it includes. */

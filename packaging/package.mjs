@@ -49,7 +49,7 @@ try {
   const texts = await loadTexts(draft);
   const files = packageFiles(texts, join(draft, 'usr'));
 
-  // From source: npm, and the same files for whoever has no npm.
+  // From source: npm, and the same files without npm.
   run('npm', ['pack', '--silent', '--pack-destination', made]);
   renameSync(join(made, `${name}.tgz`), join(made, `${name}-npm.tgz`));
   run('tar', ['-xzf', join(made, `${name}-npm.tgz`), '-C', draft]);

@@ -13,7 +13,7 @@ const NODE = '/usr/bin/node';
 
 const commands: readonly CliCommand[] = COMMANDS;
 
-/** What packages are made of that the code knows: for packaging/package.mjs, which bundles this. */
+/** The parts of packages that the code knows: for packaging/package.mjs, which bundles this. */
 export const TEXTS = {
   library: PATHS.library,
   command: PATHS.command,

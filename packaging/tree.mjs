@@ -6,7 +6,7 @@ import { build } from 'esbuild';
 
 const DOC = '/usr/share/doc/ovpn-killswitch';
 
-/** What packaging/texts.ts says for the prefix /usr. */
+/** Loads the texts of packaging/texts.ts for the prefix /usr. */
 export async function loadTexts(draft) {
   const outfile = join(draft, 'texts.cjs');
   await build({

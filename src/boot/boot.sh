@@ -10,7 +10,7 @@
 PATH='@PROGRAMS@'
 LC_ALL=C
 export PATH LC_ALL
-# What it makes is for root to write, whoever calls it.
+# Files that it makes are for root alone to write, whatever the caller's umask.
 umask 022
 state='@STATE@'
 run='@RUN@'
@@ -34,7 +34,7 @@ base_patience=20
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# loud TEXT: for the journal or the console, the kernel's log, whoever is logged in, whoever logs in, and "status"
+# loud TEXT: prints to the journal or the console, the kernel's log, all logins, the next login, and "status"
 loud() {
   echo "ovpn-killswitch: $1" >&2
   echo "<2>ovpn-killswitch: $1" 2>/dev/null >/dev/kmsg
@@ -54,7 +54,7 @@ whole() {
 # flaw FILE WORDS: why a file is not whole
 flaw() { if [ ! -e "$1" ] || believed "$1"; then echo "$1 $2"; else echo "others than root can change $1"; fi; }
 
-# restore TOOL TABLE: a table's lines and COMMIT on stdin, in place of whatever of ours is there
+# restore TOOL TABLE: a table's lines and COMMIT on stdin, in place of all rules of ours
 restore() {
   has "$1-restore" && has "$1-save" || return 1
   base=$(cat)
@@ -90,13 +90,13 @@ base() {
     file=$state/base.v4
     if [ "$tool" = ip6tables ]; then file=$state/base.v6; fi
     whole "$file" || { flaw "$file" 'is missing or damaged'; return 1; }
-    # What decides about the interface that a packet really leaves by. Without it filter still holds, and "status" says what is missing.
+    # These tables judge the interface that a packet really leaves by. Without them filter still holds, and "status" says what is missing.
     for table in mangle security; do
       if grep -q "^\*$table$" "$file"; then section "$file" "$table" | restore "$tool" "$table" || :; fi
     done
     section "$file" filter | restore "$tool" filter || { echo "$tool-restore did not take $file"; return 1; }
   done
-  # What an earlier run of this script may have loaded instead.
+  # An earlier run of this script may have loaded this table instead.
   bounded "$patience" nft delete table inet '@NFT_TABLE@' 2>/dev/null
   return 0
 }
@@ -183,7 +183,7 @@ reopen() {
 
 # Live tunnels and our rules: this is no boot, and the base alone would cut the tunnels off.
 in_use() {
-  # What was restored stands in place of every rule of iptables; nft's are still our own.
+  # The restored rules replace every rule of iptables; nft's are still our own.
   if [ "$restored" = yes ] && [ ! -e "$state/base.nft" ]; then return 1; fi
   for tunnel in '@TUNNELS@'/*; do
     [ -e "$tunnel" ] || continue
@@ -262,9 +262,9 @@ case ${1:-} in
     # Network managers look for it before they start.
     mkdir -p "$run"
     fresh '@BOOT_DONE@' && echo >'@BOOT_DONE@'
-    # What a tunnel of the last session left in /etc/resolv.conf. It waits for the lock itself.
+    # Removes the lines that a tunnel of the last session left in /etc/resolv.conf. It waits for the lock itself.
     exec 9>&-
-    [ ! -x "$recover" ] || "$recover" resolvers || echo "boot: the system's resolvers could not be given back" >&2
+    [ ! -x "$recover" ] || "$recover" resolvers || echo "boot: could not restore the system's resolvers" >&2
     exit 0
     ;;
   --sysctl) apply_sysctls ;;

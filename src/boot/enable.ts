@@ -64,7 +64,7 @@ export function carryOut(host: Host, plan: BootPlan): void {
       throw new KillswitchError(
         'NO_BOOT',
         `${[command.program, ...command.args].join(' ')} failed`,
-        'Mend what the lines above say, and try again.',
+        'Fix the problem that the lines above name, and try again.',
         [stderr.trim()],
       );
   }
@@ -132,7 +132,7 @@ function carryOutWhole(host: Host, chosen: Chosen): void {
     const now =
       before === undefined
         ? 'Nothing is loaded at boot: every file was taken away again.'
-        : `What loads the rules at boot is still ${before}.`;
+        : `The rules are still loaded at boot by ${before}.`;
     throw new KillswitchError(error.code, error.message, error.next, [...error.detail, now], {
       cause: thrown,
     });

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# own_lock: makes the lock's file for root alone. Whoever can open it can hold it, and a wrong one may be held.
+# own_lock: makes the lock's file for root alone. An account that can open it can hold it, and a wrong one may be held.
 own_lock() {
   # shellcheck disable=SC2012,SC2046
   set -- $(ls -ldn '@LOCK@' 2>/dev/null)

@@ -19,7 +19,7 @@ export function runScript(
     throw new KillswitchError(
       'NO_BOOT',
       `${basename(path)} ${args.join(' ')} failed`,
-      'Mend what the lines above say, and try again.',
+      'Fix the problem that the lines above name, and try again.',
       stderr.trim().split('\n'),
     );
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Included in the plain scripts by the build: whom to believe. The code asks the same of each path (src/host/follow.ts).
+# Included in the plain scripts by the build: trusts a path only where root alone can change it. The code asks the same of each path (src/host/follow.ts).
 
 # In a user namespace with root alone "/" belongs to the overflow account, which counts as root then.
 # shellcheck disable=SC2046
@@ -29,7 +29,7 @@ roots() {
 # believed FILE: whether there is a file that only root can have written. No other is opened: a FIFO would never end.
 believed() { [ -f "$1" ] && roots "$1"; }
 
-# own_run: puts the folder of the lock right. What somebody put into it before is believed no more than ever.
+# own_run: puts the folder of the lock right. Entries that somebody put into it earlier are believed no more than ever.
 # shellcheck disable=SC2154
 own_run() {
   if [ -d "$run" ] && [ ! -L "$run" ] && roots "${run%/*}" && ! roots "$run"; then chown 0:0 "$run" && chmod 755 "$run"; fi

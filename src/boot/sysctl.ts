@@ -48,7 +48,7 @@ export function sysctlsOf(settings: Settings, devices: readonly string[]): reado
  */
 export function sysctlText(sysctls: readonly Sysctl[]): string {
   const lines = sysctls.map(({ key, value }) => `-${key} = ${value}\n`);
-  return `# Written by "ovpn-killswitch boot enable --sysctl"; "ovpn-killswitch boot disable" takes it away and gives the old values back.\n${lines.join('')}`;
+  return `# Written by "ovpn-killswitch boot enable --sysctl"; "ovpn-killswitch boot disable" removes it and restores the old values.\n${lines.join('')}`;
 }
 
 /** Reads the kernel settings that such a file sets. */

@@ -47,7 +47,7 @@ const NETWORKS = [
  * options skips it (systemd.exec(5)), and the rules are loaded all the same.
  */
 const HARDENING = `NoNewPrivileges=yes
-# Netfilter; files of whoever owns them, as resolv.conf(5); modules that iptables asks for.
+# Netfilter; files of any owner, as resolv.conf(5); modules that iptables asks for.
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_SYS_MODULE
 UMask=0022
 LockPersonality=yes

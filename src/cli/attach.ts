@@ -94,7 +94,7 @@ export const attach: CliCommand = {
   group: 'setup',
   brief: 'write the lines for the hooks into profiles',
   summary:
-    'Write the lines that the hooks need into profiles. What their own up, down and route-up call is called in turn.',
+    'Write the lines that the hooks need into profiles. The hooks call in turn the commands of their own up, down and route-up.',
   flags: FLAGS,
   words: [{ name: 'FILE', what: 'an OpenVPN profile', isFile: true }],
   examples: [

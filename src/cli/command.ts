@@ -41,7 +41,7 @@ export interface Flag {
   readonly value?: string;
   /** All the values that it accepts. */
   readonly choices?: readonly string[];
-  /** What it does, without a subject: "show the change and write nothing". */
+  /** Its effect, without a subject: "show the change and write nothing". */
   readonly what: string;
 }
 export type Flags = Readonly<Record<string, Flag>>;

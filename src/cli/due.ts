@@ -6,7 +6,7 @@ import type { CliCommand } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
 
 const MESSAGES = {
-  locked: 'locked again: the time of "unlock --for" is over',
+  locked: 'locked again: "unlock --for" has expired',
   unlocked: 'open again: nobody confirmed the lock',
   'went-back': 'locked as before: nobody confirmed the new settings',
 } as const;
@@ -17,7 +17,7 @@ export const due: CliCommand = {
   group: 'internal',
   brief: 'do what timers have left for now',
   summary:
-    'Do what "lock --confirm", "unlock --for" and "portal" have left for now. Their timers call it; before the time is over it does nothing.',
+    'Do what "lock --confirm", "unlock --for" and "portal" have left for now. Their timers call it; before a time expires it does nothing.',
   flags: {},
   words: [],
   examples: [['due', 'nobody needs to']],

@@ -15,7 +15,7 @@ export const EXIT_MEANINGS: readonly (readonly [status: ExitStatus, meaning: str
     EXIT.unavailable,
     'a program that is needed is not installed, or cannot load rules at boot; this is a chroot; of `portal`: there is none to open here',
   ],
-  [EXIT.internal, 'a mistake in this program'],
+  [EXIT.internal, 'internal error (a bug: please report it)'],
   [EXIT.kernel, 'the kernel or its tools refused, or somebody else was busy'],
   [EXIT.files, 'a file could not be read or written'],
   [EXIT.permission, 'root is needed'],

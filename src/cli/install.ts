@@ -167,7 +167,7 @@ export const install: CliCommand = {
     } catch (cause) {
       if (cause instanceof KillswitchError) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
-      const next = 'Mend what the line above says and install again: it starts over.';
+      const next = 'Fix the problem that the line above names and install again: it starts over.';
       throw new KillswitchError('FILES', 'the files could not be installed', next, [why], {
         cause,
       });

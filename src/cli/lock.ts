@@ -28,10 +28,10 @@ const FLAGS = {
   confirm: {
     type: 'string',
     value: 'SECONDS',
-    what: 'go back after this time unless you say "confirm"',
+    what: 'restore the previous state after this time unless you run "confirm"',
   },
   yes: { type: 'boolean', what: 'do not ask, though nobody could log in by SSH anew' },
-  'no-ssh': { type: 'boolean', what: 'cut also the SSH session that it is said in' },
+  'no-ssh': { type: 'boolean', what: 'cut also the SSH session that runs it' },
 } as const satisfies Flags;
 
 export const lock: CliCommand = {
@@ -47,10 +47,10 @@ export const lock: CliCommand = {
     ['lock', 'locks, or brings a locked machine to changed settings and profiles'],
     [
       'lock --confirm 60',
-      'opens again after a minute, or goes back to the last lock, unless you say "confirm": for a machine that you are not sitting at',
+      'opens again after a minute, or restores the previous lock, unless you run "confirm": for a machine that you are not sitting at',
     ],
     ['lock --yes', 'locks over SSH also when nobody could log in anew'],
-    ['lock --no-ssh', 'cuts also the SSH session that it is said in'],
+    ['lock --no-ssh', 'cuts also the SSH session that runs it'],
     ['lock --force', 'locks even when no server can be found that could be reached then'],
   ],
   needsRoot: true,
@@ -103,7 +103,7 @@ export const lock: CliCommand = {
       );
     if (seconds !== undefined)
       print(
-        `  ${onTrial ? 'It goes back to the lock of before' : 'It opens again'} in ${seconds} s, unless you say: ovpn-killswitch confirm`,
+        `  ${onTrial ? 'It restores the previous lock' : 'It opens again'} in ${seconds} s, unless you run: ovpn-killswitch confirm`,
       );
     const resolvers = followResolversOrSay(host, true);
     if (resolvers instanceof KillswitchError) return resolvers.exit;

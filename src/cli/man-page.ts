@@ -23,8 +23,8 @@ function roff(text: string): string {
 const FILES: readonly (readonly [path: string, what: string])[] = [
   [PATHS.settings, 'the settings'],
   [PATHS.library, 'hooks, programs, and the plain scripts recover and boot'],
-  [PATHS.state, 'what survives a reboot: base rules, endpoints, what was said last'],
-  [PATHS.runtime, 'what does not: live tunnels'],
+  [PATHS.state, 'state that survives a reboot: base rules, endpoints, the last decision'],
+  [PATHS.runtime, 'state that does not: live tunnels'],
   [PATHS.log, 'one line of JSON for each event'],
 ];
 
@@ -74,7 +74,7 @@ export function manPage(commands: readonly CliCommand[]): string {
     roff('When it is set and not empty, nothing is shown in colour.'),
     '.TP',
     '.B SUDO_UID',
-    roff('Whom portal is for, unless --user says so. No other variable counts.'),
+    roff('The user that portal is for, unless --user names one. No other variable counts.'),
     '.SH FILES',
     ...FILES.flatMap(([path, what]) => ['.TP', `.I ${roff(path)}`, roff(what)]),
     '.SH SEE ALSO',

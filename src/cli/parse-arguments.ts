@@ -52,7 +52,10 @@ export function parseArguments<const Flags extends Options>(
   if (parsed.positionals.length > words.most)
     throw misused(command, `${command.name} does not take "${parsed.positionals[words.most]}"`);
   if (parsed.positionals.length < words.least)
-    throw misused(command, `${command.name} needs more than that`);
+    throw misused(
+      command,
+      `missing argument: ${command.usage.split(' ')[1 + parsed.positionals.length]}`,
+    );
   return parsed;
 }
 

@@ -101,8 +101,8 @@ function gatewaysNetworks(gateway: Address, network: Network | undefined): reado
     );
   if (![...PRIVATE_NETWORKS, ...SHARED_NETWORK].some((each) => contains(each, network)))
     throw noPortal(
-      `the gateway's network ${network.text} is one of the internet's: whoever runs this LAN may have chosen it to catch other pages`,
-      `If you trust it that far, say so: --network ${network.text}, or --network ${gateway.text} for the gateway alone.`,
+      `the gateway's network ${network.text} is one of the internet's: the operator of this LAN may have chosen it to catch other pages`,
+      `If you trust it that far, add: --network ${network.text}, or --network ${gateway.text} for the gateway alone.`,
     );
   return [networkOf(gateway), ...(network.prefix === 32 ? [] : [network])];
 }

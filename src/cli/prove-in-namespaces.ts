@@ -81,7 +81,7 @@ export async function proveInNamespaces(context: Context): Promise<boolean> {
     throw new KillswitchError(
       'NO_PROOF',
       'nothing can be proven on this machine',
-      'Mend what the line above says, or run it as root.',
+      'Fix the problem that the line above names, or run it as root.',
       [why],
     );
   const backends = provableBackends();

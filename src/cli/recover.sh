@@ -1,9 +1,9 @@
 #!/bin/sh
-# Opens a machine that ovpn-killswitch has locked: takes away its rules, in nftables and in every kind of iptables that is installed, and
-# gives the chain policies and the system's resolvers back, and takes away what loads the rules at boot or puts them back. Needs nothing but this file: no Node,
+# Opens a machine that ovpn-killswitch has locked: removes its rules, in nftables and in every kind of iptables that is installed,
+# restores the chain policies and the system's resolvers, and removes what loads the rules at boot. Needs nothing but this file: no Node,
 # no network, nothing of the package. Run it as often as you like.
 #   recover                    opens
-#   recover resolvers          gives back only the resolvers, as after a power cut: the rules stay
+#   recover resolvers          restores only the resolvers, as after a power cut: the rules stay
 #   recover --boot-off NAME…   takes away only these: systemd, netfilter-persistent, sysconfig, openrc; nftables and
 #                              nftables-now, its drop-ins; sysctl; and watch
 # Exit status: 0 nothing of ours is left. 1 rules are left, and may keep this machine shut. 71 a tool could not be
@@ -12,7 +12,7 @@
 PATH='@PROGRAMS@'
 LC_ALL=C
 export PATH LC_ALL
-# What it makes is for root to write, whoever calls it.
+# Files that it makes are for root alone to write, whatever the caller's umask.
 umask 022
 state='@STATE@'
 run='@RUN@'
@@ -93,7 +93,7 @@ drop() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# given FILE: whether there is something of ours to read. What others than root can change is named, and stays.
+# given FILE: whether there is something of ours to read. A file that others than root can change is named, and stays.
 given() {
   if [ ! -e "$1" ] && [ ! -L "$1" ]; then return 1; fi
   believed "$1" && return 0
@@ -120,7 +120,7 @@ systemd_off() {
   done
   if [ -z "$found" ] || [ ! -d '@SYSTEMD@' ]; then return 0; fi
   ask systemctl daemon-reload
-  # They would stay active without a file. Alone: a stop would take with it whoever still requires them, as docker may by a drop-in of the examples.
+  # They would stay active without a file. Alone: a stop would take with it a unit that still requires them, as docker may by a drop-in of the examples.
   for name in '@UNIT@' '@EARLY_UNIT@'; do
     ask systemctl --job-mode=ignore-dependencies stop "$name"
   done
@@ -143,7 +143,7 @@ openrc_off() {
   if command -v rc-update >/dev/null 2>&1; then ask rc-update -u; fi
 }
 
-# What is still as we wrote it becomes what it was; of what somebody has saved since, our lines go.
+# Restores each file that is still as we wrote it; from a file that somebody has saved since, our lines go.
 sysconfig_off() {
   for name in $sysconfigs; do
     ours='@SYSCONFIG_KEPT@'/$name.ours
@@ -256,7 +256,7 @@ ours() { section "$1" | sed -n -e 's/^:\(@CHAIN_PREFIX@[^ ]*\) .*/chain \1/p' -e
 open_table() {
   found=$(ours "$3")
   chains=$(printf '%s\n' "$found" | sed -n 's/^chain //p')
-  # Chains that somebody flushed leave the policies behind: those go back too, where the record says that we set them.
+  # Chains that somebody flushed leave the policies behind: those are restored too, where the record says that we set them.
   if [ -z "$found" ]; then
     case $3:$2 in filter:iptables | filter:ip6tables) [ "$recorded" = yes ] || return 0 ;; *) return 0 ;; esac
   fi
@@ -402,7 +402,7 @@ open_all() {
   unread=
   asked_iptables=
   for kind in '' -nft -legacy; do
-    # What is in this file has no size (proc(5)): it has to be read.
+    # The content of this file has no size (proc(5)): it has to be read.
     [ "$kind" != -legacy ] || [ -n "$(cat /proc/net/ip_tables_names /proc/net/ip6_tables_names 2>/dev/null)" ] || continue
     open ipv6 "ip6tables$kind"
     open ipv4 "iptables$kind"
@@ -446,7 +446,7 @@ give_back_resolvers() {
     given "$kept/place" || continue
     place=$(cat "$kept/place")
     [ -d "${place%/*}" ] || { rm -rf "$kept" 2>/dev/null; continue; }
-    # Whoever decides about its folder could lead us to any file, or to one that never ends.
+    # An account that decides about its folder could lead us to any file, or to one that never ends.
     writable "$place" || { remains files "$place is not touched: others than root decide about it or its folder. If it names the resolvers of a tunnel, write it anew"; continue; }
     case $(head -n 1 "$place" 2>/dev/null) in
       '@RESOLV_CONF_OURS@') ours=yes ;;
@@ -511,7 +511,7 @@ keep() { fresh "$1.recover" && (printf '%s\n' "$2" >"$1.recover" && mv -f "$1.re
 record() {
   [ -d "$state" ] || { [ -d '@LIBRARY@' ] && mkdir -p "$state" 2>/dev/null; } || return 0
   roots "$state" || { remains files "$state can be changed by others than root, so nothing in it was read or written: no rule of ours is in the kernel now, and a reboot loads them again. Look at what is in it, then: sudo chown root:root $state; sudo chmod go-w $state; and run this again"; return 1; }
-  # What is read by a hook goes last: a machine whose record says locked keeps all that a lock needs.
+  # The files that a hook reads go last: a machine whose record says locked keeps all that a lock needs.
   if keep '@PLAIN_RECORD@' unlocked &&
     keep '@LOCK_RECORD@' "$(printf '{"version":1,"locked":false,"since":%s,"backend":"nftables","before":[]}' "$(date +%s)")"; then
     return 0
@@ -535,7 +535,7 @@ if [ "${1:-}" = resolvers ]; then
   exit "$stuck"
 fi
 
-# CAP_NET_ADMIN (linux/capability.h): without it every tool fails, and nothing can be said.
+# CAP_NET_ADMIN (linux/capability.h): without it every tool fails, and nothing is known.
 mask=$(sed -n 's/^CapEff:[[:space:]]*[0-9a-f]*\([0-9a-f]\{4\}\)$/\1/p' /proc/self/status 2>/dev/null)
 if [ -n "$mask" ] && [ $((0x$mask & 0x1000)) = 0 ]; then
   echo 'recover: this process may not change packet filters (CAP_NET_ADMIN is missing): nothing was changed' >&2
@@ -546,7 +546,7 @@ watch_off
 rm -f '@TOLD@' 2>/dev/null
 open_all
 
-# What the boot script did on a machine without a tool that loads rules.
+# Undoes the work of the boot script on a machine without a tool that loads rules.
 if [ -e "$run/no-network" ]; then
   for family in -6 -4; do ask ip $family rule del pref 1 prohibit; done
   say 'interfaces that were set down stay down: start your network again, or restart the machine' >&2

@@ -9,21 +9,21 @@ export const MEANING: Readonly<Record<SettingsKey, string>> = {
   KILLSWITCH_ENDPOINTS:
     'More places the VPN client may reach: 203.0.113.10:1194/udp,[2001:db8::1]:443/tcp',
   KILLSWITCH_ENDPOINT_OWNER:
-    'Whose packets may go to those places: auto is root, and the "user" of the profiles and units.',
+    'The accounts whose packets may go there: auto is root, and the "user" of profiles and units.',
   KILLSWITCH_LAN: 'Which local networks stay reachable (never for DNS).',
-  KILLSWITCH_LAN_INBOUND: 'What the LAN may reach on this machine: 22/tcp',
+  KILLSWITCH_LAN_INBOUND: 'Ports of this machine that the LAN may reach: 22/tcp',
   KILLSWITCH_LAN_DNS: 'Resolvers on the LAN that may be asked.',
   KILLSWITCH_TUNNEL_PORTS:
-    'What may go out through the tunnel: 443/tcp,80/tcp,993/tcp,465/tcp lets only these and ping through.',
+    'The only ports, beside ping, that may leave by the tunnel: 443/tcp,80/tcp,993/tcp,465/tcp',
   KILLSWITCH_TUNNEL_INBOUND:
-    'What the other end of the tunnel may reach on this machine, for port forwarding: 6881-6889/tcp',
+    'Ports of this machine that the other end of the tunnel may reach: 6881-6889/tcp',
   KILLSWITCH_DNS: 'Resolvers to use in the tunnel instead of those the server pushes.',
-  KILLSWITCH_RESOLVER: "Who sets the system's resolvers.",
+  KILLSWITCH_RESOLVER: "The way to set the system's resolvers.",
   KILLSWITCH_IPV6: 'Whether IPv6 may be used inside a tunnel that has it, or nowhere.',
   KILLSWITCH_FORWARD:
     'Interfaces of containers or guests that may use the tunnel: docker0,virbr0,br-*',
   KILLSWITCH_REFUSE: 'drop stays silent; reject tells local programs at once.',
-  KILLSWITCH_LOG_DROPS: "What is dropped, in the kernel's log, at most this often: 10/minute",
+  KILLSWITCH_LOG_DROPS: "Writes drops to the kernel's log, at most this often: 10/minute",
   KILLSWITCH_LOG_LEVEL: 'How much goes to /var/log/ovpn-killswitch.log and to stderr.',
 };
 

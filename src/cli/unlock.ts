@@ -36,7 +36,7 @@ export const unlock: CliCommand = {
   usage: 'unlock [--for TIME]',
   group: 'daily',
   brief: 'open the machine',
-  summary: 'Open the machine: take away the rules and give the chain policies back as they were.',
+  summary: 'Open the machine: remove the rules and restore the chain policies.',
   flags: FLAGS,
   words: [],
   examples: [

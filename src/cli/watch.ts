@@ -24,7 +24,7 @@ function enable({ host, print }: Context): void {
   );
   if (readLockRecord(host)?.locked !== true)
     print(
-      'This machine is not locked now: nothing is put back until you say "ovpn-killswitch lock".',
+      'This machine is not locked now: nothing is put back until you run "ovpn-killswitch lock".',
     );
 }
 

@@ -2,8 +2,8 @@ import type { Files } from '../host/files.ts';
 import { PATHS } from '../host/paths.ts';
 
 /**
- * What this product told a program that loses it at a reboot, as the note itself is lost: a file of
- * lines, which the recover script reads too.
+ * Notes the values that this product set in a program. The program loses them at a reboot, and so
+ * does the note: a file of lines, which the recover script reads too.
  */
 export type NoteName = 'resolved' | 'openresolv' | 'resolvconf' | 'networkmanager';
 

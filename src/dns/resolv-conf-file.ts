@@ -36,8 +36,8 @@ function put(files: Files, place: string, content: string | Uint8Array): void {
       throw thrown;
     throw new KillswitchError(
       'RESOLVERS',
-      `${place} is immutable: the system goes on asking whom it names`,
-      `Take the flag away, if it is not yours: chattr -i ${place}. Or say KILLSWITCH_RESOLVER=off.`,
+      `${place} is immutable: the system still asks the resolvers that it names`,
+      `Take the flag away, if it is not yours: chattr -i ${place}. Or set KILLSWITCH_RESOLVER=off.`,
       thrown.detail,
       { cause: thrown },
     );

@@ -36,7 +36,8 @@ export interface Deadline {
   /** How long it waits for its turn at the lock. */
   readonly turn: number;
   /**
-   * What is left, in whole milliseconds, and `most` of it; without it as much as a child gets.
+   * Returns the whole milliseconds that are left, at most `most`; without it as many as a child
+   * gets.
    * @throws KillswitchError DEADLINE when nothing is left.
    */
   timeLeft(most?: number): number;

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { KillswitchError } from '../errors.ts';
 
 /**
- * What `work` returns.
+ * Returns the result of `work`.
  * @throws KillswitchError FILES for any error of the system, which it names.
  */
 export function files<Result>(what: string, path: string, work: () => Result): Result {

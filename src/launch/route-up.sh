@@ -13,6 +13,6 @@ if [ $# = 0 ] && [ -O '@TOLD@' ] && (
 ); then
   exit 0
 fi
-# What a shell adds to an environment is nobody's.
+# A shell adds these variables to an environment: no caller set them.
 unset PWD OLDPWD SHLVL
 exec '@LIBRARY@/route-up.js' "$@"

@@ -27,7 +27,7 @@ export function readSettingsFile(path: string, text: string): Settings {
   throw new KillswitchError(
     'SETTINGS',
     `the settings have ${count}`,
-    `Mend ${path}, then run "ovpn-killswitch lock".`,
+    `Fix ${path}, then run "ovpn-killswitch lock".`,
     lines,
   );
 }

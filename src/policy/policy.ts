@@ -10,14 +10,14 @@ import { describePortal, type Portal } from './portal.ts';
 import type { LanEntry, LogLimit, Refuse, Settings } from './settings.ts';
 
 /**
- * Whose packets: those of sockets that a user opened, or those with a firewall mark (`--mark` in
- * OpenVPN).
+ * The packets that an owner means: those of sockets that a user opened, or those with a firewall
+ * mark (`--mark` in OpenVPN).
  */
 export type Owner =
   | { readonly kind: 'uid'; readonly uid: number }
   | { readonly kind: 'mark'; readonly mark: number };
 
-/** What holds in every state: the settings, with every name in them looked up. */
+/** The facts of every state: the settings, with every name in them looked up. */
 export interface Base {
   readonly endpoints: readonly Endpoint[];
   /** undefined: packets of any account. */
@@ -43,15 +43,15 @@ export interface Base {
   readonly sessions: readonly Session[];
 }
 
-/** What holds in every state: the base, and what former tunnels keep shut. */
+/** The facts of every state: the base, and the networks that former tunnels keep shut. */
 interface EveryPolicy {
   readonly base: Base;
   readonly former: readonly FormerTunnel[];
 }
 
 /**
- * What may pass: a closed set of states. No state is open: the human's command `unlock` opens the
- * machine by removing the rules.
+ * A closed set of states, each of which says what may pass. None is open: the human's command
+ * `unlock` opens the machine by removing the rules.
  */
 export type Policy =
   | (EveryPolicy & { readonly state: 'blocked' })

@@ -8,7 +8,7 @@ import { PRIVATE_NETWORKS } from '../net/well-known.ts';
 export type BackendName = 'iptables' | 'nftables';
 export type Refuse = 'drop' | 'reject';
 
-/** Whose packets may go to an endpoint, as the settings name the owner. */
+/** The owner whose packets may go to an endpoint, as the settings name it. */
 export type OwnerSetting =
   | { readonly kind: 'auto' | 'root' | 'any' }
   | { readonly kind: 'user'; readonly name: string }

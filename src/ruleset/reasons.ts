@@ -58,11 +58,11 @@ export const REASONS: Readonly<Record<RuleId, Reason>> = {
     settings: ['KILLSWITCH_IPV6'],
   },
   'tunnel-dns': {
-    why: "names must resolve, and the tunnel's resolvers are whom you chose with the VPN. The system is told to ask them. One that lies on the LAN, or is the provider's, may be asked through the tunnel alone.",
+    why: "names must resolve, and you chose the tunnel's resolvers with the VPN. The system is set to ask them. One that lies on the LAN, or is the provider's, may be asked through the tunnel alone.",
     settings: ['KILLSWITCH_DNS'],
   },
   'lan-dns': {
-    why: 'some need a resolver of their own at home. Whoever runs it learns the names.',
+    why: 'some need a resolver of their own at home. Its operator learns the names.',
     settings: ['KILLSWITCH_LAN_DNS'],
   },
   portal: {
@@ -98,11 +98,11 @@ export const REASONS: Readonly<Record<RuleId, Reason>> = {
     settings: ['KILLSWITCH_LAN', 'KILLSWITCH_BACKEND'],
   },
   lan: {
-    why: 'printers and file servers. What counts is the address, never what the LAN says of itself: a LAN that uses public addresses is not reached.',
+    why: 'printers and file servers. Only the address counts, never what the LAN says of itself: a LAN that uses public addresses is not reached.',
     settings: ['KILLSWITCH_LAN'],
   },
   'lan-inbound': {
-    why: 'what one may reach need not reach back.',
+    why: 'a host that this machine may reach need not reach back.',
     settings: ['KILLSWITCH_LAN_INBOUND', 'KILLSWITCH_LAN'],
   },
   rest: {

@@ -40,7 +40,7 @@ export function carryOutDue(host: Host): Due {
     host.log({
       level: 'error',
       event: 'timer',
-      message: `what was due is not done: ${why}. It is tried again in ${AGAIN_SECONDS} s`,
+      message: `the due change failed: ${why}. It is tried again in ${AGAIN_SECONDS} s`,
     });
     host.startIn(AGAIN_SECONDS, PATHS.command, ['due']);
     throw thrown;

@@ -256,13 +256,13 @@ export function* picture(view: View): Generator<PictureLine> {
       'until',
       state === 'unlocked'
         ? `it locks again in ${ago(turnsIn)}`
-        : `it opens again in ${ago(turnsIn)}, unless you say "ovpn-killswitch confirm"`,
+        : `it opens again in ${ago(turnsIn)}, unless you run "ovpn-killswitch confirm"`,
       'warning',
     );
   if (goesBackIn !== undefined)
     yield line(
       'trial',
-      `it goes back to the lock of before in ${ago(goesBackIn)}, unless you say "ovpn-killswitch confirm"`,
+      `it restores the previous lock in ${ago(goesBackIn)}, unless you run "ovpn-killswitch confirm"`,
       'warning',
     );
   for (const { path, why } of refused)

@@ -14,7 +14,7 @@ export const SERVICE_FILES: readonly string[] = [UNIT, OPENRC_SCRIPT];
  * into, and modules.
  */
 const HARDENING = `NoNewPrivileges=yes
-# Netfilter; files of whoever owns them, as hosts(5); modules that iptables asks for.
+# Netfilter; files of any owner, as hosts(5); modules that iptables asks for.
 CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER CAP_SYS_MODULE
 ProtectSystem=yes
 ProtectHome=read-only

@@ -7,7 +7,7 @@ import { cpuModel } from './machines.ts';
 import type { Row } from './measure.ts';
 import { type Judged, judge, markdown } from './report.ts';
 
-/** What a run writes as JSON. Rows compare with the first of their group. */
+/** The JSON of a run. Rows compare with the first of their group. */
 export interface Report {
   readonly version: 1;
   readonly machine: Readonly<Record<'node' | 'kernel' | 'processor', string>> & {
@@ -20,8 +20,8 @@ export interface Report {
 
 /**
  * `--check` fails when even the better quarter of the rounds misses a target against bare Node by
- * more than this factor: machines differ, and others use them too. What the rivals take depends on
- * their own tools, so that is for the page alone.
+ * more than this factor: machines differ, and others use them too. The rivals' times depend on
+ * their own tools, so they are for the page alone.
  */
 const MARGIN = 2;
 const CHECKED = /bare node/;
@@ -58,8 +58,8 @@ function writePage(report: Report): void {
 }
 
 /**
- * What the page holds, with the groups of this report in place of its own. A ratio compares rows of
- * one group alone.
+ * The content of the page, with the groups of this report in place of its own. A ratio compares
+ * rows of one group alone.
  */
 function updated(report: Report): Report {
   const old = JSON.parse(readFileSync(JSON_FILE, 'utf8')) as Report;

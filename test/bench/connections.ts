@@ -99,7 +99,7 @@ async function connected(world: World): Promise<ReturnType<World['startClient']>
   return client;
 }
 
-/** What a profile's hooks are while a connection is timed. */
+/** A profile's hooks while a connection is timed. */
 const CONNECTS = ['no hooks', 'our hooks', 'bash hook'] as const;
 const BASH_HOOK = '/etc/openvpn/bash-hook';
 
@@ -163,7 +163,7 @@ export async function measureConnect(plan: Plan): Promise<readonly Row[]> {
 const TURNS = 5;
 const PARTS = 8;
 
-/** What is loaded while traffic is measured; the first is what the others are compared with. */
+/** The rules while traffic is measured; the others are compared with the first. */
 const STATES = [
   UNLOCKED,
   'unlocked, connections tracked',
@@ -235,7 +235,7 @@ async function loaderOf(world: World, product: Product, state: State): Promise<(
     restore: [`${tool}-restore`],
     rules: said([`${tool}-save`]),
   }));
-  // What iptables has loaded, nft(8) cannot load again.
+  // nft(8) cannot load again the rules that iptables has loaded.
   const isOfIptables = families.some(({ rules }) => rules.includes('\n-A '));
   const rules = isOfIptables ? '' : said(['nft', 'list', 'ruleset']);
   return () => {

@@ -23,7 +23,7 @@ export interface Group {
   readonly name: string;
   readonly title: string;
   readonly unit: string;
-  /** What the ratios compare with, where it is not the first row. */
+  /** The row that the ratios compare with, where it is not the first row. */
   readonly base?: string;
   measure(plan: Plan): Promise<readonly Row[]>;
 }

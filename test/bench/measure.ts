@@ -11,7 +11,7 @@ export type Stopwatch = (run: Run) => Promise<Timed>;
  * the built stopwatch.ts.
  */
 export function startStopwatch(sandbox: Sandbox, program: string, at?: string): Stopwatch {
-  // What is started in a sandbox has no stdin of ours. A pipe that its reader holds open for
+  // A program started in a sandbox has no stdin of ours. A pipe that its reader holds open for
   // writing too never ends.
   const pipe = `/run/stopwatch-${at ?? 'own'}`;
   const { status, stderr } = sandbox.run(['mkfifo', pipe]);
@@ -32,7 +32,7 @@ export function startStopwatch(sandbox: Sandbox, program: string, at?: string): 
   };
 }
 
-/** What is measured. `prepare` is run before each, untimed. */
+/** The measured work. `prepare` is run before each, untimed. */
 export interface Subject {
   readonly name: string;
   readonly stopwatch: Stopwatch;

@@ -160,6 +160,6 @@ export function providerTable({
 `;
 }
 
-/** What a namespace looks like that none of them has touched. */
+/** The look of a namespace that none of them has touched. */
 export const EMPTY =
   'for each in iptables ip6tables; do $each -P FORWARD ACCEPT; $each -F; $each -X; done; nft flush ruleset';

@@ -8,7 +8,7 @@ import type { Run } from './stopwatch.ts';
 
 const FOLDER = '/run/bench';
 
-/** What is run and loaded by hand has the PATH of a root shell. */
+/** A program run by hand has the PATH of a root shell. */
 export function shell(script: string): Run {
   return { argv: ['/bin/sh', '-c', script], env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } };
 }

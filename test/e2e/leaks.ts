@@ -6,7 +6,7 @@ import { FOREIGN_DNS_VISITS, LAN_VISITS, WEB_VISITS } from '../../src/proof/serv
 import { everyProbeIsSeen, nothingLeaves as watch } from '../support/watched.ts';
 import { type Stage, type StageSetting, stageWith } from './stage.ts';
 
-/** What breaks, and how the client comes back. It probes all the time. */
+/** A break, and how the client comes back. It probes all the time. */
 interface Fault {
   readonly name: string;
   happen(stage: Stage): Promise<void>;

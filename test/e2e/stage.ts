@@ -38,7 +38,7 @@ export interface Stage {
 const RESTART = 'ping-restart 10';
 const SERVER: ServerPlan = { pushes: [...PUSHES, RESTART], more: [RESTART] };
 
-/** What a stage is made of. */
+/** The parts of a stage. */
 export interface StageSetting {
   readonly backend: BackendName;
   readonly transport: Transport;
@@ -48,7 +48,7 @@ export interface StageSetting {
 export interface StageUse {
   /** The stage; a test that asks where none can be made is skipped, with the reason. */
   stage(context: TestContext): Stage;
-  /** Adds to what is said at the end. */
+  /** Adds to the lines printed at the end. */
   tell(tally: Tally): void;
 }
 

@@ -63,7 +63,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expectError(it.hook('route-up', { argv: [], env: { ...call.env, ...more } }), 0, ...named);
     expect(it.rules()).toEqual(connected);
     expect(it.status()).toMatchObject({ state: 'connected', exact: true, settingsChanged: true });
-    // What is in force is what the last lock read: a tunnel's end needs nothing of the file.
+    // The settings that the last lock read are in force: a tunnel's end needs nothing of the file.
     must(it.hook('down', call));
     expect(withoutEnded(it.rules())).toEqual(blocked);
     it.settings(setting);

@@ -94,7 +94,7 @@ function checkConnected(machine: Machine, each: Capture, base: Rules, rules: Rul
   }
 }
 
-// What a backend makes of a tunnel depends on these facts alone: a second capture with the same
+// A backend's rules for a tunnel depend on these facts alone: a second capture with the same
 // facts would show nothing new.
 function factsOf({ env, hook }: Capture): string {
   return JSON.stringify(

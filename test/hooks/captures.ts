@@ -2,7 +2,7 @@ import type { HookName } from '../../src/tunnel/hook-event.ts';
 import { type Capture as Captured, CAPTURES as EVERY } from '../support/captures.ts';
 import type { Call } from './installed-machine.ts';
 
-/** What a real OpenVPN gave a hook: see the folder's index.json. */
+/** A call of a hook by a real OpenVPN: see the folder's index.json. */
 export interface Capture extends Call, Pick<Captured, 'file' | 'situation' | 'bytes'> {
   readonly hook: HookName;
 }

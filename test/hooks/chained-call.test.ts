@@ -226,7 +226,7 @@ describe('attach and detach on files', () => {
     ['bytes that are not UTF-8', '# Z\xfcrich\nclient\n'],
     ['a byte order mark', '\xef\xbb\xbfclient\n'],
     ['NUL and other control characters', 'client\n# \0\x01\x7f\n'],
-  ])('give back every byte of a profile with %s', (_, text) => {
+  ])('restore every byte of a profile with %s', (_, text) => {
     machine().write(PROFILE, Buffer.from(text, 'latin1'));
     const before = bytes(PROFILE);
     must(machine().command('attach', PROFILE));

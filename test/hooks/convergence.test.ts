@@ -98,7 +98,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
 describe('on a machine that was never locked', () => {
   const machine = useMachine((fresh) => fresh.settings('KILLSWITCH_BACKEND=iptables'));
 
-  test('twelve first ups at once lock it once, and unlock gives back what was there before all of them', async () => {
+  test('twelve first ups at once lock it once, and unlock restores the state from before all of them', async () => {
     const it = machine();
     const devices = DEVICES.slice(0, 12);
     must(it.run('iptables', '-P', 'FORWARD', 'DROP'));

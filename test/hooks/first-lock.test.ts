@@ -53,7 +53,7 @@ test.each([
   must(it.run('rm', '-f', PROFILE, SETTINGS));
 });
 
-test('it is locked while a tunnel is live: whoever is connected has a server', () => {
+test('it is locked while a tunnel is live: a client that is connected has a server', () => {
   const it = machine();
   must(it.command('unlock'));
   must(it.hook('up', tunnelCall('tun0')));

@@ -6,7 +6,7 @@ import { openSandbox } from '../../src/host/sandbox.ts';
 import { sandboxProgram } from '../support/sandbox-program.ts';
 import { machineObstacle } from './installed-machine.ts';
 
-/** What fits into some 20 s; 10,000 with DOOR_ARRANGEMENTS=10000. */
+/** As many as fit into some 20 s; 10,000 with DOOR_ARRANGEMENTS=10000. */
 const ARRANGEMENTS = Number(process.env['DOOR_ARRANGEMENTS'] ?? 1000);
 
 interface Summary {

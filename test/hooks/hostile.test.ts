@@ -90,7 +90,7 @@ function writeTripwire(machine: Machine, path: string, mark: string): void {
   must(machine.run('chmod', '755', path));
 }
 
-/** Replaces every shell by a program that leaves a mark; gives back whether it was started. */
+/** Replaces every shell by a program that leaves a mark; returns whether it was started. */
 function withoutShells(machine: Machine, work: () => void): boolean {
   const mark = '/run/shell-was-started';
   writeTripwire(machine, '/run/tripwire', mark);
@@ -228,7 +228,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect(withoutEnded(it.rules())).toEqual(withoutEnded(base));
   });
 
-  test('every device name that is accepted makes rules that the kernel takes and gives back', () => {
+  test('every device name that is accepted makes rules that the kernel takes and lists', () => {
     const it = machine();
     relock();
     const base = it.rules();

@@ -161,7 +161,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     'ipv6 OUTPUT policy ACCEPT',
   ];
 
-  test('unlock after somebody flushed everything gives the chain policies back', () => {
+  test('unlock after somebody flushed everything restores the chain policies', () => {
     const it = machine();
     must(it.sh('iptables -P FORWARD DROP; ip6tables -P FORWARD ACCEPT'));
     it.relock(setting);
@@ -237,7 +237,7 @@ describe('uninstall', () => {
         )
           .stdout.trim()
           .split('\n');
-      // This one is changed and given back.
+      // This one is changed and restored.
       const resolvers = () => must(sandbox.run(['cat', '/etc/resolv.conf'])).stdout;
       const before = resolvers();
       must(sandbox.run([process.execPath, BUILT_COMMAND, ...install]));

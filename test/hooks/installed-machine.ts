@@ -18,7 +18,7 @@ export const BACKENDS: readonly BackendName[] = ['iptables', 'nftables'];
 /** The built command, before it is installed. */
 export const BUILT_COMMAND = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 
-/** What OpenVPN gives a hook: its arguments after `$0`, and the whole environment. */
+/** OpenVPN's input to a hook: its arguments after `$0`, and the whole environment. */
 export interface Call {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
@@ -146,7 +146,7 @@ export function addedLines(before: Rules, after: Rules): readonly string[] {
 }
 
 /**
- * Rules without what tunnels that have ended keep shut: their addresses. What names `device` stays.
+ * Rules without the addresses that ended tunnels keep shut. A rule that names `device` stays.
  */
 export function withoutEnded(rules: Rules, device?: string): Rules {
   const names = (line: string) => device !== undefined && line.includes(device);

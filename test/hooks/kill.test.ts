@@ -49,7 +49,7 @@ describe.concurrent.each(BACKENDS)('with %s', (backend) => {
     timeout: 300_000,
   }, async () => {
     const it = machine();
-    // What a tunnel keeps shut when it has ended is there from the first end on.
+    // An ended tunnel's networks are kept shut from the first end on.
     must(it.hook('up', call));
     must(it.hook('down', call));
     const base = it.rules();
@@ -86,7 +86,8 @@ describe.concurrent.each(BACKENDS)('with %s', (backend) => {
         else outcomes.after++;
       }
       if (kill % 10 < 8) continue;
-      // What the killed hook left undone, the next one does: it is not blocked, and status says how
+      // The next hook does the work that the killed one left undone: it is not blocked, and status
+      // says how
       // things stand.
       expect(['connected', 'blocked']).toContain(it.status().state);
       const next = await it.sandbox.ask(hookArgv(hook, call), { milliseconds: 10_000 });

@@ -74,7 +74,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     must(it.hook('down', tunnelCall('tun6')));
   });
 
-  test('a tunnel whose OpenVPN died without a word is pruned by the next hook', () => {
+  test('a tunnel whose OpenVPN died silently is pruned by the next hook', () => {
     const it = machine();
     const pid = must(it.sh('sleep 60 >/dev/null 2>&1 & echo $!')).stdout.trim();
     must(it.hook('up', tunnelCall('tun5', { daemon_pid: pid })));

@@ -7,7 +7,7 @@ import { hideHere, undoAll } from './obstacles.ts';
 const LOCKABLE = ['KILLSWITCH_BACKEND=nftables', 'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp'];
 const machine = useMachine();
 
-/** What was written to the log file while something ran. */
+/** The lines written to the log file while something ran. */
 function logged(work: () => Ran): { readonly ended: Ran; readonly entries: readonly LogLine[] } {
   const since = machine().logMark();
   const ended = work();
@@ -63,8 +63,8 @@ describe('the line on stderr bears the same word as the entry of the log file', 
 describe('no secret is written', () => {
   const SECRET = 'correct-horse-battery';
   /**
-   * What OpenVPN gives a script with script-security 3, what it gives on, and what a service may
-   * have in its environment.
+   * Variables that OpenVPN gives a script with script-security 3 or passes on, or that a service
+   * may have in its environment.
    */
   const SECRETS: Readonly<Record<string, string>> = {
     password: SECRET,

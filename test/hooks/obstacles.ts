@@ -4,7 +4,10 @@ import { type Machine, must } from './installed-machine.ts';
 const mounted = new WeakMap<Machine, string[]>();
 let overlays = 0;
 
-/** Mounts over a place of the sandbox: `mount ARGS PLACE`. Gives back what takes it away again. */
+/**
+ * Mounts over a place of the sandbox: `mount ARGS PLACE`. Returns the function that removes it
+ * again.
+ */
 export function mountHere(machine: Machine, place: string, ...args: readonly string[]): () => void {
   must(machine.run('mount', ...args, place));
   const places = mounted.get(machine) ?? [];
@@ -52,7 +55,7 @@ export function overlayPrograms(
   };
 }
 
-/** Hides programs from everything in the sandbox. Gives back what shows them again. */
+/** Hides programs from everything in the sandbox. Returns the function that shows them again. */
 export function hideHere(machine: Machine, ...names: readonly string[]): () => void {
   const holds = (folder: string) => names.some((name) => machine.list(folder).includes(name));
   const show = overlayPrograms(machine, PROGRAM_FOLDERS.filter(holds));
@@ -66,7 +69,9 @@ export function hideHere(machine: Machine, ...names: readonly string[]): () => v
   return show;
 }
 
-/** Puts a script in the place of programs that are there, until `undoAll`; `$real` is the old one. */
+/**
+ * Puts a script in the place of programs that are there, until `undoAll`; `$real` is the old one.
+ */
 export function standIn(it: Machine, script: string, ...programs: readonly string[]): void {
   must(it.run('mkdir', '-p', '/run/real'));
   const found = programs.filter(

@@ -37,7 +37,7 @@ describe('the hooks and a plain /etc/resolv.conf', () => {
     expect(must(it.sh(`stat -c '%u:%g %a' ${CONF}`)).stdout).toBe('7:8 640\n');
   });
 
-  test('without root they leave it, and status gives back what was left', () => {
+  test('without root they leave it, and status restores what was left', () => {
     const it = machine();
     must(it.hook('up', UP));
     const down = it.run(

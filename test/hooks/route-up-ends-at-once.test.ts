@@ -15,7 +15,7 @@ const TOLD = '/run/ovpn-killswitch/told';
 const PROGRAM = `${LIBRARY}/hooks.js`;
 const UP = tunnelCall('tun0');
 
-/** What OpenVPN tells `route-up` after `up`; `more` is what it did not tell `up`. */
+/** Facts that OpenVPN tells `route-up` after `up`; `more` is what it did not tell `up`. */
 const routeUp = (more: Readonly<Record<string, string>> = {}): Call => ({
   argv: [],
   env: { ...UP.env, script_type: 'route-up', redirect_gateway: '1', ...more },

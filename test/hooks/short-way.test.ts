@@ -245,7 +245,7 @@ describe.each(BACKENDS)('with %s, on a word that is forgotten', (backend) => {
     must(it.hook('down', tunnelCall('tun0')));
   });
 
-  test('by a lock that ends before it has loaded what it has kept: up does not build on the rules of before', () => {
+  test('by a lock that ends before it has loaded what it has kept: up does not build on the previous rules', () => {
     const it = machine();
     const inTheWay = `${STATE}/base.${backend === 'nftables' ? 'nft' : 'v4'}`;
     must(

@@ -131,7 +131,7 @@ describe.each(KINDS)('%s', (kind) => {
     expect(differences(sandbox, BLOCKED)).toEqual([]);
   });
 
-  /** What another party does between our look and our commit. */
+  /** A change by another party between our look and our commit. */
   const OUTSIDERS: Readonly<Record<string, string>> =
     kind === 'nftables'
       ? {

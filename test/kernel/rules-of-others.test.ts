@@ -16,7 +16,7 @@ const SECOND = {
   trusted_port: '443',
 };
 
-/** What a machine goes through while it is locked. */
+/** The steps of a machine while it is locked. */
 const LIFE: readonly (readonly [
   step: string,
   run: (product: Product) => { readonly status: number | null; readonly stderr: string },

@@ -22,7 +22,7 @@ const DEBIANS: readonly Debian[] = [
 
 const MARK = 7;
 
-/** What has `boot enable --sysctl` set every kernel setting that it knows. */
+/** A setup that has `boot enable --sysctl` set every kernel setting that it knows. */
 const SETTINGS = ({ backend }: Debian) =>
   `KILLSWITCH_BACKEND=${backend}\nKILLSWITCH_IPV6=block\nKILLSWITCH_ENDPOINT_OWNER=mark:0x${MARK}\nKILLSWITCH_FORWARD=virbr0\n`;
 
@@ -37,10 +37,10 @@ const WANTED = {
   'net/ipv4/ip_forward': '1',
 };
 
-/** Given back too: forwarding changes it. */
+/** Restored too: forwarding changes it. */
 const FOLLOWS = 'net/ipv4/conf/all/accept_redirects';
 
-/** What the owner has for each boot: other values than ours, and than the kernel's own. */
+/** The owner's values for each boot: other values than ours, and than the kernel's own. */
 const OWNERS = {
   'net/ipv4/conf/all/arp_ignore': '2',
   'net/ipv4/conf/all/src_valid_mark': '0',
@@ -65,7 +65,7 @@ const PROFILE = '/etc/openvpn/client/vpn.conf';
 
 interface Scene {
   readonly machine: Booted;
-  /** What could be left of us, before anything of ours was there. */
+  /** Traces that we could leave, before anything of ours was there. */
   readonly traces: string;
   /** Kernel settings then. */
   readonly values: Readonly<Record<string, string>>;
@@ -186,7 +186,7 @@ describe.each(DEBIANS)('on $root with $backend, booted for real,', (debian) => {
     expect((await statusOf(it)).boot.problems).toEqual([]);
   });
 
-  test('"boot disable" gives the old values back at once, and after another restart', async (context) => {
+  test('"boot disable" restores the old values at once, and after another restart', async (context) => {
     const it = on(context);
     await productOf(it).must('boot', 'disable');
     expect(await valuesOf(it.machine)).toEqual(it.values);

@@ -22,7 +22,10 @@ const DEBIANS: readonly Debian[] = [
   { root: 'ifupdown-12', backend: 'nftables' },
 ];
 
-/** What the next boot meets on the disk, and whether the network comes up: shut, or not at all. */
+/**
+ * The state that the next boot meets on the disk, and whether the network comes up: shut, or not at
+ * all.
+ */
 interface Disk {
   readonly disk: string;
   readonly make: string;

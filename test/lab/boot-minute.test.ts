@@ -45,9 +45,9 @@ const SYSTEMD = ['systemd-12', 'systemd-13'];
 const DEPENDENCY = '/etc/systemd/system/dependency.service';
 
 /**
- * What the next boot meets on the disk, and whether systemd lets the network come up: shut, or not
- * at all. `either`: what it does while it boots with a service that requires a masked one differs
- * between its versions.
+ * The state that the next boot meets on the disk, and whether systemd lets the network come up:
+ * shut, or not at all. `either`: what it does while it boots with a service that requires a masked
+ * one differs between its versions.
  */
 interface Disk {
   readonly disk: string;
@@ -55,7 +55,7 @@ interface Disk {
   readonly network: 'up' | 'down' | 'either';
   /** Without it the power is cut. */
   readonly how?: 'reboot' | 'powerCut';
-  /** What is said of it wherever somebody may look. */
+  /** Its messages, wherever somebody may look. */
   readonly says?: RegExp;
   /** Where it can be made; without it everywhere. */
   readonly roots?: readonly string[];
@@ -136,7 +136,7 @@ interface Story {
   readonly seen: Seen;
   /** Whether the card had its address after the minute. */
   readonly up: boolean;
-  /** Where something is said. */
+  /** The places of messages. */
   readonly said: Said | undefined;
 }
 

@@ -15,7 +15,7 @@ import {
 } from './boot-scene.ts';
 
 /**
- * What the service of those that have one does: it loads what was saved, and saves. Debian has
+ * The service of those that have one loads what was saved, and saves. Debian has
  * none.
  */
 const IPTABLES_SERVICE = `#!/sbin/openrc-run

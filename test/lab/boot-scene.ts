@@ -14,7 +14,7 @@ import { initSystemOf } from '../support/init-systems.ts';
 export interface Debian {
   readonly root: string;
   readonly backend: BackendName;
-  /** What loads the rules at boot; without it what `boot enable` chooses. */
+  /** The strategy that loads the rules at boot; by default the one that `boot enable` chooses. */
   readonly how?: string;
   /** A shell script that runs in its root once, before its first boot. */
   readonly prepare?: string;
@@ -59,7 +59,7 @@ const ROUNDS = 60;
 /** The same for one that has slowed down by now, to four a second. */
 const SLOW_ROUNDS = 8;
 
-/** What is heard of it in clear: three hosts, and IGMP. */
+/** Its packets heard in clear: three hosts, and IGMP. */
 export const HEARD = 4;
 
 /** A booted machine whose prober runs. */
@@ -81,7 +81,7 @@ export async function openScene({
   const machine = await bootMachine({ root, prepare: `${PROBER(root)}\n${prepare}` });
   try {
     const product = await installProduct(machine, DIST, SETTINGS(backend));
-    // Open, all of it is heard. What waits for the answer of a neighbour has passed the filter
+    // Open, all of it is heard. A packet that waits for a neighbour's answer has passed the filter
     // already, and would be sent after the lock.
     const heardSoFar = () => Object.keys(machine.world.capture.soFar().byName);
     await waitUntil(
@@ -99,7 +99,7 @@ export async function openScene({
   }
 }
 
-/** What left: in clear by probe, to neighbours by what was said, else in packets. */
+/** Packets that left: in clear by probe, to neighbours by message, else by count. */
 export interface Seen extends Pick<Tally, 'lan' | 'vpn'> {
   readonly clear: readonly string[];
   readonly neighbours: Readonly<Record<string, number>>;
@@ -115,18 +115,18 @@ export async function heard({ machine }: ProbedMachine): Promise<void> {
   );
 }
 
-/** What leaves from now on while the prober goes some rounds. */
+/** Captures what leaves from now on while the prober goes some rounds. */
 export function seenFromNow(scene: ProbedMachine): Promise<Seen> {
   return seenDuring(scene, async () => undefined);
 }
 
-/** What leaves while something is done, and while the prober goes some rounds afterwards. */
+/** Captures what leaves while something is done and for some rounds of the prober afterwards. */
 export async function seenDuring(scene: ProbedMachine, act: () => Promise<unknown>): Promise<Seen> {
   await scene.machine.world.capture.tally();
   return seenSince(scene, act, SLOW_ROUNDS, 0);
 }
 
-/** What was counted since then, by name. */
+/** The counts since then, by name. */
 function since(
   then: Readonly<Record<string, number>>,
   now: Readonly<Record<string, number>>,
@@ -139,7 +139,8 @@ function since(
 }
 
 /**
- * What left from power-on until the prober has gone its rounds, and goes on after so many seconds.
+ * Packets that left from power-on until the prober has gone its rounds, and goes on after so many
+ * seconds.
  */
 export async function seenAtBoot(
   scene: ProbedMachine,
@@ -198,7 +199,7 @@ export function sceneOf(debian: Debian): (context: TestContext) => Scene {
   };
 }
 
-/** What `status --json` says. */
+/** The output of `status --json`. */
 export async function statusOf({ product }: Scene): Promise<Status> {
   return JSON.parse((await product.command('status', '--json')).stdout) as Status;
 }

@@ -39,7 +39,7 @@ function reaches(it: Machine): boolean {
   );
 }
 
-/** What a kernel knows after a restart: nothing. */
+/** A kernel knows nothing after a restart. */
 function restart(it: Machine): void {
   must(
     it.sh(`nft flush ruleset; rm -rf /run/ovpn-killswitch /run/motd.d
@@ -90,7 +90,7 @@ describe.each(BACKENDS)('the boot script with %s', (backend) => {
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true });
   });
 
-  /** What the drop-in for nftables.service does first. */
+  /** The first step of the drop-in for nftables.service. */
   const FLUSH = `nft 'flush ruleset;; include "${STATE}/*.nft"; include "${STATE}/*.hold";'`;
 
   test('after a flush by nftables.service nothing was open, and the base is there again', () => {
@@ -166,7 +166,7 @@ describe.each(BACKENDS)('the boot script with %s', (backend) => {
     expect(it.read('/run/motd.d/ovpn-killswitch')).toContain('EVERYTHING is dropped');
   });
 
-  test('what it drops instead is said by "status" and taken away by "lock"', () => {
+  test('"status" reports what it drops instead, and "lock" removes it', () => {
     const it = machine();
     restartLocked();
     must(it.run('rm', base()));
@@ -207,7 +207,7 @@ describe.each(BACKENDS)('the boot script with %s', (backend) => {
     expect(reaches(it)).toBe(false);
   });
 
-  test('without any tool that loads rules takes the network away, says so, and "lock" gives it back', () => {
+  test('without any tool that loads rules takes the network away, says so, and "lock" restores it', () => {
     const it = machine();
     restartLocked();
     const show = hideHere(it, 'nft', ...RESTORES);

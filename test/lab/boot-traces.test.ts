@@ -23,14 +23,14 @@ import { differences, TRACES } from '../support/traces.ts';
 const SESSIONS = '/run/ovpn-killswitch/ssh-sessions';
 const COMMAND = '/usr/local/sbin/ovpn-killswitch';
 
-/** What somebody else has saved, and their settings of the service. */
+/** Rules that somebody else has saved, and their settings of the service. */
 const SAVED =
   '*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n';
 const configOf = (service: 'iptables' | 'ip6tables') =>
   ['STOP', 'RESTART'].map((job) => `${service.toUpperCase()}_SAVE_ON_${job}="yes"\n`).join('');
 
 /**
- * What Red Hat's iptables.init and ip6tables.init do for a job, as their README and their settings
+ * The jobs of Red Hat's iptables.init and ip6tables.init, as their README and their settings
  * file say.
  */
 const service = (job: 'start' | 'stop' | 'restart') => `set -e

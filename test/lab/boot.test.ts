@@ -157,7 +157,7 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
     expect(await rules()).not.toContain('portal');
   });
 
-  // Five seconds are over by the time it has booted, an hour is not.
+  // Five seconds have passed by the time it has booted, an hour has not.
   test.for([
     ['5s', 'reboot'],
     ['1h', 'powerCut'],
@@ -185,7 +185,7 @@ describe.each(DEBIANS)('a restart of $root with $backend, from before power-on,'
       'ovpn-killswitch due at ',
     );
     await heard(it);
-    // What a suspend of more than an hour does to the clock of the boot.
+    // The clock of the boot after a suspend of more than an hour.
     await it.machine.sh(
       `read -r now rest </proc/uptime; echo "$((\${now%.*} + 3700)).00 $rest" >/run/uptime; mount --bind /run/uptime /proc/uptime`,
     );

@@ -59,7 +59,7 @@ describe.each(['nftables', 'iptables'] as const)(
     };
 
     /**
-     * What the router saw of ten payloads sent as nobody in particular, by the uplink whatever the
+     * The router's view of ten payloads sent as nobody in particular, by the uplink whatever the
      * routes say (SO_BINDTODEVICE).
      */
     async function sent({ sandbox, capture }: World, target: string): Promise<Tally> {

@@ -1,7 +1,7 @@
 import type { Transport } from '../../src/proof/probes.ts';
 import type { OpenvpnVersion } from '../support/debian-root.ts';
 
-/** What of a profile decides what becomes of a connection that breaks. */
+/** The part of a profile that decides what becomes of a connection that breaks. */
 export interface Combination {
   readonly transport: Transport;
   readonly persistTun: boolean;
@@ -12,7 +12,7 @@ export interface Combination {
 export const RECONNECTS = ['SIGUSR1', 'server killed and back', 'second remote'] as const;
 export type Reconnect = (typeof RECONNECTS)[number];
 
-/** What becomes of it without anybody's help, when it does not simply come back. */
+/** Its fate without anybody's help, when it does not simply come back. */
 export interface Exception {
   readonly versions: readonly OpenvpnVersion[];
   readonly persistTun: boolean;

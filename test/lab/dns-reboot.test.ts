@@ -6,7 +6,7 @@ import { DIST } from '../e2e/stage.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { PATIENT } from './open-lab.ts';
 
-/** Who holds the resolvers of a machine that is booted for real. */
+/** The program that holds the resolvers of a machine that is booted for real. */
 const HOLDERS = [
   {
     title: 'a plain /etc/resolv.conf',

@@ -39,8 +39,8 @@ docker-compose up -d
 `;
 
 /**
- * What a container of one service gets of the other, by its name: the static busybox asks DNS with
- * nslookup alone.
+ * The answer that a container of one service gets from the other, by its name: the static busybox
+ * asks DNS with nslookup alone.
  */
 const ASK_DB = `
 at=$(/bin/busybox nslookup -type=a db 127.0.0.11 | /bin/busybox awk '/^Address/ && !/:53/ { print $2 }')

@@ -30,7 +30,10 @@ function doctor(): { readonly status: number | null; readonly found: readonly Fo
   return { status, found: JSON.parse(stdout) as readonly Found[] };
 }
 
-/** Nothing loads the rules at boot in a sandbox. What this machine itself is like is left out. */
+/**
+ * Nothing loads the rules at boot in a sandbox. The findings about this machine itself are left
+ * out.
+ */
 const ownOf = (found: readonly Found[]) =>
   found.filter(({ what }) => what.includes('killswitch') && !what.includes('after a reboot'));
 
@@ -46,7 +49,7 @@ test('on a machine that was just installed and locked, nothing of ours is found'
 
 interface Ailment {
   readonly name: string;
-  /** What must work here, so that it can be spoilt. */
+  /** The parts that must work here, so that they can be spoilt. */
   readonly needs?: string;
   readonly spoil: string;
   readonly what: RegExp;

@@ -75,7 +75,7 @@ function allProbes(): readonly Probe[] {
     ...inputProbes('tun1'),
     ...forwardProbes('eth0'),
     ...forwardProbes('tun0'),
-    // What is sent to a group comes back to this machine as well.
+    // A packet sent to a group comes back to this machine as well.
   ].filter(({ packet }) => !GROUPS.includes(packet.to.text));
 }
 

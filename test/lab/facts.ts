@@ -82,11 +82,11 @@ export interface Status {
   readonly tunnels: readonly (Facts & { readonly stale: boolean })[];
 }
 
-/** What `status --json` says, and its exit status. */
+/** The output of `status --json`, and its exit status. */
 export async function statusOf(product: Product): Promise<Status> {
   const { status, stdout, stderr } = await product.command('status', '--json');
   if (stdout === '') throw new Error(`status: ${stderr}`);
-  // What flows changes from one look to the next.
+  // Traffic changes from one look to the next.
   const told = (key: string, value: unknown): unknown => (key === 'traffic' ? undefined : value);
   const { state, endpoints, tunnels } = JSON.parse(stdout, told) as Omit<Status, 'exit'>;
   return { exit: status, state, endpoints, tunnels };

@@ -15,7 +15,7 @@ const DEVICE = 'tun7';
 /** Twice what it takes on a busy machine with two processors. */
 const MILLISECONDS = 240_000;
 
-/** What OpenVPN 2.6 gives its hooks, as far as they read it. */
+/** The input of OpenVPN 2.6 to its hooks, as far as they read it. */
 function environmentOf(hook: 'up' | 'down'): Readonly<Record<string, string>> {
   return {
     script_type: hook,

@@ -77,7 +77,7 @@ async function forging(world: World, inside: Inside, work: () => Promise<void>):
   await work();
   going = false;
   await Promise.all(senders);
-  // What waits for the rest of a packet is answered by then.
+  // A fragment that waits for the rest of its packet is answered by then.
   await new Promise((done) => setTimeout(done, 2_500));
 }
 

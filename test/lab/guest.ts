@@ -37,7 +37,7 @@ export async function addGuest(sandbox: Sandbox): Promise<void> {
 }
 
 /**
- * What the guest gets from the web over IPv4, and whether an answer of this many bytes comes back.
+ * The web's answer to the guest over IPv4, and whether an answer of this many bytes comes back.
  */
 export async function askAsGuest(sandbox: Sandbox, node: string, bytes: number): Promise<Visited> {
   const visits = WEB_VISITS.filter(({ name }) => name === 'page4' || name === 'echo4');

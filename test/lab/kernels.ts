@@ -82,7 +82,7 @@ export function kernelsWith(roots: readonly VmRoot[]): void {
     test.for(scenesOf(root, every))('$name', (scene, context) => {
       if (obstacle !== undefined) context.skip(obstacle);
       const of = played.find(({ name }) => name === scene.name);
-      // What a machine has said before it failed holds.
+      // A result that a machine printed before it failed holds.
       if (of === undefined)
         throw run instanceof Error
           ? run
@@ -90,7 +90,7 @@ export function kernelsWith(roots: readonly VmRoot[]): void {
       expect(of.failure ?? '').toBe('');
     });
 
-    test('of all that its card sent, nothing was said between lock and unlock, from before the boot on', (context) => {
+    test('of all that its card sent, nothing was heard between lock and unlock, from before the boot on', (context) => {
       if (obstacle !== undefined) context.skip(obstacle);
       if (!(run !== undefined && 'frames' in run)) throw run ?? new Error('it was not booted');
       const { frames } = run;

@@ -15,7 +15,7 @@ const VIRSH = 'virsh -q -c qemu:///system';
 
 /**
  * Makes the guest's disk, which is memory: Debian's own kernel, and one program that speaks without
- * a pause and asks the web again and again. What the web answers stands on its console. libvirt and
+ * a pause and asks the web again and again. The web's answer stands on its console. libvirt and
  * its settings are Debian's, but that a port of the bridge does not wait before it forwards.
  */
 const PREPARE = `
@@ -65,15 +65,15 @@ END
 const SPEAKS = `timeout 20 tcpdump -Z root -nn -c 10 -i ${LIBVIRT.bridge} src ${ADDRESS} and dst ${INTERNET.web4} and udp port ${PORTS.echo}`;
 
 /**
- * What libvirt does beneath a running guest. It takes a guest back to a network that was started
- * anew when it starts itself.
+ * Changes that libvirt makes beneath a running guest. It takes a guest back to a network that was
+ * started anew when it starts itself.
  */
 const WORKS = {
   'a restart of libvirtd': LIBVIRT.reload,
   'a restart of its network': `${VIRSH} net-destroy default; ${VIRSH} net-start default; ${LIBVIRT.reload}`,
 };
 
-/** What the web has answered the guest so far, one after the other. */
+/** The web's answers to the guest so far, one after the other. */
 function pages(machine: Booted): readonly (string | undefined)[] {
   return [...machine.file(CONSOLE).matchAll(/^page: (.*)\r$/gm)].map(([, page]) => page);
 }
@@ -81,7 +81,7 @@ function pages(machine: Booted): readonly (string | undefined)[] {
 interface Scene {
   readonly machine: Booted;
   readonly product: Product;
-  /** What left in clear while the guest was started on the locked machine, and spoke. */
+  /** Packets that left in clear while the guest was started on the locked machine, and spoke. */
   readonly atStart: Tally['byName'];
 }
 

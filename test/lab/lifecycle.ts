@@ -210,7 +210,7 @@ function rulesOf({ world }: Stage): RuleDump {
   };
 }
 
-/** What happens to the client, until it has to be back without help. */
+/** The events of a client, until it has to be back without help. */
 const HAPPEN: Readonly<
   Record<
     Reconnect,
@@ -323,7 +323,7 @@ export function specifyLifecycle({ version, backend: backendOf }: LifecycleSetti
       expect([page4, page6]).toEqual([null, null]);
     }
 
-    /** What a user sees of the web and of the tunnel's DNS: at the far end, our own addresses. */
+    /** A user's view of the web and of the tunnel's DNS: at the far end, our own addresses. */
     async function carries(stage: Stage, site: Site): Promise<void> {
       const { addresses } = await kernelFacts(stage.world.sandbox, DEVICE);
       const { name4, page4, page6 } = await stage.world.visit([

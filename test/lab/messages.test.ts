@@ -58,6 +58,6 @@ describe.each(BACKENDS)('with %s', (backend) => {
   });
 });
 
-test('every message about the rules was said', () => {
+test('every message about the rules was printed', () => {
   expect(WALKED.filter((message) => !heard.has(message))).toEqual([]);
 });

@@ -1,14 +1,14 @@
 import type { BackendName } from '../../src/policy/settings.ts';
 
 /**
- * What happens to a neighbour while this machine is locked. With a neighbour that ran before,
+ * The events of a neighbour while this machine is locked. With a neighbour that ran before,
  * `start` is the lock.
  */
 export const PHASES = ['start', 'reload', 'stop'] as const;
 export type Phase = (typeof PHASES)[number];
 
 /**
- * What a phase does to our rules, without "watch"; nothing leaves either way. `none`: nothing.
+ * The effect of a phase on our rules, without "watch"; nothing leaves either way. `none`: nothing.
  * `perhaps`: they were not always what they should be; `status` says so when they are not.
  * Otherwise they never are, and `status` ends with 2 and names these differences among others.
  */
@@ -69,8 +69,8 @@ export const LIBVIRTD = (job: 'stop' | 'restart'): string =>
   `timeout 5 systemctl ${job} libvirtd 2>/dev/null || { systemctl kill --kill-whom=main -s KILL libvirtd; systemctl reset-failed libvirtd; systemctl ${job} libvirtd; }`;
 
 /**
- * What docker 29 loads for its first bridge with `firewall-backend: nftables`, as its documentation
- * lists it. Debian has no such docker.
+ * The rules that docker 29 loads for its first bridge with `firewall-backend: nftables`, as its
+ * documentation lists it. Debian has no such docker.
  */
 const PLAYED_DOCKER = `nft -f - <<'END'
 ${['ip', 'ip6'].map(playedDocker).join('\n')}

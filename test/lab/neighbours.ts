@@ -20,7 +20,7 @@ import {
 } from './neighbour-table.ts';
 import { PATIENT_SERVER } from './open-lab.ts';
 
-/** What the product promises of "watch", and what a busy machine may add to it. */
+/** The product's promise for "watch", plus the time that a busy machine may add. */
 const PROMISED_MILLISECONDS = 1_000;
 const GRACE_MILLISECONDS = 1_000;
 
@@ -38,7 +38,7 @@ printf '[sshd]\\nenabled = true\\nbackend = systemd\\n' >/etc/fail2ban/jail.d/la
 `;
 
 /**
- * What a guest says again and again: the capture knows it by its payload. Its shell has to be bash.
+ * A guest's repeated message: the capture knows it by its payload. Its shell has to be bash.
  */
 export const SAY = `echo ${marker('guest', 1)} >/dev/udp/${INTERNET.web4}/7`;
 
@@ -88,7 +88,7 @@ export const ASK = `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | /bin/busybox timeout 1
 const ORDERS = ['after', 'before'] as const;
 type Order = (typeof ORDERS)[number];
 
-/** What followed a phase. */
+/** The state after a phase. */
 export interface Outcome {
   /** Packets of this machine's own that left in clear. */
   readonly clear: number;
@@ -97,7 +97,7 @@ export interface Outcome {
   /** Of `status`. */
   readonly status: number | null;
   /**
-   * What is not as it should be, each with its chain: as JSON, and what the text for people says.
+   * The differences, each with its chain: as JSON, and what the text for people says.
    */
   readonly differences: readonly string[];
   readonly text: string;
@@ -144,7 +144,7 @@ interface Said {
   readonly what: string;
 }
 
-/** What `status` says. */
+/** The output of `status`. */
 async function told(product: Product): Promise<Pick<Outcome, 'status' | 'differences' | 'text'>> {
   const { stdout } = await product.command('status', '--json');
   const differences: readonly Said[] = JSON.parse(stdout).differences;
@@ -184,7 +184,7 @@ async function seen(
 }
 
 /**
- * Who is behind a bridge reaches the web through the tunnel alone, and only while
+ * A guest behind a bridge reaches the web through the tunnel alone, and only while
  * KILLSWITCH_FORWARD names the bridge. `page` is what they get of the web at this moment. The
  * machine has to be unlocked; it is locked afterwards.
  */
@@ -440,7 +440,8 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     expect(await product.must('lock')).toContain(said);
     expect((await product.command('status')).stdout).toContain(said);
     expect(await machine.sh('systemctl cat nftables')).not.toContain('killswitch');
-    // What a reboot forgets comes back with "refresh", and with the rules that "watch" loads.
+    // The rules that a reboot forgets come back with "refresh", and with the rules that "watch"
+    // loads.
     const forget = 'rm -r /run/systemd/system/nftables.service.d; systemctl daemon-reload';
     const told = async () => (await machine.sh('systemctl cat nftables')).includes('killswitch');
     await machine.sh(forget);
@@ -462,7 +463,7 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
     const server = await world.startServer(PATIENT_SERVER);
     await machine.writeProfile('/etc/openvpn/client/lab.conf', true);
     await product.must('lock');
-    // What a reboot without "boot enable" forgets; the hook loads it again.
+    // A reboot without "boot enable" forgets the rules; the hook loads it again.
     await machine.sh(
       'nft flush ruleset; rm -r /run/ovpn-killswitch /run/systemd/system/nftables.service.d; systemctl daemon-reload',
     );

@@ -86,7 +86,7 @@ describe('the calls of a whole situation', () => {
       calls.find(({ argv: [, action] }) => action === 'vpn-down')?.env['CONNECTION_UUID'] ?? UUID;
     must(dispatch(it, { ...CONNECT, env: { ...CONNECT.env, CONNECTION_UUID: uuid } }));
     expect(it.rules()).not.toEqual(base);
-    // What survives the service that made it ends with vpn-down alone.
+    // A tunnel that survives the service that made it ends with vpn-down alone.
     if (!calls.some(({ file }) => file.includes('nm-openvpn-service-kill9'))) deleteDevice(it);
     for (const call of calls) {
       const ended = dispatch(it, call);

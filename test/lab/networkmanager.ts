@@ -24,7 +24,7 @@ const SERVICES = {
   '13': '/usr/libexec/nm-openvpn-service',
 } as const;
 
-/** What ends a VPN without a click, after which the user clicks again. */
+/** Events that end a VPN without a click, after which the user clicks again. */
 interface Fault {
   readonly name: string;
   happen(desk: Desk, vpn: string): Promise<void>;

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 
 const CI = resolve(import.meta.dirname, '../../.ci');
 const ROOT = resolve(CI, '..');
-/** What the demo says at its end when nothing left with the switch, and something without it. */
+/** The demo's last line when nothing left with the switch, and something without it. */
 const PROVEN = /^without: [1-9][\d,]* packets in clear; with: 0$/m;
 
 /** Node's major versions, each a real binary that `.ci/node` fetches. */
@@ -31,8 +31,8 @@ function fresh(root: string, ...script: readonly string[]) {
   return spawnSync(`${CI}/fresh`, [root, ...script], { encoding: 'utf8' });
 }
 /**
- * What is played there in every run of CI, the rest by hand. No Node counts packet classes otherwise
- * than another.
+ * The stories played there in every run of CI, the rest by hand. No Node counts packet classes
+ * otherwise than another.
  */
 const TIERS = [
   ...['--project=unit', '--project=text', '--maxWorkers=2'],

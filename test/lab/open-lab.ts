@@ -24,7 +24,7 @@ export const PATIENT_SERVER: ServerPlan = { pushes: [...PUSHES, PATIENT], more: 
 export interface Lab extends Watched {
   readonly product: Product;
   /**
-   * Ends the server that runs, if any, without a word to its client, and starts one with this plan.
+   * Ends the server that runs, if any, without telling its client, and starts one with this plan.
    */
   serve(plan?: ServerPlan): Promise<Service>;
   server(): Service;
@@ -41,7 +41,7 @@ export interface Lab extends Watched {
   guarded(work: () => Promise<void>): Promise<Tally>;
 }
 
-/** What a lab is made of. */
+/** The parts of a lab. */
 export interface LabPlan {
   /** The folder of the built programs. */
   readonly dist: string;

@@ -15,11 +15,11 @@ const CI = resolve(import.meta.dirname, '../../.ci');
 const LIBRARY = '/usr/lib/ovpn-killswitch';
 const COMMAND = '/usr/sbin/ovpn-killswitch';
 const PROFILE = '/etc/openvpn/client/my-vpn.conf';
-/** What dpkg(1), apt(8), systemd(1) and Node's package write of themselves. */
+/** Files that dpkg(1), apt(8), systemd(1) and Node's package write themselves. */
 const OTHERS =
   /\/var\/(lib\/(dpkg|apt|systemd)|log|cache)\/|\/run\/|\/etc\/(ld\.so\.cache|openvpn|alternatives)|\/usr\/.*(node|acorn|corepack)|(nf_conntrack|random)/;
 
-/** What apt(8) is run with: nobody is asked; what it needs is there. */
+/** Options of apt(8): nobody is asked; what it needs is there. */
 const APT =
   'DEBIAN_FRONTEND=noninteractive apt-get -qy -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root -o Dpkg::Options::=--force-confold';
 

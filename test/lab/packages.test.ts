@@ -81,7 +81,7 @@ test('the Debian package is under 1 MB, and 4 MB when it is unpacked', () => {
   expect(Number(size)).toBeLessThan(4000);
 });
 
-/** What dpkg(1) itself writes, and mount(8). */
+/** Files that dpkg(1) itself writes, and mount(8). */
 const OTHERS = /\/var\/(lib\/dpkg|log\/dpkg\.log|lib\/apt|cache)|\/run\/mount /;
 
 describe.each([

@@ -55,7 +55,7 @@ const PAGES = FOLDERS.flatMap((folder) =>
 
 /** How one command is run where the page leaves something to its reader. */
 interface Manner {
-  /** What the reader has done before. */
+  /** The reader's earlier steps. */
   readonly before?: string;
   /** The command as it is run here. */
   readonly instead?: string;

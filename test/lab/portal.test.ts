@@ -78,7 +78,7 @@ const PROBES: readonly Probe[] = [
   { name: 'page of the gateway by IPv6', transport: 'tcp', to: 'fd77::1', port: 80 },
 ];
 const EVERYTHING = PROBES.map(({ name }) => name).sort();
-/** What a portal is for. */
+/** The purpose of a portal. */
 const PORTAL = [
   'names of the gateway',
   'page of another host there',

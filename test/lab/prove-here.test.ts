@@ -65,7 +65,7 @@ chmod 755 /run/old-nft
 mount --bind /run/old-nft /usr/sbin/nft
 `;
 
-/** What prove said of each class, and the exit status. */
+/** The result of prove for each class, and the exit status. */
 function proved(product: Product | undefined, ...flags: readonly string[]) {
   const { status, stdout, stderr } = product?.run('prove', '--here', ...flags) ?? {
     status: null,
@@ -91,7 +91,7 @@ function setUp(
   return product;
 }
 
-/** What accepts in one table alone is stopped by the other. */
+/** A packet accepted in one table alone is stopped by the other. */
 function throughBothWalls([tool, words]: Planted['iptables']): string {
   return ['filter -I OUTPUT', 'mangle -I POSTROUTING']
     .map((where) => `${tool} -t ${where} 1 ${words} -j ACCEPT`)
@@ -222,7 +222,7 @@ describe('where the kernel has no place for counters', () => {
     expect(tcpdumps(sandbox)).toBe('0\n');
   });
 
-  test('without tcpdump it is said that nothing can count', (context) => {
+  test('without tcpdump prove reports that nothing can count', (context) => {
     const sandbox = machine.sandbox(context);
     expect(
       sandbox.run(['sh', '-c', 'mount --bind /bin/false "$(command -v tcpdump)"']).status,

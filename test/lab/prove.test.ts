@@ -19,7 +19,7 @@ describe('the installed prove', () => {
     if (obstacle !== undefined) context.skip(obstacle);
   });
 
-  /** What a proof must not touch: rules, interfaces, names of namespaces, mounts. */
+  /** The things that a proof must not touch: rules, interfaces, names of namespaces, mounts. */
   const LOOK = 'nft list ruleset; iptables-save; ip -o link; ip netns; cat /proc/mounts';
   /** How many processes there are, but those that only wait to be reaped. */
   const PROCESSES = 'grep -l . /proc/[0-9]*/cmdline | wc -l';
@@ -51,7 +51,7 @@ describe('the installed prove', () => {
       expect(status).toBe(0);
     }
     expect(sandbox.run(['sh', '-c', LOOK]).stdout).toBe(before);
-    // What the installation started may still have been ending when it was counted.
+    // Processes of the installation may still have been ending when it was counted.
     await waitUntil('the end of all processes of a proof', () => processes() <= running);
   });
 

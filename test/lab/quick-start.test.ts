@@ -33,7 +33,7 @@ interface Kind {
   /** Where the reader has put the profile, and what imports it from there. */
   readonly profile: string;
   readonly prepared: readonly string[];
-  /** What the reader does besides the commands: a click. */
+  /** The reader's part besides the commands: a click. */
   readonly click: string;
 }
 
@@ -116,7 +116,7 @@ describe.each(KINDS)('on $root, booted for real, README’s "$chapter"', (kind) 
   test('ends connected and locked, each command with status 0', async (context) => {
     const it = on(context);
     for (const line of kind.prepared) await run(it, line);
-    // What is before it needs a registry: the product is built already.
+    // The lines before it need a registry: the product is built already.
     const [install = ''] = commands('Install').slice(-1);
     for (const line of [install, ...commands(kind.chapter)]) await run(it, line);
     await run(it, kind.click);

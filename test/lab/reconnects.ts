@@ -38,7 +38,7 @@ const probe = (
 });
 
 /**
- * What belongs to the tunnel: a network that the server pushes, and the server's own address
+ * The tunnel's addresses: a network that the server pushes, and the server's own address
  * inside.
  */
 const PROBES: readonly Probe[] = [
@@ -112,7 +112,7 @@ async function hold({ world: { sandbox } }: Lab, services: Service[]): Promise<H
   return { answers: () => (held.said().includes('lost') ? Number.NaN : held.times('answer')) };
 }
 
-/** What becomes of that which belongs to the tunnel while OpenVPN reconnects: default settings. */
+/** The fate of the tunnel's addresses while OpenVPN reconnects: default settings. */
 export function specifyReconnects(version: OpenvpnVersion, backend: 'iptables' | 'nftables'): void {
   describe(`with OpenVPN ${version} and ${backend}`, () => {
     const on = labWith({ version, backend, probes: PROBES });

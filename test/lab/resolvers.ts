@@ -3,7 +3,7 @@ import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { builtRoot } from '../support/debian-root.ts';
 import { ANSWERS, type DnsWorld, openDnsWorld } from '../support/dns-world.ts';
 
-/** Who sets the resolvers of a machine. */
+/** The program that sets the resolvers of a machine. */
 export interface ResolverSetting {
   readonly title: string;
   /** A root of `.ci/rootfs`. */
@@ -12,11 +12,11 @@ export interface ResolverSetting {
   readonly prepare: string;
   /** Programs that it starts before. */
   readonly start?: (world: DnsWorld) => Promise<void>;
-  /** What `status --json` names. */
+  /** The resolvers that `status --json` names. */
   readonly setBy: readonly string[];
-  /** What the machine itself does at boot, besides `recover resolvers`. */
+  /** The machine's own steps at boot, besides `recover resolvers`. */
   readonly atBoot?: string;
-  /** What else must be as it was before, as a shell script prints it. */
+  /** Other state that must be as it was, as a shell script prints it. */
   readonly shows?: string;
 }
 

@@ -38,7 +38,7 @@ const CHANGED: ServerPlan = {
   more: [MANAGEMENT, PATIENT],
 };
 
-/** Who wants the device kept open through a reconnect, and what OpenVPN then calls. */
+/** The option that keeps the device open through a reconnect, and what OpenVPN then calls. */
 const WAYS: readonly {
   readonly name: string;
   readonly profile: readonly string[];
@@ -101,7 +101,7 @@ async function kill(
   await tell(sandbox, `client-kill ${await clientNumber(sandbox)} ${message}`);
 }
 
-/** What PUSH_UPDATE may change while nobody reconnects; OpenVPN 2.7. */
+/** Values that PUSH_UPDATE may change while nobody reconnects; OpenVPN 2.7. */
 const UPDATES: readonly {
   readonly name: string;
   readonly options: string;
@@ -120,7 +120,9 @@ const UPDATES: readonly {
   },
 ];
 
-/** What PUSH_UPDATE may take away: OpenVPN goes on naming it to hooks until it connects again. */
+/**
+ * Values that PUSH_UPDATE may remove: OpenVPN still names them to hooks until it connects again.
+ */
 const REMOVALS: readonly { readonly name: string; readonly options: string }[] = [
   { name: 'routes', options: '-route' },
   { name: 'the IPv6 address', options: '-ifconfig-ipv6' },
@@ -140,7 +142,7 @@ async function at(
   if (status !== 0) throw new Error(`ip ${args.join(' ')}: ${stderr}`);
 }
 
-/** What becomes of rules and facts on every kind of reconnect. */
+/** The fate of rules and facts on every kind of reconnect. */
 export function specifyRestarts(setting: LabSetting): void {
   describe(`with OpenVPN ${setting.version} and ${setting.backend}`, () => {
     const on = labWith(setting);

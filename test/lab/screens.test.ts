@@ -7,7 +7,10 @@ import { installProduct } from '../support/product.ts';
 import { sandboxHost } from '../support/sandbox-host.ts';
 import { vpnKeyfile } from '../support/vpn-keyfile.ts';
 
-/** What a person types behind the program's name, and what is done to the machine just before. */
+/**
+ * The words that a person types behind the program's name, and what is done to the machine just
+ * before.
+ */
 interface Call {
   readonly call: string;
   readonly before?: string;

@@ -35,14 +35,14 @@ const DEBIANS: readonly Debian[] = [
   },
 ];
 
-/** What a hook takes at most, whatever hangs. */
+/** The longest time of a hook, whatever hangs. */
 const DEADLINE_SECONDS = 20;
 /**
- * What OpenVPN says when `up` has ended with the status for a firewall that cannot be changed, and
+ * OpenVPN's line when `up` has ended with the status for a firewall that cannot be changed, and
  * it gives up.
  */
 const FAILED_UP = 'external program exited with error status: 71';
-/** What reads and changes rules. */
+/** The tools that read and change rules. */
 const TOOLS = {
   nftables: 'nft',
   iptables: 'iptables-save ip6tables-save iptables-restore ip6tables-restore',
@@ -319,7 +319,7 @@ rm -f ${Object.values(FOLDERS).join('/*.conf ')}/*.conf /var/log/ovpn-killswitch
         await comesTo(it, 'LOCKED: blocked');
       });
 
-    // What a user may have is said by the user and the limit alone: once for each Debian.
+    // The user and the limit alone say what a user may have: once for each Debian.
     if (template === 'openvpn@') return;
 
     test('gives root up, and reconnects with ten processes at most', async (context) => {

@@ -119,12 +119,12 @@ echo $((turn * 100 * ${2 * rules} * 1000 / $(past)))
 ${stormers.map((name) => STORMERS[name].end).join('\n')}
 `;
 
-/** What "nft monitor" told of a storm. */
+/** The lines of "nft monitor" about a storm. */
 export interface Told {
   /** Rules that the storm added or took away. */
   readonly changes: number;
   /**
-   * Transactions of whoever is neither the storm nor the test: before the first tampering, and from
+   * Transactions of others than the storm and the test: before the first tampering, and from
    * then on.
    */
   readonly quiet: number;

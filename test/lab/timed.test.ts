@@ -40,7 +40,7 @@ describe.each(KINDS)('%s', (kind) => {
     const sandbox = machine.sandbox(context);
     if (product === undefined) throw new Error('not installed');
     const before = shape(dumpRules(sandbox));
-    // script(1) is the terminal: whoever runs in it gets SIGHUP when it dies.
+    // script(1) is the terminal: a program in it gets SIGHUP when it dies.
     const terminal = sandbox.start([
       'script',
       '-qec',
@@ -52,7 +52,7 @@ describe.each(KINDS)('%s', (kind) => {
     const ended = once(terminal, 'exit');
     terminal.kill('SIGKILL');
     await ended;
-    // Its time is over, and then `due` takes its rules away.
+    // It has expired, and then `due` removes its rules.
     await expect.poll(() => report().exit, SOON).toBe(1);
     await expect.poll(() => shape(dumpRules(sandbox)), SOON).toEqual(before);
   });
@@ -67,7 +67,7 @@ describe.each(KINDS)('%s', (kind) => {
     expect(product.run('confirm').status).toBe(1);
   });
 
-  test('an unlock for some seconds locks again by itself, with exactly the rules of before', async (context) => {
+  test('an unlock for some seconds locks again by itself, with exactly the previous rules', async (context) => {
     const sandbox = machine.sandbox(context);
     if (product === undefined) throw new Error('not installed');
     product.succeed('lock');
@@ -92,7 +92,7 @@ describe.each(KINDS)('%s', (kind) => {
     product.succeed('lock');
     product.succeed('unlock', '--for', '1h');
     expect(product.report().exit).toBe(1);
-    // What a reboot does to /run, and to the kernel's word for this boot.
+    // The effect of a reboot on /run, and to the kernel's word for this boot.
     sandbox.run([
       'sh',
       '-c',
@@ -125,7 +125,7 @@ describe.each(KINDS)('%s', (kind) => {
       const before = shape(dumpRules(sandbox));
       product.set(OTHER);
       expect(product.succeed('lock', '--confirm', seconds).stdout).toContain(
-        'goes back to the lock of before',
+        'restores the previous lock',
       );
       expect(product.report()).toMatchObject({
         exit: 0,
@@ -139,7 +139,7 @@ describe.each(KINDS)('%s', (kind) => {
       return { sandbox, product, before, trial };
     }
 
-    test('go back by themselves to exactly the rules of before, with a tunnel that has come meanwhile', async (context) => {
+    test('revert by themselves to exactly the previous rules, with a tunnel that has come meanwhile', async (context) => {
       const { sandbox, product: it, before } = tried(context, '12');
       expect(it.hook('up').status).toBe(0);
       await expect
@@ -178,7 +178,7 @@ describe.each(KINDS)('%s', (kind) => {
       expect(shape(dumpRules(sandbox))).toEqual(trial);
     });
 
-    test('end with a reboot: the boot script loads the lock of before', (context) => {
+    test('end with a reboot: the boot script loads the previous lock', (context) => {
       const { sandbox, product: it } = tried(context, '1h');
       sandbox.run([
         'sh',

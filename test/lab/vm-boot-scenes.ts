@@ -7,7 +7,7 @@ import { waitUntil } from '../../src/proof/wait-until.ts';
 import { INSIDE_WORD } from '../support/vm.ts';
 import type { Scene } from './vm-scene.ts';
 
-/** What each program says to the world outside. */
+/** The packet that each program sends to the world outside. */
 export const WORDS = {
   open: 'said-while-open',
   boot: 'said-at-boot',
@@ -75,7 +75,7 @@ async function talks(word: string): Promise<void> {
   if (talker.status !== 124) throw new Error(`the talker: ${talker.stderr}`);
 }
 
-/** What leaves is judged outside, by what QEMU saw of the card: see kernels.ts. */
+/** Packets that leave are judged outside, by what QEMU saw of the card: see kernels.ts. */
 export const BOOT: readonly Scene[] = [
   {
     name: 'the machine itself is locked, and set to boot locked',

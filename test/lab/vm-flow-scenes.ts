@@ -53,7 +53,7 @@ async function open(lab: Lab, backend: BackendName, ...settings: readonly string
   );
 }
 
-/** What left of these in so many seconds. */
+/** The packets of these that left in so many seconds. */
 async function heardOf(
   { world: { capture } }: Lab,
   names: readonly string[],

@@ -38,7 +38,7 @@ function carrier(transport: 'udp' | 'tcp', family: 'ipv4' | 'ipv6'): Carrier {
 const [UDP4, UDP6] = [carrier('udp', 'ipv4'), carrier('udp', 'ipv6')];
 const [TCP4, TCP6] = [carrier('tcp', 'ipv4'), carrier('tcp', 'ipv6')];
 
-/** After so many seconds without a word from its client a server drops it. */
+/** After so many seconds of silence from its client a server drops it. */
 const SERVER_SECONDS = 15;
 
 /** The device is one of the kernel's module, as it says itself. */
@@ -55,7 +55,7 @@ async function portOf({ world: { sandbox } }: Lab): Promise<number> {
   return Number(port);
 }
 
-/** What is signalled to a client that must then work again. */
+/** The signals to a client that must then work again. */
 const SIGNALS = ['USR1', 'HUP'] as const;
 
 function carried(backend: BackendName, { name, transport, plan, remote }: Carrier): Scene {
@@ -163,8 +163,8 @@ function idle(backend: BackendName, seconds: number): Scene {
 }
 
 /**
- * What `prove --here` finds on an open machine, and that it finds nothing on a locked one whose
- * client is offloaded.
+ * The findings of `prove --here` on an open machine, and that it finds nothing on a locked one
+ * whose client is offloaded.
  */
 function provedHere(backend: BackendName): Scene {
   return {
@@ -188,7 +188,7 @@ async function isThere({ world: { sandbox } }: Lab, device: string): Promise<boo
   return (await sandbox.ask(['ip', 'link', 'show', 'dev', device])).status === 0;
 }
 
-/** What data channel offload leaves behind: the kernel keeps a device whose OpenVPN was killed. */
+/** The traces of data channel offload: the kernel keeps a device whose OpenVPN was killed. */
 const leftBehind = (backend: BackendName): Scene => ({
   name: `${backend}, offloaded: what kill -9 leaves goes with the next connection, with lock and with watch, and a failing up leaves nothing`,
   play: async ({ lab }) => {

@@ -16,7 +16,7 @@ import { STRANGER } from './vm-way.ts';
 const PATIENCE = 6;
 const DIST = '/srv/dist';
 /**
- * The usual probes speak to the server over IPv4 alone. What holds no marker is named as the
+ * The usual probes speak to the server over IPv4 alone. A packet without a marker is named as the
  * capture names it.
  */
 const TO_SERVER6: readonly Probe[] = [
@@ -91,7 +91,7 @@ function say(played: Played): void {
   process.stdout.write(`${JSON.stringify(played)}\n`);
 }
 
-/** What was thrown, with what was there and what should have been. */
+/** The error, with what was there and what should have been. */
 function failureOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return String(thrown);
   const compared =

@@ -14,7 +14,7 @@ export interface Stage {
   lab(): Promise<Lab>;
   /** @throws Error when its capture has lost packets. */
   closeLab(): Promise<void>;
-  /** Adds a figure to what is said outside. */
+  /** Adds a figure to the report outside. */
   tell(figure: string): void;
 }
 
@@ -29,12 +29,12 @@ export interface Scene {
 /** Said to a machine that is to play every scene. */
 export const EVERY = 'every';
 
-/** What the machine says of a scene: one line of JSON. */
+/** The machine's report of a scene: one line of JSON. */
 export interface Played {
   readonly name: string;
   readonly seconds: number;
   /** A figure. */
   readonly told?: string;
-  /** What did not hold; missing when all did. */
+  /** The claims that did not hold; missing when all did. */
   readonly failure?: string;
 }

@@ -29,7 +29,7 @@ for program in iptables ip6tables; do for table in filter mangle; do
 done; done
 `;
 
-/** What is not seen while nothing is locked proves nothing later. */
+/** A packet that is not seen while nothing is locked proves nothing later. */
 const SEEN: Scene = {
   name: 'every kind of probe, the guest and a stranger who speaks to the server are seen while nothing is locked',
   play: async ({ lab }) => {
@@ -116,13 +116,13 @@ const whole = (backend: BackendName): Scene => ({
   },
 });
 
-/** What was lost could have been a packet in clear. Ends the lab. */
+/** A lost packet could have been one in clear. Ends the lab. */
 const NOTHING_LOST: Scene = {
   name: 'the capture has lost no packet of all this',
   play: ({ closeLab }) => closeLab(),
 };
 
-/** What CI leaves out on the kernels between the oldest and the newest. */
+/** The scenes that CI leaves out on the kernels between the oldest and the newest. */
 const ELSEWHERE: readonly Scene[] = [
   ...BACKENDS.map(hooks),
   ...BACKENDS.map(flowtable),
@@ -130,7 +130,7 @@ const ELSEWHERE: readonly Scene[] = [
 ];
 
 /**
- * What is played in the virtual machine of a root, in this order. What takes too long for every run
+ * The scenes of a root's virtual machine, in this order. A scene that takes too long for every run
  * of CI is played when `every` scene is.
  */
 export function scenesOf(root: VmRoot, every: boolean): readonly Scene[] {

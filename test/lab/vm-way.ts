@@ -9,7 +9,7 @@ import type { Lab } from './open-lab.ts';
 import { works } from './works.ts';
 
 export const BACKENDS = ['nftables', 'iptables'] as const satisfies readonly BackendName[];
-/** What a guest's ping is called in a capture. */
+/** The name of a guest's ping in a capture. */
 const PING_OF_GUEST = `ipv4 protocol 1 to ${INTERNET.web4}`;
 
 /** Silence that a slow machine keeps while hooks run is not the end of a connection. */
@@ -23,7 +23,7 @@ export const patient = (seconds = LONG_RESTART) => ({
   more: [`ping-restart ${seconds}`],
 });
 
-/** What a lab is locked with. */
+/** The settings that a lab is locked with. */
 export interface Way {
   readonly backend: BackendName;
   readonly client?: ClientPlan;
@@ -121,7 +121,7 @@ export async function everyAccountReaches({ world }: Lab): Promise<void> {
   }
 }
 
-/** Whose packets are nobody's, the server's or OpenVPN's: the account that probes. */
+/** The account whose packets are not the server's or OpenVPN's: the account that probes. */
 export const STRANGER = 4711;
 
 const STRANGERS_WORD = 'own-port';

@@ -8,7 +8,7 @@ import { factsAreTrue, statusOf } from './facts.ts';
 import { labWith } from './lab.ts';
 import { works } from './works.ts';
 
-/** What the product promises, and what a busy machine may add to it. */
+/** The product's promise, plus the time that a busy machine may add. */
 const PROMISED_MILLISECONDS = 1_000;
 const GRACE_MILLISECONDS = 2_000;
 

@@ -24,8 +24,8 @@ const TAMPERINGS = 4;
 const PROMISED_RATE = 1_000;
 
 /**
- * Who changes rules then, and how many transactions our whole ruleset is. The last stays for the
- * tests below.
+ * The programs that change rules then, and how many transactions our whole ruleset is. The last
+ * stays for the tests below.
  */
 const STORMS: readonly {
   readonly backend: BackendName;

@@ -13,7 +13,7 @@ import {
 import { KINDS, type Kind, useKind } from '../support/kinds.ts';
 import { COST, HAS_BEGUN, IS_BACK, STORM, TAMPER } from './storm.ts';
 
-/** What the product promises, and what a busy machine may add to it. */
+/** The product's promise, plus the time that a busy machine may add. */
 const PROMISED_MILLISECONDS = 1_000;
 const GRACE_MILLISECONDS = 1_000;
 
@@ -22,7 +22,7 @@ const SETTINGS = (kind: Kind) => [
   'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp',
 ];
 
-/** What others do to our rules. */
+/** The changes of others to our rules. */
 const TAMPERS: Readonly<Record<Kind, readonly (readonly [what: string, script: string])[]>> = {
   nftables: [
     ['flushes every ruleset', 'nft flush ruleset'],
@@ -77,7 +77,7 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
       /^.*(drop comment "tunnel-(address|source|networks)"|--comment tunnel-(address|source|networks) -j DROP)\n/gm,
       '',
     );
-  // What others have below our jump is theirs.
+  // Rules of others below our jump are theirs.
   const saved = () =>
     must(it().sh('iptables-save -t filter; ip6tables-save -t filter'))
       .stdout.replaceAll(/^#.*\n| \[.*/gm, '')
@@ -143,13 +143,13 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
         `for each in $(cat /proc/${pid}/task/*/children); do [ "$(cat /proc/$each/comm)" != nft ] || kill -9 $each; done`,
       ),
     );
-    // Its end alone causes a look, which is over by then.
+    // Its end alone causes a look, which has ended by then.
     await pause(600);
     must(it().sh(TAMPERS[kind][0]?.[1] ?? ''));
     seen.push(`while nothing tells: ${Math.round(await restored(before))} ms`);
   });
 
-  test('takes in a tunnel that a hook reports and takes away one that is gone without a word', async () => {
+  test('takes in a tunnel that a hook reports and removes one that vanished silently', async () => {
     const before = read();
     must(it().sh('ip tuntap add tun0 mode tun; ip link set tun0 up'));
     must(it().hook('up', tunnelCall('tun0')));
@@ -164,7 +164,7 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
     must(it().command('unlock'));
     must(it().sh('nft add table inet others; nft delete table inet others'));
     const open = read();
-    // Its next look is over when it has answered to a lock.
+    // Its next look has ended when it has answered to a lock.
     must(it().command('lock'));
     expect(open).not.toContain('KILLSWITCH');
     expect(open).not.toContain('ovpn_killswitch');

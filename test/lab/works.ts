@@ -4,7 +4,7 @@ import { WEB_VISITS } from '../../src/proof/services.ts';
 import { statusOf } from './facts.ts';
 import type { Lab } from './open-lab.ts';
 
-/** What a tunnel carries; both families where nothing is said. */
+/** The families that a tunnel carries; both by default. */
 export interface Carried {
   readonly ipv4?: boolean;
   readonly ipv6?: boolean;

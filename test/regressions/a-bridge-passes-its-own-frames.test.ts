@@ -13,7 +13,8 @@ import { sandboxHost } from '../support/sandbox-host.ts';
 /**
  * With net.bridge.bridge-nf-call-iptables=1 the kernel shows IP hooks the frames between two ports
  * of one bridge. They were dropped as forwarded packets: two containers of one network could not
- * talk while the machine was locked. What the machine routes or sends itself is judged as before.
+ * talk while the machine was locked. Packets that the machine routes or sends itself is judged as
+ * before.
  */
 
 /**
@@ -119,7 +120,7 @@ describe.each(KINDS)('with %s', (kind) => {
         apply(host, backend, ruleset);
         expect({ state, ...answers(sandbox, BRIDGED) }).toEqual({ state, ...all(BRIDGED, 2) });
         expect({ state, ...answers(sandbox, ROUTED) }).toEqual({ state, ...all(ROUTED, 0) });
-        // What packets put into sets is not a change of the rules.
+        // An entry that a packet puts into a set is not a change of the rules.
         expect(differencesOf(backend.image(ruleset), look(host, backend).image)).toEqual([]);
       }
     });

@@ -32,7 +32,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
         `ip link add ${DEVICE} type veth peer name peer0 && ip addr add 198.51.100.5/24 dev ${DEVICE}`,
       ),
     );
-    // What the kernel says of itself over IPv6 would be counted too.
+    // The kernel's own packets over IPv6 would be counted too.
     must(fresh.sh(`echo 1 >/proc/sys/net/ipv6/conf/${DEVICE}/disable_ipv6`));
     must(
       fresh.sh(

@@ -19,7 +19,7 @@ const timed = (...args: readonly string[]) => {
   const ended = machine().command(...args);
   return { ...ended, seconds: (performance.now() - since) / 1000 };
 };
-/** What the command takes anyway, on a machine that may be busy. */
+/** The time of the command itself, on a machine that may be busy. */
 let usual = 0;
 
 beforeEach((context) => {

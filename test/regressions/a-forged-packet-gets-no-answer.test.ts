@@ -91,8 +91,8 @@ const GUESSES = [
 const TUPLE = [[THEIRS, OWN]] as const;
 
 /**
- * Who forges what. The server's packets of its own connection are no forgery: those it may answer
- * to.
+ * The forgers and their packets. The server's packets of its own connection are no forgery: those
+ * it may answer to.
  */
 const FORGERIES: Readonly<Record<string, Forgery>> = {
   'the LAN, as itself, to the address inside': {

@@ -70,7 +70,8 @@ interface Carried {
 }
 
 /**
- * What a user without rights gets out in bytes: the free bits of every group that the LAN hears of.
+ * The bytes that a user without rights gets out: the free bits of every group that the LAN hears
+ * of.
  */
 function carried(sandbox: Sandbox, pace: Pace): Carried {
   const counters = () =>
@@ -125,7 +126,7 @@ describe.each(KINDS)('with %s', (kind) => {
         flood: carried(sandbox, FLOOD),
       };
       process.stdout.write(`${kind}: bytes in ${SECONDS} s ${JSON.stringify({ open, off })}\n`);
-      // What neighbour discovery needs is heard.
+      // The packets that neighbour discovery needs are heard.
       expect(off.once.ipv6).toBeGreaterThan(0);
       for (const { ipv6, ipv4 } of Object.values(off)) {
         expect(ipv6).toBeLessThanOrEqual(MOST);

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { must, useMachine } from '../hooks/installed-machine.ts';
 
-/** What the machine's resolver knows. */
+/** The names that the machine's resolver knows. */
 const RECORDS = {
   'vpn.corp.example': '203.0.113.11',
   'a.region.lab.example': '203.0.113.12',

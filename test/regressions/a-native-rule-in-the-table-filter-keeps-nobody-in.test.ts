@@ -3,8 +3,8 @@ import { must, ran, useMachine } from '../hooks/installed-machine.ts';
 import { addFarHost, oursInKernel, reached } from '../support/far-host.ts';
 
 /**
- * What another program adds with nft: iptables-nft leaves the table out of its listing, or stops in
- * the middle of it.
+ * Rules that another program adds with nft: iptables-nft leaves the table out of its listing, or
+ * stops in the middle of it.
  */
 const NATIVE = ['ct state established accept', 'meta mark set 1'];
 const BOTH = ['ipv4', 'ipv6'];

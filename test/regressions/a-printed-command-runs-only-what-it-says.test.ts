@@ -35,7 +35,7 @@ interface Called {
 }
 
 /**
- * What a command does under sh(1) when sudo only writes down what it is given; fails if anything
+ * Runs a command under sh(1), where sudo only writes down what it is given; fails if anything
  * else happened.
  */
 function pasted(command: string): Called {

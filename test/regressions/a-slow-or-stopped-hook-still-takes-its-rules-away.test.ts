@@ -3,9 +3,9 @@ import { tunnelCall } from '../hooks/captures.ts';
 import { BACKENDS, hookArgv, must, TUNNELS, useMachine } from '../hooks/installed-machine.ts';
 
 /**
- * What the profile calls after `up` may take longer than our hook has. When it failed after that,
- * the rules of the tunnel stayed, because our deadline was over. And systemd, which stops every
- * process of a unit, stopped `down` in the middle of its work.
+ * The profile's own command after `up` may take longer than our hook has. When it failed after
+ * that, the rules of the tunnel stayed, because our deadline had passed. And systemd, which stops
+ * every process of a unit, stopped `down` in the middle of its work.
  */
 
 /** More than a hook's own 20 seconds on a machine that is not slow. */

@@ -7,7 +7,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
   const machine = useMachine(addFarHost);
   afterEach(() => undoAll(machine()));
 
-  test('the rules come back when the time is over, also with a read-only /var/lib', () => {
+  test('the rules come back when the time expires, also with a read-only /var/lib', () => {
     const it = machine();
     it.relock(`KILLSWITCH_BACKEND=${backend}`);
     must(it.command('unlock', '--for', '8s'));
@@ -16,7 +16,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     must(it.sh('mount -o remount,bind,ro /var/lib; sleep 8'));
     const due = it.run(`${LIBRARY}/cli.js`, 'due');
     expect(reached(it), ran(due)).toEqual([]);
-    expect(it.read('/var/log/ovpn-killswitch.log')).toContain('what was due is not done');
+    expect(it.read('/var/log/ovpn-killswitch.log')).toContain('the due change failed');
     undoAll(it);
     must(it.command('due'));
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true });

@@ -36,7 +36,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
   });
   afterAll(() => machine().sh('kill $(cat /run/server)'));
 
-  /** Whose packets to the endpoint arrive. */
+  /** The accounts whose packets to the endpoint arrive. */
   const heard = () => {
     must(machine().command('lock'));
     machine().sh('rm -f /run/heard');

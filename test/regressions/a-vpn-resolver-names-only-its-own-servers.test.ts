@@ -106,7 +106,7 @@ describe.each(['nftables', 'iptables'] as const)(
           const added = after.endpoints.filter((each) => !before.endpoints.includes(each));
           expect(added).toHaveLength(12);
           expect(added.filter((each) => !/^198\.18\.7\.\d+:1194\/udp$/.test(each))).toEqual([]);
-          // What root found is all there is of the other provider, and it is still there.
+          // The address that root found is the other provider's only one, and is still there.
           expect(after.names.find(({ name }) => name === OTHER_NAME)).toEqual(
             before.names.find(({ name }) => name === OTHER_NAME),
           );

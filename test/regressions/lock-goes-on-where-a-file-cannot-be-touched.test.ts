@@ -24,7 +24,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     it.write('/etc/hosts', '127.0.0.1 localhost\n192.0.2.7 vpn.test\n');
   });
 
-  test('a hosts file that cannot be written keeps nobody from locking: it is said what will not work', () => {
+  test('a hosts file that cannot be written keeps nobody from locking: lock names what will not work', () => {
     const it = machine();
     const hosts = it.read('/etc/hosts');
     withReadOnly(it, '/etc/hosts', () => {

@@ -20,7 +20,7 @@ const SETTINGS = [
   'KILLSWITCH_ENDPOINTS=203.0.113.10:1194/udp',
   'KILLSWITCH_LOG_DROPS=10/minute',
 ] as const;
-/** What others have: in a chain of their own, in a builtin chain with odd words, and in nat. */
+/** The rules of others: in a chain of their own, in a builtin chain with odd words, and in nat. */
 const THEIRS = `iptables -N THEIRS; iptables -A THEIRS -s 198.51.100.1 -j DROP
   iptables -A INPUT -m comment --comment 'a -c 1 2 b' -p tcp --dport 80 -j THEIRS
   iptables -A OUTPUT -p tcp --dport 81; ip6tables -A FORWARD -g KILLSWITCH-FORWARD

@@ -70,7 +70,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     },
   );
 
-  test('a state folder that cannot be written is said: open now, locked again by the next hook', () => {
+  test('a state folder that cannot be written is reported: open now, locked again by the next hook', () => {
     const it = machine();
     lock();
     mountHere(it, '/var/lib', '--bind', '-o', 'ro', '/var/lib');

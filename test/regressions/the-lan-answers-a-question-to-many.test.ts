@@ -137,7 +137,9 @@ async function ask(sandbox: Sandbox, pace: Pace): Promise<Heard> {
 const each = (hears: (question: Question) => readonly string[]): Heard =>
   Object.fromEntries(Object.entries(QUESTIONS).map(([name, question]) => [name, hears(question)]));
 
-/** What a LAN policy lets in; iptables has nothing that remembers the port that asked. */
+/**
+ * The packets that a LAN policy lets in; iptables has nothing that remembers the port that asked.
+ */
 const expected = (kind: Kind, state: PolicyName): readonly string[] =>
   kind === 'nftables' && !state.endsWith('LAN off') ? ['answer'] : [];
 

@@ -24,8 +24,8 @@ export interface BootPlan {
   /** The VPN's. */
   readonly transport?: Transport;
   /**
-   * What of this machine is shown in it; this repository and Node without it. A root with a Node
-   * of its own needs its own list.
+   * The folders of this machine that are shown in it; this repository and Node without it. A root
+   * with a Node of its own needs its own list.
    */
   readonly show?: readonly string[];
 }
@@ -41,7 +41,7 @@ export interface Booted extends Sandbox {
   readonly world: World;
   /** Seconds from power-on until its init system said that everything was started. */
   readonly bootSeconds: number;
-  /** What it said of itself then: `running`, or `degraded` when some of it failed. */
+  /** Its own state then: `running`, or `degraded` when some of it failed. */
   readonly state: string;
   /** A file, as the machine has it. */
   file(path: string): string;
@@ -73,8 +73,8 @@ export function bootObstacle({ root }: BootPlan): string | undefined {
 }
 
 /**
- * What concerns this whole machine and has no name space: clock, modules, devices, kernel log and
- * the other security modules.
+ * The parts that concern this whole machine and has no name space: clock, modules, devices, kernel
+ * log and the other security modules.
  */
 const KEPT = [
   'sys_time',
@@ -99,8 +99,8 @@ exec nsenter --net=/run/netns/$1 -- unshare --mount --pid --fork --ipc --uts --c
 `;
 
 /**
- * In the new name spaces: builds the root and becomes init. What belongs to this whole machine is
- * shown to be read, or not at all.
+ * In the new name spaces: builds the root and becomes init. The parts that belong to this whole
+ * machine are shown to be read, or not at all.
  */
 const BOOT = `
 umask 022
@@ -172,7 +172,7 @@ exec setpriv --bounding-set ${KEPT.map((each) => `-${each}`).join(',')} env -i \
   /sbin/init $([ $layout = unified ] || echo systemd.unified_cgroup_hierarchy=0 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1)
 `;
 
-/** What an init system says of itself when nothing is left to be started. */
+/** The state that an init system reports when nothing is left to be started. */
 const STARTED = ['running', 'degraded'];
 
 function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {

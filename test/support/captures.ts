@@ -3,7 +3,7 @@ import type { HookInput } from '../../src/tunnel/from-openvpn.ts';
 
 const FOLDER = new URL('../fixtures/openvpn/', import.meta.url);
 
-/** What a real OpenVPN gave one of its scripts: see the folder's index.json. */
+/** A call of a script by a real OpenVPN: see the folder's index.json. */
 export interface Capture extends HookInput {
   readonly file: string;
   /** The script: `up`, `route-up`, `down`, and others that are no hooks of ours. */

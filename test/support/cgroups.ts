@@ -6,8 +6,8 @@ const MOUNT = '/sys/fs/cgroup';
 /** CGROUP2_SUPER_MAGIC (linux/magic.h). */
 const UNIFIED = 0x63677270;
 /**
- * What a machine of ours gets where each controller has a hierarchy of its own: systemd's two, and
- * controllers that service units need.
+ * The hierarchies that a machine of ours gets where each controller has a hierarchy of its own:
+ * systemd's two, and controllers that service units need.
  */
 const HIERARCHIES = ['unified', 'systemd'] as const;
 const CONTROLLERS = ['pids', 'devices'] as const;
@@ -87,7 +87,7 @@ done
 exit 1
 `;
 
-/** Waits until whoever made the cgroups is gone, however that happened. */
+/** Waits until the maker of the cgroups is gone, however that happened. */
 const KEEP = `trap '' HUP INT TERM; while read -r _; do :; done; ${REMOVE}`;
 
 let made = 0;

@@ -21,7 +21,7 @@ export function contextOf(host: FakeHost, args: readonly string[], lines: string
   };
 }
 
-/** What a command that ends at once prints. */
+/** The output of a command that ends at once. */
 export function linesOf(
   command: CliCommand,
   host: FakeHost,

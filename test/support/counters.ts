@@ -25,7 +25,7 @@ export function countersOf({ image }: Survey): Counters {
   return counters;
 }
 
-/** What `after` has over `before`, without zeros. */
+/** The surplus of `after` over `before`, without zeros. */
 export function growth(before: Counters, after: Counters): Counters {
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
   return Object.fromEntries(

@@ -15,7 +15,7 @@ import { POLICIES, type PolicyName } from './policies.ts';
 import { forwardProbes, inputProbes, outputProbes, type Probe } from './probes.ts';
 import { sandboxHost } from './sandbox-host.ts';
 
-/** Policies that differ in what they let through; the others differ in how the same is said. */
+/** Policies that differ in what they let through; the others differ in how they write the same. */
 const JUDGED: readonly PolicyName[] = [
   'blocked, endpoints of both families',
   'blocked, LAN off',
@@ -65,7 +65,7 @@ function withoutAnswers(counters: Counters): Counters {
 }
 
 /**
- * What is sent to all hosts of a link, the kernel also hands to this one: the copy leaves by the
+ * The kernel hands to this host too what is sent to all hosts of a link: the copy leaves by the
  * same hook (ip_mc_output before the packet itself, ip6_finish_output2 after it has passed) and
  * then comes in.
  */

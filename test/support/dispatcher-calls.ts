@@ -3,7 +3,7 @@ import type { HookInput } from '../../src/tunnel/from-openvpn.ts';
 
 const FOLDER = new URL('../fixtures/networkmanager/', import.meta.url);
 
-/** What a real NetworkManager gave one of its dispatcher's scripts. */
+/** A call of a dispatcher's script by a real NetworkManager. */
 export interface DispatcherCall extends HookInput {
   /** `nm-VERSION-SITUATION-ORDER-FOLDER-INTERFACE-ACTION.env` */
   readonly file: string;

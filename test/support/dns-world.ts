@@ -11,7 +11,7 @@ import { DIST } from '../e2e/stage.ts';
 export const UPLINK = 'up0';
 export const ISP_RESOLVER = '203.0.113.53';
 
-/** What each resolver answers to every name: by it a test knows who was asked. */
+/** The answer of each resolver to every name: by it a test knows who was asked. */
 export const ANSWERS = { isp: '192.0.2.53', tun0: '192.0.2.8', tun1: '192.0.2.9' } as const;
 export type Resolving = keyof typeof ANSWERS;
 
@@ -201,7 +201,7 @@ export async function openDnsWorld(
       },
       questions: (who) => resolvers[who].times('query['),
       seenOnUplink: async () => {
-        // What was sent before a ping of our own has been seen when that is. Whether it is answered
+        // A packet sent before a ping of our own has been seen when that is. Whether it is answered
         // is the rules' affair.
         const size = 100 + ++marks;
         await sh(

@@ -22,18 +22,18 @@ export interface FakeHost extends Host {
 
 export interface FakeMachine {
   readonly files?: Readonly<Record<string, string>>;
-  /** Who owns files and folders that are not root's alone. */
+  /** The owners of files and folders that are not root's alone. */
   readonly owners?: Readonly<Record<string, Owned>>;
   /** Symbolic links: where each leads. */
   readonly links?: Readonly<Record<string, string>>;
   /** Installed programs. */
   readonly programs?: readonly string[];
-  /** What a program answers; by default it ends well and says nothing. */
+  /** The answer of a program; by default it ends well and says nothing. */
   readonly answer?: (command: Command, host: FakeHost) => Partial<Output>;
   readonly root?: boolean;
   /** How a command that is called in turn ends. */
   readonly inTurn?: { readonly status: number; readonly why?: string };
-  /** What DNS answers: names to addresses. */
+  /** The answers of DNS: names to addresses. */
   readonly answers?: Readonly<Record<string, readonly string[]>>;
   readonly now?: number;
 }

@@ -20,8 +20,8 @@ export function reached(it: Machine): readonly string[] {
 }
 
 /**
- * What of ours the kernel holds, read by nft and by iptables-legacy: names of tables and chains,
- * and policies that drop.
+ * This product's names in the kernel, read by nft and by iptables-legacy: names of tables and
+ * chains, and policies that drop.
  */
 export function oursInKernel(it: Machine): readonly string[] {
   const legacy = 'cat /proc/net/ip_tables_names /proc/net/ip6_tables_names';

@@ -323,7 +323,7 @@ function startSwapper() {
   };
 }
 
-/** What the product does with its own paths, by name. */
+/** The product's uses of its own paths, by name. */
 function worksOf(host: Host): Readonly<Record<string, () => unknown>> {
   const settings = defaultSettings();
   const demand = { device: 'tun0', resolvers: [], searchDomains: [] } as unknown as Parameters<
@@ -397,7 +397,7 @@ function worksOf(host: Host): Readonly<Record<string, () => unknown>> {
   };
 }
 
-/** The door itself, at one path. What may return what a user wrote is `untrusted`. */
+/** The door itself, at one path. A call that may return a user's text is `untrusted`. */
 function doorsOf(host: Host, path: string): Readonly<Record<string, () => unknown>> {
   return {
     read: () => host.read(path),
@@ -474,7 +474,7 @@ const poolsBefore = POOLS.map(({ pool }) => [
   lstatSync(`${pool}/hard`).mode,
 ]);
 const real = linuxHost({ name: 'hostile', milliseconds: 3_600_000, shown: 'silent' });
-// What only starts programs is not the subject: they are refused at once.
+// Calls that only start programs are not the subject: they are refused at once.
 const host: Host = { ...real, run: () => ({ status: 1, stdout: '', stderr: '' }) };
 const other = startSwapper();
 const started = process.hrtime.bigint();
@@ -487,7 +487,8 @@ try {
     const path = pick(TARGETS);
     if (path === PATHS.log) attempt(() => give('/var/log'));
     const folders = foldersOf(path);
-    // What the user can reach: a folder on the way, and all below it; or an entry of his in root's
+    // The paths that the user can reach: a folder on the way, and all below it; or an entry of his
+    // in root's
     // own.
     if (folders.length > 0) attempt(() => give(pick(folders)));
     const at = below(5) === 0 && folders.length > 1 ? pick(folders.slice(1)) : path;
@@ -495,7 +496,7 @@ try {
     attempt(() => place(at, pick(KINDS)));
     writeFileSync(`${TARGET}.new`, path);
     renameSync(`${TARGET}.new`, TARGET);
-    // What was judged a moment ago was root's then: only root, as here, makes it another's.
+    // The file judged a moment ago was root's then: only root, as here, makes it another's.
     host.remove('/run/none');
     other.go();
     const doors = doorsOf(host, path);

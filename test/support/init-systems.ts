@@ -1,17 +1,17 @@
 import { LAN, UPLINK } from '../../src/proof/addresses.ts';
 
 /**
- * What a booted machine is asked in the words of its init system. Each is a shell script that runs
- * in it.
+ * The questions to a booted machine in the words of its init system. Each is a shell script that
+ * runs in it.
  */
 export interface InitSystem {
   /** Says `running` or `degraded` once nothing is left to be started. */
   readonly state: string;
   /** The services that failed, a line each. */
   readonly failed: string;
-  /** What is still to be started, for people. */
+  /** Lists the jobs that are still to be started, for people. */
   readonly pending: string;
-  /** What was said since power-on, where that is kept. */
+  /** Prints the messages since power-on, where they are kept. */
   readonly journal: string | undefined;
   /** Shuts down and starts anew; undefined where its last steps would reach out of the machine. */
   readonly reboot: string | undefined;

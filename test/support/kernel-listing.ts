@@ -1,8 +1,11 @@
 import type { Machine } from '../hooks/installed-machine.ts';
 
-/** What the kernel lists, read without any code of the product. */
+/** The kernel's listing, read without any code of the product. */
 export interface Listing {
-  /** Tables that hold something of ours: `inet ovpn_killswitch`, `ip filter`, `ipv6 filter (legacy)`. */
+  /**
+   * Tables that hold something of ours: `inet ovpn_killswitch`, `ip filter`, `ipv6 filter
+   * (legacy)`.
+   */
   readonly ours: readonly string[];
   /** Base chains of others whose policy drops: `ip filter FORWARD`. */
   readonly drops: readonly string[];

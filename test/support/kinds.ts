@@ -25,7 +25,7 @@ export function backendOf(kind: Kind): Backend {
 const PROGRAMS = ['', '-restore', '-save'].flatMap((end) => [`iptables${end}`, `ip6tables${end}`]);
 const ALTERNATIVES = '/etc/alternatives';
 
-/** What `iptables-restore --version` says of the implementation. */
+/** The implementation that `iptables-restore --version` names. */
 function implementation(sandbox: Sandbox): string {
   return (
     /\((nf_tables|legacy)\)/.exec(sandbox.run(['iptables-restore', '--version']).stdout)?.[1] ??

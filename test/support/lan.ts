@@ -152,7 +152,7 @@ ip -6 rule add ipproto udp sport 546 lookup 101; ip -n peer -6 rule add ipproto 
 }
 
 /**
- * What is around our rules: a mark for some source ports before them, and after them an end to
+ * The rules around ours: a mark for some source ports before them, and after them an end to
  * everything that came in, so that nothing here answers. The far ends drop what reaches them, but
  * for port 7, which echoes, and port 9, which is closed.
  */
@@ -166,8 +166,8 @@ const FAR =
   'table inet far {\n  chain pre { type filter hook prerouting priority -300; policy drop; iifname "lo" accept; udp dport { 7, 9 } accept; }\n}\n';
 
 /**
- * Who sends: `root` and `nobody` on the machine under test, `peer` beyond its links, `guest` behind
- * docker0.
+ * The sender: `root` and `nobody` on the machine under test, `peer` beyond its links, `guest`
+ * behind docker0.
  */
 export type SenderName = 'root' | 'nobody' | 'peer' | 'guest';
 

@@ -63,7 +63,7 @@ const isAnswer = ({ to, payload, conntrack }: Packet) =>
   (conntrack === 'related' &&
     'icmp' in payload &&
     (to.family === 'ipv6' ? [1, 2, 3, 4] : [3, 11, 12]).includes(payload.icmp));
-/** What comes back from a tunnel to an interface of `KILLSWITCH_FORWARD`. */
+/** The packets that come back from a tunnel to an interface of `KILLSWITCH_FORWARD`. */
 const isAnswerToGuest = (policy: Policy, packet: Packet) =>
   packet.hook === 'postrouting' &&
   tunnelIn(policy, packet) !== undefined &&
@@ -382,7 +382,7 @@ const INVARIANTS: readonly LeakInvariant[] = [
 ];
 
 /**
- * What this machine sends, routes or takes: a frame between two ports of one bridge is none of it.
+ * A packet that this machine sends, routes or takes: no frame between two ports of one bridge.
  */
 export const LEAK_INVARIANTS: readonly LeakInvariant[] = INVARIANTS.map(({ name, broken }) => ({
   name,

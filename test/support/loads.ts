@@ -33,7 +33,7 @@ export const A_FEW: readonly PolicyName[] = [
   'connected, everything at once',
 ];
 
-/** What loads where. */
+/** The rules, and where they load. */
 export interface Loads {
   readonly policies: readonly PolicyName[];
   readonly plan?: MachinePlan;

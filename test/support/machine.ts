@@ -12,7 +12,7 @@ export interface Machine {
   /** The sandbox; a test that calls this where none can be made is skipped, with the reason. */
   sandbox(context: TestContext): Sandbox;
   /**
-   * The same for a test that loads rules for users: iptables takes only those whom its user
+   * The same for a test that loads rules for users: iptables takes only those that its user
    * namespace has (xt_owner).
    */
   withUsers(context: TestContext): Sandbox;

@@ -1,6 +1,6 @@
 import type { Listing } from './kernel-listing.ts';
 
-/** What a message can be held against. */
+/** The facts that a message can be held against. */
 export interface Evidence {
   readonly before: Listing;
   readonly after: Listing;
@@ -95,7 +95,7 @@ const CLAIMS: readonly (readonly [claim: RegExp, isTrue: Truth])[] = [
     () => true,
   ],
   [
-    /^(It opens again in|It goes back to the lock of before in) 600 s, unless you say: ovpn-killswitch confirm$/,
+    /^(It opens again in|It restores the previous lock in) 600 s, unless you run: ovpn-killswitch confirm$/,
     ({ after }) => after.locked.length === 2,
   ],
   [/^(endpoint |name |(nftables|iptables): |neighbour: |No endpoint is known)/, () => true],

@@ -15,7 +15,7 @@ export interface Step {
   readonly code?: string;
   /** Whether a tool is spoilt or hidden, so that "unknown" may be true. */
   readonly spoilt?: boolean;
-  /** What it must say, on stdout or stderr. */
+  /** The text that it must print, on stdout or stderr. */
   readonly says?: RegExp;
 }
 
@@ -32,10 +32,10 @@ const settings = (it: Machine, backend: BackendName, ...more: readonly string[])
 const lock = (it: Machine) => must(it.command('lock', '--force'));
 const dropForward = (it: Machine) => must(it.sh('iptables -P FORWARD DROP'));
 
-/** What changes rules fails, what lists them works. */
+/** A tool that changes rules fails, one that lists them works. */
 const REFUSES =
   'case "$0 $*" in *-restore*|*" -f "*|*delete*) echo refused >&2; exit 1;; esac; exec $real "$@"';
-/** What changes rules says that it did. */
+/** A tool that changes rules claims success. */
 const PRETENDS = 'case "$0 $*" in *-restore*|*" -f "*) exit 0;; esac; exec $real "$@"';
 /** Everything fails. */
 const BROKEN = 'echo broken >&2; exit 1';
@@ -61,7 +61,7 @@ export const STEPS: readonly Step[] = [
     name: 'lock on trial',
     prepare: lock,
     call: [COMMAND, 'lock', '--confirm', '600'],
-    says: /It goes back to the lock of before in 600 s/,
+    says: /It restores the previous lock in 600 s/,
   },
   {
     name: 'unlock',
@@ -397,7 +397,7 @@ export const STEPS: readonly Step[] = [
     code: 'RESOLVERS',
   },
   {
-    name: 'resolvers that cannot be given back',
+    name: 'resolvers that cannot be restored',
     prepare: (it) => {
       lock(it);
       must(it.sh(`mkdir -p ${STATE}/dns/before; echo /nowhere/at/all >${STATE}/dns/place`));

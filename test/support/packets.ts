@@ -20,7 +20,7 @@ export const CONNTRACK = ['new', 'established', 'related'] as const;
 /** A port no rule names, for the other end of a connection. */
 export const ANY_PORT = 40000;
 
-/** Whose socket a packet of this machine comes from. */
+/** The owner of the socket that a packet of this machine comes from. */
 export const SENDERS = [
   { uid: 0, mark: 0 },
   { uid: 1000, mark: 0 },
@@ -37,7 +37,7 @@ export interface PacketClass {
   readonly place: Place;
 }
 
-/** What may be narrowed; everything else is the whole product. */
+/** The parts that may be narrowed; the rest is the whole product. */
 export interface Narrowed {
   readonly hooks?: readonly Hook[];
   readonly interfaces?: readonly Interface[];

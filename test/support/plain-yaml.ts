@@ -1,4 +1,4 @@
-/** What YAML of the examples holds. */
+/** The values in the YAML of the examples. */
 export type Yaml = string | readonly Yaml[] | { readonly [key: string]: Yaml };
 
 interface Line {

@@ -107,8 +107,8 @@ const INPUT_PLACES: readonly Place[] = [
 ];
 
 /**
- * What this machine sends by one link, as root, as an unprivileged user, or unprivileged but
- * marked.
+ * The packets that this machine sends by one link, as root, as an unprivileged user, or
+ * unprivileged but marked.
  */
 export function* outputProbes(link: Link, who: 'root' | 'nobody' | 'marked'): Generator<Probe> {
   const { own, firstPort } = LINKS[link];
@@ -142,7 +142,9 @@ export function* outputProbes(link: Link, who: 'root' | 'nobody' | 'marked'): Ge
   }
 }
 
-/** What comes in by one link from beyond it, with any source address the far end likes. */
+/**
+ * The packets that come in by one link from beyond it, with any source address the far end likes.
+ */
 export function* inputProbes(link: Exclude<Link, 'docker0'>): Generator<Probe> {
   const { own, firstPort } = LINKS[link];
   for (const family of FAMILIES) {
@@ -178,7 +180,7 @@ export function* inputProbes(link: Exclude<Link, 'docker0'>): Generator<Probe> {
   }
 }
 
-/** What a guest behind docker0 sends through this machine, out by one link. */
+/** The packets that a guest behind docker0 sends through this machine, out by one link. */
 export function* forwardProbes(link: Exclude<Link, 'docker0'>): Generator<Probe> {
   for (const family of FAMILIES)
     for (const place of [

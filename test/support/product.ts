@@ -33,7 +33,7 @@ export interface Product {
   hook(name: HookName, variables?: Readonly<Record<string, string>>): Ran;
   /** Writes the settings file anew. */
   set(values: Partial<Record<SettingsKey, string>>): void;
-  /** What `status --json` says, and its exit status. */
+  /** The output of `status --json`, and its exit status. */
   report(): Report;
 }
 

@@ -8,8 +8,8 @@ export const PREFER_UPLINK = `resolvectl dns ${UPLINK} ${ISP_RESOLVER}; resolvec
   until resolvectl status ${UPLINK} | grep -q 'Current Scopes: DNS'; do sleep 0.05; done`;
 
 /**
- * systemd-resolved with a system bus of its own, as its unit starts it. What ran before, as before
- * a power cut, is ended.
+ * systemd-resolved with a system bus of its own, as its unit starts it. An earlier one, as before a
+ * power cut, is ended.
  */
 export async function startResolved(world: DnsWorld, running: Service[]): Promise<Service> {
   for (const service of running.splice(0)) await service.end('KILL');

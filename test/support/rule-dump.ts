@@ -66,7 +66,7 @@ function othersOfNft(text: string): string {
 }
 
 /**
- * What is left of a dump without all that is ours; the policies of the builtin chains are ours
+ * The rest of a dump without all that is ours; the policies of the builtin chains are ours
  * while it is locked.
  */
 export function othersOf({ ipv4, ipv6, nft }: RuleDump): RuleDump {

@@ -8,7 +8,7 @@ import type { Tunnel } from '../../src/tunnel/tunnel.ts';
 import { addressNumber, prefixBounds } from './address-number.ts';
 
 /**
- * What the product promises about a packet, written as sentences about packets and without its
+ * The product's promises about a packet, written as sentences about packets and without its
  * rules, sections, chains or library: the tests hold the one against the other.
  */
 
@@ -261,8 +261,8 @@ const pretends = (policy: Policy, packet: Packet) => {
 };
 
 /**
- * What the rules for leaving say from the tunnels on; `packet` is not the client's, nor for the
- * link.
+ * The verdict of the rules for leaving from the tunnels on; `packet` is not the client's, nor for
+ * the link.
  */
 function mayLeaveByItsWay(policy: Policy, packet: Packet): boolean {
   const { base } = policy;

@@ -383,7 +383,7 @@ export function describeTampering(kind: Kind, which: 'common' | 'others'): void 
       sandbox.run(['nft', 'delete', 'table', 'inet', 'early']);
     });
 
-  test('unlock after all this gives back the chain policies from before the first lock', (context) => {
+  test('unlock after all this restores the chain policies from before the first lock', (context) => {
     const sandbox = machine.sandbox(context);
     if (product === undefined) throw new Error('not installed');
     product.succeed('unlock');

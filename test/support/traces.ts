@@ -1,4 +1,4 @@
-/** What others write while a machine runs, as shell patterns for find(1). */
+/** Files that others write while a machine runs, as shell patterns for find(1). */
 const OTHERS: readonly string[] = [
   // Network namespaces of a sandbox.
   '/run/netns/*',

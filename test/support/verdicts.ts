@@ -6,7 +6,7 @@ import type { Chain, ChainName, Match, Rule, Ruleset } from '../../src/ruleset/r
 export const VERDICT_NUMBERS = { drop: 0, accept: 1, reject: 2 } as const;
 
 /**
- * What `evaluate` says of every packet, for many rulesets over the same packets: each match is
+ * The verdict of `evaluate` on every packet, for many rulesets over the same packets: each match is
  * asked once about each combination of the packet's parts it looks at. A test compares the two.
  */
 export interface VerdictTable {

@@ -28,7 +28,7 @@ export function countedImage(
   }));
 }
 
-/** What a machine with this policy has written down of tunnels that are not live. */
+/** The records of a machine with this policy about tunnels that are not live. */
 function keptOf({ former }: Policy): View['report']['intended']['kept'] {
   return {
     former,

@@ -42,9 +42,9 @@ export const SECOND_BOOT = 'second-boot';
 /** On the kernel's command line: what runs there may use the machine's own network. */
 export const INSIDE_WORD = 'made-for-tests';
 
-/** What came out of a virtual machine. */
+/** The output of a virtual machine. */
 export interface VmRun {
-  /** What its program wrote on its second serial line. */
+  /** The lines that its program wrote on its second serial line. */
   readonly report: string;
   /** The kernel's messages and what the program said besides. */
   readonly console: string;
@@ -54,7 +54,7 @@ export interface VmRun {
   readonly seconds: number;
 }
 
-/** What a virtual machine runs. */
+/** The program of a virtual machine. */
 export interface VmOrders {
   readonly root: VmRoot;
   /**
@@ -141,9 +141,9 @@ exec chroot "$1" qemu-system-x86_64 ${QEMU}
 `;
 
 /**
- * Whose turn it is decides whether anything inside is in time, so it goes before other work where
- * that is allowed: by its group (sched(7), autogroup) and in it. It ends with its time, whatever
- * becomes of the one who started it.
+ * Its turn on the processor decides whether anything inside is in time, so it goes before other
+ * work where that is allowed: by its group (sched(7), autogroup) and in it. It ends with its time,
+ * whatever becomes of the one who started it.
  */
 const FIRST = `
 seconds=$1; shift
@@ -163,7 +163,7 @@ function tail(lines: string): string {
 }
 
 /**
- * Boots a kernel, runs the program in it and gives back what it reported.
+ * Boots a kernel, runs the program in it and returns its report.
  * @throws Error with the end of its console when it cannot be booted, or does not end by itself in
  * time.
  */

@@ -4,7 +4,7 @@
  */
 export const WALKED: readonly string[] = [
   'Locked: ….',
-  '… in … s, unless you say: ovpn-killswitch confirm',
+  '… in … s, unless you run: ovpn-killswitch confirm',
   'No endpoint is known, so no VPN can connect: name one in KILLSWITCH_ENDPOINTS, or an address in the remote line of a profile.',
   'Unlocked: nothing is guarded ….',
   'Nothing of ours was loaded: nothing is guarded.',

@@ -8,7 +8,7 @@ import type { World } from '../../src/proof/world.ts';
 export interface Watched {
   readonly world: World;
   readonly prober: ProberRun;
-  /** What the prober sends, where that is not all the world's probes. */
+  /** The packets of the prober, where they are not all the world's probes. */
   readonly probes?: readonly Probe[];
   /** Lets the prober go on for a while, through every kind of probe. */
   probing(): Promise<void>;

@@ -33,7 +33,7 @@ const ROOMS = [
  */
 const HOST = 'host';
 const LAUNCH = 'launch';
-/** What the door offers: these files are types, texts and values, and touch nothing. */
+/** The files that the door offers: these are types, texts and values, and touch nothing. */
 const OFFERED = [
   'clock',
   'command',
@@ -245,7 +245,7 @@ describe('the source', () => {
   test.each(SOURCES.filter((file) => !/^(src\/(hook|host|launch)\/.*|hooks\/.*)\.ts$/.test(file)))(
     '%s reads no environment variable of its process',
     (file) => {
-      // What a terminal may show in colour is the one thing a person's environment decides
+      // A person's environment decides one thing: whether a terminal shows colour
       // (no-color.org).
       const text = withoutComments(textOf(file)).replaceAll("process.env['NO_COLOR']", '');
       expect(text).not.toMatch(/process\.env|process\[['"]env/);

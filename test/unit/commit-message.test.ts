@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 const CHECK = new URL('../../.ci/commit-msg', import.meta.url).pathname;
 
-/** What the check says to a message; nothing when it takes it. */
+/** The check's complaint about a message; nothing when it takes it. */
 function said(message: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'commit-'));
   try {

@@ -264,7 +264,9 @@ function packetOf(call: string): Packet {
   );
 }
 
-/** What `find` yields for each text, with the file it stands in; there must be something to check. */
+/**
+ * The finds of `find` in each text, with the file it stands in; there must be something to check.
+ */
 function everywhere<Found>(
   paths: readonly string[],
   find: (text: string) => readonly Found[],

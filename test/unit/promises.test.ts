@@ -147,7 +147,7 @@ const PROMISES: readonly Promised[] = [
   },
   {
     document: GUARANTEES,
-    sentence: '5. **What `status` says was read from the kernel a moment ago.**',
+    sentence: '5. **`status` reads its answer from the kernel, at that moment.**',
     heldBy: [
       [
         'test/support/tampering.ts',

@@ -10,7 +10,7 @@ const FOLDERS = ['src', 'hooks', 'test/support', 'test/text/__snapshots__'];
 
 interface Recipe {
   readonly heading: string;
-  /** What the example is called in the files that know it. */
+  /** The names of the example in the files that know it. */
   readonly known: RegExp;
 }
 

@@ -134,7 +134,7 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
-    title: 'what root runs belongs to root, with every folder above it',
+    title: 'each file that root runs belongs to root, with every folder above it',
     find: ({ guarded }) => guarded.flatMap(ownershipOf),
   },
   {
@@ -272,7 +272,7 @@ export const CHECKS: readonly Check[] = [
       ),
   },
   {
-    title: 'what leaves is decided by the interface that it really leaves by',
+    title: 'packets are judged by the interface that they really leave by',
     find: ({ report }) => {
       if (
         report instanceof KillswitchError ||
@@ -457,7 +457,7 @@ export const CHECKS: readonly Check[] = [
       }),
   },
   {
-    title: 'no tunnel has gone without a word',
+    title: 'every tunnel that vanished ran its down hook',
     find: ({ report }) =>
       report instanceof KillswitchError
         ? []

@@ -99,7 +99,7 @@ describe('boot enable', () => {
       answer: reload(1),
     });
     expect(thrownBy(() => enableBoot(host, 'systemd'))).toMatchObject({
-      detail: ['no bus', 'What loads the rules at boot is still plain.'],
+      detail: ['no bus', 'The rules are still loaded at boot by plain.'],
     });
     expect(host.files.get(`${STATE}/boot/with`)).toBe('plain\n');
   });
@@ -264,7 +264,7 @@ describe('the report', () => {
 });
 
 describe('after lock and unlock', () => {
-  test('a network that the boot script took away is given back', () => {
+  test('a network that the boot script took away is restored', () => {
     const host = fakeHost({
       files: { ...LOCKED_FILES, '/run/ovpn-killswitch/boot.problem': 'no tool\n' },
     });

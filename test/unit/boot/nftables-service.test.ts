@@ -213,7 +213,7 @@ describe('without boot enable', () => {
     ['is unlocked', { [RECORD]: record(false) }],
     ['has a lock that nobody confirmed', { [RECORD]: record(true, OTHER_BOOT) }],
     ['has no such unit by now', { [RECORD]: record(true), [UNIT]: '' }],
-  ])('one that %s gives it back', (_, files) => {
+  ])('one that %s restores it', (_, files) => {
     const host = lockable({ [NFTABLES_DROP_IN_NOW]: '[Service]\n', ...files });
     followNftables(host);
     expect(host.files.has(NFTABLES_DROP_IN_NOW)).toBe(false);

@@ -68,7 +68,7 @@ test('a file of kernel settings is read as it was written, whatever else somebod
   );
 });
 
-describe('values to give back', () => {
+describe('values to restore', () => {
   const values: Record<string, string> = {
     'net/ipv4/ip_forward': '0',
     'net/ipv4/conf/all/accept_redirects': '1',

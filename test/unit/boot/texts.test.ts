@@ -149,7 +149,7 @@ describe('OpenRC', () => {
 describe('a sealed text', () => {
   const TEXT = 'table inet mine\ndelete table inet mine\ntable inet mine {\n}\n';
 
-  test('gives its script back', () => {
+  test('restores its script', () => {
     expect(unsealed(sealed(TEXT))).toBe(TEXT);
   });
 

@@ -89,7 +89,7 @@ describe('attach --networkmanager', () => {
     expect(priorities.get(A)).toEqual(['-1', '-7']);
   });
 
-  test('keeps what was there before it changes anything', () => {
+  test('keeps the previous values before it changes anything', () => {
     const { host } = machine();
     let kept: string | undefined;
     const run: FakeHost['run'] = (command) => {

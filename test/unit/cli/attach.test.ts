@@ -15,7 +15,7 @@ function machine(files: Record<string, string>, more: FakeMachine = {}): FakeHos
 }
 
 describe('attach', () => {
-  test('attaches every file, and detach gives each back', () => {
+  test('attaches every file, and detach restores each', () => {
     const host = machine({ [A]: 'client\nremote a\n', [B]: 'client\nremote b' });
     const before = new Map(host.files);
     linesOf(attach, host, A, B);

@@ -33,7 +33,7 @@ describe('what somebody may have meant', () => {
     expect(nearest(word, names)).toBeUndefined(),
   );
 
-  test('of flags, it is said', () => {
+  test('of flags, they say so', () => {
     const command = { name: 'status', usage: 'status [--json]' };
     expect(() => parseArguments(command, ['--jsn'], { json: { type: 'boolean' } })).toThrow(
       'status has no flag "--jsn": did you mean "--json"?',

@@ -7,7 +7,7 @@ import { fakeHost } from '../../support/fake-host.ts';
 const PACKAGE = { [PACKAGE_MARKER]: 'deb\n' };
 const SOURCE = { '/usr/local/lib/ovpn-killswitch/cli.js': '' };
 
-/** What an installation says before it changes anything; undefined when it goes on. */
+/** The message of an installation before it changes anything; undefined when it goes on. */
 function refusal(
   files: Readonly<Record<string, string>>,
   prefix: Prefix,

@@ -167,7 +167,7 @@ describe('the plain file', () => {
     expect(host.files.get(CONF)).toBe(HERE);
   });
 
-  test('comes back when a tunnel is gone without a word', () => {
+  test('comes back when a tunnel vanished silently', () => {
     const host = locked({});
     writeLiveTunnel(host, { tunnel: TUN0, since: 1, daemon: undefined, deviceSeen: true });
     host.files.set('/proc/net/dev', '  tun0: 0\n');
@@ -180,7 +180,7 @@ describe('the plain file', () => {
 });
 
 describe('the settings', () => {
-  test('leave DNS alone with KILLSWITCH_RESOLVER=off, and give back what was set before they said so', () => {
+  test('leave DNS alone with KILLSWITCH_RESOLVER=off, and restore what was set before they said so', () => {
     const host = locked({ files: { [SETTINGS]: 'KILLSWITCH_RESOLVER=off\n' } });
     expect(connect(host)).toEqual({ kind: 'unchanged' });
     expect(host.files.get(CONF)).toBe(HERE);

@@ -66,7 +66,7 @@ const PANEL_QUERIES: readonly Query[] = PANELS.flatMap((panel) =>
 
 const namesIn = (expr: string) => [...expr.matchAll(/\b(?:ovpn|node)_\w+/g)].map(([name]) => name);
 
-/** What a query names that is not printed: a metric, a label, or a label's value. */
+/** Names in a query that are not printed: a metric, a label, or a label's value. */
 function unknownIn({ expr, legend }: Query): readonly string[] {
   const names = namesIn(expr);
   const labels = new Set([

@@ -132,7 +132,7 @@ describe.skipIf(!asRoot)('the door to files', () => {
     chmodSync(`${folder}/run`, 0o777);
     writeFileSync(path, '');
     chmodSync(path, 0o644);
-    // Whoever holds it keeps its inode.
+    // An open descriptor keeps its inode.
     const held = openSync(path, 'r');
     const before = fstatSync(held).ino;
     openLockDoor(path);

@@ -23,7 +23,7 @@ const cache: CodeCache = {
   ...interpreterFacts(NODE),
 };
 
-/** What comes out when the file holds these bytes. */
+/** The outcome when the file holds these bytes. */
 function read(file: Uint8Array, known = cache, program = PROGRAM): Buffer | undefined {
   writeFileSync(PATH, file);
   return fittingData(known, program, NODE);

@@ -154,7 +154,7 @@ describe('a lock on trial', () => {
     expect(settingsChanged(host, readLockRecord(host))).toBe(true);
   });
 
-  test('ends with the boot, which loads the base of before', () => {
+  test('ends with the boot, which loads the previous base', () => {
     const host = onTrial();
     expect(host.files.get(PLAIN)).toBe('locked\n');
     expect(bootsLocked(readLockRecord(host))).toBe(true);
@@ -165,7 +165,7 @@ describe('a lock on trial', () => {
     expect(settingsInForce(host, readLockRecord(host)).lan.kind).toBe('off');
   });
 
-  test('is as good as none while its files are missing: the lock of before is in force, never the settings file', () => {
+  test('is as good as none while its files are missing: the previous lock is in force, never the settings file', () => {
     const host = onTrial();
     host.remove(TRIAL);
     expect(settingsInForce(host, readLockRecord(host)).lan.kind).toBe('off');
@@ -202,7 +202,7 @@ describe('a lock on trial', () => {
     expect(readLockRecord(host)).toHaveProperty('term.kind', 'trial');
   });
 
-  test('that cannot be taken back is tried again, and the lock of before is in force all the same, its SSH sessions too', () => {
+  test('that cannot be taken back is tried again, and the previous lock is in force all the same, its SSH sessions too', () => {
     const host = onTrial();
     wait(host, 61);
     for (const times of [1, 2]) {

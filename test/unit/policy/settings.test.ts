@@ -24,7 +24,7 @@ function issues(text: string): readonly Issue[] {
   return 'issues' in result ? result.issues : [];
 }
 
-/** What each key stands for, written so that it can be compared: lists as texts. */
+/** The value of each key, written so that it can be compared: lists as texts. */
 type Row = {
   readonly initial: unknown;
   readonly accepted: readonly (readonly [string, unknown])[];

@@ -4,7 +4,7 @@ import { gaps } from '../../../src/record/gaps.ts';
 import { gatherKnown } from '../../../src/record/gather-known.ts';
 import { fakeHost } from '../../support/fake-host.ts';
 
-/** What of a profile with so many names has no address. */
+/** The gaps of a profile with so many names. */
 function gapsOf(names: number): readonly string[] {
   const remotes = Array.from({ length: names }, (_, index) => `remote vpn${index}.example 1194`);
   const host = fakeHost({

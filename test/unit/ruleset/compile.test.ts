@@ -97,7 +97,7 @@ describe('a compiled ruleset', () => {
     every((ruleset) => {
       for (const { name, rules } of ruleset) {
         if (!isHook(name)) continue;
-        // What comes from or leaves by a tunnel is asked first, and all of it in chains of its own.
+        // Packets from or into a tunnel are asked first, and all in chains of its own.
         const places = rules
           .filter(({ verdict }) => typeof verdict === 'string')
           .map(({ id }) => RULE_IDS.indexOf(id));

@@ -35,7 +35,7 @@ describe('what leaks nowhere', () => {
     const policy = POLICIES[name];
     const ruleset = compile(policy);
     const verdicts = TABLE.verdicts(ruleset);
-    // What this machine says to itself leaks nowhere.
+    // A packet of this machine to itself leaks nowhere.
     const accepted = PACKETS.filter(
       (packet, index) =>
         verdicts[index] === VERDICT_NUMBERS.accept && packet.in !== 'lo' && packet.out !== 'lo',
@@ -92,7 +92,7 @@ describe('the reason of a packet that leaves off the tunnel', () => {
   }, 60_000);
 });
 
-/** What passes under `stricter` and not under `wider`. */
+/** The packets that pass under `stricter` and not under `wider`. */
 function wrongly(stricter: Policy, wider: Policy, packets: readonly Packet[]): readonly Packet[] {
   const [less, more] = [compile(stricter), compile(wider)];
   return packets.filter((packet) => accepts(less, packet) && !accepts(more, packet));

@@ -24,7 +24,7 @@ const REPRESENTATIVE: readonly PolicyName[] = [
 ];
 
 /**
- * What became of a mutant: no packet of the product sees it, or it lets more through, or it only
+ * The fate of a mutant: no packet of the product sees it, or it lets more through, or it only
  * stops more or answers differently.
  */
 interface Fates {

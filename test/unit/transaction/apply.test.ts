@@ -13,7 +13,7 @@ import { thrownBy } from '../../support/thrown-by.ts';
 
 /**
  * A backend of two families whose kernel is a list in memory: a look prints it, a check does
- * nothing, a commit writes one family of it. What a command does is told by its first argument.
+ * nothing, a commit writes one family of it. A command's first argument says what it does.
  */
 const families = ['ipv4', 'ipv6'] as const;
 const imageOf = (ruleset: Ruleset): Image =>

@@ -200,11 +200,11 @@ function withAttached(check: (text: string, result: string) => void): void {
 }
 
 describe('detach', () => {
-  test('gives back every byte', () => {
+  test('restores every byte', () => {
     withAttached((text, result) => expect(detach(result)).toBe(text));
   });
 
-  test('gives back every byte above and below our lines when lines were added below', () => {
+  test('restores every byte above and below our lines when lines were added below', () => {
     withAttached((text, result) => {
       const joint = text === '' || text.endsWith('\n') ? '' : text.includes('\r\n') ? '\r\n' : '\n';
       expect(detach(`${result}up /mine\nverb 4`)).toBe(`${text}${joint}up /mine\nverb 4`);

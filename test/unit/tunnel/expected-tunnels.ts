@@ -1,5 +1,5 @@
 /**
- * What each captured `up` and `route-up` says, written down by a person who read the captures:
+ * The content of each captured `up` and `route-up`, written down by a person who read the captures:
  * nothing here came out of the product. `peer` is `ADDRESS PORT` and the transports that the
  * variables prove.
  */

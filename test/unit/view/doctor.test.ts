@@ -94,7 +94,7 @@ test('on a healthy machine nothing is wrong', () => {
   expect(found(HEALTHY)).toEqual([]);
 });
 
-/** What is wrong, and what doctor must say to it. */
+/** A fault, and the finding of doctor. */
 const AILMENTS: readonly (readonly [
   ailment: string,
   change: Partial<DoctorFacts>,

@@ -21,7 +21,7 @@ const names = (files: Readonly<Record<string, string>>, backend: 'iptables' | 'n
   readNeighbours(fakeHost({ files }), backend).map(({ name }) => name);
 
 describe('the neighbours that are named', () => {
-  test('firewalld that flushes every table of iptables opens beside iptables alone, and that is said before it happens', () => {
+  test('firewalld that flushes every table of iptables opens beside iptables alone, and doctor warns before it happens', () => {
     const files = {
       ...enabled('firewalld'),
       '/etc/firewalld/firewalld.conf': 'CleanupOnExit=yes\nFirewallBackend=iptables\n',

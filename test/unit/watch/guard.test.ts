@@ -17,7 +17,7 @@ const RECORD = JSON.stringify({
 });
 const KNOWN = JSON.stringify({ version: 1, endpoints: [], uids: [0], named: [], pins: [] });
 
-/** What iptables-save says when the base is loaded. */
+/** The output of iptables-save when the base is loaded. */
 function wholeListing(): string {
   const base = decide(baseOf(defaultSettings(), { endpoints: [], uids: [0] }), []);
   const script = iptables(['ipv4']).bootText(compile(base))['base.v4'] ?? '';

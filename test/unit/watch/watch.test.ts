@@ -14,7 +14,7 @@ const RECORD = (backend: 'iptables' | 'nftables', locked = true) =>
 const GENERATION = '# new generation 7 by process 8266 (firewalld)';
 const STAT = `77 (node) S ${Array.from({ length: 18 }, () => '0').join(' ')} 4711`;
 
-/** What was started to listen, with the ways to make it speak and end. */
+/** The programs started to listen, with the ways to make it speak and end. */
 interface Started {
   readonly program: string;
   readonly line: (text: string) => void;
@@ -99,7 +99,7 @@ afterEach(() => {
 
 describe('watch', () => {
   test('looks at once, then answers to a change at once and to an interface a little later, so that its hook is first', () => {
-    // What it cannot read it also cannot put right: the looks alone are counted here.
+    // Rules that it cannot read it cannot fix either: the looks alone are counted here.
     const it = scene({ lists: { status: 0, stdout: '{"nftables":[]}' }, locked: false });
     vi.advanceTimersByTime(PACE.deaf + PACE.poll + PACE.rest + 1);
     it.host.files.set('/var/lib/ovpn-killswitch/lock.json', RECORD('nftables'));
@@ -127,7 +127,7 @@ describe('watch', () => {
     it.stop();
   });
 
-  test('that cannot put the rules right says so with whoever changed them, and tries again, later and later', () => {
+  test('that cannot put the rules right says so with the program that changed them, and tries again, later and later', () => {
     const it = scene();
     const failed = () => it.host.logged.filter(({ event }) => event === 'failed');
     ofProgram(it, 'nft').line(GENERATION);
