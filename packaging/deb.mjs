@@ -3,24 +3,13 @@ import { lstatSync, lutimesSync, mkdirSync, readdirSync, readFileSync } from 'no
 import { join } from 'node:path';
 
 import { placeFiles } from './files.mjs';
+import { filledScript } from './script.mjs';
 import { zipped } from './tree.mjs';
 
 const SCRIPTS = ['preinst', 'postinst', 'prerm', 'postrm'];
 const SOURCE = 'packaging/deb';
 /** The package's maintainer, as Debian's own tools let it be named. */
 const MAINTAINER = `${process.env.DEBFULLNAME ?? 'ovpn-killswitch authors'} <${process.env.DEBEMAIL ?? 'authors@ovpn-killswitch.invalid'}>`;
-
-/** A maintainer script: plain sh, with the words of the code and what it includes. */
-export function maintainerScript(name, words) {
-  return readFileSync(`${SOURCE}/${name}`, 'utf8')
-    .replace(/^#include (\S+)$/gm, (_, file) =>
-      readFileSync(join(SOURCE, file), 'utf8').replace(/^# shellcheck shell=sh\n/, ''),
-    )
-    .replace(/@([A-Z_]+)@/g, (_, word) => {
-      if (words[word] === undefined) throw new Error(`${name}: there is no ${word}`);
-      return words[word];
-    });
-}
 
 const control = (version, kibibytes) => `Package: ovpn-killswitch
 Version: ${version}
@@ -58,7 +47,7 @@ function pathsOf(folder) {
   return readdirSync(folder, { recursive: true }).map(String).sort();
 }
 
-/** Builds ovpn-killswitch_VERSION_all.deb. */
+/** Builds ovpn-killswitch_VERSION_all.deb, and returns its name. */
 export function makeDeb({ files, texts, version, epoch, draft, made, run }) {
   const root = join(draft, 'deb');
   mkdirSync(root, { mode: 0o755 });
@@ -67,7 +56,10 @@ export function makeDeb({ files, texts, version, epoch, draft, made, run }) {
     ...others,
     [`${DOC}/changelog.md.gz`]: changes,
     [`${DOC}/changelog.gz`]: { text: zipped(changelog(version, epoch)) },
-    [`${DOC}/copyright`]: { text: copyright() },
+    [`${DOC}/copyright`]: { text: copyright(epoch) },
+    '/usr/share/lintian/overrides/ovpn-killswitch': {
+      text: readFileSync('packaging/lintian-overrides'),
+    },
     [`${texts.library}/package`]: { text: 'deb\n' },
     '/usr/share/zsh/vendor-completions/_ovpn-killswitch': { text: texts.completions.zsh },
   });
@@ -90,7 +82,10 @@ export function makeDeb({ files, texts, version, epoch, draft, made, run }) {
     md5sums: { text: sums.join('') },
     triggers: { text: 'interest-noawait /usr/bin/node\n' },
     ...Object.fromEntries(
-      SCRIPTS.map((name) => [name, { text: maintainerScript(name, texts.words), mode: 0o755 }]),
+      SCRIPTS.map((name) => [
+        name,
+        { text: filledScript(`${SOURCE}/${name}`, texts.words), mode: 0o755 },
+      ]),
     ),
   });
   for (const path of ['.', ...pathsOf(root)].reverse()) lutimesSync(join(root, path), epoch, epoch);
@@ -99,16 +94,17 @@ export function makeDeb({ files, texts, version, epoch, draft, made, run }) {
   run('dpkg-deb', [
     ...['--root-owner-group', '-Zxz', '-z9', '--threads-max=1', '--build', root, join(made, name)],
   ]);
+  return name;
 }
 
-function copyright() {
+function copyright(epoch) {
   const license = readFileSync('LICENSE', 'utf8').trimEnd().split('\n').slice(4);
   const indented = license.map((line) => (line === '' ? ' .' : ` ${line}`)).join('\n');
   return `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: ovpn-killswitch
 
 Files: *
-Copyright: the ovpn-killswitch authors
+Copyright: ${new Date(epoch * 1000).getUTCFullYear()} the ovpn-killswitch authors
 License: Expat
 ${indented}
 `;

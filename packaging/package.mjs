@@ -1,4 +1,4 @@
-// npm run package [-- --out FOLDER]
+// npm run package [-- --out FOLDER] [--only rpm]
 // Makes what a release consists of. The same sources give the same bytes, whatever the folder, the
 // time and the umask: SOURCE_DATE_EPOCH, or the time of the last commit, is the time of every file.
 import { execFileSync } from 'node:child_process';
@@ -6,8 +6,10 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { makeArch } from './arch.mjs';
 import { makeDeb } from './deb.mjs';
 import { placeFiles } from './files.mjs';
+import { makeRpm } from './rpm.mjs';
 import { sbom } from './sbom.mjs';
 import { loadTexts, packageFiles } from './tree.mjs';
 
@@ -15,6 +17,8 @@ const ROOT = resolve(import.meta.dirname ?? new URL('.', import.meta.url).pathna
 process.chdir(ROOT);
 const at = process.argv.indexOf('--out');
 const out = resolve(at === -1 ? 'packages' : process.argv[at + 1]);
+// For a machine that has rpmbuild, and neither npm nor dpkg.
+const onlyRpm = process.argv.join(' ').includes('--only rpm');
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
 const epoch = Number(process.env.SOURCE_DATE_EPOCH ?? lastCommit());
 const name = `ovpn-killswitch-${version}`;
@@ -33,6 +37,16 @@ const run = (program, args, env = {}) =>
     env: { ...process.env, SOURCE_DATE_EPOCH: String(epoch), TZ: 'UTC', LC_ALL: 'C', ...env },
   });
 
+const hasRpmbuild = () => {
+  try {
+    run('rpmbuild', ['--version']);
+    return true;
+  } catch (error) {
+    if (error.code === 'ENOENT') return false;
+    throw error;
+  }
+};
+
 /** The headings and lines of one version in the changelog, or of what is not released yet. */
 function changesOf(text) {
   const parts = text.split(/^(?=## \[)/m);
@@ -49,19 +63,26 @@ try {
   const texts = await loadTexts(draft);
   const files = packageFiles(texts, join(draft, 'usr'));
 
-  // From source: npm, and the same files without npm.
-  run('npm', ['pack', '--silent', '--pack-destination', made]);
-  renameSync(join(made, `${name}.tgz`), join(made, `${name}-npm.tgz`));
-  run('tar', ['-xzf', join(made, `${name}-npm.tgz`), '-C', draft]);
-  renameSync(join(draft, 'package'), join(draft, name));
-  archive(join(made, `${name}.tar.gz`), draft, name);
+  const rest = { files, texts, version, epoch, draft, made, run };
 
-  makeDeb({ files, texts, version, epoch, draft, made, run });
+  if (!onlyRpm) {
+    // From source: npm, and the same files for whoever has no npm.
+    run('npm', ['pack', '--silent', '--pack-destination', made]);
+    renameSync(join(made, `${name}.tgz`), join(made, `${name}-npm.tgz`));
+    run('tar', ['-xzf', join(made, `${name}-npm.tgz`), '-C', draft]);
+    renameSync(join(draft, 'package'), join(draft, name));
+    archive(join(made, `${name}.tar.gz`), draft, name);
 
-  placeFiles(made, {
-    [`${name}.cdx.json`]: { text: await sbom(version, epoch) },
-    [`${name}.CHANGELOG.md`]: { text: changesOf(readFileSync('CHANGELOG.md', 'utf8')) },
-  });
+    makeArch({ ...rest, archive, deb: makeDeb(rest) });
+
+    placeFiles(made, {
+      [`${name}.cdx.json`]: { text: await sbom(version, epoch) },
+      [`${name}.CHANGELOG.md`]: { text: changesOf(readFileSync('CHANGELOG.md', 'utf8')) },
+    });
+  }
+  if (onlyRpm || hasRpmbuild()) makeRpm(rest);
+  else process.stderr.write('No .rpm was made: rpmbuild is missing (sudo apt install rpm).\n');
+
   const sums = readdirSync(made)
     .sort()
     .map((file) => {

@@ -1,0 +1,8 @@
+# shellcheck shell=sh
+# after_installation: makes what belongs to this machine and its Node.
+after_installation() {
+  # Left by a removal while the machine was locked.
+  rm -f '@LIBRARY@/@REMOVED@' '@LIBRARY@/boot.kept' '@LIBRARY@/recover.kept'
+  # The hooks, and what this very Node has compiled of them. It changes no rule.
+  '@COMMAND@' install >/dev/null
+}
