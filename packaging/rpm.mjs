@@ -12,13 +12,16 @@ import { placeFiles } from './files.mjs';
 import { filledScript } from './script.mjs';
 
 const SOURCE = 'packaging/rpm';
-/** As rpm calls them (rpm-spec(5)). The trigger: a package brings this file. */
+/**
+ * As rpm calls them (rpm-spec(5)). The trigger: a package brings a file into this folder. rpm 4.20
+ * looks up folders alone, so that a trigger on /usr/bin/node never fires.
+ */
 const SCRIPTS = {
   pre: '%pre',
   post: '%post',
   preun: '%preun',
   postun: '%postun',
-  transfiletriggerin: '%transfiletriggerin -- /usr/bin/node',
+  transfiletriggerin: '%transfiletriggerin -- /usr/bin/',
 };
 /** Files that "install" writes again, the same. */
 const REWRITTEN = /\/(hooks\.js|hooks\/route-up)$/;

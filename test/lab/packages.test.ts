@@ -12,16 +12,20 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openSandbox, type Ran, type Sandbox, sandboxObstacle } from '../../src/host/sandbox.ts';
-import { tunnelCall } from '../hooks/captures.ts';
+import { openSandbox, type Sandbox, sandboxObstacle } from '../../src/host/sandbox.ts';
 import { builtRoot } from '../support/debian-root.ts';
-import { differences, TRACES } from '../support/traces.ts';
+import {
+  CACHES,
+  COMMAND,
+  filesElsewhere,
+  LIBRARY,
+  packageMachine,
+  RULES,
+  UP,
+} from '../support/package-machine.ts';
+import { differences } from '../support/traces.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const LIBRARY = '/usr/lib/ovpn-killswitch';
-const COMMAND = '/usr/sbin/ovpn-killswitch';
-/** Rules without their counters. */
-const RULES = 'nft -s list ruleset';
 const LONG = 300_000;
 
 const folder = mkdtempSync('/var/tmp/killswitch-packages-');
@@ -77,31 +81,6 @@ test(
   LONG,
 );
 
-/** The files of the Debian package, where other distributions want them. */
-function filesElsewhere(command: string): readonly string[] {
-  const moved = new Map([
-    [
-      '/usr/share/zsh/vendor-completions/_ovpn-killswitch',
-      '/usr/share/zsh/site-functions/_ovpn-killswitch',
-    ],
-    ['/usr/share/doc/ovpn-killswitch/copyright', '/usr/share/licenses/ovpn-killswitch/LICENSE'],
-    [
-      '/usr/share/doc/ovpn-killswitch/changelog.md.gz',
-      '/usr/share/doc/ovpn-killswitch/changelog.gz',
-    ],
-    [COMMAND, command],
-  ]);
-  const own = /^\/usr\/share\/(lintian\/|doc\/ovpn-killswitch\/changelog\.gz$)/;
-  return execFileSync('dpkg-deb', ['-c', deb], { encoding: 'utf8' })
-    .trim()
-    .split('\n')
-    .filter((line) => !line.startsWith('d'))
-    .map((line) => line.replace(/ -> .*/, '').replace(/^.* \./, ''))
-    .filter((path) => !own.test(path))
-    .map((path) => moved.get(path) ?? path)
-    .sort();
-}
-
 test('the recipe for Arch places the files of the Debian package, and its scripts are sound', () => {
   const arch = join(folder, 'arch');
   for (const name of ['src', 'pkg']) mkdirSync(join(arch, name), { recursive: true });
@@ -124,7 +103,7 @@ test('the recipe for Arch places the files of the Debian package, and its script
   );
   const hook = '/usr/share/libalpm/hooks/ovpn-killswitch.hook';
   expect(placed.trim().split('\n').sort()).toEqual(
-    [...filesElsewhere('/usr/bin/ovpn-killswitch'), hook].sort(),
+    [...filesElsewhere(deb, '/usr/bin/ovpn-killswitch'), hook].sort(),
   );
   expect(readFileSync(join(arch, 'pkg', LIBRARY, 'package'), 'utf8')).toBe('arch\n');
 });
@@ -134,34 +113,6 @@ test('the Debian package is under 1 MB, and 4 MB when it is unpacked', () => {
   const size = execFileSync('dpkg-deb', ['-f', deb, 'Installed-Size'], { encoding: 'utf8' });
   expect(Number(size)).toBeLessThan(4000);
 });
-
-/** What dpkg(1) and rpm(8) themselves write, and mount(8). */
-const OTHERS = /\/var\/(lib\/dpkg|log\/dpkg\.log|lib\/apt|cache)|\/run\/(mount|rpm)/;
-
-const tools = (sandbox: Sandbox) => {
-  const sh = (text: string, env: Readonly<Record<string, string>> = {}): Ran =>
-    sandbox.run(['sh', '-c', text], { env, milliseconds: 100_000 });
-  const must = (text: string): string => {
-    const { status, stdout, stderr } = sh(text);
-    if (status !== 0) throw new Error(`${text}: ${status}\n${stdout}${stderr}`);
-    return stdout;
-  };
-  const there = (...paths: readonly string[]) =>
-    paths.map((path) => sh(`test -e ${path}`).status === 0);
-  const traces = () =>
-    must(`${TRACES}\nfind /usr -xdev -name '*killswitch*' -printf 'file %p %u:%g %m %l\\n' | sort`)
-      .split('\n')
-      .filter((line) => !OTHERS.test(line))
-      .join('\n');
-  return { sh, must, there, traces };
-};
-const { argv, env } = tunnelCall('tun0');
-const up = [
-  'env -i',
-  ...Object.entries(env).map(([key, value]) => `'${key}=${value.replaceAll("'", "'\\''")}'`),
-  `daemon_pid=$$ ${LIBRARY}/hooks/up ${argv.map((word) => `'${word}'`).join(' ')}`,
-].join(' ');
-const CACHES = `${LIBRARY}/hooks-nftables.cache`;
 
 describe.each([
   ['packages-12', 'plain'],
@@ -186,7 +137,7 @@ describe.each([
     'upgrades, a reinstallation and an aborted upgrade change no rule of a connected machine; nor does the removal',
     async (context) => {
       if (obstacle !== undefined) context.skip(obstacle);
-      const { sh, must, there, traces } = tools(await machine());
+      const { sh, must, there, traces } = packageMachine(await machine());
       const before = traces();
       must(`dpkg -i ${deb}`);
       expect(there(`${LIBRARY}/hooks/up`, CACHES, COMMAND)).toEqual([true, true, true]);
@@ -195,7 +146,7 @@ describe.each([
       must('echo KILLSWITCH_BACKEND=nftables >>/etc/ovpn-killswitch/killswitch.env');
       must(`${COMMAND} lock --force && ${COMMAND} boot enable --with ${atBoot}`);
       must('ip tuntap add tun0 mode tun && ip link set tun0 up');
-      must(up);
+      must(UP);
       const rules = must(RULES);
       expect(rules).toContain('tun0');
       const same = () => expect(must(RULES)).toBe(rules);
@@ -244,7 +195,7 @@ describe.each([
     'a purge after unlock leaves nothing, and a package that comes back finds its machine locked',
     async (context) => {
       if (obstacle !== undefined) context.skip(obstacle);
-      const { sh, must, there, traces } = tools(await machine());
+      const { sh, must, there, traces } = packageMachine(await machine());
       const before = traces();
       must(`dpkg -i ${deb}`);
       must(`${COMMAND} lock --force`);
@@ -265,7 +216,7 @@ describe.each([
     'a package takes over an installation from source, which refuses a package and says how to go on',
     async (context) => {
       if (obstacle !== undefined) context.skip(obstacle);
-      const { sh, must } = tools(await machine());
+      const { sh, must } = packageMachine(await machine());
       must(`node ${ROOT}/dist/cli.js install`);
       must(`dpkg -i ${deb}`);
       expect(must('readlink /usr/local/lib/ovpn-killswitch')).toBe(`${LIBRARY}\n`);
@@ -304,168 +255,6 @@ test(
   },
   LONG,
 );
-
-describe('on a Debian with its own rpm tools (rpm-13)', () => {
-  let opened: Sandbox | undefined;
-  const plan = builtRoot('rpm-13');
-  const obstacle = sandboxObstacle() ?? plan.obstacle;
-  afterAll(() => opened?.close());
-  const RPM = 'rpm --dbpath /run/rpm';
-  const next = join(folder, 'rpm-next');
-  const file = (version: string) => `ovpn-killswitch-${version}-1.noarch.rpm`;
-  /** What the package requires, by names alone, and another Node to upgrade to. */
-  const STOCK = `Name: nodejs
-Version: 20.19.2
-Release: 1
-Summary: what a machine has
-License: MIT
-AutoReqProv: no
-Provides: nftables, /bin/sh
-%description
--
-%install
-install -D /usr/bin/node %{buildroot}/usr/bin/node
-%files
-/usr/bin/node
-`;
-  const make = (from: string, out: string, more: string) =>
-    `cd ${from} && export SOURCE_DATE_EPOCH=1800000000 && ${more} node packaging/package.mjs --only rpm --out ${out}`;
-
-  /** A machine with the packages in /run/rpms, and a Node that rpm knows. */
-  async function machine() {
-    opened?.close();
-    opened = await openSandbox({
-      ...(plan.root !== undefined && { root: plan.root }),
-      show: [folder, ROOT],
-    });
-    const all = tools(opened);
-    const { sh, must } = all;
-    must(make(ROOT, '/run/rpms', 'umask 022;'));
-    writeFileSync(join(folder, 'stock.spec'), STOCK);
-    must(
-      `rpmbuild -bb --quiet --define '_topdir /run/rpmtop' --define '__os_install_post %{nil}' --define '_build_id_links none' --define 'debug_package %{nil}' ${folder}/stock.spec`,
-    );
-    return { ...all, alone: sh(`${RPM} -i /run/rpms/${file('0.1.0')}`) };
-  }
-  const STOCKED = `${RPM} -U --replacepkgs /run/rpmtop/RPMS/*/nodejs-*.rpm`;
-
-  test(
-    'the rpm package has the files of the Debian package, and is the same bytes each time',
-    async (context) => {
-      if (obstacle !== undefined) context.skip(obstacle);
-      const { must, alone } = await machine();
-      must(`mkdir /run/tmp && ${make(ROOT, '/run/again', 'TMPDIR=/run/tmp')}`);
-      must(`cmp /run/rpms/${file('0.1.0')} /run/again/${file('0.1.0')}`);
-      const ask = (query: string) => must(`rpm -qp ${query} /run/rpms/${file('0.1.0')}`);
-      const placed = must(
-        `rpm -qp --qf '[%{FILEMODES:perms} %{FILENAMES}\\n]' /run/rpms/${file('0.1.0')}`,
-      );
-      const paths = placed.trim().split('\n');
-      expect(
-        paths
-          .filter((line) => !line.startsWith('d'))
-          .map((line) => line.replace(/^\S+ /, ''))
-          .sort(),
-      ).toEqual(filesElsewhere(COMMAND));
-      expect(ask('--configfiles')).toBe('/etc/ovpn-killswitch/killswitch.env\n');
-      expect(ask('--recommends')).toBe('openvpn\n');
-      // Without them it is refused.
-      expect(alone.status).not.toBe(0);
-      expect(alone.stderr).toContain('nodejs >= 18.19 is needed by ovpn-killswitch');
-      expect(alone.stderr).toContain('(nftables or iptables) is needed by ovpn-killswitch');
-    },
-    LONG,
-  );
-
-  test(
-    'an rpm that is upgraded, refused or removed changes no rule of a connected machine',
-    async (context) => {
-      if (obstacle !== undefined) context.skip(obstacle);
-      mkdirSync(next);
-      for (const name of readdirSync(ROOT))
-        if (!['node_modules', 'dist', 'packages', '.git'].includes(name))
-          cpSync(join(ROOT, name), join(next, name), { recursive: true });
-      symlinkSync(join(ROOT, 'node_modules'), join(next, 'node_modules'));
-      const about = readFileSync(join(next, 'package.json'), 'utf8');
-      writeFileSync(join(next, 'package.json'), about.replace('"0.1.0"', '"0.1.1"'));
-      const { sh, must, there, traces } = await machine();
-      must(make(next, '/run/rpms', ''));
-      must(STOCKED);
-      const before = traces();
-      must(`${RPM} -i /run/rpms/${file('0.1.0')}`);
-      expect(there(`${LIBRARY}/hooks/up`, CACHES, COMMAND)).toEqual([true, true, true]);
-      expect(must(`${COMMAND} --version`)).toBe('ovpn-killswitch 0.1.0\n');
-      expect(must(`${RPM} -V ovpn-killswitch`)).toBe('');
-      must('echo KILLSWITCH_BACKEND=nftables >>/etc/ovpn-killswitch/killswitch.env');
-      must(`${COMMAND} lock --force && ${COMMAND} boot enable --with systemd`);
-      must('ip tuntap add tun0 mode tun && ip link set tun0 up');
-      must(up);
-      const rules = must(RULES);
-      expect(rules).toContain('tun0');
-      const same = () => expect(must(RULES)).toBe(rules);
-
-      must(`${RPM} -U /run/rpms/${file('0.1.1')}`);
-      same();
-      expect(there(CACHES, COMMAND)).toEqual([true, true]);
-      must(`${RPM} -U --replacepkgs /run/rpms/${file('0.1.1')}`);
-      same();
-      must(
-        `mkdir -p /usr/local/lib/ovpn-killswitch && touch /usr/local/lib/ovpn-killswitch/cli.js`,
-      );
-      const refused = sh(`${RPM} -U --oldpackage /run/rpms/${file('0.1.0')}`);
-      expect(refused.status).not.toBe(0);
-      expect(refused.stderr).toContain('sudo /usr/local/sbin/ovpn-killswitch uninstall');
-      must('rm -r /usr/local/lib/ovpn-killswitch');
-      expect(must(`${RPM} -q ovpn-killswitch`)).toBe('ovpn-killswitch-0.1.1-1.noarch\n');
-      must(`${RPM} -U --oldpackage /run/rpms/${file('0.1.0')}`);
-      same();
-      // Another Node.
-      must(`rm ${LIBRARY}/hooks-*.cache`);
-      must(STOCKED);
-      expect(there(CACHES)).toEqual([true]);
-      expect(must(`${COMMAND} status`)).toContain('tun0');
-
-      const { status, stderr } = sh(`${RPM} -e ovpn-killswitch`);
-      expect(status, stderr).toBe(0);
-      expect(stderr).toContain('stays LOCKED');
-      same();
-      expect(there(`${LIBRARY}/recover`, `${LIBRARY}/boot`, `${LIBRARY}/hooks`, COMMAND)).toEqual([
-        true,
-        true,
-        false,
-        false,
-      ]);
-      must(`nft flush ruleset; ip link del tun0; rm -rf /run/ovpn-killswitch; ${LIBRARY}/boot`);
-      expect(must(RULES)).toContain('hook postrouting priority 200; policy drop;');
-      // It comes back to a locked machine, and goes again.
-      must(`${RPM} -i /run/rpms/${file('0.1.0')}`);
-      expect(there(`${LIBRARY}/removed`, CACHES)).toEqual([false, true]);
-      expect(must(`${COMMAND} status --json`)).toContain('"blocked"');
-      must(`${RPM} -e ovpn-killswitch`);
-      must(`${LIBRARY}/recover`);
-      // Changed settings stay, as rpm has it.
-      must('rm /etc/ovpn-killswitch/killswitch.env.rpmsave && rmdir /etc/ovpn-killswitch');
-      expect(differences(before, traces())).toEqual([]);
-    },
-    LONG,
-  );
-
-  test(
-    'an rpm that is removed from an open machine leaves nothing',
-    async (context) => {
-      if (obstacle !== undefined) context.skip(obstacle);
-      const { must, traces } = await machine();
-      must(STOCKED);
-      const before = traces();
-      must(`${RPM} -i /run/rpms/${file('0.1.0')}`);
-      must(`${COMMAND} lock --force && ${COMMAND} boot enable --with systemd`);
-      must(`${COMMAND} unlock`);
-      must(`${RPM} -e ovpn-killswitch`);
-      expect(differences(before, traces())).toEqual([]);
-    },
-    LONG,
-  );
-});
 
 test(
   'the npm tarball installs without a registry, and so does the plain one',
