@@ -4,5 +4,6 @@ after_installation() {
   # Left by a removal while the machine was locked.
   rm -f '@LIBRARY@/@REMOVED@' '@LIBRARY@/boot.kept' '@LIBRARY@/recover.kept'
   # The hooks, and what this very Node has compiled of them. It changes no rule.
-  '@COMMAND@' install >/dev/null
+  said=$('@COMMAND@' install)
+  printf '%s\n' "$said" | grep '^@NO_CODE_CACHE@' >&2 || :
 }

@@ -20,6 +20,7 @@ import type { CliCommand, Flags } from './command.ts';
 import { placeDispatcher } from './dispatcher-scripts.ts';
 import { runInImage } from './in-image.ts';
 import { placeManuals } from './manuals.ts';
+import { NO_CODE_CACHE } from './no-code-cache.ts';
 import { packageRemoval, refuseOtherInstallation } from './other-installation.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { settingsTemplate } from './settings-template.ts';
@@ -115,7 +116,7 @@ function installFiles(host: Host, print: (line: string) => void, networkManager:
   placeText(join(PATHS.library, 'hooks/route-up'), routeUp, 0o755);
   // This version may want other rules than the loaded ones.
   forgetLastTransaction(host);
-  if (why !== undefined) print(`The hooks start without a code cache, a little slower: ${why}`);
+  if (why !== undefined) print(`${NO_CODE_CACHE}, a little slower: ${why}`);
 }
 
 const FLAGS = {

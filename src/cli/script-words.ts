@@ -26,6 +26,7 @@ import { SSH_SESSIONS } from '../record/ssh-sessions.ts';
 import { KEPT } from '../record/trial.ts';
 import { TOLD } from '../tunnel/told-text.ts';
 import { WATCH_SERVICE } from '../watch/service.ts';
+import { NO_CODE_CACHE } from './no-code-cache.ts';
 
 /** The marker rule as lines of awk: `rule["outside opens"] = "inside"`. */
 const RULE = Object.entries(MARKER_RULE)
@@ -45,6 +46,7 @@ export const SCRIPT_WORDS: Readonly<Record<string, string>> = {
   LIBRARY: PATHS.library,
   COMMAND: PATHS.command,
   REMOVED: 'removed',
+  NO_CODE_CACHE,
   HOSTS: PATHS.hosts,
   LOCK: PATHS.lock,
   LAST: PATHS.last,
