@@ -9,3 +9,6 @@ locked() {
   done
   return 1
 }
+
+# timed: whether a timer of this boot is still to change the rules. "unlock --for", "lock --confirm" and "portal" leave the boot's id in the record.
+timed() { [ -e '@LOCK_RECORD@' ] && grep -qF "$(cat /proc/sys/kernel/random/boot_id)" '@LOCK_RECORD@'; }

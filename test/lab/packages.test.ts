@@ -204,6 +204,11 @@ describe.each([
       expect(there(`${LIBRARY}/removed`, CACHES)).toEqual([false, true]);
       expect(must(`${COMMAND} status --json`)).toContain('"blocked"');
       must(`${COMMAND} boot enable --with ${atBoot}`);
+      must(`${COMMAND} unlock --for 1h`);
+      const refused = sh('dpkg -P ovpn-killswitch');
+      expect(refused.status).not.toBe(0);
+      expect(refused.stderr).toContain('Nothing was removed');
+      expect(there(`${LIBRARY}/hooks/up`, CACHES, COMMAND)).toEqual([true, true, true]);
       must(`${COMMAND} unlock`);
       const { status, stderr } = sh('dpkg -P ovpn-killswitch');
       expect(status, stderr).toBe(0);

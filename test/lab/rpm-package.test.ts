@@ -257,13 +257,18 @@ describe.each(['nftables', 'iptables'] as const)('on a locked machine with %s', 
   );
 
   test(
-    'an rpm that is removed after unlock leaves nothing',
+    'an rpm is not removed before a timer has run, and leaves nothing after unlock',
     async (context) => {
       if (obstacle !== undefined) context.skip(obstacle);
-      const { must, traces } = await stockedMachine();
+      const { sh, must, traces } = await stockedMachine();
       const before = traces();
       must(`${RPM} -i ${at('0.1.0')}`);
       must(`${COMMAND} lock --force && ${COMMAND} boot enable --with systemd`);
+      must(`${COMMAND} unlock --for 1h`);
+      const refused = sh(`${RPM} -e ovpn-killswitch`);
+      expect(refused.status).not.toBe(0);
+      expect(refused.stderr).toContain('Nothing was removed');
+      expect(must(`${COMMAND} --version`)).toBe('ovpn-killswitch 0.1.0\n');
       must(`${COMMAND} unlock`);
       must(`${RPM} -e ovpn-killswitch`);
       expect(differences(before, traces())).toEqual([]);
