@@ -166,13 +166,16 @@ export function enableSysctls(host: Host, settings: Settings): readonly Sysctl[]
   const live = new Set<string>(readLiveTunnels(host).map(({ tunnel }) => tunnel.device));
   const cards = [...devices(host)].filter((device) => !live.has(device)).sort();
   const sysctls = sysctlsOf(settings, cards).filter(({ key }) => host.exists(`/proc/sys/${key}`));
+  const text = sysctlText(sysctls);
+  const isSet = ({ key, value }: Sysctl) => host.read(`/proc/sys/${key}`)?.trim() === value;
+  if (host.read(SYSCTL_FILE) === text && sysctls.every(isSet)) return sysctls;
   // First restore kernel settings of an earlier run that no longer fit.
   recoverStrategies(host, ['sysctl']);
   const kept = keepValues(sysctls, host.read(SYSCTL_BEFORE) ?? '', (key) =>
     host.read(`/proc/sys/${key}`)?.trim(),
   );
   host.write(SYSCTL_BEFORE, keptText(kept));
-  host.write(SYSCTL_FILE, sysctlText(sysctls));
+  host.write(SYSCTL_FILE, text);
   runScript(host, BOOT_SCRIPT, ['--sysctl']);
   return sysctls;
 }

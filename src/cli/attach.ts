@@ -16,6 +16,7 @@ import { offloadText } from '../tunnel/tunnel.ts';
 import { attachConnections, CONNECTIONS, FILES } from './attach-connections.ts';
 import type { CliCommand, Context, Flags } from './command.ts';
 import { filesBeside, type ProfileCopy, planCopies, writeCopies } from './copy-profiles.ts';
+import { JSON_FLAG } from './json-flag.ts';
 import { parseArguments } from './parse-arguments.ts';
 import {
   keepOriginal,
@@ -86,11 +87,12 @@ const FLAGS = {
     value: 'NAME',
     what: "a connection of NetworkManager's in place of a file",
   },
+  json: JSON_FLAG,
 } as const satisfies Flags;
 
 export const attach: CliCommand = {
   name: 'attach',
-  usage: 'attach FILE… [--copy] | --networkmanager NAME [--dry-run] [--harden]',
+  usage: 'attach FILE… [--copy] | --networkmanager NAME [--dry-run] [--harden] [--json]',
   group: 'setup',
   brief: 'write the lines for the hooks into profiles',
   summary:
@@ -115,7 +117,7 @@ export const attach: CliCommand = {
   ],
   needsRoot: false,
   run: (context) => {
-    const { host, args, print, printExactly, progress } = context;
+    const { host, args, print, printExactly, progress, report } = context;
     const words = args.some((each) => each.startsWith('--networkmanager')) ? CONNECTIONS : FILES;
     const { values, positionals } = parseArguments(attach, args, FLAGS, words);
     const dryRun = values['dry-run'] === true;
@@ -144,6 +146,8 @@ export const attach: CliCommand = {
     if (!dryRun) writeCopies(host, copies);
     for (const copy of copies)
       printCopy((line) => print(`${dryRun ? '# ' : ''}${line}`), copy, dryRun);
+    for (const { to } of dryRun ? copies : [])
+      if (!host.exists(to)) report.plan({ kind: 'file', what: to, how: 'added' });
     const backups = dryRun ? [] : changes.map((change) => keepOriginal(host, change));
     if (!dryRun)
       writeProfiles(
@@ -153,6 +157,7 @@ export const attach: CliCommand = {
     for (const [index, change] of changes.entries()) {
       const { path, before, after } = change;
       if (dryRun) for (const line of unifiedDiff(path, before, after)) printExactly(line);
+      if (dryRun && before !== after) report.plan({ kind: 'file', what: path, how: 'changed' });
       const done =
         before === after
           ? 'is attached already'

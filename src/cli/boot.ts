@@ -11,6 +11,7 @@ import { type ShutLogin, shutLogin } from '../view/next-login.ts';
 import { shutLoginLines, shutLoginText } from '../view/shut-login-text.ts';
 import type { CliCommand, Context, Flags } from './command.ts';
 import { runInImage } from './in-image.ts';
+import { JSON_FLAG } from './json-flag.ts';
 import { misused, parseArguments, wrongWord } from './parse-arguments.ts';
 
 function strategyName(text: string): 'auto' | StrategyName {
@@ -76,11 +77,12 @@ const FLAGS = {
     what: 'in the image at this folder, where "install --root" was run; nothing here is changed',
   },
   sysctl: { type: 'boolean', what: 'set also kernel settings that fit the settings' },
+  json: JSON_FLAG,
 } as const satisfies Flags;
 
 export const boot: CliCommand = {
   name: 'boot',
-  usage: `boot enable [--with auto|${STRATEGY_NAMES.join('|')}] [--root DIR] [--sysctl] | boot disable`,
+  usage: `boot enable [--with auto|${STRATEGY_NAMES.join('|')}] [--root DIR] [--sysctl] [--json] | boot disable [--json]`,
   group: 'setup',
   brief: 'load the rules at boot, before the network',
   summary:
@@ -115,7 +117,7 @@ export const boot: CliCommand = {
           '--root is for "boot enable" alone, without --sysctl, which sets the kernel now',
         );
       const how = values.with === undefined ? [] : ['--with', strategyName(values.with)];
-      return runInImage(context.host, boot.usage, values.root, ['boot', 'enable', ...how]);
+      return runInImage(context, boot.usage, values.root, ['boot', 'enable', ...how]);
     }
     switch (positionals[0]) {
       case 'enable':

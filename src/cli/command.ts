@@ -1,6 +1,7 @@
 import type { ExitStatus } from '../errors.ts';
 import type { Asker } from '../host/ask-terminal.ts';
 import type { Host } from '../host/host.ts';
+import type { Report } from './answer.ts';
 import type { Screen } from './screen.ts';
 
 /** The tools and facts that a command works with. */
@@ -29,6 +30,8 @@ export interface Context {
   /** Every command of the program. */
   readonly commands: readonly CliCommand[];
   readonly screen: Screen;
+  /** How the command reports for `--json`. */
+  readonly report: Report;
   /** Tells whether the reader of stdout has gone. */
   nobodyReads(): boolean;
 }

@@ -7,6 +7,7 @@ import { followForgotten, unlearnProfiles } from '../transaction/refresh.ts';
 import { detach as detachText } from '../tunnel/attachment.ts';
 import { CONNECTIONS, detachConnections, FILES } from './attach-connections.ts';
 import type { CliCommand, Flags } from './command.ts';
+import { JSON_FLAG } from './json-flag.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { forgetOriginal, needRoot, planProfiles, writeProfiles } from './rewrite-profiles.ts';
 import { unifiedDiff } from './unified-diff.ts';
@@ -19,11 +20,12 @@ const FLAGS = {
     value: 'NAME',
     what: "a connection of NetworkManager's in place of a file",
   },
+  json: JSON_FLAG,
 } as const satisfies Flags;
 
 export const detach: CliCommand = {
   name: 'detach',
-  usage: 'detach FILE… | --networkmanager NAME [--dry-run]',
+  usage: 'detach FILE… | --networkmanager NAME [--dry-run] [--json]',
   group: 'setup',
   brief: 'take these lines out again',
   summary: 'Take the lines of attach out of profiles again: every other byte stays.',
@@ -39,7 +41,7 @@ export const detach: CliCommand = {
   ],
   needsRoot: false,
   run: (context) => {
-    const { host, args, print, printExactly } = context;
+    const { host, args, print, printExactly, report } = context;
     const words = args.some((each) => each.startsWith('--networkmanager')) ? CONNECTIONS : FILES;
     const { values, positionals } = parseArguments(detach, args, FLAGS, words);
     const dryRun = values['dry-run'] === true;
@@ -74,8 +76,10 @@ export const detach: CliCommand = {
         print(`${dryRun ? '# ' : ''}${path}: holds no lines of ours`);
         continue;
       }
-      if (dryRun) for (const line of unifiedDiff(path, before, after)) printExactly(line);
-      else forgetOriginal(host, change);
+      if (dryRun) {
+        for (const line of unifiedDiff(path, before, after)) printExactly(line);
+        report.plan({ kind: 'file', what: path, how: 'changed' });
+      } else forgetOriginal(host, change);
       print(dryRun ? `# ${path}: would be detached` : `${path}: detached`);
     }
     for (const path of gone)

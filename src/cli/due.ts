@@ -2,7 +2,8 @@ import { followBoot } from '../boot/enable.ts';
 import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import { carryOutDue } from '../transaction/due.ts';
-import type { CliCommand } from './command.ts';
+import type { CliCommand, Flags } from './command.ts';
+import { JSON_FLAG } from './json-flag.ts';
 import { parseArguments } from './parse-arguments.ts';
 
 const MESSAGES = {
@@ -11,19 +12,21 @@ const MESSAGES = {
   'went-back': 'locked as before: nobody confirmed the new settings',
 } as const;
 
+const FLAGS = { json: JSON_FLAG } as const satisfies Flags;
+
 export const due: CliCommand = {
   name: 'due',
-  usage: 'due',
+  usage: 'due [--json]',
   group: 'internal',
   brief: 'do what timers have left for now',
   summary:
-    'Do what "lock --confirm", "unlock --for" and "portal" have left for now. Their timers call it; before a time expires it does nothing.',
-  flags: {},
+    'Do what "lock --confirm", "unlock --for" and "portal" have left for now. Their timers call it; before the time is over it does nothing.',
+  flags: FLAGS,
   words: [],
   examples: [['due', 'nobody needs to']],
   needsRoot: true,
-  run: ({ host, args, print }) => {
-    parseArguments(due, args, {});
+  run: ({ host, args, print, report }) => {
+    parseArguments(due, args, FLAGS);
     const done = carryOutDue(host);
     if (done === 'nothing' || done === 'waits') {
       print('Nothing is due.');
@@ -34,6 +37,6 @@ export const due: CliCommand = {
     followBoot(host);
     host.log({ level: 'warn', event: `due-${done}`, message: MESSAGES[done] });
     const resolvers = followResolversOrSay(host, done !== 'unlocked');
-    return resolvers instanceof KillswitchError ? resolvers.exit : EXIT.ok;
+    return resolvers instanceof KillswitchError ? report.fail(resolvers) : EXIT.ok;
   },
 };

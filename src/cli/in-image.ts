@@ -1,9 +1,9 @@
 import { EXIT, type ExitStatus, KillswitchError } from '../errors.ts';
-import type { Host } from '../host/host.ts';
 import { PROGRAM_FOLDERS } from '../host/paths.ts';
 import { ownFolder, replaceableByOthers } from '../host/program-files.ts';
 import { programPath } from '../host/program-path.ts';
 import { printable } from '../net/printable.ts';
+import type { Context } from './command.ts';
 import { misused } from './parse-arguments.ts';
 
 /** Where systemd keeps images (machinectl(1)). */
@@ -32,7 +32,7 @@ exec chroot "$image" "$@"`;
  * change it, NO_IMAGE where it has no Node
  */
 export function runInImage(
-  host: Host,
+  { host, report }: Pick<Context, 'host' | 'report'>,
   usage: string,
   image: string,
   args: readonly string[],
@@ -63,9 +63,11 @@ export function runInImage(
   const words = [
     ...[unshare, '--mount', '--net', '--propagation', 'private', '/bin/sh', '-c', ENTER, 'sh'],
     ...[place, ownFolder(), node, `${PROGRAM}/cli.js`, ...args],
+    ...(report.isJson ? ['--json'] : []),
   ];
   const { status, why } = host.callInTurn(words, { PATH: PROGRAM_FOLDERS.join(':') });
-  if (why !== undefined)
+  if (why === undefined) report.handOn();
+  else
     throw new KillswitchError(
       'NO_IMAGE',
       `the image could not be entered: ${why}`,

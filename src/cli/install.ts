@@ -17,14 +17,15 @@ import { firstLine, unsafeInterpreter } from '../launch/interpreter.ts';
 import { forgetLastTransaction } from '../record/last-transaction.ts';
 import { LOCK_RECORD, readLockRecord } from '../record/lock-record.ts';
 import type { CliCommand, Flags } from './command.ts';
-import { placeDispatcher } from './dispatcher-scripts.ts';
+import { DISPATCHER_PATHS, placeDispatcher } from './dispatcher-scripts.ts';
 import { runInImage } from './in-image.ts';
+import { JSON_FLAG } from './json-flag.ts';
 import { placeManuals } from './manuals.ts';
 import { NO_CODE_CACHE } from './no-code-cache.ts';
 import { packageRemoval, refuseOtherInstallation } from './other-installation.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { settingsTemplate } from './settings-template.ts';
-import { takeOver } from './take-over.ts';
+import { TAKEN_OVER, takeOver } from './take-over.ts';
 
 const HOOKS = ['up', 'down', 'route-up'] as const;
 /** Files of the build that are installed unchanged, except for their first line. */
@@ -126,7 +127,16 @@ const FLAGS = {
     value: 'DIR',
     what: 'into the image at this folder, and change nothing of the running system',
   },
+  json: JSON_FLAG,
 } as const satisfies Flags;
+
+/** Where `installFiles` writes past the host. */
+const INSTALLED: readonly string[] = [
+  PATHS.library,
+  PATHS.command,
+  PATHS.settings,
+  ...DISPATCHER_PATHS,
+];
 
 /** Says that installing locks nothing, and that an update keeps a lock. */
 function lockedText(host: Host): string {
@@ -137,7 +147,7 @@ function lockedText(host: Host): string {
 
 export const install: CliCommand = {
   name: 'install',
-  usage: 'install [--networkmanager] [--root DIR]',
+  usage: 'install [--networkmanager] [--root DIR] [--json]',
   group: 'setup',
   brief: 'put the hooks and this command in place',
   summary: `Put the hooks and this command under ${PATHS.library}, owned by root. Changes no rule.`,
@@ -152,10 +162,11 @@ export const install: CliCommand = {
     ['install --networkmanager', 'guards also the VPNs that NetworkManager starts'],
   ],
   needsRoot: true,
-  run: ({ host, args, print, progress, commands }) => {
+  run: (context) => {
+    const { host, args, print, progress, commands, report } = context;
     const { values } = parseArguments(install, args, FLAGS);
     if (values.root !== undefined)
-      return runInImage(host, install.usage, values.root, [
+      return runInImage(context, install.usage, values.root, [
         'install',
         ...(values.networkmanager === true ? ['--networkmanager'] : []),
       ]);
@@ -164,7 +175,7 @@ export const install: CliCommand = {
     // Once it is installed, an update keeps it like the hooks.
     const networkManager = values.networkmanager === true || host.exists(PATHS.dispatcher);
     try {
-      installFiles(host, print, networkManager);
+      report.during(INSTALLED, () => installFiles(host, print, networkManager));
     } catch (cause) {
       if (cause instanceof KillswitchError) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
@@ -173,7 +184,7 @@ export const install: CliCommand = {
         cause,
       });
     }
-    for (const line of takeOver(host, print))
+    for (const line of report.during(TAKEN_OVER, () => takeOver(host, print)))
       print(`Not moved to the package, and still in use by a link: ${line}`);
     print(`Installed in ${PATHS.library}. ${lockedText(host)}`);
     const missing = packageRemoval(host) === undefined ? placeManuals(host, commands) : undefined;

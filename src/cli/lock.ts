@@ -14,6 +14,7 @@ import { pinLines } from '../view/pin-lines.ts';
 import { agreeToShutLogin } from './agree-to-shut-login.ts';
 import type { CliCommand, Flags } from './command.ts';
 import { parseDuration } from './duration.ts';
+import { JSON_FLAG } from './json-flag.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
 
 /** Parses a time. @throws KillswitchError USAGE when it is none. */
@@ -31,12 +32,13 @@ const FLAGS = {
     what: 'restore the previous state after this time unless you run "confirm"',
   },
   yes: { type: 'boolean', what: 'do not ask, though nobody could log in by SSH anew' },
-  'no-ssh': { type: 'boolean', what: 'cut also the SSH session that runs it' },
+  'no-ssh': { type: 'boolean', what: 'cut also the SSH session that it is said in' },
+  json: JSON_FLAG,
 } as const satisfies Flags;
 
 export const lock: CliCommand = {
   name: 'lock',
-  usage: 'lock [--force] [--confirm SECONDS] [--yes] [--no-ssh]',
+  usage: 'lock [--force] [--confirm SECONDS] [--yes] [--no-ssh] [--json]',
   group: 'daily',
   brief: 'let nothing leave but the VPN',
   summary:
@@ -50,11 +52,12 @@ export const lock: CliCommand = {
       'opens again after a minute, or restores the previous lock, unless you run "confirm": for a machine that you are not sitting at',
     ],
     ['lock --yes', 'locks over SSH also when nobody could log in anew'],
-    ['lock --no-ssh', 'cuts also the SSH session that runs it'],
+    ['lock --no-ssh', 'cuts also the SSH session that it is said in'],
+    ['lock --json', 'says whether that changed anything, as JSON'],
     ['lock --force', 'locks even when no server can be found that could be reached then'],
   ],
   needsRoot: true,
-  run: async ({ host, args, print, progress, ask }) => {
+  run: async ({ host, args, print, progress, ask, report }) => {
     const { values } = parseArguments(lock, args, FLAGS);
     refuseChroot(host);
     const given = values.confirm === undefined ? undefined : confirmSeconds(values.confirm);
@@ -106,7 +109,7 @@ export const lock: CliCommand = {
         `  ${onTrial ? 'It restores the previous lock' : 'It opens again'} in ${seconds} s, unless you run: ovpn-killswitch confirm`,
       );
     const resolvers = followResolversOrSay(host, true);
-    if (resolvers instanceof KillswitchError) return resolvers.exit;
+    if (resolvers instanceof KillswitchError) return report.fail(resolvers);
     if (resolvers.kind !== 'unchanged') print(`  ${describeResolvers(resolvers)}`);
     return offloaded.kind === 'may-go-on' ? EXIT.degraded : EXIT.ok;
   },

@@ -13,6 +13,7 @@ import { NO_PROGRESS_LINE, progressLine } from '../host/progress-line.ts';
 import { stateNow } from '../machine/kernel-state.ts';
 import { shellWord } from '../net/shell-word.ts';
 import { visibleLine, visibleText } from '../net/visible.ts';
+import { type Answering, beginAnswer, NO_REPORT, NOBODY } from './answer.ts';
 import { attach } from './attach.ts';
 import { boot } from './boot.ts';
 import type { CliCommand } from './command.ts';
@@ -24,6 +25,7 @@ import { due } from './due.ts';
 import { explain } from './explain.ts';
 import { commandHelp, type HelpLine, programHelp } from './help.ts';
 import { install } from './install.ts';
+import { asksForJson } from './json-flag.ts';
 import { lock } from './lock.ts';
 import { didYouMean } from './nearest.ts';
 import { ownCommand, runningCommand, withOwnCommand } from './own-command.ts';
@@ -70,6 +72,11 @@ function printExactly(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Prints an answer as JSON, where there is one: the only text on stdout then. */
+function printAnswer(text: string | undefined): void {
+  if (text !== undefined) printExactly(text);
+}
+
 function stdoutScreen(): Screen {
   return screenOf(process.stdout, process.env['NO_COLOR']);
 }
@@ -98,11 +105,19 @@ function callable(text: string): string {
   );
 }
 
-/** Runs a command. Calls `asRoot` with the host once a command that needs root has it. */
+/** How far a call has come, for the report of its error. */
+interface Begun {
+  /** The host of a command that needs root, once it has it. */
+  host?: Host;
+  /** The answer of a call with `--json`. */
+  answer?: Answering;
+}
+
+/** Runs a command. */
 async function run(
   argv: readonly string[],
   nobodyReads: () => boolean,
-  asRoot: (host: Host) => void,
+  begun: Begun,
 ): Promise<ExitStatus> {
   const [name, ...args] = argv;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
@@ -130,8 +145,14 @@ async function run(
     command.endless?.(args) === true ? Number.POSITIVE_INFINITY : COMMAND_MILLISECONDS;
   const { columns } = screenOf(process.stderr, undefined);
   const line = columns === undefined ? NO_PROGRESS_LINE : progressLine(columns);
-  const warn = (warning: string) => line.beside(() => say(warning));
-  const host = linuxHost({ name, milliseconds, shown: 'warn', say: warn });
+  const warn = (warning: string) => {
+    begun.answer?.warning(visibleLine(warning));
+    line.beside(() => say(warning));
+  };
+  const real = linuxHost({ name, milliseconds, shown: 'warn', say: warn });
+  const answer = asksForJson(command, args) ? beginAnswer(name, real, callable) : undefined;
+  if (answer !== undefined) begun.answer = answer;
+  const host = answer?.host ?? real;
   if (
     command.needsRoot !== false &&
     !host.mayChangeRules() &&
@@ -142,21 +163,30 @@ async function run(
       `"${name}" needs root`,
       `Run it as root: sudo ${ownName(name)} ${argv.map(shellWord).join(' ')}`,
     );
-  if (command.needsRoot !== false) asRoot(host);
+  if (command.needsRoot !== false) begun.host = real;
   try {
-    return await command.run({
+    const exit = await command.run({
       host,
       env: callersEnvironment(),
       args,
-      print: (text) => line.instead(() => print(visibleLine(callable(text)))),
-      printExactly: (text) => line.instead(() => printExactly(visibleText(text))),
+      print: (text) =>
+        answer === undefined
+          ? line.instead(() => print(visibleLine(callable(text))))
+          : answer.message(callable(text)),
+      printExactly: (text) =>
+        answer === undefined
+          ? line.instead(() => printExactly(visibleText(text)))
+          : answer.message(text),
       draw: (text) => line.instead(() => printExactly(callable(text))),
       progress: line.show,
-      ask: TERMINAL,
+      ask: answer === undefined ? TERMINAL : NOBODY,
+      report: answer?.report ?? NO_REPORT,
       commands: COMMANDS,
       screen: stdoutScreen(),
       nobodyReads,
     });
+    line.instead(() => printAnswer(answer?.text(exit)));
+    return exit;
   } finally {
     line.instead(() => undefined);
   }
@@ -165,7 +195,7 @@ async function run(
 /** Runs the program `ovpn-killswitch`, and returns its exit status. */
 export async function main(argv: readonly string[]): Promise<ExitStatus> {
   let gone = false;
-  let host: Host | undefined;
+  const begun: Begun = {};
   // A reader that has seen enough, such as head(1), is no failure: keep the command's own exit
   // status.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -174,17 +204,12 @@ export async function main(argv: readonly string[]): Promise<ExitStatus> {
   });
   process.stderr.on('error', () => undefined);
   try {
-    return await run(
-      argv,
-      () => gone,
-      (made) => {
-        host = made;
-      },
-    );
+    return await run(argv, () => gone, begun);
   } catch (thrown) {
     const error = asKillswitchError(thrown);
-    for (const line of explainError(error, host && stateNow(host, error)))
+    for (const line of explainError(error, begun.host && stateNow(begun.host, error)))
       say(`ovpn-killswitch: ${callable(line)}`);
+    printAnswer(begun.answer?.text(error.exit, error));
     return error.exit;
   }
 }

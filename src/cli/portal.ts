@@ -13,6 +13,7 @@ import { closePortal, openPortal, refuseUnlessBlocked } from '../transaction/por
 import { ago } from '../view/picture.ts';
 import type { CliCommand, Context, Flags } from './command.ts';
 import { parseDuration } from './duration.ts';
+import { JSON_FLAG } from './json-flag.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
 
 /** Seconds that a login takes, and the most that a caller may ask for. */
@@ -36,6 +37,7 @@ const FLAGS = {
   dns: { type: 'string', multiple: true, value: 'ADDRESS', what: 'a resolver in that network' },
   'shared-dns': { type: 'boolean', what: 'let the local resolver ask, which asks for everybody' },
   close: { type: 'boolean', what: 'close it now, and list what went through it' },
+  json: JSON_FLAG,
 } as const satisfies Flags;
 
 function wrong(message: string): KillswitchError {
@@ -198,7 +200,7 @@ function runInPortal(
 export const portal: CliCommand = {
   name: 'portal',
   usage:
-    'portal [--for TIME] [--user NAME] [--network NETWORK]… [--dns ADDRESS]… [--shared-dns] [--close] [-- COMMAND…]',
+    'portal [--for TIME] [--user NAME] [--network NETWORK]… [--dns ADDRESS]… [--shared-dns] [--close] [--json] [-- COMMAND…]',
   group: 'daily',
   brief: 'let one user reach a login page for minutes',
   summary:
@@ -228,18 +230,20 @@ export const portal: CliCommand = {
   needsRoot: true,
   endless: (args) => args.includes('--'),
   run: (context) => {
-    const { host, args, env, print } = context;
+    const { host, args, env, print, report } = context;
     const cut = args.indexOf('--');
     const [own, command] = cut < 0 ? [args, []] : [args.slice(0, cut), args.slice(cut + 1)];
     const { values } = parseArguments(portal, own, FLAGS);
     if (values.close === true) {
-      if (args.length > 1) throw wrong('--close stands alone');
+      if (args.length > (report.isJson ? 2 : 1)) throw wrong('--close stands alone');
       const passed = closePortal(host);
       if (passed === undefined) print('No portal is open.');
       else tell(context, passed);
       return passed === undefined ? EXIT.failed : EXIT.ok;
     }
     if (cut >= 0 && command.length === 0) throw wrong('which command? Nothing stands after --');
+    if (cut >= 0 && report.isJson)
+      throw wrong('--json is for a portal without a command, which may print anything');
     const seconds = secondsOf(values.for);
     const uid = userOf(host, values.user, env['SUDO_UID']);
     const account = command.length === 0 ? undefined : accountOf(host, String(uid));

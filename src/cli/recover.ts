@@ -1,6 +1,7 @@
 import { EXIT, KillswitchError } from '../errors.ts';
 import { PATHS } from '../host/paths.ts';
-import type { CliCommand } from './command.ts';
+import type { CliCommand, Flags } from './command.ts';
+import { JSON_FLAG } from './json-flag.ts';
 import { parseArguments } from './parse-arguments.ts';
 
 /** The script itself sets a timeout for each tool. */
@@ -12,19 +13,21 @@ const SCRIPT_MILLISECONDS = 85_000;
  */
 const ENDS = [EXIT.ok, EXIT.failed, EXIT.kernel, EXIT.files, EXIT.permission] as const;
 
+const FLAGS = { json: JSON_FLAG } as const satisfies Flags;
+
 export const recover: CliCommand = {
   name: 'recover',
-  usage: 'recover',
+  usage: 'recover [--json]',
   group: 'trouble',
   brief: 'open the machine, whatever happened',
   summary: `Open the machine whatever happened. The same as the plain script ${PATHS.library}/recover, which needs no Node.`,
-  flags: {},
+  flags: FLAGS,
   words: [],
   exits: [[EXIT.failed, 'rules are left']],
   examples: [['recover', 'takes away every rule of ours, in every backend']],
   needsRoot: true,
   run: ({ host, args, print, progress }) => {
-    parseArguments(recover, args, {});
+    parseArguments(recover, args, FLAGS);
     progress('taking the rules away');
     const path = `${PATHS.library}/recover`;
     if (!host.exists(path))
@@ -37,6 +40,7 @@ export const recover: CliCommand = {
       program: 'sh',
       args: [path],
       milliseconds: SCRIPT_MILLISECONDS,
+      changes: 'rules',
     });
     for (const line of `${stdout}${stderr}`.split('\n')) if (line !== '') print(line);
     if (status === null)

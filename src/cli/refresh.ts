@@ -3,22 +3,25 @@ import { followResolversOrSay } from '../dns/follow-resolvers.ts';
 import { EXIT, KillswitchError } from '../errors.ts';
 import { gaps } from '../record/gaps.ts';
 import { refreshMachine } from '../transaction/refresh.ts';
-import type { CliCommand } from './command.ts';
+import type { CliCommand, Flags } from './command.ts';
+import { JSON_FLAG } from './json-flag.ts';
 import { parseArguments } from './parse-arguments.ts';
+
+const FLAGS = { json: JSON_FLAG } as const satisfies Flags;
 
 export const refresh: CliCommand = {
   name: 'refresh',
-  usage: 'refresh',
+  usage: 'refresh [--json]',
   group: 'trouble',
   brief: 'ask for the names of the VPN servers again',
   summary:
     'Ask for the names of the VPN servers again, through the tunnel, and follow them. The hooks do this after each connect.',
-  flags: {},
+  flags: FLAGS,
   words: [],
   examples: [['refresh', 'after a provider has moved a server']],
   needsRoot: true,
-  run: ({ host, args, print, progress }) => {
-    parseArguments(refresh, args, {});
+  run: ({ host, args, print, progress, report }) => {
+    parseArguments(refresh, args, FLAGS);
     progress('asking for names');
     const { known, converged } = refreshMachine(host);
     followNftables(host);
@@ -30,7 +33,7 @@ export const refresh: CliCommand = {
           ? 'No profile names a server by a host name: nothing to ask for.'
           : 'Not locked: nothing is pinned, and nothing was asked.',
       );
-      return resolvers instanceof KillswitchError ? resolvers.exit : EXIT.ok;
+      return resolvers instanceof KillswitchError ? report.fail(resolvers) : EXIT.ok;
     }
     const addresses = known.pins.flatMap((pin) => pin.addresses).length;
     host.log({
@@ -43,6 +46,6 @@ export const refresh: CliCommand = {
       `Asked for ${names} ${names === 1 ? 'name' : 'names'}: ${addresses} addresses are pinned.`,
     );
     for (const line of gaps(known)) print(`  ${line}`);
-    return resolvers instanceof KillswitchError ? resolvers.exit : EXIT.ok;
+    return resolvers instanceof KillswitchError ? report.fail(resolvers) : EXIT.ok;
   },
 };

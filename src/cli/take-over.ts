@@ -25,6 +25,9 @@ function settingsOrDefaults(host: Host): Settings {
   }
 }
 
+/** Where `takeOver` writes past the host. */
+export const TAKEN_OVER: readonly string[] = [libraryOf(SOURCE), `${SOURCE}/sbin/ovpn-killswitch`];
+
 /**
  * Moves an installation from source to this package: profiles, what loads the rules at boot,
  * `watch`, manuals. Changes no rule, and opens nothing. Links stay in the old places: an OpenVPN

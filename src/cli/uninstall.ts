@@ -12,8 +12,9 @@ import { defaultSettings, type Settings } from '../policy/settings.ts';
 import { profilePaths } from '../record/profile-paths.ts';
 import { unlockMachine } from '../transaction/lock.ts';
 import { detach } from '../tunnel/attachment.ts';
-import type { CliCommand } from './command.ts';
+import type { CliCommand, Flags } from './command.ts';
 import { DISPATCHER_PATHS } from './dispatcher-scripts.ts';
+import { JSON_FLAG } from './json-flag.ts';
 import { removeManuals } from './manuals.ts';
 import { packageRemoval } from './other-installation.ts';
 import { parseArguments } from './parse-arguments.ts';
@@ -69,19 +70,21 @@ function settingsOrDefaults(host: Host): Settings {
   }
 }
 
+const FLAGS = { json: JSON_FLAG } as const satisfies Flags;
+
 export const uninstall: CliCommand = {
   name: 'uninstall',
-  usage: 'uninstall',
+  usage: 'uninstall [--json]',
   group: 'setup',
   brief: 'open, and remove every file of ours',
   summary:
     'Take our lines out of the profiles, open the machine and remove every file of ours, settings included.',
-  flags: {},
+  flags: FLAGS,
   words: [],
   examples: [['uninstall', 'profiles outside of KILLSWITCH_PROFILES are yours to detach first']],
   needsRoot: true,
   run: ({ host, args, print, progress }) => {
-    parseArguments(uninstall, args, {});
+    parseArguments(uninstall, args, FLAGS);
     progress('taking everything back');
     attempt(print, () => detachAll(host, print));
     attempt(print, () => {
@@ -94,7 +97,12 @@ export const uninstall: CliCommand = {
     progress('removing the rules and every file');
     const recover = join(PATHS.library, 'recover');
     if (host.exists(recover)) {
-      const { status, stderr } = host.run({ program: 'sh', args: [recover], milliseconds: 85_000 });
+      const { status, stderr } = host.run({
+        program: 'sh',
+        args: [recover],
+        milliseconds: 85_000,
+        changes: 'rules',
+      });
       const next = `Run ${recover} and fix what it says.`;
       const said = stderr.trim().split('\n');
       if (status !== EXIT.ok && status !== EXIT.files)

@@ -9,6 +9,7 @@ import { unlockMachine } from '../transaction/lock.ts';
 import { ago } from '../view/picture.ts';
 import type { CliCommand, Flags } from './command.ts';
 import { parseDuration } from './duration.ts';
+import { JSON_FLAG } from './json-flag.ts';
 import { misused, parseArguments } from './parse-arguments.ts';
 
 /**
@@ -29,11 +30,12 @@ function openSeconds(host: Host, text: string): number {
 
 const FLAGS = {
   for: { type: 'string', value: 'TIME', what: 'lock again after this time: 90s, 5m, 2h' },
+  json: JSON_FLAG,
 } as const satisfies Flags;
 
 export const unlock: CliCommand = {
   name: 'unlock',
-  usage: 'unlock [--for TIME]',
+  usage: 'unlock [--for TIME] [--json]',
   group: 'daily',
   brief: 'open the machine',
   summary: 'Open the machine: remove the rules and restore the chain policies.',
@@ -47,7 +49,7 @@ export const unlock: CliCommand = {
     ],
   ],
   needsRoot: true,
-  run: ({ host, args, print, progress }) => {
+  run: ({ host, args, print, progress, report }) => {
     const { values } = parseArguments(unlock, args, FLAGS);
     progress('taking the rules away');
     const seconds = values.for === undefined ? undefined : openSeconds(host, values.for);
@@ -77,6 +79,6 @@ export const unlock: CliCommand = {
     );
     for (const line of otherDropLines(now)) print(`  ${line}`);
     const resolvers = followResolversOrSay(host);
-    return resolvers instanceof KillswitchError ? resolvers.exit : EXIT.ok;
+    return resolvers instanceof KillswitchError ? report.fail(resolvers) : EXIT.ok;
   },
 };

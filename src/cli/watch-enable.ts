@@ -4,9 +4,10 @@ import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { watchService } from '../watch/service.ts';
+import { readWatch } from '../watch/watch-report.ts';
 
 /**
- * Makes `watch` a service, from now on and after each boot. Returns the init system that runs it.
+ * Makes `watch` a service, from now on and after each boot, unless it runs as one. Returns the init system that runs it.
  * @throws KillswitchError NO_BOOT
  */
 export function enableWatch(host: Host): 'systemd' | 'openrc' {
@@ -17,6 +18,11 @@ export function enableWatch(host: Host): 'systemd' | 'openrc' {
       'neither systemd nor OpenRC runs this machine',
       `Have your own supervisor keep this running: ${PATHS.command} watch`,
     );
-  carryOut(host, watchService(init));
+  const service = watchService(init);
+  const isThere =
+    service.files.every(({ path, text }) => host.read(path) === text) &&
+    service.links.every((path) => host.exists(path));
+  // A restart would leave nobody watching for a moment.
+  if (!isThere || !readWatch(host).running) carryOut(host, service);
   return init;
 }

@@ -6,8 +6,9 @@ import { PATHS } from '../host/paths.ts';
 import { readLockRecord } from '../record/lock-record.ts';
 import { watch as startWatch } from '../watch/watch.ts';
 import { readWatch } from '../watch/watch-report.ts';
-import type { CliCommand, Context } from './command.ts';
-import { parseArguments, wrongWord } from './parse-arguments.ts';
+import type { CliCommand, Context, Flags } from './command.ts';
+import { JSON_FLAG } from './json-flag.ts';
+import { misused, parseArguments, wrongWord } from './parse-arguments.ts';
 import { say } from './say.ts';
 import { enableWatch } from './watch-enable.ts';
 
@@ -28,14 +29,16 @@ function enable({ host, print }: Context): void {
     );
 }
 
+const FLAGS = { json: JSON_FLAG } as const satisfies Flags;
+
 export const watch: CliCommand = {
   name: 'watch',
-  usage: 'watch [enable|disable]',
+  usage: 'watch [enable|disable] [--json]',
   group: 'setup',
   brief: 'put the rules back when a program changes them',
   summary:
     'Put the rules back within a second when another program changes them, for as long as it runs; or have a service do so.',
-  flags: {},
+  flags: FLAGS,
   words: [
     { name: 'enable|disable', what: 'a service that does so', choices: ['enable', 'disable'] },
   ],
@@ -46,10 +49,11 @@ export const watch: CliCommand = {
   ],
   needsRoot: true,
   run: (context) => {
-    const { host, args, print } = context;
-    const { positionals } = parseArguments(watch, args, {}, { least: 0, most: 1 });
+    const { host, args, print, report } = context;
+    const { positionals } = parseArguments(watch, args, FLAGS, { least: 0, most: 1 });
     switch (positionals[0]) {
       case undefined: {
+        if (report.isJson) throw misused(watch, '--json is for "watch enable" and "watch disable"');
         // A host without a deadline: the limits of one command, such as how long it may take, do
         // not apply to `watch`.
         const listener = startWatch(

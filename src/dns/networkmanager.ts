@@ -48,7 +48,7 @@ export const networkmanager: Strategy = {
   restore: (host) => {
     host.remove(DROP_IN);
     // If NetworkManager does not run any more, the file stays as it left it.
-    host.run(RELOAD);
+    host.run({ ...RELOAD, changes: 'resolvers' });
     removeNote(host, 'networkmanager');
     giveBack(host);
   },

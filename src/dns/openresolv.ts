@@ -21,7 +21,7 @@ export const openresolv: Strategy = {
     generated(host, () => addRecord(host, 'openresolv', ['-m', '0', '-x'], demands)),
   restore: (host) => {
     // If resolvconf does not work any more, the file stays as resolvconf left it.
-    host.run({ program: 'resolvconf', args: ['-d', RECORD] });
+    host.run({ program: 'resolvconf', args: ['-d', RECORD], changes: 'resolvers' });
     removeNote(host, 'openresolv');
     giveBack(host);
   },

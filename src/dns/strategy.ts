@@ -30,7 +30,7 @@ export interface Strategy {
  * @throws KillswitchError RESOLVERS with the program's message when it fails.
  */
 export function mustRun(processes: Processes, command: Command): void {
-  const { status, stderr } = processes.run(command);
+  const { status, stderr } = processes.run({ ...command, changes: 'resolvers' });
   if (status === 0) return;
   const how = status === null ? 'did not end by itself' : `ended with status ${status}`;
   throw new KillswitchError(

@@ -26,8 +26,12 @@ function isPriorities(texts: readonly (string | undefined)[]): texts is Prioriti
 }
 
 /** Runs nmcli and returns its output. @throws KillswitchError PROFILE with nmcli's message. */
-function nmcli(processes: Processes, args: readonly string[]): string {
-  const { status, stdout, stderr } = processes.run({ program: 'nmcli', args });
+function nmcli(processes: Processes, args: readonly string[], changes?: 'connection'): string {
+  const { status, stdout, stderr } = processes.run({
+    program: 'nmcli',
+    args,
+    ...(changes && { changes }),
+  });
   if (status === 0) return stdout;
   const said = stderr.trim().split('\n').map(printable);
   throw new KillswitchError(
@@ -52,13 +56,17 @@ function priorities(processes: Processes, connection: ConnectionUuid): Prioritie
 }
 
 function setPriorities(processes: Processes, connection: ConnectionUuid, values: Priorities): void {
-  nmcli(processes, [
+  nmcli(
+    processes,
+    [
+      'connection',
+      'modify',
+      'uuid',
+      connection,
+      ...KEYS.flatMap((key, index) => [key, values[index] ?? EXCLUSIVE]),
+    ],
     'connection',
-    'modify',
-    'uuid',
-    connection,
-    ...KEYS.flatMap((key, index) => [key, values[index] ?? EXCLUSIVE]),
-  ]);
+  );
 }
 
 /** Reads the priorities that connections had before `makeDnsExclusive`. */

@@ -21,6 +21,23 @@ export type Program =
   | 'tail'
   | 'sh';
 
+/**
+ * What an effect changes: this product's rules, a file or link, a kernel setting, the system's
+ * resolvers, a connection of NetworkManager's, a network device, connections in conntrack, or a
+ * running service.
+ */
+export const CHANGE_KINDS = [
+  'rules',
+  'file',
+  'setting',
+  'resolvers',
+  'connection',
+  'device',
+  'flows',
+  'service',
+] as const;
+export type ChangeKind = (typeof CHANGE_KINDS)[number];
+
 /** One run of a program as a value: it can be printed, compared and run. */
 export interface Command {
   readonly program: Program;
@@ -28,6 +45,8 @@ export interface Command {
   readonly stdin?: string;
   /** Its time limit; by default ten seconds, and a minute for `sh`. */
   readonly milliseconds?: number;
+  /** What it changes when it ends well. Set where a look has found that there is a difference. */
+  readonly changes?: ChangeKind;
 }
 
 /** The result of a run. `status` is null when it did not end by itself. */

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -34,8 +35,20 @@ export function makeFolder(path: string): void {
   }
 }
 
-/** Replaces a file whole: a running program keeps the old one. */
+/** Whether a file holds this already, as `placeText` would leave it. */
+function isPlaced(path: string, text: string | Uint8Array, mode: number): boolean {
+  if (!existsSync(path)) return false;
+  const there = lstatSync(path);
+  const isOurs = there.isFile() && there.uid === 0 && there.gid === 0;
+  return isOurs && (there.mode & 0o7777) === mode && readFileSync(path).equals(Buffer.from(text));
+}
+
+/**
+ * Replaces a file whole: a running program keeps the old one. Leaves a file alone that holds the
+ * same.
+ */
 export function placeText(path: string, text: string | Uint8Array, mode: number): void {
+  if (isPlaced(path, text, mode)) return;
   const draft = `${path}.${process.pid}.new`;
   rmSync(draft, { force: true });
   const descriptor = openSync(draft, 'wx', 0o600);
@@ -55,6 +68,8 @@ export function placeCopy(path: string, from: string, mode: number): void {
 
 export function placeLink(path: string, target: string): void {
   mkdirSync(dirname(path), { recursive: true });
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true)
+    if (readlinkSync(path) === target) return;
   const draft = `${path}.${process.pid}.new`;
   symlinkSync(target, draft);
   renameSync(draft, path);

@@ -10,11 +10,11 @@ import { type Pin, parsePins, pinsJson } from './pins.ts';
 import { readState, stateOrNothing } from './state-file.ts';
 import { type KeptFolder, keptPath, lastingPath } from './trial.ts';
 
-const FILE = 'endpoints.json';
+export const KNOWN_FILE = 'endpoints.json';
 
 /** Returns the path in the folder of this record's lock. */
 function knownPath(files: Files, record: LockRecord | undefined): string {
-  return keptPath(files, record, FILE);
+  return keptPath(files, record, KNOWN_FILE);
 }
 
 /** The next number is the "no user" of user_namespaces(7). */
@@ -47,7 +47,7 @@ export function saveKnown(
     named: named.map(remoteText),
     pins: pinsJson(pins),
   };
-  files.write(`${folder}/${FILE}`, `${JSON.stringify(json, null, 1)}\n`);
+  files.write(`${folder}/${KNOWN_FILE}`, `${JSON.stringify(json, null, 1)}\n`);
 }
 
 /**
@@ -94,7 +94,7 @@ export function hasNames(files: Files, record: LockRecord | undefined): boolean 
  * its readable entries still serve.
  */
 export function previousPins(files: Files, record: LockRecord | undefined): readonly Pin[] {
-  const pins = [lastingPath(FILE), knownPath(files, record)].flatMap((path) =>
+  const pins = [lastingPath(KNOWN_FILE), knownPath(files, record)].flatMap((path) =>
     parsePins(field(parseJson(files.read(path) ?? ''), 'pins')),
   );
   return [...new Map(pins.map((pin) => [pin.name, pin])).values()];
@@ -115,5 +115,5 @@ export function hostPins(
 
 /** Removes the facts kept for the lock that lasts. */
 export function forgetKnown(files: Files): void {
-  files.remove(lastingPath(FILE));
+  files.remove(lastingPath(KNOWN_FILE));
 }

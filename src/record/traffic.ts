@@ -28,7 +28,7 @@ interface Reading {
   readonly at: number;
 }
 
-const FILE = `${PATHS.runtime}/traffic`;
+export const TRAFFIC = `${PATHS.runtime}/traffic`;
 /**
  * Seconds without an answer after which a server counts as silent. OpenVPN's own pings do not reach
  * the device.
@@ -71,7 +71,7 @@ function parseReading(json: Json | undefined): Reading | undefined {
 /** Reads the previous look's file; undefined when others may have written it, or it is damaged. */
 function earlier(files: Files): Json | undefined {
   try {
-    return parseJson(files.read(FILE) ?? '');
+    return parseJson(files.read(TRAFFIC) ?? '');
   } catch (thrown) {
     if (thrown instanceof KillswitchError) return undefined;
     throw thrown;
@@ -80,7 +80,7 @@ function earlier(files: Files): Json | undefined {
 
 function keep(files: Files, readings: Readonly<Record<string, Reading>>): void {
   try {
-    files.write(FILE, `${JSON.stringify(readings)}\n`, 0o600);
+    files.write(TRAFFIC, `${JSON.stringify(readings)}\n`, 0o600);
   } catch (thrown) {
     // The answer does not need the file: /run may be full or read-only.
     if (!(thrown instanceof KillswitchError)) throw thrown;

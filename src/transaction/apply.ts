@@ -101,10 +101,10 @@ function attempt(processes: Processes, { check, commit }: Transaction): Failure 
       return { stage: 'check', committed: 0, detail: transcript(command, output) };
   }
   // A throw at the first commit needs no report: nothing has changed yet.
-  const outputs = commit.map((command, index) => ({
-    command,
-    output: index === 0 ? processes.run(command) : runOrSay(processes, command),
-  }));
+  const outputs = commit.map((command, index) => {
+    const change: Command = { ...command, changes: 'rules' };
+    return { command, output: index === 0 ? processes.run(change) : runOrSay(processes, change) };
+  });
   const failed = outputs.filter(({ output }) => output.status !== 0);
   if (failed.length === 0) return undefined;
   return {

@@ -15,7 +15,7 @@ export type Ended =
 
 export const GET_CONNTRACK = 'sudo apt install conntrack; sudo ovpn-killswitch lock';
 
-const END: Command = { program: 'conntrack', args: ['-D', '-u', 'OFFLOAD'] };
+const END: Command = { program: 'conntrack', args: ['-D', '-u', 'OFFLOAD'], changes: 'flows' };
 
 /**
  * Ends connections that a flowtable has taken over. The kernel checks no rule for their packets,

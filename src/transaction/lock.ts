@@ -435,9 +435,10 @@ export function unlockHoldingLock(host: Host, seconds?: number): Unlocked {
   removeMadeChains(host, record?.locked === true ? record.made : []);
   const now = readKernelState(host);
   refuseLeftRules(now);
+  const lasts = record?.locked === false && record.term === undefined && ends === undefined;
   writeLockRecord(host, {
     locked: false,
-    since: host.now(),
+    since: lasts ? record.since : host.now(),
     backend: record?.backend ?? (tools.has.iptables ? 'iptables' : 'nftables'),
     wall: ends !== undefined && record?.wall === true,
     ...(ends !== undefined && record?.frames && { frames: record.frames }),

@@ -37,8 +37,13 @@ export function missingChains(processes: Processes): readonly BuiltinChain[] {
 export function removeMadeChains(processes: Processes, made: readonly BuiltinChain[]): void {
   const found = made.length === 0 ? undefined : chainsHere(processes);
   if (found === undefined) return;
-  const nft = (script: string) =>
-    processes.run({ program: 'nft', args: ['-f', '-'], stdin: `${script}\n` });
+  const nft = (script: string, changes?: 'rules') =>
+    processes.run({
+      program: 'nft',
+      args: ['-f', '-'],
+      stdin: `${script}\n`,
+      ...(changes && { changes }),
+    });
   for (const { family, table } of EVERY_TABLE) {
     const where = textOf(family, table);
     const own = made.filter((each) => each.family === family && each.table === table);
@@ -52,10 +57,10 @@ export function removeMadeChains(processes: Processes, made: readonly BuiltinCha
     if (gone.length === 0) continue;
     // After a failure the chains that stay are empty and accept everything, as if they were
     // missing.
-    nft(gone.map((chain) => `delete chain ${fullName(chain)}`).join('\n'));
+    nft(gone.map((chain) => `delete chain ${fullName(chain)}`).join('\n'), 'rules');
     if (gone.length < here.length || own.length < BUILTINS[table].length) continue;
     // A delete would also remove other programs' sets. An unused table lists nothing but its name.
     const { stdout } = nft(`list table ${where}`);
-    if (stdout.trim().split('\n').length === 2) nft(`delete table ${where}`);
+    if (stdout.trim().split('\n').length === 2) nft(`delete table ${where}`, 'rules');
   }
 }

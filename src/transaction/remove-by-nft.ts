@@ -148,6 +148,7 @@ export function removeByNft(
     program: 'nft',
     args: ['-f', '-'],
     stdin: `${script.join('\n')}\n`,
+    changes: 'rules',
   });
   const left = leftovers(readTables(processes), before);
   if (left.length === 0) return 'removed';

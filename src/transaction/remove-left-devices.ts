@@ -5,7 +5,11 @@ import { leftBehind } from '../record/offloaded.ts';
 
 /** Removes a device of data channel offload, with its routes. Logs the command when that fails. */
 export function removeDevice(host: Host, device: InterfaceName): void {
-  const { status, stderr } = host.run({ program: 'ip', args: ['link', 'delete', 'dev', device] });
+  const { status, stderr } = host.run({
+    program: 'ip',
+    args: ['link', 'delete', 'dev', device],
+    changes: 'device',
+  });
   const removed = status === 0;
   const why = printable(stderr.trim().split('\n')[0] ?? '') || 'ip did not end well';
   host.log({

@@ -90,7 +90,11 @@ export function watchService(init: 'systemd' | 'openrc'): BootPlan {
         ],
         commands: [
           { program: 'systemctl', args: ['daemon-reload'] },
-          { program: 'systemctl', args: ['restart', `${WATCH_SERVICE}.service`] },
+          {
+            program: 'systemctl',
+            args: ['restart', `${WATCH_SERVICE}.service`],
+            changes: 'service',
+          },
         ],
         links: [],
         notes: [],
@@ -100,7 +104,7 @@ export function watchService(init: 'systemd' | 'openrc'): BootPlan {
         files: [{ path: OPENRC_SCRIPT, text: OPENRC, mode: 0o755 }],
         commands: [
           { program: 'rc-update', args: ['add', WATCH_SERVICE, 'default'] },
-          { program: 'rc-service', args: [WATCH_SERVICE, 'restart'] },
+          { program: 'rc-service', args: [WATCH_SERVICE, 'restart'], changes: 'service' },
         ],
         links: [`/etc/runlevels/default/${WATCH_SERVICE}`],
         notes: [],

@@ -1,3 +1,4 @@
+import { NO_REPORT } from '../../src/cli/answer.ts';
 import type { CliCommand, Context } from '../../src/cli/command.ts';
 import type { FakeHost } from './fake-host.ts';
 
@@ -17,6 +18,7 @@ export function contextOf(host: FakeHost, args: readonly string[], lines: string
     ask: { isThere: () => false, question: async () => '' },
     commands: [],
     screen: { columns: undefined, colour: false },
+    report: NO_REPORT,
     nobodyReads: () => false,
   };
 }

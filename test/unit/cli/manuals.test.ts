@@ -102,7 +102,13 @@ COMP_WORDS=(ovpn-killswitch "$@"); COMP_CWORD=$#; _ovpn_killswitch; printf '%s\\
       '--help',
     ]);
     expect(complete('boot', 'en')).toEqual(['enable']);
-    expect(complete('boot', 'enable', '')).toEqual(['--with', '--root', '--sysctl', '--help']);
+    expect(complete('boot', 'enable', '')).toEqual([
+      '--with',
+      '--root',
+      '--sysctl',
+      '--json',
+      '--help',
+    ]);
     expect(complete('boot', 'enable', '--with', 'sys')).toEqual(['systemd', 'sysconfig']);
     expect(complete('explain', '')).toEqual(['out', 'in', 'forward']);
     expect(complete('explain', 'out', '--as', 'root', 't')).toEqual(['tcp']);
