@@ -66,7 +66,7 @@ try {
   const rest = { files, texts, version, epoch, draft, made, run };
 
   if (!onlyRpm) {
-    // From source: npm, and the same files for whoever has no npm.
+    // From source: npm, and the same files without npm.
     run('npm', ['pack', '--silent', '--pack-destination', made]);
     renameSync(join(made, `${name}.tgz`), join(made, `${name}-npm.tgz`));
     run('tar', ['-xzf', join(made, `${name}-npm.tgz`), '-C', draft]);

@@ -2,7 +2,7 @@
 # before_removal: where a package is about to be removed; needs locked.sh
 before_removal() {
   if locked; then
-    # What opens this machine, and what keeps it shut after a boot, outlive the package: after-removal.sh names them as before.
+    # The scripts that open this machine and keep it shut after a boot outlive the package: after-removal.sh renames them back.
     for each in boot recover; do cp -p '@LIBRARY@'/$each '@LIBRARY@'/$each.kept; done
     '@LIBRARY@/recover' --boot-off watch
   else
@@ -11,7 +11,7 @@ before_removal() {
     rm -rf '@BOOT_FOLDER@'
   fi
   for each in '' pre-up.d/ pre-down.d/; do rm -f "/etc/NetworkManager/dispatcher.d/${each}00-ovpn-killswitch"; done
-  # What "install" has made.
+  # The files that "install" has made.
   for each in hooks/up hooks/down hooks/nm-dispatcher route-up.js node; do rm -f '@LIBRARY@'/$each; done
   rm -f '@LIBRARY@'/hooks-*.cache
 }

@@ -20,7 +20,7 @@ export const due: CliCommand = {
   group: 'internal',
   brief: 'do what timers have left for now',
   summary:
-    'Do what "lock --confirm", "unlock --for" and "portal" have left for now. Their timers call it; before the time is over it does nothing.',
+    'Do what "lock --confirm", "unlock --for" and "portal" have left for now. Their timers call it; before a time expires it does nothing.',
   flags: FLAGS,
   words: [],
   examples: [['due', 'nobody needs to']],

@@ -32,7 +32,7 @@ const FLAGS = {
     what: 'restore the previous state after this time unless you run "confirm"',
   },
   yes: { type: 'boolean', what: 'do not ask, though nobody could log in by SSH anew' },
-  'no-ssh': { type: 'boolean', what: 'cut also the SSH session that it is said in' },
+  'no-ssh': { type: 'boolean', what: 'cut also the SSH session that runs it' },
   json: JSON_FLAG,
 } as const satisfies Flags;
 
@@ -52,7 +52,7 @@ export const lock: CliCommand = {
       'opens again after a minute, or restores the previous lock, unless you run "confirm": for a machine that you are not sitting at',
     ],
     ['lock --yes', 'locks over SSH also when nobody could log in anew'],
-    ['lock --no-ssh', 'cuts also the SSH session that it is said in'],
+    ['lock --no-ssh', 'cuts also the SSH session that runs it'],
     ['lock --json', 'says whether that changed anything, as JSON'],
     ['lock --force', 'locks even when no server can be found that could be reached then'],
   ],

@@ -22,7 +22,7 @@ export type Program =
   | 'sh';
 
 /**
- * What an effect changes: this product's rules, a file or link, a kernel setting, the system's
+ * The kinds of change that an effect makes: this product's rules, a file or link, a kernel setting, the system's
  * resolvers, a connection of NetworkManager's, a network device, connections in conntrack, or a
  * running service.
  */
@@ -45,7 +45,7 @@ export interface Command {
   readonly stdin?: string;
   /** Its time limit; by default ten seconds, and a minute for `sh`. */
   readonly milliseconds?: number;
-  /** What it changes when it ends well. Set where a look has found that there is a difference. */
+  /** The changes it makes when it ends well. Set where a look has found that there is a difference. */
   readonly changes?: ChangeKind;
 }
 

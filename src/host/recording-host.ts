@@ -6,7 +6,7 @@ import type { Change } from './change.ts';
 import type { Command, Output } from './command.ts';
 import type { Host } from './host.ts';
 
-/** What a recording needs to know of this product's files and scripts. */
+/** The facts about this product's files and scripts that a recording needs. */
 export interface Counting {
   /**
    * Returns the part of a file whose change counts; undefined where the whole file does not, such

@@ -173,7 +173,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect(answer(it, 'recover').changes).toEqual([]);
   });
 
-  test('detach gives the profile back, and changes nothing the second time', () => {
+  test('detach restores the profile, and changes nothing the second time', () => {
     const it = machine();
     const [{ changes }] = twice(it, 'detach', PROFILE);
     expect(changes).toContainEqual({ kind: 'file', what: PROFILE, how: 'changed' });

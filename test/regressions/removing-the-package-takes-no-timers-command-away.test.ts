@@ -17,7 +17,7 @@ const REMOVALS = [
   ['rpm/preun', '0'],
 ] as const;
 
-/** What starts each timer, on a machine that is locked or open; and what decides at once. */
+/** The commands that start each timer, on a locked or open machine, and those that decide at once. */
 const TIMERS = [
   ['locked', ['unlock', '--for', '1h'], ['lock', '--force']],
   ['open', ['lock', '--force', '--confirm', '1h'], ['confirm']],

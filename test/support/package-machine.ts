@@ -14,7 +14,7 @@ export const RULES = [
   ...['iptables-save', 'ip6tables-save'].map((tool) => `${tool} | sed '/^#/d; s/\\[[0-9:]*\\]//'`),
 ].join('; ');
 
-/** What dpkg(1) and rpm(8) themselves write, and mount(8). */
+/** Files that dpkg(1), rpm(8) and mount(8) write. */
 const OTHERS = /\/var\/(lib\/dpkg|log\/dpkg\.log|lib\/apt|cache)|\/run\/(mount|rpm)/;
 
 export interface PackageMachine {
@@ -22,7 +22,7 @@ export interface PackageMachine {
   /** @throws Error when the shell ends with anything but 0. */
   readonly must: (text: string) => string;
   readonly there: (...paths: readonly string[]) => readonly boolean[];
-  /** What a package could leave, below /usr too. */
+  /** Traces that a package could leave, below /usr too. */
   readonly traces: () => string;
 }
 
