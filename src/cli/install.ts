@@ -22,6 +22,7 @@ import { runInImage } from './in-image.ts';
 import { JSON_FLAG } from './json-flag.ts';
 import { placeManuals } from './manuals.ts';
 import { NO_CODE_CACHE } from './no-code-cache.ts';
+import { NOT_MOVED } from './not-moved.ts';
 import { packageRemoval, refuseOtherInstallation } from './other-installation.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { settingsTemplate } from './settings-template.ts';
@@ -185,7 +186,7 @@ export const install: CliCommand = {
       });
     }
     for (const line of report.during(TAKEN_OVER, () => takeOver(host, print)))
-      print(`Not moved to the package, and still in use by a link: ${line}`);
+      print(`${NOT_MOVED}, and still in use by a link: ${line}`);
     print(`Installed in ${PATHS.library}. ${lockedText(host)}`);
     const missing = packageRemoval(host) === undefined ? placeManuals(host, commands) : undefined;
     if (missing !== undefined)

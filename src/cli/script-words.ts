@@ -27,6 +27,7 @@ import { KEPT } from '../record/trial.ts';
 import { TOLD } from '../tunnel/told-text.ts';
 import { WATCH_SERVICE } from '../watch/service.ts';
 import { NO_CODE_CACHE } from './no-code-cache.ts';
+import { NOT_MOVED } from './not-moved.ts';
 
 /** The marker rule as lines of awk: `rule["outside opens"] = "inside"`. */
 const RULE = Object.entries(MARKER_RULE)
@@ -47,6 +48,7 @@ export const SCRIPT_WORDS: Readonly<Record<string, string>> = {
   COMMAND: PATHS.command,
   REMOVED: 'removed',
   NO_CODE_CACHE,
+  NOT_MOVED,
   HOSTS: PATHS.hosts,
   LOCK: PATHS.lock,
   LAST: PATHS.last,

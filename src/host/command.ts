@@ -22,9 +22,9 @@ export type Program =
   | 'sh';
 
 /**
- * The kinds of change that an effect makes: this product's rules, a file or link, a kernel setting, the system's
- * resolvers, a connection of NetworkManager's, a network device, connections in conntrack, or a
- * running service.
+ * The kinds of change that an effect makes: this product's rules, a file or link, a kernel setting,
+ * the system's resolvers, a connection of NetworkManager's, a network device, connections in
+ * conntrack, or a running service.
  */
 export const CHANGE_KINDS = [
   'rules',

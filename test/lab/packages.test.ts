@@ -31,7 +31,7 @@ const LONG = 300_000;
 const folder = mkdtempSync('/var/tmp/killswitch-packages-');
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const made = join(folder, 'made');
-const deb = join(made, 'ovpn-killswitch_0.1.0_all.deb');
+const deb = join(made, 'ovpn-killswitch_0.2.0_all.deb');
 const again = { next: join(folder, 'next.deb'), broken: join(folder, 'broken.deb') };
 
 function build(from: string, out: string, umask: string): void {
@@ -58,8 +58,8 @@ const sumsOf = (out: string) => readFileSync(join(out, 'SHA256SUMS'), 'utf8');
 
 beforeAll(() => {
   build(ROOT, made, '022');
-  otherVersion('0.1.1', again.next, 'preinst', ':');
-  otherVersion('0.1.2', again.broken, 'preinst', 'rm -f /usr/lib/ovpn-killswitch/*.cache; exit 1');
+  otherVersion('0.2.1', again.next, 'preinst', ':');
+  otherVersion('0.2.2', again.broken, 'preinst', 'rm -f /usr/lib/ovpn-killswitch/*.cache; exit 1');
 }, LONG);
 
 test(
@@ -84,8 +84,8 @@ test(
 test('the recipe for Arch places the files of the Debian package, and its scripts are sound', () => {
   const arch = join(folder, 'arch');
   for (const name of ['src', 'pkg']) mkdirSync(join(arch, name), { recursive: true });
-  execFileSync('tar', ['-xzf', join(made, 'ovpn-killswitch-0.1.0.arch.tar.gz'), '-C', arch]);
-  const recipe = join(arch, 'ovpn-killswitch-0.1.0.arch');
+  execFileSync('tar', ['-xzf', join(made, 'ovpn-killswitch-0.2.0.arch.tar.gz'), '-C', arch]);
+  const recipe = join(arch, 'ovpn-killswitch-0.2.0.arch');
   execFileSync('ar', ['x', deb, '--output', join(arch, 'src')]);
   cpSync(join(recipe, 'ovpn-killswitch.hook'), join(arch, 'src/ovpn-killswitch.hook'));
   for (const name of ['PKGBUILD', 'ovpn-killswitch.install'])
@@ -141,7 +141,7 @@ describe.each([
       const before = traces();
       must(`dpkg -i ${deb}`);
       expect(there(`${LIBRARY}/hooks/up`, CACHES, COMMAND)).toEqual([true, true, true]);
-      expect(must(`${COMMAND} --version`)).toBe('ovpn-killswitch 0.1.0\n');
+      expect(must(`${COMMAND} --version`)).toBe('ovpn-killswitch 0.2.0\n');
       expect(must('dpkg --verify ovpn-killswitch')).toBe('');
       must('echo KILLSWITCH_BACKEND=nftables >>/etc/ovpn-killswitch/killswitch.env');
       must(`${COMMAND} lock --force && ${COMMAND} boot enable --with ${atBoot}`);
@@ -159,7 +159,7 @@ describe.each([
       expect(sh(`dpkg --force-confold -i ${again.broken}`).status).not.toBe(0);
       same();
       expect(there(CACHES, COMMAND)).toEqual([true, true]);
-      expect(must('dpkg -s ovpn-killswitch')).toContain('Version: 0.1.1');
+      expect(must('dpkg -s ovpn-killswitch')).toContain('Version: 0.2.1');
       // A new Node: dpkg starts what is interested in it.
       must(`rm ${LIBRARY}/hooks-*.cache; dpkg-trigger --by-package=nodejs /usr/bin/node`);
       must('dpkg --configure --pending');
@@ -225,7 +225,7 @@ describe.each([
       must(`node ${ROOT}/dist/cli.js install`);
       must(`dpkg -i ${deb}`);
       expect(must('readlink /usr/local/lib/ovpn-killswitch')).toBe(`${LIBRARY}\n`);
-      expect(must('/usr/local/sbin/ovpn-killswitch --version')).toBe('ovpn-killswitch 0.1.0\n');
+      expect(must('/usr/local/sbin/ovpn-killswitch --version')).toBe('ovpn-killswitch 0.2.0\n');
       const beside = sh(`node ${ROOT}/dist/cli.js install`);
       expect(beside.status).toBe(73);
       expect(beside.stderr).toContain('sudo apt remove ovpn-killswitch');
@@ -272,18 +272,18 @@ test(
         [
           'sh',
           '-ec',
-          `npm i -g --prefix /usr/local --offline --no-audit --no-fund ${made}/ovpn-killswitch-0.1.0-npm.tgz
+          `npm i -g --prefix /usr/local --offline --no-audit --no-fund ${made}/ovpn-killswitch-0.2.0-npm.tgz
           ls /usr/local/lib/node_modules
           /usr/local/bin/ovpn-killswitch install
           /usr/local/sbin/ovpn-killswitch --version
           cd /run
-          tar -xzf ${made}/ovpn-killswitch-0.1.0.tar.gz
-          node ovpn-killswitch-0.1.0/dist/cli.js install`,
+          tar -xzf ${made}/ovpn-killswitch-0.2.0.tar.gz
+          node ovpn-killswitch-0.2.0/dist/cli.js install`,
         ],
         { milliseconds: 100_000, env: { HOME: '/run', npm_config_cache: '/run/npm' } },
       );
       expect(ran.status, `${ran.stdout}${ran.stderr}`).toBe(0);
-      expect(ran.stdout).toContain('ovpn-killswitch 0.1.0\n');
+      expect(ran.stdout).toContain('ovpn-killswitch 0.2.0\n');
     } finally {
       sandbox.close();
     }

@@ -67,7 +67,7 @@ function sources(name: string, version: string): string {
   symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
   for (const each of ['package.json', 'src/cli/version.ts']) {
     const text = readFileSync(join(copy, each), 'utf8');
-    writeFileSync(join(copy, each), text.replace('0.1.0', version));
+    writeFileSync(join(copy, each), text.replace('0.2.0', version));
   }
   return copy;
 }
@@ -116,8 +116,8 @@ beforeAll(async () => {
   const { must } = await machine();
   const rpms = join(folder, 'rpms');
   must(packaged(ROOT, rpms, 'umask 022'));
-  must(packaged(sources('next', '0.1.1'), rpms, 'umask 022'));
-  must(packaged(sources('other', '0.1.0'), join(folder, 'again'), 'umask 077'));
+  must(packaged(sources('next', '0.2.1'), rpms, 'umask 022'));
+  must(packaged(sources('other', '0.2.0'), join(folder, 'again'), 'umask 077'));
   // Two packages with the machine's own Node. They differ in its time, as its code caches see it.
   must(rpmbuild(stock('nodejs', '20.19.2', '/usr/bin/node'), 1, stocked('20.19.2')));
   must(rpmbuild(stock('nodejs', '20.19.3', '/usr/bin/node'), 2, stocked('20.19.3')));
@@ -133,10 +133,10 @@ test(
       env: { ...process.env, SOURCE_DATE_EPOCH: '1800000000' },
       stdio: 'pipe',
     });
-    const one = readFileSync(at('0.1.0'));
-    expect(one.equals(readFileSync(join(folder, 'again', file('0.1.0'))))).toBe(true);
+    const one = readFileSync(at('0.2.0'));
+    expect(one.equals(readFileSync(join(folder, 'again', file('0.2.0'))))).toBe(true);
     const { sh, must } = await machine();
-    const ask = (query: string) => must(`rpm -qp ${query} ${at('0.1.0')}`);
+    const ask = (query: string) => must(`rpm -qp ${query} ${at('0.2.0')}`);
     expect(
       ask(`--qf '[%{FILEMODES:perms} %{FILENAMES}\\n]'`)
         .trim()
@@ -144,11 +144,11 @@ test(
         .filter((line) => !line.startsWith('d'))
         .map((line) => line.replace(/^\S+ /, ''))
         .sort(),
-    ).toEqual(filesElsewhere(join(folder, 'deb/ovpn-killswitch_0.1.0_all.deb'), COMMAND));
+    ).toEqual(filesElsewhere(join(folder, 'deb/ovpn-killswitch_0.2.0_all.deb'), COMMAND));
     expect(ask('--configfiles')).toBe('/etc/ovpn-killswitch/killswitch.env\n');
     expect(ask('--recommends')).toBe('openvpn\n');
     // Without them it is refused.
-    const alone = sh(`${RPM} -i ${at('0.1.0')}`);
+    const alone = sh(`${RPM} -i ${at('0.2.0')}`);
     expect(alone.status).not.toBe(0);
     expect(alone.stderr).toContain('nodejs >= 18.19 is needed by ovpn-killswitch');
     expect(alone.stderr).toContain('(nftables or iptables) is needed by ovpn-killswitch');
@@ -160,10 +160,10 @@ test(
   'the rpm package is under 1 MB, and 4 MB installed, with what it makes there',
   async (context) => {
     if (obstacle !== undefined) context.skip(obstacle);
-    expect(statSync(at('0.1.0')).size).toBeLessThan(1_000_000);
+    expect(statSync(at('0.2.0')).size).toBeLessThan(1_000_000);
     const { must } = await stockedMachine();
     const before = must(SIZE);
-    must(`${RPM} -i ${at('0.1.0')}`);
+    must(`${RPM} -i ${at('0.2.0')}`);
     const size = Number(must(SIZE)) - Number(before);
     expect(size).toBeLessThan(4_000_000);
   },
@@ -175,7 +175,7 @@ test(
   async (context) => {
     if (obstacle !== undefined) context.skip(obstacle);
     const { must, there } = await stockedMachine();
-    must(`${RPM} -i ${at('0.1.0')}`);
+    must(`${RPM} -i ${at('0.2.0')}`);
     // The hook names the size and the time of the Node that has made its code cache.
     const ofThisNode = () =>
       expect(must(`grep -o '"modified":[0-9]*' ${LIBRARY}/hooks/up | uniq`)).toBe(
@@ -201,9 +201,9 @@ describe.each(['nftables', 'iptables'] as const)('on a locked machine with %s', 
       if (obstacle !== undefined) context.skip(obstacle);
       const { sh, must, there, traces } = await stockedMachine();
       const before = traces();
-      must(`${RPM} -i ${at('0.1.0')}`);
+      must(`${RPM} -i ${at('0.2.0')}`);
       expect(there(`${LIBRARY}/hooks/up`, CACHES, COMMAND)).toEqual([true, true, true]);
-      expect(must(`${COMMAND} --version`)).toBe('ovpn-killswitch 0.1.0\n');
+      expect(must(`${COMMAND} --version`)).toBe('ovpn-killswitch 0.2.0\n');
       expect(must(`${RPM} -V ovpn-killswitch`)).toBe('');
       must(`echo KILLSWITCH_BACKEND=${backend} >>/etc/ovpn-killswitch/killswitch.env`);
       must(`${COMMAND} lock --force && ${COMMAND} boot enable --with systemd`);
@@ -225,11 +225,11 @@ describe.each(['nftables', 'iptables'] as const)('on a locked machine with %s', 
         expect(must(`${COMMAND} status`)).toContain('tun0');
       };
 
-      works(`-U ${at('0.1.1')}`, '0.1.1');
-      works(`-U --replacepkgs ${at('0.1.1')}`, '0.1.1');
-      expect(changesNothing(`-U ${at('0.1.0')}`).status).not.toBe(0);
-      expect(must(`${RPM} -q ovpn-killswitch`)).toBe('ovpn-killswitch-0.1.1-1.noarch\n');
-      works(`-U --oldpackage ${at('0.1.0')}`, '0.1.0');
+      works(`-U ${at('0.2.1')}`, '0.2.1');
+      works(`-U --replacepkgs ${at('0.2.1')}`, '0.2.1');
+      expect(changesNothing(`-U ${at('0.2.0')}`).status).not.toBe(0);
+      expect(must(`${RPM} -q ovpn-killswitch`)).toBe('ovpn-killswitch-0.2.1-1.noarch\n');
+      works(`-U --oldpackage ${at('0.2.0')}`, '0.2.0');
 
       const { status, stderr } = changesNothing('-e ovpn-killswitch');
       expect(status, stderr).toBe(0);
@@ -243,7 +243,7 @@ describe.each(['nftables', 'iptables'] as const)('on a locked machine with %s', 
       expect(must(RULES)).toBe(base);
 
       // It comes back to a locked machine, and goes again.
-      must(`${RPM} -i ${at('0.1.0')}`);
+      must(`${RPM} -i ${at('0.2.0')}`);
       expect(there(`${LIBRARY}/removed`, CACHES)).toEqual([false, true]);
       expect(must(`${COMMAND} status --json`)).toContain('"blocked"');
       must(`${RPM} -e ovpn-killswitch`);
@@ -262,13 +262,13 @@ describe.each(['nftables', 'iptables'] as const)('on a locked machine with %s', 
       if (obstacle !== undefined) context.skip(obstacle);
       const { sh, must, traces } = await stockedMachine();
       const before = traces();
-      must(`${RPM} -i ${at('0.1.0')}`);
+      must(`${RPM} -i ${at('0.2.0')}`);
       must(`${COMMAND} lock --force && ${COMMAND} boot enable --with systemd`);
       must(`${COMMAND} unlock --for 1h`);
       const refused = sh(`${RPM} -e ovpn-killswitch`);
       expect(refused.status).not.toBe(0);
       expect(refused.stderr).toContain('Nothing was removed');
-      expect(must(`${COMMAND} --version`)).toBe('ovpn-killswitch 0.1.0\n');
+      expect(must(`${COMMAND} --version`)).toBe('ovpn-killswitch 0.2.0\n');
       must(`${COMMAND} unlock`);
       must(`${RPM} -e ovpn-killswitch`);
       expect(differences(before, traces())).toEqual([]);
