@@ -7,7 +7,8 @@ import { watchService } from '../watch/service.ts';
 import { readWatch } from '../watch/watch-report.ts';
 
 /**
- * Makes `watch` a service, from now on and after each boot, unless it runs as one. Returns the init system that runs it.
+ * Makes `watch` a service, from now on and after each boot, unless it runs as one. Returns the init
+ * system that runs it.
  * @throws KillswitchError NO_BOOT
  */
 export function enableWatch(host: Host): 'systemd' | 'openrc' {
