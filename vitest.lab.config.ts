@@ -12,7 +12,7 @@ export default defineConfig({
     include: ['test/lab/**/*.test.ts', ...HEAVY],
     pool: 'forks',
     // Most tests wait for a process: more of them than processors.
-    maxWorkers: 6,
+    maxWorkers: 5,
     sequence: { sequencer: LongestFirst },
     // Not a measure of speed: under load a test may take ten times as long.
     testTimeout: 240_000,
