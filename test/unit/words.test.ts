@@ -1,17 +1,25 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { type Passage, proseOfPage, proseOfProgram, proseOfScript } from '../support/prose.ts';
 import { WORD_RULES, type WordRule } from '../support/word-rules.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
-const FILES = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
-  cwd: ROOT,
-  encoding: 'utf8',
-})
-  .split('\n')
-  .filter((path) => path !== '');
+/** Folders that hold nothing of this repository (.gitignore). Not every machine has git. */
+const OUTSIDE = ['node_modules', 'dist', 'packages', '.git'];
+
+/** Paths of all files below a folder, from the root of the repository. */
+function filesBelow(folder: string): readonly string[] {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true })
+    .filter(({ name }) => !OUTSIDE.includes(name))
+    .flatMap((entry) => {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) return filesBelow(path);
+      return entry.isFile() ? [path] : [];
+    });
+}
+
+const FILES = filesBelow('');
 
 /** A decision is never rewritten: those below this number were written before the rules. */
 const FIRST_DECISION = '0200';
@@ -25,7 +33,7 @@ const HOLD_WORDS = ['test/support/word-rules.ts', 'test/unit/words.test.ts'];
 function passagesOf(path: string, text: string): readonly Passage[] {
   if (isOldDecision(path) || HOLD_WORDS.includes(path)) return [];
   if (path.endsWith('.md')) return proseOfPage(text);
-  if (/\.sh$|^\.ci\/|^packaging\/deb\//.test(path)) return proseOfScript(text);
+  if (/\.sh$|^\.ci\/|^packaging\/(deb|rpm)\//.test(path)) return proseOfScript(text);
   if (!/\.m?[jt]s$/.test(path)) return [];
   return proseOfProgram(text, path.startsWith('test/') ? 'titles' : 'strings');
 }
