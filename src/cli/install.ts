@@ -186,7 +186,7 @@ export const install: CliCommand = {
       });
     }
     for (const line of report.during(TAKEN_OVER, () => takeOver(host, print)))
-      print(`${NOT_MOVED}, and still in use by a link: ${line}`);
+      print(`${NOT_MOVED}, and still in use: ${line}`);
     print(`Installed in ${PATHS.library}. ${lockedText(host)}`);
     const missing = packageRemoval(host) === undefined ? placeManuals(host, commands) : undefined;
     if (missing !== undefined)

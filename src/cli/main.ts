@@ -143,14 +143,16 @@ async function run(
   ownCommand();
   const milliseconds =
     command.endless?.(args) === true ? Number.POSITIVE_INFINITY : COMMAND_MILLISECONDS;
+  const isJson = asksForJson(command, args);
   const { columns } = screenOf(process.stderr, undefined);
-  const line = columns === undefined ? NO_PROGRESS_LINE : progressLine(columns);
+  // On a terminal both streams are one, and a program reads it whole.
+  const line = columns === undefined || isJson ? NO_PROGRESS_LINE : progressLine(columns);
   const warn = (warning: string) => {
     begun.answer?.warning(visibleLine(warning));
     line.beside(() => say(warning));
   };
   const real = linuxHost({ name, milliseconds, shown: 'warn', say: warn });
-  const answer = asksForJson(command, args) ? beginAnswer(name, real, callable) : undefined;
+  const answer = isJson ? beginAnswer(name, real, callable) : undefined;
   if (answer !== undefined) begun.answer = answer;
   const host = answer?.host ?? real;
   if (

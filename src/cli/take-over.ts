@@ -32,7 +32,7 @@ export const TAKEN_OVER: readonly string[] = [libraryOf(SOURCE), `${SOURCE}/sbin
  * Moves an installation from source to this package: profiles, what loads the rules at boot,
  * `watch`, manuals. Changes no rule, and opens nothing. Links stay in the old places: an OpenVPN
  * that runs calls `down` by the path that it read when it started, and a timer the command.
- * Returns a line for each step that failed; the links keep what it left working.
+ * Returns a line for each step that failed: what is not moved goes on with what it had.
  */
 export function takeOver(host: Host, print: (line: string) => void): readonly string[] {
   if (PREFIX === SOURCE || !hasSourceInstallation(host)) return [];
@@ -61,10 +61,14 @@ export function takeOver(host: Host, print: (line: string) => void): readonly st
   if (strategy !== undefined) attempt('boot enable', () => void enableBoot(host, strategy));
   if (readWatch(host).enabled) attempt('watch enable', () => enableWatch(host));
   attempt('manual pages', () => removeManuals(host, SOURCE));
-  replaceByLink(libraryOf(SOURCE), PATHS.library);
-  replaceByLink(`${SOURCE}/sbin/ovpn-killswitch`, PATHS.command);
-  print(
-    `The installation from source is part of the package now: ${libraryOf(SOURCE)} leads to it.`,
-  );
+  try {
+    replaceByLink(libraryOf(SOURCE), PATHS.library);
+    replaceByLink(`${SOURCE}/sbin/ovpn-killswitch`, PATHS.command);
+    print(
+      `The installation from source is part of the package now: ${libraryOf(SOURCE)} leads to it.`,
+    );
+  } catch (thrown) {
+    failed.push(`${libraryOf(SOURCE)}: ${thrown instanceof Error ? thrown.message : thrown}`);
+  }
   return failed;
 }

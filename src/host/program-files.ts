@@ -66,23 +66,42 @@ export function placeCopy(path: string, from: string, mode: number): void {
   placeText(path, readFileSync(from), mode);
 }
 
+/** Makes a link beside the place that it is for, and returns its path. */
+function draftLink(path: string, target: string): string {
+  const draft = `${path}.${process.pid}.new`;
+  rmSync(draft, { force: true });
+  symlinkSync(target, draft);
+  return draft;
+}
+
 export function placeLink(path: string, target: string): void {
   mkdirSync(dirname(path), { recursive: true });
   if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true)
     if (readlinkSync(path) === target) return;
-  const draft = `${path}.${process.pid}.new`;
-  symlinkSync(target, draft);
-  renameSync(draft, path);
+  renameSync(draftLink(path, target), path);
 }
 
 /**
- * Replaces a file or a folder with all in it by a link. A folder cannot be replaced in one step:
- * for a moment nothing is there.
+ * Replaces a file or a folder with all in it by a link, or leaves it whole. A folder cannot be
+ * replaced in one step: for a moment nothing is there.
+ * @throws Error of the file system, with the old file or folder in its place.
  */
 export function replaceByLink(path: string, target: string): void {
+  const draft = draftLink(path, target);
   const old = `${path}.${process.pid}.old`;
-  renameSync(path, old);
-  placeLink(path, target);
+  try {
+    renameSync(path, old);
+  } catch (thrown) {
+    rmSync(draft, { force: true });
+    throw thrown;
+  }
+  try {
+    renameSync(draft, path);
+  } catch (thrown) {
+    renameSync(old, path);
+    rmSync(draft, { force: true });
+    throw thrown;
+  }
   rmSync(old, { recursive: true });
 }
 

@@ -36,6 +36,13 @@ describe('a command that takes longer than half a second', () => {
     expect(drawings.at(-1)).toContain('endpoint 203.0.113.10:1194/udp\r\n');
   });
 
+  test('draws nothing on a terminal beside its answer as JSON', (context) => {
+    const { stdout } = machine
+      .sandbox(context)
+      .run(['script', '-qec', `${PATHS.command} lock --json`, '/dev/null']);
+    expect(JSON.parse(stdout)).toMatchObject({ command: 'lock', exit: 0 });
+  });
+
   test('says nothing in a pipe', (context) => {
     const { status, stdout, stderr } = machine.sandbox(context).run([PATHS.command, 'lock']);
     expect(status).toBe(0);

@@ -6,6 +6,8 @@ const ROOT = resolve(import.meta.dirname, '../..');
 
 /** Debian packages in a folder: ours, and variants that a test wants. */
 export interface PackageBuilds {
+  /** Where every package of this version is, with the checksums. */
+  readonly made: string;
   /** Of this version. */
   readonly deb: string;
   /** The plain tarball of this version. */
@@ -16,14 +18,19 @@ export interface PackageBuilds {
   nodejs(version: string, program: string): string;
 }
 
+/** Builds every package of the sources in a folder, as of one moment in the future. */
+export function makePackages(sources: string, out: string, umask = '022'): void {
+  execFileSync(
+    'sh',
+    ['-c', `umask ${umask}; exec "$0" packaging/package.mjs --out "$1"`, process.execPath, out],
+    { cwd: sources, env: { ...process.env, SOURCE_DATE_EPOCH: '1800000000' }, stdio: 'pipe' },
+  );
+}
+
 /** Builds the packages of this repository into a folder. */
 export function buildPackages(folder: string): PackageBuilds {
   const made = join(folder, 'made');
-  execFileSync(process.execPath, ['packaging/package.mjs', '--out', made], {
-    cwd: ROOT,
-    env: { ...process.env, SOURCE_DATE_EPOCH: '1800000000' },
-    stdio: 'pipe',
-  });
+  makePackages(ROOT, made);
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   const deb = join(made, `ovpn-killswitch_${version}_all.deb`);
   const pack = (tree: string, out: string, ...more: readonly string[]) => {
@@ -31,6 +38,7 @@ export function buildPackages(folder: string): PackageBuilds {
     return out;
   };
   return {
+    made,
     deb,
     tarball: join(made, `ovpn-killswitch-${version}.tar.gz`),
     variant: (other, script, line) => {

@@ -8,7 +8,6 @@ import {
   rmSync,
   statSync,
   symlinkSync,
-  writeFileSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -24,42 +23,27 @@ import {
   UP,
 } from '../support/package-machine.ts';
 import { differences } from '../support/traces.ts';
+import { buildPackages, makePackages } from './package-builds.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const LONG = 300_000;
 
 const folder = mkdtempSync('/var/tmp/killswitch-packages-');
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-const made = join(folder, 'made');
-const deb = join(made, 'ovpn-killswitch_0.2.0_all.deb');
-const again = { next: join(folder, 'next.deb'), broken: join(folder, 'broken.deb') };
-
-function build(from: string, out: string, umask: string): void {
-  execFileSync(
-    'sh',
-    ['-c', `umask ${umask}; exec "$0" packaging/package.mjs --out "$1"`, process.execPath, out],
-    { cwd: from, env: { ...process.env, SOURCE_DATE_EPOCH: '1800000000' }, stdio: 'pipe' },
-  );
-}
-
-/** The package as another version, with a line at the head of a maintainer script. */
-function otherVersion(version: string, out: string, script: string, line: string): void {
-  const tree = mkdtempSync(join(folder, 'tree-'));
-  execFileSync('dpkg-deb', ['-R', deb, join(tree, 'deb')]);
-  const control = join(tree, 'deb/DEBIAN/control');
-  const text = readFileSync(control, 'utf8').replace(/^Version: .*$/m, `Version: ${version}`);
-  writeFileSync(control, text);
-  const path = join(tree, 'deb/DEBIAN', script);
-  writeFileSync(path, readFileSync(path, 'utf8').replace(/^set -e$/m, `set -e\n${line}`));
-  execFileSync('dpkg-deb', ['--root-owner-group', '--build', join(tree, 'deb'), out]);
-}
+let made: string;
+let deb: string;
+let tarball: string;
+let again: { readonly next: string; readonly broken: string };
 
 const sumsOf = (out: string) => readFileSync(join(out, 'SHA256SUMS'), 'utf8');
 
 beforeAll(() => {
-  build(ROOT, made, '022');
-  otherVersion('0.2.1', again.next, 'preinst', ':');
-  otherVersion('0.2.2', again.broken, 'preinst', 'rm -f /usr/lib/ovpn-killswitch/*.cache; exit 1');
+  const builds = buildPackages(folder);
+  ({ made, deb, tarball } = builds);
+  again = {
+    next: builds.variant('0.2.1', 'preinst', ':'),
+    broken: builds.variant('0.2.2', 'preinst', 'rm -f /usr/lib/ovpn-killswitch/*.cache; exit 1'),
+  };
 }, LONG);
 
 test(
@@ -72,7 +56,7 @@ test(
       if (!kept.includes(name)) cpSync(join(ROOT, name), join(copy, name), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
     const second = join(folder, 'second');
-    build(copy, second, '077');
+    makePackages(copy, second, '077');
     // The rpm package is made where rpmbuild is: below.
     const sums = sumsOf(made).trim().split('\n');
     expect(sums.filter((line) => !line.endsWith('.rpm'))).toHaveLength(6);
@@ -232,6 +216,32 @@ describe.each([
       // Of the package's own copy it makes anew what belongs to the machine.
       expect(must(`${COMMAND} install`)).toContain(`up ${LIBRARY}/hooks/up`);
       expect(must('dpkg --verify ovpn-killswitch')).toBe('');
+    },
+    LONG,
+  );
+
+  test(
+    'an installation from source that cannot be moved stays whole and in use, and is moved later',
+    async (context) => {
+      if (obstacle !== undefined) context.skip(obstacle);
+      const { sh, must } = packageMachine(await machine());
+      const library = '/usr/local/lib/ovpn-killswitch';
+      const source = '/usr/local/sbin/ovpn-killswitch';
+      must(`mkdir /run/source; tar -xzf ${tarball} -C /run/source`);
+      must('node /run/source/*/dist/cli.js install');
+      must(`mount --bind ${library} ${library}`);
+      const whole = must(`cd ${library}; find . -type f -exec sha256sum {} + | sort`);
+
+      const first = sh(`dpkg -i ${deb}`);
+      expect(first.status, first.stdout + first.stderr).toBe(0);
+      expect(first.stderr).toContain(`Not moved to the package, and still in use: ${library}: `);
+      expect(must(`cd ${library}; find . -type f -exec sha256sum {} + | sort`)).toBe(whole);
+      expect(must(`ls /usr/local/lib /usr/local/sbin`)).not.toMatch(/\.(new|old)$/m);
+      expect(must(`${source} --version`)).toContain('ovpn-killswitch ');
+
+      must(`umount ${library}`);
+      must(`${COMMAND} install`);
+      expect(must(`readlink ${library} ${source}`)).toBe(`${LIBRARY}\n${COMMAND}\n`);
     },
     LONG,
   );
