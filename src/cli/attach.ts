@@ -17,7 +17,7 @@ import { attachConnections, CONNECTIONS, FILES } from './attach-connections.ts';
 import type { CliCommand, Context, Flags } from './command.ts';
 import { filesBeside, type ProfileCopy, planCopies, writeCopies } from './copy-profiles.ts';
 import { JSON_FLAG } from './json-flag.ts';
-import { parseArguments } from './parse-arguments.ts';
+import { misused, parseArguments } from './parse-arguments.ts';
 import {
   keepOriginal,
   needRoot,
@@ -74,11 +74,21 @@ function printCopy(print: Context['print'], copy: ProfileCopy, dryRun: boolean):
     print(`  warning: it names "${file}", which must lie beside the copy`);
 }
 
+/** Returns the change from a replaced profile, if there is one, to the attached copy. */
+function changeOf(change: ProfileChange, replaced: Uint8Array | undefined): ProfileChange {
+  if (replaced === undefined) return change;
+  // Every byte is a character of latin1, whatever the two profiles are written in.
+  const after = Buffer.from(change.after, change.encoding).toString('latin1');
+  const before = Buffer.from(replaced).toString('latin1');
+  return { path: change.path, encoding: 'latin1', before, after };
+}
+
 const FLAGS = {
   copy: {
     type: 'boolean',
     what: 'attach a copy in /etc/openvpn/client, which only root can change',
   },
+  replace: { type: 'boolean', what: 'with --copy: replace another profile of that name there' },
   'dry-run': { type: 'boolean', what: 'show the change and write nothing' },
   harden: { type: 'boolean', what: 'refuse also what a server need not push' },
   networkmanager: {
@@ -92,7 +102,8 @@ const FLAGS = {
 
 export const attach: CliCommand = {
   name: 'attach',
-  usage: 'attach FILE… [--copy] | --networkmanager NAME [--dry-run] [--harden] [--json]',
+  usage:
+    'attach FILE… [--copy [--replace]] | --networkmanager NAME [--dry-run] [--harden] [--json]',
   group: 'setup',
   brief: 'write the lines for the hooks into profiles',
   summary:
@@ -108,6 +119,10 @@ export const attach: CliCommand = {
     [
       'attach --copy my-vpn.ovpn',
       'attaches a copy of it in /etc/openvpn/client, which only root can change',
+    ],
+    [
+      'attach --copy --replace my-vpn.ovpn',
+      'brings that copy to a changed original; does nothing where it has not changed',
     ],
     ['attach --harden my-vpn.ovpn', 'refuses also what a server need not push'],
     [
@@ -127,13 +142,18 @@ export const attach: CliCommand = {
       return EXIT.ok;
     }
     const harden = values.harden === true;
-    const copies = values.copy === true ? planCopies(host, positionals) : [];
+    const replaces = values.replace === true;
+    if (replaces && values.copy !== true)
+      throw misused(attach, '--replace is for a copy: add --copy');
+    const copies = values.copy === true ? planCopies(host, positionals, replaces) : [];
+    const replaced = new Map(copies.map(({ to, replaced: old }) => [to, old]));
     const copied = new Map(copies.map(({ to, bytes }) => [to, bytes]));
     const read = (path: string) => copied.get(path) ?? host.readBytes(path);
     const files = values.copy === true ? [...copied.keys()] : positionals;
-    const changes = planProfiles(read, files, (text) =>
+    const planned = planProfiles(read, files, (text) =>
       attachText(text, { folder: FOLDER, harden }),
     );
+    const changes = planned.map((change) => changeOf(change, replaced.get(change.path)));
     if (!dryRun) {
       needRoot(host, 'attach');
       if (!host.exists(join(FOLDER, 'up')))
@@ -148,7 +168,8 @@ export const attach: CliCommand = {
       printCopy((line) => print(`${dryRun ? '# ' : ''}${line}`), copy, dryRun);
     for (const { to } of dryRun ? copies : [])
       if (!host.exists(to)) report.plan({ kind: 'file', what: to, how: 'added' });
-    const backups = dryRun ? [] : changes.map((change) => keepOriginal(host, change));
+    const backups = dryRun ? [] : planned.map((change) => keepOriginal(host, change));
+    if (!dryRun) for (const change of changes) keepOriginal(host, change);
     if (!dryRun)
       writeProfiles(
         host,
@@ -167,7 +188,7 @@ export const attach: CliCommand = {
       print(`${dryRun ? '# ' : ''}${path}: ${done}`);
       printWarnings(
         (line) => print(`${dryRun ? '# ' : ''}${line}`),
-        warningsFor(change, harden, []),
+        warningsFor(planned[index] ?? change, harden, []),
       );
     }
     if (dryRun) return EXIT.ok;
@@ -177,7 +198,7 @@ export const attach: CliCommand = {
     );
     progress('asking for names');
     const known = learnProfiles(host);
-    for (const change of changes) printNewWarnings(print, change, harden, known.pins);
+    for (const change of planned) printNewWarnings(print, change, harden, known.pins);
     for (const line of gaps(known)) print(`  ${line}`);
     for (const { tunnel, profile } of readLiveTunnels(host))
       if (tunnel.offloaded === true && changes.some(({ path }) => path === profile))

@@ -2,6 +2,7 @@ import { basename, join, resolve } from 'node:path';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { printable } from '../net/printable.ts';
+import { detach } from '../tunnel/attachment.ts';
 import { options } from '../tunnel/profile-options.ts';
 
 /** The folder of OpenVPN's own unit for clients; only root can write there. */
@@ -27,6 +28,14 @@ export interface ProfileCopy {
   readonly from: string;
   readonly to: string;
   readonly bytes: Uint8Array;
+  /** The bytes of another profile at that place, which the copy replaces. */
+  readonly replaced?: Uint8Array;
+}
+
+/** Tells whether two profiles are the same but for the lines of `attach`. */
+function isSame(one: Uint8Array, other: Uint8Array): boolean {
+  const own = (bytes: Uint8Array) => detach(Buffer.from(bytes).toString('latin1'));
+  return own(one) === own(other);
 }
 
 /**
@@ -42,15 +51,16 @@ export function filesBeside({ bytes }: ProfileCopy): readonly string[] {
   );
 }
 
-function copyOf(host: Host, from: string): ProfileCopy | string {
+function copyOf(host: Host, from: string, replaces: boolean): ProfileCopy | string {
   const to = join(CLIENT, `${basename(from).replace(/\.(ovpn|conf)$/, '')}.conf`);
   try {
     const bytes = host.readUntrusted(from);
     if (bytes === undefined) return `${printable(from)}: there is no such file`;
     const there = host.readBytes(to);
-    if (there !== undefined && !Buffer.from(bytes).equals(there))
-      return `${printable(from)}: ${printable(to)} is there already, and differs`;
-    return { from, to, bytes };
+    if (there === undefined) return { from, to, bytes };
+    if (isSame(bytes, there)) return { from, to, bytes: there };
+    if (replaces) return { from, to, bytes, replaced: there };
+    return `${printable(from)}: ${printable(to)} is there already, and differs`;
   } catch (thrown) {
     if (thrown instanceof KillswitchError && (thrown.code === 'FILES' || thrown.code === 'OWNER'))
       return `${printable(from)}: ${printable([thrown.message, ...thrown.detail].join(': '))}`;
@@ -59,12 +69,17 @@ function copyOf(host: Host, from: string): ProfileCopy | string {
 }
 
 /**
- * Plans the copies of `attach --copy`; writes nothing.
+ * Plans the copies of `attach --copy`; writes nothing. `replaces`: another profile at the place of
+ * a copy is no problem.
  * @throws KillswitchError PROFILE with every problem.
  */
-export function planCopies(host: Host, files: readonly string[]): readonly ProfileCopy[] {
+export function planCopies(
+  host: Host,
+  files: readonly string[],
+  replaces: boolean,
+): readonly ProfileCopy[] {
   const planned = [...new Set(files.map((file) => resolve(file)))].map((from) =>
-    copyOf(host, from),
+    copyOf(host, from, replaces),
   );
   const problems = planned.filter((each) => typeof each === 'string');
   const copies = planned.flatMap((each) => (typeof each === 'string' ? [] : [each]));
@@ -75,7 +90,7 @@ export function planCopies(host: Host, files: readonly string[]): readonly Profi
   throw new KillswitchError(
     'PROFILE',
     'nothing was copied',
-    'Rename or remove the file that is in the way, and try again.',
+    'Rename or remove the file that is in the way, or replace it with --replace.',
     problems,
   );
 }

@@ -388,7 +388,7 @@ function worksOf(host: Host): Readonly<Record<string, () => unknown>> {
       ),
     copy: () => {
       try {
-        writeCopies(host, planCopies(host, [`${HOME}/vpn.ovpn`]));
+        writeCopies(host, planCopies(host, [`${HOME}/vpn.ovpn`], false));
       } finally {
         // Root has decided to believe it: no other call is to find it.
         host.remove('/etc/openvpn/client/vpn.conf');

@@ -48,6 +48,42 @@ describe('attach', () => {
     ]);
   });
 
+  test('--copy twice changes nothing, and --replace brings the copy to a changed original', () => {
+    const [from, to] = ['/home/me/office.ovpn', '/etc/openvpn/client/office.conf'];
+    const host = machine({ [from]: 'client\nremote a\n' });
+    linesOf(attach, host, '--copy', from);
+    const first = new Map(host.files);
+    expect(first.get(to)).toContain(`\nup ${HOOKS}/up\n`);
+    linesOf(attach, host, '--copy', from);
+    linesOf(attach, host, '--copy', '--replace', from);
+    expect(host.files).toEqual(first);
+
+    host.files.set(from, 'client\nremote b\n');
+    expect(thrownBy(() => linesOf(attach, host, '--copy', from)).detail).toEqual([
+      `${from}: ${to} is there already, and differs`,
+    ]);
+    expect(linesOf(attach, host, '--copy', '--replace', '--dry-run', from)).toContain('-remote a');
+    expect(host.files.get(to)).toBe(first.get(to));
+    linesOf(attach, host, '--copy', '--replace', from);
+    expect(host.files.get(to)).toBe(first.get(to)?.replace('remote a', 'remote b'));
+    expect(host.list(PROFILES)).toHaveLength(2);
+    linesOf(detach, host, to);
+    expect(host.files.get(to)).toBe('client\nremote b\n');
+  });
+
+  test('--replace of a profile that holds the lines already writes it', () => {
+    const [from, to] = ['/home/me/office.ovpn', '/etc/openvpn/client/office.conf'];
+    const host = machine({ [from]: 'client\nremote a\n', [to]: 'client\nremote b\n' });
+    linesOf(attach, host, from);
+    linesOf(attach, host, '--copy', '--replace', from);
+    expect(host.files.get(to)).toBe(host.files.get(from));
+  });
+
+  test('--replace without --copy is refused', () => {
+    const host = machine({ [A]: 'client\n' });
+    expect(thrownBy(() => linesOf(attach, host, '--replace', A)).code).toBe('USAGE');
+  });
+
   test('names every problem of every file, and changes none of them', () => {
     const host = machine({ [A]: 'client\n', [B]: 'up "\'/x"\ndown "\'/x"\n' });
     const before = new Map(host.files);
