@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, normalize } from 'node:path';
+import { basename, dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { systemd } from '../../src/boot/systemd.ts';
@@ -345,6 +345,14 @@ describe('all documents', () => {
   });
 });
 
+test('README.md and the page of packages name the files that this version makes', () => {
+  const { version } = JSON.parse(read('package.json'));
+  expect(read('README.md')).toContain(`ovpn-killswitch_${version}_all.deb\n`);
+  expect(read('README.md')).toContain(`ovpn-killswitch-${version}-npm.tgz `);
+  for (const name of [`_${version}_all.deb`, `-${version}-1.noarch.rpm`, `-${version}.arch.tar.gz`])
+    expect(read('docs/how-to/packages.md')).toContain(`ovpn-killswitch${name}\n`);
+});
+
 test('docs/README.md lists every document of the folders below it', () => {
   const linked = [...read('docs/README.md').matchAll(/\]\(([^)]+)\)/g)].map(([, target = '']) =>
     normalize(join('docs', target)),
@@ -442,6 +450,17 @@ describe('docs/decisions', () => {
 
   test.each(DECISIONS)('%s says context, decision, alternatives and consequences', (path) => {
     expect(headings(path, 2)).toEqual(['Context', 'Decision', 'Alternatives', 'Consequences']);
+  });
+
+  test.each(DECISIONS)('%s has the day it was accepted, and what superseded it', (path) => {
+    const [, , status = ''] = read(path).split('\n');
+    const [, day = '', later = ''] =
+      /^Accepted on (\d{4}-\d\d-\d\d)\.(?: Superseded(?: in part)? by (.+)\.)?$/.exec(status) ?? [];
+    expect(Date.parse(day), status).toBeGreaterThan(Date.parse('2026-11-01'));
+    for (const [, file = ''] of later.matchAll(/\]\(([^)]+)\)/g)) {
+      expect(DECISIONS).toContain(`docs/decisions/${file}`);
+      expect(file > basename(path), `${path}: ${file} is earlier`).toBe(true);
+    }
   });
 
   test('are all in the list, and the list holds no other', () => {
