@@ -256,10 +256,17 @@ export function writeLockRecord(files: Files, record: LockRecord): void {
   files.write(POLICIES_BEFORE, policies.join(''));
   files.write(CHAINS_MADE, made.join(''));
   writePlainRecord(files, bootsLocked(record));
-  const { portal, term, ...facts } = record;
+  const { locked, since, backend, wall, frames, before, portal, term } = record;
+  // Always in this order, so that the same record is the same text, whoever has read it before.
   const json = {
     version: 1,
-    ...facts,
+    locked,
+    since,
+    backend,
+    wall,
+    ...(frames && { frames }),
+    before: before.map(({ family, chain, policy }) => ({ family, chain, policy })),
+    made: record.made.map(({ family, table, chain }) => ({ family, table, chain })),
     ...(term && { [FIELD_OF[term.kind]]: term.ends }),
     ...(portal && { portal: openedPortalJson(portal) }),
   };

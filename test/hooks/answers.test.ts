@@ -135,6 +135,15 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect(answer(it, 'due')).toMatchObject({ changed: false, exit: 0 });
   });
 
+  test('after a confirmed lock of an open machine, a lock changes nothing', () => {
+    const it = machine();
+    must(it.command('unlock'));
+    expect(answer(it, 'lock', '--no-ssh', '--confirm', '300').changed).toBe(true);
+    expect(answer(it, 'confirm').changed).toBe(true);
+    expect(answer(it, 'lock', '--no-ssh').changes).toEqual([]);
+    expect(answer(it, 'lock').changes).toEqual([]);
+  });
+
   test('refresh without names changes nothing', () => {
     expect(answer(machine(), 'refresh').changes).toEqual([]);
   });
