@@ -257,7 +257,7 @@ export function writeLockRecord(files: Files, record: LockRecord): void {
   files.write(CHAINS_MADE, made.join(''));
   writePlainRecord(files, bootsLocked(record));
   const { locked, since, backend, wall, frames, before, portal, term } = record;
-  // Always in this order, so that the same record is the same text, whoever has read it before.
+  // In this order, so that the same record is always the same text.
   const json = {
     version: 1,
     locked,
