@@ -11,7 +11,7 @@ import { openWorld, type World } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
 import { cgroupObstacle, makeCgroups } from './cgroups.ts';
 import { builtRoot } from './debian-root.ts';
-import { initSystemOf } from './init-systems.ts';
+import { CLIENTS_OWN, initSystemOf, type OwnAddresses } from './init-systems.ts';
 
 export interface BootPlan {
   /** A root of `.ci/rootfs` that has an init system. */
@@ -185,14 +185,29 @@ interface Boot {
   readonly inside: ReturnType<typeof entrance>;
 }
 
-async function build(world: World, plan: BootPlan): Promise<Booted> {
+/** The place of a machine in its world. */
+export interface Seat {
+  /** Of its network namespaces and of its disk. */
+  readonly name: string;
+  /** The card in the world's own network namespace, which becomes the machine's uplink. */
+  readonly card: string;
+  readonly own: OwnAddresses;
+  /** Runs when the machine is switched off for good. */
+  leave(): void;
+}
+
+/**
+ * Boots a machine at a place of its world.
+ * @throws Error with what did not start, and why; then nothing of it is left.
+ */
+export async function bootAt(world: World, plan: BootPlan, seat: Seat): Promise<Booted> {
   const { root = '', show: usual = [] } = builtRoot(plan.root);
   const show = plan.show ?? usual;
   const { sandbox } = world;
   const cgroups = makeCgroups();
-  const disk = '/mnt/disk';
+  const disk = `/mnt/${seat.name}`;
   const init = initSystemOf(plan.root);
-  const prepare = [init.prepare, plan.prepare ?? ''].join('\n');
+  const prepare = [init.prepare(seat.own), plan.prepare ?? ''].join('\n');
   let boots = 0;
   let boot: Boot | undefined;
   let bootSeconds = 0;
@@ -212,12 +227,12 @@ async function build(world: World, plan: BootPlan): Promise<Booted> {
 
   async function switchOn(): Promise<void> {
     const started = performance.now();
-    const [before, space] = [`boot-${boots}`, `boot-${boots + 1}`];
+    const [before, space] = [`${seat.name}-${boots}`, `${seat.name}-${boots + 1}`];
     boots++;
     // The same card in a new machine: the router's side stays, and with it the capture.
     await outside(
       boots === 1
-        ? `ip netns add ${space}; ip link set ${UPLINK} netns ${space}`
+        ? `ip netns add ${space}; ip link set ${seat.card} netns ${space} name ${UPLINK}`
         : `ip netns add ${space}; ip -n ${before} link set ${UPLINK} netns ${space}; ip netns delete ${before}`,
     );
     const words = [
@@ -303,7 +318,7 @@ async function build(world: World, plan: BootPlan): Promise<Booted> {
     try {
       if (boot !== undefined) await switchOff();
     } finally {
-      world.close();
+      seat.leave();
       await cgroups.remove();
     }
   };
@@ -387,7 +402,8 @@ async function build(world: World, plan: BootPlan): Promise<Booted> {
 export async function bootMachine(plan: BootPlan): Promise<Booted> {
   const world = await openWorld({ dist: DIST, transport: plan.transport ?? 'udp' });
   try {
-    return await build(world, plan);
+    const leave = () => world.close();
+    return await bootAt(world, plan, { name: 'boot', card: UPLINK, own: CLIENTS_OWN, leave });
   } catch (thrown) {
     world.close();
     throw thrown;

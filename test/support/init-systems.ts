@@ -1,5 +1,18 @@
 import { LAN, UPLINK } from '../../src/proof/addresses.ts';
 
+/** A machine's own addresses on the client's LAN. */
+export interface OwnAddresses {
+  readonly ipv4: string;
+  readonly ipv6: string;
+  readonly global6: string;
+}
+
+export const CLIENTS_OWN: OwnAddresses = {
+  ipv4: LAN.client4,
+  ipv6: LAN.client6,
+  global6: LAN.clientGlobal6,
+};
+
 /**
  * The questions to a booted machine in the words of its init system. Each is a shell script that
  * runs in it.
@@ -16,14 +29,14 @@ export interface InitSystem {
   /** Shuts down and starts anew; undefined where its last steps would reach out of the machine. */
   readonly reboot: string | undefined;
   /**
-   * Before the first boot: has its network manager set the uplink up, with the client's addresses.
+   * Before the first boot: has its network manager set the uplink up, with these addresses.
    */
-  readonly prepare: string;
+  prepare(own: OwnAddresses): string;
   /** Has a program started at boot, as early as there are services. */
   early(name: string, program: string): string;
 }
 
-const NETWORKD = `
+const NETWORKD = (own: OwnAddresses) => `
 mkdir -p /etc/systemd/network /etc/systemd/system/multi-user.target.wants /etc/systemd/system/network-online.target.wants
 cat >/etc/systemd/network/${UPLINK}.network <<'END'
 [Match]
@@ -31,9 +44,9 @@ Name=${UPLINK}
 [Network]
 IPv6AcceptRA=no
 IPv6DuplicateAddressDetection=0
-Address=${LAN.client4}/24
-Address=${LAN.client6}/64
-Address=${LAN.clientGlobal6}/64
+Address=${own.ipv4}/24
+Address=${own.ipv6}/64
+Address=${own.global6}/64
 Gateway=${LAN.router4}
 Gateway=${LAN.routerGlobal6}
 END
@@ -42,7 +55,7 @@ ln -sf /lib/systemd/system/systemd-networkd-wait-online.service /etc/systemd/sys
 `;
 
 /** systemd-networkd comes with systemd, and is off unless somebody switches it on. */
-const NETWORKMANAGER = `
+const NETWORKMANAGER = (own: OwnAddresses) => `
 (umask 077; cat >/etc/NetworkManager/system-connections/uplink.nmconnection) <<'END'
 [connection]
 id=uplink
@@ -50,26 +63,26 @@ type=ethernet
 interface-name=${UPLINK}
 [ipv4]
 method=manual
-address1=${LAN.client4}/24,${LAN.router4}
+address1=${own.ipv4}/24,${LAN.router4}
 [ipv6]
 method=manual
-address1=${LAN.client6}/64
-address2=${LAN.clientGlobal6}/64,${LAN.routerGlobal6}
+address1=${own.ipv6}/64
+address2=${own.global6}/64,${LAN.routerGlobal6}
 END
 `;
 
-const IFUPDOWN = `
+const IFUPDOWN = (own: OwnAddresses) => `
 cat >/etc/network/interfaces <<'END'
 auto ${UPLINK}
 iface ${UPLINK} inet static
-  address ${LAN.client4}/24
+  address ${own.ipv4}/24
   gateway ${LAN.router4}
 iface ${UPLINK} inet6 static
   dad-attempts 0
   accept_ra 0
-  address ${LAN.clientGlobal6}/64
+  address ${own.global6}/64
   gateway ${LAN.routerGlobal6}
-  up ip address add ${LAN.client6}/64 dev ${UPLINK} nodad
+  up ip address add ${own.ipv6}/64 dev ${UPLINK} nodad
 END
 `;
 
@@ -104,7 +117,7 @@ const OPENRC: InitSystem = {
   reboot: undefined,
   // Not its services for clock, cgroup hierarchies, backlight and kernel settings: those are the
   // whole machine's. Terminals it has none, and file systems of the kernel it needs no more.
-  prepare: `${IFUPDOWN}
+  prepare: (own) => `${IFUPDOWN(own)}
     for each in hwclock.sh cgroups brightness procps mount-configfs; do rm -f /etc/runlevels/sysinit/$each; done
     sed -i '/getty/d' /etc/inittab
     printf 'none /sys/kernel/security securityfs noauto 0 0\\nnone /sys/fs/pstore pstore noauto 0 0\\n' >/etc/fstab`,

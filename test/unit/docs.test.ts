@@ -65,6 +65,7 @@ const DOCUMENTS = [
   ...PAGES,
   ...filesOf('openvpn-examples', '.md'),
   ...filesOf('openvpn-examples/networkmanager', '.md'),
+  ...filesOf('openvpn-examples/ansible', '.md'),
 ];
 /** Documents and examples: everything a user reads. */
 const TEXTS = [...DOCUMENTS, ...PROFILES, ...SETTINGS_FILES, ...DROP_INS, 'LICENSE'];

@@ -5,6 +5,7 @@ import { endpointText } from '../../../src/net/endpoint.ts';
 import { readSettings } from '../../../src/policy/settings.ts';
 import { settingsText } from '../../../src/policy/settings-text.ts';
 import { literalEndpoints, readProfile } from '../../../src/tunnel/profile.ts';
+import { CHECKS } from '../../../src/view/doctor/checks.ts';
 import { parsePlainYaml } from '../../support/plain-yaml.ts';
 
 const read = (name: string) =>
@@ -97,4 +98,10 @@ test('openvpn-examples/fleet/preseed.cfg runs every command of ours in the new s
     .filter((line) => !line.startsWith('#') && /ovpn-killswitch (attach|boot)/.test(line));
   expect(own).toHaveLength(2);
   expect(own.filter((line) => !line.startsWith('  in-target '))).toEqual([]);
+});
+
+test('openvpn-examples/ansible finds the check of new logins by the title that doctor prints', () => {
+  const tasks = read('../ansible/roles/ovpn_killswitch/tasks/lock.yml');
+  const [, title = ''] = /selectattr\('check', 'equalto', '([^']+)'\)/.exec(tasks) ?? [];
+  expect(CHECKS.map((check) => check.title)).toContain(title);
 });
