@@ -69,7 +69,8 @@ export function refreshMachine(host: Host): Refreshed {
 
 /**
  * Reads the profiles again after an `attach`, and resolves names where a resolver can be reached. A
- * locked machine's rules follow. An open one keeps the answers for its next lock.
+ * locked machine's rules follow, and those for its boot. An open one keeps the answers for its next
+ * lock.
  */
 export function learnProfiles(host: Host): KnownEndpoints {
   const record = readLockRecord(host);
@@ -78,8 +79,10 @@ export function learnProfiles(host: Host): KnownEndpoints {
   const known = gatherKnown(host, settings, record, askNow(host, settings, LOCK_SECONDS));
   // A person may have locked during the DNS query.
   const now = readLockRecord(host);
-  if (now?.locked === true) followKnown(host, known, lock);
-  else host.exclusively(() => saveKnown(host, known, keptFolder(now)));
+  if (now?.locked === true) {
+    followKnown(host, known, lock);
+    renewBaseTexts(host);
+  } else host.exclusively(() => saveKnown(host, known, keptFolder(now)));
   return known;
 }
 

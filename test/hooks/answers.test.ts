@@ -144,6 +144,19 @@ describe.each(BACKENDS)('with %s', (backend) => {
     expect(answer(it, 'lock').changes).toEqual([]);
   });
 
+  test('attach on a locked machine renews the rules for the boot, and a lock then changes nothing', () => {
+    const it = machine();
+    const other = '/etc/openvpn/client/other.conf';
+    it.write(other, TEXT.replace('203.0.113.10', '203.0.113.12'));
+    expect(whats(answer(it, 'attach', other).changes, 'file')).toContain(
+      `${STATE}/base.${backend === 'nftables' ? 'nft' : 'v4'}`,
+    );
+    expect(answer(it, 'lock').changes).toEqual([]);
+    must(it.command('detach', other));
+    must(it.sh(`rm ${other}`));
+    must(it.command('lock'));
+  });
+
   test('refresh without names changes nothing', () => {
     expect(answer(machine(), 'refresh').changes).toEqual([]);
   });
