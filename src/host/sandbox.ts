@@ -10,6 +10,9 @@ export interface Ran {
   readonly stderr: string;
 }
 
+/** Milliseconds. For what hangs: on a busy machine `recover` alone took 36 s. */
+const ENDED_BY = 100_000;
+
 export interface RunOptions {
   /**
    * The network namespace inside the sandbox, made with `ip netns add`; by default the sandbox's
@@ -20,6 +23,7 @@ export interface RunOptions {
   /** Added to PATH, LC_ALL and TZ; `only` replaces them. */
   readonly env?: Readonly<Record<string, string>>;
   readonly only?: Readonly<Record<string, string>>;
+  /** After so long it is ended. */
   readonly milliseconds?: number;
 }
 
@@ -171,7 +175,7 @@ export function entrance(
       const { status, stdout, stderr } = spawnSync('nsenter', enter(options, argv), {
         encoding: 'utf8',
         env: environment(options),
-        timeout: options.milliseconds ?? 30_000,
+        timeout: options.milliseconds ?? ENDED_BY,
         killSignal: 'SIGKILL',
         maxBuffer: 64 * 1024 * 1024,
         ...(options.stdin === undefined ? {} : { input: options.stdin }),
@@ -184,7 +188,7 @@ export function entrance(
         env: environment(options),
         stdio: ['pipe', 'pipe', 'pipe'],
         detached: true,
-        timeout: options.milliseconds ?? 30_000,
+        timeout: options.milliseconds ?? ENDED_BY,
         killSignal: 'SIGKILL',
       });
       const said = { stdout: '', stderr: '' };
