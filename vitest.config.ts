@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { HEAVY } from './test/heavy.ts';
+import { TEST_MILLISECONDS } from './test/support/test-milliseconds.ts';
 
 /** One project for each tier, lightest first; `lab` is heavy and runs only when it is named. */
 const tiers = ['unit', 'text', 'kernel', 'hooks', 'e2e', 'regressions'] as const;
@@ -20,9 +21,9 @@ export default defineConfig({
         exclude: isNamed ? [] : [...HEAVY],
         // Pure code keeps no state that another file could meet.
         isolate: name !== 'unit' && name !== 'text',
-        // Not a measure of speed: under load a test may take ten times as long.
-        testTimeout: 180_000,
-        hookTimeout: 180_000,
+        setupFiles: ['test/support/patience.ts'],
+        testTimeout: TEST_MILLISECONDS,
+        hookTimeout: TEST_MILLISECONDS,
       },
     })),
   },

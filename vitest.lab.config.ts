@@ -1,6 +1,11 @@
 import { defineConfig } from 'vitest/config';
 import { HEAVY } from './test/heavy.ts';
 import { LongestFirst } from './test/support/longest-first.ts';
+import { TEST_MILLISECONDS } from './test/support/test-milliseconds.ts';
+import { timeLimit } from './test/support/time-limit.ts';
+
+/** Seconds since 1970 when no further test begins; `.ci/run` sets it. */
+const { LAB_UNTIL } = process.env;
 
 /**
  * The heavy tier: other Debians, other OpenVPNs, and what is heavy of the others. `.ci/lab` builds
@@ -14,9 +19,13 @@ export default defineConfig({
     // Most tests wait for a process: more of them than processors.
     maxWorkers: 5,
     sequence: { sequencer: LongestFirst },
-    // Not a measure of speed: under load a test may take ten times as long.
-    testTimeout: 240_000,
-    hookTimeout: 240_000,
-    reporters: ['default', './test/support/closing-line.ts'],
+    setupFiles: ['test/support/patience.ts'],
+    testTimeout: TEST_MILLISECONDS,
+    hookTimeout: TEST_MILLISECONDS,
+    reporters: [
+      'default',
+      './test/support/closing-line.ts',
+      timeLimit(LAB_UNTIL === undefined ? undefined : Number(LAB_UNTIL)),
+    ],
   },
 });

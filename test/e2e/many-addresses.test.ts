@@ -33,7 +33,6 @@ describe.each(['nftables', 'iptables'] as const)(
     const obstacle = missingRequirements();
     test.skipIf(obstacle !== undefined)(
       `costs a choice among them and no connection, also when all of them move${obstacle === undefined ? '' : `: ${obstacle}`}`,
-      { timeout: 240_000 },
       async () => {
         const world = await openWorld({ dist: DIST, transport: 'udp' });
         try {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Ran } from '../../src/host/sandbox.ts';
+import { patiently } from '../../src/proof/wait-until.ts';
 import { tunnelCall } from './captures.ts';
 import { type Call, LOG, type LogLine, must, ran, useMachine } from './installed-machine.ts';
 import { hideHere, undoAll } from './obstacles.ts';
@@ -152,7 +153,7 @@ test('a log that is emptied while watch runs goes on at its beginning', async ()
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => (JSON.parse(line) as LogLine).event);
-  await expect.poll(events, { timeout: 20_000 }).toContain('watching');
+  await expect.poll(events, { timeout: patiently(20_000) }).toContain('watching');
   must(it.sh(`: >${LOG}; nft flush chain inet ovpn_killswitch postrouting`));
-  await expect.poll(events, { timeout: 20_000 }).toEqual(['restored']);
+  await expect.poll(events, { timeout: patiently(20_000) }).toEqual(['restored']);
 });

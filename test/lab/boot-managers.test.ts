@@ -78,7 +78,6 @@ afterAll(() => Promise.all(ends));
 
 test.for(DEBIANS.flatMap((debian) => DISKS.map((disk) => ({ ...debian, ...disk }))))(
   `$root with $backend: from before power-on until ${SECONDS} seconds after, nothing leaves when $disk`,
-  { timeout: 180_000 },
   async (cell, context) => {
     const obstacle = bootObstacle(cell);
     if (obstacle !== undefined) context.skip(obstacle);

@@ -195,9 +195,6 @@ const storyIn = async (cell: Cell, context: TestContext): Promise<Story> => {
 
 test.for(CELLS)(
   '$debian.root with $debian.backend: from before power-on until a minute after, nothing leaves when $disk',
-  {
-    timeout: 300_000,
-  },
   async (cell, context) => {
     const { seen, up } = await storyIn(cell, context);
     process.stdout.write(`${cell.debian.root}, ${cell.disk}: ${JSON.stringify(seen.neighbours)}\n`);
@@ -213,7 +210,6 @@ test.for(CELLS)(
 
 test.for(CELLS.filter(({ says }) => says !== undefined))(
   '$debian.root with $debian.backend: journal, kernel log, login and status say what is wrong when $disk',
-  { timeout: 300_000 },
   async (cell, context) => {
     const { says = /^$/ } = cell;
     const { said } = await storyIn(cell, context);

@@ -190,7 +190,7 @@ export function sceneOf(debian: Debian): (context: TestContext) => Scene {
   let scene: Scene | undefined;
   beforeAll(async () => {
     if (obstacle === undefined) scene = await openScene(debian);
-  }, 180_000);
+  });
   afterAll(() => scene?.machine.close());
   return (context) => {
     if (obstacle !== undefined) context.skip(obstacle);

@@ -4,7 +4,7 @@ import { CONNECTED } from '../../src/proof/openvpn.ts';
 import { PKI } from '../../src/proof/pki.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
 import { type Service, type Signal, startService } from '../../src/proof/service.ts';
-import { waitUntil } from '../../src/proof/wait-until.ts';
+import { patiently, waitUntil } from '../../src/proof/wait-until.ts';
 import { openWorld } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
 import { builtRoot } from '../support/debian-root.ts';
@@ -158,7 +158,7 @@ export async function openDesk(debian: Debian, settings: string): Promise<Desk> 
     const { sandbox } = world;
     const sh = async (script: string) => {
       const { status, stdout, stderr } = await sandbox.ask(['sh', '-euc', script], {
-        milliseconds: 60_000,
+        milliseconds: patiently(60_000),
       });
       if (status !== 0) throw new Error(`${script}: exit status ${status}\n${stdout}${stderr}`);
       return stdout;

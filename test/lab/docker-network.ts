@@ -63,7 +63,7 @@ export function dockerNetworkWith(backend: BackendName): void {
       machine,
       product: await installProduct(machine, DIST, `${SETTINGS(backend)}KILLSWITCH_FORWARD=br-*\n`),
     };
-  }, 180_000);
+  });
   afterAll(async () => {
     await scene?.machine.close();
   });
@@ -114,7 +114,7 @@ export function dockerNetworkWith(backend: BackendName): void {
     expect({ clear, byName }).toEqual({ clear: 0, byName: {} });
     expect(vpn).toBeGreaterThan(0);
     await server.end();
-  }, 240_000);
+  });
 
   test(`a pattern that means the uplink is refused beside ${backend}, and the lock in force stays`, async (context) => {
     const { machine, product } = at(context);
@@ -131,5 +131,5 @@ export function dockerNetworkWith(backend: BackendName): void {
     expect(status).not.toBe(0);
     await machine.sh('ip link delete up-lab');
     await product.must('lock');
-  }, 120_000);
+  });
 }

@@ -87,9 +87,7 @@ async function forging(world: World, inside: Inside, work: () => Promise<void>):
  */
 export function specifyForged(version: OpenvpnVersion, backend: 'iptables' | 'nftables'): void {
   describe(`with OpenVPN ${version} and ${backend}`, () => {
-    test('forged packets of the LAN and of the server get no answer, connected and in reconnects', {
-      timeout: 300_000,
-    }, async (context: TestContext) => {
+    test('forged packets of the LAN and of the server get no answer, connected and in reconnects', async (context: TestContext) => {
       const obstacle = missingRequirements() ?? debianRoot(version).obstacle;
       if (obstacle !== undefined) context.skip(obstacle);
       const world = await openWorld({ dist: DIST, transport: 'udp', plan: debianRoot(version) });

@@ -108,7 +108,7 @@ beforeAll(async () => {
     await machine.close();
     throw thrown;
   }
-}, 240_000);
+});
 afterAll(() => scene?.machine.close());
 
 function at(context: TestContext): Scene {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { patiently } from '../../src/proof/wait-until.ts';
 import {
   BACKENDS,
   BUILT_COMMAND,
@@ -46,7 +47,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     reset();
     prepare?.(it, backend);
     const before = readKernel(it);
-    const ended = it.sandbox.run(call, { milliseconds: 110_000 });
+    const ended = it.sandbox.run(call, { milliseconds: patiently(110_000) });
     undoAll(it);
     const after = readKernel(it);
     const said = `${ended.stdout}${ended.stderr}`;

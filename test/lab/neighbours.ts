@@ -236,7 +236,7 @@ export function neighboursWith(backend: BackendName, root = ROOT): void {
   const waits: number[] = [];
   beforeAll(async () => {
     if (obstacle === undefined) scene = await open(backend, root);
-  }, 180_000);
+  });
   afterAll(async () => {
     if (waits.length > 0) {
       const [median = 0, most = 0] = [0.5, 1].map(

@@ -1,12 +1,12 @@
 import { createInterface } from 'node:readline';
 import { describe, expect, type TestContext, test } from 'vitest';
 import type { Sandbox } from '../../src/host/sandbox.ts';
-import { waitUntil } from '../../src/proof/wait-until.ts';
+import { patiently, waitUntil } from '../../src/proof/wait-until.ts';
 import { KINDS, type Kind } from '../support/kinds.ts';
 import { machineWith } from '../support/machine.ts';
 import { installProduct, type Product } from '../support/product.ts';
 
-const SOON = { timeout: 40_000, interval: 100 };
+const SOON = { timeout: patiently(40_000), interval: 100 };
 /** The user whose browser it is, and another one. */
 const [GUEST, OTHER] = [65534, 1000];
 const LOG = '/var/log/ovpn-killswitch.log';

@@ -4,13 +4,13 @@ import { LAN } from '../../src/proof/addresses.ts';
 import { missingRequirements } from '../../src/proof/missing-requirements.ts';
 import { leaksOf, playStories } from '../../src/proof/play-stories.ts';
 import { ACTS } from '../../src/proof/story.ts';
-import { waitUntil } from '../../src/proof/wait-until.ts';
+import { patiently, waitUntil } from '../../src/proof/wait-until.ts';
 import { withWorlds } from '../../src/proof/worlds.ts';
 import { DIST } from '../e2e/stage.ts';
 import { machineWith } from '../support/machine.ts';
 import { installProduct } from '../support/product.ts';
 
-const LONG = { milliseconds: 110_000 };
+const LONG = { milliseconds: patiently(110_000) };
 
 describe('the installed prove', () => {
   const machine = machineWith('nftables', (sandbox) => void installProduct(sandbox));

@@ -157,7 +157,7 @@ export function specifyReconnects(version: OpenvpnVersion, backend: 'iptables' |
 
     for (const [name, profile] of WAYS)
       test(`nothing of the tunnel's leaves in ${RECONNECTS} reconnects ${name}`, {
-        timeout: 900_000,
+        timeout: 2_700_000,
       }, async (context) => {
         const { lab, held } = await connected(context, [...profile, ...QUICK]);
         const { vpn } = await lab.guarded(async () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { COMMANDS } from '../../src/cli/main.ts';
 import { EXIT } from '../../src/errors.ts';
 import { openSandbox, type Sandbox, sandboxObstacle } from '../../src/host/sandbox.ts';
+import { patiently } from '../../src/proof/wait-until.ts';
 import { installProduct } from '../support/product.ts';
 import { sandboxHost } from '../support/sandbox-host.ts';
 import { vpnKeyfile } from '../support/vpn-keyfile.ts';
@@ -136,7 +137,7 @@ async function show(
     : `{ ${command}; } 2>&1`;
   const setup = 'export PATH=/usr/local/sbin:$PATH SHELL=/bin/sh; cd /etc/openvpn';
   const { status, stdout } = await sandbox.ask(['sh', '-c', `${setup}\n${before}\n${shown}`], {
-    milliseconds: 60_000,
+    milliseconds: patiently(60_000),
   });
   return { status, lines: stdout.replaceAll('\r\n', '\n').split('\n') };
 }
@@ -161,7 +162,7 @@ beforeAll(async () => {
         screens.set(`${name} ${call.index}`, await show(sandbox, name, call));
     }),
   );
-}, 240_000);
+});
 afterAll(() => {
   for (const sandbox of sandboxes) sandbox.close();
 });

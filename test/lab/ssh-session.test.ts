@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { describe, expect, test } from 'vitest';
+import { patiently } from '../../src/proof/wait-until.ts';
 import { KINDS } from '../support/kinds.ts';
 import { machineWith } from '../support/machine.ts';
 import { installProduct, type Product } from '../support/product.ts';
 
-const SOON = { timeout: 40_000, interval: 50 };
+const SOON = { timeout: patiently(40_000), interval: 50 };
 
 /** This machine and a client beyond its uplink, from the internet. */
 const NETWORK = `

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { describe, expect, type TestContext, test } from 'vitest';
+import { patiently } from '../../src/proof/wait-until.ts';
 import { KINDS } from '../support/kinds.ts';
 import { machineWith } from '../support/machine.ts';
 import { addOthersRules } from '../support/others-rules.ts';
@@ -7,7 +8,7 @@ import { installProduct, type Product } from '../support/product.ts';
 import { dumpRules, type RuleDump } from '../support/rule-dump.ts';
 
 const RECORD = '/var/lib/ovpn-killswitch/lock.json';
-const SOON = { timeout: 40_000, interval: 100 };
+const SOON = { timeout: patiently(40_000), interval: 100 };
 
 /**
  * Rules without what the kernel counts, and without those that keep an ended tunnel's address shut.

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'v
 import type { BackendName } from '../../src/policy/settings.ts';
 import { INTERNET } from '../../src/proof/addresses.ts';
 import { installProduct, type Product, writeSettings } from '../../src/proof/product.ts';
-import { waitUntil } from '../../src/proof/wait-until.ts';
+import { patiently, waitUntil } from '../../src/proof/wait-until.ts';
 import { DIST } from '../e2e/stage.ts';
 import { LOG } from '../hooks/installed-machine.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
@@ -64,7 +64,7 @@ describe('the service under systemd', () => {
     product = await installProduct(machine, DIST, SETTINGS('nftables'));
     await product.must('lock');
     await product.must('boot', 'enable');
-  }, 120_000);
+  });
   afterAll(() => machine?.close());
   const at = (context: TestContext): { readonly machine: Booted; readonly product: Product } => {
     if (obstacle !== undefined) context.skip(obstacle);
@@ -140,7 +140,7 @@ describe('the service under systemd', () => {
       const [started = 0] = await cost();
       const began = performance.now();
       const storm = it.machine.ask(['sh', '-c', STORM(STORM_SECONDS, stormers)], {
-        milliseconds: 60_000,
+        milliseconds: patiently(60_000),
       });
       await waitUntil(
         'the storm',

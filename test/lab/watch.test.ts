@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { waitUntil } from '../../src/proof/wait-until.ts';
+import { patiently, waitUntil } from '../../src/proof/wait-until.ts';
 import { PACE } from '../../src/watch/pace.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import {
@@ -182,7 +182,7 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
     const storm = it().sandbox.ask(
       ['sh', '-c', STORM(STORM_SECONDS, ['nft', 'iptables'], STORM_RULES)],
       {
-        milliseconds: 30_000,
+        milliseconds: patiently(30_000),
       },
     );
     await waitUntil('the storm', () => it().sh(HAS_BEGUN).status === 0);

@@ -3,6 +3,7 @@ import type { Backend } from '../../src/backend/backend.ts';
 import { differencesOf } from '../../src/backend/image.ts';
 import { iptables } from '../../src/backend/iptables.ts';
 import type { Sandbox } from '../../src/host/sandbox.ts';
+import { patiently } from '../../src/proof/wait-until.ts';
 import { compile } from '../../src/ruleset/compile.ts';
 import { apply, look } from '../../src/transaction/apply.ts';
 import { backendOf, KINDS, type Kind } from '../support/kinds.ts';
@@ -107,7 +108,7 @@ describe.each(KINDS)('with %s', (kind) => {
       // Until the addresses of the links are there.
       await expect
         .poll(() => ({ ...answers(sandbox, BRIDGED), ...answers(sandbox, ROUTED) }), {
-          timeout: 30_000,
+          timeout: patiently(30_000),
           interval: 200,
         })
         .toEqual({ ...all(BRIDGED, 2), ...all(ROUTED, 2) });
@@ -124,5 +125,5 @@ describe.each(KINDS)('with %s', (kind) => {
         expect(differencesOf(backend.image(ruleset), look(host, backend).image)).toEqual([]);
       }
     });
-  }, 120_000);
+  });
 });

@@ -231,9 +231,7 @@ for (const [here, there, type] of ${JSON.stringify(FAMILIES.map((family) => [INS
 `;
 
 describe.each(KINDS)('with %s', (kind) => {
-  test('nothing that is forged gets an answer, connected and while OpenVPN reconnects', {
-    timeout: 300_000,
-  }, async (context) => {
+  test('nothing that is forged gets an answer, connected and while OpenVPN reconnects', async (context) => {
     const obstacle = sandboxObstacle();
     if (obstacle !== undefined) context.skip(obstacle);
     const sandbox = await openSandbox();

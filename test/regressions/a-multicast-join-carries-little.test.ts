@@ -106,9 +106,7 @@ function carried(sandbox: Sandbox, pace: Pace): Carried {
 }
 
 describe.each(KINDS)('with %s', (kind) => {
-  test('multicast joins of a user carry hardly anything while the LAN is off', {
-    timeout: 120_000,
-  }, async (context) => {
+  test('multicast joins of a user carry hardly anything while the LAN is off', async (context) => {
     await inSandbox({ context, kind, users: true }, async (sandbox) => {
       const { status, stderr } = sandbox.run(['sh', '-s'], { stdin: SCENE });
       if (status !== 0) throw new Error(stderr);

@@ -64,4 +64,4 @@ test('what a program says and the line a thread draws never share a line of the 
   expect(lines.length).toBeGreaterThan(1000);
   // Nothing is drawn once the answer has begun.
   expect(stdout).toMatch(/answer\r\nend\r\n$/);
-}, 60_000);
+});

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { patiently } from '../../src/proof/wait-until.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import { BACKENDS, hookArgv, must, TUNNELS, useMachine } from '../hooks/installed-machine.ts';
 
@@ -27,7 +28,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     must(it.sh('chmod 755 /root/slow'));
     const logged = it.logMark();
     const { status } = it.sandbox.run(hookArgv('up', slow(tunnelCall('tun0'))), {
-      milliseconds: 110_000,
+      milliseconds: patiently(110_000),
     });
     expect(status).toBe(3);
     expect(it.status()).toMatchObject({ state: 'blocked', exact: true, tunnels: [] });

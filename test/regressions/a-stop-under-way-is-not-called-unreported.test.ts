@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { patiently } from '../../src/proof/wait-until.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import { must, useMachine } from '../hooks/installed-machine.ts';
 
-const SOON = { timeout: 15_000, interval: 100 };
+const SOON = { timeout: patiently(15_000), interval: 100 };
 
 /**
  * OpenVPN that systemd stops closes its device and calls `down` then: a hook that looks in between sees

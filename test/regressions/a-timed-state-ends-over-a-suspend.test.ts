@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { patiently } from '../../src/proof/wait-until.ts';
 import { must, useMachine } from '../hooks/installed-machine.ts';
 
-const SOON = { timeout: 20_000, interval: 200 };
+const SOON = { timeout: patiently(20_000), interval: 200 };
 
 /**
  * A suspend moves CLOCK_BOOTTIME on, which /proc/uptime shows, and no clock that sleep(1) or a

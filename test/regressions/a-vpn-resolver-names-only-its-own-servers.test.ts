@@ -50,7 +50,6 @@ describe.each(['nftables', 'iptables'] as const)(
     const obstacle = missingRequirements();
     test.skipIf(obstacle !== undefined)(
       `adds a dozen addresses of its own name, and nothing else${obstacle === undefined ? '' : `: ${obstacle}`}`,
-      { timeout: 120_000 },
       async () => {
         const world = await openWorld({ dist: DIST, transport: 'udp' });
         try {

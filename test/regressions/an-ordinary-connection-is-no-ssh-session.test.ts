@@ -1,10 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, test } from 'vitest';
+import { patiently } from '../../src/proof/wait-until.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import { BACKENDS, must, ran, ruleLines, useMachine } from '../hooks/installed-machine.ts';
 
-const SOON = { timeout: 20_000, interval: 50 };
+const SOON = { timeout: patiently(20_000), interval: 50 };
 const ACCOUNT = '61236';
 const NETWORK = `
 set -e

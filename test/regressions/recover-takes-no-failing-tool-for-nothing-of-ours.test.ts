@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { patiently } from '../../src/proof/wait-until.ts';
 import { BACKENDS, LIBRARY, must, ran, STATE, useMachine } from '../hooks/installed-machine.ts';
 import { hideHere, mountHere, standIn, undoAll } from '../hooks/obstacles.ts';
 import { addFarHost, oursInKernel, reached } from '../support/far-host.ts';
@@ -56,7 +57,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
       standIn(it, 'exec sleep 600', ...TOOLS[backend]);
       if (how.startsWith('without')) mountHere(it, '/usr/bin/timeout', '--bind', '/dev/null');
       const since = Date.now();
-      const ended = it.sandbox.run([RECOVER], { milliseconds: 60_000 });
+      const ended = it.sandbox.run([RECOVER], { milliseconds: patiently(60_000) });
       expect(Date.now() - since).toBeLessThan(45_000);
       if (backend === 'nftables') {
         expect(ended.status, ran(ended)).toBe(71);
@@ -112,7 +113,7 @@ describe('when iptables is the nft kind', () => {
     must(it.sh('nft flush ruleset'));
     standIn(it, 'exec sleep 600', 'nft');
     const since = Date.now();
-    const ended = it.sandbox.run([`${LIBRARY}/boot`], { milliseconds: 60_000 });
+    const ended = it.sandbox.run([`${LIBRARY}/boot`], { milliseconds: patiently(60_000) });
     expect(ended.status, ran(ended)).toBe(0);
     expect(ended.stderr).toContain('nft was stopped after 20 s');
     expect(Date.now() - since).toBeLessThan(45_000);

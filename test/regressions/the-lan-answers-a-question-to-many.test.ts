@@ -172,5 +172,5 @@ describe.each(KINDS)('with %s', (kind) => {
         expect(differencesOf(backend.image(ruleset), look(host, backend).image)).toEqual([]);
       }
     });
-  }, 180_000);
+  });
 });

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { patiently } from '../../src/proof/wait-until.ts';
 import { tunnelCall } from '../hooks/captures.ts';
 import { BACKENDS, must, useMachine } from '../hooks/installed-machine.ts';
 
@@ -70,7 +71,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     machine().sh(`rm -f ${RUN}/lock`);
     heldByUser();
     await expect
-      .poll(() => machine().status(), { timeout: 30_000, interval: 500 })
+      .poll(() => machine().status(), { timeout: patiently(30_000), interval: 500 })
       .toMatchObject({ state: 'blocked', exact: true });
   });
 
@@ -82,7 +83,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const watch = machine().sandbox.start(['/usr/local/sbin/ovpn-killswitch', 'watch']);
     try {
       await expect
-        .poll(() => machine().status(), { timeout: 30_000, interval: 500 })
+        .poll(() => machine().status(), { timeout: patiently(30_000), interval: 500 })
         .toMatchObject({ state: 'blocked', exact: true });
     } finally {
       watch.kill();

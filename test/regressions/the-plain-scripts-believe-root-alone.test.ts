@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { patiently } from '../../src/proof/wait-until.ts';
 import { BACKENDS, LIBRARY, must, ran, STATE, useMachine } from '../hooks/installed-machine.ts';
 import { oursInKernel } from '../support/far-host.ts';
 
@@ -25,7 +26,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     );
   const timed = (...argv: readonly string[]) => {
     const since = Date.now();
-    const ended = machine().sandbox.run(argv, { milliseconds: 60_000 });
+    const ended = machine().sandbox.run(argv, { milliseconds: patiently(60_000) });
     return { ...ended, seconds: (Date.now() - since) / 1000 };
   };
 

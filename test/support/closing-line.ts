@@ -1,4 +1,4 @@
-import type { Reporter, TestModule } from 'vitest/node';
+import type { Reporter, TestModule, TestRunEndReason } from 'vitest/node';
 
 /** A message in one line; of a long one its beginning and its end, where the finding stands. */
 function short(message: string): string {
@@ -13,10 +13,15 @@ function failure(file: string, name: string, errors: readonly { message?: string
 
 /**
  * Ends a run with `N passed, M failed, K skipped`, says of each skipped test why it could not
- * run, and names each failure again: the end of a long log is what a reader sees.
+ * run, and names each failure again: the end of a long log is what a reader sees. Tests that an
+ * ended run left out are counted as skipped, file by file.
  */
 export default class ClosingLine implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
+  onTestRunEnd(
+    modules: readonly TestModule[],
+    errors: readonly unknown[],
+    reason: TestRunEndReason,
+  ): void {
     const counts = { passed: 0, failed: errors.length, skipped: 0 };
     const failures: string[] = [];
     for (const module of modules) {
@@ -31,22 +36,28 @@ export default class ClosingLine implements Reporter {
         counts.failed += errors.length;
         if (errors.length > 0) failures.push(failure(file, fullName, errors));
       }
-      for (const test of module.children.allTests()) {
+      const tests = [...module.children.allTests()];
+      let notRun = tests.length === 0 && module.errors().length === 0 ? 1 : 0;
+      for (const test of tests) {
         const result = test.result();
         if (result.state === 'passed') counts.passed++;
         else if (result.state === 'failed') {
           counts.failed++;
           failures.push(failure(file, test.fullName, result.errors));
-        } else {
+        } else if (result.state === 'pending' || reason === 'interrupted') notRun++;
+        else {
           counts.skipped++;
-          process.stdout.write(
-            `skipped: ${test.fullName}: ${result.state === 'skipped' ? (result.note ?? 'no reason given') : 'did not run'}\n`,
-          );
+          process.stdout.write(`skipped: ${test.fullName}: ${result.note ?? 'no reason given'}\n`);
         }
       }
+      counts.skipped += notRun;
+      if (notRun > 0)
+        process.stdout.write(`skipped: ${file}: ${notRun} not run, because the run was ended\n`);
     }
     process.stdout.write(
       `\n${failures.join('')}${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`,
     );
+    // To vitest an ended run has failed; what has failed is counted here.
+    if (reason === 'interrupted' && counts.failed === 0) process.exitCode = 0;
   }
 }

@@ -4,7 +4,7 @@ import { CONNECTED } from '../../src/proof/openvpn.ts';
 import { makePki, PKI } from '../../src/proof/pki.ts';
 import { installProduct, type Product } from '../../src/proof/product.ts';
 import { type Service, startService } from '../../src/proof/service.ts';
-import { waitUntil } from '../../src/proof/wait-until.ts';
+import { patiently, waitUntil } from '../../src/proof/wait-until.ts';
 import { DIST } from '../e2e/stage.ts';
 
 /** The uplink, and the provider's resolver beyond it. */
@@ -82,7 +82,7 @@ export async function openDnsWorld(
   const sandbox = await openSandbox(plan);
   const sh = async (script: string) => {
     const { status, stdout, stderr } = await sandbox.ask(['sh', '-euc', script], {
-      milliseconds: 60_000,
+      milliseconds: patiently(60_000),
     });
     if (status !== 0) throw new Error(`${script}\nstatus ${status}: ${stdout}${stderr}`);
     return stdout;

@@ -126,9 +126,7 @@ function damaged(text: string, below: (most: number) => number): string {
   return out;
 }
 
-test(`${FILES} damaged state files open nothing that no whole file names, and are never a stack trace`, {
-  timeout: 600_000,
-}, () => {
+test(`${FILES} damaged state files open nothing that no whole file names, and are never a stack trace`, () => {
   const valid = validFiles();
   const paths = [...valid.keys()].filter(
     (path) => path.endsWith('.json') || path.startsWith(PATHS.tunnels) || path === SSH_SESSIONS,

@@ -55,7 +55,7 @@ describe('what leaks nowhere', () => {
       }),
       { numRuns: 200 },
     );
-  }, 60_000);
+  });
 });
 
 describe('the reason of a packet that leaves off the tunnel', () => {
@@ -89,7 +89,7 @@ describe('the reason of a packet that leaves off the tunnel', () => {
       ),
       { numRuns: 60 },
     );
-  }, 60_000);
+  });
 });
 
 /** The packets that pass under `stricter` and not under `wider`. */
@@ -150,7 +150,7 @@ describe('an allowance turned off', () => {
       }),
       { numRuns: 25 },
     );
-  }, 60_000);
+  });
 });
 
 describe('a tunnel that comes up', () => {
@@ -173,7 +173,7 @@ describe('a tunnel that comes up', () => {
       }),
       { numRuns: 50 },
     );
-  }, 60_000);
+  });
 
   test('closes no other tunnel, but for its own address and its own networks', () => {
     const others = (tunnel: Tunnel): Tunnel => ({
@@ -197,5 +197,5 @@ describe('a tunnel that comes up', () => {
       }),
       { numRuns: 50 },
     );
-  }, 60_000);
+  });
 });

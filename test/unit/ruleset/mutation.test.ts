@@ -87,15 +87,11 @@ describe('a ruleset with one mistake in it', () => {
         expect.fail(name);
   });
 
-  test.each(REPRESENTATIVE)(
-    'never lets more pass without breaking an invariant: %s',
-    { timeout: 120_000 },
-    (name) => {
-      const { leaky, survivors, stricter, unseen } = fatesOf(name);
-      expect(survivors).toEqual([]);
-      expect(unseen).toEqual([]);
-      expect(leaky.length).toBeGreaterThan(20);
-      expect(stricter.length).toBeGreaterThan(20);
-    },
-  );
+  test.each(REPRESENTATIVE)('never lets more pass without breaking an invariant: %s', (name) => {
+    const { leaky, survivors, stricter, unseen } = fatesOf(name);
+    expect(survivors).toEqual([]);
+    expect(unseen).toEqual([]);
+    expect(leaky.length).toBeGreaterThan(20);
+    expect(stricter.length).toBeGreaterThan(20);
+  });
 });

@@ -1,0 +1,31 @@
+import type { Reporter, Vitest } from 'vitest/node';
+
+/** Milliseconds for what runs at the limit to end by itself. */
+const GRACE = 12 * 60_000;
+
+/**
+ * Ends a run that takes too long, in order: at `until`, seconds since 1970, no further test begins;
+ * after the grace the running ones are stopped. A test that did not run counts as skipped (see
+ * ClosingLine).
+ */
+export function timeLimit(until: number | undefined): Reporter {
+  let ends: NodeJS.Timeout | undefined;
+  return {
+    onInit(vitest: Vitest) {
+      if (until === undefined) return;
+      const stop = () => void vitest.cancelCurrentRun('keyboard-input');
+      ends = setTimeout(
+        () => {
+          stop();
+          ends = setTimeout(stop, GRACE);
+          ends.unref();
+        },
+        until * 1000 - Date.now(),
+      );
+      ends.unref();
+    },
+    onTestRunEnd() {
+      clearTimeout(ends);
+    },
+  };
+}
