@@ -165,7 +165,7 @@ describe('docs/reference/errors.md', () => {
   test.each(Object.entries(ERRORS))(
     'says of %s its exit status and what is still safe, as the program does',
     (name, { exit, safe }) => {
-      const text = codes.get(name) ?? '';
+      const text = (codes.get(name) ?? '').replace(/\n {2}(?=\w)/g, ' ');
       expect(text).toContain(`* **Exit status:** ${exit}\n`);
       expect(text).toContain(`* **Still safe:** ${safe}\n`);
       expect(text).toContain('* **Meaning:** ');
