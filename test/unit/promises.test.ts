@@ -47,12 +47,12 @@ const PROMISES: readonly Promised[] = [
   },
   {
     document: GUARANTEES,
-    sentence: '* This machine talking to itself.',
+    sentence: '* Packets of this machine to itself.',
     heldBy: [['test/support/decisions.ts', 'this machine talks to itself, both ways']],
   },
   {
     document: GUARANTEES,
-    sentence: '* DHCP and IPv6 neighbour discovery, without which there is no network at all.',
+    sentence: '* DHCP and IPv6 neighbour discovery. No network works without them.',
     heldBy: [
       INVARIANTS,
       ['test/support/leak-invariants.ts', 'DHCP leaves towards servers of the link alone'],
@@ -62,7 +62,7 @@ const PROMISES: readonly Promised[] = [
   {
     document: GUARANTEES,
     sentence:
-      "* The OpenVPN client's own packets to its endpoints: exact address, port and transport, and only from root's and the client's own account.",
+      "* The OpenVPN client's own packets to its endpoints. Address, port and transport must match. By default, the account must be root or the client's own.",
     heldBy: [
       [LEAKS, 'the prober is not root, so that it may not speak to the endpoint'],
       ['test/regressions/CVE-2023-36673-tunnelcrack-serverip.test.ts', ''],
@@ -74,7 +74,7 @@ const PROMISES: readonly Promised[] = [
   },
   {
     document: GUARANTEES,
-    sentence: '* The SSH session in which you ran `lock`, if you did.',
+    sentence: '* The SSH session in which you ran `lock`, if you used SSH.',
     heldBy: [
       ['test/lab/ssh-session.test.ts', 'lock, said in an SSH session from the internet'],
       ['test/regressions/an-ordinary-connection-is-no-ssh-session.test.ts', ''],
@@ -83,7 +83,7 @@ const PROMISES: readonly Promised[] = [
   {
     document: GUARANTEES,
     sentence:
-      "* For some minutes after `portal`: one user's web and names on [a network with a login page](../how-to/login-page.md).",
+      "* For some minutes after `portal`: one user's packets to the web and DNS of [a network with a login page](../how-to/login-page.md).",
     heldBy: [
       ['test/lab/portal.test.ts', 'in a portal one user reaches the web'],
       ['test/lab/portal.test.ts', 'closes by itself at its time'],
@@ -92,7 +92,7 @@ const PROMISES: readonly Promised[] = [
   {
     document: GUARANTEES,
     sentence:
-      '* Packets to the LAN. By default that is every private address and local multicast; never DNS (ports 53, 853 and 5355).',
+      '* Packets to the LAN. By default, that is every private address, local multicast and broadcast, without DNS (ports 53, 853 and 5355). Settings can shut the LAN, or allow one resolver there.',
     heldBy: [
       [LEAKS, 'ping, TCP and UDP work on the LAN'],
       [LEAKS, 'no resolver of the LAN or the ISP answers'],
@@ -101,8 +101,20 @@ const PROMISES: readonly Promised[] = [
   {
     document: GUARANTEES,
     sentence:
-      "* Packets into a live tunnel. DNS goes only to the tunnel's own resolvers, IPv6 only into a tunnel that has an IPv6 address.",
+      "* Packets into a live tunnel. DNS goes only to the tunnel's own resolvers, and IPv6 only into a tunnel with an IPv6 address.",
     heldBy: [[LEAKS, 'ping, TCP, UDP and DNS work through the tunnel'], INVARIANTS],
+  },
+  {
+    document: GUARANTEES,
+    sentence:
+      '* Frames between two ports of one bridge. This machine neither routes nor sends them.',
+    heldBy: [
+      SPECIFICATION,
+      [
+        'test/regressions/a-bridge-passes-its-own-frames.test.ts',
+        'frames of one bridge pass, and nothing that the machine routes or sends',
+      ],
+    ],
   },
   {
     document: GUARANTEES,
@@ -133,7 +145,7 @@ const PROMISES: readonly Promised[] = [
   },
   {
     document: GUARANTEES,
-    sentence: "4. **Others' rules are not touched.**",
+    sentence: "4. **Other programs' rules are not touched.**",
     heldBy: [
       [
         'test/kernel/rules-of-others.test.ts',
@@ -169,14 +181,15 @@ function promisesOf(text: string): readonly string[] {
 
 const page = (): string =>
   [
-    '# Which test holds which promise\n',
-    'Written by `npx vitest run test/unit/promises.test.ts -u` from the table in that file, which checks that each sentence and each test is there.\n',
+    '# Promises and tests\n',
+    'Each heading is a promise of [Guarantees](guarantees.md). Below it are the tests that fail if the promise does not hold.\n',
+    '`npx vitest run test/unit/promises.test.ts -u` writes this page from the table in that file. The test also checks that each sentence and each test exists.\n',
     ...PROMISES.map(
-      ({ document, sentence, heldBy }) =>
+      ({ sentence, heldBy }) =>
         `## ${sentence
           .replace(/^(\* |\d\. )/, '')
           .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
-          .replace(/\*\*/g, '')}\n\nSaid in ${document}. Held by:\n\n${heldBy
+          .replace(/\*\*/g, '')}\n\n${heldBy
           .map(
             ([file, name]) =>
               `* \`${file}\`${name === '' ? '' : `: ${name.replace(/^, /, 'nothing leaves in clear on each fault, ')}`}`,
