@@ -198,7 +198,7 @@ export const NEIGHBOURS: readonly Neighbour[] = [
     beside: { nftables: all('none'), iptables: { start: BRIDGED, reload: BRIDGED, stop: 'none' } },
   },
   {
-    name: 'docker with nftables, played',
+    name: 'docker with nftables, simulated',
     start: `ip link add docker0 type bridge
 ip address add 172.17.0.1/16 dev docker0
 ip link set docker0 up

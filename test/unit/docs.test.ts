@@ -428,7 +428,7 @@ test('docs/reference/openvpn-versions.md lists what the lab has measured, and no
 
 test('docs/reference/neighbours.md lists what the lab has measured, and nothing else', () => {
   const word = (effect: Effect) =>
-    typeof effect === 'object' ? 'changed' : effect === 'none' ? 'nothing' : 'perhaps';
+    typeof effect === 'object' ? 'changed' : effect === 'none' ? 'unchanged' : 'sometimes';
   const rows = read('docs/reference/neighbours.md')
     .split('\n')
     .filter((line) => /^\| .* \| (nftables|iptables) \|/.test(line));
