@@ -65,7 +65,7 @@ export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefin
     loadRules(host, { came: live });
   } catch (thrown) {
     // OpenVPN then gives up: the next hook must not load a tunnel that never came up.
-    if (before === undefined) removeLiveTunnel(host, device);
+    if (before === undefined) removeLiveTunnel(host, live);
     throw thrown;
   }
   // Only now: until the new rules are loaded, the former tunnel's networks must stay shut.

@@ -15,7 +15,7 @@ import {
   type LiveTunnel,
   readLiveTunnel,
   readLiveTunnels,
-  removeLiveTunnel,
+  removeTunnelFile,
   sameLiveTunnel,
 } from '../record/live-tunnels.ts';
 import { readLockRecord } from '../record/lock-record.ts';
@@ -131,7 +131,15 @@ function tunnelWaiting(host: Host, device: InterfaceName): void {
   });
 }
 
-function tunnelDown(host: Host, { device, reconnects }: TunnelDown): void {
+/**
+ * Whether the device's tunnel is that of another client, which runs: a client that ends closes its
+ * device before it calls `down`, and another may have made a device of that name meanwhile.
+ */
+function belongsToAnother(host: Host, { daemon }: LiveTunnel, own: TunnelDown['daemon']): boolean {
+  return daemon !== undefined && own !== undefined && daemon.pid !== own && !hasEnded(host, daemon);
+}
+
+function tunnelDown(host: Host, { device, reconnects, daemon }: TunnelDown): void {
   if (!host.mayChangeRules() || host.uid() !== 0) {
     const left =
       strategiesInUse(host).length > 0
@@ -145,8 +153,13 @@ function tunnelDown(host: Host, { device, reconnects }: TunnelDown): void {
     return;
   }
   const went = readLiveTunnel(host, device);
+  if (went !== undefined && belongsToAnother(host, went, daemon)) {
+    const message = `${device}: another OpenVPN has made this device since, and its rules stay`;
+    host.log({ level: 'info', event: 'left-alone', message });
+    return;
+  }
   // First of all: whatever fails below, the next hook or `lock` no longer counts this tunnel.
-  if (went === undefined) removeLiveTunnel(host, device);
+  if (went === undefined) removeTunnelFile(host, device);
   else retireTunnel(host, went, reconnects ? 'reconnecting' : 'ended');
   loadRemaining(host, went);
 }

@@ -15,6 +15,9 @@ import { type Folder, within } from './walk.ts';
 /** The prefix of a draft, before the writer's process id. Drafts lie beside their files. */
 const draftPrefix = (name: string) => `.${name}.`;
 
+/** Returns this process's own name beside a file. A later writer removes one that was left. */
+export const draftName = (name: string) => `${draftPrefix(name)}${process.pid}`;
+
 /** Removes this file's drafts, left by writers that were killed before the rename. */
 function removeDrafts(folder: Folder, name: string): void {
   // Elsewhere any account may own a file of that name, and there may be any number of them.
@@ -50,7 +53,7 @@ interface Content {
  */
 export function put(folder: Folder, name: string, { fill, ...owned }: Content): void {
   removeDrafts(folder, name);
-  const draft = within(folder, `${draftPrefix(name)}${process.pid}`);
+  const draft = within(folder, draftName(name));
   const descriptor = openSync(draft, constants.O_WRONLY | NEW, 0o600);
   try {
     try {
@@ -62,7 +65,7 @@ export function put(folder: Folder, name: string, { fill, ...owned }: Content): 
     }
     renameSync(draft, within(folder, name));
   } catch (thrown) {
-    removeEntry(folder, `${draftPrefix(name)}${process.pid}`);
+    removeEntry(folder, draftName(name));
     throw thrown;
   }
 }

@@ -53,4 +53,9 @@ export interface Files {
   rewrite(path: string, text: string | Uint8Array): void;
   /** Removes a file, or a folder with everything in it. Follows no link. */
   remove(path: string): void;
+  /**
+   * Removes a file of a folder of root's alone if its text is the expected one, and returns whether
+   * it did. Keeps a text that another process writes meanwhile.
+   */
+  removeIf(path: string, isExpected: (text: string) => boolean): boolean;
 }

@@ -5,6 +5,7 @@ import { files } from './files-error.ts';
 import { PATHS } from './paths.ts';
 import { listDoor, placeDoor, readDoor } from './read-door.ts';
 import { removeDoor } from './remove-door.ts';
+import { removeIfDoor } from './remove-if-door.ts';
 import { type KeepAttributes, rewriteDoor } from './rewrite-door.ts';
 import type { RunProgram } from './run-program.ts';
 import { writeDoor } from './write-door.ts';
@@ -81,5 +82,6 @@ export function linuxFiles(run: RunProgram, inTime: () => void): Files {
     write: (path, text, mode = 0o644) => files('write', path, () => writeDoor(path, text, mode)),
     rewrite: (path, text) => files('rewrite', path, () => rewriteDoor(path, text, keepAttributes)),
     remove: (path) => files('remove', path, () => removeDoor(path)),
+    removeIf: (path, isExpected) => files('remove', path, () => removeIfDoor(path, isExpected)),
   };
 }

@@ -161,6 +161,7 @@ export function recordingHost(host: Host, counting: Counting): Recording {
       },
       rewrite: (path, text) => during([path], () => host.rewrite(path, text)),
       remove: (path) => during([path], () => host.remove(path)),
+      removeIf: (path, isExpected) => during([path], () => host.removeIf(path, isExpected)),
     },
     during,
     changes: () => [

@@ -110,6 +110,7 @@ function write(files: Files, record: FormerRecord): void {
 
 /**
  * Turns a live tunnel into a former one. Writes the new file first, so that no reader misses both.
+ * A tunnel that has taken its device's name meanwhile stays live.
  */
 export function retireTunnel(host: Host, live: LiveTunnel, kind: FormerRecord['kind']): void {
   const { daemon, connection, profile, tunnel } = live;
@@ -122,7 +123,7 @@ export function retireTunnel(host: Host, live: LiveTunnel, kind: FormerRecord['k
     ...(connection !== undefined && { connection }),
     ...(profile !== undefined && { profile }),
   });
-  removeLiveTunnel(host, device);
+  removeLiveTunnel(host, live);
 }
 
 /** Marks a reconnecting tunnel as ended. */

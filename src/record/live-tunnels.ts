@@ -3,7 +3,17 @@ import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { DAEMON, type Daemon, hasEnded } from '../machine/daemon.ts';
-import { flag, list, made, object, optional, type Parsed, text, whole } from '../machine/schema.ts';
+import {
+  flag,
+  list,
+  made,
+  object,
+  optional,
+  type Parsed,
+  parseState,
+  text,
+  whole,
+} from '../machine/schema.ts';
 import { deviceKind, devices } from '../machine/tunnel-device.ts';
 import { parseAddress } from '../net/address.ts';
 import { endpointText, parseEndpoint } from '../net/endpoint.ts';
@@ -203,8 +213,20 @@ export function sameLiveTunnel(a: LiveTunnel, b: LiveTunnel): boolean {
   return liveTunnelKey(a) === liveTunnelKey(b);
 }
 
-export function removeLiveTunnel(files: Files, device: InterfaceName): void {
+/** Removes a device's file, whatever it holds. */
+export function removeTunnelFile(files: Files, device: InterfaceName): void {
   files.remove(pathOf(device));
+}
+
+/**
+ * Removes a tunnel's file if it still holds this very report. Another client may have brought up a
+ * device of the same name since it was read.
+ */
+export function removeLiveTunnel(files: Files, live: LiveTunnel): void {
+  files.removeIf(pathOf(live.tunnel.device), (text) => {
+    const read = parseState(text, FILE);
+    return 'value' in read && liveText(read.value) === liveText(live);
+  });
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   type LiveTunnel,
   liveTunnelKey,
   readLiveTunnels,
+  sameLiveTunnel,
   staleTunnels,
 } from '../record/live-tunnels.ts';
 import { type Amendment, amendment, isEmpty } from '../ruleset/amendment.ts';
@@ -40,6 +41,8 @@ export function amendRules(
   const { records, former } = readKeptShut(host, live);
   const isStale = staleTunnels(host, live).length > 0 || staleFormers(host, records).length > 0;
   if (last?.backend !== backend.name || isStale) return undefined;
+  // A run that settled the device's former tunnel may just be putting this one's file back.
+  if ('came' in change && !live.some((each) => sameLiveTunnel(each, change.came))) return undefined;
   const loaded = loadedBefore(live, last.tunnels, change);
   if (!sameKeys(last.tunnels, loaded.map(liveTunnelKey))) return undefined;
   const before = last.former.flatMap((text) => readFormerText(text) ?? []);

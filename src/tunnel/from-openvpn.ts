@@ -170,17 +170,19 @@ export function readOpenvpnHook(hook: HookName, input: HookInput): HookEvent {
   if ('why' in named) return { kind: 'unreadable', why: named.why };
   const { device } = named;
   const { env } = input;
+  const { daemon_pid: pid, config } = env;
+  const daemon = pid !== undefined && /^[1-9]\d{0,9}$/.test(pid) ? Number(pid) : undefined;
   const kept = env['script_context'] === 'restart';
   if (hook === 'down') {
     if (kept) return { kind: 'tunnel-waiting', device };
-    return { kind: 'tunnel-down', device, reconnects: !ENDINGS.has(env['signal'] ?? '') };
+    const reconnects = !ENDINGS.has(env['signal'] ?? '');
+    return { kind: 'tunnel-down', device, reconnects, ...(daemon !== undefined && { daemon }) };
   }
   const refused: Refusal[] = [];
   const refuse: Refuse = (variable, value, why) => {
     refused.push({ variable, value: printable(value), why });
     return undefined;
   };
-  const { daemon_pid: pid, config } = env;
   return {
     kind: 'tunnel-up',
     tunnel: {
@@ -190,7 +192,7 @@ export function readOpenvpnHook(hook: HookName, input: HookInput): HookEvent {
       networks: networksOf(env, refuse),
     },
     peer: peerOf(env, refuse),
-    daemon: pid !== undefined && /^[1-9]\d{0,9}$/.test(pid) ? Number(pid) : undefined,
+    daemon,
     ...(config !== undefined && config !== '' && { config }),
     refused,
     kept,

@@ -46,7 +46,12 @@ export type HookEvent =
    * The tunnel is closed. `reconnects` unless OpenVPN said that it ends: then OpenVPN makes the
    * tunnel again.
    */
-  | { readonly kind: 'tunnel-down'; readonly device: InterfaceName; readonly reconnects: boolean }
+  | {
+      readonly kind: 'tunnel-down';
+      readonly device: InterfaceName;
+      readonly reconnects: boolean;
+      readonly daemon?: DaemonPid;
+    }
   | { readonly kind: 'unreadable'; readonly why: string };
 
 /**

@@ -56,6 +56,33 @@ beforeEach((context) => {
 });
 
 describe('the real host, with files', () => {
+  test('removes a file that holds what it expects, and loses none that another process writes', async () => {
+    sh(`printf old >${ROOM}/a; printf new >${ROOM}/b`);
+    const came = calls([
+      ['removeIf', `${ROOM}/a`, 'old'],
+      ['removeIf', `${ROOM}/b`, 'old'],
+      ['removeIf', `${ROOM}/none`, 'old'],
+    ]);
+    expect(came.map(({ value }) => value)).toEqual([true, false, false]);
+    expect(sh(`cd ${ROOM} && ls -A && cat b`).stdout).toBe('b\nnew');
+    const files = Array.from({ length: 40 }, (_, n) => `${ROOM}/many/${n}`);
+    const process = (list: readonly Call[]) =>
+      here().ask([globalThis.process.execPath, program, '60000', JSON.stringify(list)]);
+    const removals = files.map((path): Call => ['removeIf', path, 'old']);
+    await Promise.all([
+      process(
+        files.flatMap((path): Call[] => [
+          ['write', path, 'old'],
+          ['write', path, 'new'],
+        ]),
+      ),
+      process(Array.from({ length: 40 }, () => removals).flat()),
+    ]);
+    expect(sh(`cd ${ROOM}/many && ls -A | wc -l && cat * | fold -w3 | sort | uniq -c`).stdout).toBe(
+      '40\n     40 new\n',
+    );
+  });
+
   test('reads what is root’s, and knows a file that is missing from one that cannot be read', () => {
     sh(`printf text >${ROOM}/a; ln -s a ${ROOM}/link; mkdir ${ROOM}/b`);
     const came = calls([

@@ -97,6 +97,10 @@ export function fakeHost({
       for (const file of [...tree.keys()])
         if (file === path || file.startsWith(`${path}/`)) tree.delete(file);
     },
+    removeIf: (path, isExpected) => {
+      const text = tree.get(path);
+      return text !== undefined && isExpected(text) && tree.delete(path);
+    },
     rewrite: (path, text) => {
       tree.set(at(path), textOf(text));
     },

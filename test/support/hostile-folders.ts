@@ -417,6 +417,7 @@ function doorsOf(host: Host, path: string): Readonly<Record<string, () => unknow
     rewrite: () => host.rewrite(path, 'ours'),
     write: () => host.write(path, 'ours'),
     remove: () => host.remove(path),
+    removeIf: () => void host.removeIf(path, () => true),
   };
 }
 

@@ -28,6 +28,8 @@ function called([name, ...args]: readonly unknown[]): unknown {
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(args[0] ?? 0));
         return 'done';
       });
+    case 'removeIf':
+      return host.removeIf(String(args[0]), (text) => text === args[1]);
     case 'umask':
       return process.umask(Number(args[0]));
     default: {

@@ -84,6 +84,12 @@ export function sandboxHost(
     },
     rewrite: (path, text) => writeFileSync(inside(path), text),
     remove: (path) => rmSync(inside(path), { recursive: true, force: true }),
+    removeIf: (path, isExpected) => {
+      const text = orNothing(() => readFileSync(inside(path), 'utf8'));
+      if (text === undefined || !isExpected(text)) return false;
+      rmSync(inside(path));
+      return true;
+    },
     resolve: () => new Map(),
     startAfterwards: () => undefined,
     startIn: () => undefined,

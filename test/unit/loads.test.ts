@@ -19,7 +19,7 @@ const LOADS = JSON.parse(
  */
 const BUDGET = {
   // 33 kB of it are the asynchronous half of execa, which no hook runs: docs/decisions/0180.
-  bytes: 314_000,
+  bytes: 315_500,
   packages: [
     ...['@pinojs/redact', '@sec-ant/readable-stream', '@sindresorhus/merge-streams'],
     ...['cross-spawn', 'dotenv', 'execa', 'figures', 'get-stream', 'human-signals', 'ipaddr.js'],

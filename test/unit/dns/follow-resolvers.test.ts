@@ -6,7 +6,7 @@ import {
 } from '../../../src/dns/follow-resolvers.ts';
 import { KillswitchError } from '../../../src/errors.ts';
 import type { Command, Output } from '../../../src/host/command.ts';
-import { removeLiveTunnel, writeLiveTunnel } from '../../../src/record/live-tunnels.ts';
+import { removeTunnelFile, writeLiveTunnel } from '../../../src/record/live-tunnels.ts';
 import { writeLockRecord } from '../../../src/record/lock-record.ts';
 import { type FakeHost, type FakeMachine, fakeHost } from '../../support/fake-host.ts';
 import { tunnelOf } from '../../support/policies.ts';
@@ -41,7 +41,7 @@ function connect(host: FakeHost, tunnel = TUN0, since = 1): ReturnType<typeof fo
 }
 
 function leave(host: FakeHost, tunnel = TUN0): ReturnType<typeof followResolvers> {
-  removeLiveTunnel(host, tunnel.device);
+  removeTunnelFile(host, tunnel.device);
   return followResolvers(host);
 }
 

@@ -56,9 +56,9 @@ describe('a live tunnel', () => {
       `${PATHS.tunnels}/tun0`,
       `${PATHS.tunnels}/tun1`,
     ]);
-    removeLiveTunnel(host, TUN0.device);
+    removeLiveTunnel(host, LIVE);
     expect(readLiveTunnels(host).map(({ tunnel }) => tunnel)).toEqual([TUN1]);
-    removeLiveTunnel(host, TUN0.device);
+    removeLiveTunnel(host, LIVE);
   });
 
   const text = () => {

@@ -95,7 +95,14 @@ describe('every captured down', () => {
           file,
         );
       expect(readOpenvpnHook('down', capture)).toEqual(
-        waits ? { kind: 'tunnel-waiting', device } : { kind: 'tunnel-down', device, reconnects },
+        waits
+          ? { kind: 'tunnel-waiting', device }
+          : {
+              kind: 'tunnel-down',
+              device,
+              reconnects,
+              daemon: Number(capture.env['daemon_pid']),
+            },
       );
     },
   );
