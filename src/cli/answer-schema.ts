@@ -58,11 +58,11 @@ const CHANGE = object('one change', {
   kind: {
     type: 'string',
     description:
-      '`rules` in the kernel; a `file` or link; a kernel `setting`; the system’s `resolvers`; a `connection` of NetworkManager’s; a network `device`; `flows` that conntrack ended; a `service` that was started',
+      '`rules` in the kernel, a `file` or link, a kernel `setting`, the system’s `resolvers`, a `connection` of NetworkManager, a network `device`, `flows` that conntrack ended, or a started `service`',
     enum: CHANGE_KINDS,
   },
-  what: text('its path; else the program that changed it'),
-  how: { type: 'string', description: 'how it changed', enum: CHANGE_HOWS },
+  what: text('its path; else the program that made the change, and its first arguments'),
+  how: { type: 'string', description: '`added`, `changed` or `removed`', enum: CHANGE_HOWS },
 });
 
 const STATES = ['unlocked', 'open', 'unknown', 'blocked', 'portal', 'connected'] as const;
@@ -74,20 +74,19 @@ const STATES = ['unlocked', 'open', 'unknown', 'blocked', 'portal', 'connected']
 export const ANSWER = object('the answer of `ovpn-killswitch COMMAND --json`', {
   version: {
     type: 'integer',
-    description: '1. It grows when a field is removed or changes its meaning',
+    description: '1. It rises when a field is removed or changes its meaning',
     enum: [1],
   },
   command: text('the command that was run'),
   changed: {
     type: 'boolean',
-    description:
-      'whether anything changed: `true` where `changes` is not empty, also after an error',
+    description: 'whether anything changed: `true` if `changes` has an entry, even after an error',
   },
-  changes: list('what changed, as the effects themselves found it', CHANGE),
-  planned: list('what `--dry-run` would change; else empty', CHANGE),
+  changes: list('every change', CHANGE),
+  planned: list('every change that `--dry-run` would make; else empty', CHANGE),
   state: {
     description:
-      'the machine after the command, read from the kernel; `null` where the caller may not read it',
+      'the machine after the command, read from the kernel. `null` if the caller may not read it',
     anyOf: [
       object('the state', {
         state: {
@@ -98,10 +97,10 @@ export const ANSWER = object('the answer of `ovpn-killswitch COMMAND --json`', {
         },
         exact: {
           type: 'boolean',
-          description: 'whether the kernel holds exactly the intended rules',
+          description: 'whether the kernel holds exactly the expected rules',
         },
         backend: {
-          description: '`iptables` or `nftables`; `null` where neither can be asked',
+          description: '`iptables` or `nftables`; `null` if neither can be asked',
           anyOf: [text('its name'), { type: 'null', description: 'neither can be asked' }],
         },
         rules: list(
@@ -109,7 +108,7 @@ export const ANSWER = object('the answer of `ovpn-killswitch COMMAND --json`', {
           text('a table'),
         ),
         dropPolicies: list(
-          'builtin and other chains whose policy drops: of a locked machine with iptables those that `lock` has set; of an unlocked one those of other programs',
+          'chains whose policy drops. On a machine locked with iptables, `lock` has set them. On an unlocked machine, another program has',
           text('a chain'),
         ),
         unknown: list('one text for each part that could not be read', text('a part and why')),
@@ -120,17 +119,18 @@ export const ANSWER = object('the answer of `ovpn-killswitch COMMAND --json`', {
   messages: list('the lines that the command prints without `--json`', text('a line')),
   warnings: list('the warnings that it also prints on stderr', text('a warning')),
   error: {
-    description: 'why the command failed; `null` when it did not, or when `messages` say it',
+    description:
+      'why the command failed. `null` if it did not fail, or if `messages` contain the reason',
     anyOf: [
       object('the error', {
         code: {
           type: 'string',
-          description: 'its heading in [errors.md](errors.md)',
+          description: 'its code: a heading of [Errors](errors.md)',
           enum: Object.keys(ERRORS) as ErrorCode[],
         },
         message: text('what happened'),
-        detail: list('further lines, such as a program’s own', text('a line')),
-        state: text('the state now, as the error’s text says it'),
+        detail: list('more lines, such as the output of a program', text('a line')),
+        state: text('the line `Still safe` or `State now`'),
         next: text('what to do next'),
       }),
       { type: 'null', description: 'no error' },
@@ -139,7 +139,7 @@ export const ANSWER = object('the answer of `ovpn-killswitch COMMAND --json`', {
   exit: {
     type: 'integer',
     description:
-      'the exit status of the command, the same as without `--json` ([commands.md](commands.md#exit-statuses-of-every-command))',
+      'the [exit status](commands.md#exit-statuses-of-every-command) of the command, the same as without `--json`',
     enum: Object.values(EXIT) as ExitStatus[],
   },
 });

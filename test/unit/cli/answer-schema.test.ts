@@ -28,19 +28,40 @@ const changing = COMMANDS.filter(answersAsJson);
 function page(): string {
   return `# Answers as JSON
 
-Made from the type of the answer by \`npx vitest run test/unit/cli/answer-schema.test.ts -u\`. The same as a JSON Schema: [answer.schema.json](answer.schema.json). \`status --json\` prints another object: [status.md](status.md#for-programs).
+Each of these commands takes \`--json\`: ${changing.map(({ name }) => `\`${name}\``).join(', ')}.
 
-Each of these commands takes \`--json\`: ${changing.map(({ name }) => `\`${name}\``).join(', ')}. It then prints one object on stdout and nothing else, also when it fails. Its exit status stays the same. Warnings and errors go to stderr as well, for people. Nothing is asked: \`lock\` over SSH needs \`--yes\` or \`--confirm\` where it would ask.
+* **Output:** one object on stdout and nothing else, even if the command fails. Warnings and errors also go to stderr, for people.
+* **Exit status:** the same as without \`--json\`.
+* **Questions:** none. Where \`lock\` over SSH would ask, it needs \`--yes\` or \`--confirm\`.
 
-\`changed\` comes from the effects of the command. Each file is compared before and after, each program that changes something is noted when it ends well, and rules count when a transaction committed them. A command that finds everything as it should be writes nothing.
+\`status --json\` prints another object: see [Status](status.md#for-programs).
 
-These do not count as a change: the log; notes of what was seen or done last, in \`/run/ovpn-killswitch\`; the times at which a server's address was seen or used, and since when the machine is locked or unlocked; Node's code caches.
-
-With \`--root DIR\` the object is that of the same command inside the image. Its \`state\` is that of the image, where no rule is loaded.
+## Fields
 
 | field | content |
 |---|---|
 ${rows(ANSWER).join('\n')}
+
+[answer.schema.json](answer.schema.json) has the same as a JSON Schema. \`npx vitest run test/unit/cli/answer-schema.test.ts -u\` makes both from the type of the answer.
+
+## What counts as a change
+
+The command finds its changes itself:
+
+* It compares each file before and after.
+* It notes each program that changes something, if that program ends well.
+* It counts rules if a transaction committed them.
+
+So a command that finds everything as expected reports no change.
+
+These do not count as a change:
+
+* the log, and Node's code caches;
+* notes about the last work, in \`/run/ovpn-killswitch\`;
+* the times at which a server's address was seen or used;
+* the time since which the machine is locked or unlocked.
+
+With \`--root DIR\`, the object is that of the same command inside the image. Its \`state\` is that of the image: no rule is loaded there.
 `;
 }
 

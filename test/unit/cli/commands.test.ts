@@ -15,7 +15,7 @@ function page(): string {
       : `| ${title} | |\n|---|---|\n${entries.map(([name, what]) => `| \`${cell(name)}\` | ${cell(what)} |\n`).join('')}\n`;
   return `# Commands
 
-Made from the table of commands by \`npx vitest run test/unit/cli/commands.test.ts -u\`. \`ovpn-killswitch COMMAND --help\` says the same.
+This page lists every command, its flags and its exit statuses. \`ovpn-killswitch COMMAND --help\` prints the same. \`npx vitest run test/unit/cli/commands.test.ts -u\` makes this page from the table of commands.
 
 ${groups
   .map(
