@@ -3,7 +3,7 @@ import jsTokens from 'js-tokens';
 /** Text that a person reads as one piece, and the line of its file on which it begins. */
 export interface Passage {
   readonly line: number;
-  readonly kind: 'prose' | 'heading' | 'comment' | 'string' | 'title';
+  readonly kind: 'prose' | 'cell' | 'heading' | 'comment' | 'string' | 'title';
   readonly text: string;
 }
 
@@ -34,14 +34,16 @@ export function proseOfPage(page: string): readonly Passage[] {
   for (const [index, text] of lines.entries()) {
     const line = index + 1;
     const [, marks, heading] = /^(#+) (.+)$/.exec(text) ?? [];
-    if (/^\s*$|^ {4,}\S|^\|[-|: ]+$/.test(text) || marks !== undefined) close();
+    // A deeply indented line goes on with an open paragraph, else it is code (CommonMark 4.4).
+    const isCode = open === undefined && /^ {4,}\S/.test(text);
+    if (/^\s*$|^\|[-|: ]+$/.test(text) || marks !== undefined) close();
     if (marks !== undefined)
       passages.push({ line, kind: 'heading', text: withoutCode(heading ?? '') });
     else if (text.startsWith('|')) {
       close();
       for (const cell of text.split('|').slice(1, -1))
-        passages.push({ line, kind: 'prose', text: withoutCode(cell) });
-    } else if (!/^\s*$|^ {4,}\S/.test(text)) {
+        passages.push({ line, kind: 'cell', text: withoutCode(cell) });
+    } else if (!isCode && !/^\s*$/.test(text)) {
       const [, item] = /^\s*(?:[*-]|\d+\.) (.*)$/.exec(text) ?? [];
       if (item !== undefined) close();
       open ??= { line, lines: [] };
