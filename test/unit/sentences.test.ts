@@ -13,7 +13,7 @@ const pagesOf = (folder: string) =>
 const HELP = 'docs/reference/commands.md';
 /** Everything a reader looks up or follows. A decision is never rewritten. */
 const PAGES = [
-  ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/README.md'],
+  ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/README.md'],
   ...['tutorials', 'how-to', 'reference', 'explanation'].flatMap((kind) => pagesOf(`docs/${kind}`)),
   ...['', 'ansible', 'networkmanager'].flatMap((kind) => pagesOf(join('openvpn-examples', kind))),
 ].filter((path) => path !== HELP);
