@@ -5,5 +5,5 @@ after_installation() {
   rm -f '@LIBRARY@/@REMOVED@' '@LIBRARY@/boot.kept' '@LIBRARY@/recover.kept'
   # The hooks, and what this very Node has compiled of them. It changes no rule.
   said=$('@COMMAND@' install)
-  printf '%s\n' "$said" | grep -E '^(@NO_CODE_CACHE@|@NOT_MOVED@)' >&2 || :
+  printf '%s\n' "$said" | grep -E '^(@NO_CODE_CACHE@|@NOT_MOVED@|@NOT_RENEWED@)' >&2 || :
 }

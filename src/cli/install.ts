@@ -23,8 +23,10 @@ import { JSON_FLAG } from './json-flag.ts';
 import { placeManuals } from './manuals.ts';
 import { NO_CODE_CACHE } from './no-code-cache.ts';
 import { NOT_MOVED } from './not-moved.ts';
+import { NOT_RENEWED } from './not-renewed.ts';
 import { packageRemoval, refuseOtherInstallation } from './other-installation.ts';
 import { parseArguments } from './parse-arguments.ts';
+import { renewServices } from './renew-services.ts';
 import { settingsTemplate } from './settings-template.ts';
 import { TAKEN_OVER, takeOver } from './take-over.ts';
 
@@ -187,6 +189,8 @@ export const install: CliCommand = {
     }
     for (const line of report.during(TAKEN_OVER, () => takeOver(host, print)))
       print(`${NOT_MOVED}, and still in use: ${line}`);
+    for (const line of renewServices(host, print))
+      print(`${NOT_RENEWED}, and still in use: ${line}`);
     print(`Installed in ${PATHS.library}. ${lockedText(host)}`);
     const missing = packageRemoval(host) === undefined ? placeManuals(host, commands) : undefined;
     if (missing !== undefined)

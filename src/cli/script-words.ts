@@ -28,6 +28,7 @@ import { TOLD } from '../tunnel/told-text.ts';
 import { WATCH_SERVICE } from '../watch/service.ts';
 import { NO_CODE_CACHE } from './no-code-cache.ts';
 import { NOT_MOVED } from './not-moved.ts';
+import { NOT_RENEWED } from './not-renewed.ts';
 
 /** The marker rule as lines of awk: `rule["outside opens"] = "inside"`. */
 const RULE = Object.entries(MARKER_RULE)
@@ -49,6 +50,7 @@ export const SCRIPT_WORDS: Readonly<Record<string, string>> = {
   REMOVED: 'removed',
   NO_CODE_CACHE,
   NOT_MOVED,
+  NOT_RENEWED,
   HOSTS: PATHS.hosts,
   LOCK: PATHS.lock,
   LAST: PATHS.last,

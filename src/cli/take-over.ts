@@ -1,5 +1,3 @@
-import { enableBoot } from '../boot/enable.ts';
-import { enabledStrategyName } from '../boot/enabled-strategy-name.ts';
 import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS, PREFIX } from '../host/paths.ts';
@@ -8,11 +6,9 @@ import { loadSettings } from '../machine/load-settings.ts';
 import { defaultSettings, type Settings } from '../policy/settings.ts';
 import { profilePaths } from '../record/profile-paths.ts';
 import { moveHooks } from '../tunnel/attachment.ts';
-import { readWatch } from '../watch/watch-report.ts';
 import { removeManuals } from './manuals.ts';
 import { hasSourceInstallation, libraryOf } from './other-installation.ts';
 import { planProfiles, writeProfiles } from './rewrite-profiles.ts';
-import { enableWatch } from './watch-enable.ts';
 
 const SOURCE = '/usr/local';
 
@@ -29,8 +25,7 @@ function settingsOrDefaults(host: Host): Settings {
 export const TAKEN_OVER: readonly string[] = [libraryOf(SOURCE), `${SOURCE}/sbin/ovpn-killswitch`];
 
 /**
- * Moves an installation from source to this package: profiles, what loads the rules at boot,
- * `watch`, manuals. Changes no rule, and opens nothing. Links stay in the old places: an OpenVPN
+ * Moves an installation from source to this package: profiles and manuals. Changes no rule, and opens nothing. Links stay in the old places: an OpenVPN
  * that runs calls `down` by the path that it read when it started, and a timer the command.
  * Returns a line for each step that failed: what is not moved goes on with what it had.
  */
@@ -57,9 +52,6 @@ export function takeOver(host: Host, print: (line: string) => void): readonly st
       writeProfiles(host, changes);
       if (changes.length > 0) print(`${path}: its hooks are those of the package now`);
     });
-  const strategy = enabledStrategyName(host);
-  if (strategy !== undefined) attempt('boot enable', () => void enableBoot(host, strategy));
-  if (readWatch(host).enabled) attempt('watch enable', () => enableWatch(host));
   attempt('manual pages', () => removeManuals(host, SOURCE));
   try {
     replaceByLink(libraryOf(SOURCE), PATHS.library);

@@ -132,7 +132,12 @@ describe.each(ROOTS)('on $root, booted for real, with its own Node,', ({ root, n
   test('connected, a reinstallation, an upgrade and a downgrade let nothing out and change no rule', async (context) => {
     const it = on(context);
     const next = built().variant('0.9.0', 'preinst', ':');
+    const unit = '/etc/systemd/system/ovpn-killswitch.service';
+    const wrong = `${unit} is not what it should be`;
+    await must(it, `echo '# of another version' >>${unit}; systemctl daemon-reload`);
+    expect((await statusOf(it)).boot.problems).toContain(wrong);
     await unseen(it, `${APT} --reinstall install ${built().deb}`);
+    expect((await statusOf(it)).boot.problems).not.toContain(wrong);
     await unseen(it, `${APT} install ${next}`);
     expect(await must(it, 'dpkg -s ovpn-killswitch')).toContain('Version: 0.9.0');
     await unseen(it, `${APT} --allow-downgrades install ${built().deb}`);

@@ -1,0 +1,48 @@
+import { readBootFacts, readBootMachine } from '../boot/boot-facts.ts';
+import type { BootFile } from '../boot/boot-strategy.ts';
+import { enableBoot } from '../boot/enable.ts';
+import { enabledStrategy } from '../boot/enabled-strategy.ts';
+import { planBoot } from '../boot/plan-boot.ts';
+import { KillswitchError } from '../errors.ts';
+import type { Host } from '../host/host.ts';
+import { watchService } from '../watch/service.ts';
+import { readWatch } from '../watch/watch-report.ts';
+import { enableWatch } from './watch-enable.ts';
+
+/** Returns the files that differ from what this version writes. The owner's own are left out. */
+function outdated(host: Host, files: readonly BootFile[]): readonly BootFile[] {
+  return files.filter(({ path, text, shared }) => shared !== true && host.read(path) !== text);
+}
+
+/**
+ * Writes the files of `boot enable` and `watch enable` again where another version wrote them.
+ * Changes no rule, and enables nothing. Returns a line for each that failed: it stays as it was.
+ */
+export function renewServices(host: Host, print: (line: string) => void): readonly string[] {
+  const failed: string[] = [];
+  const renew = (what: string, isOutdated: () => boolean, write: () => void) => {
+    try {
+      if (!isOutdated()) return;
+      write();
+      print(`The files of "${what}" are those of this version now.`);
+    } catch (thrown) {
+      if (!(thrown instanceof KillswitchError)) throw thrown;
+      failed.push(`${what}: ${[thrown.message, ...thrown.detail].join(': ')}`);
+    }
+  };
+  const strategy = enabledStrategy(host);
+  if (strategy !== undefined)
+    renew(
+      'boot enable',
+      () => outdated(host, planBoot(strategy, readBootMachine(host)).files).length > 0,
+      () => void enableBoot(host, strategy.name),
+    );
+  const { init } = readBootFacts(host);
+  if (init !== undefined && readWatch(host).enabled)
+    renew(
+      'watch enable',
+      () => outdated(host, watchService(init).files).length > 0,
+      () => void enableWatch(host),
+    );
+  return failed;
+}
