@@ -119,6 +119,15 @@ const AILMENTS: readonly Ailment[] = [
     what: /openvpn-client@\.service allows 5 tasks/,
   },
   {
+    name: 'a card with the address of a former tunnel',
+    spoil: `for hook in up down; do
+        env -i dev=tun7 script_context=init signal=sigterm ifconfig_local=10.9.9.2 ifconfig_netmask=255.255.255.0 \
+          trusted_ip=203.0.113.10 trusted_port=1194 ${LIBRARY}/hooks/$hook tun7 1500 0 10.9.9.2 255.255.255.0 init
+      done
+      ip link add card9 type veth peer name peer9; ip address add 10.9.9.2/24 dev card9; ip link set card9 up; ip link set peer9 up`,
+    what: /card9 has 10\.9\.9\.2, the address that tun7 had/,
+  },
+  {
     name: 'settings that do not parse',
     spoil: 'echo KILLSWITCH_LAN=everything >>/etc/ovpn-killswitch/killswitch.env',
     what: /KILLSWITCH_LAN is "everything"/,

@@ -479,6 +479,16 @@ export const CHECKS: readonly Check[] = [
       ),
   },
   {
+    title: 'no interface has an address that a former tunnel had',
+    find: ({ takenAddresses }) =>
+      takenAddresses.map((each) =>
+        problem(
+          `${printable(each.interface)} has ${each.address}, the address that ${each.tunnel} had: nothing reaches it, because the rules keep it for the tunnel`,
+          LOCK,
+        ),
+      ),
+  },
+  {
     title: 'hooks can wait for each other',
     find: ({ hasFlock }) =>
       hasFlock

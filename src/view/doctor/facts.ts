@@ -37,6 +37,7 @@ import { type ShutLogin, shutLogin } from '../next-login.ts';
 import { type Report, readReport } from '../report.ts';
 import { type OpenvpnUnit, readOpenvpnUnits } from './openvpn-units.ts';
 import { type Reroute, readReroutes, readUnreadable } from './reroutes.ts';
+import { readTakenAddresses, type TakenAddress } from './taken-addresses.ts';
 
 /** A file or folder that root runs or believes. */
 export interface Guarded extends Owned {
@@ -93,6 +94,8 @@ export interface DoctorFacts {
   readonly showsFrames: boolean;
   /** Devices of data channel offload whose OpenVPN is gone. */
   readonly leftDevices: readonly string[];
+  /** Addresses of interfaces that a former tunnel had too. */
+  readonly takenAddresses: readonly TakenAddress[];
   readonly profiles: readonly { readonly path: string; readonly text: string }[];
   /** Profiles that could not be read, and why. */
   readonly unreadProfiles: readonly { readonly path: string; readonly error: KillswitchError }[];
@@ -355,6 +358,7 @@ export function readDoctorFacts(host: Host, program: DoctorFacts['program']): Do
     flowtables: unendableFlowtables(host),
     showsFrames: showsFrames(host),
     leftDevices: ownerlessDevices(host),
+    takenAddresses: readTakenAddresses(host, report),
     profiles,
     unreadProfiles,
     certificates: profiles.flatMap(({ path, text }) => readCertificates(host, path, text)),

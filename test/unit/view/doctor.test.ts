@@ -75,6 +75,7 @@ const HEALTHY: DoctorFacts = {
   flowtables: [],
   showsFrames: false,
   leftDevices: [],
+  takenAddresses: [],
   profiles: [PROFILE],
   unreadProfiles: [],
   certificates: [{ profile: PROFILE.path, from: NOW - 1 }],
@@ -311,6 +312,12 @@ const AILMENTS: readonly (readonly [
     { leftDevices: ['tun0'] },
     /tun0 is a device of data channel offload whose OpenVPN is gone/,
     /^sudo ip link delete dev tun0$/,
+  ],
+  [
+    'a LAN that gives the address of a former tunnel',
+    { takenAddresses: [{ interface: 'eth0', address: '10.8.0.2', tunnel: 'tun0' }] },
+    /^eth0 has 10\.8\.0\.2, the address that tun0 had/,
+    /^sudo ovpn-killswitch lock$/,
   ],
   [
     'a profile without hooks',
