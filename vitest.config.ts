@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { HEAVY } from './test/heavy.ts';
 import { TEST_MILLISECONDS } from './test/support/test-milliseconds.ts';
+import { timeLimit } from './test/support/time-limit.ts';
 
 /** One project for each tier, lightest first; `lab` is heavy and runs only when it is named. */
 const tiers = ['unit', 'text', 'kernel', 'hooks', 'e2e', 'regressions'] as const;
@@ -13,7 +14,7 @@ export default defineConfig({
     pool: 'forks',
     // Most tests wait for a process: more of them than processors.
     maxWorkers: 5,
-    reporters: ['default', './test/support/closing-line.ts'],
+    reporters: ['default', './test/support/closing-line.ts', timeLimit(process.env)],
     projects: tiers.map((name) => ({
       test: {
         name,

@@ -4,9 +4,6 @@ import { LongestFirst } from './test/support/longest-first.ts';
 import { TEST_MILLISECONDS } from './test/support/test-milliseconds.ts';
 import { timeLimit } from './test/support/time-limit.ts';
 
-/** Seconds since 1970 when no further test begins; `.ci/run` sets it. */
-const { LAB_UNTIL } = process.env;
-
 /**
  * The heavy tier: other Debians, other OpenVPNs, and what is heavy of the others. `.ci/lab` builds
  * what it needs.
@@ -22,10 +19,6 @@ export default defineConfig({
     setupFiles: ['test/support/patience.ts'],
     testTimeout: TEST_MILLISECONDS,
     hookTimeout: TEST_MILLISECONDS,
-    reporters: [
-      'default',
-      './test/support/closing-line.ts',
-      timeLimit(LAB_UNTIL === undefined ? undefined : Number(LAB_UNTIL)),
-    ],
+    reporters: ['default', './test/support/closing-line.ts', timeLimit(process.env)],
   },
 });

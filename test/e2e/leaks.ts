@@ -3,6 +3,7 @@ import { DEVICE, INTERNET, LAN, VPN } from '../../src/proof/addresses.ts';
 import { RESTARTING } from '../../src/proof/openvpn.ts';
 import { writeSettings } from '../../src/proof/product.ts';
 import { FOREIGN_DNS_VISITS, LAN_VISITS, WEB_VISITS } from '../../src/proof/services.ts';
+import { endCapture } from '../support/end-capture.ts';
 import { everyProbeIsSeen, nothingLeaves as watch } from '../support/watched.ts';
 import { type Stage, type StageSetting, stageWith } from './stage.ts';
 
@@ -217,7 +218,7 @@ export function specifyLeaks(setting: StageSetting): void {
       await stage.product.must('unlock');
       await everyProbeIsSeen(stage);
       expect((await stage.product.command('status')).status).toBe(1);
-      expect(await stage.world.capture.end()).toBe(0);
+      await endCapture(context, stage.world.capture);
     });
   });
 }

@@ -9,6 +9,7 @@ import { installProduct } from '../../src/proof/product.ts';
 import { openWorld, type World } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
 import { debianRoot, type OpenvpnVersion } from '../support/debian-root.ts';
+import { endCapture } from '../support/end-capture.ts';
 import { PATIENT_SERVER } from './open-lab.ts';
 
 const PROGRAM = readFileSync(resolve(import.meta.dirname, '../support/forge.pl'), 'utf8');
@@ -138,7 +139,7 @@ export function specifyForged(version: OpenvpnVersion, backend: 'iptables' | 'nf
         const { clear, lan, encrypted } = await heard(world);
         expect(clear + lan).toBeGreaterThan(0);
         expect(encrypted).toBeGreaterThan(0);
-        expect(await world.capture.end()).toBe(0);
+        await endCapture(context, world.capture);
       } finally {
         world.close();
       }

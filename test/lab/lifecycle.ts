@@ -16,6 +16,7 @@ import { waitUntil } from '../../src/proof/wait-until.ts';
 import { openWorld } from '../../src/proof/world.ts';
 import { DIST } from '../e2e/stage.ts';
 import { debianRoot, type OpenvpnVersion } from '../support/debian-root.ts';
+import { endCapture } from '../support/end-capture.ts';
 import { dumpWithoutKeptShut, type RuleDump } from '../support/rule-dump.ts';
 import { everyProbeIsSeen, nothingLeaves, type Watched } from '../support/watched.ts';
 import { type Combination, exceptionFor, RECONNECTS, type Reconnect } from './comebacks.ts';
@@ -486,7 +487,7 @@ export function specifyLifecycle({ version, backend: backendOf }: LifecycleSetti
               specifyCombination({ transport, persistTun, upRestart, user }, use));
 
         test.sequential('the capture has lost nothing', async (context) => {
-          expect(await use.on(context).world.capture.end()).toBe(0);
+          await endCapture(context, use.on(context).world.capture);
         });
       });
 }

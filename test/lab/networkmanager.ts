@@ -6,6 +6,7 @@ import { CONNECTED } from '../../src/proof/openvpn.ts';
 import type { Service } from '../../src/proof/service.ts';
 import { WEB_VISITS } from '../../src/proof/services.ts';
 import { waitUntil } from '../../src/proof/wait-until.ts';
+import { endCapture } from '../support/end-capture.ts';
 import { everyProbeIsSeen, nothingLeaves } from '../support/watched.ts';
 import {
   type Debian,
@@ -371,7 +372,7 @@ export function specifyNetworkManager(debian: Debian, backend: BackendName): voi
       const { desk } = on(context);
       await desk.product.must('unlock');
       await everyProbeIsSeen(desk);
-      expect(await desk.world.capture.end()).toBe(0);
+      await endCapture(context, desk.world.capture);
     });
   });
 }

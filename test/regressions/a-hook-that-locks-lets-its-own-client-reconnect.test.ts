@@ -24,7 +24,7 @@ interface Scene {
 const ELSEWHERE = 'KILLSWITCH_PROFILES=/etc/openvpn/elsewhere/*.conf';
 const USER = 1000;
 /** On a busy machine hooks hold up pings for longer than the usual timers allow. */
-const PATIENT = 'ping-restart 30';
+const PATIENT = 'ping-restart 120';
 
 async function open(backend: string, remote: string, owner: number): Promise<Scene> {
   const world = await openWorld({ dist: DIST, transport: 'udp' });

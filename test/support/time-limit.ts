@@ -4,15 +4,15 @@ import type { Reporter, Vitest } from 'vitest/node';
 const GRACE = 12 * 60_000;
 
 /**
- * Ends a run that takes too long, in order: at `until`, seconds since 1970, no further test begins;
- * after the grace the running ones are stopped. A test that did not run counts as skipped (see
- * ClosingLine).
+ * Ends a run that takes too long, in order: at TESTS_UNTIL, seconds since 1970, no further test
+ * begins; after the grace the running ones are stopped. A test that did not run counts as skipped
+ * (see ClosingLine).
  */
-export function timeLimit(until: number | undefined): Reporter {
+export function timeLimit({ TESTS_UNTIL }: NodeJS.ProcessEnv): Reporter {
   let ends: NodeJS.Timeout | undefined;
   return {
     onInit(vitest: Vitest) {
-      if (until === undefined) return;
+      if (TESTS_UNTIL === undefined) return;
       const stop = () => void vitest.cancelCurrentRun('keyboard-input');
       ends = setTimeout(
         () => {
@@ -20,7 +20,7 @@ export function timeLimit(until: number | undefined): Reporter {
           ends = setTimeout(stop, GRACE);
           ends.unref();
         },
-        until * 1000 - Date.now(),
+        Number(TESTS_UNTIL) * 1000 - Date.now(),
       );
       ends.unref();
     },
