@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { HEAVY } from './test/heavy.ts';
+import { filesAtOnce } from './test/support/files-at-once.ts';
 import { TEST_MILLISECONDS } from './test/support/test-milliseconds.ts';
 import { timeLimit } from './test/support/time-limit.ts';
 
@@ -12,8 +13,7 @@ const isNamed = process.argv.some((argument) => HEAVY.includes(argument));
 export default defineConfig({
   test: {
     pool: 'forks',
-    // Most tests wait for a process: more of them than processors.
-    maxWorkers: 5,
+    maxWorkers: filesAtOnce(),
     reporters: ['default', './test/support/closing-line.ts', timeLimit(process.env)],
     projects: tiers.map((name) => ({
       test: {

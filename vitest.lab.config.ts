@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { HEAVY } from './test/heavy.ts';
+import { filesAtOnce } from './test/support/files-at-once.ts';
 import { LongestFirst } from './test/support/longest-first.ts';
 import { TEST_MILLISECONDS } from './test/support/test-milliseconds.ts';
 import { timeLimit } from './test/support/time-limit.ts';
@@ -13,8 +14,7 @@ export default defineConfig({
     name: 'lab',
     include: ['test/lab/**/*.test.ts', ...HEAVY],
     pool: 'forks',
-    // Most tests wait for a process: more of them than processors.
-    maxWorkers: 5,
+    maxWorkers: filesAtOnce(),
     sequence: { sequencer: LongestFirst },
     setupFiles: ['test/support/patience.ts'],
     testTimeout: TEST_MILLISECONDS,
