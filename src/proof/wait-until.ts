@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-const STEP_MILLISECONDS = 10;
+/** Milliseconds between two looks. Looks that start a process come farther and farther apart. */
+const [FIRST_STEP, LAST_STEP] = [10, 200];
 
 let patience = 1;
 
@@ -26,11 +27,14 @@ export async function waitUntil(
 ): Promise<void> {
   const longest = patiently(milliseconds);
   const end = performance.now() + longest;
-  while (!(await holds())) {
+  for (let step: number = FIRST_STEP; ; ) {
+    const look = holds();
+    if (await look) return;
     if (performance.now() > end)
       throw new Error(
         `waited ${longest / 1000} s in vain for ${typeof what === 'string' ? what : what()}`,
       );
-    await pause(STEP_MILLISECONDS);
+    await pause(step);
+    if (typeof look !== 'boolean') step = Math.min(step * 1.5, LAST_STEP);
   }
 }

@@ -16,13 +16,6 @@ import { type Said, saidAtBoot } from './loudness.ts';
 
 const SECONDS = 60;
 
-/**
- * Machines of one system at a time. Each systemd takes six instances of inotify or more, its dbus
- * and logind included; all of root on this kernel together have 128
- * (fs.inotify.max_user_instances), and a systemd that gets none ends, or waits for ever.
- */
-const AT_ONCE = 2;
-
 const OPENRC = 'openrc-networking-12';
 
 const DEBIANS: readonly Debian[] = [
@@ -157,18 +150,19 @@ async function storyOf(
 
 const stories = new Map<Cell, Promise<Story>>();
 
-/** Machines of one system are made one after the other; their minutes pass together. */
+/**
+ * One machine of each system at a time: more of them keep two processors from booting any in time.
+ * A systemd also takes six instances of inotify, and all of root on this kernel together have 128
+ * (fs.inotify.max_user_instances).
+ */
 beforeAll(() => {
   for (const debian of DEBIANS) {
     if (bootObstacle(debian) !== undefined) continue;
-    const ends: Promise<unknown>[] = [];
-    let made: Promise<unknown> = Promise.resolve();
+    let former: Promise<unknown> = Promise.resolve();
     for (const cell of CELLS.filter((each) => each.debian === debian)) {
-      const scene = Promise.all([made, ends.at(-AT_ONCE)]).then(() => openScene(debian));
-      made = scene.catch(() => undefined);
-      const story = scene.then((it) => storyOf(it, cell));
+      const story = former.then(() => openScene(debian)).then((it) => storyOf(it, cell));
       // Its own test says why it failed.
-      ends.push(story.catch(() => undefined));
+      former = story.catch(() => undefined);
       stories.set(cell, story);
     }
   }
