@@ -84,6 +84,15 @@ export const PUSHED_TIMERS: readonly string[] = [
   `ping-restart ${TIMERS.restart}`,
 ];
 
+/**
+ * Plans a server that waits so many seconds for a silent client, and the client for it. A client
+ * sends nothing while its hooks run.
+ */
+export function waitingServer(seconds: number): ServerPlan {
+  const restart = `ping-restart ${Math.max(seconds, TIMERS.restart)}`;
+  return { pushes: [...PUSHES, restart], more: [restart] };
+}
+
 /** All IPv4 and IPv6 through the tunnel, its own resolvers. */
 export const PUSHES: readonly string[] = [
   ...PUSHED_TIMERS,

@@ -1,6 +1,6 @@
 import { DEVICE, PROGRAMS } from './addresses.ts';
 import type { Tally } from './capture.ts';
-import { CONNECTED, RESTARTING } from './openvpn.ts';
+import { CONNECTED, RESTARTING, type ServerPlan, waitingServer } from './openvpn.ts';
 import type { ProberRun } from './prober-run.ts';
 import { installProduct, type Product } from './product.ts';
 import type { Service } from './service.ts';
@@ -24,6 +24,7 @@ interface Scene {
   readonly world: World;
   readonly prober: ProberRun;
   readonly server: Service;
+  readonly serverPlan: ServerPlan;
   readonly client: Service | undefined;
 }
 
@@ -147,7 +148,7 @@ export const ACTS: readonly Act[] = [
     play: async (scene) => {
       const client = clientOf(scene);
       const before = client.times(CONNECTED);
-      const server = await scene.world.startServer();
+      const server = await scene.world.startServer(scene.serverPlan);
       await client.says(CONNECTED, before + 1, 60_000);
       return { server };
     },
@@ -201,6 +202,17 @@ async function everyProbeIsSeen({ capture, probes }: World): Promise<void> {
   );
 }
 
+/** The longest silence, in seconds: an act waits until it is noticed. */
+const LONGEST_SILENCE = 30;
+
+/**
+ * Returns the seconds that the server waits for a silent client on a machine where `lock` took so
+ * many. A hook takes about as long, and the client says nothing meanwhile.
+ */
+function silenceFor(lockSeconds: number): number {
+  return Math.min(Math.ceil(3 * lockSeconds), LONGEST_SILENCE);
+}
+
 /**
  * Plays the story once, in a world of its own.
  * @throws Error when a part of the world does not work as it should.
@@ -218,19 +230,18 @@ export async function playStory({
     await world.writeProfile(settings !== undefined);
     const product: Product | undefined =
       settings !== undefined ? await installProduct(world.sandbox, PROGRAMS, settings) : undefined;
-    let scene: Scene = {
-      world,
-      server: await world.startServer(),
-      prober: await world.startProber({
-        probes: world.probes,
-        payloads: 1000,
-        connects: 10,
-        seconds: 600,
-      }),
-      client: undefined,
-    };
+    const prober = await world.startProber({
+      probes: world.probes,
+      payloads: 1000,
+      connects: 10,
+      seconds: 600,
+    });
     await everyProbeIsSeen(world);
+    const since = performance.now();
     await product?.must('lock');
+    const serverPlan = waitingServer(silenceFor((performance.now() - since) / 1000));
+    const server = await world.startServer(serverPlan);
+    let scene: Scene = { world, server, serverPlan, prober, client: undefined };
     await world.capture.tally();
     const start = performance.now();
     let tried = scene.prober.tried();
