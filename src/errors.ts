@@ -129,7 +129,7 @@ export function asKillswitchError(thrown: unknown): KillswitchError {
 export function explainError(error: KillswitchError, now?: string): readonly string[] {
   return [
     `${error.message} [${error.code}]`,
-    ...error.detail.map((line) => `  ${line}`),
+    ...error.detail.filter((line) => line !== '').map((line) => `  ${line}`),
     now ?? `Still safe: ${error.safe}`,
     `What to do: ${error.next}`,
   ];

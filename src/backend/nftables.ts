@@ -152,7 +152,7 @@ function surveyOf(outputs: readonly Output[]): Survey {
   throw new KillswitchError(
     'COMMAND',
     'nft could not list its rules',
-    'Run "nft list tables" as root and fix what it says.',
+    'Run "nft list tables" as root and fix the error that it prints.',
     [output?.stderr.trim() ?? ''],
   );
 }

@@ -52,7 +52,7 @@ whole() {
 }
 
 # flaw FILE WORDS: why a file is not whole
-flaw() { if [ ! -e "$1" ] || believed "$1"; then echo "$1 $2"; else echo "others than root can change $1"; fi; }
+flaw() { if [ ! -e "$1" ] || believed "$1"; then echo "$1 $2"; else echo "non-root users can change $1"; fi; }
 
 # restore TOOL TABLE: a table's lines and COMMIT on stdin, in place of all rules of ours
 restore() {
@@ -227,7 +227,7 @@ flushed() {
 }
 
 apply_sysctls() {
-  believed "$sysctls" || { echo "boot: $sysctls is missing, or others than root can change it" >&2; return 1; }
+  believed "$sysctls" || { echo "boot: $sysctls is missing, or non-root users can change it" >&2; return 1; }
   failed=0
   while read -r key _ value; do
     # The leading "-" is sysctl.d(5)'s word for: if it is there.

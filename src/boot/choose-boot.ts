@@ -69,5 +69,5 @@ export function chooseBoot(facts: BootFacts, wanted: 'auto' | StrategyName): Boo
       `${wanted} is not installed`,
       'Install it, or let "boot enable" choose by itself: leave --with out.',
     );
-  return { strategy: strategyOf(wanted), trace: [`${wanted}: you said so`] };
+  return { strategy: strategyOf(wanted), trace: [`${wanted}: chosen by --with`] };
 }

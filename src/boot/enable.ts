@@ -64,7 +64,7 @@ export function carryOut(host: Host, plan: BootPlan): void {
       throw new KillswitchError(
         'NO_BOOT',
         `${[command.program, ...command.args].join(' ')} failed`,
-        'Fix the problem that the lines above name, and try again.',
+        'Fix the problem that the lines above name, then run the command again.',
         [stderr.trim()],
       );
   }
@@ -120,7 +120,7 @@ function carryOutWhole(host: Host, chosen: Chosen): void {
       takeBack(host, chosen, before);
     } catch (second) {
       const { message, detail } = asKillswitchError(second);
-      const left = `Its files could not be taken away again (${message}): "status" says what is missing, "boot disable" tries once more.`;
+      const left = `Its files could not be removed again (${message}): run "ovpn-killswitch boot disable".`;
       throw new KillswitchError(
         error.code,
         error.message,
@@ -131,7 +131,7 @@ function carryOutWhole(host: Host, chosen: Chosen): void {
     }
     const now =
       before === undefined
-        ? 'Nothing is loaded at boot: every file was taken away again.'
+        ? 'Nothing is loaded at boot: every file was removed again.'
         : `The rules are still loaded at boot by ${before}.`;
     throw new KillswitchError(error.code, error.message, error.next, [...error.detail, now], {
       cause: thrown,

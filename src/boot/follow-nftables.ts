@@ -36,7 +36,7 @@ function tell(host: Host, path: string, text: string, milliseconds: number): voi
   throw new KillswitchError(
     'NO_BOOT',
     'systemctl daemon-reload failed',
-    'Fix the problem that it names, and lock again.',
+    'Fix the problem that the lines above name, then run "ovpn-killswitch lock".',
     [stderr.trim()],
   );
 }

@@ -41,8 +41,8 @@ function refusePersistentRules({ base, exists }: BootMachine): void {
   if (!there || (base['base.v4'] === undefined && base['base.v6'] === undefined)) return;
   throw new KillswitchError(
     'NO_BOOT',
-    'OpenRC starts netfilter-persistent after the network, and what that loads stands in place of our rules of iptables',
-    'Set KILLSWITCH_BACKEND=nftables and run "ovpn-killswitch lock", or take it out: rc-update del netfilter-persistent.',
+    'OpenRC starts netfilter-persistent after the network, and its rules replace ours in iptables',
+    'Set KILLSWITCH_BACKEND=nftables and run "ovpn-killswitch lock", or remove it: rc-update del netfilter-persistent.',
   );
 }
 
@@ -69,8 +69,8 @@ function refuseLaterRestores({ base, exists }: BootMachine, ours: string): void 
   if (found === undefined) return;
   throw new KillswitchError(
     'NO_BOOT',
-    `OpenRC starts ${found.service} in the runlevel default, after our service, and what that loads stands in place of our rules`,
-    `Have it start before us: rc-update del ${found.service} default; rc-update add ${found.service} ${ours}. Or take it out.`,
+    `OpenRC starts ${found.service} in the runlevel default, after our service, and its rules replace ours`,
+    `Start it before our service: rc-update del ${found.service} default; rc-update add ${found.service} ${ours}. Or remove it.`,
   );
 }
 

@@ -19,7 +19,7 @@ export function runScript(
     throw new KillswitchError(
       'NO_BOOT',
       `${basename(path)} ${args.join(' ')} failed`,
-      'Fix the problem that the lines above name, and try again.',
+      'Fix the problem that the lines above name, then run the command again.',
       stderr.trim().split('\n'),
     );
 }

@@ -9,8 +9,7 @@ import { shutLoginLines, shutLoginText } from '../view/shut-login-text.ts';
 import type { Context } from './command.ts';
 import { parseDuration } from './duration.ts';
 
-const QUESTION =
-  'Lock all the same? Type "yes", or the time until it is taken back unless you confirm (60s, 5m): ';
+const QUESTION = 'Lock all the same? Type "yes", or a time such as 60s or 5m to lock on trial: ';
 
 /** Tells whether the lock in force already drops the same login: then nothing gets worse. */
 function isShutNow(host: Host): boolean {
@@ -22,7 +21,7 @@ function refused(shut: ShutLogin, why: string): KillswitchError {
   return new KillswitchError(
     'NO_LOGIN',
     `${why}: ${shutLoginText(shut)}`,
-    'Write those lines and lock again; or lock with "--confirm 120", which is taken back unless you log in and say "confirm"; or with "--yes".',
+    'Run "ovpn-killswitch lock --confirm 120": it reverts unless you log in again and run "ovpn-killswitch confirm".',
     shutLoginLines(shut),
   );
 }
@@ -48,11 +47,11 @@ export async function agreeToShutLogin(
     warn();
     return undefined;
   }
-  if (!ask.isThere()) throw refused(shut, 'nobody can be asked without a terminal');
+  if (!ask.isThere()) throw refused(shut, 'there is no terminal to ask on');
   warn();
   const answer = (await ask.question(QUESTION)).trim();
   if (answer === 'yes') return undefined;
   const seconds = parseDuration(answer);
-  if (seconds === undefined) throw refused(shut, 'it was not agreed to');
+  if (seconds === undefined) throw refused(shut, 'the answer was no');
   return seconds;
 }

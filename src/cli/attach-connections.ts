@@ -63,7 +63,7 @@ export function attachConnections(
   if (!host.exists(PATHS.dispatcher) && !dryRun && found.length > 0)
     throw new KillswitchError(
       'FILES',
-      `there is no ${PATHS.dispatcher}, so nobody would report the tunnel`,
+      `there is no ${PATHS.dispatcher}, so no hook would learn of the tunnel`,
       'Install it first: ovpn-killswitch install --networkmanager',
     );
   for (const { uuid, name } of found) {
@@ -85,7 +85,7 @@ export function detachConnections(
 ): void {
   for (const { uuid, name } of find(host, names)) {
     if (dryRun) {
-      print(`# ${name}: what attach changed would be put back`);
+      print(`# ${name}: the changes of attach would be undone`);
       continue;
     }
     forgetRemembered(host, { connection: uuid });

@@ -90,7 +90,7 @@ const FLAGS = {
   },
   replace: { type: 'boolean', what: 'with --copy: replace another profile of that name there' },
   'dry-run': { type: 'boolean', what: 'show the change and write nothing' },
-  harden: { type: 'boolean', what: 'refuse also what a server need not push' },
+  harden: { type: 'boolean', what: 'refuse also options that a server need not push' },
   networkmanager: {
     type: 'string',
     multiple: true,
@@ -122,9 +122,9 @@ export const attach: CliCommand = {
     ],
     [
       'attach --copy --replace my-vpn.ovpn',
-      'brings that copy to a changed original; does nothing where it has not changed',
+      'updates that copy from a changed original; does nothing where it has not changed',
     ],
-    ['attach --harden my-vpn.ovpn', 'refuses also what a server need not push'],
+    ['attach --harden my-vpn.ovpn', 'refuses also options that a server need not push'],
     [
       'attach --networkmanager "My VPN"',
       'has NetworkManager ask only the resolvers of that VPN while it is up',
@@ -206,8 +206,8 @@ export const attach: CliCommand = {
     const record = readLockRecord(host);
     print(
       record?.locked === true
-        ? `Their servers may be reached${record.term?.kind === 'trial' ? ' while the lock is on trial' : ''}. Start OpenVPN again.`
-        : 'Run "ovpn-killswitch lock", and start OpenVPN again.',
+        ? `Their servers may be reached${record.term?.kind === 'trial' ? ' while the lock is on trial' : ''}. Restart OpenVPN.`
+        : 'Run "ovpn-killswitch lock", then restart OpenVPN.',
     );
     return EXIT.ok;
   },

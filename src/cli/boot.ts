@@ -69,7 +69,7 @@ const FLAGS = {
     type: 'string',
     value: 'STRATEGY',
     choices: ['auto', ...STRATEGY_NAMES],
-    what: 'what loads them; auto finds what fits this machine',
+    what: 'the program that loads them; auto picks one that fits this machine',
   },
   root: {
     type: 'string',
@@ -86,7 +86,7 @@ export const boot: CliCommand = {
   group: 'setup',
   brief: 'load the rules at boot, before the network',
   summary:
-    'Have the base rules of a locked machine loaded at boot, before the network; or no longer. Changes no rule now.',
+    'Load the base rules of a locked machine at boot, before the network; or stop doing so. Changes no rule now.',
   flags: FLAGS,
   words: [
     {
@@ -96,13 +96,13 @@ export const boot: CliCommand = {
     },
   ],
   examples: [
-    ['boot enable', 'finds what fits this machine, and says why'],
+    ['boot enable', 'picks the way that fits this machine, and prints why'],
     [
       'boot enable --sysctl',
       'also sets kernel settings that fit the settings, now and at each boot',
     ],
     ['boot enable --root /var/lib/machines/new', 'prepares an image: once locked, it boots locked'],
-    ['boot disable', 'takes all of that back, and gives kernel settings their old values'],
+    ['boot disable', 'undoes all of that, and restores the kernel settings'],
   ],
   needsRoot: true,
   run: (context) => {

@@ -64,7 +64,7 @@ export interface Word {
 export const GROUPS = {
   setup: 'Set up',
   daily: 'Every day',
-  look: 'See what is so',
+  look: 'Look and test',
   trouble: 'When something is wrong',
   internal: 'For other programs',
 } as const;

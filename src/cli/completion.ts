@@ -8,11 +8,10 @@ export const completion: CliCommand = {
   name: 'completion',
   usage: `completion ${SHELLS.join('|')}`,
   group: 'internal',
-  brief: 'print what lets a shell complete commands',
-  summary:
-    'Print what lets a shell complete commands and flags. "install" has put it in its place.',
+  brief: 'print the completion script for a shell',
+  summary: 'Print the completion script for a shell. "install" has put it in its place.',
   flags: {},
-  words: [{ name: 'SHELL', what: 'whose text it is', choices: SHELLS }],
+  words: [{ name: 'SHELL', what: 'the shell', choices: SHELLS }],
   examples: [['completion bash', `for a shell that does not look in ${PREFIX}/share`]],
   needsRoot: false,
   run: ({ args, printExactly, commands }) => {

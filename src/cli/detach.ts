@@ -27,17 +27,14 @@ export const detach: CliCommand = {
   name: 'detach',
   usage: 'detach FILE… | --networkmanager NAME [--dry-run] [--json]',
   group: 'setup',
-  brief: 'take these lines out again',
-  summary: 'Take the lines of attach out of profiles again: every other byte stays.',
+  brief: 'remove the lines of attach',
+  summary: 'Remove the lines of attach from profiles. Every other byte stays.',
   flags: FLAGS,
   words: [{ name: 'FILE', what: 'an OpenVPN profile', isFile: true }],
   examples: [
     ['detach /etc/openvpn/client/my-vpn.conf', 'after that OpenVPN calls no hook of ours'],
     ['detach --dry-run my-vpn.ovpn', 'shows the change and writes nothing'],
-    [
-      'detach --networkmanager "My VPN"',
-      "gives NetworkManager's connection its earlier order of resolvers back",
-    ],
+    ['detach --networkmanager "My VPN"', 'restores the previous resolver order of the connection'],
   ],
   needsRoot: false,
   run: (context) => {
@@ -61,7 +58,7 @@ export const detach: CliCommand = {
       const damage = markerDamage(text);
       return damage === undefined
         ? { text: detachText(text) }
-        : { problems: [`${damage}: take that line out by hand`] };
+        : { problems: [`${damage}: remove that line by hand`] };
     });
     if (!dryRun) {
       needRoot(host, 'detach');

@@ -3,10 +3,31 @@ import { ownProgram, runningInterpreter } from '../host/program-files.ts';
 import { offloadText } from '../tunnel/tunnel.ts';
 import { CHECKS } from '../view/doctor/checks.ts';
 import { type DoctorFacts, readDoctorFacts } from '../view/doctor/facts.ts';
+import type { Finding } from '../view/doctor/finding.ts';
 import type { PictureLine } from '../view/picture.ts';
 import type { CliCommand, Flags } from './command.ts';
 import { parseArguments } from './parse-arguments.ts';
 import { drawn } from './screen.ts';
+
+const counted = (number: number, what: string) => `${number} ${what}${number === 1 ? '' : 's'}`;
+
+/** Renders a check: its title where it found nothing, else each finding and its fix. */
+export function findingLines({
+  title,
+  findings,
+}: {
+  readonly title: string;
+  readonly findings: readonly Finding[];
+}): readonly PictureLine[] {
+  if (findings.length === 0) return [{ text: `ok       ${title}`, tone: 'good' }];
+  // The title states the good case: print the finding instead.
+  return findings.flatMap(({ weight, what, fix }): readonly PictureLine[] => [
+    weight === 'problem'
+      ? { text: `PROBLEM  ${what}`, tone: 'bad' }
+      : { text: `warning  ${what}`, tone: 'warning' },
+    { label: 'fix', text: fix, tone: 'plain' },
+  ]);
+}
 
 function offloadLines(report: DoctorFacts['report']): readonly string[] {
   if (report instanceof KillswitchError) return [];
@@ -23,9 +44,9 @@ export const doctor: CliCommand = {
   name: 'doctor',
   usage: 'doctor [--json]',
   group: 'look',
-  brief: 'find what will go wrong, with the command that fixes it',
+  brief: 'check for common problems, and print what fixes each',
   summary:
-    'Look for everything that will go wrong, with the command that fixes it. Changes nothing; exit 1 when something must be fixed.',
+    'Check for common problems, and print the command that fixes each. Changes nothing; exit 1 when something must be fixed.',
   flags: FLAGS,
   words: [],
   exits: [[EXIT.failed, 'something must be fixed']],
@@ -47,22 +68,13 @@ export const doctor: CliCommand = {
       printExactly(JSON.stringify(all, null, 2));
       return exit;
     }
-    const lines = found.flatMap(({ title, findings }): readonly PictureLine[] => {
-      if (findings.length === 0) return [{ text: `ok       ${title}`, tone: 'good' }];
-      // The title states the good case: print the finding instead.
-      return findings.flatMap(({ weight, what, fix }): readonly PictureLine[] => [
-        weight === 'problem'
-          ? { text: `PROBLEM  ${what}`, tone: 'bad' }
-          : { text: `warning  ${what}`, tone: 'warning' },
-        { label: 'fix', text: fix, tone: 'plain' },
-      ]);
-    });
-    for (const line of lines.flatMap((each) => drawn(each, screen))) draw(line);
+    for (const line of found.flatMap(findingLines).flatMap((each) => drawn(each, screen)))
+      draw(line);
     for (const line of offloadLines(facts.report)) print(line);
     print(
       all.length === 0
         ? 'Nothing to fix.'
-        : `${problems} to fix, ${all.length - problems} to know.`,
+        : `${counted(problems, 'problem')}, ${counted(all.length - problems, 'warning')}.`,
     );
     return exit;
   },

@@ -18,12 +18,12 @@ export const due: CliCommand = {
   name: 'due',
   usage: 'due [--json]',
   group: 'internal',
-  brief: 'do what timers have left for now',
+  brief: 'do what a timer has missed',
   summary:
-    'Do what "lock --confirm", "unlock --for" and "portal" have left for now. Their timers call it; before a time expires it does nothing.',
+    'End what "lock --confirm", "unlock --for" or "portal" started, once its time has expired. Their timers call it.',
   flags: FLAGS,
   words: [],
-  examples: [['due', 'nobody needs to']],
+  examples: [['due', 'only where a timer did not run']],
   needsRoot: true,
   run: ({ host, args, print, report }) => {
     parseArguments(due, args, FLAGS);

@@ -16,7 +16,7 @@ export const EXIT_MEANINGS: readonly (readonly [status: ExitStatus, meaning: str
     'a program that is needed is not installed, or cannot load rules at boot; this is a chroot; of `portal`: there is none to open here',
   ],
   [EXIT.internal, 'internal error (a bug: please report it)'],
-  [EXIT.kernel, 'the kernel or its tools refused, or somebody else was busy'],
+  [EXIT.kernel, 'the kernel or its tools refused, or another program was busy'],
   [EXIT.files, 'a file could not be read or written'],
   [EXIT.permission, 'root is needed'],
   [EXIT.settings, 'the settings, or what OpenVPN gave to the hook, are wrong'],

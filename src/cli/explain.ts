@@ -16,7 +16,7 @@ import { drawn } from './screen.ts';
 /** Says which rules the answer was compared with. */
 function loadedLine({ state, exact, unread }: Report): PictureLine {
   const label = 'loaded';
-  if (unread !== undefined) return { label, text: `nobody knows: ${unread}`, tone: 'bad' };
+  if (unread !== undefined) return { label, text: `unknown: ${unread}`, tone: 'bad' };
   if (state === 'unlocked')
     return {
       label,
@@ -62,10 +62,10 @@ const FLAGS = {
   'leaves-by': {
     type: 'string',
     value: 'NAME',
-    what: 'the interface that it really leaves by, where it is routed anew',
+    what: 'the interface that it really leaves by, where it is rerouted',
   },
   in: { type: 'string', value: 'NAME', what: 'the interface that a forwarded packet came in by' },
-  as: { type: 'string', value: 'USER', what: 'whose packet it is' },
+  as: { type: 'string', value: 'USER', what: 'the account that sends it' },
   mark: { type: 'string', value: 'MARK', what: 'its firewall mark' },
   to: { type: 'string', value: 'ADDRESS', what: 'the address of this machine that it comes to' },
   'from-port': { type: 'string', value: 'PORT', what: 'its source port' },
@@ -73,11 +73,11 @@ const FLAGS = {
     type: 'string',
     value: 'STATE',
     choices: ['new', 'established', 'related'],
-    what: 'what conntrack calls it',
+    what: 'its state in conntrack',
   },
   'from-lan': { type: 'boolean', what: 'it comes in by no tunnel' },
   bridged: { type: 'boolean', what: 'it is a frame between two ports of one bridge' },
-  asked: { type: 'boolean', what: 'it answers a question to many that left a moment ago' },
+  asked: { type: 'boolean', what: 'it answers a multicast or broadcast query of a moment ago' },
 } as const satisfies Flags;
 
 export const explain: CliCommand = {
@@ -85,12 +85,13 @@ export const explain: CliCommand = {
   usage:
     'explain out|in|forward tcp|udp|icmp ADDRESS [PORT] [--device NAME] [--leaves-by NAME] [--as USER] [--mark MARK] [--from-lan] [--to ADDRESS] [--in NAME] [--bridged] [--asked] [--from-port PORT] [--state new|established|related]',
   group: 'look',
-  brief: 'say which rule decides about a packet',
-  summary: 'Say which rule decides about a packet, why it exists, and which settings change it.',
+  brief: 'name the rule that decides about a packet',
+  summary:
+    'Name the rule that decides about a packet, why it exists, and which settings change it.',
   flags: FLAGS,
   words: [
-    { name: 'DIRECTION', what: 'which way it goes', choices: ['out', 'in', 'forward'] },
-    { name: 'PROTOCOL', what: 'what it carries', choices: ['tcp', 'udp', 'icmp'] },
+    { name: 'DIRECTION', what: 'its direction', choices: ['out', 'in', 'forward'] },
+    { name: 'PROTOCOL', what: 'its protocol', choices: ['tcp', 'udp', 'icmp'] },
     { name: 'ADDRESS', what: 'the far end' },
     { name: 'PORT', what: 'its destination port' },
   ],
@@ -105,7 +106,7 @@ export const explain: CliCommand = {
     ],
     [
       'explain in tcp 192.168.1.7 22 --from-lan',
-      'somebody on the LAN who knocks at port 22 of this machine',
+      'a connection from the LAN to port 22 of this machine',
     ],
   ],
   needsRoot: true,

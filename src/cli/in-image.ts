@@ -58,7 +58,7 @@ export function runInImage(
       node === undefined
         ? `there is no Node in ${printable(place)}, which its hooks need`
         : 'unshare is not installed here',
-      'Install nodejs in the image, and util-linux here.',
+      node === undefined ? 'Install nodejs in the image.' : 'Install util-linux on this machine.',
     );
   const words = [
     ...[unshare, '--mount', '--net', '--propagation', 'private', '/bin/sh', '-c', ENTER, 'sh'],
@@ -71,7 +71,7 @@ export function runInImage(
     throw new KillswitchError(
       'NO_IMAGE',
       `the image could not be entered: ${why}`,
-      'Run it as root of a machine that may mount.',
+      'Run it as root on a machine that allows mounts.',
     );
   return Object.values(EXIT).find((each) => each === status) ?? EXIT.failed;
 }

@@ -158,10 +158,7 @@ export const install: CliCommand = {
   words: [],
   examples: [
     ['install', 'after npm ci && npm run build: node dist/cli.js install'],
-    [
-      'install --root /var/lib/machines/new',
-      'prepares an image, which has Node, with what this command is',
-    ],
+    ['install --root /var/lib/machines/new', 'prepares an image that has Node'],
     ['install --networkmanager', 'guards also the VPNs that NetworkManager starts'],
   ],
   needsRoot: true,

@@ -31,7 +31,7 @@ const FLAGS = {
     value: 'SECONDS',
     what: 'restore the previous state after this time unless you run "confirm"',
   },
-  yes: { type: 'boolean', what: 'do not ask, though nobody could log in by SSH anew' },
+  yes: { type: 'boolean', what: 'do not ask, even if no new SSH login would pass' },
   'no-ssh': { type: 'boolean', what: 'cut also the SSH session that runs it' },
   json: JSON_FLAG,
 } as const satisfies Flags;
@@ -46,15 +46,15 @@ export const lock: CliCommand = {
   flags: FLAGS,
   words: [],
   examples: [
-    ['lock', 'locks, or brings a locked machine to changed settings and profiles'],
+    ['lock', 'locks, or applies changed settings and profiles to a locked machine'],
     [
       'lock --confirm 60',
       'opens again after a minute, or restores the previous lock, unless you run "confirm": for a machine that you are not sitting at',
     ],
-    ['lock --yes', 'locks over SSH also when nobody could log in anew'],
+    ['lock --yes', 'locks over SSH even if no new login would pass'],
     ['lock --no-ssh', 'cuts also the SSH session that runs it'],
-    ['lock --json', 'says whether that changed anything, as JSON'],
-    ['lock --force', 'locks even when no server can be found that could be reached then'],
+    ['lock --json', 'prints as JSON whether that changed anything'],
+    ['lock --force', 'locks even when no VPN server is known'],
   ],
   needsRoot: true,
   run: async ({ host, args, print, progress, ask, report }) => {

@@ -134,7 +134,7 @@ async function run(
     throw new KillswitchError(
       'USAGE',
       `there is no command "${name}"${didYouMean(name, names)}`,
-      `Use one of: ${names.join(', ')}`,
+      'Run "ovpn-killswitch help": it lists the commands.',
     );
   if (args.includes('--help') || args.includes('-h')) {
     printHelp(commandHelp(command));

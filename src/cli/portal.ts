@@ -26,7 +26,7 @@ const FLAGS = {
   user: {
     type: 'string',
     value: 'NAME',
-    what: 'whose programs; without it the user who called sudo',
+    what: 'the user of the programs; without it the user who called sudo',
   },
   network: {
     type: 'string',
@@ -35,7 +35,7 @@ const FLAGS = {
     what: "what may be reached, in place of the gateway's network",
   },
   dns: { type: 'string', multiple: true, value: 'ADDRESS', what: 'a resolver in that network' },
-  'shared-dns': { type: 'boolean', what: 'let the local resolver ask, which asks for everybody' },
+  'shared-dns': { type: 'boolean', what: 'let the local resolver send queries, for every user' },
   close: { type: 'boolean', what: 'close it now, and list what went through it' },
   json: JSON_FLAG,
 } as const satisfies Flags;
@@ -62,10 +62,11 @@ function secondsOf(text: string | undefined): number {
 function userOf(host: Host, named: string | undefined, caller: string | undefined): number {
   const text = named ?? caller;
   if (text === undefined || (named === undefined && text === '0'))
-    throw wrong('whose programs is it for? Name a user with --user');
+    throw wrong('missing flag: --user NAME, the user whose browser opens the login page');
   const uid = uidOf(host, text);
   if (uid === undefined) throw wrong(`"${text}" is no user of this machine`);
-  if (uid === 0) throw wrong('root is everybody: name the user whose browser it is');
+  if (uid === 0)
+    throw wrong('a portal for root would be for every program: name the user whose browser it is');
   return uid;
 }
 
@@ -103,7 +104,7 @@ function gatewaysNetworks(gateway: Address, network: Network | undefined): reado
     );
   if (![...PRIVATE_NETWORKS, ...SHARED_NETWORK].some((each) => contains(each, network)))
     throw noPortal(
-      `the gateway's network ${network.text} is one of the internet's: the operator of this LAN may have chosen it to catch other pages`,
+      `the gateway's network ${network.text} is a public one: the operator of this LAN may have chosen it to catch other pages`,
       `If you trust it that far, add: --network ${network.text}, or --network ${gateway.text} for the gateway alone.`,
     );
   return [networkOf(gateway), ...(network.prefix === 32 ? [] : [network])];
@@ -126,12 +127,12 @@ function namesOf(
   const { addresses, local } = readGivenResolvers(host);
   if (local !== undefined && !shared)
     throw noPortal(
-      `programs here ask ${local.address.text} for names, and that asks for everybody`,
-      'With --shared-dns it may ask for that time: the names that other programs look for leave then too.',
+      `programs here use the resolver ${local.address.text}, which resolves for every user`,
+      'Add --shared-dns: until the portal closes, the queries of other programs leave too.',
     );
   if (local !== undefined && local.uid === undefined)
     throw noPortal(
-      `programs here ask ${local.address.text} for names, and nobody listens there`,
+      `programs here use the resolver ${local.address.text}, and nothing listens there`,
       'Start that resolver, or name another in /etc/resolv.conf.',
     );
   const given = addresses.filter((address) =>
@@ -223,8 +224,11 @@ export const portal: CliCommand = {
       'portal -- firefox http://192.168.1.1/',
       'starts firefox as that user, and closes when it has ended',
     ],
-    ['portal --network 198.51.100.7', 'reaches this address or network, and not the gateway’s'],
-    ['portal --shared-dns', 'where systemd-resolved or dnsmasq asks for everybody: lets it ask'],
+    ['portal --network 198.51.100.7', "reaches this address or network in place of the gateway's"],
+    [
+      'portal --shared-dns',
+      'where systemd-resolved or dnsmasq resolves for every user: lets it send queries',
+    ],
     ['portal --close', 'closes it now, and lists what went through it'],
   ],
   needsRoot: true,
@@ -285,7 +289,7 @@ export const portal: CliCommand = {
     );
     if (leftOut.length > 0)
       print(
-        `  Not asked for names: ${leftOut.map(({ text }) => text).join(', ')}. To ask one all the same: --dns ADDRESS`,
+        `  Not used as resolver: ${leftOut.map(({ text }) => text).join(', ')}. To use one: --dns ADDRESS`,
       );
     if (account !== undefined) return runInPortal(context, account, become, command);
     print(`  If no login page comes by itself, open http://${gateway.text}/`);

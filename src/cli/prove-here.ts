@@ -54,8 +54,8 @@ function whomToTell(host: Host): readonly Told[] {
   if (told.length > 0) return told;
   throw new KillswitchError(
     'NO_PROOF',
-    'no live tunnel is known whose OpenVPN runs, so nothing can be told to reconnect',
-    'Connect first, with the hooks in the profile; a VPN of NetworkManager is not told. Or leave --reconnect out.',
+    'no running OpenVPN with a live tunnel is known, so none can be made to reconnect',
+    'Connect with OpenVPN and the hooks in its profile, or leave --reconnect out.',
   );
 }
 

@@ -123,7 +123,7 @@ export async function proveInNamespaces(context: Context): Promise<boolean> {
     if (thrown instanceof KillswitchError) throw thrown;
     throw new KillswitchError(
       'NO_PROOF',
-      'the proof did not come to its end, so nothing is proven',
+      'the proof was not completed, so nothing is proven',
       'Run it again; on a busy machine it may have been too slow.',
       (thrown instanceof Error ? thrown.message : String(thrown)).split('\n').map(printable),
       { cause: thrown },

@@ -6,16 +6,16 @@ import { proveInNamespaces } from './prove-in-namespaces.ts';
 
 const FLAGS = {
   here: { type: 'boolean', what: 'on this machine, as it is now' },
-  reconnect: { type: 'boolean', what: 'while your OpenVPN is made to connect again' },
+  reconnect: { type: 'boolean', what: 'while your OpenVPN reconnects' },
 } as const satisfies Flags;
 
 export const prove: CliCommand = {
   name: 'prove',
   usage: 'prove [--here [--reconnect]]',
   group: 'look',
-  brief: 'send what must not leave, and count what leaves',
+  brief: 'send packets that must not leave, and count those that do',
   summary:
-    'Send what must not leave, as a user without rights, and count what leaves: through every fault in a small internet of its own, or on this machine as it is. Exit 1 if anything left.',
+    'Send packets that must not leave, as a user without rights, and count those that leave: through every fault in a small internet of its own, or on this machine as it is. Exit 1 if anything left.',
   flags: FLAGS,
   words: [],
   exits: [[EXIT.failed, 'something left, or nothing was proven']],
@@ -28,7 +28,7 @@ export const prove: CliCommand = {
       'prove --here',
       'on this machine, as it is now: to addresses that belong to nobody; harmless and over in seconds',
     ],
-    ['prove --here --reconnect', 'the same while your OpenVPN is made to connect again (SIGUSR1)'],
+    ['prove --here --reconnect', 'the same while your OpenVPN reconnects (SIGUSR1)'],
   ],
   needsRoot: false,
   // Each step has its own timeout. The counters must be removed however many interfaces there are.

@@ -93,13 +93,13 @@ drop() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# given FILE: whether there is something of ours to read. A file that others than root can change is named, and stays.
+# given FILE: whether there is something of ours to read. A file that non-root users can change is named, and stays.
 given() {
   if [ ! -e "$1" ] && [ ! -L "$1" ]; then return 1; fi
   believed "$1" && return 0
   # shellcheck disable=SC2046
   set -- "$1" $(ls -ldn "$1" 2>/dev/null)
-  remains files "$1 is not read: others than root can change it, or a folder above it (it is ${2:-there}, uid ${4:-unknown}). Look at it, then: sudo rm -r $1"
+  remains files "$1 is not read: non-root users can change it, or a folder above it (it is ${2:-there}, uid ${4:-unknown}). Look at it, then: sudo rm -r $1"
   return 1
 }
 
@@ -149,7 +149,7 @@ sysconfig_off() {
     ours='@SYSCONFIG_KEPT@'/$name.ours
     file='@SYSCONFIG@'/$name
     given "$ours" || continue
-    writable "$file" || { remains files "$file stays as it is: others than root decide about its folder, or it is no file"; continue; }
+    writable "$file" || { remains files "$file stays as it is: non-root users decide about its folder, or it is no file"; continue; }
     if cmp -s "$ours" "$file"; then
       if [ ! -e "$ours.before" ]; then drop "$file"
       elif given "$ours.before"; then cat "$ours.before" >"$file" || remains files "$file still holds our rules: it cannot be written"
@@ -372,7 +372,7 @@ COMMIT
       ask "$2-restore" --noflush -w 5
     done
   done
-  remains unknown "$2 cannot read its rules, and no nft can look: whether all of ours are gone"
+  remains unknown "$2 cannot read its rules, and nft cannot be asked: some of ours may be left"
 }
 
 open_nft() {
@@ -447,7 +447,7 @@ give_back_resolvers() {
     place=$(cat "$kept/place")
     [ -d "${place%/*}" ] || { rm -rf "$kept" 2>/dev/null; continue; }
     # An account that decides about its folder could lead us to any file, or to one that never ends.
-    writable "$place" || { remains files "$place is not touched: others than root decide about it or its folder. If it names the resolvers of a tunnel, write it anew"; continue; }
+    writable "$place" || { remains files "$place is not touched: non-root users decide about it or its folder. If it names the resolvers of a tunnel, write it anew"; continue; }
     case $(head -n 1 "$place" 2>/dev/null) in
       '@RESOLV_CONF_OURS@') ours=yes ;;
       *) ours=no; if given "$kept/written" && cmp -s "$place" "$kept/written"; then ours=yes; fi ;;
@@ -466,10 +466,10 @@ give_back_resolvers() {
 unpin() {
   # Through links of root's; what others have led elsewhere is not opened.
   hosts=$(readlink -f '@HOSTS@') && [ -e "$hosts" ] || return 0
-  writable "$hosts" || { remains files "$hosts is not touched: others than root decide about its folder, or it is no file. Take our lines out by hand"; return 0; }
+  writable "$hosts" || { remains files "$hosts is not touched: non-root users decide about its folder, or it is no file. Remove our lines by hand"; return 0; }
   grep -q '^@BLOCK_OPENS@' "$hosts" 2>/dev/null || grep -qx '@BLOCK_CLOSES@' "$hosts" 2>/dev/null || return 0
   if [ "$(tr -d '\000' < "$hosts" | wc -c)" != "$(wc -c < "$hosts")" ]; then
-    remains files "$hosts still pins the names of VPN servers: it holds NUL bytes, which a shell would lose. Take the lines of ovpn-killswitch out by hand"
+    remains files "$hosts still pins the names of VPN servers: it holds NUL bytes, which a shell would lose. Remove the lines of ovpn-killswitch by hand"
     return 0
   fi
   ends=yes
@@ -497,7 +497,7 @@ unpin() {
         if (!(each in gone)) printf "%s%s", line[each], each == last && (joined || (each == NR && ends == "no")) ? "" : "\n"
       printf "."
     }' "$hosts" 2>/dev/null); then
-    remains files "$hosts stays as it is: its lines between \"@BLOCK_OPENS@\" and \"@BLOCK_CLOSES@\" have no beginning or no end. Take ours out by hand"
+    remains files "$hosts stays as it is: its lines between \"@BLOCK_OPENS@\" and \"@BLOCK_CLOSES@\" have no beginning or no end. Remove ours by hand"
     return 0
   fi
   # Written in place, so that owner, mode and mounts stay.
@@ -510,7 +510,7 @@ keep() { fresh "$1.recover" && (printf '%s\n' "$2" >"$1.recover" && mv -f "$1.re
 # record: hooks then leave the firewall alone until the next lock. A machine that never had the product gets no record.
 record() {
   [ -d "$state" ] || { [ -d '@LIBRARY@' ] && mkdir -p "$state" 2>/dev/null; } || return 0
-  roots "$state" || { remains files "$state can be changed by others than root, so nothing in it was read or written: no rule of ours is in the kernel now, and a reboot loads them again. Look at what is in it, then: sudo chown root:root $state; sudo chmod go-w $state; and run this again"; return 1; }
+  roots "$state" || { remains files "$state can be changed by non-root users, so nothing in it was read or written: no rule of ours is in the kernel now, and a reboot loads them again. Look at what is in it, then: sudo chown root:root $state; sudo chmod go-w $state; and run this again"; return 1; }
   # The files that a hook reads go last: a machine whose record says locked keeps all that a lock needs.
   if keep '@PLAIN_RECORD@' unlocked &&
     keep '@LOCK_RECORD@' "$(printf '{"version":1,"locked":false,"since":%s,"backend":"nftables","before":[]}' "$(date +%s)")"; then
@@ -575,7 +575,7 @@ unpin
 give_back_resolvers
 
 case $left in "$rules" | "$unknown")
-  say 'what loads the rules at boot, the record and the base rules stay as they are' >&2
+  say 'the boot setup, the record and the base rules stay as they are' >&2
   exit "$left"
 esac
 if record; then

@@ -24,7 +24,7 @@ export const recover: CliCommand = {
   flags: FLAGS,
   words: [],
   exits: [[EXIT.failed, 'rules are left']],
-  examples: [['recover', 'takes away every rule of ours, in every backend']],
+  examples: [['recover', 'removes every rule of ours, in every backend']],
   needsRoot: true,
   run: ({ host, args, print, progress }) => {
     parseArguments(recover, args, FLAGS);
@@ -34,7 +34,7 @@ export const recover: CliCommand = {
       throw new KillswitchError(
         'FILES',
         `${path} is not installed`,
-        'Use "ovpn-killswitch unlock", or install first.',
+        'Run "ovpn-killswitch unlock".',
       );
     const { status, stdout, stderr } = host.run({
       program: 'sh',
@@ -46,7 +46,7 @@ export const recover: CliCommand = {
     if (status === null)
       throw new KillswitchError(
         'DEADLINE',
-        'the script was stopped before its end: what it has not said above is not done',
+        'the script was stopped before its end: a step without a line above was not done',
         'Run it again.',
       );
     return ENDS.find((each) => each === status) ?? EXIT.kernel;

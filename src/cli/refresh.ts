@@ -13,9 +13,9 @@ export const refresh: CliCommand = {
   name: 'refresh',
   usage: 'refresh [--json]',
   group: 'trouble',
-  brief: 'ask for the names of the VPN servers again',
+  brief: 'resolve the names of the VPN servers again',
   summary:
-    'Ask for the names of the VPN servers again, through the tunnel, and follow them. The hooks do this after each connect.',
+    'Resolve the names of the VPN servers again, through the tunnel, and pin the new addresses. The hooks do this after each connect.',
   flags: FLAGS,
   words: [],
   examples: [['refresh', 'after a provider has moved a server']],
@@ -30,8 +30,8 @@ export const refresh: CliCommand = {
     if (converged === undefined || known === undefined) {
       print(
         names === 0
-          ? 'No profile names a server by a host name: nothing to ask for.'
-          : 'Not locked: nothing is pinned, and nothing was asked.',
+          ? 'No profile names a server by a host name: nothing to resolve.'
+          : 'Not locked: nothing is pinned, and no name was resolved.',
       );
       return resolvers instanceof KillswitchError ? report.fail(resolvers) : EXIT.ok;
     }
@@ -43,7 +43,7 @@ export const refresh: CliCommand = {
       fields: { applied: converged.applied },
     });
     print(
-      `Asked for ${names} ${names === 1 ? 'name' : 'names'}: ${addresses} addresses are pinned.`,
+      `Resolved ${names} ${names === 1 ? 'name' : 'names'}: ${addresses} addresses are pinned.`,
     );
     for (const line of gaps(known)) print(`  ${line}`);
     return resolvers instanceof KillswitchError ? report.fail(resolvers) : EXIT.ok;

@@ -74,7 +74,7 @@ export function planProfiles(
   const many = files.length === 1 ? 'the profile' : `the ${files.length} profiles`;
   const next =
     foreign.length === 0
-      ? 'Fix the problem that the lines above name, and try again.'
+      ? 'Fix the problem that the lines above name, then run the command again.'
       : `Only root may name servers. To attach a copy of root's in /etc/openvpn/client: sudo ovpn-killswitch attach --copy ${foreign.join(' ')}`;
   throw new KillswitchError('PROFILE', `${many} cannot be changed like this`, next, problems);
 }

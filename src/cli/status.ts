@@ -82,9 +82,9 @@ export const status: CliCommand = {
   name: 'status',
   usage: 'status [--json | --prometheus | --short | --watch]',
   group: 'daily',
-  brief: 'say whether the kernel holds what it should',
+  brief: 'compare the kernel with the expected rules',
   summary:
-    'Read the kernel and say whether it holds what it should: exit 0 locked and exact, 1 not locked, 2 locked but different, or not known.',
+    'Compare the kernel with the expected rules: exit 0 locked and exact, 1 not locked, 2 locked but different, or not known.',
   flags: FLAGS,
   words: [],
   exits: [
@@ -93,7 +93,7 @@ export const status: CliCommand = {
     [EXIT.degraded, 'locked, but not as it should be, or not known'],
   ],
   examples: [
-    ['status', 'a picture for people'],
+    ['status', 'the state, for people'],
     ['status --watch', 'the same every two seconds, until Ctrl-C'],
     ['status --json', 'the same for programs'],
     ['status --short', 'the state and its tunnels in one line, for a status bar'],

@@ -78,10 +78,10 @@ export const uninstall: CliCommand = {
   group: 'setup',
   brief: 'open, and remove every file of ours',
   summary:
-    'Take our lines out of the profiles, open the machine and remove every file of ours, settings included.',
+    'Remove our lines from the profiles, open the machine and remove every file of ours, settings included.',
   flags: FLAGS,
   words: [],
-  examples: [['uninstall', 'profiles outside of KILLSWITCH_PROFILES are yours to detach first']],
+  examples: [['uninstall', 'detach profiles outside of KILLSWITCH_PROFILES first']],
   needsRoot: true,
   run: ({ host, args, print, progress }) => {
     parseArguments(uninstall, args, FLAGS);
@@ -123,7 +123,7 @@ export const uninstall: CliCommand = {
       throw new KillswitchError(
         'REFUSED',
         'rules may be left, so no file was removed',
-        `Run "nft list ruleset" and fix what it says, then run: sudo ovpn-killswitch uninstall`,
+        `Run "nft list ruleset", fix the error that it prints, then run: sudo ovpn-killswitch uninstall`,
         [...now.ours.map((place) => `left in: ${place}`), ...now.unread],
       );
     const removal = packageRemoval(host);
@@ -144,7 +144,7 @@ export const uninstall: CliCommand = {
       'Hook lines that you wrote yourself, or profiles elsewhere, are still there: OpenVPN does not start while they name missing files.',
     );
     print(
-      'Drop-ins for systemd that you copied from our examples: take them away too, the unit that they require is gone.',
+      'Remove also the drop-ins for systemd that you copied from our examples: the unit that they require is gone.',
     );
     return left.length === 0 ? EXIT.ok : EXIT.files;
   },

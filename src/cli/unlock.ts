@@ -68,7 +68,7 @@ export const unlock: CliCommand = {
       followResolversOrSay(host);
       throw new KillswitchError(
         'COMMAND',
-        'this machine counts as unlocked now, but nobody knows whether every rule is gone',
+        'the record says unlocked now, but the rules in the kernel could not be read',
         `Fix the tool that the line above names, then run: sudo ${PATHS.library}/recover`,
       );
     }

@@ -25,7 +25,7 @@ function enable({ host, print }: Context): void {
   );
   if (readLockRecord(host)?.locked !== true)
     print(
-      'This machine is not locked now: nothing is put back until you run "ovpn-killswitch lock".',
+      'This machine is not locked now: nothing is restored until you run "ovpn-killswitch lock".',
     );
 }
 
@@ -35,9 +35,9 @@ export const watch: CliCommand = {
   name: 'watch',
   usage: 'watch [enable|disable] [--json]',
   group: 'setup',
-  brief: 'put the rules back when a program changes them',
+  brief: 'restore the rules when a program changes them',
   summary:
-    'Put the rules back within a second when another program changes them, for as long as it runs; or have a service do so.',
+    'Restore the rules within a second when another program changes them, while it runs; or set up a service that does so.',
   flags: FLAGS,
   words: [
     { name: 'enable|disable', what: 'a service that does so', choices: ['enable', 'disable'] },
@@ -73,8 +73,8 @@ export const watch: CliCommand = {
         recoverStrategies(host, ['watch']);
         print(
           enabled
-            ? 'Nobody puts the rules back any more. They stay as they are.'
-            : 'No such service was set up.',
+            ? 'The watch has ended: changed rules are not restored any more. The loaded rules stay.'
+            : 'Nothing to disable: no watch service is set up.',
         );
         return EXIT.ok;
       }

@@ -67,8 +67,8 @@ function byResolvconf({ resolvconf: kind }: ResolverFacts, why: string): Strateg
     case undefined:
       throw new KillswitchError(
         'RESOLVERS',
-        'KILLSWITCH_RESOLVER says resolvconf, which is not installed',
-        'Install openresolv, or say KILLSWITCH_RESOLVER=auto.',
+        'KILLSWITCH_RESOLVER is resolvconf, which is not installed',
+        'Install openresolv, or set KILLSWITCH_RESOLVER=auto.',
       );
     default:
       return kind satisfies never;
@@ -94,7 +94,7 @@ function auto(facts: ResolverFacts): StrategyChoice {
       ? choice('networkmanager', `it has generated ${PATHS.resolvConf}`)
       : kind !== undefined && isOfResolvconf(resolvConf)
         ? byResolvconf(facts, `it has generated ${PATHS.resolvConf}`)
-        : choice('file', 'nobody that is known here has generated it');
+        : choice('file', 'no known program has generated it');
   if (!switchAsksResolved || chosen.names.includes('resolved')) return chosen;
   return {
     names: [...chosen.names, 'resolved'],

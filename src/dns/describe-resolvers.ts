@@ -6,7 +6,7 @@ export function describeResolvers(followed: FollowedResolvers): string {
     case 'unchanged':
       return 'the resolvers are as they were';
     case 'given-back':
-      return 'the resolvers from before the tunnel are back';
+      return 'the previous resolvers are restored';
     case 'set': {
       const servers = [
         ...new Set(followed.demands.flatMap(({ resolvers }) => resolvers.map(({ text }) => text))),

@@ -17,7 +17,7 @@ function placeOf(files: Files): string {
   throw new KillswitchError(
     'RESOLVERS',
     `${PATHS.resolvConf} leads to ${place}, which is not there`,
-    `Start what makes ${place}, or put a file in place of the link.`,
+    `Start the program that writes ${place}, or replace the link by a file.`,
   );
 }
 
@@ -37,7 +37,7 @@ function put(files: Files, place: string, content: string | Uint8Array): void {
     throw new KillswitchError(
       'RESOLVERS',
       `${place} is immutable: the system still asks the resolvers that it names`,
-      `Take the flag away, if it is not yours: chattr -i ${place}. Or set KILLSWITCH_RESOLVER=off.`,
+      `Remove the flag: chattr -i ${place}. To keep it, set KILLSWITCH_RESOLVER=off.`,
       thrown.detail,
       { cause: thrown },
     );

@@ -36,7 +36,7 @@ export function mustRun(processes: Processes, command: Command): void {
   throw new KillswitchError(
     'RESOLVERS',
     `${command.program} ${how}`,
-    'Fix the problem that it names, then run "ovpn-killswitch lock"; or let KILLSWITCH_RESOLVER name another way.',
+    'Fix the problem that the lines above name, then run "ovpn-killswitch lock".',
     [
       [command.program, ...command.args].join(' '),
       ...stderr.trim().split('\n').slice(0, 8).map(printable),

@@ -37,7 +37,7 @@ function nmcli(processes: Processes, args: readonly string[], changes?: 'connect
   throw new KillswitchError(
     'PROFILE',
     'NetworkManager does not change the connection',
-    'See that NetworkManager runs, and try again.',
+    'Check that NetworkManager runs ("nmcli general"), then run the command again.',
     said,
   );
 }
@@ -49,8 +49,8 @@ function priorities(processes: Processes, connection: ConnectionUuid): Prioritie
   if (isPriorities(texts)) return texts;
   throw new KillswitchError(
     'PROFILE',
-    'NetworkManager does not tell the dns-priority of the connection',
-    'See what nmcli says of it.',
+    'NetworkManager did not report the dns-priority of the connection',
+    'Run "nmcli connection show" and check the name of the connection.',
     [printable(texts.join(' '))],
   );
 }

@@ -42,7 +42,7 @@ function refuseOtherDevices(host: Host, device: InterfaceName): void {
   throw new KillswitchError(
     'ENVIRONMENT',
     `${device} is not a tunnel but an interface of this machine`,
-    'Look at the dev line of the profile, and do not start hooks by hand.',
+    'Check the dev line of the profile, and let OpenVPN start the hooks.',
   );
 }
 
@@ -81,7 +81,7 @@ export function admit(host: Host, live: LiveTunnel, before: LiveTunnel | undefin
     host.log({
       level: 'warn',
       event: 'no-resolver',
-      message: `${device}: the server pushed no resolver that can be asked, and DNS stays shut; KILLSWITCH_DNS can name one`,
+      message: `${device}: the server pushed no usable resolver, so DNS stays blocked; name one in KILLSWITCH_DNS`,
     });
   // In the background: DNS through the tunnel works only once OpenVPN goes on, and it waits for
   // this hook.

@@ -23,7 +23,7 @@ export function logRefused(
   host.log({
     level: 'warn',
     event: 'value-refused',
-    message: `${tunnel.device}: left out what the server or OpenVPN gave: ${shown.join('; ')}${more}`,
+    message: `${tunnel.device}: ignored a value from the server or OpenVPN: ${shown.join('; ')}${more}`,
     fields: {
       device: tunnel.device,
       refused: refused.slice(0, MOST_REFUSED),

@@ -199,7 +199,7 @@ function unreadable(why: string): KillswitchError {
   return new KillswitchError(
     'ENVIRONMENT',
     `NetworkManager's call cannot be read: ${why}`,
-    'Do not start hooks by hand.',
+    'Let NetworkManager start the dispatcher: it sets the variables.',
   );
 }
 

@@ -90,7 +90,7 @@ function refuseOtherAccount(host: Host, device: InterfaceName): void {
   throw new KillswitchError(
     'NOT_ROOT',
     `${device}: this hook runs as uid ${uid} with CAP_NET_ADMIN, and only root decides what passes`,
-    'Start OpenVPN as root: "systemctl edit" its unit and set User=root under [Service]; "user openvpn" in the profile still gives rights up.',
+    'Run "systemctl edit" on the unit of OpenVPN and set User=root under [Service]. The line "user openvpn" of the profile still drops root.',
   );
 }
 
@@ -179,7 +179,7 @@ function runEvent(host: Host, event: HookEvent): void {
       throw new KillswitchError(
         'ENVIRONMENT',
         `OpenVPN's environment cannot be read: ${event.why}`,
-        'Start the hook from OpenVPN (up, down, route-up), and look at the dev line of the profile.',
+        'Let OpenVPN start the hook, and check the dev line of the profile.',
       );
     default:
       event satisfies never;

@@ -62,7 +62,7 @@ export function deadlineOf({
         throw new KillswitchError(
           'DEADLINE',
           `${name} took longer than ${Math.round(limit / 1000)} s`,
-          'Look for a program that holds the firewall: run "ovpn-killswitch status".',
+          'Run "ovpn-killswitch doctor": it names programs that change the firewall.',
         );
       // node:child_process takes only whole milliseconds.
       return Math.floor(Math.min(most, left));

@@ -14,7 +14,7 @@ export function files<Result>(what: string, path: string, work: () => Result): R
     throw new KillswitchError(
       'FILES',
       `could not ${what} ${path}`,
-      `Check that ${dirname(path)} is there, has room and belongs to root.`,
+      `Check that ${dirname(path)} exists, has free space and belongs to root.`,
       [why],
       { cause },
     );

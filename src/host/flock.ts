@@ -42,13 +42,13 @@ function awaitLock(flock: string, descriptor: number, deadline: Deadline): void 
     throw new KillswitchError(
       'COMMAND',
       `flock could not be started: ${error.message}`,
-      'Look at the limits of the service: OpenVPN and a hook need ten tasks (TasksMax).',
+      'Set TasksMax of the service to 20: OpenVPN and a hook need ten tasks.',
     );
   if (status !== 0)
     throw new KillswitchError(
       'BUSY',
       `another ovpn-killswitch has held ${PATHS.lock} for ${seconds} s`,
-      `Wait for it, or look for it: fuser -v ${PATHS.lock}`,
+      `Find the process that holds it: fuser -v ${PATHS.lock}`,
     );
 }
 

@@ -37,7 +37,7 @@ function sayAsItIs(line: string): void {
 
 /** Opens the log file; undefined when it cannot be written. */
 function openFile(name: string): pino.Logger | undefined {
-  // Uses its descriptor: on some machines others than root can write to the folder of logs.
+  // Uses its descriptor: on some machines non-root users can write to the folder of logs.
   const descriptor = openLogDoor(PATHS.log, LOG_MODE);
   if (descriptor === undefined) return undefined;
   return pino({

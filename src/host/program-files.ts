@@ -140,7 +140,7 @@ export function replaceableByOthers(path: string): string | undefined {
     // In a folder with the sticky bit, such as /tmp, no other account can replace an entry of
     // root's.
     const sticky = (mode & 0o1000) !== 0 && at !== path;
-    if ((mode & 0o022) !== 0 && !sticky) return `others than root can write to ${at}`;
+    if ((mode & 0o022) !== 0 && !sticky) return `non-root users can write to ${at}`;
     if (at === '/') return undefined;
   }
 }

@@ -25,12 +25,12 @@ function faultText(
         : `${place} belongs to ${who}, who can change what ${file} is`;
     case 'writable':
       return at === path
-        ? `others than root can write to ${file} (mode ${octal(mode)})`
-        : `others than root can write to ${place} (mode ${octal(mode)}), and so change what ${file} is`;
+        ? `non-root users can write to ${file} (mode ${octal(mode)})`
+        : `non-root users can write to ${place} (mode ${octal(mode)}), and so change what ${file} is`;
     case 'link':
       return `${place} is a symbolic link of ${who}, who can lead it anywhere`;
     case 'names':
-      return `${place} of ${who} has a second name (a hard link), and others than root can have given it one`;
+      return `${place} of ${who} has a second name (a hard link), and non-root users can have given it one`;
     default:
       return kind satisfies never;
   }

@@ -53,7 +53,7 @@ export class LinkError extends Error {
   readonly link: string;
 
   constructor(distrust: Distrust, link: string) {
-    super(`others than root can lead the path elsewhere at ${distrust.at}`);
+    super(`non-root users can lead the path elsewhere at ${distrust.at}`);
     this.distrust = distrust;
     this.link = link;
   }

@@ -39,7 +39,7 @@ export function refuseChroot(processes: Processes): void {
   if (!apart || !sameNetwork) return;
   throw new KillswitchError(
     'CHROOT',
-    'this is a chroot: the rules would be those of the system that runs, and their record would stay in here',
-    'Leave the chroot to lock that system. To prepare an image: "ovpn-killswitch boot enable", and "lock" once it has booted.',
+    'this is a chroot: the rules would go to the running system, and their record would stay in the chroot',
+    'Leave the chroot to lock the running system. In an image, run "ovpn-killswitch boot enable", and "lock" once it has booted.',
   );
 }

@@ -123,7 +123,10 @@ export function readKernelState(host: Host): KernelState {
   // nft's listing need not be read again.
   const isShown = nft?.unread.length === 0 && (!legacy || kinds.length > 1);
   const states = [
-    nft ?? { ...NOTHING, unread: kinds.length > 0 ? [] : ['no tool looks'] },
+    nft ?? {
+      ...NOTHING,
+      unread: kinds.length > 0 ? [] : ['neither nft nor iptables is installed'],
+    },
     ...kinds
       .filter((kind) => (kind === '' ? !isShown : legacy))
       .map((kind) => readIptables(host, kind)),
@@ -139,7 +142,7 @@ export function readKernelState(host: Host): KernelState {
 export function kernelStateText({ ours, drops, unread }: KernelState): string {
   if (ours.length > 0)
     return 'rules of ovpn-killswitch are loaded. "ovpn-killswitch status" says whether they are exact.';
-  if (unread.length > 0) return `unknown. ${unread.join(', ')}.`;
+  if (unread.length > 0) return `unknown: ${unread.join(', ')}.`;
   const [drop] = drops;
   if (drop !== undefined)
     return `no rule of ovpn-killswitch is loaded, but the policy of the chain "${drop}" drops.`;
@@ -165,7 +168,7 @@ export function stateNow(host: Host, { code }: KillswitchError): string | undefi
   if (NOTHING_TRIED.includes(code)) return undefined;
   const text = orElse(
     () => kernelStateText(readKernelState(host)),
-    ({ message }) => `unknown. ${printable(message)}.`,
+    ({ message }) => `unknown: ${printable(message)}.`,
   );
   return `State now: ${text}`;
 }

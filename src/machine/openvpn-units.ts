@@ -46,7 +46,7 @@ export function unitValues(files: Files, name: string, read: (path: string) => s
 
 /**
  * Returns the accounts that units start OpenVPN as (systemd.exec(5), User=): Arch's units use
- * `openvpn` with capabilities. Ignores files that others than root can change.
+ * `openvpn` with capabilities. Ignores files that non-root users can change.
  */
 export function unitAccounts(files: Files): readonly string[] {
   const rootsText = (path: string) =>

@@ -83,7 +83,7 @@ function writeOrSay(journal: Journal, pins: readonly Pin[], write: () => void): 
     const names = pins.map(({ name }) => name);
     const without =
       names.length === 0
-        ? 'the names of VPN servers stay pinned there. Take the lines of ovpn-killswitch out by hand'
+        ? 'the names of VPN servers stay pinned there. Remove the lines of ovpn-killswitch by hand'
         : `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''} will not resolve while DNS is shut. Put addresses into the remote lines of the profiles, or make the file writable and run "ovpn-killswitch lock"`;
     const message = `${PATHS.hosts} could not be written (${thrown.detail.join('; ')}): ${without}`;
     journal.log({ level: 'warn', event: 'left-alone', message });
@@ -104,7 +104,7 @@ export function pinHosts(host: Host, pins: readonly Pin[]): void {
   const text = Buffer.from(bytes).toString('latin1');
   const damage = markerDamage(text);
   if (damage !== undefined) {
-    const message = `${PATHS.hosts} stays as it is, without new pins: ${damage}. Take that line out by hand, then run "ovpn-killswitch lock"`;
+    const message = `${PATHS.hosts} stays as it is, without new pins: ${damage}. Remove that line by hand, then run "ovpn-killswitch lock"`;
     host.log({ level: 'warn', event: 'left-alone', message });
     return;
   }

@@ -15,7 +15,7 @@ function distrust(files: Files, path: string): string | undefined {
   if (owned.uid !== 0) return `uid ${owned.uid} wrote it, not root`;
   return (owned.mode & 0o022) === 0
     ? undefined
-    : `others than root may write it (mode ${owned.mode.toString(8)})`;
+    : `non-root users may write it (mode ${owned.mode.toString(8)})`;
 }
 
 /**

@@ -66,8 +66,8 @@ export function adoptTrial(files: Files): void {
   if (!has('settings.env') || !has('endpoints.json') || !has('base.nft', 'base.v4'))
     throw new KillswitchError(
       'FILES',
-      `${PATHS.trial} does not hold all that is on trial`,
-      'Run "ovpn-killswitch lock": it loads the settings file, and lasts.',
+      `${PATHS.trial} is incomplete, so the lock on trial cannot be read`,
+      'Run "ovpn-killswitch lock": it loads the settings file and ends the trial.',
     );
   for (const [file, mode] of Object.entries(KEPT) as readonly [Kept, number][]) {
     const text = texts.get(file);

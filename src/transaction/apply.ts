@@ -115,12 +115,11 @@ function attempt(processes: Processes, { check, commit }: Transaction): Failure 
 }
 
 function refused({ stage, committed, detail }: Failure): KillswitchError {
-  const next =
-    'Read the lines above; "ovpn-killswitch status" says what is loaded, "ovpn-killswitch render" what should be.';
+  const next = 'Fix the error in the lines above, then run the command again.';
   return committed > 0
     ? new KillswitchError(
         'PARTLY',
-        'the kernel took the rules of one family and refused those of the other',
+        'the kernel accepted the rules of one IP family and refused those of the other',
         next,
         detail,
       )
@@ -203,8 +202,8 @@ export function apply(host: Host, backend: Backend, target: Ruleset, grown?: Rul
   if (differences.length > 0)
     throw new KillswitchError(
       'VERIFY',
-      'the kernel took the rules but lists others',
-      'Another program changes the firewall at the same time: see "ovpn-killswitch status".',
+      'the kernel accepted the rules but lists different ones',
+      'Run "ovpn-killswitch doctor": it names programs that change the firewall.',
       differenceLines(differences),
     );
   return applied;

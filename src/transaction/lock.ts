@@ -180,10 +180,10 @@ function refuseCards(host: Host, settings: Settings): void {
   if (cards.length === 0) return;
   throw new KillswitchError(
     'SETTINGS',
-    `KILLSWITCH_FORWARD has a pattern that means more than guests`,
+    `a pattern in KILLSWITCH_FORWARD matches more than guests`,
     `Make it longer in ${PATHS.settings}, or name the interfaces one by one, then run "ovpn-killswitch lock".`,
     cards.map(
-      ({ pattern, device, what }) => `${pattern} means ${printable(device)}, which is ${what}`,
+      ({ pattern, device, what }) => `${pattern} matches ${printable(device)}, which is ${what}`,
     ),
   );
 }
@@ -198,7 +198,7 @@ function refuseWithoutEndpoint(host: Host, settings: Settings, known: KnownEndpo
   throw new KillswitchError(
     'NO_ENDPOINT',
     'no profile names a VPN server that can be found, so nothing could connect once this machine is locked',
-    'Name a server in KILLSWITCH_ENDPOINTS, or by address in a profile; "ovpn-killswitch attach FILE" makes one known, "lock --force" locks all the same.',
+    'Run "ovpn-killswitch attach FILE" for your profile. Without a profile, name the server in KILLSWITCH_ENDPOINTS.',
     [
       profiles.length > 0
         ? `read: ${profiles.slice(0, 5).join(', ')}`
@@ -218,7 +218,7 @@ function refuseOtherBackend(record: LockRecord, { backend: { name }, wall }: Bac
   if (record.backend === name && record.wall === wall) return;
   throw new KillswitchError(
     'USAGE',
-    `this machine is locked by ${text(record.backend, record.wall)}, and a lock would take ${text(name, wall)} now: that cannot be tried`,
+    `this machine is locked with ${text(record.backend, record.wall)}, and a new lock would use ${text(name, wall)}: --confirm cannot revert that`,
     `Set KILLSWITCH_BACKEND=${record.backend}, or lock without --confirm.`,
   );
 }

@@ -13,8 +13,8 @@ export function refuseUnlessBlocked(host: Host): void {
   if (readLockRecord(host)?.locked !== true)
     throw new KillswitchError(
       'NO_PORTAL',
-      'this machine is not locked, so nothing keeps a portal from being seen',
-      'Just open the page.',
+      'this machine is not locked, so a login page opens without a portal',
+      'Open the login page in a browser.',
     );
   const live = readLiveTunnels(host);
   const gone = staleTunnels(host, live);
@@ -23,7 +23,7 @@ export function refuseUnlessBlocked(host: Host): void {
     throw new KillswitchError(
       'NO_PORTAL',
       `${connected.tunnel.device} is live: beside a tunnel there is no portal`,
-      'If the VPN does not work because of a login page, stop it first, then say "portal" again.',
+      'Stop the VPN, then run "ovpn-killswitch portal" again.',
     );
 }
 
@@ -76,7 +76,7 @@ export function openPortal(
       throw new KillswitchError(
         'NO_PORTAL',
         'a tunnel came up meanwhile: beside it there is no portal',
-        'Use the VPN, or stop it first.',
+        'Stop the VPN, then run "ovpn-killswitch portal" again.',
       );
     }
     return portal;

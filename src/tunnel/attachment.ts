@@ -178,7 +178,7 @@ function wantsUpRestart({ persistTun, upRestart, user, group, chroot }: ProfileF
  */
 export function attach(text: string, { folder, harden }: AttachOptions): Attached {
   const damage = markerDamage(text);
-  if (damage !== undefined) return { problems: [`${damage}: take that line out by hand`] };
+  if (damage !== undefined) return { problems: [`${damage}: remove that line by hand`] };
   const before = detach(text);
   // An open block would swallow the lines after it.
   if (endsInside(before))

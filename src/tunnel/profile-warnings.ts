@@ -34,7 +34,7 @@ function accountWarning({
   const [other] = downRoot;
   return [
     {
-      what: `OpenVPN becomes ${account} once it is connected: "down" then runs without root and takes no rule away. That is safe: what the rules let into the tunnel ends with the tunnel, and the next hook or command with root clears up`,
+      what: `OpenVPN becomes ${account} once it is connected: "down" then runs without root and removes no rule. That is safe: the rules for the tunnel let nothing out once it has ended, and the next hook or command with root removes them`,
       fix:
         other === undefined
           ? `add: plugin openvpn-plugin-down-root.so "${down}"`
@@ -47,8 +47,8 @@ function chrootWarning({ facts: { chroot } }: WarnedProfile): readonly Warning[]
   if (chroot === undefined) return [];
   return [
     {
-      what: `OpenVPN locks itself into ${chroot} once it is connected: there is no hook in there, so "down" is left out, and a reconnect that calls "up" ends OpenVPN. The rules hold all the while`,
-      fix: `take out: chroot ${chroot}`,
+      what: `OpenVPN enters the chroot ${chroot} once it is connected, which holds no hook: "down" never runs, and a reconnect that calls "up" ends OpenVPN. The rules stay in force`,
+      fix: `remove: chroot ${chroot}`,
     },
   ];
 }
@@ -67,8 +67,8 @@ function deadLoopWarning({
   if (!persistTun || servers < 2) return [];
   return [
     {
-      what: `persist-tun with ${servers} servers: when one of them fails, the way to the next leads into the dead tunnel, and OpenVPN never connects again`,
-      fix: 'take out: persist-tun',
+      what: `persist-tun with ${servers} servers: when one fails, the route to the next one leads into the dead tunnel, and OpenVPN never reconnects`,
+      fix: 'remove: persist-tun',
     },
   ];
 }
@@ -79,8 +79,8 @@ function securityWarning({
   if (scriptSecurity >= 2 || Object.keys(commands).length === 0) return [];
   return [
     {
-      what: `script-security is ${scriptSecurity}, so that OpenVPN would have run no hook of this profile: with our "script-security 2" it runs those that are there`,
-      fix: 'take out the up, down and route-up lines that you do not want',
+      what: `script-security is ${scriptSecurity}, so OpenVPN ran no script of this profile: with our "script-security 2" it runs them`,
+      fix: 'remove the up, down and route-up lines that you do not want',
     },
   ];
 }
@@ -94,15 +94,15 @@ function randomNameWarning({
   if (!remoteRandomHostname || named === undefined) return [];
   return [
     {
-      what: 'remote-random-hostname asks for another name at each connect: none of them can be known beforehand, so that OpenVPN cannot connect while the machine is locked',
-      fix: `take out: remote-random-hostname; a server of AWS Client VPN wants a label before its name, and a fixed one will do: remote fixed.${named.name}`,
+      what: 'remote-random-hostname picks a new name at each connect: none of them is known beforehand, so OpenVPN cannot connect while the machine is locked',
+      fix: `remove: remote-random-hostname; a server of AWS Client VPN wants a label before its name, and a fixed one will do: remote fixed.${named.name}`,
     },
   ];
 }
 
 function configWarning({ facts: { configs } }: WarnedProfile): readonly Warning[] {
   return configs.map((file) => ({
-    what: `"config ${file}" reads options from another file, which is not looked at: its remotes are not known, and its up, down and route-up are not called`,
+    what: `"config ${file}" reads options from another file, which attach ignores: its remotes stay unknown, and its up, down and route-up are not called`,
     fix: `put the lines of ${file} in place of: config ${file}`,
   }));
 }
@@ -114,7 +114,7 @@ function socksWarning({
   if (!socksProxy || remotes.length === 0) return [];
   return [
     {
-      what: 'through a SOCKS proxy only TCP is let out: for UDP the proxy names a port that nobody knows before',
+      what: 'only TCP may use a SOCKS proxy: for UDP the proxy picks a port that is not known beforehand',
       fix: 'use, if you do not already: proto tcp-client',
     },
   ];
@@ -132,8 +132,8 @@ function dnsScriptWarning({ facts: { commands } }: WarnedProfile): readonly Warn
   if (script === undefined) return [];
   return [
     {
-      what: `${script} sets the system's resolvers after ours, and not for every name: some questions then go where the rules drop them`,
-      fix: `take out the up and down lines that call ${script}`,
+      what: `${script} sets the system's resolvers after ours, and not for every name: some queries then go where the rules drop them`,
+      fix: `remove the up and down lines that call ${script}`,
     },
   ];
 }
@@ -143,7 +143,7 @@ function pushWarning({ facts: { pulls, filtered }, harden }: WarnedProfile): rea
   if (!pulls || harden || open.length === 0) return [];
   return [
     {
-      what: 'the server may push options that open nothing, but hide what happens or end the client for good (openvpn-examples/hardened.ovpn names them)',
+      what: 'the server may push options that open nothing, but hide events or end the client for good (openvpn-examples/hardened.ovpn names them)',
       fix: 'run attach with --harden',
     },
   ];

@@ -125,7 +125,7 @@ export function pushedResolvers(env: Environment, refuse: Refuse): Resolvers {
         domain(variable, value, text);
         break;
       default:
-        refuse(variable, value, 'an option that nothing here can use');
+        refuse(variable, value, 'an option that has no effect here');
     }
   }
   return { resolvers: general.items(), searchDomains: domains.items() };

@@ -28,9 +28,9 @@ export interface PictureLine {
 export function ago(seconds: number): string {
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
-  return seconds < 86400
-    ? `${Math.floor(seconds / 3600)} h`
-    : `${Math.floor(seconds / 86400)} days`;
+  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`;
+  const days = Math.floor(seconds / 86400);
+  return days === 1 ? '1 day' : `${days} days`;
 }
 
 /** Returns the time since the last packet that came in through any tunnel. */
@@ -126,7 +126,7 @@ function* formerLines({ intended: { kept, policy } }: Report, now: number): Gene
     const { device, addresses, networks } = tunnel;
     if (kind === 'reconnecting')
       yield line(
-        'reconnects',
+        'reconnect',
         `${device}, for ${ago(now - since)}; kept shut: ${list(networks) || 'no network'}; "ovpn-killswitch lock" ends it`,
         'warning',
       );
@@ -208,13 +208,13 @@ function dropsText({ seconds, packets }: Drops): string {
 
 function* watchLines(watch: View['watch']): Generator<PictureLine> {
   if (watch === undefined) return;
-  if (watch.running) yield line('watch', 'puts the rules back when another program changes them');
+  if (watch.running) yield line('watch', 'restores the rules when another program changes them');
   else
     yield watch.enabled
       ? line('watch', 'PROBLEM: the service ovpn-killswitch-watch does not run', 'warning')
       : line(
           'watch',
-          'off: "ovpn-killswitch watch enable" has the rules put back when another program changes them',
+          'off: "ovpn-killswitch watch enable" restores the rules when another program changes them',
         );
 }
 
@@ -288,8 +288,7 @@ export function* picture(view: View): Generator<PictureLine> {
   if (givenBack !== undefined) yield line('dns', givenBack);
   for (const difference of differenceLines(differences, 20))
     yield line('differs', difference, 'bad');
-  if (differences.length > 0)
-    yield { text: '  "ovpn-killswitch lock" puts it right.', tone: 'plain' };
+  if (differences.length > 0) yield { text: '  "ovpn-killswitch lock" fixes it.', tone: 'plain' };
   if (report.settingsChanged)
     yield line(
       'settings',

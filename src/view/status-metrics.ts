@@ -29,12 +29,12 @@ function metrics({ report, portal, boot, watch, drops, connection }: View): read
     gauge('exact', 'Whether the kernel holds exactly what it should.', one(exact)),
     gauge(
       'state',
-      'The state that is 1.',
+      '1 for the current state, else 0.',
       STATES.map((each) => [{ state: each }, Number(each === state)]),
     ),
     gauge(
       'connection',
-      'The kind of connection that is 1.',
+      '1 for the current kind of connection, else 0.',
       CONNECTIONS.map((each) => [{ connection: each }, Number(each === connection.kind)]),
     ),
     gauge(

@@ -32,7 +32,7 @@ export function endsChange(line: string): boolean {
 const MOST_NAMED = 4;
 
 export function authorsText(authors: readonly Author[]): string {
-  if (authors.length === 0) return 'nobody known';
+  if (authors.length === 0) return 'an unknown program';
   const shown = authors
     .slice(-MOST_NAMED)
     .map(({ pid, name }) => `${printable(name)} (process ${pid})`);

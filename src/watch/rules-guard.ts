@@ -12,7 +12,7 @@ type Restored = Extract<Guarded, { kind: 'restored' }>;
 
 function restoredText({ differences, gone }: Restored, heard: HeardAuthors): string {
   if (differences.length === 0) return `the rules of ${gone.join(', ')} went with it`;
-  return `put back what was changed by ${authorsText(heard.list())}: ${differenceLines(differences, 3).join('; ')}`;
+  return `restored the rules that were changed by ${authorsText(heard.list())}: ${differenceLines(differences, 3).join('; ')}`;
 }
 
 /**

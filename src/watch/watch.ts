@@ -98,7 +98,7 @@ export function watch(unbounded: Host, listen: Listen, pid: number): Listener {
   });
   writeWatcher(host, pid);
   const how = untold()
-    ? 'nothing tells of changes to iptables-legacy: it is asked twice a second'
+    ? 'nothing reports changes to iptables-legacy: it is polled twice a second'
     : 'told by "nft monitor"';
   host.log({ level: 'info', event: 'watching', message: `watching the rules (${how})` });
   lookIn(0);

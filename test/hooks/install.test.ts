@@ -136,7 +136,7 @@ describe('install with a Node that hooks must not use', () => {
     mountHere(it, '/run/tools/node', '--bind', process.execPath);
     const installed = must(it.run('/run/tools/node', BUILT_COMMAND, ...install));
     expect(installed.stdout).toContain(
-      `Copied /run/tools/node to ${LIBRARY}/node: others than root can write to /run/tools`,
+      `Copied /run/tools/node to ${LIBRARY}/node: non-root users can write to /run/tools`,
     );
     undoAll(it);
     must(it.command('status', '--help'));

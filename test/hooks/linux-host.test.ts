@@ -119,7 +119,7 @@ describe('the real host, with files', () => {
     [
       'a file that its group may write',
       'chmod 664 $1',
-      'others than root can write to $1 (mode 0664)',
+      'non-root users can write to $1 (mode 0664)',
       'sudo chmod go-w $1',
     ],
     [
@@ -131,13 +131,13 @@ describe('the real host, with files', () => {
     [
       'a folder that anybody may write',
       `chmod 777 ${ROOM}`,
-      `others than root can write to ${ROOM} (mode 0777)`,
+      `non-root users can write to ${ROOM} (mode 0777)`,
       `sudo chmod go-w ${ROOM}`,
     ],
     [
       'a folder with the sticky bit',
       `chmod 1777 ${ROOM}`,
-      `others than root can write to ${ROOM} (mode 1777)`,
+      `non-root users can write to ${ROOM} (mode 1777)`,
       '/etc/openvpn/client',
     ],
     [

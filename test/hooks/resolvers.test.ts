@@ -52,7 +52,7 @@ describe('the hooks and a plain /etc/resolv.conf', () => {
     expect(down.stderr).toContain('restores the resolvers');
     expect(servers(it.read(CONF))).toEqual(['10.8.0.1', 'fd00:8::1']);
     must(it.sh('rm /run/ovpn-killswitch/tunnels/tun0'));
-    expect(it.command('status').stdout).toContain('the resolvers from before the tunnel are back');
+    expect(it.command('status').stdout).toContain('the previous resolvers are restored');
     expect(it.read(CONF)).toBe(HERE);
   });
 

@@ -94,7 +94,7 @@ const AILMENTS: readonly Ailment[] = [
     name: 'a second kill switch',
     spoil:
       "nft add table inet killswitch; nft add chain inet killswitch output '{ type filter hook output priority 10; policy drop; }'",
-    what: /"inet killswitch output" drops what leaves/,
+    what: /"inet killswitch output" drops outgoing packets/,
     weight: 'warning',
     fix: 'nft delete table inet killswitch',
   },

@@ -398,7 +398,7 @@ describe.each(KINDS)('%s', (kind) => {
     args: readonly string[],
     says: string,
   ])[] = [
-    ['for root', ':', ['--user', 'root'], 'root is everybody'],
+    ['for root', ':', ['--user', 'root'], 'a portal for root would be'],
     ['for nobody that is named', ':', [], 'whose programs'],
     ['for hours', ':', ['--user', '1000', '--for', '2h'], 'not a time'],
     [
@@ -411,13 +411,13 @@ describe.each(KINDS)('%s', (kind) => {
       'to a network that could be anybody’s',
       'ip addr add 198.51.100.2/24 dev up0; ip route replace default via 198.51.100.1',
       ['--user', '1000'],
-      'one of the internet',
+      'is a public one',
     ],
     [
       'where a resolver asks for everybody',
       'echo nameserver 127.0.0.53 >/etc/resolv.conf',
       ['--user', '1000'],
-      'that asks for everybody',
+      'which resolves for every user',
     ],
   ];
 

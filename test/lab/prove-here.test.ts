@@ -191,7 +191,7 @@ describe('beside a tunnel that takes every packet', () => {
       stderr: '',
     };
     expect(stderr).toContain(
-      'no live tunnel is known whose OpenVPN runs, so nothing can be told to reconnect [NO_PROOF]',
+      'no running OpenVPN with a live tunnel is known, so none can be made to reconnect [NO_PROOF]',
     );
     expect(status).toBe(69);
   });

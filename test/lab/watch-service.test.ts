@@ -92,7 +92,7 @@ describe('the service under systemd', () => {
     await waitUntil('who has flushed', async () => {
       await putsBack(it);
       const journal = await it.machine.sh('journalctl --no-pager -o cat -u ovpn-killswitch-watch');
-      return /put back what was changed by nft \(process \d+\)/.test(journal);
+      return /restored the rules that were changed by nft \(process \d+\)/.test(journal);
     });
   });
 

@@ -119,7 +119,9 @@ describe.each(KINDS)('watch, with %s,', (kind) => {
     async ([what, script]) => {
       const before = read();
       const who =
-        kind === 'iptables-legacy' ? /nobody known/ : /by (nft|iptables|ip6tables) \(process \d+\)/;
+        kind === 'iptables-legacy'
+          ? /an unknown program/
+          : /by (nft|iptables|ip6tables) \(process \d+\)/;
       let said = '';
       // A look that news of something else has asked for may find the change before its own news.
       for (let tries = 0; tries < 3 && !who.test(said); tries++) {

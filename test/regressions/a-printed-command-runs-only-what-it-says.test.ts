@@ -75,8 +75,9 @@ function pasted(command: string): Called {
 
 function fixes(title: RegExp, world: Partial<DoctorFacts>): readonly string[] {
   const check = CHECKS.find((each) => title.test(each.title));
+  if (check === undefined) throw new Error(`no check has a title like ${title}`);
   // A check looks at nothing but what it is given here.
-  return check?.find(world as DoctorFacts).map(({ fix }) => fix) ?? [];
+  return check.find(world as DoctorFacts).map(({ fix }) => fix);
 }
 
 describe.each(HOSTILE)('a command printed for the name %j', (name) => {
@@ -84,22 +85,22 @@ describe.each(HOSTILE)('a command printed for the name %j', (name) => {
   const printed: readonly (readonly [string, readonly string[], RegExp | string])[] = [
     [
       'a file of somebody else',
-      fixes(/belongs to root/, { guarded: [{ path, uid: 1000, mode: 0o644, kind: 'file' }] }),
+      fixes(/files that root runs/, { guarded: [{ path, uid: 1000, mode: 0o644, kind: 'file' }] }),
       path,
     ],
     [
       'a file that others can write',
-      fixes(/belongs to root/, { guarded: [{ path, uid: 0, mode: 0o666, kind: 'file' }] }),
+      fixes(/files that root runs/, { guarded: [{ path, uid: 0, mode: 0o666, kind: 'file' }] }),
       path,
     ],
     [
       'a profile without hooks',
-      fixes(/call the hooks/, { profiles: [{ path, text: 'client\n' }] }),
+      fixes(/calls the hooks/, { profiles: [{ path, text: 'client\n' }] }),
       path,
     ],
     [
       'a unit with few tasks',
-      fixes(/services let a hook/, {
+      fixes(/service lets the hooks/, {
         units: [
           {
             name: `openvpn@${name}.service`,
@@ -125,7 +126,7 @@ describe.each(HOSTILE)('a command printed for the name %j', (name) => {
     ],
     [
       'a warning about a profile',
-      fixes(/nothing in the profiles/, {
+      fixes(/no option in a profile/, {
         profiles: [
           {
             path,

@@ -103,7 +103,7 @@ describe('an image', () => {
     const writable = it.command('boot', 'enable', '--root', IMAGE);
     must(it.sh(`chmod 755 ${IMAGE}`));
     expect(writable.status, ran(writable)).toBe(73);
-    expect(writable.stderr).toContain(`others than root can write to ${IMAGE}`);
+    expect(writable.stderr).toContain(`non-root users can write to ${IMAGE}`);
     expect(it.exists('/run/has-run')).toBe(false);
   });
 });

@@ -103,7 +103,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const ended = machine().run(`${LIBRARY}/boot`);
     expect(ended.status, ran(ended)).toBe(0);
     expect(oursInKernel(machine())).not.toEqual([]);
-    expect(ended.stderr).toContain('others than root can change');
+    expect(ended.stderr).toContain('non-root users can change');
     machine().sh(`chmod 755 ${STATE}; nft flush ruleset`);
   });
 

@@ -27,7 +27,7 @@ const CLAIMS: readonly (readonly [claim: RegExp, isTrue: Truth])[] = [
   ],
   [/^State now: OPEN\. /, ({ after }) => after.ours.length === 0 && after.drops.length === 0],
   // Not known is true only where a tool could not tell.
-  [/^State now: unknown\. /, ({ spoilt }) => spoilt],
+  [/^State now: unknown: /, ({ spoilt }) => spoilt],
   [/^Still safe: Nothing was changed\.$/, unchanged],
   [/: nothing was changed$/, unchanged],
   [/^Unlocked: nothing is guarded /, clean],
@@ -80,7 +80,7 @@ const CLAIMS: readonly (readonly [claim: RegExp, isTrue: Truth])[] = [
   ],
   [/^rules may be left, so no file was removed/, ({ after }) => after.ours.length > 0],
   [
-    /^this machine counts as unlocked now, but nobody knows whether every rule is gone/,
+    /^the record says unlocked now, but the rules in the kernel could not be read/,
     ({ spoilt }) => spoilt,
   ],
   [/^This machine is not locked now: it boots open until /, clean],
@@ -91,7 +91,7 @@ const CLAIMS: readonly (readonly [claim: RegExp, isTrue: Truth])[] = [
   [/^this machine is not locked, so it cannot be locked again/, clean],
   // Files and what is to come, not the kernel.
   [
-    /^(The base rules are loaded at boot by|Nothing of ours (is|was) loaded at boot|LEFT: \/|recover: LEFT: \S+ is not read: |What to do: |recover: what loads the rules at boot, the record and the base rules stay)/,
+    /^(The base rules are loaded at boot by|Nothing of ours (is|was) loaded at boot|LEFT: \/|recover: LEFT: \S+ is not read: |What to do: |recover: the boot setup, the record and the base rules stay)/,
     () => true,
   ],
   [
@@ -105,15 +105,15 @@ const CLAIMS: readonly (readonly [claim: RegExp, isTrue: Truth])[] = [
     ({ spoilt }) => spoilt,
   ],
   [/^this kernel has IPv6 but ip6tables is not installed, so IPv6 could not be locked/, clean],
-  [/^(Hook lines that you wrote yourself|Drop-ins for systemd that you copied)/, () => true],
+  [/^(Hook lines that you wrote yourself|Remove also the drop-ins for systemd)/, () => true],
   // The script that `boot enable --with plain` shows, and what the system said.
   [/^exec \/bin\/sh {2}# no rules could be loaded|^E[A-Z]+: /, () => true],
   [
-    /^the script was stopped before its end: what it has not said above is not done/,
+    /^the script was stopped before its end: a step without a line above was not done/,
     ({ after }) => after.ours.length > 0,
   ],
   [
-    /^the kernel refused the rules|^the kernel took the rules of one family|^the kernel took the rules but lists others/,
+    /^the kernel refused the rules|^the kernel accepted the rules of one IP family|^the kernel accepted the rules but lists different ones/,
     () => true,
   ],
   [/^another ovpn-killswitch has held/, () => true],

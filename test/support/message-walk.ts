@@ -199,7 +199,7 @@ export const STEPS: readonly Step[] = [
       standIn(it, BROKEN, ...every('save'));
     },
     call: [RECOVER],
-    says: /cannot read its rules, and no nft can look/,
+    says: /cannot read its rules, and nft cannot be asked/,
   },
   {
     name: 'recover where another rule uses a chain of ours',

@@ -360,7 +360,7 @@ export function describeTampering(kind: Kind, which: 'common' | 'others'): void 
         ...differences.slice(0, SHOWN).map(differsLine),
         ...more,
       ]);
-      expect(lines).toContain('  "ovpn-killswitch lock" puts it right.');
+      expect(lines).toContain('  "ovpn-killswitch lock" fixes it.');
 
       product.succeed('lock', '--force');
       expect(product.run('status')).toMatchObject({

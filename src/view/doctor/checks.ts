@@ -30,7 +30,7 @@ function ownershipOf({ path, uid, mode, kind }: Guarded): readonly Finding[] {
   if (uid !== 0)
     return [
       problem(
-        `${path} does not belong to root, but root runs or believes it`,
+        `${path} does not belong to root, but root runs or trusts it`,
         `sudo chown root:root ${shellFile(path)}`,
       ),
     ];
@@ -39,7 +39,7 @@ function ownershipOf({ path, uid, mode, kind }: Guarded): readonly Finding[] {
   const open =
     (mode & 0o022) !== 0 && kind !== 'link' && !(kind === 'folder' && (mode & 0o1000) !== 0);
   return open
-    ? [problem(`others than root can write to ${path}`, `sudo chmod go-w ${shellFile(path)}`)]
+    ? [problem(`non-root users can write to ${path}`, `sudo chmod go-w ${shellFile(path)}`)]
     : [];
 }
 
@@ -111,7 +111,7 @@ function denialsOf(
 /** Every check, in the order in which a person should fix the findings. */
 export const CHECKS: readonly Check[] = [
   {
-    title: 'settings and kernel can be read',
+    title: 'the settings and the rules can be read',
     find: ({ settingsError, report }) => [
       ...(settingsError === undefined ? [] : [problemOf(settingsError)]),
       ...(report instanceof KillswitchError && report.message !== settingsError?.message
@@ -120,13 +120,16 @@ export const CHECKS: readonly Check[] = [
     ],
   },
   {
-    title: 'Node is where the hooks of a sandboxed service can run it',
+    title: 'a sandboxed OpenVPN service can run Node for the hooks',
     find: ({ interpreter, guarded, program }) => {
       const install = `sudo ${program.map(shellWord).join(' ')} install`;
       if (interpreter === undefined) return [problem('the hooks are not installed', install)];
       if (!interpreter.isThere)
         return [
-          problem(`the hooks name ${interpreter.path}, which is not there: no hook runs`, install),
+          problem(
+            `the hooks name ${interpreter.path}, which does not exist: no hook runs`,
+            install,
+          ),
         ];
       if (HIDDEN.some((folder) => interpreter.path.startsWith(folder)))
         return [problem(`a hardened OpenVPN service cannot see ${interpreter.path}`, install)];
@@ -134,18 +137,18 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
-    title: 'each file that root runs belongs to root, with every folder above it',
+    title: 'only root can change the files that root runs',
     find: ({ guarded }) => guarded.flatMap(ownershipOf),
   },
   {
-    title: 'the kernel takes the rules',
+    title: 'the kernel accepts the rules',
     find: (facts) =>
       facts.refusal === undefined
         ? []
         : [problem(`the kernel would refuse the rules (${facts.refusal})`, modulesFix(facts))],
   },
   {
-    title: 'the kernel holds the rules that it should',
+    title: 'the kernel holds the expected rules',
     find: ({ report }) => {
       if (report instanceof KillswitchError || report.exact) return [];
       if (report.unread !== undefined)
@@ -161,7 +164,7 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
-    title: 'it is locked, and stays so after a reboot',
+    title: 'the machine is locked, and boots locked',
     find: ({ report, settingsError, boot, watch }) => {
       const locked =
         !(report instanceof KillswitchError) &&
@@ -197,7 +200,7 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
-    title: 'somebody can log in by SSH anew while it is locked',
+    title: 'new SSH logins work while the machine is locked',
     find: ({ shutLogin: shut }) =>
       shut === undefined
         ? []
@@ -211,7 +214,7 @@ export const CHECKS: readonly Check[] = [
           ],
   },
   {
-    title: 'IPv6 is guarded too',
+    title: 'the rules cover IPv6',
     find: ({ hasIpv6, hasIp6tables, report }) =>
       hasIpv6 &&
       !hasIp6tables &&
@@ -226,7 +229,7 @@ export const CHECKS: readonly Check[] = [
         : [],
   },
   {
-    title: 'one kind of iptables alone is used',
+    title: 'only one kind of iptables holds rules',
     find: ({ iptables }) =>
       iptables.legacy && iptables.nft
         ? [
@@ -238,19 +241,19 @@ export const CHECKS: readonly Check[] = [
         : [],
   },
   {
-    title: 'no other program changes the rules, and there is no second kill switch',
+    title: 'no other program changes the rules, and no second kill switch runs',
     find: ({ neighbours, otherDrops }) => [
       ...neighbours.map(({ name, does, fix }) => warning(`${name} ${does}`, fix)),
       ...otherDrops.map((chain) =>
         warning(
-          `the chain "${chain}" drops what leaves, as a second kill switch does: it may lock out this VPN`,
+          `the chain "${chain}" drops outgoing packets, as a second kill switch does: it may block this VPN`,
           `${listChain(chain)} # see what it accepts, and end the program that made it`,
         ),
       ),
     ],
   },
   {
-    title: 'only root can change a profile',
+    title: 'only root can change the profiles',
     find: ({ unreadProfiles }) =>
       unreadProfiles.map(({ path, error }) =>
         problem(
@@ -262,7 +265,7 @@ export const CHECKS: readonly Check[] = [
       ),
   },
   {
-    title: 'no connection passes the rules by a flowtable',
+    title: 'no flowtable carries connections past the rules',
     find: ({ flowtables }) =>
       flowtables.map((name) =>
         problem(
@@ -272,7 +275,7 @@ export const CHECKS: readonly Check[] = [
       ),
   },
   {
-    title: 'packets are judged by the interface that they really leave by',
+    title: 'the rules check packets at the interface that they leave by',
     find: ({ report }) => {
       if (
         report instanceof KillswitchError ||
@@ -282,28 +285,28 @@ export const CHECKS: readonly Check[] = [
         return [];
       return [
         problem(
-          'iptables has no table "mangle" here: a mark with an ip rule, a NAT rule or a chain of type route leads packets past the rules, and what others accept above them leaves',
+          'iptables has no table "mangle" here: a mark with an ip rule, a NAT rule or a chain of type route leads packets past the rules, and packets that other rules accept first leave',
           `sudoedit ${PATHS.settings} # KILLSWITCH_BACKEND=nftables; then ${LOCK}`,
         ),
       ];
     },
   },
   {
-    title: 'nothing leads packets elsewhere after their first route',
+    title: 'no routing, NAT or mark rule reroutes packets',
     find: ({ reroutes }) =>
       reroutes.map(({ what, show }) =>
         warning(
-          `${what} leads packets elsewhere after their first route, as another program's split tunnel does: the last hook drops them outside the tunnel, and their program gets no error`,
+          `${what} reroutes packets, as another program's split tunnel does: the last hook drops them outside the tunnel, and their program gets no error`,
           `${show} # find the program that made it; "ovpn-killswitch explain" with --leaves-by says what passes`,
         ),
       ),
   },
   {
-    title: 'KILLSWITCH_FORWARD means guests alone',
+    title: 'KILLSWITCH_FORWARD names only guests and containers',
     find: ({ forwardedCards }) =>
       forwardedCards.map(({ pattern, device, what }) =>
         problem(
-          `${pattern} in KILLSWITCH_FORWARD means ${printable(device)}, which is ${what}: all that comes from there may go into the tunnel`,
+          `${pattern} in KILLSWITCH_FORWARD matches ${printable(device)}, which is ${what}: all that comes from there may go into the tunnel`,
           `sudoedit ${PATHS.settings} # make the pattern longer, or name the interfaces; then ${LOCK}`,
         ),
       ),
@@ -319,7 +322,7 @@ export const CHECKS: readonly Check[] = [
       ),
   },
   {
-    title: 'the guests of one bridge can talk to each other',
+    title: 'guests on one bridge can talk to each other',
     find: ({ report, showsFrames }) => {
       if (
         report instanceof KillswitchError ||
@@ -346,7 +349,7 @@ export const CHECKS: readonly Check[] = [
       ),
   },
   {
-    title: 'the profiles call the hooks',
+    title: 'every profile calls the hooks',
     find: ({ profiles }) =>
       profiles.flatMap(({ path, text }) => {
         const { commands } = readProfileFacts(text);
@@ -363,7 +366,7 @@ export const CHECKS: readonly Check[] = [
       }),
   },
   {
-    title: 'nothing in the profiles hurts',
+    title: 'no option in a profile causes a problem',
     find: ({ profiles, addresses }) =>
       profiles.flatMap(({ path, text }) => {
         const own = detach(text);
@@ -380,19 +383,19 @@ export const CHECKS: readonly Check[] = [
       }),
   },
   {
-    title: 'the clock is not before the certificates',
+    title: 'the clock is past the start of every certificate',
     find: ({ certificates, now }) =>
       certificates
         .filter(({ from }) => from > now)
         .map(({ profile, from }) =>
           problem(
-            `the clock says ${new Date(now * 1000).toISOString()}, and a certificate of ${profile} holds only from ${new Date(from * 1000).toISOString()}: OpenVPN refuses it, and a locked machine can ask no time server`,
+            `the clock says ${new Date(now * 1000).toISOString()}, and a certificate of ${profile} is valid only from ${new Date(from * 1000).toISOString()}: OpenVPN refuses it, and a locked machine can ask no time server`,
             `sudo date -u -s '${new Date(from * 1000).toISOString()}'`,
           ),
         ),
   },
   {
-    title: 'neither SELinux nor AppArmor keeps OpenVPN from the hooks',
+    title: 'neither SELinux nor AppArmor blocks the hooks',
     find: ({ denials }) => {
       const dispatcher = denials.filter((line) => line.includes('NetworkManager_dispatcher'));
       const openvpn = denials.filter((line) => !dispatcher.includes(line));
@@ -407,7 +410,7 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
-    title: "the system's resolvers are those that they should be",
+    title: 'the system asks the expected resolvers',
     find: ({ resolvers, report }) => {
       if (!(resolvers instanceof KillswitchError))
         return resolvers.differences.map((each) => problem(each, LOCK));
@@ -416,7 +419,7 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
-    title: "OpenVPN's services let a hook do its work",
+    title: 'every OpenVPN service lets the hooks work',
     find: ({ units }) =>
       units.flatMap(({ name, tasks, processes, refusesCompilers, account, readOnly }) => {
         const least = Math.min(tasks ?? TASKS, processes ?? TASKS);
@@ -463,17 +466,17 @@ export const CHECKS: readonly Check[] = [
         ? []
         : report.stale.map(({ tunnel }) =>
             warning(
-              `${tunnel.device} is gone, and nobody has said so: its rules are still loaded`,
+              `${tunnel.device} vanished and its down hook never ran: its rules are still loaded`,
               LOCK,
             ),
           ),
   },
   {
-    title: 'no killed OpenVPN has left its device behind',
+    title: 'no killed OpenVPN left its device behind',
     find: ({ leftDevices }) =>
       leftDevices.map((device) =>
         warning(
-          `${printable(device)} is a device of data channel offload whose OpenVPN is gone: its routes are in the way of the next connection`,
+          `${printable(device)} is a device of data channel offload whose OpenVPN is gone: its routes block the next connection`,
           `sudo ip link delete dev ${shellWord(device)}`,
         ),
       ),
@@ -495,7 +498,7 @@ export const CHECKS: readonly Check[] = [
         ? []
         : [
             warning(
-              'there is no flock(1): two hooks at once may have to correct each other',
+              'flock(1) is missing: two hooks at the same time may have to correct each other',
               'sudo apt install util-linux',
             ),
           ],

@@ -80,7 +80,7 @@ export interface DoctorFacts {
   readonly otherDrops: readonly string[];
   /** The Node that runs, and this program's file. */
   readonly program: readonly [node: string, file: string];
-  /** Rules that lead packets of this machine elsewhere after their first route. */
+  /** Rules that reroute packets of this machine. */
   readonly reroutes: readonly Reroute[];
   /** Cards that a pattern of `KILLSWITCH_FORWARD` covers by accident. */
   readonly forwardedCards: readonly ForwardedCard[];

@@ -85,7 +85,7 @@ function legacyRules(host: Host): readonly Reroute[] {
   });
 }
 
-/** Reads all rules that lead packets of this machine elsewhere after their first route. */
+/** Reads all rules that reroute packets of this machine. */
 export function readReroutes(host: Host): readonly Reroute[] {
   return [...routingRules(host), ...nftRules(host), ...legacyRules(host)];
 }

@@ -85,7 +85,7 @@ describe('boot enable', () => {
       const host = fakeHost({ ...SYSTEMD, answer: reload(status) });
       expect(thrownBy(() => enableBoot(host, 'systemd'))).toMatchObject({
         code: 'NO_BOOT',
-        detail: ['no bus', 'Nothing is loaded at boot: every file was taken away again.'],
+        detail: ['no bus', 'Nothing is loaded at boot: every file was removed again.'],
       });
       expect(calls(host).at(-1)).toBe(`sh ${LIBRARY}/recover --boot-off systemd`);
       expect(readBoot(host).strategy).toBeUndefined();

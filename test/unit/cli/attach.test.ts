@@ -185,7 +185,7 @@ describe('detach', () => {
     linesOf(attach, host, A);
     host.files.set(A, (host.files.get(A) ?? '').replace(/# <<<.*\n/, ''));
     expect(thrownBy(() => linesOf(detach, host, A)).detail).toEqual([
-      expect.stringMatching(/line 2 begins .* take that line out by hand/),
+      expect.stringMatching(/line 2 begins .* remove that line by hand/),
     ]);
   });
 });

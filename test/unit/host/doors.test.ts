@@ -65,7 +65,7 @@ describe.skipIf(!asRoot)('the door to files', () => {
     expect(textOf(`${folder}/x/y`, 'root')).toBeUndefined();
   });
 
-  test('refuses what others than root can change, the file or a folder above, with who and how', () => {
+  test('refuses what non-root users can change, the file or a folder above, with who and how', () => {
     writeFileSync(`${folder}/x`, 'text');
     chownSync(`${folder}/x`, USER, 0);
     expect(readsAsRoot(`${folder}/x`)).toThrow(
@@ -78,7 +78,7 @@ describe.skipIf(!asRoot)('the door to files', () => {
     writeFileSync(`${folder}/below/x`, 'text');
     chmodSync(`${folder}/below`, 0o1777);
     expect(readsAsRoot(`${folder}/below/x`)).toThrow(
-      `others than root can write to ${folder}/below (mode 1777)`,
+      `non-root users can write to ${folder}/below (mode 1777)`,
     );
     expect(() => writeDoor(`${folder}/below/new`, '', 0o644)).toThrow(`${folder}/below`);
     expect(existsSync(`${folder}/below/new`)).toBe(false);

@@ -185,7 +185,7 @@ describe('a lock on trial', () => {
     const host = onTrial();
     host.remove(path);
     const before = new Map(host.files);
-    expect(() => adoptTrial(host)).toThrow(/does not hold all that is on trial/);
+    expect(() => adoptTrial(host)).toThrow(/is incomplete, so the lock on trial cannot be read/);
     expect(host.files).toEqual(before);
   });
 

@@ -186,7 +186,7 @@ describe('bringing the kernel to a ruleset', () => {
     );
   });
 
-  test('is refused when the kernel took the rules but lists others', () => {
+  test('is refused when the kernel accepted the rules but lists different ones', () => {
     const { host } = machine([], ({ args }, kernel) => {
       if (args[0] !== 'commit') return undefined;
       kernel.image = imageOf(BLOCKED);

@@ -124,7 +124,7 @@ describe('a lock on trial', () => {
     const before = new Map(host.files);
     expect(() =>
       lockMachine({ ...host, has: () => true }, { seconds: 5, forgetsSessions: true }),
-    ).toThrow('cannot be tried');
+    ).toThrow('--confirm cannot revert that');
     expect(host.files).toEqual(before);
     expect(host.started).toEqual([]);
   });

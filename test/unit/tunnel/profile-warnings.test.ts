@@ -31,18 +31,14 @@ describe('a profile is warned of', () => {
     ],
     [
       'remote a\nuser nobody\nchroot /srv',
-      /into \/srv .* "down" is left out/,
-      'take out: chroot /srv',
+      /chroot \/srv .* "down" never runs/,
+      'remove: chroot /srv',
     ],
-    [
-      'remote a\nremote b\npersist-tun',
-      /2 servers.* never connects again/,
-      'take out: persist-tun',
-    ],
+    ['remote a\nremote b\npersist-tun', /2 servers.* never reconnects/, 'remove: persist-tun'],
     [
       'remote a\nremote-random-hostname',
-      /another name at each connect/,
-      'take out: remote-random-hostname; a server of AWS Client VPN wants a label before its name, and a fixed one will do: remote fixed.a',
+      /a new name at each connect/,
+      'remove: remote-random-hostname; a server of AWS Client VPN wants a label before its name, and a fixed one will do: remote fixed.a',
     ],
     [
       'remote a\nconfig more.conf',
@@ -51,18 +47,18 @@ describe('a profile is warned of', () => {
     ],
     [
       'remote a 443 tcp\nsocks-proxy p',
-      /only TCP is let out/,
+      /only TCP may use a SOCKS proxy/,
       'use, if you do not already: proto tcp-client',
     ],
     [
       'remote a\nscript-security 2\nup /etc/openvpn/update-resolv-conf\ndown /etc/openvpn/update-resolv-conf',
       /update-resolv-conf sets the system's resolvers after ours/,
-      'take out the up and down lines that call /etc/openvpn/update-resolv-conf',
+      'remove the up and down lines that call /etc/openvpn/update-resolv-conf',
     ],
     [
       'remote a\nup /x',
       /script-security is 1/,
-      'take out the up, down and route-up lines that you do not want',
+      'remove the up, down and route-up lines that you do not want',
     ],
     [
       'client\nremote a',

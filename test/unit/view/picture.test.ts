@@ -4,6 +4,7 @@ import { drawn, screenOf } from '../../../src/cli/screen.ts';
 import { ago, picture } from '../../../src/view/picture.ts';
 import { statusMetrics } from '../../../src/view/status-metrics.ts';
 import type { View } from '../../../src/view/view.ts';
+import { POLICY_NAMES } from '../../support/policies.ts';
 import { viewOf } from '../../support/views.ts';
 
 const PIPE = screenOf({}, undefined);
@@ -28,7 +29,7 @@ describe('the picture of status', () => {
           /^ {2}tunnel {4}tun0 to \S+, resolvers .*, for 2 min, data came in within 4 s$/,
         ),
         '  boot      the rules are not loaded at boot: "ovpn-killswitch boot enable"',
-        '  watch     off: "ovpn-killswitch watch enable" has the rules put back when another program changes them',
+        '  watch     off: "ovpn-killswitch watch enable" restores the rules when another program changes them',
         '  drops     in the last minute: other-dns 12, rest 3',
         '  neighbour firewalld flushes iptables rules when it reloads',
       ]),
@@ -41,7 +42,15 @@ describe('the picture of status', () => {
     expect(lines).toContainEqual(
       expect.stringMatching(/^ {2}differs {3}postrouting \(other-dns\): missing: .*drop$/),
     );
-    expect(lines).toContain('  "ovpn-killswitch lock" puts it right.');
+    expect(lines).toContain('  "ovpn-killswitch lock" fixes it.');
+  });
+
+  test('has a space between each label and its text', () => {
+    const labels = POLICY_NAMES.flatMap((name) => shown(viewOf(name))).filter((line) =>
+      /^ {2}\S/.test(line),
+    );
+    expect(labels.filter((line) => line[11] !== ' ')).toEqual([]);
+    expect(labels.some((line) => line.startsWith('  reconnect '))).toBe(true);
   });
 
   test('fits a terminal of 80 columns, and loses no word there', () => {
@@ -74,6 +83,7 @@ test.each([
   [59, '59 s'],
   [60, '1 min'],
   [7199, '1 h'],
+  [86_400, '1 day'],
   [172_800, '2 days'],
 ])('%i seconds are said as %s', (seconds, text) => expect(ago(seconds)).toBe(text));
 

@@ -21,7 +21,7 @@ describe('a line of "nft monitor"', () => {
     expect(endsChange(line)).toBe(false);
   });
 
-  test('that says that some were lost ends a change of nobody known', () => {
+  test('that says that some were lost ends a change of an unknown program', () => {
     const line = '# ERROR: We lost some netlink events!';
     expect([readAuthor(line), endsChange(line)]).toEqual([undefined, true]);
   });
@@ -29,7 +29,7 @@ describe('a line of "nft monitor"', () => {
 
 describe('authors', () => {
   test('are named, the last ones of many, and what a name holds stays on its line', () => {
-    expect(authorsText([])).toBe('nobody known');
+    expect(authorsText([])).toBe('an unknown program');
     expect(authorsText([{ pid: 5, name: 'nft\nroot' }])).toBe('nft\\x0aroot (process 5)');
     const many = Array.from({ length: 9 }, (_, pid) => ({ pid, name: 'x' }));
     expect(authorsText(many)).toBe(
