@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { HEAVY } from './test/heavy.ts';
-import { filesAtOnce } from './test/support/files-at-once.ts';
 import { LongestFirst } from './test/support/longest-first.ts';
+import { filesAtOnce } from './test/support/machine-pace.ts';
 import { TEST_MILLISECONDS } from './test/support/test-milliseconds.ts';
 import { timeLimit } from './test/support/time-limit.ts';
 

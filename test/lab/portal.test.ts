@@ -399,7 +399,7 @@ describe.each(KINDS)('%s', (kind) => {
     says: string,
   ])[] = [
     ['for root', ':', ['--user', 'root'], 'a portal for root would be'],
-    ['for nobody that is named', ':', [], 'whose programs'],
+    ['for nobody that is named', ':', [], 'missing flag: --user NAME'],
     ['for hours', ':', ['--user', '1000', '--for', '2h'], 'not a time'],
     [
       'without a default route',

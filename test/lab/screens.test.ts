@@ -63,8 +63,6 @@ const ENDS: Readonly<Record<string, number>> = {
   prove: INTERRUPTED,
   // It has no NetworkManager, and neither systemd nor OpenRC.
   'attach --networkmanager "My VPN"': EXIT.settings,
-  // A profile of that name is there already.
-  'attach --copy my-vpn.ovpn': EXIT.settings,
   'watch enable': EXIT.unavailable,
   // A lock without it has confirmed it.
   confirm: EXIT.failed,
