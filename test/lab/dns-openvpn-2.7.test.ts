@@ -52,7 +52,7 @@ describe('with OpenVPN 2.7, which sets resolvers by itself unless a profile has 
   test('a profile that forces it, not attached, finds DNS shut and is told why', async (context) => {
     const world = on(context);
     const client = await world.connect('tun0', 'dns-updown force');
-    expect(client.said()).toContain('the server pushed no resolver');
+    expect(client.said()).toContain('the server pushed no usable resolver');
     expect(await world.ask(1)).toEqual(['nobody']);
     await client.end('TERM');
     expect([world.questions('isp'), await world.seenOnUplink()]).toEqual([0, []]);

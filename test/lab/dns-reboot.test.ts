@@ -85,7 +85,7 @@ describe.each(HOLDERS)(
         expect(await machine.sh(shows)).not.toBe(before);
         await machine[how]();
         await waitUntil(
-          'the resolvers from before',
+          'the previous resolvers',
           async () => (await machine.sh(shows)) === before,
           60_000,
         );

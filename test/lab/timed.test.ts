@@ -230,7 +230,7 @@ describe.each(KINDS)('%s', (kind) => {
       });
       expect(product.run('lock', '--confirm', '60')).toMatchObject({
         status: 64,
-        stderr: expect.stringContaining('cannot be tried'),
+        stderr: expect.stringContaining('cannot revert that'),
       });
       expect(shape(dumpRules(sandbox))).toEqual(before);
       product.set(SETTINGS);
