@@ -25,9 +25,10 @@ function settingsOrDefaults(host: Host): Settings {
 export const TAKEN_OVER: readonly string[] = [libraryOf(SOURCE), `${SOURCE}/sbin/ovpn-killswitch`];
 
 /**
- * Moves an installation from source to this package: profiles and manuals. Changes no rule, and opens nothing. Links stay in the old places: an OpenVPN
- * that runs calls `down` by the path that it read when it started, and a timer the command.
- * Returns a line for each step that failed: what is not moved goes on with what it had.
+ * Moves an installation from source to this package: profiles and manuals. Changes no rule, and
+ * opens nothing. Links stay in the old places: an OpenVPN that runs calls `down` by the path that
+ * it read when it started, and a timer the command. Returns a line for each step that failed: what
+ * is not moved goes on with what it had.
  */
 export function takeOver(host: Host, print: (line: string) => void): readonly string[] {
   if (PREFIX === SOURCE || !hasSourceInstallation(host)) return [];

@@ -59,9 +59,10 @@ describe('a command that is over at once', () => {
     const { stdout } = machine
       .sandbox(context)
       .run(['script', '-qec', `${PATHS.command} unlock`, '/dev/null']);
-    if (performance.now() - since > 500)
-      context.skip('this machine took longer than half a second for it');
-    expect(stdout).toMatch(/^\w/);
-    expect(stdout).not.toContain(ERASE);
+    const isLong = performance.now() - since > 500;
+    const drawings = stdout.split(ERASE);
+    expect(drawings.at(-1)).toMatch(/^\w/);
+    // On a slow machine it is no short command: then it may draw, as the first test says.
+    expect(drawings.length === 1 || isLong, stdout).toBe(true);
   });
 });

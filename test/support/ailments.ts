@@ -261,7 +261,7 @@ export const AILMENTS: readonly (readonly [
     /^sudo systemctl disable/,
   ],
   [
-    'rules of another kill switch, whoever made them',
+    'rules of another kill switch, of any program',
     { otherDrops: ['inet killswitch output'] },
     /"inet killswitch output" drops outgoing packets/,
     /^sudo nft list chain inet killswitch output /,
