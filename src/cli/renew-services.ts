@@ -30,19 +30,24 @@ export function renewServices(host: Host, print: (line: string) => void): readon
       failed.push(`${what}: ${[thrown.message, ...thrown.detail].join(': ')}`);
     }
   };
-  const strategy = enabledStrategy(host);
-  if (strategy !== undefined)
-    renew(
-      'boot enable',
-      () => outdated(host, planBoot(strategy, readBootMachine(host)).files).length > 0,
-      () => void enableBoot(host, strategy.name),
-    );
-  const { init } = readBootFacts(host);
-  if (init !== undefined && readWatch(host).enabled)
-    renew(
-      'watch enable',
-      () => outdated(host, watchService(init).files).length > 0,
-      () => void enableWatch(host),
-    );
+  // Each fact is read where a file that cannot be believed is named, and stops nothing else.
+  renew(
+    'boot enable',
+    () => {
+      const strategy = enabledStrategy(host);
+      if (strategy === undefined) return false;
+      return outdated(host, planBoot(strategy, readBootMachine(host)).files).length > 0;
+    },
+    () => void enableBoot(host, enabledStrategy(host)?.name ?? 'auto'),
+  );
+  renew(
+    'watch enable',
+    () => {
+      const { init } = readBootFacts(host);
+      if (init === undefined || !readWatch(host).enabled) return false;
+      return outdated(host, watchService(init).files).length > 0;
+    },
+    () => void enableWatch(host),
+  );
   return failed;
 }
