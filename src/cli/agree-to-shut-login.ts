@@ -21,7 +21,7 @@ function refused(shut: ShutLogin, why: string): KillswitchError {
   return new KillswitchError(
     'NO_LOGIN',
     `${why}: ${shutLoginText(shut)}`,
-    'Run "ovpn-killswitch lock --confirm 120": it reverts unless you log in again and run "ovpn-killswitch confirm".',
+    'Run "ovpn-killswitch lock --confirm 120": it reverts unless you log in again and run "ovpn-killswitch confirm". With "--yes" it locks all the same.',
     shutLoginLines(shut),
   );
 }
