@@ -1,4 +1,4 @@
-import type { Reporter, TestModule, TestRunEndReason } from 'vitest/node';
+import type { Reporter, TestCase, TestModule, TestRunEndReason } from 'vitest/node';
 
 /** A message in one line; of a long one its beginning and its end, where the finding stands. */
 function short(message: string): string {
@@ -17,6 +17,13 @@ function failure(file: string, name: string, errors: readonly { message?: string
  * ended run left out are counted as skipped, file by file.
  */
 export default class ClosingLine implements Reporter {
+  /** Says at once why a test has failed: the rest of a run may take an hour. */
+  onTestCaseResult(test: TestCase): void {
+    const { state, errors = [] } = test.result();
+    if (state === 'failed')
+      process.stdout.write(`now ${failure(test.module.relativeModuleId, test.fullName, errors)}`);
+  }
+
   onTestRunEnd(
     modules: readonly TestModule[],
     errors: readonly unknown[],
