@@ -53,6 +53,8 @@ export function refreshMachine(host: Host): Refreshed {
   const lock = lockInForce(host, record);
   const saved = savedKnown(host, record);
   if (record?.locked !== true || saved === undefined) return { known: saved, converged: undefined };
+  // Before the queries, which may take long: the last connection may have brought
+  // other networks.
   renewBaseTexts(host);
   const settings = settingsInForce(host, record);
   const read = withNewConnections(host, settings, saved);
@@ -64,7 +66,10 @@ export function refreshMachine(host: Host): Refreshed {
     askNow(host, settings, TUNNEL_SECONDS),
     usedAddresses(host, settings, readLiveTunnels(host)),
   );
-  return { known, converged: followKnown(host, known, lock) };
+  const converged = followKnown(host, known, lock);
+  // A boot must reach the new endpoints too.
+  renewBaseTexts(host);
+  return { known, converged };
 }
 
 /**
