@@ -83,7 +83,7 @@ export const ANSWER = object('the answer of `ovpn-killswitch COMMAND --json`', {
     description: 'whether anything changed: `true` if `changes` has an entry, even after an error',
   },
   changes: list('every change', CHANGE),
-  planned: list('every change that `--dry-run` would make; else empty', CHANGE),
+  planned: list('each profile and connection that `--dry-run` would change; else empty', CHANGE),
   state: {
     description:
       'the machine after the command, read from the kernel. `null` if the caller may not read it',

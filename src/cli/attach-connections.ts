@@ -1,5 +1,6 @@
-import { makeDnsExclusive, restoreDns } from '../dns/vpn-dns.ts';
+import { makeDnsExclusive, planDns, restoreDns } from '../dns/vpn-dns.ts';
 import { KillswitchError } from '../errors.ts';
+import { changeBy } from '../host/change.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
 import { vpnConnections } from '../machine/vpn-connections.ts';
@@ -55,7 +56,7 @@ function find(host: Host, names: readonly string[]): readonly Named[] {
  * @throws KillswitchError PROFILE, FILES
  */
 export function attachConnections(
-  { host, print }: Context,
+  { host, print, report }: Context,
   names: readonly string[],
   dryRun: boolean,
 ): void {
@@ -67,8 +68,16 @@ export function attachConnections(
       'Install it first: ovpn-killswitch install --networkmanager',
     );
   for (const { uuid, name } of found) {
-    if (dryRun) print(`# ${name}: ipv4.dns-priority and ipv6.dns-priority would be below zero`);
-    else
+    if (dryRun) {
+      const command = planDns(host, uuid, 'exclusive');
+      const change = command && changeBy(command);
+      if (change !== undefined) report.plan(change);
+      print(
+        change === undefined
+          ? `# ${name}: is attached already`
+          : `# ${name}: ipv4.dns-priority and ipv6.dns-priority would be below zero`,
+      );
+    } else
       print(
         makeDnsExclusive(host, uuid)
           ? `${name}: attached; only its own resolvers are asked from the next connect on`
@@ -79,13 +88,20 @@ export function attachConnections(
 
 /** Restores what `attachConnections` changed. @throws KillswitchError PROFILE */
 export function detachConnections(
-  { host, print }: Context,
+  { host, print, report }: Context,
   names: readonly string[],
   dryRun: boolean,
 ): void {
   for (const { uuid, name } of find(host, names)) {
     if (dryRun) {
-      print(`# ${name}: the changes of attach would be undone`);
+      const command = planDns(host, uuid, 'restored');
+      const change = command && changeBy(command);
+      if (change !== undefined) report.plan(change);
+      print(
+        change === undefined
+          ? `# ${name}: holds nothing of ours`
+          : `# ${name}: the changes of attach would be undone`,
+      );
       continue;
     }
     forgetRemembered(host, { connection: uuid });

@@ -166,8 +166,6 @@ export const attach: CliCommand = {
     if (!dryRun) writeCopies(host, copies);
     for (const copy of copies)
       printCopy((line) => print(`${dryRun ? '# ' : ''}${line}`), copy, dryRun);
-    for (const { to } of dryRun ? copies : [])
-      if (!host.exists(to)) report.plan({ kind: 'file', what: to, how: 'added' });
     const backups = dryRun ? [] : planned.map((change) => keepOriginal(host, change));
     if (!dryRun) for (const change of changes) keepOriginal(host, change);
     if (!dryRun)
@@ -178,7 +176,9 @@ export const attach: CliCommand = {
     for (const [index, change] of changes.entries()) {
       const { path, before, after } = change;
       if (dryRun) for (const line of unifiedDiff(path, before, after)) printExactly(line);
-      if (dryRun && before !== after) report.plan({ kind: 'file', what: path, how: 'changed' });
+      const isThere = host.exists(path);
+      if (dryRun && (before !== after || !isThere))
+        report.plan({ kind: 'file', what: path, how: isThere ? 'changed' : 'added' });
       const done =
         before === after
           ? 'is attached already'

@@ -1,4 +1,5 @@
 import { KillswitchError } from '../errors.ts';
+import type { Command } from '../host/command.ts';
 import type { Files } from '../host/files.ts';
 import type { Host } from '../host/host.ts';
 import { PATHS } from '../host/paths.ts';
@@ -26,12 +27,8 @@ function isPriorities(texts: readonly (string | undefined)[]): texts is Prioriti
 }
 
 /** Runs nmcli and returns its output. @throws KillswitchError PROFILE with nmcli's message. */
-function nmcli(processes: Processes, args: readonly string[], changes?: 'connection'): string {
-  const { status, stdout, stderr } = processes.run({
-    program: 'nmcli',
-    args,
-    ...(changes && { changes }),
-  });
+function nmcli(processes: Processes, command: Command): string {
+  const { status, stdout, stderr } = processes.run(command);
   if (status === 0) return stdout;
   const said = stderr.trim().split('\n').map(printable);
   throw new KillswitchError(
@@ -43,9 +40,8 @@ function nmcli(processes: Processes, args: readonly string[], changes?: 'connect
 }
 
 function priorities(processes: Processes, connection: ConnectionUuid): Priorities {
-  const texts = nmcli(processes, ['-g', KEYS.join(','), 'connection', 'show', 'uuid', connection])
-    .trim()
-    .split('\n');
+  const args = ['-g', KEYS.join(','), 'connection', 'show', 'uuid', connection];
+  const texts = nmcli(processes, { program: 'nmcli', args }).trim().split('\n');
   if (isPriorities(texts)) return texts;
   throw new KillswitchError(
     'PROFILE',
@@ -55,18 +51,17 @@ function priorities(processes: Processes, connection: ConnectionUuid): Prioritie
   );
 }
 
+function modify(connection: ConnectionUuid, values: Priorities): Command {
+  const wanted = KEYS.flatMap((key, index) => [key, values[index] ?? EXCLUSIVE]);
+  return {
+    program: 'nmcli',
+    args: ['connection', 'modify', 'uuid', connection, ...wanted],
+    changes: 'connection',
+  };
+}
+
 function setPriorities(processes: Processes, connection: ConnectionUuid, values: Priorities): void {
-  nmcli(
-    processes,
-    [
-      'connection',
-      'modify',
-      'uuid',
-      connection,
-      ...KEYS.flatMap((key, index) => [key, values[index] ?? EXCLUSIVE]),
-    ],
-    'connection',
-  );
+  nmcli(processes, modify(connection, values));
 }
 
 /** Reads the priorities that connections had before `makeDnsExclusive`. */
@@ -96,18 +91,40 @@ function writeBefore(files: Files, before: ReadonlyMap<ConnectionUuid, Prioritie
   files.write(FILE, `${JSON.stringify(Object.fromEntries(json), null, 1)}\n`);
 }
 
+/** A change of a connection's priorities that is still to be made. */
+interface Planned {
+  readonly before: Priorities;
+  readonly after: Priorities;
+}
+
+/** Returns undefined where the connection's resolvers are exclusive already. */
+function planExclusive(processes: Processes, connection: ConnectionUuid): Planned | undefined {
+  const now = priorities(processes, connection);
+  return now.every((each) => Number(each) < 0)
+    ? undefined
+    : { before: now, after: [EXCLUSIVE, EXCLUSIVE] };
+}
+
+/** Returns undefined where there is nothing to restore, or somebody has changed it since. */
+function planRestore(host: Host, connection: ConnectionUuid): Planned | undefined {
+  const after = readBefore(host).get(connection);
+  if (after === undefined) return undefined;
+  const before = priorities(host, connection);
+  return before.every((each) => each === EXCLUSIVE) ? { before, after } : undefined;
+}
+
 /**
  * Makes NetworkManager ask only this connection's resolvers while it is up, and keeps the previous
  * priorities. Returns whether that changed anything.
  * @throws KillswitchError PROFILE when NetworkManager refuses.
  */
 export function makeDnsExclusive(host: Host, connection: ConnectionUuid): boolean {
-  const now = priorities(host, connection);
-  if (now.every((each) => Number(each) < 0)) return false;
+  const planned = planExclusive(host, connection);
+  if (planned === undefined) return false;
   // Keep the previous values before the change: after a crash in between they can still be
   // restored.
-  writeBefore(host, new Map([...readBefore(host), [connection, now]]));
-  setPriorities(host, connection, [EXCLUSIVE, EXCLUSIVE]);
+  writeBefore(host, new Map([...readBefore(host), [connection, planned.before]]));
+  setPriorities(host, connection, planned.after);
   return true;
 }
 
@@ -118,13 +135,27 @@ export function makeDnsExclusive(host: Host, connection: ConnectionUuid): boolea
  */
 export function restoreDns(host: Host, connection: ConnectionUuid): boolean {
   const before = new Map(readBefore(host));
-  const old = before.get(connection);
-  if (old === undefined) return false;
-  const ours = priorities(host, connection).every((each) => each === EXCLUSIVE);
-  if (ours) setPriorities(host, connection, old);
+  if (!before.has(connection)) return false;
+  const planned = planRestore(host, connection);
+  if (planned !== undefined) setPriorities(host, connection, planned.after);
   before.delete(connection);
   writeBefore(host, before);
-  return ours;
+  return planned !== undefined;
+}
+
+/**
+ * Returns the command by which `makeDnsExclusive` or `restoreDns` would change the connection;
+ * undefined where neither would. Changes nothing.
+ * @throws KillswitchError PROFILE when NetworkManager refuses.
+ */
+export function planDns(
+  host: Host,
+  connection: ConnectionUuid,
+  how: 'exclusive' | 'restored',
+): Command | undefined {
+  const planned =
+    how === 'exclusive' ? planExclusive(host, connection) : planRestore(host, connection);
+  return planned && modify(connection, planned.after);
 }
 
 /** Lists the connections whose resolvers this product made exclusive. */

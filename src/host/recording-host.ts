@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { orElse } from '../errors.ts';
-import type { Change } from './change.ts';
+import { type Change, changeBy } from './change.ts';
 import type { Command, Output } from './command.ts';
 import type { Host } from './host.ts';
 
@@ -140,15 +140,9 @@ export function recordingHost(host: Host, counting: Counting): Recording {
       command.program === 'systemctl' || command.program === 'rc-update'
         ? during(scripted(), () => host.run(command))
         : host.run(command);
+    const change = changeBy(command);
     // Of a command that was stopped, nobody knows whether it had taken effect.
-    if (command.changes !== undefined && (output.status === 0 || output.status === null)) {
-      const words = command.changes === 'rules' ? [] : command.args.slice(0, 4);
-      note({
-        kind: command.changes,
-        what: [command.program, ...words].join(' '),
-        how: 'changed',
-      });
-    }
+    if (change !== undefined && (output.status === 0 || output.status === null)) note(change);
     return output;
   };
 

@@ -111,12 +111,20 @@ describe('attach --networkmanager', () => {
   });
 
   test('--dry-run says what it would do, and does nothing', () => {
-    const { host } = machine();
-    const before = new Map(host.files);
-    expect(linesOf(attach, host, '--dry-run', '--networkmanager', A)).toHaveLength(1);
-    expect(linesOf(detach, host, '--dry-run', '--networkmanager', A)).toHaveLength(1);
-    expect(host.files).toEqual(before);
-    expect(host.commands).toEqual([]);
+    const { host, priorities } = machine();
+    const dryRun = (command: typeof attach) => {
+      const before = new Map(host.files);
+      const lines = linesOf(command, host, '--dry-run', '--networkmanager', A);
+      expect(host.files).toEqual(before);
+      return lines;
+    };
+    expect(dryRun(attach)).toEqual([expect.stringContaining('would be below zero')]);
+    expect(dryRun(detach)).toEqual(['# My VPN $(reboot): holds nothing of ours']);
+    expect(priorities.get(A)).toEqual(['0', '0']);
+    linesOf(attach, host, '--networkmanager', A);
+    expect(dryRun(attach)).toEqual(['# My VPN $(reboot): is attached already']);
+    expect(dryRun(detach)).toEqual([expect.stringContaining('would be undone')]);
+    expect(priorities.get(A)).toEqual(['-50', '-50']);
   });
 
   test.each([
