@@ -7,7 +7,7 @@ import { KillswitchError } from '../errors.ts';
 import type { Host } from '../host/host.ts';
 import { watchService } from '../watch/service.ts';
 import { readWatch } from '../watch/watch-report.ts';
-import { enableWatch } from './watch-enable.ts';
+import { enableWatch, renewWatcher } from './watch-enable.ts';
 
 /** Returns the files that differ from what this version writes. The owner's own are left out. */
 function outdated(host: Host, files: readonly BootFile[]): readonly BootFile[] {
@@ -15,21 +15,26 @@ function outdated(host: Host, files: readonly BootFile[]): readonly BootFile[] {
 }
 
 /**
- * Writes the files of `boot enable` and `watch enable` again where another version wrote them.
- * Changes no rule, and enables nothing. Returns a line for each that failed: it stays as it was.
+ * Writes the files of `boot enable` and `watch enable` again where another version wrote them, and
+ * restarts a `watch` of another version. Changes no rule, and enables nothing. Returns a line for
+ * each that failed: it stays as it was.
  */
 export function renewServices(host: Host, print: (line: string) => void): readonly string[] {
   const failed: string[] = [];
-  const renew = (what: string, isOutdated: () => boolean, write: () => void) => {
+  const attempt = (what: string, work: () => void) => {
     try {
-      if (!isOutdated()) return;
-      write();
-      print(`The files of "${what}" are those of this version now.`);
+      work();
     } catch (thrown) {
       if (!(thrown instanceof KillswitchError)) throw thrown;
       failed.push(`${what}: ${[thrown.message, ...thrown.detail].join(': ')}`);
     }
   };
+  const renew = (what: string, isOutdated: () => boolean, write: () => void) =>
+    attempt(what, () => {
+      if (!isOutdated()) return;
+      write();
+      print(`The files of "${what}" are those of this version now.`);
+    });
   // Each fact is read where a file that cannot be believed is named, and stops nothing else.
   renew(
     'boot enable',
@@ -49,5 +54,8 @@ export function renewServices(host: Host, print: (line: string) => void): readon
     },
     () => void enableWatch(host),
   );
+  attempt('watch', () => {
+    if (renewWatcher(host)) print('The service ovpn-killswitch-watch runs this version now.');
+  });
   return failed;
 }

@@ -1,4 +1,5 @@
 import type { BootPlan } from '../boot/boot-strategy.ts';
+import type { Command } from '../host/command.ts';
 import { PATHS } from '../host/paths.ts';
 
 export const WATCH_SERVICE = 'ovpn-killswitch-watch';
@@ -72,6 +73,20 @@ depend() {
 }
 `;
 
+/** Returns the command that starts the service, anew where it runs. */
+export function watchRestart(init: 'systemd' | 'openrc'): Command {
+  return init === 'systemd'
+    ? { program: 'systemctl', args: ['restart', `${WATCH_SERVICE}.service`], changes: 'service' }
+    : { program: 'rc-service', args: [WATCH_SERVICE, 'restart'], changes: 'service' };
+}
+
+/** Returns the command that ends with 0 while the service runs. */
+export function watchIsActive(init: 'systemd' | 'openrc'): Command {
+  return init === 'systemd'
+    ? { program: 'systemctl', args: ['is-active', '--quiet', `${WATCH_SERVICE}.service`] }
+    : { program: 'rc-service', args: [WATCH_SERVICE, 'status'] };
+}
+
 /**
  * Plans the service for this machine's init system: started now, and at each boot. The script
  * `recover` takes it back.
@@ -88,14 +103,7 @@ export function watchService(init: 'systemd' | 'openrc'): BootPlan {
             mode: 0o644,
           },
         ],
-        commands: [
-          { program: 'systemctl', args: ['daemon-reload'] },
-          {
-            program: 'systemctl',
-            args: ['restart', `${WATCH_SERVICE}.service`],
-            changes: 'service',
-          },
-        ],
+        commands: [{ program: 'systemctl', args: ['daemon-reload'] }, watchRestart(init)],
         links: [],
         notes: [],
       };
@@ -104,7 +112,7 @@ export function watchService(init: 'systemd' | 'openrc'): BootPlan {
         files: [{ path: OPENRC_SCRIPT, text: OPENRC, mode: 0o755 }],
         commands: [
           { program: 'rc-update', args: ['add', WATCH_SERVICE, 'default'] },
-          { program: 'rc-service', args: [WATCH_SERVICE, 'restart'], changes: 'service' },
+          watchRestart(init),
         ],
         links: [`/etc/runlevels/default/${WATCH_SERVICE}`],
         notes: [],

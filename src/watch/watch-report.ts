@@ -11,11 +11,25 @@ export interface WatchReport {
   readonly running: boolean;
 }
 
-export function readWatch(files: Files): WatchReport {
+/** A process that watches. */
+interface Watcher {
+  readonly pid: number;
+  /** The result of `installedProgram` when it started; earlier versions kept none. */
+  readonly program: string | undefined;
+}
+
+/** Reads the process that watches now; undefined when there is none. */
+export function readWatcher(files: Files): Watcher | undefined {
   const json = parseJson(files.read(PATHS.watch) ?? '');
-  const [pid, start] = [field(json, 'pid'), field(json, 'start')];
+  const [pid, start, program] = ['pid', 'start', 'program'].map((key) => field(json, key));
+  if (typeof pid !== 'number' || typeof start !== 'string' || startOf(files, pid) !== start)
+    return undefined;
+  return { pid, program: typeof program === 'string' ? program : undefined };
+}
+
+export function readWatch(files: Files): WatchReport {
   return {
     enabled: SERVICE_FILES.some((path) => files.exists(path)),
-    running: typeof pid === 'number' && typeof start === 'string' && startOf(files, pid) === start,
+    running: readWatcher(files) !== undefined,
   };
 }

@@ -10,6 +10,7 @@ import { readLockRecord } from '../record/lock-record.ts';
 import { openListeners } from './change-listeners.ts';
 import { guardResolvers } from './guard.ts';
 import { type HeardAuthors, heardAuthors } from './heard-authors.ts';
+import { installedProgram } from './installed-program.ts';
 import { lookSchedule } from './look-schedule.ts';
 import { PACE } from './pace.ts';
 import { quota } from './quota.ts';
@@ -57,9 +58,9 @@ function resolversGuard(host: Host): ResolversGuard {
   };
 }
 
-/** Writes the pid of the watcher where `status` finds it. */
-function writeWatcher(files: Files, pid: number): void {
-  const json = { version: 1, pid, start: startOf(files, pid) ?? null };
+/** Writes the pid of the watcher where `status` finds it, and the program that it runs. */
+function writeWatcher(files: Files, pid: number, program: string | undefined): void {
+  const json = { version: 1, pid, start: startOf(files, pid) ?? null, program: program ?? null };
   files.write(PATHS.watch, `${JSON.stringify(json)}\n`);
 }
 
@@ -71,6 +72,8 @@ function writeWatcher(files: Files, pid: number): void {
 export function watch(unbounded: Host, listen: Listen, pid: number): Listener {
   // The quota also covers messages logged while rules are fixed.
   const host: Host = { ...unbounded, log: quota(unbounded) };
+  // Before anything else: an upgrade may replace it while this process starts.
+  const program = installedProgram(host);
   const told = toldByNft(host);
   const heard = heardAuthors();
   const guardRules = rulesGuard(host, heard);
@@ -96,7 +99,7 @@ export function watch(unbounded: Host, listen: Listen, pid: number): Listener {
     },
     deaf: () => lookIn(PACE.change),
   });
-  writeWatcher(host, pid);
+  writeWatcher(host, pid, program);
   const how = untold()
     ? 'nothing reports changes to iptables-legacy: it is polled twice a second'
     : 'told by "nft monitor"';

@@ -4,9 +4,11 @@ import type { BackendName } from '../../src/policy/settings.ts';
 import { INTERNET } from '../../src/proof/addresses.ts';
 import { installProduct, type Product, writeSettings } from '../../src/proof/product.ts';
 import { patiently, waitUntil } from '../../src/proof/wait-until.ts';
+import { SERVICE_FILES } from '../../src/watch/service.ts';
 import { DIST } from '../e2e/stage.ts';
 import { LOG } from '../hooks/installed-machine.ts';
 import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
+import { expectWhole, HELD, heldIn, parsedAnswer, whats } from '../support/json-answers.ts';
 import { machinePace } from '../support/machine-pace.ts';
 import { COST, HAS_BEGUN, IS_BACK, readTold, STORM, type Stormer, TAMPER } from './storm.ts';
 
@@ -77,6 +79,19 @@ describe('the service under systemd', () => {
     JSON.parse((await it.command('status', '--json')).stdout).watch;
   const runs = (it: Product) =>
     waitUntil('the watcher', async () => (await watchOf(it)).running === true);
+  const mainPid = (it: Booted) => it.sh('systemctl show --value -p MainPID ovpn-killswitch-watch');
+  /** Its answer as JSON names the files and rules that really differ after it, or nothing. */
+  const whole = async (
+    { machine, product }: ReturnType<typeof at>,
+    args: readonly string[],
+    changed: boolean,
+  ) => {
+    const before = heldIn(await machine.sh(HELD));
+    const answer = parsedAnswer(await product.command(...args, '--json'));
+    expectWhole(answer, before, heldIn(await machine.sh(HELD)));
+    expect([answer.error, answer.exit, answer.changed]).toEqual([null, 0, changed]);
+    return answer;
+  };
   const putsBack = async ({ machine, product }: ReturnType<typeof at>) => {
     await machine.sh('nft flush ruleset');
     await waitUntil('the rules', async () => (await product.command('status')).status === 0, 2_000);
@@ -86,7 +101,12 @@ describe('the service under systemd', () => {
     const it = at(context);
     expect(await watchOf(it.product)).toEqual({ enabled: false, running: false });
     expect((await it.product.command('status')).stdout).toContain('ovpn-killswitch watch enable');
-    await it.product.must('watch', 'enable');
+    const { changes } = await whole(it, ['watch', 'enable'], true);
+    expect(whats(changes, 'service')).toEqual(['systemctl restart ovpn-killswitch-watch.service']);
+    // At once: systemd has started a watcher that has not yet said so.
+    const pid = await mainPid(it.machine);
+    await whole(it, ['watch', 'enable'], false);
+    expect(await mainPid(it.machine)).toBe(pid);
     await runs(it.product);
     // "nft monitor" may start later than the watcher, which then finds the first flush by itself
     // and knows nobody.
@@ -210,6 +230,18 @@ describe('the service under systemd', () => {
     await putsBack(it);
     expect(await it.machine.sh('iptables-save')).not.toContain('KILLSWITCH');
     await it.machine.sh('systemctl restart ovpn-killswitch-watch');
+    await runs(it.product);
+  });
+
+  test('is gone after "watch disable", which names its files, and the rules stay', async (context) => {
+    const it = at(context);
+    const rules = await it.machine.sh('nft -s -a list ruleset');
+    const { changes } = await whole(it, ['watch', 'disable'], true);
+    expect(changes).toContainEqual({ kind: 'file', what: SERVICE_FILES[0], how: 'removed' });
+    expect(await watchOf(it.product)).toEqual({ enabled: false, running: false });
+    await whole(it, ['watch', 'disable'], false);
+    expect(await it.machine.sh('nft -s -a list ruleset')).toBe(rules);
+    await it.product.must('watch', 'enable');
     await runs(it.product);
   });
 

@@ -5,6 +5,7 @@ import { renewServices } from '../../src/cli/renew-services.ts';
 import { enableWatch } from '../../src/cli/watch-enable.ts';
 import { PATHS } from '../../src/host/paths.ts';
 import { sealed } from '../../src/record/base-texts.ts';
+import { installedProgram } from '../../src/watch/installed-program.ts';
 import { SERVICE_FILES } from '../../src/watch/service.ts';
 import { type FakeHost, type FakeMachine, fakeHost } from '../support/fake-host.ts';
 
@@ -78,6 +79,79 @@ describe.each(['systemd', 'openrc'] as const)('with %s', (init) => {
     age(host);
     renew(host);
     expect(SERVICE_FILES.filter((path) => host.files.has(path))).toEqual([]);
+  });
+});
+
+describe.each(['systemd', 'openrc'] as const)('a watch that runs under %s', (init) => {
+  const PROGRAM = `${PATHS.library}/cli.js`;
+  const NODE = '/usr/bin/node';
+  const RESTART = {
+    systemd: 'systemctl restart ovpn-killswitch-watch.service',
+    openrc: 'rc-service ovpn-killswitch-watch restart',
+  } as const;
+  /** A machine whose watcher runs the program that is installed now. */
+  function watching({ isService = true } = {}) {
+    const files = {
+      ...MACHINES[init].files,
+      [PROGRAM]: `#!/usr/bin/env -S -u NODE_OPTIONS ${NODE} --v8-pool-size=0\n1`,
+      '/proc/77/stat': `77 (node) S ${Array.from({ length: 18 }, () => '0').join(' ')} 4711`,
+    };
+    const node = { stat: '100 1' };
+    const host = fakeHost({
+      ...MACHINES[init],
+      files,
+      answer: ({ program, args }) => {
+        if (program !== 'stat') return isService ? {} : { status: 3 };
+        expect(args.at(-1)).toBe(NODE);
+        return { stdout: node.stat };
+      },
+    });
+    if (isService) enableWatch(host);
+    const watcher = { version: 1, pid: 77, start: '4711', program: installedProgram(host) };
+    host.files.set(PATHS.watch, JSON.stringify(watcher));
+    const restarts = () =>
+      host.commands.filter(({ program, args }) => [program, ...args].join(' ') === RESTART[init])
+        .length;
+    return { host, node, restarts };
+  }
+
+  test.each([
+    [
+      'its program was replaced',
+      1,
+      ({ host }) => host.files.set(PROGRAM, '#!/usr/bin/node --x\n2'),
+    ],
+    ['its Node was replaced', 1, ({ node }) => Object.assign(node, { stat: '100 2' })],
+    [
+      'it runs a version that kept no program',
+      1,
+      ({ host }) => host.files.set(PATHS.watch, '{"version":1,"pid":77,"start":"4711"}'),
+    ],
+    ['nothing was replaced', 0, () => undefined],
+    [
+      'it has ended',
+      0,
+      ({ host }) => {
+        host.files.delete('/proc/77/stat');
+        host.files.set(PROGRAM, '#!/usr/bin/node --x\n2');
+      },
+    ],
+  ] as readonly (readonly [string, number, (it: ReturnType<typeof watching>) => unknown])[])(
+    'is restarted only where it runs what is not installed any more: %s',
+    (_, times, upgrade) => {
+      const it = watching();
+      const before = it.restarts();
+      upgrade(it);
+      expect(renew(it.host).failed).toEqual([]);
+      expect(it.restarts() - before).toBe(times);
+    },
+  );
+
+  test('is named where no service of ours runs it', () => {
+    const { host, restarts } = watching({ isService: false });
+    host.files.set(PROGRAM, '#!/usr/bin/node --x\n2');
+    expect(renew(host).failed.join()).toContain('process 77 runs the previous program');
+    expect(restarts()).toBe(0);
   });
 });
 
