@@ -4,6 +4,7 @@
  */
 export const HEAVY: readonly string[] = [
   'test/e2e/leaks-tcp.test.ts',
+  'test/hooks/answers-are-whole.test.ts',
   'test/hooks/bad-input.test.ts',
   'test/hooks/captures.test.ts',
   'test/hooks/code-cache.test.ts',

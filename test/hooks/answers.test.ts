@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Answer } from '../../src/cli/answer-schema.ts';
-import type { Change } from '../../src/host/change.ts';
+import { parsedAnswer, whats } from '../support/json-answers.ts';
 import {
   BACKENDS,
   BUILT_COMMAND,
@@ -14,23 +14,8 @@ import {
 const PROFILE = '/etc/openvpn/client/office.conf';
 const TEXT = 'client\ndev tun\nproto udp\nremote 203.0.113.10 1194\n';
 
-/** Parses what a command with --json prints. @throws Error unless that is one object alone. */
-function parsed({ status, stdout, stderr }: ReturnType<Machine['run']>): Answer {
-  let answer: Answer;
-  try {
-    answer = JSON.parse(stdout) as Answer;
-  } catch (cause) {
-    throw new Error(`status ${status}\n${stdout}${stderr}`, { cause });
-  }
-  expect(answer).toMatchObject({ version: 1, exit: status });
-  expect(answer.changed).toBe(answer.changes.length > 0);
-  return answer;
-}
-
-const answer = (it: Machine, ...args: readonly string[]) => parsed(it.command(...args, '--json'));
-
-const whats = (changes: readonly Change[], kind: Change['kind']) =>
-  changes.filter((each) => each.kind === kind).map(({ what }) => what);
+const answer = (it: Machine, ...args: readonly string[]) =>
+  parsedAnswer(it.command(...args, '--json'));
 
 /**
  * The rules with the handles that a load renews, and the files with the inode and time that a write
@@ -175,7 +160,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
     const it = machine();
     const [{ changes }] = twice(it, 'boot', 'enable', '--with', 'systemd', '--sysctl');
     expect(whats(changes, 'setting').length).toBeGreaterThan(0);
-    expect(whats(answer(it, 'boot', 'disable').changes, 'setting').sort()).toEqual(
+    expect([...whats(answer(it, 'boot', 'disable').changes, 'setting')].sort()).toEqual(
       [...whats(changes, 'setting')].sort(),
     );
   });
@@ -205,7 +190,7 @@ describe.each(BACKENDS)('with %s', (backend) => {
   test('a caller without rights gets the error as JSON, and no state', () => {
     const it = machine();
     const caps = ['--bounding-set=-net_admin', '--inh-caps=-net_admin'];
-    const refused = parsed(it.run('setpriv', ...caps, `${LIBRARY}/cli.js`, 'lock', '--json'));
+    const refused = parsedAnswer(it.run('setpriv', ...caps, `${LIBRARY}/cli.js`, 'lock', '--json'));
     expect(refused).toMatchObject({
       changed: false,
       state: null,
@@ -230,7 +215,8 @@ describe.each(BACKENDS)('with %s', (backend) => {
       what: `${LIBRARY}/cli.js`,
       how: 'removed',
     });
-    const install = () => parsed(it.run(process.execPath, BUILT_COMMAND, 'install', '--json'));
+    const install = () =>
+      parsedAnswer(it.run(process.execPath, BUILT_COMMAND, 'install', '--json'));
     expect(install().changes).toContainEqual({
       kind: 'file',
       what: `${LIBRARY}/cli.js`,

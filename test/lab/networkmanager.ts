@@ -7,6 +7,7 @@ import type { Service } from '../../src/proof/service.ts';
 import { WEB_VISITS } from '../../src/proof/services.ts';
 import { waitUntil } from '../../src/proof/wait-until.ts';
 import { endCapture } from '../support/end-capture.ts';
+import { parsedAnswer, whats } from '../support/json-answers.ts';
 import { everyProbeIsSeen, nothingLeaves } from '../support/watched.ts';
 import {
   type Debian,
@@ -137,6 +138,27 @@ export function specifyNetworkManager(debian: Debian, backend: BackendName): voi
       expect(visited['page6']).toMatch(new RegExp(`^${inside6}::`));
     }
 
+    /**
+     * Attaches or detaches a connection twice. The answers as JSON say what NetworkManager says: it
+     * was changed, and then not again.
+     */
+    async function twice(desk: Desk, name: 'attach' | 'detach', vpn: string): Promise<void> {
+      for (const isChanged of [true, false]) {
+        const priorities = () =>
+          desk.sh(`nmcli -g ipv4.dns-priority,ipv6.dns-priority connection show uuid ${vpn}`);
+        const before = await priorities();
+        const answer = parsedAnswer(
+          await desk.product.command(name, '--networkmanager', vpn, '--json'),
+        );
+        const { error, exit, changes, changed } = answer;
+        expect([error, exit, changed]).toEqual([null, 0, isChanged]);
+        expect(whats(changes, 'connection')).toEqual(
+          isChanged ? [`nmcli connection modify uuid ${vpn}`] : [],
+        );
+        expect((await priorities()) !== before).toBe(isChanged);
+      }
+    }
+
     async function connected(desk: Desk, vpn: string): Promise<void> {
       if (opened !== undefined && !opened.server.running())
         opened.server = await desk.startServer();
@@ -196,10 +218,10 @@ export function specifyNetworkManager(debian: Debian, backend: BackendName): voi
       };
       await connected(desk, vpn);
       expect(await servers()).toEqual([...tunnel, LAN.router4]);
-      await desk.product.must('attach', '--networkmanager', vpn);
+      await twice(desk, 'attach', vpn);
       await nothingLeaves(desk, again);
       expect(await servers()).toEqual(tunnel);
-      await desk.product.must('detach', '--networkmanager', vpn);
+      await twice(desk, 'detach', vpn);
       await nothingLeaves(desk, again);
       expect(await servers()).toEqual([...tunnel, LAN.router4]);
     });

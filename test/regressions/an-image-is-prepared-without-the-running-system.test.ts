@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { BUILT_COMMAND, must, ran, useMachine } from '../hooks/installed-machine.ts';
+import { expectWhole, HELD, heldIn, parsedAnswer } from '../support/json-answers.ts';
 
 const IMAGE = '/var/image';
 /** This system's files again, laid over: what is written there is the image's alone. */
@@ -40,15 +41,21 @@ describe('an image', () => {
       ),
     ).stdout;
 
-  test('gets hooks, command and units, and nothing outside of it is changed', () => {
+  test('gets hooks, command and units, which the answers name once, and nothing outside of it is changed', () => {
     must(machine().sh('touch /run/mark; sleep 0.01'));
     const before = outside();
-    must(machine().run(process.execPath, BUILT_COMMAND, 'install', '--root', IMAGE));
-    const enabled = machine().run(
-      process.execPath,
-      BUILT_COMMAND,
-      ...['boot', 'enable', '--root', IMAGE],
-    );
+    const call = (...words: readonly string[]) =>
+      machine().run(process.execPath, BUILT_COMMAND, ...words, '--root', IMAGE);
+    const inside = () => heldIn(must(machine().run('chroot', IMAGE, 'sh', '-c', HELD)).stdout);
+    for (const words of [['install'], ['boot', 'enable']])
+      for (const isChanged of [true, false]) {
+        const old = inside();
+        const answer = parsedAnswer(call(...words, '--json'));
+        expectWhole(answer, old, inside());
+        expect([answer.error, answer.exit, answer.changed]).toEqual([null, 0, isChanged]);
+      }
+    expect(outside()).toBe(before);
+    const enabled = call('boot', 'enable');
     expect(enabled.status, ran(enabled)).toBe(0);
     expect(enabled.stdout).toContain('by systemd (ovpn-killswitch.service)');
     expect(outside()).toBe(before);
