@@ -3,13 +3,12 @@ import { lstatSync, lutimesSync, mkdirSync, readdirSync, readFileSync } from 'no
 import { join } from 'node:path';
 
 import { placeFiles } from './files.mjs';
+import { MAINTAINER } from './maintainer.mjs';
 import { filledScript } from './script.mjs';
 import { zipped } from './tree.mjs';
 
 const SCRIPTS = ['preinst', 'postinst', 'prerm', 'postrm'];
 const SOURCE = 'packaging/deb';
-/** The package's maintainer, as Debian's own tools let it be named. */
-const MAINTAINER = `${process.env.DEBFULLNAME ?? 'ovpn-killswitch authors'} <${process.env.DEBEMAIL ?? 'authors@ovpn-killswitch.invalid'}>`;
 
 const control = (version, kibibytes) => `Package: ovpn-killswitch
 Version: ${version}

@@ -9,6 +9,7 @@ import {
 import { join } from 'node:path';
 
 import { placeFiles } from './files.mjs';
+import { MAINTAINER } from './maintainer.mjs';
 import { filledScript } from './script.mjs';
 
 const SOURCE = 'packaging/rpm';
@@ -43,8 +44,12 @@ function fileLine(root, path, settings) {
   return `${[...flags, `"${plain(path)}"`].join(' ')}\n`;
 }
 
+/** The day of a changelog's entry, as rpm-spec(5) wants it: Sun Nov 29 2026. */
+const dayOf = (epoch) =>
+  new Date(epoch * 1000).toUTCString().replace(/^(\w+), (\d+) (\w+) (\d+) .*/, '$1 $3 $2 $4');
+
 /** The description of a package for rpmbuild(8), whose files lie in `root`. */
-function spec({ version, root, texts, paths }) {
+function spec({ version, epoch, root, texts, paths }) {
   const scripts = Object.entries(SCRIPTS).map(
     ([name, section]) =>
       `${section}\n${plain(filledScript(`${SOURCE}/${name}`, texts.words).replace(/^#!.*\n/, ''))}\n`,
@@ -58,6 +63,7 @@ BuildArch: noarch
 AutoReqProv: no
 Requires: nodejs >= 18.19
 Requires: (nftables or iptables)
+Requires: /usr/bin/env
 Recommends: openvpn
 
 %description
@@ -74,7 +80,11 @@ mkdir -p %{buildroot}
 cp -a "${root}/." %{buildroot}
 
 ${scripts.join('')}%files
-${paths.map((path) => fileLine(root, path, texts.settings.path)).join('')}`;
+${paths.map((path) => fileLine(root, path, texts.settings.path)).join('')}
+%changelog
+* ${dayOf(epoch)} ${MAINTAINER} - ${version}-1
+- The changes are in /usr/share/doc/ovpn-killswitch.
+`;
 }
 
 /** Settings of rpmbuild, in place of those of the distribution: the same bytes everywhere. */
@@ -110,7 +120,7 @@ export function makeRpm({ files, texts, version, epoch, draft, made, run }) {
     .filter((path) => !lstatSync(join(root, path)).isDirectory() || OWN_FOLDER.test(path));
   const topdir = join(draft, 'rpm', 'top');
   mkdirSync(topdir);
-  placeFiles(topdir, { 'one.spec': { text: spec({ version, root, texts, paths }) } });
+  placeFiles(topdir, { 'one.spec': { text: spec({ version, epoch, root, texts, paths }) } });
   run('rpmbuild', [
     ...['-bb', '--quiet', '--target', 'noarch-unknown-linux', '--nodeps'],
     ...Object.entries(macros(topdir)).flatMap(([name, value]) => ['--define', `${name} ${value}`]),

@@ -13,6 +13,7 @@ import {
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openSandbox, type Sandbox, sandboxObstacle } from '../../src/host/sandbox.ts';
+import { patiently } from '../../src/proof/wait-until.ts';
 import { builtRoot } from '../support/debian-root.ts';
 import {
   CACHES,
@@ -47,7 +48,7 @@ Summary: what a machine has
 License: MIT
 
 AutoReqProv: no
-Provides: nftables, /bin/sh
+Provides: nftables, /bin/sh, /usr/bin/env
 %description
 -
 %install
@@ -72,7 +73,7 @@ function sources(name: string, version: string): string {
 }
 
 const packaged = (from: string, out: string, more: string) =>
-  `cd ${from} && ${more} && SOURCE_DATE_EPOCH=1800000000 node packaging/package.mjs --only rpm --out ${out}`;
+  `cd ${from} && ${more} && SOURCE_DATE_EPOCH=1750000000 node packaging/package.mjs --only rpm --out ${out}`;
 
 let opened: Sandbox | undefined;
 /** A machine with rpm's tools, and a Node that no rpm has brought yet. */
@@ -149,6 +150,26 @@ test('the rpm package has the files of the Debian package, and is the same bytes
   expect(alone.status).not.toBe(0);
   expect(alone.stderr).toContain('nodejs >= 18.19 is needed by ovpn-killswitch');
   expect(alone.stderr).toContain('(nftables or iptables) is needed by ovpn-killswitch');
+});
+
+test('rpmlint finds nothing in the rpm package that its filters do not explain', async (context) => {
+  const lint = builtRoot('rpmlint-13');
+  const why = obstacle ?? lint.obstacle;
+  if (why !== undefined) context.skip(why);
+  const sandbox = await openSandbox({
+    ...(lint.root !== undefined && { root: lint.root }),
+    show: [folder, ROOT],
+  });
+  try {
+    const filters = join(ROOT, 'packaging/rpm/rpmlint.toml');
+    const { status, stdout, stderr } = sandbox.run(['rpmlint', '--config', filters, at('0.2.0')], {
+      milliseconds: patiently(300_000),
+    });
+    expect(stdout).toMatch(/ 1 packages and 0 specfiles checked; 0 errors, 0 warnings/);
+    expect(status, stdout + stderr).toBe(0);
+  } finally {
+    sandbox.close();
+  }
 });
 
 test('the rpm package is under 1 MB, and 4 MB installed, with what it makes there', async (context) => {
