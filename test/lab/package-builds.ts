@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -12,7 +12,10 @@ export interface PackageBuilds {
   readonly deb: string;
   /** The plain tarball of this version. */
   readonly tarball: string;
-  /** Ours as another version, with a line at the head of one of its maintainer scripts. */
+  /**
+   * Ours as another version, also by its program's own word, with a line at the head of one of its
+   * maintainer scripts.
+   */
   variant(version: string, script: string, line: string): string;
   /** Node's own program as a package `nodejs` of a version, as other archives have it. */
   nodejs(version: string, program: string): string;
@@ -25,6 +28,31 @@ export function makePackages(sources: string, out: string, umask = '022'): void 
     ['-c', `umask ${umask}; exec "$0" packaging/package.mjs --out "$1"`, process.execPath, out],
     { cwd: sources, env: { ...process.env, SOURCE_DATE_EPOCH: '1800000000' }, stdio: 'pipe' },
   );
+}
+
+/** The last commit of version 0.1.0 that knows of no package. */
+const BEFORE_PACKAGES = 'c0ba3216a3';
+
+/**
+ * Builds version 0.1.0 from the history of this repository, and returns its folder. Undefined where
+ * the history is not here, as in a tarball.
+ */
+export function buildFormerVersion(out: string): string | undefined {
+  const sources = join(out, 'former');
+  const packed = join(out, 'former.tar');
+  try {
+    execFileSync('git', ['archive', '--output', packed, BEFORE_PACKAGES], {
+      cwd: ROOT,
+      stdio: 'pipe',
+    });
+  } catch {
+    return undefined;
+  }
+  mkdirSync(sources);
+  execFileSync('tar', ['-xf', packed, '-C', sources]);
+  symlinkSync(join(ROOT, 'node_modules'), join(sources, 'node_modules'));
+  execFileSync(process.execPath, ['build.mjs'], { cwd: sources, stdio: 'pipe' });
+  return sources;
 }
 
 /** Builds the packages of this repository into a folder. */
@@ -47,6 +75,10 @@ export function buildPackages(folder: string): PackageBuilds {
       const control = join(tree, 'DEBIAN/control');
       const text = readFileSync(control, 'utf8').replace(/^Version: .*$/m, `Version: ${other}`);
       writeFileSync(control, text);
+      const program = join(tree, 'usr/lib/ovpn-killswitch/cli.js');
+      const code = readFileSync(program, 'utf8');
+      if (!code.includes(`"${version}"`)) throw new Error(`${program} names no ${version}`);
+      writeFileSync(program, code.replaceAll(`"${version}"`, `"${other}"`));
       const path = join(tree, 'DEBIAN', script);
       writeFileSync(path, readFileSync(path, 'utf8').replace(/^set -e$/m, `set -e\n${line}`));
       return pack(tree, join(folder, `${other}.deb`), '-Zgzip', '-z1');

@@ -9,7 +9,7 @@ import { type Booted, bootMachine, bootObstacle } from '../support/booted.ts';
 import { differences, TRACES } from '../support/traces.ts';
 import { heard, PROBER, seenAtBoot, seenDuring } from './boot-scene.ts';
 import { PATIENT } from './open-lab.ts';
-import { buildPackages, type PackageBuilds } from './package-builds.ts';
+import { buildFormerVersion, buildPackages, type PackageBuilds } from './package-builds.ts';
 
 const CI = resolve(import.meta.dirname, '../../.ci');
 const LIBRARY = '/usr/lib/ovpn-killswitch';
@@ -19,6 +19,8 @@ const PROFILE = '/etc/openvpn/client/my-vpn.conf';
 const OTHERS =
   /\/var\/(lib\/(dpkg|apt|systemd)|log|cache)\/|\/run\/|\/etc\/(ld\.so\.cache|openvpn|alternatives)|\/usr\/.*(node|acorn|corepack)|(nf_conntrack|random)/;
 
+/** Bytes of the package's files, with those that it makes on the machine. */
+const SIZE = `{ dpkg -L ovpn-killswitch; find ${LIBRARY}; } | sort -u | xargs -d '\\n' stat -c '%s %F' | awk '/ regular file/ { all += $1 } END { print all }'`;
 /** Options of apt(8): nobody is asked; what it needs is there. */
 const APT =
   'DEBIAN_FRONTEND=noninteractive apt-get -qy -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root -o Dpkg::Options::=--force-confold';
@@ -29,6 +31,12 @@ let packages: PackageBuilds | undefined;
 const built = (): PackageBuilds => {
   packages ??= buildPackages(folder);
   return packages;
+};
+
+let versionBefore: { readonly folder: string | undefined } | undefined;
+const former = (): string | undefined => {
+  versionBefore ??= { folder: buildFormerVersion(folder) };
+  return versionBefore.folder;
 };
 
 const ROOTS = [
@@ -45,6 +53,7 @@ describe.each(ROOTS)('on $root, booted for real, with its own Node,', ({ root, n
     obstacle = bootObstacle({ root });
     if (obstacle !== undefined) return;
     built();
+    former();
     machine = await bootMachine({ root, prepare: PROBER(root), show: [folder] });
     const pushes = [
       ...PUSHED_TIMERS,
@@ -98,6 +107,11 @@ describe.each(ROOTS)('on $root, booted for real, with its own Node,', ({ root, n
     );
     expect(await statusOf(it)).toMatchObject({ exact: true });
   };
+  /** Returns the process of `watch`, once it says that it watches. */
+  const watcher = async (it: Booted): Promise<string> => {
+    await waitUntil('the watcher', async () => (await statusOf(it)).watch.running === true);
+    return (await must(it, 'systemctl show --value -p MainPID ovpn-killswitch-watch')).trim();
+  };
   /** Does something to the package; nothing leaves but the VPN, and no rule changes. */
   const unseen = async (it: Booted, script: string, fails = false) => {
     const loaded = await rules(it);
@@ -118,8 +132,9 @@ describe.each(ROOTS)('on $root, booted for real, with its own Node,', ({ root, n
     before = await traces(it);
     await must(it, `${APT} install ${built().deb}`);
     expect(await must(it, `ls ${LIBRARY}/hooks-nftables.cache`)).not.toBe('');
+    expect(Number(await must(it, SIZE))).toBeLessThan(4_000_000);
     await must(it, 'echo KILLSWITCH_LAN=off >>/etc/ovpn-killswitch/killswitch.env');
-    for (const line of [`attach ${PROFILE}`, 'lock --yes', 'boot enable'])
+    for (const line of [`attach ${PROFILE}`, 'lock --yes', 'boot enable', 'watch enable'])
       await must(it, `${COMMAND} ${line}`);
     await must(it, 'systemctl enable --now openvpn-client@my-vpn');
     await connected(it);
@@ -136,11 +151,22 @@ describe.each(ROOTS)('on $root, booted for real, with its own Node,', ({ root, n
     const wrong = `${unit} is not what it should be`;
     await must(it, `echo '# of another version' >>${unit}; systemctl daemon-reload`);
     expect((await statusOf(it)).boot.problems).toContain(wrong);
+    const first = await watcher(it);
     await unseen(it, `${APT} --reinstall install ${built().deb}`);
     expect((await statusOf(it)).boot.problems).not.toContain(wrong);
+    // The same program: nobody is without a watcher, even for a moment.
+    expect(await watcher(it)).toBe(first);
     await unseen(it, `${APT} install ${next}`);
     expect(await must(it, 'dpkg -s ovpn-killswitch')).toContain('Version: 0.9.0');
+    expect(await must(it, `${COMMAND} --version`)).toBe('ovpn-killswitch 0.9.0\n');
+    const second = await watcher(it);
+    expect(second).not.toBe(first);
     await unseen(it, `${APT} --allow-downgrades install ${built().deb}`);
+    const third = await watcher(it);
+    expect([first, second]).not.toContain(third);
+    // The new one does its work. An added rule lets nothing out.
+    await must(it, 'nft add rule inet ovpn_killswitch postrouting counter');
+    await waitUntil('the rules', async () => (await statusOf(it)).exact === true);
     await must(it, 'systemctl restart openvpn-client@my-vpn');
     await connected(it);
   });
@@ -149,7 +175,9 @@ describe.each(ROOTS)('on $root, booted for real, with its own Node,', ({ root, n
     const it = on(context);
     const broken = built().variant('0.9.1', 'preinst', 'exit 1');
     const next = built().variant('0.9.2', 'preinst', ':');
+    const old = await watcher(it);
     await unseen(it, `${APT} install ${broken}`, true);
+    expect(await watcher(it)).toBe(old);
     await must(
       it,
       `rm ${LIBRARY}/hooks-*.cache
@@ -159,6 +187,7 @@ describe.each(ROOTS)('on $root, booted for real, with its own Node,', ({ root, n
     );
     const said = await unseen(it, `${APT} install ${next}`, true);
     expect(said).toContain('No space left on device');
+    expect(await watcher(it)).toBe(old);
     await must(it, `umount ${LIBRARY}; rm -r /run/kept; dpkg --configure -a`);
     await must(it, `${APT} --reinstall --allow-downgrades install ${built().deb}`);
     await must(it, 'systemctl restart openvpn-client@my-vpn');
@@ -171,7 +200,11 @@ describe.each(ROOTS)('on $root, booted for real, with its own Node,', ({ root, n
       const it = on(context);
       const program = execFileSync(`${CI}/node`, [major], { encoding: 'utf8' }).trim();
       const version = execFileSync(program, ['--version'], { encoding: 'utf8' }).trim().slice(1);
+      const old = await watcher(it);
       await unseen(it, `${APT} install ${built().nodejs(version, program)}`);
+      const after = await watcher(it);
+      expect(after).not.toBe(old);
+      expect(await must(it, `readlink /proc/${after}/exe`)).toBe('/usr/bin/node\n');
       expect(await must(it, 'node --version')).toBe(`v${version}\n`);
       expect(await must(it, `cat ${LIBRARY}/hooks/up`)).toContain(`"v${version}"`);
       await must(it, 'systemctl restart openvpn-client@my-vpn');
@@ -207,43 +240,53 @@ describe.each(ROOTS)('on $root, booted for real, with its own Node,', ({ root, n
     expect(differences(before, await traces(it))).toEqual([]);
   });
 
-  test('connected, an installation from source becomes part of the package; nothing leaves, and a purge after unlock leaves nothing', async (context) => {
-    const it = on(context);
-    const source = '/usr/local/sbin/ovpn-killswitch';
-    await must(
-      it,
-      `mkdir /run/source; tar -xzf ${built().tarball} -C /run/source; node /run/source/*/dist/cli.js install; rm -r /run/source`,
-    );
-    await must(it, 'echo KILLSWITCH_LAN=off >>/etc/ovpn-killswitch/killswitch.env');
-    for (const line of [`attach ${PROFILE}`, 'lock --yes', 'boot enable', 'watch enable'])
-      await must(it, `${source} ${line}`);
-    await must(it, 'systemctl enable --now openvpn-client@my-vpn');
-    await waitUntil('the tunnel', async () =>
-      (await must(it, `${source} status --short || :`)).includes('connected'),
-    );
+  test.for([
+    ['of this version', () => built().tarball],
+    ['of 0.1.0', former],
+  ] as const)(
+    'connected, an installation from source %s becomes part of the package; nothing leaves, and a purge after unlock leaves nothing',
+    async ([, from], context) => {
+      const it = on(context);
+      const source = '/usr/local/sbin/ovpn-killswitch';
+      const files = from();
+      if (files === undefined) return context.skip('the history of this repository is not here');
+      await must(
+        it,
+        files.endsWith('.gz')
+          ? `mkdir /run/source; tar -xzf ${files} -C /run/source; node /run/source/*/dist/cli.js install; rm -r /run/source`
+          : `node ${files}/dist/cli.js install`,
+      );
+      await must(it, 'echo KILLSWITCH_LAN=off >>/etc/ovpn-killswitch/killswitch.env');
+      for (const line of [`attach ${PROFILE}`, 'lock --yes', 'boot enable', 'watch enable'])
+        await must(it, `${source} ${line}`);
+      await must(it, 'systemctl enable --now openvpn-client@my-vpn');
+      await waitUntil('the tunnel', async () =>
+        (await must(it, `${source} status --short || :`)).includes('connected'),
+      );
 
-    await unseen(it, `${APT} install ${built().deb}`);
-    const files = await must(
-      it,
-      `cat ${PROFILE} /etc/systemd/system/ovpn-killswitch*; readlink /usr/local/lib/ovpn-killswitch ${source}`,
-    );
-    expect(files).not.toContain('/usr/local');
-    expect(files).toContain(`up ${LIBRARY}/hooks/up`);
-    expect(files.split('\n').slice(-3)).toEqual([LIBRARY, COMMAND, '']);
-    await connected(it);
-    // OpenVPN still calls the hook of the old place.
-    await must(it, 'systemctl stop openvpn-client@my-vpn');
-    expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, tunnels: [] });
-    await must(it, 'systemctl start openvpn-client@my-vpn');
-    await connected(it);
-    expect(await seenAtBoot({ machine: it }, it.reboot)).toMatchObject({ clear: [], lan: 0 });
-    expect(await it.failedUnits()).toEqual([]);
-    await connected(it);
+      await unseen(it, `${APT} install ${built().deb}`);
+      const placed = await must(
+        it,
+        `cat ${PROFILE} /etc/systemd/system/ovpn-killswitch*; readlink /usr/local/lib/ovpn-killswitch ${source}`,
+      );
+      expect(placed).not.toContain('/usr/local');
+      expect(placed).toContain(`up ${LIBRARY}/hooks/up`);
+      expect(placed.split('\n').slice(-3)).toEqual([LIBRARY, COMMAND, '']);
+      await connected(it);
+      // OpenVPN still calls the hook of the old place.
+      await must(it, 'systemctl stop openvpn-client@my-vpn');
+      expect(await statusOf(it)).toMatchObject({ state: 'blocked', exact: true, tunnels: [] });
+      await must(it, 'systemctl start openvpn-client@my-vpn');
+      await connected(it);
+      expect(await seenAtBoot({ machine: it }, it.reboot)).toMatchObject({ clear: [], lan: 0 });
+      expect(await it.failedUnits()).toEqual([]);
+      await connected(it);
 
-    await must(it, 'systemctl disable --now openvpn-client@my-vpn');
-    for (const line of [`detach ${PROFILE}`, 'watch disable', 'boot disable', 'unlock'])
-      await must(it, `${COMMAND} ${line}`);
-    await must(it, `${APT} purge ovpn-killswitch`);
-    expect(differences(before, await traces(it))).toEqual([]);
-  });
+      await must(it, 'systemctl disable --now openvpn-client@my-vpn');
+      for (const line of [`detach ${PROFILE}`, 'watch disable', 'boot disable', 'unlock'])
+        await must(it, `${COMMAND} ${line}`);
+      await must(it, `${APT} purge ovpn-killswitch`);
+      expect(differences(before, await traces(it))).toEqual([]);
+    },
+  );
 });
