@@ -126,7 +126,7 @@ export function dockerNetworkWith(backend: BackendName): void {
     const { status, stderr } = await product.command('lock');
     expect([status, stderr]).toEqual([
       expect.any(Number),
-      expect.stringContaining('up-* means up-lab, which is an uplink'),
+      expect.stringContaining('up-* matches up-lab, which is an uplink'),
     ]);
     expect(status).not.toBe(0);
     await machine.sh('ip link delete up-lab');
