@@ -82,6 +82,7 @@ families() {
 base() {
   if [ -e "$state/base.nft" ]; then
     whole "$state/base.nft" || { flaw "$state/base.nft" 'is damaged'; return 1; }
+    has nft || { echo 'nft is not installed'; return 1; }
     bounded "$base_patience" nft -f "$state/base.nft" && return 0
     if stopped "$?"; then echo "nft was stopped after $base_patience s"; else echo "nft did not take $state/base.nft"; fi
     return 1

@@ -15,7 +15,7 @@ export const prove: CliCommand = {
   group: 'look',
   brief: 'send packets that must not leave, and count those that do',
   summary:
-    'Send packets that must not leave, as a user without rights, and count those that leave: through every fault in a small internet of its own, or on this machine as it is. Exit 1 if anything left.',
+    'Send packets that must not leave, as a user without rights, and count those that leave. It does so through every fault in a small internet of its own, or on this machine as it is. Exit 1 if anything left.',
   flags: FLAGS,
   words: [],
   exits: [[EXIT.failed, 'something left, or nothing was proven']],

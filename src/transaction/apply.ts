@@ -115,7 +115,7 @@ function attempt(processes: Processes, { check, commit }: Transaction): Failure 
 }
 
 function refused({ stage, committed, detail }: Failure): KillswitchError {
-  const next = 'Fix the error in the lines above, then run the command again.';
+  const next = 'Fix the error in the lines above, then try again.';
   return committed > 0
     ? new KillswitchError(
         'PARTLY',

@@ -20,6 +20,13 @@ export function folded(line: string): readonly string[] {
   return [...lines, rest];
 }
 
+/** Texts that are no command's: of the plain scripts, of the hooks, of the log, and of no command. */
+const OTHER_CALLS = ['boot-script', 'dispatcher', 'hooks', 'log', 'program', 'recover-script'];
+
+/** The files that the lab writes, from real calls: `test/lab/catalogue.test.ts`. */
+export const fromCalls = (commands: readonly string[]): readonly string[] =>
+  [...commands, ...OTHER_CALLS].map((name) => `${name}.txt`);
+
 /** The file of the texts that no other file shows. */
 export const UNSEEN = 'unseen.txt';
 

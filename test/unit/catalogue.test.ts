@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { COMMANDS } from '../../src/cli/main.ts';
 import {
   COLUMNS,
   catalogueFiles,
   entriesOf,
+  fromCalls,
   readCatalogue,
   UNSEEN,
   unseenText,
@@ -11,7 +13,10 @@ import { NOT_FOR_PEOPLE } from '../support/not-for-people.ts';
 import { RENDERED, renderedText } from '../support/rendered-texts.ts';
 import { sources, standsIn, textsOf } from '../support/source-texts.ts';
 
-const ENTRIES = RENDERED.map(renderedText).flatMap(entriesOf);
+const FROM_CALLS = fromCalls(COMMANDS.map(({ name }) => name));
+const ENTRIES = [...RENDERED.map(renderedText), ...FROM_CALLS.map(readCatalogue)].flatMap(
+  entriesOf,
+);
 const isShown = (text: string) => ENTRIES.some((entry) => standsIn(text, entry));
 
 test('finds a text with values in a line, and no other', () => {
@@ -31,7 +36,7 @@ test.each(RENDERED)('$name is what the code renders', async (rendered) => {
   await expect(renderedText(rendered)).toMatchFileSnapshot(`../catalogue/${rendered.name}`);
 });
 
-test('each text of the program is in the catalogue, rendered or as it stands in the code', async () => {
+test('each text of the program is in the catalogue: rendered, from a real call, or as it stands in the code', async () => {
   const unseen = sources()
     .filter((path) => NOT_FOR_PEOPLE[path] === undefined)
     .map((path) => ({
@@ -42,7 +47,7 @@ test('each text of the program is in the catalogue, rendered or as it stands in 
 });
 
 test('has these files and no others', () => {
-  const names = [...RENDERED.map(({ name }) => name), UNSEEN];
+  const names = [...RENDERED.map(({ name }) => name), ...FROM_CALLS, UNSEEN];
   expect(catalogueFiles()).toEqual(names.sort());
 });
 

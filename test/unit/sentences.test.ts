@@ -9,14 +9,12 @@ const pagesOf = (folder: string) =>
     .filter((name) => name.endsWith('.md'))
     .map((name) => join(folder, name));
 
-/** This page is the help of the commands, which is written to fit a terminal. */
-const HELP = 'docs/reference/commands.md';
 /** Everything a reader looks up or follows. A decision is never rewritten. */
 const PAGES = [
   ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/README.md'],
   ...['tutorials', 'how-to', 'reference', 'explanation'].flatMap((kind) => pagesOf(`docs/${kind}`)),
   ...['', 'ansible', 'networkmanager'].flatMap((kind) => pagesOf(join('openvpn-examples', kind))),
-].filter((path) => path !== HELP);
+];
 
 /** The sentences of passages. A code span counts as one word, a link as its text. */
 function sentences(passages: readonly Passage[], kind: Passage['kind']): readonly string[] {
