@@ -4,6 +4,7 @@ import type { Sandbox } from '../../src/host/sandbox.ts';
 import { patiently, waitUntil } from '../../src/proof/wait-until.ts';
 import { KINDS, type Kind } from '../support/kinds.ts';
 import { machineWith } from '../support/machine.ts';
+import { pacedSeconds } from '../support/machine-pace.ts';
 import { installProduct, type Product } from '../support/product.ts';
 
 const SOON = { timeout: patiently(40_000), interval: 100 };
@@ -284,7 +285,7 @@ describe.each(KINDS)('%s', (kind) => {
   test('closes by itself at its time, and the log lists what went through', async (context) => {
     const scene = at(context);
     const { product, cafe } = scene;
-    product.succeed('portal', '--user', String(GUEST), '--for', '6s');
+    product.succeed('portal', '--user', String(GUEST), '--for', `${pacedSeconds(6)}s`);
     expect((await cafe.probe(GUEST)).answered).toEqual(PORTAL);
     await expect.poll(() => product.report(), SOON).toMatchObject({ exit: 0, state: 'blocked' });
     expect(await cafe.probe(GUEST)).toEqual(NOTHING);
@@ -295,7 +296,7 @@ describe.each(KINDS)('%s', (kind) => {
 
   test('is closed by the kernel when everything that times it was killed; due, hooks and lock then take the rules away', async (context) => {
     const { sandbox, product, cafe } = at(context);
-    const seconds = 6;
+    const seconds = pacedSeconds(6);
     product.succeed('portal', '--user', String(GUEST), '--for', `${seconds}s`);
     const opened = Date.now();
     const timers = () =>

@@ -3,6 +3,7 @@ import { describe, expect, type TestContext, test } from 'vitest';
 import { patiently } from '../../src/proof/wait-until.ts';
 import { KINDS } from '../support/kinds.ts';
 import { machineWith } from '../support/machine.ts';
+import { pacedSeconds } from '../support/machine-pace.ts';
 import { addOthersRules } from '../support/others-rules.ts';
 import { installProduct, type Product } from '../support/product.ts';
 import { dumpRules, type RuleDump } from '../support/rule-dump.ts';
@@ -45,7 +46,7 @@ describe.each(KINDS)('%s', (kind) => {
     const terminal = sandbox.start([
       'script',
       '-qec',
-      '/usr/local/sbin/ovpn-killswitch lock --confirm 6; sleep 1000',
+      `/usr/local/sbin/ovpn-killswitch lock --confirm ${pacedSeconds(6)}; sleep 1000`,
       '/dev/null',
     ]);
     const { report } = product;
@@ -61,9 +62,10 @@ describe.each(KINDS)('%s', (kind) => {
   test('a lock that is confirmed stays', async (context) => {
     machine.sandbox(context);
     if (product === undefined) throw new Error('not installed');
-    product.succeed('lock', '--confirm', '12');
+    const seconds = pacedSeconds(12);
+    product.succeed('lock', '--confirm', String(seconds));
     product.succeed('confirm');
-    await new Promise((resolve) => setTimeout(resolve, 12_500));
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000 + 500));
     expect(product.report()).toMatchObject({ exit: 0, state: 'blocked' });
     expect(product.run('confirm').status).toBe(1);
   });
@@ -73,7 +75,7 @@ describe.each(KINDS)('%s', (kind) => {
     if (product === undefined) throw new Error('not installed');
     product.succeed('lock');
     const locked = shape(dumpRules(sandbox));
-    product.succeed('unlock', '--for', '6s');
+    product.succeed('unlock', '--for', `${pacedSeconds(6)}s`);
     const { report } = product;
     expect(report().state).toBe('unlocked');
     // Settings that are broken meanwhile must not keep it open.
@@ -141,7 +143,7 @@ describe.each(KINDS)('%s', (kind) => {
     }
 
     test('revert by themselves to exactly the previous rules, with a tunnel that has come meanwhile', async (context) => {
-      const { sandbox, product: it, before } = tried(context, '12');
+      const { sandbox, product: it, before } = tried(context, String(pacedSeconds(12)));
       expect(it.hook('up').status).toBe(0);
       await expect
         .poll(() => it.report(), SOON)
@@ -153,14 +155,15 @@ describe.each(KINDS)('%s', (kind) => {
     });
 
     test('are taken back by the next hook when everything that times them was killed', async (context) => {
-      const { sandbox, product: it, before } = tried(context, '10');
+      const seconds = pacedSeconds(10);
+      const { sandbox, product: it, before } = tried(context, String(seconds));
       const timers = () =>
         sandbox
           .run(['sh', '-c', "grep -lz '^due$' /proc/[0-9]*/cmdline 2>/dev/null"])
           .stdout.match(/\d+/g) ?? [];
       // Only processes of the sandbox are seen there.
       for (const pid of timers()) sandbox.run(['kill', '-9', pid]);
-      await new Promise((resolve) => setTimeout(resolve, 10_500));
+      await new Promise((resolve) => setTimeout(resolve, seconds * 1000 + 500));
       expect(it.report()).toMatchObject({ exit: 2, trialUntil: null });
       expect(it.hook('up').status).toBe(0);
       expect(it.report()).toMatchObject({ exit: 0, state: 'connected' });
@@ -169,12 +172,13 @@ describe.each(KINDS)('%s', (kind) => {
     });
 
     test('stay once they are confirmed, and are what the machine boots with', async (context) => {
-      const { sandbox, product: it, trial } = tried(context, '12');
+      const seconds = pacedSeconds(12);
+      const { sandbox, product: it, trial } = tried(context, String(seconds));
       const base = () => sandbox.run(['sh', '-c', 'cat /var/lib/ovpn-killswitch/base.*']).stdout;
       expect(base()).not.toContain('203.0.113.99');
       it.succeed('confirm');
       expect(base()).toContain('203.0.113.99');
-      await new Promise((resolve) => setTimeout(resolve, 12_500));
+      await new Promise((resolve) => setTimeout(resolve, seconds * 1000 + 500));
       expect(it.report()).toMatchObject({ exit: 0, trialUntil: null, settingsChanged: false });
       expect(shape(dumpRules(sandbox))).toEqual(trial);
     });

@@ -16,6 +16,14 @@ export function machinePace(): number {
 }
 
 /**
+ * Returns the seconds of a timed state that ends while a test looks on: on a slow machine it must
+ * last longer, or it ends before the first look.
+ */
+export function pacedSeconds(usual: number): number {
+  return Math.ceil(usual * Math.min(machinePace(), 5));
+}
+
+/**
  * Returns how many files of tests run at once: most tests wait for a process. A slow machine gets
  * fewer, because time limits of the product itself would end what waits too long.
  */
