@@ -1,4 +1,4 @@
-import { EXIT, type ExitStatus, KillswitchError } from '../errors.ts';
+import { ERRORS, EXIT, type ExitStatus, KillswitchError } from '../errors.ts';
 import { PROGRAM_FOLDERS } from '../host/paths.ts';
 import { ownFolder, replaceableByOthers } from '../host/program-files.ts';
 import { programPath } from '../host/program-path.ts';
@@ -26,10 +26,18 @@ mount --bind "$program" "$image${PROGRAM}"
 exec chroot "$image" "$@"`;
 
 /**
+ * The exit statuses of the commands that run in an image. With another one, a program before them
+ * has failed, and said so on stderr: unshare(1), mount(8), chroot(1), or Node itself.
+ */
+const ENDS: readonly ExitStatus[] = [EXIT.ok, ...Object.values(ERRORS).map(({ exit }) => exit)];
+/** A status above it names a signal, as in a shell. */
+const SIGNALLED = 128;
+
+/**
  * Runs a command of this product in the image at a folder, with the image's own Node. Changes
  * nothing outside of it, and asks no program of the running system.
  * @throws KillswitchError USAGE where there is no such image, OWNER where others than root could
- * change it, NO_IMAGE where it has no Node
+ * change it, NO_IMAGE where nothing can be run in it, FILES where the command was stopped
  */
 export function runInImage(
   { host, report }: Pick<Context, 'host' | 'report'>,
@@ -66,12 +74,19 @@ export function runInImage(
     ...(report.isJson ? ['--json'] : []),
   ];
   const { status, why } = host.callInTurn(words, { PATH: PROGRAM_FOLDERS.join(':') });
-  if (why === undefined) report.handOn();
-  else
+  if (status > SIGNALLED)
+    throw new KillswitchError(
+      'FILES',
+      `the command in the image was stopped by signal ${status - SIGNALLED}`,
+      'Run it again: it starts over.',
+    );
+  const end = ENDS.find((each) => each === status);
+  if (why !== undefined || end === undefined)
     throw new KillswitchError(
       'NO_IMAGE',
-      `the image could not be entered: ${why}`,
-      'Run it as root on a machine that allows mounts.',
+      `nothing could be run in the image: ${why ?? `status ${status}`}`,
+      'Run it as root on a machine that allows mounts, with a Node in the image that starts.',
     );
-  return Object.values(EXIT).find((each) => each === status) ?? EXIT.failed;
+  report.handOn();
+  return end;
 }

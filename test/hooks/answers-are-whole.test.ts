@@ -72,6 +72,14 @@ describe.each(BACKENDS)('with %s', (backend) => {
     twice(it, 'boot', 'enable', '--with', 'systemd');
   });
 
+  test('a dry run plans a copy once, as a file to be added', () => {
+    const it = machine();
+    it.write('/var/mine.ovpn', TEXT);
+    const { changes, planned } = command(it, 'attach', '--dry-run', '--copy', '/var/mine.ovpn');
+    const copy = { kind: 'file', what: '/etc/openvpn/client/mine.conf', how: 'added' };
+    expect([changes, planned]).toEqual([[], [copy]]);
+  });
+
   test('portal changes rules and the record each time, due neither of them before its time, and portal --close both once', () => {
     const it = machine();
     for (const _ of ['opened', 'replaced']) {

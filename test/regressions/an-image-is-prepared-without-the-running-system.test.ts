@@ -92,6 +92,22 @@ describe('an image', () => {
       expect(machine().command('install', '--root', folder).status, folder).toBe(status);
   });
 
+  test('whose Node does not start is refused, with an answer as JSON too', () => {
+    const it = machine();
+    must(
+      it.sh(
+        'cd /var; mkdir -p broken/usr/bin broken/proc broken/dev broken/run; echo broken >broken/usr/bin/node; chmod 755 broken/usr/bin/node',
+      ),
+    );
+    const before = must(it.sh('find /var/broken | sort')).stdout;
+    expect(parsedAnswer(it.command('install', '--root', '/var/broken', '--json'))).toMatchObject({
+      changes: [],
+      error: { code: 'NO_IMAGE' },
+      exit: 69,
+    });
+    expect(must(it.sh('find /var/broken | sort')).stdout).toBe(before);
+  });
+
   test('is refused where a user could change the programs that root would run in it', () => {
     const it = machine();
     // The user's Node: it would run as root, outside of any sandbox.
