@@ -2,4 +2,4 @@
  * Begins the line of `install` that names a step of taking over another installation that failed.
  * Packages print that line.
  */
-export const NOT_MOVED = 'Not moved to the package';
+export const NOT_MOVED = 'Not moved to this installation';

@@ -4,6 +4,7 @@ import { PATHS, PREFIX } from '../host/paths.ts';
 import { replaceByLink } from '../host/program-files.ts';
 import { loadSettings } from '../machine/load-settings.ts';
 import { defaultSettings, type Settings } from '../policy/settings.ts';
+import { attachedProfiles } from '../record/attached-profiles.ts';
 import { profilePaths } from '../record/profile-paths.ts';
 import { moveHooks } from '../tunnel/attachment.ts';
 import { removeManuals } from './manuals.ts';
@@ -11,6 +12,7 @@ import { hasSourceInstallation, libraryOf } from './other-installation.ts';
 import { planProfiles, writeProfiles } from './rewrite-profiles.ts';
 
 const SOURCE = '/usr/local';
+const PACKAGE = '/usr';
 
 function settingsOrDefaults(host: Host): Settings {
   try {
@@ -25,13 +27,15 @@ function settingsOrDefaults(host: Host): Settings {
 export const TAKEN_OVER: readonly string[] = [libraryOf(SOURCE), `${SOURCE}/sbin/ovpn-killswitch`];
 
 /**
- * Moves an installation from source to this package: profiles and manuals. Changes no rule, and
- * opens nothing. Links stay in the old places: an OpenVPN that runs calls `down` by the path that
- * it read when it started, and a timer the command. Returns a line for each step that failed: what
- * is not moved goes on with what it had.
+ * Moves another installation to this one: the attached profiles of a package that was removed, or
+ * the profiles and manuals of an installation from source. Changes no rule, and opens nothing. In the
+ * places of the source, links stay: an OpenVPN that runs calls `down` by the path that it read when
+ * it started, and a timer the command. Returns a line for each step that failed: what is not moved
+ * goes on with what it had.
  */
 export function takeOver(host: Host, print: (line: string) => void): readonly string[] {
-  if (PREFIX === SOURCE || !hasSourceInstallation(host)) return [];
+  const isSource = PREFIX === SOURCE;
+  if (!isSource && !hasSourceInstallation(host)) return [];
   const failed: string[] = [];
   const attempt = (what: string, work: () => void) => {
     try {
@@ -41,18 +45,21 @@ export function takeOver(host: Host, print: (line: string) => void): readonly st
       failed.push(`${what}: ${[thrown.message, ...thrown.detail].join(': ')}`);
     }
   };
-  const [from, to] = [libraryOf(SOURCE), PATHS.library].map((library) => `${library}/hooks`) as [
-    string,
-    string,
-  ];
-  for (const path of profilePaths(host, settingsOrDefaults(host)))
+  const from = `${libraryOf(isSource ? PACKAGE : SOURCE)}/hooks`;
+  const to = `${PATHS.library}/hooks`;
+  // Where no package ever was, nobody is told of profiles that have nothing to do with us.
+  const paths = isSource
+    ? attachedProfiles(host).filter((path) => host.exists(path))
+    : profilePaths(host, settingsOrDefaults(host));
+  for (const path of paths)
     attempt(path, () => {
       const changes = planProfiles(host.readUntrusted, [path], (text) => ({
         text: moveHooks(text, from, to),
       })).filter(({ before, after }) => before !== after);
       writeProfiles(host, changes);
-      if (changes.length > 0) print(`${path}: its hooks are those of the package now`);
+      if (changes.length > 0) print(`${path}: its hooks are those in ${PATHS.library} now`);
     });
+  if (isSource) return failed;
   attempt('manual pages', () => removeManuals(host, SOURCE));
   try {
     replaceByLink(libraryOf(SOURCE), PATHS.library);

@@ -204,6 +204,27 @@ describe.each([
     expect(must('dpkg --verify ovpn-killswitch')).toBe('');
   });
 
+  test('an installation from source moves the profiles of a package that was removed, and the lock stays', async (context) => {
+    if (obstacle !== undefined) context.skip(obstacle);
+    const { must } = packageMachine(await machine());
+    const profile = '/etc/openvpn/client/office.conf';
+    must(`dpkg -i ${deb}`);
+    must(
+      `mkdir -p /etc/openvpn/client; printf 'client\\ndev tun\\nremote 203.0.113.10 1194\\n' >${profile}`,
+    );
+    must(`${COMMAND} attach ${profile} && ${COMMAND} lock`);
+    expect(must(`cat ${profile}`)).toContain(`up ${LIBRARY}/hooks/up`);
+    const rules = must(RULES);
+    must('dpkg -r ovpn-killswitch');
+    must(`node ${ROOT}/dist/cli.js install`);
+    const moved = must(`cat ${profile}`);
+    for (const hook of ['up', 'down', 'route-up'])
+      expect(moved).toContain(`${hook} /usr/local/lib/ovpn-killswitch/hooks/${hook}\n`);
+    expect(moved).not.toContain(`${LIBRARY}/`);
+    expect(must(RULES)).toBe(rules);
+    expect(must('/usr/local/sbin/ovpn-killswitch status --json')).toContain('"blocked"');
+  });
+
   test('an installation from source that cannot be moved stays whole and in use, and is moved later', async (context) => {
     if (obstacle !== undefined) context.skip(obstacle);
     const { sh, must } = packageMachine(await machine());
@@ -216,7 +237,9 @@ describe.each([
 
     const first = sh(`dpkg -i ${deb}`);
     expect(first.status, first.stdout + first.stderr).toBe(0);
-    expect(first.stderr).toContain(`Not moved to the package, and still in use: ${library}: `);
+    expect(first.stderr).toContain(
+      `Not moved to this installation, and still in use: ${library}: `,
+    );
     expect(must(`cd ${library}; find . -type f -exec sha256sum {} + | sort`)).toBe(whole);
     expect(must(`ls /usr/local/lib /usr/local/sbin`)).not.toMatch(/\.(new|old)$/m);
     expect(must(`${source} --version`)).toContain('ovpn-killswitch ');
