@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { placeFiles } from './files.mjs';
+import { HOMEPAGE } from './homepage.mjs';
 import { filledScript } from './script.mjs';
 
 const SOURCE = 'packaging/arch';
@@ -17,6 +18,7 @@ export function makeArch({ texts, version, draft, made, archive, deb }) {
     PKGBUILD: {
       text: filled('PKGBUILD', {
         VERSION: version,
+        HOMEPAGE: HOMEPAGE ?? '',
         DEB_SUM: sha256(readFileSync(join(made, deb))),
         HOOK_SUM: sha256(hook),
       }),

@@ -3,6 +3,7 @@ import { lstatSync, lutimesSync, mkdirSync, readdirSync, readFileSync } from 'no
 import { join } from 'node:path';
 
 import { placeFiles } from './files.mjs';
+import { HOMEPAGE } from './homepage.mjs';
 import { MAINTAINER } from './maintainer.mjs';
 import { filledScript } from './script.mjs';
 import { zipped } from './tree.mjs';
@@ -19,7 +20,7 @@ Depends: nodejs (>= 18.19), nftables | iptables
 Recommends: openvpn, iproute2
 Suggests: conntrack, network-manager-openvpn
 Section: net
-Priority: optional
+Priority: optional${HOMEPAGE === undefined ? '' : `\nHomepage: ${HOMEPAGE}`}
 Description: kill switch for OpenVPN
  Hooks for OpenVPN and NetworkManager, and a command that locks a machine:
  nothing leaves it but the encrypted packets of the VPN client, what the

@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path';
 import { makeArch } from './arch.mjs';
 import { makeDeb } from './deb.mjs';
 import { placeFiles } from './files.mjs';
+import { REPOSITORY_FIELDS } from './homepage.mjs';
 import { makeRpm } from './rpm.mjs';
 import { sbom } from './sbom.mjs';
 import { loadTexts, packageFiles } from './tree.mjs';
@@ -70,6 +71,15 @@ try {
     run('npm', ['pack', '--silent', '--pack-destination', made]);
     renameSync(join(made, `${name}.tgz`), join(made, `${name}-npm.tgz`));
     run('tar', ['-xzf', join(made, `${name}-npm.tgz`), '-C', draft]);
+    if (Object.keys(REPOSITORY_FIELDS).length > 0) {
+      const path = join(draft, 'package/package.json');
+      const fields = { ...JSON.parse(readFileSync(path, 'utf8')), ...REPOSITORY_FIELDS };
+      placeFiles(draft, {
+        'package/package.json': { text: `${JSON.stringify(fields, null, 2)}\n` },
+      });
+      archive(join(draft, 'npm.tar.gz'), draft, 'package');
+      renameSync(join(draft, 'npm.tar.gz'), join(made, `${name}-npm.tgz`));
+    }
     renameSync(join(draft, 'package'), join(draft, name));
     archive(join(made, `${name}.tar.gz`), draft, name);
 

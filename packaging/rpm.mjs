@@ -9,6 +9,7 @@ import {
 import { join } from 'node:path';
 
 import { placeFiles } from './files.mjs';
+import { HOMEPAGE } from './homepage.mjs';
 import { MAINTAINER } from './maintainer.mjs';
 import { filledScript } from './script.mjs';
 
@@ -58,7 +59,7 @@ function spec({ version, epoch, root, texts, paths }) {
 Version: ${version}
 Release: 1
 Summary: Kill switch for OpenVPN
-License: MIT
+License: MIT${HOMEPAGE === undefined ? '' : `\nURL: ${HOMEPAGE}`}
 BuildArch: noarch
 AutoReqProv: no
 Requires: nodejs >= 18.19

@@ -22,11 +22,20 @@ export interface PackageBuilds {
 }
 
 /** Builds every package of the sources in a folder, as of one moment in the future. */
-export function makePackages(sources: string, out: string, umask = '022'): void {
+export function makePackages(
+  sources: string,
+  out: string,
+  umask = '022',
+  env: Readonly<Record<string, string>> = {},
+): void {
   execFileSync(
     'sh',
     ['-c', `umask ${umask}; exec "$0" packaging/package.mjs --out "$1"`, process.execPath, out],
-    { cwd: sources, env: { ...process.env, SOURCE_DATE_EPOCH: '1800000000' }, stdio: 'pipe' },
+    {
+      cwd: sources,
+      env: { ...process.env, ...env, SOURCE_DATE_EPOCH: '1800000000' },
+      stdio: 'pipe',
+    },
   );
 }
 

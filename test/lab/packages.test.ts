@@ -88,6 +88,32 @@ test('the recipe for Arch places the files of the Debian package, and its script
   expect(readFileSync(join(arch, 'pkg', LIBRARY, 'package'), 'utf8')).toBe('arch\n');
 });
 
+test('the packages name the repository that their publisher names, and none without one', () => {
+  const home = 'https://example.org/someone/ovpn-killswitch';
+  const named = join(folder, 'named');
+  makePackages(ROOT, named, '022', { HOMEPAGE: home });
+  const field = (path: string) =>
+    execFileSync('dpkg-deb', ['-f', path, 'Homepage'], { encoding: 'utf8' }).trim();
+  const inside = (out: string, archive: string, path: string) =>
+    execFileSync('tar', ['-xzOf', join(out, archive), path], { encoding: 'utf8' });
+  const npm = (out: string) =>
+    JSON.parse(inside(out, 'ovpn-killswitch-0.2.0-npm.tgz', 'package/package.json'));
+  const recipe = (out: string) =>
+    inside(out, 'ovpn-killswitch-0.2.0.arch.tar.gz', 'ovpn-killswitch-0.2.0.arch/PKGBUILD');
+  expect(field(join(named, 'ovpn-killswitch_0.2.0_all.deb'))).toBe(home);
+  expect(npm(named)).toMatchObject({
+    homepage: home,
+    repository: { type: 'git', url: `git+${home}.git` },
+    bugs: { url: `${home}/issues` },
+  });
+  expect(recipe(named)).toContain(`url='${home}'\n`);
+  expect(field(deb)).toBe('');
+  expect(npm(made)).not.toHaveProperty('repository');
+  expect(recipe(made)).toContain("url=''\n");
+  const hostile = { HOMEPAGE: "https://example.org/'; rm -rf /" };
+  expect(() => makePackages(ROOT, named, '022', hostile)).toThrow('allowed: an address such as');
+});
+
 test('the Debian package is under 1 MB, and 4 MB when it is unpacked', () => {
   expect(statSync(deb).size).toBeLessThan(1_000_000);
   const size = execFileSync('dpkg-deb', ['-f', deb, 'Installed-Size'], { encoding: 'utf8' });
