@@ -51,15 +51,28 @@ function find(host: Host, names: readonly string[]): readonly Named[] {
   throw new KillswitchError('PROFILE', 'a connection cannot be changed like this', next, problems);
 }
 
+/** Adds to the answer what a dry run would change in a connection. Returns whether it would. */
+function plans(
+  { host, report }: Context,
+  uuid: ConnectionUuid,
+  how: 'exclusive' | 'restored',
+): boolean {
+  const command = planDns(host, uuid, how);
+  const change = command && changeBy(command);
+  if (change !== undefined) report.plan(change);
+  return change !== undefined;
+}
+
 /**
  * Makes the tunnel's resolvers the only ones while one of these connections is up.
  * @throws KillswitchError PROFILE, FILES
  */
 export function attachConnections(
-  { host, print, report }: Context,
+  context: Context,
   names: readonly string[],
   dryRun: boolean,
 ): void {
+  const { host, print } = context;
   const found = find(host, names);
   if (!host.exists(PATHS.dispatcher) && !dryRun && found.length > 0)
     throw new KillswitchError(
@@ -68,16 +81,13 @@ export function attachConnections(
       'Install it first: ovpn-killswitch install --networkmanager',
     );
   for (const { uuid, name } of found) {
-    if (dryRun) {
-      const command = planDns(host, uuid, 'exclusive');
-      const change = command && changeBy(command);
-      if (change !== undefined) report.plan(change);
+    if (dryRun)
       print(
-        change === undefined
-          ? `# ${name}: is attached already`
-          : `# ${name}: ipv4.dns-priority and ipv6.dns-priority would be below zero`,
+        plans(context, uuid, 'exclusive')
+          ? `# ${name}: ipv4.dns-priority and ipv6.dns-priority would be below zero`
+          : `# ${name}: is attached already`,
       );
-    } else
+    else
       print(
         makeDnsExclusive(host, uuid)
           ? `${name}: attached; only its own resolvers are asked from the next connect on`
@@ -88,19 +98,17 @@ export function attachConnections(
 
 /** Restores what `attachConnections` changed. @throws KillswitchError PROFILE */
 export function detachConnections(
-  { host, print, report }: Context,
+  context: Context,
   names: readonly string[],
   dryRun: boolean,
 ): void {
+  const { host, print } = context;
   for (const { uuid, name } of find(host, names)) {
     if (dryRun) {
-      const command = planDns(host, uuid, 'restored');
-      const change = command && changeBy(command);
-      if (change !== undefined) report.plan(change);
       print(
-        change === undefined
-          ? `# ${name}: holds nothing of ours`
-          : `# ${name}: the changes of attach would be undone`,
+        plans(context, uuid, 'restored')
+          ? `# ${name}: the changes of attach would be undone`
+          : `# ${name}: holds nothing of ours`,
       );
       continue;
     }
