@@ -340,7 +340,9 @@ describe('with nftables', () => {
     const logged = it.logMark();
     const ended = it.hook('up', tunnelCall('tun0', options));
     expect(ended.status, ran(ended)).toBe(0);
-    expect(ended.stderr.split('\n').filter((line) => line.includes('ignored a value'))).toHaveLength(1);
+    expect(
+      ended.stderr.split('\n').filter((line) => line.includes('ignored a value')),
+    ).toHaveLength(1);
     expect(ended.stderr.length).toBeLessThan(2000);
     expect(ended.stderr).toContain('and 996 more');
     expect(logged().filter(({ event }) => event === 'value-refused')).toHaveLength(1);
