@@ -19,15 +19,6 @@ test.each(TEMPLATES)(
   },
 );
 
-test('the choice of templates offers the private report of a leak, and no blank issue', () => {
-  expect(parsePlainYaml(read('config.yml'))).toEqual({
-    blank_issues_enabled: 'false',
-    contact_links: [
-      {
-        name: expect.stringContaining('leak'),
-        url: expect.stringMatching(/\/security\/advisories\/new$/),
-        about: expect.stringContaining('SECURITY.md'),
-      },
-    ],
-  });
+test('the choice of templates offers no blank issue, and no link of one host', () => {
+  expect(parsePlainYaml(read('config.yml'))).toEqual({ blank_issues_enabled: 'false' });
 });
