@@ -100,8 +100,17 @@ async function connected(world: World): Promise<ReturnType<World['startClient']>
 }
 
 /** A profile's hooks while a connection is timed. */
-const CONNECTS = ['no hooks', 'our hooks', 'bash hook'] as const;
-const BASH_HOOK = '/etc/openvpn/bash-hook';
+const CONNECTS = ['no hooks', 'our hooks', 'node, nothing but nft', 'bash hook'] as const;
+const RULES = '/etc/openvpn/rules.nft';
+/** An `up` of one's own for each kind that has one. Node with nft alone: no hook of Node is faster. */
+const OTHER_HOOKS: Partial<Record<(typeof CONNECTS)[number], string>> = {
+  'node, nothing but nft': `#!${process.execPath} --v8-pool-size=0
+const { status } = require('node:child_process').spawnSync('/usr/sbin/nft', ['-f', '${RULES}'], { env: {} });
+process.exit(status ?? 1);
+`,
+  'bash hook': CALLS_HOOK,
+};
+const OTHER_HOOK = '/etc/openvpn/other-hook';
 
 /** The root folder of a Debian with this OpenVPN, built when it is not there. */
 function rootOf(version: string): string {
@@ -127,18 +136,22 @@ async function measureConnectOf(plan: Plan, version: string): Promise<readonly R
   });
   try {
     await world.startServer();
-    place(world.sandbox, BASH_HOOK, CALLS_HOOK);
     await world.writeProfile(true);
     const product = await installProduct(world.sandbox, DIST, settingsFor('nftables'));
+    await product.must('lock');
+    const client = await connected(world);
+    place(world.sandbox, RULES, world.sandbox.run(['nft', 'list', 'ruleset']).stdout);
+    await client.end();
     const samples: Samples = new Map();
     for (let repeat = 0; repeat < plan.repeats * TURNS; repeat++)
       for (const hooks of repeat % 2 === 0 ? CONNECTS : CONNECTS.toReversed()) {
         await product.must(hooks === 'our hooks' ? 'lock' : 'unlock');
-        const bash = ['script-security 2', `up ${BASH_HOOK}`];
+        const other = OTHER_HOOKS[hooks];
+        if (other !== undefined) place(world.sandbox, OTHER_HOOK, other);
         await world.writeProfile(
           hooks === 'our hooks',
           INTERNET.vpn4,
-          hooks === 'bash hook' ? { more: bash } : {},
+          other === undefined ? {} : { more: ['script-security 2', `up ${OTHER_HOOK}`] },
         );
         add(samples, `OpenVPN ${version}, ${hooks}`, await timed(world));
         world.sandbox.run(['sh', '-c', EMPTY]);
