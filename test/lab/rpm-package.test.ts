@@ -161,7 +161,7 @@ test('rpmlint finds nothing in the rpm package that its filters do not explain',
     show: [folder, ROOT],
   });
   try {
-    const filters = join(ROOT, 'packaging/rpm/rpmlint.toml');
+    const filters = join(ROOT, 'packaging/rpmlint.toml');
     const { status, stdout, stderr } = sandbox.run(['rpmlint', '--config', filters, at('0.2.0')], {
       milliseconds: patiently(300_000),
     });
